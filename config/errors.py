@@ -1,0 +1,31 @@
+"""The root of every error this project raises on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ValencedError(Exception):
+    """Something went wrong in a way a user can be told in one line.
+
+    The message says what, where, and what to do about it.
+    """
+
+    exit_code = 1
+
+
+class SettingsError(ValencedError):
+    """The settings cannot be used.
+
+    Args:
+        problems: one line for each wrong key: the key, the value found, what is accepted.
+    """
+
+    exit_code = 78
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)

@@ -1,0 +1,1 @@
+"""The `valenced` command and its subcommands."""

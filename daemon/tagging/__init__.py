@@ -1,0 +1,1 @@
+"""Our three tags in every container we promise, written without harm."""

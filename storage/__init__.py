@@ -1,0 +1,1 @@
+"""The catalogue: the only place that knows a table, a migration or a query."""

@@ -1,0 +1,1 @@
+"""Sound in, bundle out: decoding, hearing, corpora, regression, evaluation."""

@@ -1,0 +1,1 @@
+"""Rated sound and rated music, each brought to one shape and one scale."""
