@@ -1,0 +1,185 @@
+"""Reads the settings: defaults, then a file, then the environment, then the command line."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from config.errors import SettingsError
+from config.places import Places, places
+from config.settings import Settings, WatchedFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+ENVIRONMENT_PREFIX = "VALENCED_"
+DEFAULT_SOURCE = "default"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings in force and where each came from.
+
+    Attributes:
+        settings: the validated whole.
+        sources: for each dotted key, `default`, the file, the variable or the option it came from.
+        places: folders that follow from the environment.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+    places: Places
+
+
+@dataclass(frozen=True)
+class _Entry:
+    value: Any
+    source: str
+
+
+def load(
+    *,
+    environ: Mapping[str, str],
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Loaded:
+    """Read and check all settings once.
+
+    Args:
+        environ: the environment; `VALENCED_WATCH_SETTLE_S=5` sets `watch.settle_s`.
+        file: a settings file that must exist; None looks in the usual places.
+        overrides: `KEY=VALUE` texts from the command line, the strongest layer.
+
+    Raises:
+        SettingsError: anything is wrong; every problem is listed, one line each.
+    """
+    where = places(environ)
+    problems: list[str] = []
+    entries = _defaults()
+    known = frozenset(entries)
+    for layer in (
+        _from_file(file, where, problems),
+        _from_environment(environ, known),
+        _from_overrides(overrides, problems),
+    ):
+        for key, entry in layer:
+            if key in known:
+                entries[key] = entry
+            else:
+                problems.append(_unknown(key, entry.source, known))
+    settings = _validated(entries, problems)
+    return Loaded(settings, {key: entry.source for key, entry in entries.items()}, where)
+
+
+def defaults_text() -> str:
+    """Return the commented defaults file, as shipped."""
+    return resources.files("config").joinpath("defaults.toml").read_text(encoding="utf-8")
+
+
+def _defaults() -> dict[str, _Entry]:
+    flat = _flattened(tomllib.loads(defaults_text()))
+    return {key: _Entry(value, DEFAULT_SOURCE) for key, value in flat}
+
+
+def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _from_file(
+    file: Path | None, where: Places, problems: list[str]
+) -> Iterator[tuple[str, _Entry]]:
+    chosen = file or next((path for path in where.settings_files if path.is_file()), None)
+    if chosen is None:
+        return
+    try:
+        table = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{chosen}: cannot be read: {getattr(error, 'strerror', None) or error}")
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{chosen}: not valid TOML: {error}")
+    else:
+        for key, value in _flattened(table):
+            yield key, _Entry(value, str(chosen))
+
+
+def _from_environment(
+    environ: Mapping[str, str], known: frozenset[str]
+) -> Iterator[tuple[str, _Entry]]:
+    by_variable = {_variable(key): key for key in known}
+    for variable, text in sorted(environ.items()):
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            yield by_variable.get(variable, variable), _Entry(_parsed(text), variable)
+
+
+def _variable(key: str) -> str:
+    return ENVIRONMENT_PREFIX + key.upper().replace(".", "_")
+
+
+def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[tuple[str, _Entry]]:
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if equals:
+            yield key.strip(), _Entry(_parsed(value), "--set")
+        else:
+            problems.append(f"--set {text}: KEY=VALUE is accepted")
+
+
+def _parsed(text: str) -> Any:
+    """Read a value as TOML would, and as plain text where that is no TOML value."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _unknown(key: str, source: str, known: frozenset[str]) -> str:
+    spelled = (
+        {_variable(name): name for name in known}
+        if key.startswith(ENVIRONMENT_PREFIX)
+        else {name: name for name in known}
+    )
+    nearest = difflib.get_close_matches(key, spelled, n=1, cutoff=0)
+    return f"{key}: unknown setting (from {source}); the nearest is {nearest[0]}"
+
+
+def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
+    nested: dict[str, Any] = {}
+    for key, entry in entries.items():
+        section, _, name = key.rpartition(".")
+        nested.setdefault(section, {})[name] = entry.value
+    try:
+        settings = Settings.model_validate(nested)
+    except ValidationError as error:
+        problems.extend(_told(detail, entries) for detail in error.errors())
+        raise SettingsError(problems) from error
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _told(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
+    key = ".".join(str(part) for part in detail["loc"][:2])
+    entry = entries[key]
+    inner = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][2:]
+    )
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(
+            str(detail["loc"][-1]), WatchedFolder.model_fields, n=1, cutoff=0
+        )
+        message = f"unknown setting; the nearest is {nearest[0]}"
+    found = "" if detail["type"] in {"missing", "extra_forbidden"} else f" = {detail['input']!r}"
+    return f"{key}{inner}{found} (from {entry.source}): {message[0].lower()}{message[1:]}"

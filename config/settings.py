@@ -1,0 +1,126 @@
+"""The settings: their schema. What is read from where is `config.loading`'s affair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+TagMode = Literal["replace", "in-place", "sidecar", "none"]
+TagPreset = Literal["songkong", "unit", "onetagger"]
+WatchMode = Literal["auto", "native", "poll"]
+
+
+def _expanded(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("an absolute path, or one that starts with ~, is accepted")
+    return path
+
+
+def _listenable(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if text and not (host and colon and port.isdecimal() and int(port) <= 65535):  # noqa: PLR2004 - the highest port there is
+        raise ValueError('"host:port" is accepted, or an empty text')
+    return text
+
+
+def _sqlite(url: str) -> str:
+    if url and not url.startswith("sqlite:///"):
+        raise ValueError('"sqlite:////absolute/path.db" is accepted, or an empty text')
+    return url
+
+
+AbsolutePath = Annotated[Path, BeforeValidator(_expanded), AfterValidator(_absolute)]
+Suffix = Annotated[str, AfterValidator(lambda text: text.lower().lstrip("."))]
+Affect = Annotated[float, Field(ge=-1, le=1)]
+
+
+class Section(BaseModel):
+    """A table of the settings file, frozen once read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class WatchedFolder(Section):
+    """One folder to watch; `tags` false keeps its files untouched."""
+
+    path: AbsolutePath
+    mode: WatchMode = "auto"
+    tags: bool = True
+
+
+class Watch(Section):
+    """What is watched, and when a file counts as complete. Times in seconds."""
+
+    folder: tuple[WatchedFolder, ...]
+    settle_s: Annotated[float, Field(ge=0.1, le=3600)]
+    reconcile_s: Annotated[float, Field(ge=10, le=604800)]
+    suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)]
+    ignore: tuple[str, ...]
+
+
+class Analysis(Section):
+    """How sound is heard: number of workers (0 for automatic), limit in seconds, niceness."""
+
+    workers: Annotated[int, Field(ge=0, le=64)]
+    timeout_s: Annotated[float, Field(ge=1, le=86400)]
+    nice: Annotated[int, Field(ge=0, le=19)]
+
+
+class Tags(Section):
+    """Whether, how and under which names values go into the files."""
+
+    mode: TagMode
+    preset: TagPreset
+    mood: bool
+    keep_mtime: bool
+
+
+class CatalogueSection(Section):
+    """Where the catalogue is; an empty URL means the state directory."""
+
+    url: Annotated[str, AfterValidator(_sqlite)]
+
+
+class Mood(Section):
+    """The borders of the four quadrants, both in [-1, 1]."""
+
+    arousal_threshold: Affect
+    valence_threshold: Affect
+
+
+class Retrain(Section):
+    """When to learn from annotations."""
+
+    schedule: str
+    min_annotations: Annotated[int, Field(ge=1)]
+
+
+class Page(Section):
+    """Where the page is served."""
+
+    listen: Annotated[str, AfterValidator(_listenable)]
+
+
+class Log(Section):
+    """How much is said."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class Settings(Section):
+    """All settings in force."""
+
+    watch: Watch
+    analysis: Analysis
+    tags: Tags
+    catalogue: CatalogueSection
+    mood: Mood
+    retrain: Retrain
+    page: Page
+    log: Log

@@ -1,0 +1,247 @@
+"""The catalogue: what is known of every clip. All writing of results goes through here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from storage import queue as work
+from storage.engine import open_engine
+from storage.records import Clip, FileStamp, TagState, TagWriteRecord
+from storage.tables import (
+    clips,
+    curve_points,
+    hearings,
+    known_bundles,
+    mood_thresholds,
+    predictions,
+    tag_journal,
+)
+from storage.tables import queue as queue_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from sqlalchemy import Row
+    from sqlalchemy.engine import Connection, Engine
+
+    from storage.records import Analysis, QueueEntry, TagOutcome
+
+
+class Catalogue:
+    """One open catalogue. Safe to share between threads; every method is one transaction.
+
+    Args:
+        url: an SQLite URL that names a file.
+
+    Raises:
+        CatalogueError: it cannot be opened.
+        SchemaTooNew: a later release wrote it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = open_engine(url)
+        self.queue = work.Queue(self.engine)
+
+    def close(self) -> None:
+        """Close every connection; SQLite folds its write-ahead log into the file."""
+        self.engine.dispose()
+
+    def clip_at(self, path: Path) -> Clip | None:
+        """Return what is known of the file at `path`."""
+        return self._one_clip(clips.c.path == path)
+
+    def clip_moved_from(self, identity: str, stamp: FileStamp) -> Clip | None:
+        """Return the clip that this file was before somebody renamed it, if it can be told.
+
+        A rename keeps the sound and the inode; the candidate's old path must be checked by
+        the caller, since a hard link keeps both too.
+        """
+        return self._one_clip((clips.c.identity == identity) & (clips.c.inode == stamp.inode))
+
+    def stamps(self) -> dict[Path, FileStamp]:
+        """Return the stamp of every clip that is not missing."""
+        return self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
+
+    def queued_stamps(self) -> dict[Path, FileStamp]:
+        """Return the stamp of every file in the queue, given up ones included."""
+        return self._stamps(select(queue_table))
+
+    def is_heard(self, identity: str, hearing_settings: str) -> bool:
+        """Tell whether this sound was described under these settings and has a prediction."""
+        statement = (
+            select(hearings.c.identity)
+            .join(predictions, predictions.c.identity == hearings.c.identity)
+            .where(hearings.c.identity == identity, hearings.c.settings == hearing_settings)
+        )
+        with self._reading() as connection:
+            return connection.execute(statement).first() is not None
+
+    def record(
+        self,
+        entry: QueueEntry,
+        identity: str,
+        tag_state: TagState,
+        now: datetime,
+        analysis: Analysis | None,
+    ) -> Clip:
+        """Record one clip and take it off the queue, in one transaction.
+
+        Args:
+            entry: the claimed file.
+            identity: hash of its audio packets.
+            tag_state: `PENDING` if tags shall be written, `OFF` if not.
+            now: when.
+            analysis: what was found; None if this sound was analysed before.
+        """
+        with self.engine.begin() as connection:
+            if analysis is not None:
+                _record_analysis(connection, analysis, now)
+            connection.execute(_UPSERT_CLIP, _clip_values(entry, identity, tag_state, now))
+            work.finish(connection, entry)
+            row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()
+            return _clip(row)
+
+    def follow(self, clip: Clip, path: Path) -> None:
+        """Let a clip follow its file to another path, where nothing better is known yet."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(clips).where(clips.c.path == path))
+            connection.execute(update(clips).where(clips.c.id == clip.id).values(path=path))
+
+    def mark_missing(self, paths: Iterable[Path], now: datetime) -> None:
+        """Remember since when files are gone; what is known of them is kept."""
+        with self.engine.begin() as connection:
+            for path in paths:
+                connection.execute(
+                    update(clips)
+                    .where(clips.c.path == path, clips.c.missing_since.is_(None))
+                    .values(missing_since=now)
+                )
+
+    def tags_pending(self) -> list[Clip]:
+        """Return the clips whose tags are still to be written."""
+        condition = (clips.c.tag_state == TagState.PENDING) & clips.c.missing_since.is_(None)
+        with self._reading() as connection:
+            return [_clip(row) for row in connection.execute(select(clips).where(condition))]
+
+    def record_tags(self, clip: Clip, outcome: TagOutcome, now: datetime) -> None:
+        """Record what became of a clip's tags, and journal what our keys held before."""
+        values: dict[str, Any] = {"tag_state": outcome.state, "tag_reason": outcome.reason}
+        if outcome.stamp is not None:
+            values |= vars(outcome.stamp)
+        with self.engine.begin() as connection:
+            connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
+            if outcome.before is not None:
+                connection.execute(
+                    insert(tag_journal).values(
+                        clip_id=clip.id,
+                        identity=clip.identity,
+                        written_at=now,
+                        before=json.dumps(outcome.before),
+                    )
+                )
+
+    def first_tag_write(self, clip: Clip) -> TagWriteRecord | None:
+        """Return the journal's first entry for this clip, or for another file of the same sound.
+
+        A copy made after our first write never had a state of its own before it.
+        """
+        own = tag_journal.c.clip_id == clip.id
+        for condition in (own, tag_journal.c.identity == clip.identity):
+            statement = select(tag_journal).where(condition).order_by(tag_journal.c.id).limit(1)
+            with self._reading() as connection:
+                row = connection.execute(statement).one_or_none()
+            if row is not None:
+                return TagWriteRecord(clip.path, row.written_at, json.loads(row.before))
+        return None
+
+    def forget_tag_writes(self, clip: Clip) -> None:
+        """Clear a clip's journal after its tags were restored."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(tag_journal).where(tag_journal.c.clip_id == clip.id))
+
+    def put_in_service(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
+        """Record which bundle predicts from now on."""
+        values = {"created_at": created_at, "manifest": json.dumps(manifest), "in_service": 1}
+        with self.engine.begin() as connection:
+            connection.execute(update(known_bundles).values(in_service=0))
+            connection.execute(
+                upsert(known_bundles)
+                .values(name=name, **values)
+                .on_conflict_do_update(index_elements=["name"], set_=values)
+            )
+
+    def set_mood_thresholds(self, arousal: float, valence: float) -> None:
+        """Set the borders that the views use."""
+        with self.engine.begin() as connection:
+            connection.execute(update(mood_thresholds).values(arousal=arousal, valence=valence))
+
+    def _reading(self) -> Connection:
+        return self.engine.connect().execution_options(read_only=True)
+
+    def _one_clip(self, condition: Any) -> Clip | None:
+        with self._reading() as connection:
+            row = connection.execute(select(clips).where(condition).limit(1)).one_or_none()
+        return None if row is None else _clip(row)
+
+    def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
+        with self._reading() as connection:
+            return {
+                row.path: FileStamp(row.size, row.mtime_ns, row.inode)
+                for row in connection.execute(statement)
+            }
+
+
+def _clip(row: Row[Any]) -> Clip:
+    return Clip(
+        id=row.id,
+        path=row.path,
+        identity=row.identity,
+        stamp=FileStamp(row.size, row.mtime_ns, row.inode),
+        tag_state=TagState(row.tag_state),
+        tag_reason=row.tag_reason,
+    )
+
+
+def _clip_values(
+    entry: QueueEntry, identity: str, tag_state: TagState, now: datetime
+) -> dict[str, Any]:
+    return {
+        "path": entry.path,
+        "identity": identity,
+        **vars(entry.stamp),
+        "found_at": now,
+        "missing_since": None,
+        "tag_state": tag_state,
+        "tag_reason": None,
+    }
+
+
+_KEPT = {"path", "found_at"}
+_UPSERT_CLIP = upsert(clips)
+_UPSERT_CLIP = _UPSERT_CLIP.on_conflict_do_update(
+    index_elements=["path"],
+    set_={
+        column.name: _UPSERT_CLIP.excluded[column.name]
+        for column in clips.columns
+        if column.name not in _KEPT | {"id"}
+    },
+)
+
+
+def _record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> None:
+    identity = analysis.hearing.identity
+    # Prediction and curve go with the old hearing, by the schema's cascade.
+    connection.execute(delete(hearings).where(hearings.c.identity == identity))
+    connection.execute(insert(hearings).values(heard_at=now, **vars(analysis.hearing)))
+    connection.execute(
+        insert(predictions).values(identity=identity, analysed_at=now, **vars(analysis.prediction))
+    )
+    if analysis.curve:
+        points = [{"identity": identity, **vars(point)} for point in analysis.curve]
+        connection.execute(insert(curve_points), points)

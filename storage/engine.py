@@ -1,0 +1,138 @@
+"""Opens the SQLite file, brings its schema up to date, and keeps a second service out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from storage.errors import CatalogueBusy, CatalogueError, SchemaTooNew
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection, Engine
+
+BUSY_TIMEOUT_S = 30
+
+
+def file_of(url: str) -> Path:
+    """Return the file behind an SQLite URL.
+
+    Raises:
+        CatalogueError: the URL names no file.
+    """
+    try:
+        database = make_url(url).database
+    except ArgumentError as error:
+        raise CatalogueError(
+            f"{url}: not a database URL; sqlite:////path.db is accepted"
+        ) from error
+    if not database or database == ":memory:":
+        raise CatalogueError(f"{url}: the catalogue must be a file: sqlite:////path.db")
+    return Path(database)
+
+
+def open_engine(url: str) -> Engine:
+    """Open the catalogue's file, making it and its folder where needed, at the newest schema.
+
+    Raises:
+        CatalogueError: the file cannot be opened, or is no catalogue.
+        SchemaTooNew: a later release wrote it.
+    """
+    file = file_of(url)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CatalogueError(f"{file.parent}: cannot be made: {error.strerror}") from error
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    try:
+        _migrate(engine)
+    except DBAPIError as error:
+        engine.dispose()
+        raise CatalogueError(f"{file}: cannot be used as a catalogue: {error.orig}") from error
+    except SchemaTooNew:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def only_writer(url: str) -> Iterator[None]:
+    """Hold the one lock there is for each catalogue; the kernel frees it however we end.
+
+    Raises:
+        CatalogueBusy: another process holds it; the message says which.
+    """
+    lock = file_of(url).with_suffix(".lock")
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise CatalogueBusy(
+                f"{file_of(url)}: process {holder} already works on this catalogue; stop it first"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # Transactions are begun by `_begin`, not by the driver's guesses.
+    connection.isolation_level = None
+    connection.text_factory = os.fsdecode
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred transaction that turns into a writer cannot wait for its turn; this one can.
+    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _migrate(engine: Engine) -> None:
+    scripts = _scripts()
+    with engine.connect().execution_options(read_only=True) as connection:
+        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if found > len(scripts):
+        raise SchemaTooNew(
+            f"{engine.url.database}: schema {found} is of a later release;"
+            f" this one knows up to {len(scripts)}. Nothing was changed: upgrade valenced"
+        )
+    for number in range(found + 1, len(scripts) + 1):
+        with engine.begin() as connection:
+            if connection.exec_driver_sql("PRAGMA user_version").scalar_one() >= number:
+                continue
+            for statement in _statements(scripts[number - 1]):
+                connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+
+def _scripts() -> list[str]:
+    folder = resources.files("storage.migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
+
+
+def _statements(script: str) -> list[str]:
+    bare = re.sub(r"^--.*$", "", script, flags=re.MULTILINE)
+    return [statement for statement in bare.split(";") if statement.strip()]

@@ -1,0 +1,1 @@
+"""Ordered changes of the schema, each an SQL script applied once, in a transaction."""
