@@ -1,0 +1,145 @@
+"""The names and scales under which affect stands in a file's tags.
+
+`VALENCED` says who wrote the values: `name=value` pairs joined by `; `, in this order:
+`bundle` (the bundle that predicted), `version` (of this program), `at` (ISO 8601 UTC), and `keys`
+(the other keys that we wrote, joined by commas, so that a file can be stripped without
+its catalogue). Values hold no `;`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+PROVENANCE = "VALENCED"
+MOOD = "MOOD"
+
+Items = dict[str, list[str]]
+"""Tag items by our container-independent key: every value that stands under it, in order."""
+
+Changes = dict[str, list[str]]
+"""What shall stand under each key; an empty list takes the key out. Other keys stay."""
+
+
+class Preset(StrEnum):
+    """The scales in use by the programs that read such tags."""
+
+    SONGKONG = "songkong"
+    UNIT = "unit"
+    ONETAGGER = "onetagger"
+
+
+class _Scale(NamedTuple):
+    arousal: str
+    valence: str
+    low: float
+    high: float
+    digits: int
+
+
+_SCALES = {
+    Preset.SONGKONG: _Scale("MOOD_AROUSAL", "MOOD_VALENCE", -100, 100, 0),
+    Preset.UNIT: _Scale("AROUSAL", "VALENCE", 0, 1, 2),
+    Preset.ONETAGGER: _Scale("1T_ENERGY", "1T_VALENCE", 0, 100, 0),
+}
+
+ALL_KEYS = frozenset(
+    {PROVENANCE, MOOD} | {key for scale in _SCALES.values() for key in scale[:2]},
+)
+"""Every key that any preset may write."""
+
+
+def keys_of(preset: Preset) -> tuple[str, str]:
+    """Return the keys under which a preset keeps arousal and valence."""
+    scale = _SCALES[preset]
+    return scale.arousal, scale.valence
+
+
+def affect_items(arousal: float, valence: float, preset: Preset = Preset.SONGKONG) -> Items:
+    """Return the tag items for one pair of values.
+
+    Args:
+        arousal: in [-1, 1]; values outside are cut off.
+        valence: in [-1, 1]; values outside are cut off.
+        preset: names and scale.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    scale = _SCALES[preset]
+    return {
+        scale.arousal: [_scaled(arousal, scale)],
+        scale.valence: [_scaled(valence, scale)],
+    }
+
+
+def provenance_item(bundle: str, version: str, at: datetime) -> Items:
+    """Return the item that says by what and when the values were made.
+
+    Args:
+        bundle: name of the bundle.
+        version: of this program.
+        at: when the prediction was made, with a time zone.
+    """
+    fields = {
+        "bundle": bundle.replace(";", ","),
+        "version": version.replace(";", ","),
+        "at": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    return {PROVENANCE: [_join(fields)]}
+
+
+def mood_item(word: str) -> Items:
+    """Return the item for a mood word, for whoever asked for it in the tags."""
+    return {MOOD: [word]}
+
+
+def provenance_fields(text: str) -> dict[str, str]:
+    """Return the fields of a `VALENCED` value; what is not `name=value` is left out."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {name.strip(): value.strip() for name, mark, value in pairs if mark}
+
+
+def owned_keys(items: Mapping[str, list[str]]) -> frozenset[str]:
+    """Return the keys that a file's own `VALENCED` value says are ours."""
+    texts = items.get(PROVENANCE, [])
+    named = {key for text in texts for key in provenance_fields(text).get("keys", "").split(",")}
+    return frozenset(named & ALL_KEYS) | ({PROVENANCE} if texts else frozenset())
+
+
+def with_owned_keys(wanted: Items) -> Items:
+    """Return the items with their own keys named in `VALENCED`, where that is among them."""
+    if not wanted.get(PROVENANCE):
+        return dict(wanted)
+    fields = provenance_fields(wanted[PROVENANCE][0])
+    fields["keys"] = ",".join(sorted(set(wanted) - {PROVENANCE}))
+    return {**wanted, PROVENANCE: [_join(fields)]}
+
+
+def same_but_for_time(now: Mapping[str, list[str]], wanted: Mapping[str, list[str]]) -> bool:
+    """Tell whether a file already says all that is wanted, whenever that was written."""
+    return all(_timeless(now.get(key, [])) == _timeless(values) for key, values in wanted.items())
+
+
+def _scaled(value: float, scale: _Scale) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"affect must be finite, not {value}")
+    share = (min(1.0, max(-1.0, value)) + 1) / 2
+    # Adding 0.0 turns a negative zero into zero, which is how people write it.
+    scaled = round(scale.low + share * (scale.high - scale.low), scale.digits) + 0.0
+    return f"{scaled:.{scale.digits}f}"
+
+
+def _join(fields: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in fields.items())
+
+
+def _timeless(values: Iterable[str]) -> list[str]:
+    return [re.sub(r"; at=[^;]*", "", value) for value in values]

@@ -1,0 +1,133 @@
+"""What mutagen, which had no part in the edit, reads in a file besides our keys.
+
+The only module that imports mutagen. Equal answers before and after an edit are a second proof
+that no other tag changed; the first is that the edit names the bytes it touches.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import mutagen
+from mutagen.aiff import AIFF
+from mutagen.apev2 import APENoHeaderError, APEv2
+from mutagen.asf import ASF
+from mutagen.dsf import DSF
+from mutagen.flac import FLAC
+from mutagen.id3 import ID3, ID3NoHeaderError
+from mutagen.mp4 import MP4
+from mutagen.oggflac import OggFLAC
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
+
+from daemon.tagging.failures import Refused
+from daemon.tagging.keys import MOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+Opinion = list[tuple[str, str]]
+
+_OGGS = (OggVorbis, OggOpus, OggFLAC)
+_ID3_HOSTS = {"wav": WAVE, "aiff": AIFF, "dsf": DSF}
+
+
+def foreign_tags(path: Path, kind: str, ours: Collection[str]) -> Opinion:
+    """Return every tag item but ours, each as its name and a digest of its value, sorted.
+
+    Args:
+        path: the file.
+        kind: as `Container.kind`.
+        ours: our keys, left out.
+
+    Raises:
+        Refused: mutagen cannot read the tags.
+        OSError: the file cannot be read.
+    """
+    try:
+        pairs = list(_pairs(path, kind, ours))
+    except (mutagen.MutagenError, ValueError, KeyError, IndexError, AssertionError) as error:
+        # Damaged tags surface in mutagen as any of these, not only as its own error.
+        detail = " ".join(str(error).split())[:120] or type(error).__name__
+        raise Refused(f"its present tags cannot be read ({detail}); repair them first") from error
+    return sorted((name, _digest(value)) for name, value in pairs)
+
+
+def _pairs(path: Path, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    if kind == "mp3":
+        return _id3(_id3_of(path), ours)
+    if kind in _ID3_HOSTS:
+        return _id3(_ID3_HOSTS[kind](path, translate=False).tags, ours)
+    if kind == "flac":
+        return _flac(FLAC(path), ours)
+    if kind == "ogg":
+        return _vorbis(mutagen.File(path, options=_OGGS).tags, ours)
+    if kind == "mp4":
+        return _mp4(MP4(path), ours)
+    if kind == "asf":
+        return _asf(ASF(path), ours)
+    return _ape(path, ours)
+
+
+def _id3_of(path: Path) -> Any:
+    try:
+        return ID3(path, translate=False)
+    except ID3NoHeaderError:
+        return None
+
+
+def _id3(tags: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    if tags is None:
+        return
+    for frame in tags.values():
+        described = frame.FrameID in ("TXXX", "TXX")
+        name = frame.desc.upper() if described and frame.desc.upper() == MOOD else None
+        name = name or (frame.desc if described else None)
+        if name not in ours and not (frame.FrameID == "TMOO" and MOOD in ours):
+            yield frame.HashKey, frame
+    for raw in tags.unknown_frames:
+        yield "unknown", raw
+
+
+def _vorbis(tags: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    for name, value in tags or ():
+        if name.upper() not in ours:
+            yield name, value
+
+
+def _flac(file: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    yield from _vorbis(file.tags, ours)
+    for block in file.metadata_blocks:
+        # 1 is padding, which makes room, and 4 the comments, seen above.
+        if block.code not in (1, 4):
+            yield f"block {block.code}", block.write()
+
+
+def _mp4(file: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    for name, value in (file.tags or {}).items():
+        if name.removeprefix("----:com.apple.iTunes:") not in ours or not name.startswith("----"):
+            yield name, value
+    yield "chapters", [(chapter.start, chapter.title) for chapter in file.chapters or ()]
+
+
+def _asf(file: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    for name, value in file.tags:
+        if ("MOOD" if name == "WM/Mood" else name) not in ours:
+            yield name, value
+
+
+def _ape(path: Path, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    try:
+        tags: Any = APEv2(path)
+    except APENoHeaderError:
+        return
+    for name, value in tags.items():
+        if name.upper() not in ours:
+            yield name, value
+
+
+def _digest(value: Any) -> str:
+    return blake2b(repr(value).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
