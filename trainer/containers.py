@@ -1,0 +1,97 @@
+"""Opens sound files, and only sound files: the one door through which ffmpeg touches the disk.
+
+Some formats name other files or addresses to read (HLS, concat, DASH, SDP, image sequences).
+A watched folder may hold a crafted one, so the list of demuxers says what may be opened, and the
+only protocol is `file`: a playlist dressed as `.mp3` is refused before its first line is followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+from av.stream import Discard
+
+from trainer.errors import UnreadableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+# Every demuxer here reads the one file it is given. MOV's external data references and Matroska's
+# linked segments are not followed by ffmpeg unless asked, and we never ask.
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,loas,"
+    "matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,osq,qcp,rm,shn,sox,tak,truehd,"
+    "tta,voc,w64,wav,wv"
+)
+
+# `fastseek` lets MP3 jump by proportion of its bytes; without it ffmpeg reads its way to the spot.
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
+
+_REASONS = {
+    errno.EINVAL: "not a sound file of a kind that is read here (playlists are never followed)",
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EIO: "the disk reports a read error",
+}
+
+
+@contextmanager
+def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """Opens a file and picks its best audio stream; cover art and video are passed over.
+
+    Args:
+        path: a regular file; its name need not be valid UTF-8.
+
+    Yields:
+        The open container and the audio stream, every other stream discarded.
+
+    Raises:
+        UnreadableClip: the file is absent, forbidden, not regular, not a sound file, has no audio
+            stream, or ffmpeg gives up on it inside the `with` block.
+    """
+    with _as_unreadable(path):
+        _require_regular(path)
+        # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
+        with av.open("file:" + os.path.abspath(path), options=dict(_OPTIONS)) as container:  # noqa: PTH100 - resolve() would follow links
+            stream = container.streams.best("audio")
+            if stream is None:
+                raise UnreadableClip(path, "holds no audio stream")
+            for other in container.streams:
+                if other is not stream:
+                    other.discard = Discard.all
+            yield container, stream
+
+
+@contextmanager
+def _as_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        code = error.errno or 0
+        reason = _REASONS.get(code) or str(error.strerror or error).splitlines()[0]
+        raise UnreadableClip(path, reason) from error
+    except (av.error.PyAVCallbackError, UnicodeError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UnreadableClip(path, f"cannot be decoded: {reason}") from error
+
+
+def _require_regular(path: Path) -> None:
+    # A pipe or a device would block or never end.
+    mode = os.stat(path).st_mode  # noqa: PTH116 - bytes-like names survive os.stat unchanged
+    if stat.S_ISDIR(mode):
+        raise UnreadableClip(path, "is a directory")
+    if not stat.S_ISREG(mode):
+        raise UnreadableClip(path, "is not a regular file")
+    if os.stat(path).st_size == 0:  # noqa: PTH116
+        raise UnreadableClip(path, "is empty")

@@ -1,0 +1,89 @@
+"""Keeps a vector in two bytes a value, so that a library's features stay small.
+
+ComParE's functionals span more than float16 can hold (1e-9 to 1e12), and no statistics of a corpus
+may be needed to read them back. The code is float32 with its exponent narrowed from eight bits to
+six and its mantissa rounded from 23 bits to nine: a sign, and 15 bits that grow with the magnitude.
+It needs integer arithmetic only, so every machine reads the same values.
+
+Between 2**-26 and 2**38 a value is off by at most 1 part in 1024 (0.098 %); smaller ones become
+zero, larger ones the largest. The order of values never changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+FORMAT = 1
+"""First byte of a packed vector; another number means another code."""
+
+RELATIVE_ERROR = 2.0**-10
+"""Largest relative error between the smallest and the largest magnitude that can be kept."""
+
+SMALLEST = 2.0**-26
+LARGEST = 2.0**38 * (1 - 2.0**-10)
+
+_DROPPED_BITS = 23 - 9
+_LOWEST = (127 - 26 << 9) - 1  # so that code 1 is 2**-26, and code 0 is left for zero
+_HIGHEST_CODE = 0x7FFF
+
+
+def pack(vector: FloatArray) -> bytes:
+    """Packs a vector.
+
+    Args:
+        vector: shape (n,), float32, finite.
+
+    Returns:
+        1 + 2 n bytes: the format byte, then little-endian codes.
+
+    Raises:
+        ValueError: a value is not finite, or the vector is not one-dimensional.
+    """
+    values = np.ascontiguousarray(vector, dtype=np.float32)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError("only a one-dimensional vector of finite values can be packed")
+    bits = values.view(np.uint32)
+    magnitude = (bits & np.uint32(0x7FFFFFFF)).astype(np.int64)
+    rounded = magnitude + (1 << _DROPPED_BITS - 1) >> _DROPPED_BITS
+    codes = np.clip(rounded - _LOWEST, 0, _HIGHEST_CODE)
+    # A negative value too small to keep becomes plain zero, so that zero has one code only.
+    signs = np.where((bits >> 31 == 1) & (codes > 0), 0x8000, 0)
+    return bytes([FORMAT]) + (codes | signs).astype("<u2").tobytes()
+
+
+def unpack(packed: bytes) -> FloatArray:
+    """Reads a packed vector.
+
+    Args:
+        packed: what `pack` returned.
+
+    Returns:
+        Shape (n,), float32, finite.
+
+    Raises:
+        ValueError: the bytes are not a packed vector of this format.
+    """
+    if len(packed) % 2 != 1 or packed[0] != FORMAT:
+        raise ValueError(f"not a packed vector of format {FORMAT}")
+    stored = np.frombuffer(packed, dtype="<u2", offset=1).astype(np.uint32)
+    codes = stored & np.uint32(0x7FFF)
+    magnitude = np.where(codes == 0, 0, codes + _LOWEST << _DROPPED_BITS).astype(np.uint32)
+    return (magnitude | (stored & np.uint32(0x8000)) << np.uint32(16)).view(np.float32)
+
+
+def rounded(vectors: FloatArray) -> FloatArray:
+    """Returns vectors as they come back from storage.
+
+    Args:
+        vectors: shape (..., n), float32, finite.
+
+    Returns:
+        The same shape; `rounded(rounded(v))` equals `rounded(v)`.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    return unpack(pack(vectors.ravel())).reshape(vectors.shape)
