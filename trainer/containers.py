@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
 
 # Every demuxer here reads the one file it is given. MOV's external data references and Matroska's
 # linked segments are not followed by ffmpeg unless asked, and we never ask.
@@ -71,6 +72,17 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
                 if other is not stream:
                     other.discard = Discard.all
             yield container, stream
+
+
+def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet]:
+    """Yields the packets of a stream up to its end, or to damage that ffmpeg cannot read past.
+
+    The last packet at a true end is empty; decoding it flushes the codec.
+    """
+    try:
+        yield from container.demux(stream)
+    except (av.error.InvalidDataError, av.error.EOFError):
+        return
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 
+from trainer.containers import sound_packets
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -214,8 +216,4 @@ class SoundStream:
             return []
 
     def _packets(self) -> Iterator[Packet]:
-        try:
-            yield from self._container.demux(self._stream)
-        except av.error.FFmpegError:
-            # Whatever came before the damage has been heard.
-            return
+        return sound_packets(self._container, self._stream)
