@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
@@ -10,8 +11,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage import queue as work
 from storage.engine import open_engine
-from storage.records import Clip, FileStamp, TagState, TagWriteRecord
+from storage.records import Clip, FileStamp, Prediction, TagState, TagWriteRecord
 from storage.tables import (
+    below,
     clips,
     curve_points,
     hearings,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.engine import Connection, Engine
 
     from storage.records import Analysis, QueueEntry, TagOutcome
@@ -54,15 +56,11 @@ class Catalogue:
 
     def clip_at(self, path: Path) -> Clip | None:
         """Return what is known of the file at `path`."""
-        return self._one_clip(clips.c.path == path)
+        return next(iter(self._clips(clips.c.path == path)), None)
 
-    def clip_moved_from(self, identity: str, stamp: FileStamp) -> Clip | None:
-        """Return the clip that this file was before somebody renamed it, if it can be told.
-
-        A rename keeps the sound and the inode; the candidate's old path must be checked by
-        the caller, since a hard link keeps both too.
-        """
-        return self._one_clip((clips.c.identity == identity) & (clips.c.inode == stamp.inode))
+    def clips_of(self, identity: str) -> list[Clip]:
+        """Return every clip that holds this sound, missing ones included."""
+        return self._clips(clips.c.identity == identity)
 
     def stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every clip that is not missing."""
@@ -71,6 +69,16 @@ class Catalogue:
     def queued_stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every file in the queue, given up ones included."""
         return self._stamps(select(queue_table))
+
+    def prediction_of(self, identity: str) -> Prediction | None:
+        """Return what the bundle in service said of a sound."""
+        names = [column.name for column in fields(Prediction)]
+        statement = select(*(predictions.c[name] for name in names))
+        with self._reading() as connection:
+            row = connection.execute(
+                statement.where(predictions.c.identity == identity)
+            ).one_or_none()
+        return None if row is None else Prediction(*row)
 
     def is_heard(self, identity: str, hearing_settings: str) -> bool:
         """Tell whether this sound was described under these settings and has a prediction."""
@@ -123,11 +131,13 @@ class Catalogue:
                     .values(missing_since=now)
                 )
 
-    def tags_pending(self) -> list[Clip]:
-        """Return the clips whose tags are still to be written."""
-        condition = (clips.c.tag_state == TagState.PENDING) & clips.c.missing_since.is_(None)
-        with self._reading() as connection:
-            return [_clip(row) for row in connection.execute(select(clips).where(condition))]
+    def clips_below(self, folder: Path) -> list[Clip]:
+        """Return the clips anywhere below a folder that are not missing."""
+        return self._clips(below(clips.c.path, folder) & clips.c.missing_since.is_(None))
+
+    def clips_in(self, state: TagState) -> list[Clip]:
+        """Return the clips in one tag state that are not missing."""
+        return self._clips((clips.c.tag_state == state) & clips.c.missing_since.is_(None))
 
     def record_tags(self, clip: Clip, outcome: TagOutcome, now: datetime) -> None:
         """Record what became of a clip's tags, and journal what our keys held before."""
@@ -184,10 +194,9 @@ class Catalogue:
     def _reading(self) -> Connection:
         return self.engine.connect().execution_options(read_only=True)
 
-    def _one_clip(self, condition: Any) -> Clip | None:
+    def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
         with self._reading() as connection:
-            row = connection.execute(select(clips).where(condition).limit(1)).one_or_none()
-        return None if row is None else _clip(row)
+            return [_clip(row) for row in connection.execute(select(clips).where(condition))]
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
         with self._reading() as connection:
@@ -205,6 +214,7 @@ def _clip(row: Row[Any]) -> Clip:
         stamp=FileStamp(row.size, row.mtime_ns, row.inode),
         tag_state=TagState(row.tag_state),
         tag_reason=row.tag_reason,
+        is_missing=row.missing_since is not None,
     )
 
 

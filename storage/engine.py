@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import sqlite3
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 
 from storage.errors import CatalogueBusy, CatalogueError, SchemaTooNew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 BUSY_TIMEOUT_S = 30
 
@@ -58,12 +59,10 @@ def open_engine(url: str) -> Engine:
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _translate)
     try:
         _migrate(engine)
-    except DBAPIError as error:
-        engine.dispose()
-        raise CatalogueError(f"{file}: cannot be used as a catalogue: {error.orig}") from error
-    except SchemaTooNew:
+    except CatalogueError:
         engine.dispose()
         raise
     return engine
@@ -94,6 +93,22 @@ def only_writer(url: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def writer_of(url: str) -> int | None:
+    """Return the number of the process that works on a catalogue, None if none does."""
+    try:
+        descriptor = os.open(file_of(url).with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(descriptor, 32, 0) or 0)
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _prepare(connection: Any, _record: object) -> None:
     # Transactions are begun by `_begin`, not by the driver's guesses.
     connection.isolation_level = None
@@ -107,6 +122,13 @@ def _begin(connection: Connection) -> None:
     # A deferred transaction that turns into a writer cannot wait for its turn; this one can.
     mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _translate(context: ExceptionContext) -> None:
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error):
+        database = context.engine.url.database if context.engine else "the catalogue"
+        raise CatalogueError(f"{database}: {error}") from error
 
 
 def _migrate(engine: Engine) -> None:

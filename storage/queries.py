@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, literal, select
+from sqlalchemy import and_, case, func, select
 
 from storage.records import Counts, CurvePoint, Failure, Mood, Sound
 from storage.tables import (
-    PathText,
+    below,
     clips,
     curve_points,
     failures,
@@ -198,10 +198,7 @@ def _conditions(asked: SoundFilter, borders: _Borders) -> Iterator[ColumnElement
     if asked.path is not None:
         yield sounds.c.path == asked.path
     if asked.under is not None:
-        folder = str(asked.under).rstrip("/")
-        # All that starts with the folder and a slash: "0" is the character after "/".
-        yield sounds.c.path > literal(folder + "/", PathText)
-        yield sounds.c.path < literal(folder + "0", PathText)
+        yield below(sounds.c.path, asked.under)
 
 
 def _order(asked: SoundFilter) -> Iterator[Any]:

@@ -103,8 +103,13 @@ class Queue:
                 .values(state=WAITING, attempts=func.max(queue.c.attempts - 1, 0))
             )
 
-    def drop(self, paths: Iterable[Path]) -> None:
-        """Forget files that are no longer there."""
+    def remove(self, entry: QueueEntry) -> None:
+        """Take off a claimed file that is not there any more."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(queue).where(queue.c.path == entry.path))
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Forget files that are no longer there, except one that is being worked on."""
         with self._engine.begin() as connection:
             for path in paths:
                 connection.execute(

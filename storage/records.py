@@ -61,6 +61,7 @@ class Clip:
     stamp: FileStamp
     tag_state: TagState
     tag_reason: str | None
+    is_missing: bool
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, cast
+from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, cast, literal
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 if TYPE_CHECKING:
@@ -77,6 +77,13 @@ def as_text(moment: datetime) -> str:
     """Write a moment as the catalogue does: `2026-01-31T08:15:00.000Z`."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def below(column: ColumnElement[Any], folder: Path) -> ColumnElement[bool]:
+    """Make the condition that a path lies anywhere below a folder."""
+    start = str(folder).rstrip("/")
+    # All that starts with the folder and a slash: "0" is the character after "/".
+    return (column > literal(start + "/", PathText)) & (column < literal(start + "0", PathText))
 
 
 metadata = MetaData()

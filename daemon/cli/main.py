@@ -1,0 +1,65 @@
+"""The command `valenced`, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+
+import click
+
+from config.errors import ValencedError
+from daemon.cli import bundles, check, config, query, run, scan, show, status, tags
+
+INTERRUPTED = 130
+DEBUGGING = "--debug"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("valenced"), prog_name="valenced")
+def valenced() -> None:
+    """Hear how music and all other sounds feel: calm to energetic, unpleasant to pleasant.
+
+    Watches folders, keeps a catalogue that can be asked for calm or energetic sounds, and
+    writes both values into the files' own tags.
+    """
+
+
+for _module in (run, scan, query, show, tags, bundles, status, check, config):
+    valenced.add_command(_module.command)
+
+
+def main() -> None:
+    """Run the command line and end the process with the promised exit code.
+
+    0 done; 1 failed; 2 wrong usage; 78 wrong settings.
+    """
+    try:
+        code = valenced(standalone_mode=False) or 0
+    except click.UsageError as error:
+        error.show()
+        code = error.exit_code
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has seen enough. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except ValencedError as error:
+        if DEBUGGING in sys.argv:
+            raise
+        _say(str(error))
+        code = error.exit_code
+    except Exception as error:
+        if DEBUGGING in sys.argv:
+            raise
+        _say(f"unexpected {type(error).__name__}: {error}; run again with --debug for details")
+        code = 1
+    sys.exit(code)
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        click.echo(f"valenced: {line}", err=True)

@@ -1,0 +1,57 @@
+"""What every command takes: --config, --set, --debug; and what it gets: the settings."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from config.loading import Loaded, load
+from daemon.logs import start_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMAT_HELP = "How to print the answer."
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the shared options, and call it with the loaded settings first."""
+
+    @click.option(
+        "--config",
+        "config_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Read this settings file instead of the usual ones.",
+    )
+    @click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set one setting, such as watch.settle_s=5. May be repeated.",
+    )
+    @click.option("--debug", is_flag=True, help="Log everything, and show tracebacks.")
+    @functools.wraps(function)
+    def command(
+        *args: Any, config_file: Path | None, overrides: tuple[str, ...], debug: bool, **kwargs: Any
+    ) -> Any:
+        loaded = load(environ=os.environ, file=config_file, overrides=overrides)
+        start_logging("debug" if debug else loaded.settings.log.level)
+        return function(loaded, *args, **kwargs)
+
+    return command
+
+
+def catalogue_url(loaded: Loaded) -> str:
+    """Return the URL of the catalogue in force."""
+    return loaded.settings.catalogue.url or f"sqlite:///{loaded.places.state / 'catalogue.db'}"
+
+
+def registry_folder(loaded: Loaded) -> Path:
+    """Return the folder of the bundles."""
+    return loaded.places.state / "bundles"

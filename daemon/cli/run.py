@@ -1,0 +1,79 @@
+"""`valenced run`: the service, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from config.errors import SettingsError
+from config.settings import WatchedFolder
+from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.logs import terminal
+from daemon.service import Plan, run
+from storage.engine import file_of
+
+if TYPE_CHECKING:
+    from config.loading import Loaded
+    from storage.catalogue import Catalogue
+
+
+@click.command("run")
+@click.argument(
+    "folders",
+    metavar="[DIR]...",
+    nargs=-1,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@click.option("--no-tags", is_flag=True, help="Write nothing into the files.")
+@with_settings
+def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None:
+    """Watch the DIRs, and the folders of the settings, until stopped.
+
+    What is in them already is heard first. Ctrl-C finishes what is in hand and ends.
+    """
+    watched = (*loaded.settings.watch.folder, *(_watched(folder) for folder in folders))
+    if not watched:
+        raise SettingsError(
+            ["watch.folder: nothing to watch; name a folder: valenced run DIR, or set it"]
+        )
+    plan = Plan(
+        settings=loaded.settings,
+        url=catalogue_url(loaded),
+        registry=registry_folder(loaded),
+        folders=watched,
+        tags=not no_tags,
+    )
+    _say_what_will_happen(plan)
+    outcome = run(
+        plan,
+        console=terminal if terminal.is_terminal else None,
+        ready=lambda catalogue: _say_ready(plan, catalogue),
+    )
+    terminal.print(f"stopped: {outcome.done} files heard, {outcome.failed} put off")
+
+
+def _watched(folder: Path) -> WatchedFolder:
+    return WatchedFolder(path=folder.absolute())
+
+
+def _say_what_will_happen(plan: Plan) -> None:
+    tags = plan.settings.tags
+    if not plan.tags or tags.mode == "none":
+        terminal.print("No tags will be written; the files stay as they are.")
+    elif tags.mode == "sidecar":
+        terminal.print("A small JSON file will be written beside each sound.")
+    else:
+        terminal.print(
+            "Arousal and valence will be written into the tags of each file.\n"
+            "  without:  valenced run --no-tags    (make run TAGS=no)\n"
+            "  undo:     valenced tags restore DIR"
+        )
+
+
+def _say_ready(plan: Plan, catalogue: Catalogue) -> None:
+    del catalogue
+    for folder in plan.folders:
+        terminal.print(f"watching {folder.path}", markup=False)
+    terminal.print(f"catalogue {file_of(plan.url)}", markup=False)

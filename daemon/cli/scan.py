@@ -1,0 +1,126 @@
+"""`valenced scan`: one pass over everything, then stop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from config.errors import SettingsError
+from config.settings import WatchedFolder
+from daemon.admission import Admission
+from daemon.cli.options import (
+    FORMAT_HELP,
+    catalogue_url,
+    registry_folder,
+    with_settings,
+)
+from daemon.logs import terminal
+from daemon.scanning import Comparison, compare
+from daemon.service import Outcome, Plan, run
+from daemon.spelling import printable
+from storage.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config.loading import Loaded
+
+
+@click.command("scan")
+@click.argument(
+    "paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path)
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be heard, and do nothing.")
+@click.option("--no-tags", is_flag=True, help="Write nothing into the files.")
+@click.option("--jobs", type=click.IntRange(0, 64), default=0, help="Workers; 0 for automatic.")
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
+)
+@with_settings
+def command(
+    loaded: Loaded,
+    paths: tuple[Path, ...],
+    *,
+    dry_run: bool,
+    no_tags: bool,
+    jobs: int,
+    output: str,
+) -> int:
+    """Hear what is new under the PATHs (or the folders of the settings), then stop.
+
+    Exit code 1 if any file could not be heard.
+    """
+    folders = _folders(loaded, paths)
+    if dry_run:
+        _say_comparison(_compared(loaded, folders), output)
+        return 0
+    plan = Plan(
+        settings=loaded.settings,
+        url=catalogue_url(loaded),
+        registry=registry_folder(loaded),
+        folders=folders,
+        tags=not no_tags,
+        keep_watching=False,
+        jobs=jobs,
+    )
+    outcome = run(plan, console=terminal if terminal.is_terminal else None)
+    _say_outcome(outcome, output)
+    return 1 if outcome.failed else 0
+
+
+def _folders(loaded: Loaded, paths: tuple[Path, ...]) -> Sequence[WatchedFolder]:
+    configured = loaded.settings.watch.folder
+    if not paths:
+        if not configured:
+            raise SettingsError(["watch.folder: nothing to scan; name a path: valenced scan PATH"])
+        return configured
+    chosen = []
+    for path in (path.absolute() for path in paths):
+        home = next((folder for folder in configured if path.is_relative_to(folder.path)), None)
+        tags = home is None or home.tags
+        chosen.append(WatchedFolder(path=path, tags=tags))
+    return chosen
+
+
+def _compared(loaded: Loaded, folders: Sequence[WatchedFolder]) -> Comparison:
+    catalogue = Catalogue(catalogue_url(loaded))
+    try:
+        watch = loaded.settings.watch
+        return compare(
+            [folder.path for folder in folders],
+            Admission(watch.suffixes, watch.ignore),
+            catalogue.stamps(),
+            catalogue.queued_stamps(),
+        )
+    finally:
+        catalogue.close()
+
+
+def _say_comparison(comparison: Comparison, output: str) -> None:
+    new = sorted(found.path for found in comparison.new)
+    gone = sorted(comparison.gone)
+    if output == "json":
+        report = {
+            "known": comparison.known,
+            "new": [str(path) for path in new],
+            "gone": [str(path) for path in gone],
+            "unread": {str(path): reason for path, reason in comparison.unread.items()},
+        }
+        click.echo(json.dumps(report, indent=2))
+        return
+    for path in new:
+        click.echo(f"would hear  {printable(str(path))}")
+    for path in gone:
+        click.echo(f"is gone     {printable(str(path))}")
+    click.echo(f"{len(new)} to hear, {comparison.known} known, {len(gone)} gone", err=True)
+
+
+def _say_outcome(outcome: Outcome, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(asdict(outcome)))
+    else:
+        click.echo(f"{outcome.done} files heard, {outcome.failed} put off", err=True)

@@ -1,0 +1,178 @@
+"""The threads that take files off the queue, each with a worker of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from config.errors import ValencedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from daemon.processing import Processing
+    from daemon.workers import Worker
+    from storage.catalogue import Catalogue
+    from storage.records import Clip
+
+log = logging.getLogger(__name__)
+
+IDLE_CLOSE_S = 20.0
+LONGEST_WAIT_S = 3600.0
+PAUSE_AFTER_TROUBLE_S = 5.0
+
+
+class Crew:
+    """Consumers of the queue. They sleep in the kernel until there is something to do.
+
+    Args:
+        workers: one for each consumer.
+        catalogue: whose queue is consumed.
+        processing: what is done with a file.
+        bundle: loaded ahead when a file is expected.
+        clock: the time, aware of its zone.
+        finished: called after each file, with whether it got all the way.
+        ended: called when the last consumer has ended, or any broke, with what broke it.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        catalogue: Catalogue,
+        processing: Processing,
+        *,
+        bundle: Path,
+        clock: Callable[[], datetime],
+        finished: Callable[[bool], None],
+        ended: Callable[[BaseException | None], None],
+    ) -> None:
+        self._catalogue = catalogue
+        self._processing = processing
+        self._bundle = bundle
+        self._clock = clock
+        self._finished = finished
+        self._ended = ended
+        self._change = threading.Condition()
+        self._changes = 0
+        self._expecting = False
+        self._stopping = False
+        self._draining = False
+        self._broken: BaseException | None = None
+        self._active = len(workers)
+        self._untagged: list[Clip] = []
+        self._threads = [
+            threading.Thread(target=self._consume, args=(worker,), name=f"consumer-{number}")
+            for number, worker in enumerate(workers, start=1)
+        ]
+
+    def start(self, untagged: Iterable[Clip]) -> None:
+        """Start consuming; clips that were left without their tags are served first."""
+        self._untagged = list(untagged)
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Tell that there is something new in the queue."""
+        with self._change:
+            self._changes += 1
+            self._change.notify_all()
+
+    def expect(self) -> None:
+        """Tell that a file will settle soon, so that a worker is ready when it does."""
+        with self._change:
+            self._expecting = True
+            self._changes += 1
+            self._change.notify()
+
+    def finish(self) -> None:
+        """End by yourselves once nothing is due any more. Returns at once."""
+        self._draining = True
+        self.wake()
+
+    def stop(self) -> None:
+        """Take nothing more, finish what is in hand, and wait for that."""
+        self._stopping = True
+        self.wake()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _consume(self, worker: Worker) -> None:
+        broken: BaseException | None = None
+        try:
+            self._work(worker)
+        except Exception as error:  # noqa: BLE001 - a consumer that dies in silence would be worse
+            broken = error
+        finally:
+            worker.close()
+            with self._change:
+                self._active -= 1
+                self._broken = self._broken or broken
+                last = self._active == 0
+            if last or broken:
+                self._ended(self._broken)
+
+    def _work(self, worker: Worker) -> None:
+        idle_since = time.monotonic()
+        while not self._stopping:
+            seen = self._changes
+            try:
+                if self._attend_next(worker):
+                    idle_since = time.monotonic()
+                elif self._draining:
+                    return
+                elif self._expected():
+                    worker.warm(self._bundle)
+                    idle_since = time.monotonic()
+                else:
+                    self._rest(worker, idle_since, seen)
+            except ValencedError as error:
+                # No file's fault: a full disk, a bundle that went away. Nothing is lost.
+                log.error("work stands still for %g s: %s", PAUSE_AFTER_TROUBLE_S, error)  # noqa: TRY400 - one line is enough
+                with self._change:
+                    self._change.wait_for(lambda: self._stopping, PAUSE_AFTER_TROUBLE_S)
+
+    def _attend_next(self, worker: Worker) -> bool:
+        """Do one thing, and tell whether there was one."""
+        with self._change:
+            clip = self._untagged.pop() if self._untagged else None
+        if clip is not None:
+            self._processing.write_tags(clip, worker)
+            return True
+        entry = self._catalogue.queue.claim(self._clock())
+        if entry is None:
+            return False
+        try:
+            self._finished(self._processing.attend(entry, worker))
+        except ValencedError:
+            with suppress(ValencedError):
+                self._catalogue.queue.give_back(entry)
+            raise
+        return True
+
+    def _expected(self) -> bool:
+        with self._change:
+            expected, self._expecting = self._expecting, False
+            return expected
+
+    def _rest(self, worker: Worker, idle_since: float, seen: int) -> None:
+        """Sleep until something changes or is due; let an idle worker go."""
+        wait_s = self._until_due_s()
+        until_close_s = idle_since + IDLE_CLOSE_S - time.monotonic()
+        if until_close_s <= 0:
+            worker.close()
+        else:
+            wait_s = min(wait_s, until_close_s)
+        with self._change:
+            self._change.wait_for(lambda: self._changes != seen, max(wait_s, 0))
+
+    def _until_due_s(self) -> float:
+        due = self._catalogue.queue.next_due()
+        if due is None:
+            return LONGEST_WAIT_S
+        return min((due - self._clock()).total_seconds(), LONGEST_WAIT_S)

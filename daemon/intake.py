@@ -1,0 +1,142 @@
+"""Takes in what events and walks report, waits until files are complete, and queues them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from daemon.processing import stamp_at
+from daemon.scanning import Comparison, FoundFile, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from daemon.admission import Admission
+    from daemon.settling import Settler
+    from storage.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Between the folders and the queue. Driven by one thread; time is an argument.
+
+    Args:
+        roots: the watched folders.
+        admission: which names count.
+        settler: decides when a file is complete.
+        catalogue: whose queue is filled.
+        clock: the time, aware of its zone.
+        queued: called when files were queued.
+        expected: called when a file will settle soon.
+    """
+
+    def __init__(
+        self,
+        roots: list[Path],
+        admission: Admission,
+        settler: Settler,
+        catalogue: Catalogue,
+        *,
+        clock: Callable[[], datetime],
+        queued: Callable[[], None],
+        expected: Callable[[], None],
+    ) -> None:
+        self._roots = roots
+        self._admission = admission
+        self._settler = settler
+        self._catalogue = catalogue
+        self._clock = clock
+        self._queued = queued
+        self._expected = expected
+
+    def touched(self, path: Path, now_s: float) -> None:
+        """Take in that something happened at a path, whatever it was."""
+        root = next((root for root in self._roots if path.is_relative_to(root)), None)
+        if root is None or path == root:
+            return
+        stamp = stamp_at(path)
+        if stamp is None:
+            self._take_leave(path)
+        elif path.is_dir() and not path.is_symlink():
+            self._look_into(path, now_s)
+        elif self._admission.admits_below(path, root) and not self._is_known(path, stamp):
+            self._settler.touch(path, stamp, now_s)
+            self._expected()
+
+    def settle(self, now_s: float) -> None:
+        """Queue the files that are complete by now (seconds of the monotonic clock)."""
+        complete = []
+        for path in self._settler.due(now_s):
+            stamp = stamp_at(path)
+            if stamp is None:
+                self._settler.forget(path)
+            elif self._settler.judge(path, stamp, now_s) and not self._is_known(path, stamp):
+                complete.append((path, stamp))
+        if complete:
+            self._catalogue.queue.put(complete, self._clock())
+            self._queued()
+
+    def next_due(self) -> float | None:
+        """Return when `settle` has something to do, in seconds of the monotonic clock."""
+        return self._settler.next_due()
+
+    def reconcile(self, now_s: float, settle_s: float) -> Comparison:
+        """Compare the folders with the catalogue and take in every difference.
+
+        Args:
+            now_s: the monotonic clock.
+            settle_s: a file that last changed longer ago than this is complete already.
+        """
+        started = time.monotonic()
+        comparison = self._compared(self._roots)
+        self._take_in(comparison.new, now_s, settle_s)
+        self._catalogue.queue.forget(comparison.gone)
+        self._catalogue.mark_missing(comparison.gone, self._clock())
+        for folder, reason in comparison.unread.items():
+            log.warning("%s: cannot be listed: %s", folder, reason)
+        log.debug(
+            "compared folders with the catalogue in %.2f s: %d known, %d new, %d gone",
+            time.monotonic() - started,
+            comparison.known,
+            len(comparison.new),
+            len(comparison.gone),
+        )
+        return comparison
+
+    def _take_leave(self, path: Path) -> None:
+        """Take in that there is nothing at a path any more, nor below it if it was a folder."""
+        gone = [path, *(clip.path for clip in self._catalogue.clips_below(path))]
+        self._settler.forget(path)
+        self._catalogue.queue.forget(gone)
+        self._catalogue.mark_missing(gone, self._clock())
+
+    def _look_into(self, folder: Path, now_s: float) -> None:
+        """Take in a folder that was made or moved here: its files may have come without events."""
+        for found in self._compared([folder]).new:
+            self._settler.touch(found.path, found.stamp, now_s)
+            self._expected()
+
+    def _compared(self, roots: list[Path]) -> Comparison:
+        return compare(
+            roots, self._admission, self._catalogue.stamps(), self._catalogue.queued_stamps()
+        )
+
+    def _take_in(self, new: list[FoundFile], now_s: float, settle_s: float) -> None:
+        latest_s = self._clock().timestamp() - settle_s
+        complete = []
+        for found in new:
+            if found.changed_s <= latest_s:
+                complete.append((found.path, found.stamp))
+            else:
+                self._settler.touch(found.path, found.stamp, now_s)
+        if complete:
+            self._catalogue.queue.put(complete, self._clock())
+            self._queued()
+
+    def _is_known(self, path: Path, stamp: object) -> bool:
+        clip = self._catalogue.clip_at(path)
+        return clip is not None and not clip.is_missing and clip.stamp == stamp

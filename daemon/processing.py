@@ -1,0 +1,207 @@
+"""The way of one sound, from a claimed place in the queue to its tags."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from storage.records import Analysis, CurvePoint, FileStamp, TagState
+from trainer.errors import ClipError, UnreadableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from daemon.projection import Projection
+    from daemon.workers import HeardClip, Worker
+    from storage.catalogue import Catalogue
+    from storage.records import Clip, Prediction, QueueEntry
+
+log = logging.getLogger(__name__)
+
+RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 360, 1440))
+
+
+@dataclass(frozen=True)
+class BundleInService:
+    """Where the bundle is that predicts, and under which settings it wants sound heard."""
+
+    directory: Path
+    name: str
+    hearing: str
+
+
+@dataclass
+class InHand:
+    """One sound on its way; each stage fills in what the next ones need."""
+
+    entry: QueueEntry
+    worker: Worker
+    identity: str = ""
+    heard: HeardClip | None = None
+    analysis: Analysis | None = None
+    clip: Clip | None = None
+
+
+class Vanished(Exception):
+    """The file in hand is not there any more, or no longer the one that was queued."""
+
+
+class Processing:
+    """Takes claimed files through the stages.
+
+    Args:
+        catalogue: where results are recorded.
+        bundle: what predicts.
+        projection: writes tags from the catalogue.
+        wants_tags: tells whether tags shall be written at a path.
+        clock: the time, aware of its zone.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        bundle: BundleInService,
+        projection: Projection,
+        wants_tags: Callable[[Path], bool],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._catalogue = catalogue
+        self._bundle = bundle
+        self._projection = projection
+        self._wants_tags = wants_tags
+        self._clock = clock
+        self.stages = (
+            self.identified,
+            self.heard,
+            self.predicted,
+            self.recorded,
+            self.tagged,
+        )
+
+    def attend(self, entry: QueueEntry, worker: Worker) -> bool:
+        """Take one claimed file all the way, and tell whether it got there."""
+        try:
+            _still_the_same(entry)
+            if entry.attempts > len(RETRY_DELAYS) + 1:
+                raise UnreadableClip(entry.path, "the service ended each time it was tried")
+            hand = InHand(entry, worker)
+            for stage in self.stages:
+                stage(hand)
+        except Vanished:
+            self._set_aside(entry)
+        except ClipError as error:
+            self._put_off(entry, error)
+        else:
+            return True
+        return False
+
+    def identified(self, hand: InHand) -> None:
+        """Tell by the audio packets alone which sound this is."""
+        hand.identity = hand.worker.identify(hand.entry.path)
+
+    def heard(self, hand: InHand) -> None:
+        """Describe the sound, unless it was described before under another name."""
+        if not self._catalogue.is_heard(hand.identity, self._bundle.hearing):
+            hand.heard = hand.worker.hear(hand.entry.path, hand.identity)
+
+    def predicted(self, hand: InHand) -> None:
+        """Predict the affect of the whole and of each window."""
+        if hand.heard is None:
+            return
+        hearing = hand.heard.hearing
+        whole, *windows = hand.worker.predict(
+            hand.entry.path, self._bundle.directory, [hearing.vector, *hand.heard.windows]
+        )
+        curve = [
+            CurvePoint(start_s, window.arousal, window.valence)
+            for start_s, window in zip(hand.heard.starts_s, windows, strict=True)
+        ]
+        hand.analysis = Analysis(hearing, whole, curve)
+
+    def recorded(self, hand: InHand) -> None:
+        """Record everything in one transaction, which also takes the file off the queue."""
+        entry = hand.entry
+        _still_the_same(entry)
+        self._follow_rename(entry, hand.identity)
+        known = self._catalogue.clip_at(entry.path)
+        hand.clip = self._catalogue.record(
+            entry, hand.identity, self._tag_state(entry.path, known), self._clock(), hand.analysis
+        )
+        predicted = hand.analysis.prediction if hand.analysis else None
+        _say(entry.path, predicted)
+
+    def tagged(self, hand: InHand) -> None:
+        """Write the tags, if they are wanted here."""
+        assert hand.clip is not None
+        if hand.clip.tag_state is TagState.PENDING:
+            self.write_tags(hand.clip, hand.worker)
+
+    def write_tags(self, clip: Clip, worker: Worker) -> None:
+        """Bring one clip's tags in line with the catalogue."""
+        prediction = self._catalogue.prediction_of(clip.identity)
+        if prediction is None:
+            return
+        outcome = self._projection.write(clip, prediction, worker.identify)
+        if outcome is not None:
+            self._catalogue.record_tags(clip, outcome, self._clock())
+
+    def _tag_state(self, path: Path, known: Clip | None) -> TagState:
+        stripped = known is not None and known.tag_state is TagState.OFF and known.tag_reason
+        return TagState.PENDING if self._wants_tags(path) and not stripped else TagState.OFF
+
+    def _follow_rename(self, entry: QueueEntry, identity: str) -> None:
+        """Let the record follow a file that was renamed or moved, with its journal."""
+        if self._catalogue.clip_at(entry.path) is not None:
+            return
+        orphans = [
+            clip
+            for clip in self._catalogue.clips_of(identity)
+            if clip.path != entry.path and not clip.path.exists()
+        ]
+        orphans.sort(key=lambda clip: clip.stamp.inode != entry.stamp.inode)
+        if orphans:
+            self._catalogue.follow(orphans[0], entry.path)
+            log.info("%s: was %s", entry.path, orphans[0].path)
+
+    def _set_aside(self, entry: QueueEntry) -> None:
+        stamp = stamp_at(entry.path)
+        if stamp is None:
+            self._catalogue.queue.remove(entry)
+            self._catalogue.mark_missing([entry.path], self._clock())
+        else:
+            self._catalogue.queue.put([(entry.path, stamp)], self._clock())
+            self._catalogue.queue.give_back(entry)
+
+    def _put_off(self, entry: QueueEntry, error: ClipError) -> None:
+        if stamp_at(entry.path) is None:
+            self._set_aside(entry)
+            return
+        tries = entry.attempts
+        delay = RETRY_DELAYS[tries - 1] if tries <= len(RETRY_DELAYS) else None
+        retry_at = None if delay is None else self._clock() + delay
+        self._catalogue.queue.fail(entry, error.reason, retry_at)
+        log.warning("%s: %s", entry.path, error.reason)
+
+
+def stamp_at(path: Path) -> FileStamp | None:
+    """Return the stamp of the file at a path, None if there is none that can be seen."""
+    try:
+        return FileStamp.of(path.lstat())
+    except OSError:
+        return None
+
+
+def _still_the_same(entry: QueueEntry) -> None:
+    if stamp_at(entry.path) != entry.stamp:
+        raise Vanished(entry.path)
+
+
+def _say(path: Path, prediction: Prediction | None) -> None:
+    if prediction is None:
+        log.info("%s: a sound that is known already", path)
+    else:
+        log.info("%s: arousal %+.2f, valence %+.2f", path, prediction.arousal, prediction.valence)

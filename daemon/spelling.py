@@ -1,0 +1,51 @@
+"""How paths are spelled for people and for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def printable(text: str) -> str:
+    r"""Return text that is safe on a terminal and stays on its line.
+
+    Control characters and bytes that are not valid UTF-8 are shown as `\n`, `\x1b`, `\xff`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def as_bytes(path: Path) -> bytes:
+    """Return a path's exact bytes."""
+    return os.fsencode(path)
+
+
+def playlist_entry(path: Path) -> str:
+    """Return a path as a line of an M3U8 playlist.
+
+    Such a file is UTF-8 text of lines, so a name that is not becomes a file URI.
+    """
+    text = str(path)
+    if text.isprintable() and not text.startswith("#"):
+        return text
+    return "file://" + quote_from_bytes(os.fsencode(path))
+
+
+def write_bytes(content: bytes) -> None:
+    """Write bytes to stdout as they are."""
+    sys.stdout.buffer.write(content)
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character == " ":
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - the range that stands for undecodable bytes
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,196 @@
+"""The service's side of a worker: ask, wait so long and no longer, replace what died.
+
+Each consumer thread owns one `Worker`. The thread sleeps in the kernel while its worker is busy,
+so an idle service costs nothing, and a worker that crashes or hangs costs its own file one
+attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from storage.records import Hearing, Prediction
+from trainer.errors import BundleError, UnreadableClip, UnusableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+START_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class HeardClip:
+    """What a worker heard.
+
+    Attributes:
+        hearing: the descriptors of the whole, as the catalogue keeps them.
+        windows: the packed vector of each window.
+        starts_s: where each window starts, in seconds.
+    """
+
+    hearing: Hearing
+    windows: Sequence[bytes]
+    starts_s: Sequence[float]
+
+
+@dataclass(frozen=True)
+class _Running:
+    process: subprocess.Popen[bytes]
+    connection: Connection
+
+
+class Worker:
+    """A process that reads sound, started when first asked and started anew when it died.
+
+    Args:
+        timeout_s: how long one request may take.
+        nice: how far the process stands back for others, 0 to 19.
+    """
+
+    def __init__(self, *, timeout_s: float, nice: int) -> None:
+        self._timeout_s = timeout_s
+        self._nice = nice
+        self._running: _Running | None = None
+
+    def warm(self, bundle: Path) -> None:
+        """Load everything a first file would wait for.
+
+        Raises:
+            BundleError: the bundle cannot be used.
+        """
+        answer = self._ask(bundle, {"do": "warm", "bundle": str(bundle)}, START_LIMIT_S)
+        _check(bundle, answer)
+
+    def identify(self, path: Path) -> str:
+        """Hash the audio packets of a file.
+
+        Raises:
+            UnreadableClip: it holds no audio, cannot be read, or took too long.
+        """
+        return str(self._asked(path, do="identify")["identity"])
+
+    def hear(self, path: Path, identity: str) -> HeardClip:
+        """Describe the sound of a file.
+
+        Raises:
+            UnreadableClip: it cannot be decoded, or took too long.
+            UnusableClip: it holds nothing that can be described.
+        """
+        answer = self._asked(path, do="hear")
+        return HeardClip(
+            Hearing(
+                identity=identity,
+                settings=str(answer["settings"]),
+                duration_s=float(answer["duration_s"]),
+                vector=b64decode(answer["vector"]),
+            ),
+            [b64decode(window) for window in answer["windows"]],
+            [float(start) for start in answer["starts_s"]],
+        )
+
+    def predict(self, path: Path, bundle: Path, vectors: Sequence[bytes]) -> list[Prediction]:
+        """Have a bundle predict the affect of packed vectors; `path` is named if that fails.
+
+        Raises:
+            BundleError: the bundle cannot be used.
+            UnreadableClip: the worker died or took too long.
+        """
+        texts = [b64encode(vector).decode("ascii") for vector in vectors]
+        answer = self._asked(path, do="predict", bundle=str(bundle), vectors=texts)
+        return [Prediction(bundle=answer["name"], **row) for row in answer["predictions"]]
+
+    def close(self) -> None:
+        """End the process, if there is one; the next request starts another."""
+        if self._running is not None:
+            self._running.connection.close()
+            self._reap(self._running.process)
+            self._running = None
+
+    def _asked(self, path: Path, **request: Any) -> dict[str, Any]:
+        request.setdefault("path", os.fspath(path))
+        answer = self._ask(path, request, self._timeout_s)
+        _check(path, answer)
+        return answer
+
+    def _ask(self, path: Path, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        running = self._running or self._start()
+        request["limit_s"] = math.ceil(limit_s)
+        try:
+            running.connection.send_bytes(json.dumps(request).encode("ascii"))
+            if not running.connection.poll(limit_s):
+                self._kill()
+                raise UnreadableClip(
+                    path, f"no result within {limit_s:g} s; its worker was stopped"
+                )
+            answer = json.loads(running.connection.recv_bytes(LARGEST_ANSWER))
+        except (EOFError, OSError, ValueError) as error:
+            status = self._kill()
+            raise UnreadableClip(path, f"the worker that read it {_ending(status)}") from error
+        if not isinstance(answer, dict):
+            self._kill()
+            raise UnreadableClip(path, "the worker that read it answered nonsense")
+        return answer
+
+    def _start(self) -> _Running:
+        ours, theirs = socket.socketpair()
+        # One thread each: the number of workers already matches the processors.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+                [sys.executable, "-m", "trainer.worker", str(theirs.fileno()), str(self._nice)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+            )
+        self._running = _Running(process, Connection(ours.detach()))
+        return self._running
+
+    def _kill(self) -> int | None:
+        assert self._running is not None
+        self._running.connection.close()
+        process = self._running.process
+        self._running = None
+        try:
+            return process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+
+    @staticmethod
+    def _reap(process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _check(path: Path, answer: dict[str, Any]) -> None:
+    if "unreadable" in answer:
+        raise UnreadableClip(path, str(answer["unreadable"]))
+    if "unusable" in answer:
+        raise UnusableClip(path, str(answer["unusable"]))
+    if "bundle" in answer:
+        raise BundleError(str(answer["bundle"]))
+
+
+def _ending(status: int | None) -> str:
+    if status is None:
+        return "answered nonsense and was stopped"
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with status {status}"

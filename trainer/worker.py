@@ -1,0 +1,136 @@
+"""A process of its own that reads sound, so that a bad file can harm nobody else.
+
+Run as `python -m trainer.worker DESCRIPTOR`: requests and answers are JSON messages over the
+inherited socket. The answers are plain text and numbers on purpose: the service must be able to
+read them without trusting a process that has just decoded somebody's file.
+
+| request | answer |
+| --- | --- |
+| `{"do": "identify", "path": P}` | `{"identity": H}` |
+| `{"do": "hear", "path": P}` | `{"settings", "duration_s", "vector", "windows", "starts_s"}` |
+| `{"do": "predict", "bundle": D, "vectors": [V, …]}` | `{"name", "predictions": [{…}, …]}` |
+
+Vectors travel packed (`trainer.vectors`), in base64. A clip that cannot be used is answered by
+`{"unreadable": reason}` or `{"unusable": reason}`, a bundle that cannot by `{"bundle": reason}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from base64 import b64decode, b64encode
+from dataclasses import asdict
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import BundleError, UnreadableClip, UnusableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from trainer.bundle import Bundle
+
+Answer = dict[str, Any]
+
+
+def _identify(request: Mapping[str, Any]) -> Answer:
+    from trainer.identity import identify  # noqa: PLC0415 - each request loads only what it needs
+
+    return {"identity": identify(Path(request["path"]))}
+
+
+def _hear(request: Mapping[str, Any]) -> Answer:
+    from trainer.hearing import CANONICAL, hear  # noqa: PLC0415
+    from trainer.vectors import pack  # noqa: PLC0415
+
+    heard = hear(Path(request["path"]))
+    return {
+        "settings": CANONICAL.key,
+        "duration_s": float(heard.duration_s),
+        "vector": _text(pack(heard.vector)),
+        "windows": [_text(pack(window)) for window in heard.windows],
+        "starts_s": [float(start) for start in heard.starts_s],
+    }
+
+
+def _predict(request: Mapping[str, Any]) -> Answer:
+    import numpy as np  # noqa: PLC0415
+
+    from trainer.vectors import unpack  # noqa: PLC0415
+
+    bundle = _bundle(request["bundle"])
+    vectors = np.stack([unpack(b64decode(text)) for text in request["vectors"]])
+    predicted = asdict(bundle.predict(vectors))
+    rows = zip(*(map(float, column) for column in predicted.values()), strict=True)
+    return {
+        "name": bundle.name,
+        "predictions": [dict(zip(predicted, row, strict=True)) for row in rows],
+    }
+
+
+@cache
+def _bundle(directory: str) -> Bundle:
+    from trainer.bundle import load  # noqa: PLC0415
+
+    return load(Path(directory))
+
+
+def _warm(request: Mapping[str, Any]) -> Answer:
+    """Load what the first real request would otherwise wait for."""
+    import trainer.hearing  # noqa: PLC0415
+    from trainer import extraction  # noqa: PLC0415
+
+    del trainer, extraction
+    _bundle(request["bundle"])
+    return {}
+
+
+def _text(packed: bytes) -> str:
+    return b64encode(packed).decode("ascii")
+
+
+REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
+    "identify": _identify,
+    "hear": _hear,
+    "predict": _predict,
+    "warm": _warm,
+}
+
+
+def _answer(request: Mapping[str, Any]) -> Answer:
+    try:
+        return REQUESTS[request["do"]](request)
+    except UnreadableClip as error:
+        return {"unreadable": error.reason}
+    except UnusableClip as error:
+        return {"unusable": error.reason}
+    except BundleError as error:
+        return {"bundle": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this file alone
+        return {"unreadable": f"hearing failed: {type(error).__name__}: {error}"}
+
+
+def main() -> None:
+    """Answer requests until the other end closes; end by alarm when one takes too long."""
+    # Ctrl-C reaches the whole process group, but what is in hand shall be finished.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(int(sys.argv[2]))
+    connection = Connection(int(sys.argv[1]))
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        # The parent enforces the limit; this holds even when the parent was killed.
+        signal.alarm(request["limit_s"] + 10)
+        answer = _answer(request)
+        signal.alarm(0)
+        connection.send_bytes(json.dumps(answer).encode("ascii"))
+
+
+if __name__ == "__main__":
+    main()
