@@ -130,11 +130,11 @@ class Disk:
 
     def rename(self, source: Path, target: Path) -> None:
         """Put a file in the place of another, at once or not at all."""
-        os.rename(source, target)
+        source.rename(target)
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
-        os.unlink(path)
+        path.unlink()
 
     def sync_folder(self, folder: Path) -> None:
         """Wait until the folder's entries are on the medium, where the file system has that."""

@@ -45,7 +45,7 @@ class Before:
         items: Mapping[str, list[str] | None],
         layout: Layout,
         after: View,
-        undo: Iterable[Splice],
+        undo: Iterable[Splice] | None,
     ) -> Self:
         """Return the record of a write.
 
@@ -54,8 +54,10 @@ class Before:
             items: our keys as they were.
             layout: of the tags as they were.
             after: the file as written.
-            undo: what turns it back, in offsets of `after`.
+            undo: what turns it back, in offsets of `after`; None if nothing does.
         """
+        if undo is None:
+            return cls(kind, dict(items), layout, after.size, "", None)
         undo = tuple(undo)
         fits = sum(len(splice.new) + _ENTRY.size for splice in undo) <= MOST_UNDO_BYTES
         digest = _digest(after, undo)

@@ -26,13 +26,12 @@ from daemon.tagging.failures import Refused
 from daemon.tagging.keys import MOOD
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 Opinion = list[tuple[str, str]]
 
 _OGGS = (OggVorbis, OggOpus, OggFLAC)
-_ID3_HOSTS = {"wav": WAVE, "aiff": AIFF, "dsf": DSF}
 
 
 def foreign_tags(path: Path, kind: str, ours: Collection[str]) -> Opinion:
@@ -57,24 +56,22 @@ def foreign_tags(path: Path, kind: str, ours: Collection[str]) -> Opinion:
 
 
 def _pairs(path: Path, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    if kind == "mp3":
-        return _id3(_id3_of(path), ours)
-    if kind in _ID3_HOSTS:
-        return _id3(_ID3_HOSTS[kind](path, translate=False).tags, ours)
-    if kind == "flac":
-        return _flac(FLAC(path), ours)
-    if kind == "ogg":
-        return _vorbis(mutagen.File(path, options=_OGGS).tags, ours)
-    if kind == "mp4":
-        return _mp4(MP4(path), ours)
-    if kind == "asf":
-        return _asf(ASF(path), ours)
-    return _ape(path, ours)
+    load, listed = _READERS[kind]
+    return listed(load(path), ours)
+
+
+def _hosted_id3(host: Any) -> Callable[[Path], Any]:
+    return lambda path: host(path, translate=False).tags
+
+
+def _untyped(kind: Any) -> Any:
+    # mutagen says that it is typed, but hardly any of its constructors is.
+    return kind
 
 
 def _id3_of(path: Path) -> Any:
     try:
-        return ID3(path, translate=False)
+        return _untyped(ID3)(path, translate=False)
     except ID3NoHeaderError:
         return None
 
@@ -119,15 +116,36 @@ def _asf(file: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _ape(path: Path, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+def _ape_of(path: Path) -> Any:
     try:
-        tags: Any = APEv2(path)
+        return _untyped(APEv2)(path)
     except APENoHeaderError:
-        return
-    for name, value in tags.items():
+        return None
+
+
+def _ape(tags: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    for name, value in (tags or {}).items():
         if name.upper() not in ours:
             yield name, value
 
 
 def _digest(value: Any) -> str:
     return blake2b(repr(value).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
+
+_Reader = tuple[
+    "Callable[[Path], Any]", "Callable[[Any, Collection[str]], Iterator[tuple[str, Any]]]"
+]
+_READERS: dict[str, _Reader] = {
+    "mp3": (_id3_of, _id3),
+    "wav": (_hosted_id3(WAVE), _id3),
+    "aiff": (_hosted_id3(AIFF), _id3),
+    "dsf": (_hosted_id3(DSF), _id3),
+    "flac": (_untyped(FLAC), _flac),
+    "ogg": (lambda path: _untyped(mutagen.File)(path, options=_OGGS).tags, _vorbis),
+    "mp4": (_untyped(MP4), _mp4),
+    "asf": (_untyped(ASF), _asf),
+    "ape": (_ape_of, _ape),
+    "wavpack": (_ape_of, _ape),
+    "musepack": (_ape_of, _ape),
+}

@@ -104,9 +104,12 @@ class Patched:
     """
 
     def __init__(self, base: View, splices: Iterable[Splice]) -> None:
-        self._base = base
-        self.splices = tidy(splices)
-        self._pieces = list(_pieces(base.size, self.splices))
+        pieces: Iterable[Piece] = _pieces(base.size, tidy(splices))
+        if isinstance(base, Patched):
+            pieces = [under for piece in pieces for under in base.under(piece)]
+            base = base.base
+        self.base: View = base
+        self._pieces = list(pieces)
         self._starts = [0, *accumulate(_length(piece) for piece in self._pieces)]
 
     @property
@@ -116,24 +119,35 @@ class Patched:
 
     @property
     def pieces(self) -> Sequence[Piece]:
-        """What the result is made of, in order."""
+        """What the result is made of, in order; ranges are of the innermost base."""
         return self._pieces
+
+    def under(self, piece: Piece) -> Iterator[Piece]:
+        """Yield what a piece of this result is made of."""
+        if isinstance(piece, bytes):
+            yield piece
+            return
+        for own, at, take in self._within(piece.offset, piece.length):
+            yield Kept(own.offset + at, take) if isinstance(own, Kept) else own[at : at + take]
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset` of the result."""
-        parts = []
+        return b"".join(
+            self.base.read(piece.offset + at, take)
+            if isinstance(piece, Kept)
+            else piece[at : at + take]
+            for piece, at, take in self._within(offset, length)
+        )
+
+    def _within(self, offset: int, length: int) -> Iterator[tuple[Piece, int, int]]:
         index = bisect_right(self._starts, offset) - 1
         end = min(offset + length, self.size)
         while offset < end:
-            piece, at = self._pieces[index], offset - self._starts[index]
+            at = offset - self._starts[index]
             take = min(end, self._starts[index + 1]) - offset
-            if isinstance(piece, Kept):
-                parts.append(self._base.read(piece.offset + at, take))
-            else:
-                parts.append(piece[at : at + take])
+            yield self._pieces[index], at, take
             offset += take
             index += 1
-        return b"".join(parts)
 
 
 def tidy(splices: Iterable[Splice]) -> list[Splice]:

@@ -1,0 +1,156 @@
+"""A verified copy of a file with other tags, put in the original's place by one rename."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.tagging import names
+from daemon.tagging.failures import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from daemon.tagging.files import Disk
+    from daemon.tagging.sources import Source
+    from daemon.tagging.splices import Patched
+
+# A kernel or policy module seals the content itself into these; copied, they would be wrong.
+_SEALS = {"security.ima", "security.evm"}
+_PERMISSION_BITS = 0o7777
+
+
+class Changed(Exception):
+    """The original changed while its copy was made; it was left as it is now."""
+
+
+@dataclass
+class Copy:
+    """A complete copy; `path` is None once it no longer shall be removed."""
+
+    path: Path | None
+    descriptor: int
+
+
+@contextmanager
+def verified_copy(
+    source: Source,
+    edited: Patched,
+    verify: Callable[[Path], None],
+    disk: Disk,
+) -> Iterator[Copy]:
+    """Hold a temporary copy with the edits made; it is removed in the end, whatever happens.
+
+    Args:
+        source: the original, only read.
+        edited: its bytes with the edits.
+        verify: told the copy's path once it is complete; raises to stop the write.
+        disk: does the system calls.
+
+    Raises:
+        OSError: the copy could not be made.
+    """
+    path = names.new_temporary(source.path.parent)
+    descriptor = disk.create(path)
+    copy = Copy(path, descriptor)
+    try:
+        _fill(source, edited, descriptor, disk)
+        verify(path)
+        yield copy
+    finally:
+        if copy.path is not None:
+            _forget(copy.path, disk)
+        os.close(descriptor)
+
+
+def replace(
+    source: Source,
+    edited: Patched,
+    verify: Callable[[Path], None],
+    disk: Disk,
+    *,
+    keep_mtime: bool,
+) -> str | None:
+    """Let a verified copy take the original's place, with its owner, permissions and attributes.
+
+    Args:
+        source: the original.
+        edited: its bytes with the edits.
+        verify: told the copy's path; raises to stop the write.
+        disk: does the system calls.
+        keep_mtime: keep the original's times too.
+
+    Returns:
+        A warning although the file is written; None almost always.
+
+    Raises:
+        Changed: the original changed meanwhile.
+        Refused: the copy could not be given what the original has.
+        OSError: the system objected; the original is as it was.
+    """
+    with verified_copy(source, edited, verify, disk) as copy:
+        assert copy.path is not None
+        _dress(source, copy.descriptor, disk, keep_mtime=keep_mtime)
+        disk.sync(copy.descriptor)
+        if not source.unchanged():
+            raise Changed
+        disk.rename(copy.path, source.path)
+        copy.path = None
+    try:
+        disk.sync_folder(source.path.parent)
+    except OSError as error:
+        return f"written, but its folder could not be synced ({error.strerror})"
+    return None
+
+
+def _fill(source: Source, edited: Patched, target: int, disk: Disk) -> None:
+    cloned = disk.clone(source.descriptor, target)
+    at = 0
+    for piece in edited.pieces:
+        if isinstance(piece, bytes):
+            disk.write(target, piece, at)
+            at += len(piece)
+        else:
+            if not (cloned and piece.offset == at):
+                disk.copy_range(source.descriptor, target, piece.offset, at, piece.length)
+            at += piece.length
+    if cloned:
+        disk.cut(target, edited.size)
+
+
+def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None:
+    """Give the copy owner, permissions, attributes and times; each could undo those after it."""
+    was, now = source.status, os.fstat(target)
+    if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
+        try:
+            disk.give(target, was.st_uid, was.st_gid)
+        except PermissionError as error:
+            reason = "its owner or group could not be kept by this user; use in-place or sidecar"
+            raise Refused(reason) from error
+    disk.allow(target, was.st_mode & _PERMISSION_BITS)
+    wanted, present = disk.attributes(source.descriptor), disk.attributes(target)
+    for name, value in wanted.items():
+        if name in _SEALS or present.get(name) == value:
+            continue
+        try:
+            disk.set_attribute(target, name, value)
+        except PermissionError as error:
+            reason = f"its extended attribute {name} could not be kept by this user; use in-place"
+            raise Refused(reason) from error
+    if keep_mtime:
+        disk.set_times(target, was.st_atime_ns, was.st_mtime_ns)
+
+
+def _forget(copy: Path, disk: Disk) -> None:
+    # A first failure to remove may be passing; after a second, clean-up at start takes over.
+    for _ in range(2):
+        try:
+            disk.remove(copy)
+        except FileNotFoundError:
+            return
+        except OSError:
+            continue
+        return

@@ -1,0 +1,50 @@
+"""The names of our temporary files, so that scanners pass them by and clean-up knows them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPORARY = re.compile(r"\.valenced-[0-9a-f]{16}(?:\.\d+\.\d+)?\.(?:tmp|rescue)")
+"""Full match of the name (not the path) of every temporary file that tag writing makes."""
+
+SIDECAR_SUFFIX = ".valenced.json"
+"""What a sidecar's name adds to the name of its sound file."""
+
+_RESCUE = re.compile(r"\.valenced-[0-9a-f]{16}\.(\d+)\.(\d+)\.rescue")
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file name, without folders, is one of our temporary names."""
+    return TEMPORARY.fullmatch(name) is not None
+
+
+def new_temporary(folder: Path) -> Path:
+    """Return a name nobody uses yet; short, so that a sound's name of 255 bytes is no obstacle."""
+    return folder / f".valenced-{secrets.token_hex(8)}.tmp"
+
+
+def rescue_of(temporary: Path, inode: int, size: int) -> Path:
+    """Return the name under which a verified copy waits while its original is written in place.
+
+    Args:
+        temporary: the copy.
+        inode: of the original, by which clean-up finds it.
+        size: of the original before the write, in bytes.
+    """
+    return temporary.with_name(f"{temporary.name.removesuffix('.tmp')}.{inode}.{size}.rescue")
+
+
+def rescued(name: str) -> tuple[int, int] | None:
+    """Return inode and size that a rescue's name holds; None for any other name."""
+    match = _RESCUE.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return the sidecar's path of a sound file."""
+    return path.with_name(path.name + SIDECAR_SUFFIX)

@@ -1,0 +1,99 @@
+"""Writing into the same inode, for files whose hard links must stay together.
+
+No rename can help here, so there is a moment in which a power cut leaves the file half old and
+half new. Before that moment a complete and verified copy lies on the medium under a name that
+says which file it belongs to; clean-up at the next start puts it back.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from daemon.tagging import names
+from daemon.tagging.copying import Changed, Copy, verified_copy
+from daemon.tagging.failures import Refused
+from daemon.tagging.splices import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from daemon.tagging.files import Disk
+    from daemon.tagging.sources import Source
+    from daemon.tagging.splices import Patched
+
+
+def overwrite(
+    source: Source,
+    edited: Patched,
+    verify: Callable[[Path], None],
+    disk: Disk,
+    *,
+    keep_mtime: bool,
+) -> None:
+    """Write the edits into the original itself.
+
+    Args:
+        source: the original.
+        edited: its bytes with the edits.
+        verify: told the path of a complete copy; raises to stop the write.
+        disk: does the system calls.
+        keep_mtime: keep the original's times.
+
+    Raises:
+        Changed: the original changed meanwhile and was left alone.
+        Refused: the write broke off half-way; the reason names the copy that is put back later.
+        OSError: the system objected before the original was touched.
+    """
+    with verified_copy(source, edited, verify, disk) as copy:
+        disk.sync(copy.descriptor)
+        target = disk.open_to_change(source.path)
+        try:
+            if not source.unchanged():
+                raise Changed
+            _name_rescue(source, copy, disk)
+            _reserve(source, edited, target, disk)
+            _write_back(edited, copy, target, disk)
+            if keep_mtime:
+                disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
+        finally:
+            os.close(target)
+
+
+def _name_rescue(source: Source, copy: Copy, disk: Disk) -> None:
+    assert copy.path is not None
+    rescue = names.rescue_of(copy.path, source.status.st_ino, source.status.st_size)
+    disk.rename(copy.path, rescue)
+    copy.path = rescue
+    disk.sync_folder(rescue.parent)
+
+
+def _reserve(source: Source, edited: Patched, target: int, disk: Disk) -> None:
+    """Find out that the disk is full while every byte of the original is still in its place."""
+    if edited.size <= source.view.size:
+        return
+    try:
+        disk.reserve(target, edited.size)
+    except BaseException:
+        with suppress(OSError):
+            disk.cut(target, source.view.size)
+        raise
+
+
+def _write_back(edited: Patched, copy: Copy, target: int, disk: Disk) -> None:
+    first = edited.pieces[0] if edited.pieces else b""
+    start = first.length if isinstance(first, Kept) and first.offset == 0 else 0
+    try:
+        disk.copy_range(copy.descriptor, target, start, start, edited.size - start)
+        disk.cut(target, edited.size)
+        disk.sync(target)
+    except BaseException as error:
+        rescue, copy.path = copy.path, None
+        assert rescue is not None
+        raise Refused(
+            f"writing in place broke off; {rescue.name} beside it holds the whole file and is "
+            "put back at the next start",
+            retry=True,
+        ) from error

@@ -1,0 +1,274 @@
+"""Our tags into a file, out of it, and back to what was there; each proven harmless or not done."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from daemon.errors import TagWriteError
+from daemon.tagging import keys, planning
+from daemon.tagging.containers import container_of
+from daemon.tagging.copying import Changed, replace
+from daemon.tagging.failures import Refused, refusal_of
+from daemon.tagging.files import DISK, Disk
+from daemon.tagging.journal import Before
+from daemon.tagging.opinion import foreign_tags
+from daemon.tagging.overwriting import overwrite
+from daemon.tagging.sidecar import read_sidecar, write_sidecar
+from daemon.tagging.sources import Source, opened, refuse_read_only
+from trainer.errors import ClipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from daemon.tagging.keys import Items
+    from daemon.tagging.splices import View
+
+
+class Mode(StrEnum):
+    """Where tags go."""
+
+    REPLACE = "replace"
+    IN_PLACE = "in-place"
+    SIDECAR = "sidecar"
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """How a write ended, if not in a TagWriteError."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    PLANNED = "planned"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to write.
+
+    Attributes:
+        identify: hash of a file's audio without its tags; must be equal before and after.
+        mode: where tags go.
+        keep_mtime: give the file its old modification time.
+        dry_run: report what would be done, and do nothing.
+        record: given the journal record (JSON types) after every proof and before the file
+            changes, so that no write is ever without its undo; if it raises, nothing is written.
+        disk: does the system calls.
+    """
+
+    identify: Callable[[Path], str]
+    mode: Mode = Mode.REPLACE
+    keep_mtime: bool = False
+    dry_run: bool = False
+    record: Callable[[Mapping[str, Any]], None] | None = None
+    disk: Disk = DISK
+
+
+@dataclass(frozen=True)
+class TagWrite:
+    """What was done to one file.
+
+    Attributes:
+        outcome: `written`; `unchanged` (already so, not touched); `changed` (another program wrote
+            the file meanwhile, not touched, try again); `planned` (dry run); `skipped` (mode none).
+        path: the file itself, without symbolic links.
+        was: our keys before.
+        now: our keys after (for a dry run: as they would be).
+        before: the journal record, from which `restore` puts back; None where nothing is written.
+        warning: one line for the log; None almost always.
+    """
+
+    outcome: Outcome
+    path: Path
+    was: Items
+    now: Items
+    before: dict[str, Any] | None = None
+    warning: str | None = None
+
+
+def read(path: Path) -> Items:
+    """Return every item of ours in a file, whichever preset wrote it.
+
+    Args:
+        path: the file; links are followed.
+
+    Raises:
+        TagWriteError: the file or its tags cannot be read, or have no tag scheme.
+    """
+    with _told(path), opened(path, DISK) as source:
+        return container_of(source.view).items(source.view, keys.ALL_KEYS)
+
+
+def write(
+    path: Path,
+    items: Items,
+    manner: Manner,
+    *,
+    earlier: Mapping[str, Any] | None = None,
+) -> TagWrite:
+    """Write items into a file, or beside it.
+
+    Args:
+        path: the file; links are followed.
+        items: from `keys.affect_items`, `provenance_item`, `mood_item`. A mood is left
+            out where another one stands already.
+        manner: how.
+        earlier: the journal record of the first write, if there was one; the new record then
+            leads back to before that write.
+
+    Raises:
+        TagWriteError: nothing was written; the reason says why.
+    """
+    first = Before.from_json(earlier) if earlier else None
+    with _told(path):
+        if manner.mode is Mode.SIDECAR:
+            return _beside(path, keys.with_owned_keys(items), manner)
+        return _in_file(path, manner, lambda view: planning.to_write(view, items, first))
+
+
+def strip(path: Path, manner: Manner, *, owned: frozenset[str] | None = None) -> TagWrite:
+    """Take our items out of a file, and nothing else.
+
+    Args:
+        path: the file; links are followed.
+        manner: how.
+        owned: our keys in this file, as the catalogue knows them; by default as the file's own
+            `VALENCED` item says.
+
+    Raises:
+        TagWriteError: nothing was written; the reason says why.
+    """
+    with _told(path):
+        if manner.mode is Mode.SIDECAR:
+            return _beside(path, {}, manner)
+        return _in_file(path, manner, lambda view: planning.to_strip(view, owned))
+
+
+def restore(path: Path, before: Mapping[str, Any], manner: Manner) -> TagWrite:
+    """Put back what stood under our keys before the first write.
+
+    If nobody has changed those places since, the old bytes themselves come back, and the
+    file is byte for byte as it was. Otherwise only our keys get their old values.
+
+    Args:
+        path: the file; links are followed.
+        before: the journal record.
+        manner: how.
+
+    Raises:
+        TagWriteError: nothing was written; the reason says why.
+        ValueError: `before` is not a journal record.
+    """
+    first = Before.from_json(before)
+    with _told(path):
+        if manner.mode is Mode.SIDECAR:
+            return _beside(path, {}, manner)
+        return _in_file(
+            path,
+            manner,
+            lambda view: planning.to_restore(view, first),
+            lambda view: planning.to_reset(view, first),
+        )
+
+
+def _in_file(
+    path: Path,
+    manner: Manner,
+    *planners: Callable[[View], planning.Plan],
+) -> TagWrite:
+    with opened(path, manner.disk) as source:
+        if manner.mode is Mode.NONE:
+            return TagWrite(Outcome.SKIPPED, source.path, {}, {})
+        for attempt, planner in enumerate(planners, 1):
+            plan = planner(source.view)
+            if plan.edited is None:
+                return TagWrite(Outcome.UNCHANGED, source.path, plan.was, plan.was)
+            _refuse_unsafe(source, manner)
+            try:
+                return _carried_out(source, plan, manner)
+            except Unproven:
+                if attempt == len(planners):
+                    raise
+        raise AssertionError("there is always a planner")
+
+
+def _carried_out(source: Source, plan: planning.Plan, manner: Manner) -> TagWrite:
+    edited = plan.edited
+    assert edited is not None
+    before = plan.record().as_json()
+    done = TagWrite(Outcome.WRITTEN, source.path, plan.was, plan.wanted, before)
+    if manner.dry_run:
+        return _as(done, Outcome.PLANNED)
+
+    def verify(copy: Path) -> None:
+        _prove(source, copy, plan, manner)
+        if manner.record:
+            manner.record(before)
+
+    try:
+        if manner.mode is Mode.IN_PLACE:
+            overwrite(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
+            return done
+        warning = replace(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
+    except Changed:
+        return TagWrite(Outcome.CHANGED, source.path, plan.was, plan.was)
+    return TagWrite(done.outcome, done.path, done.was, done.now, before, warning)
+
+
+class Unproven(Refused):
+    """A copy was made, but is not what was wanted; it was thrown away."""
+
+
+def _prove(source: Source, copy: Path, plan: planning.Plan, manner: Manner) -> None:
+    with opened(copy, manner.disk) as made:
+        container = container_of(made.view)
+        if container.kind != plan.kind or container.items(made.view, plan.ours) != plan.wanted:
+            raise Unproven("the new tags could not be read back; the file is left alone")
+    if foreign_tags(copy, plan.kind, plan.ours) != foreign_tags(source.path, plan.kind, plan.ours):
+        raise Unproven("another tag would have changed; the file is left alone")
+    if manner.identify(copy) != manner.identify(source.path):
+        raise Unproven("its sound would have changed; the file is left alone")
+
+
+def _refuse_unsafe(source: Source, manner: Manner) -> None:
+    refuse_read_only(source)
+    links = source.status.st_nlink
+    if links > 1 and manner.mode is Mode.REPLACE:
+        raise Refused(f"it has {links} hard links; tags.mode = in-place keeps them together")
+
+
+def _beside(path: Path, items: Items, manner: Manner) -> TagWrite:
+    with opened(path, manner.disk) as source:
+        was = read_sidecar(source.path)
+        if was == items or (not was and not items):
+            return TagWrite(Outcome.UNCHANGED, source.path, was or {}, was or {})
+        if was and items and keys.same_but_for_time(was, items) and set(was) == set(items):
+            return TagWrite(Outcome.UNCHANGED, source.path, was, was)
+        done = TagWrite(Outcome.WRITTEN, source.path, was or {}, items)
+        if manner.dry_run:
+            return _as(done, Outcome.PLANNED)
+        write_sidecar(source.path, items, manner.disk)
+        return done
+
+
+def _as(done: TagWrite, outcome: Outcome) -> TagWrite:
+    return TagWrite(outcome, done.path, done.was, done.now, done.before, done.warning)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn everything that stops a write into the one error its callers know."""
+    try:
+        yield
+    except Refused as error:
+        raise TagWriteError(path, error.reason, retry=error.retry) from error
+    except OSError as error:
+        refused = refusal_of(error)
+        raise TagWriteError(path, refused.reason, retry=refused.retry) from error
+    except ClipError as error:
+        raise TagWriteError(path, f"its sound cannot be compared: {error.reason}") from error
