@@ -1,0 +1,58 @@
+# Needs Python 3.11 or newer and make; everything else comes from the lock files.
+#
+#   make run MEDIA=~/Music    watch a folder (TAGS=no leaves the files untouched)
+#   make test                 every test
+#   make lint                 format, lint, types
+#   make bench                speed, side by side with others
+#   make starter CORPORA=DIR  build the starter bundle again
+#   make lock                 choose newer versions of everything
+
+PYTHON ?= python3
+MEDIA ?=
+TAGS ?= yes
+CORPORA ?=
+BIN := .venv/bin
+HOME_MEDIA := $(MEDIA:~/%=$(HOME)/%)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+           --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
+
+.PHONY: run test lint bench starter starter-report hearing-study lock clean
+.DELETE_ON_ERROR:
+
+run: .venv/.run
+	@test -n "$(MEDIA)" || { echo 'which folder? make run MEDIA=~/Music'; exit 2; }
+	@exec $(BIN)/valenced run $(if $(filter no,$(TAGS)),--no-tags) "$(HOME_MEDIA)"
+
+test: .venv/.dev
+	$(BIN)/pytest -n auto
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/.bench
+	$(BIN)/python bench/hearing_cost.py
+
+lock: .venv/.dev
+	$(PIP) install uv
+	$(COMPILE) --group build -o requirements-run.lock
+	$(COMPILE) --group dev -o requirements-dev.lock
+	$(COMPILE) --group dev --group bench -o requirements-bench.lock
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 …'; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	    { rm -rf .venv; echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
+
+# Each stamp stands for one lock file; the larger sets hold the smaller ones at the same versions.
+.venv/.%: requirements-%.lock pyproject.toml | .venv/bin/python
+	@echo 'installing from $< (once) …'
+	@$(PIP) install --require-hashes --only-binary :all: -r $<
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

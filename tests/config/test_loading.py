@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.errors import SettingsError
+from config.loading import defaults_text, load
+
+NOWHERE = {"HOME": "/nonexistent"}
+
+
+def problems(**arguments: object) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load(**{"environ": NOWHERE, **arguments})  # type: ignore[arg-type]
+    assert caught.value.exit_code == 78
+    return caught.value.problems
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "valenced.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_defaults_alone_are_valid_and_say_so() -> None:
+    loaded = load(environ=NOWHERE)
+    assert loaded.settings.watch.settle_s == 3.0
+    assert set(loaded.sources.values()) == {"default"}
+
+
+def test_every_default_is_explained_by_a_comment_above_it() -> None:
+    lines = defaults_text().splitlines()
+    keys = [number for number, line in enumerate(lines) if " = " in line and line[0] not in "# "]
+    explained = [
+        number for number in keys if lines[number - 1].startswith("#") or " = " in lines[number - 1]
+    ]
+    assert keys == explained
+
+
+def test_each_layer_is_stronger_than_the_one_before(tmp_path: Path) -> None:
+    file = written(tmp_path, "[watch]\nsettle_s = 4\nreconcile_s = 60\n[tags]\nmode = 'none'\n")
+    loaded = load(
+        environ=NOWHERE | {"VALENCED_WATCH_RECONCILE_S": "70", "VALENCED_TAGS_MODE": "sidecar"},
+        file=file,
+        overrides=["tags.mode=in-place"],
+    )
+    assert loaded.settings.watch.settle_s == 4
+    assert loaded.settings.watch.reconcile_s == 70
+    assert loaded.settings.tags.mode == "in-place"
+    assert loaded.sources["watch.settle_s"] == str(file)
+    assert loaded.sources["watch.reconcile_s"] == "VALENCED_WATCH_RECONCILE_S"
+    assert loaded.sources["tags.mode"] == "--set"
+
+
+def test_every_problem_is_told_at_once_with_key_value_and_source(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        "[watch]\nsettel_s = 4\nsettle_s = -1\n[[watch.folder]]\npath = 'relative'\n"
+        "[tags]\nmode = 'magic'\n",
+    )
+    told = problems(file=file, overrides=["analysis.nice=twenty", "nonsense"])
+    assert any("watch.settel_s" in line and "watch.settle_s" in line for line in told)
+    assert any(line.startswith("watch.settle_s = -1") and str(file) in line for line in told)
+    assert any(line.startswith("watch.folder[0].path") and "absolute" in line for line in told)
+    assert any("'magic'" in line and "'sidecar'" in line for line in told)
+    assert any(line.startswith("analysis.nice = 'twenty' (from --set)") for line in told)
+    assert any("--set nonsense: KEY=VALUE" in line for line in told)
+
+
+def test_an_unknown_key_of_a_folder_names_the_nearest(tmp_path: Path) -> None:
+    file = written(tmp_path, "[[watch.folder]]\npath = '/srv'\nmodus = 'poll'\n")
+    assert any("modus" in line and "mode" in line for line in problems(file=file))
+
+
+def test_an_unknown_variable_is_an_error_that_names_the_nearest() -> None:
+    told = problems(environ=NOWHERE | {"VALENCED_WATCH_SETLE_S": "1"})
+    assert "VALENCED_WATCH_SETTLE_S" in told[0]
+
+
+@pytest.mark.parametrize("text", ["[watch\n", "\x00", "[watch]\nsettle_s = = 3\n", "watch = 3\n"])
+def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    assert len(problems(file=written(tmp_path, text))) == 1
+
+
+def test_a_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    assert "cannot be read" in problems(file=tmp_path / "absent.toml")[0]
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "valenced.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in problems(file=file)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("page.listen", "127.0.0.1:99999"),
+        ("page.listen", "8080"),
+        ("catalogue.url", "postgresql://localhost/x"),
+        ("watch.suffixes", "[]"),
+        ("watch.settle_s", "nan"),
+        ("watch.settle_s", "inf"),
+        ("mood.arousal_threshold", "1.5"),
+        ("retrain.min_annotations", "0"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(key: str, value: str) -> None:
+    assert problems(overrides=[f"{key}={value}"])[0].startswith(key)
+
+
+def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> None:
+    home = load(environ={"HOME": "/home/u"}).places
+    assert home.state == Path("/home/u/.local/state/valenced")
+    assert home.settings_files[0] == Path("/home/u/.config/valenced/valenced.toml")
+    unit = load(
+        environ={
+            "HOME": "/home/u",
+            "XDG_STATE_HOME": "/x",
+            "STATE_DIRECTORY": "/var/lib/valenced:/other",
+            "CONFIGURATION_DIRECTORY": str(tmp_path),
+        }
+    ).places
+    assert unit.state == Path("/var/lib/valenced")
+    assert unit.settings_files[0] == tmp_path / "valenced.toml"
+
+
+@given(st.text(max_size=40))
+def test_no_text_given_with_set_breaks_more_than_itself(text: str) -> None:
+    with suppress(SettingsError):
+        assert load(environ=NOWHERE, overrides=[text]).settings

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from storage.catalogue import Catalogue
+from storage.engine import file_of, only_writer, writer_of
+from storage.errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.queries import Queries, SoundFilter
+from storage.records import Mood, Sound, TagOutcome, TagState
+from storage.tables import metadata
+from tests.records import NOON, record, stamp
+
+ODD_NAMES = [
+    b"/m/caf\xe9.mp3",
+    b"/m/two\nlines.mp3",
+    b'/m/it\'s "quoted".mp3',
+    b"/m/\xff\xfe/x.wav",
+]
+
+
+def found(catalogue: Catalogue, **asked: object) -> list[str]:
+    sounds = Queries(catalogue.engine).sounds(SoundFilter(**asked))  # type: ignore[arg-type]
+    return [sound.path.name for sound in sounds]
+
+
+@pytest.fixture
+def four_moods(catalogue: Catalogue) -> Catalogue:
+    record(catalogue, "/m/calm.mp3", -0.4, 0.3)
+    record(catalogue, "/m/energetic.mp3", 0.5, 0.2)
+    record(catalogue, "/m/sub/sad.mp3", -0.2, -0.6)
+    record(catalogue, "/mm/tense.mp3", 0.7, -0.5)
+    return catalogue
+
+
+def test_a_recorded_sound_is_in_its_view_and_off_the_queue(four_moods: Catalogue) -> None:
+    with closing(sqlite3.connect(file_of(str(four_moods.engine.url)))) as plain:
+        for mood in Mood:
+            rows = plain.execute(f"SELECT path, mood FROM {mood}").fetchall()
+            assert [(Path(path).stem, word) for path, word in rows] == [(mood.value, mood.value)]
+        assert plain.execute("SELECT count(*) FROM queue").fetchone() == (0,)
+        assert plain.execute("SELECT count(*) FROM curves").fetchone() == (8,)
+
+
+def test_the_view_sounds_has_the_promised_columns_in_order(catalogue: Catalogue) -> None:
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        columns = [row[1] for row in plain.execute("PRAGMA table_info(sounds)")]
+    assert columns == [column.name for column in fields(Sound)]
+
+
+def test_the_tables_known_to_the_program_are_those_of_the_migrations(catalogue: Catalogue) -> None:
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        for table in metadata.tables.values():
+            columns = [row[1] for row in plain.execute(f"PRAGMA table_info({table.name})")]
+            assert columns == [column.name for column in table.columns], table.name
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_of_any_bytes_survives_the_round_trip(catalogue: Catalogue, name: bytes) -> None:
+    path = Path(os.fsdecode(name))
+    record(catalogue, path, 0.5, 0.5)
+    clip = catalogue.clip_at(path)
+    assert clip is not None
+    assert os.fsencode(clip.path) == name
+    assert found(catalogue, under=path.parent) == [path.name]
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        plain.text_factory = bytes
+        assert plain.execute("SELECT path FROM energetic").fetchall() == [(name,)]
+
+
+def test_filters_cut_what_they_say(four_moods: Catalogue) -> None:
+    assert found(four_moods, mood=Mood.CALM) == ["calm.mp3"]
+    assert found(four_moods, arousal=(-0.3, 0.5)) == ["energetic.mp3", "sad.mp3"]
+    assert found(four_moods, valence=(-1.0, -0.5)) == ["sad.mp3", "tense.mp3"]
+    assert found(four_moods, under=Path("/m")) == ["calm.mp3", "energetic.mp3", "sad.mp3"]
+    assert found(four_moods, under=Path("/m/sub")) == ["sad.mp3"]
+    assert found(four_moods, under=Path("/")) == found(four_moods)
+    assert found(four_moods, near=(0.6, -0.4), limit=2) == ["tense.mp3", "energetic.mp3"]
+    assert found(four_moods, sort="-valence", limit=1) == ["calm.mp3"]
+
+
+def test_thresholds_and_percentiles_move_the_borders(four_moods: Catalogue) -> None:
+    assert found(four_moods, mood=Mood.ENERGETIC, thresholds=(0.6, -0.6)) == ["tense.mp3"]
+    assert found(four_moods, mood=Mood.CALM, percentile=50.0) == ["calm.mp3"]
+    four_moods.set_mood_thresholds(0.6, -0.6)
+    moods = [sound.mood for sound in Queries(four_moods.engine).sounds(SoundFilter())]
+    assert Mood.CALM in moods
+    with closing(sqlite3.connect(file_of(str(four_moods.engine.url)))) as plain:
+        assert plain.execute("SELECT path FROM energetic").fetchall() == [("/mm/tense.mp3",)]
+
+
+def test_a_missing_file_is_hidden_but_not_forgotten(four_moods: Catalogue) -> None:
+    four_moods.mark_missing([Path("/m/calm.mp3")], NOON)
+    assert found(four_moods, mood=Mood.CALM) == []
+    clip = four_moods.clip_at(Path("/m/calm.mp3"))
+    assert clip is not None
+    assert clip.is_missing
+    assert four_moods.is_heard(clip.identity, "test/1")
+    assert not four_moods.is_heard(clip.identity, "test/2")
+
+
+def test_a_clip_keeps_its_journal_when_its_file_is_renamed(catalogue: Catalogue) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    outcome = TagOutcome(TagState.WRITTEN, stamp=stamp(size=140), before={"items": {}})
+    catalogue.record_tags(clip, outcome, NOON)
+    catalogue.follow(clip, Path("/m/b.mp3"))
+    moved = catalogue.clip_at(Path("/m/b.mp3"))
+    assert moved is not None
+    assert moved.stamp.size == 140
+    journal = catalogue.first_tag_write(moved)
+    assert journal is not None
+    assert journal.before == {"items": {}}
+    assert catalogue.clip_at(Path("/m/a.mp3")) is None
+
+
+def test_a_second_writer_is_kept_out_and_told_by_whom(url: str) -> None:
+    assert writer_of(url) is None
+    script = (
+        "import sys, time\nfrom storage.engine import only_writer\n"
+        "with only_writer(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert writer_of(url) == holder.pid
+        with pytest.raises(CatalogueBusy, match=str(holder.pid)), only_writer(url):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    with only_writer(url):
+        assert writer_of(url) == os.getpid()
+
+
+def test_a_catalogue_of_a_later_release_is_left_untouched(url: str) -> None:
+    Catalogue(url).close()
+    file = file_of(url)
+    with closing(sqlite3.connect(file)) as plain:
+        plain.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    with pytest.raises(SchemaTooNew, match="schema 99"):
+        Catalogue(url)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not a database at all, but a long enough text" * 40, b"SQLite format 3\0"]
+)
+def test_a_file_that_is_no_catalogue_is_refused_in_one_line(url: str, content: bytes) -> None:
+    file = file_of(url)
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(CatalogueError) as caught:
+        Catalogue(url)
+    assert "\n" not in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "not a url"])
+def test_a_url_that_names_no_file_is_refused(bad: str) -> None:
+    with pytest.raises(CatalogueError, match="sqlite:////path"):
+        Catalogue(bad)
+
+
+def test_two_processes_can_open_a_new_catalogue_at_once(url: str) -> None:
+    script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
+    both = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(4)]
+    assert [process.wait() for process in both] == [0, 0, 0, 0]

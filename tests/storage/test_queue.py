@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.queries import Queries
+from tests.records import A_MINUTE, NOON, record_entry, stamp
+
+if TYPE_CHECKING:
+    from storage.catalogue import Catalogue
+    from storage.records import QueueEntry
+
+A, B = Path("/m/a.mp3"), Path("/m/b.mp3")
+
+
+def claimed(catalogue: Catalogue) -> QueueEntry:
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    return entry
+
+
+def test_files_are_claimed_in_the_order_in_which_they_are_due(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(B, stamp())], NOON - A_MINUTE)
+    catalogue.queue.put([(A, stamp())], NOON)
+    assert [claimed(catalogue).path, claimed(catalogue).path] == [B, A]
+    assert catalogue.queue.claim(NOON) is None
+
+
+def test_a_file_put_twice_in_the_same_state_is_queued_once(catalogue: Catalogue) -> None:
+    assert catalogue.queue.put([(A, stamp()), (A, stamp())], NOON) == 1
+    claimed(catalogue)
+    assert catalogue.queue.put([(A, stamp())], NOON) == 0
+    assert catalogue.queue.claim(NOON) is None
+
+
+def test_a_failed_file_waits_for_its_time_and_counts_its_attempts(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    catalogue.queue.fail(claimed(catalogue), "no sound in it", NOON + A_MINUTE)
+    assert catalogue.queue.claim(NOON) is None
+    assert catalogue.queue.next_due() == NOON + A_MINUTE
+    again = catalogue.queue.claim(NOON + A_MINUTE)
+    assert again is not None
+    assert again.attempts == 2
+    (failure,) = Queries(catalogue.engine).failures()
+    assert (failure.path, failure.reason, failure.attempts) == (A, "no sound in it", 2)
+    assert failure.retry_at == "2026-01-31T12:01:00.000Z"
+
+
+def test_a_file_given_up_stays_so_until_it_changes(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    catalogue.queue.fail(claimed(catalogue), "hopeless", None)
+    assert catalogue.queue.next_due() is None
+    assert Queries(catalogue.engine).failures(A)[0].retry_at is None
+    assert catalogue.queue.put([(A, stamp())], NOON) == 0
+    assert catalogue.queue.put([(A, stamp(size=200))], NOON) == 1
+    assert claimed(catalogue).attempts == 1
+    assert Queries(catalogue.engine).failures() == []
+
+
+def test_a_file_that_changes_in_hand_is_due_again_after_it_is_recorded(
+    catalogue: Catalogue,
+) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    entry = claimed(catalogue)
+    catalogue.queue.put([(A, stamp(size=200))], NOON)
+    assert catalogue.queue.claim(NOON) is None, "nobody else may take it meanwhile"
+    record_entry(catalogue, entry)
+    again = claimed(catalogue)
+    assert (again.stamp.size, again.attempts) == (200, 1)
+
+
+def test_a_file_that_changes_in_hand_is_due_again_after_it_failed(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    entry = claimed(catalogue)
+    catalogue.queue.put([(A, stamp(size=200))], NOON)
+    catalogue.queue.fail(entry, "half a file", NOON + A_MINUTE)
+    assert claimed(catalogue).stamp.size == 200
+
+
+def test_what_a_crash_left_claimed_is_taken_up_again(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    claimed(catalogue)
+    assert catalogue.queue.take_up_again() == 1
+    assert claimed(catalogue).attempts == 2
+
+
+def test_a_file_given_back_was_not_tried(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    catalogue.queue.give_back(claimed(catalogue))
+    assert claimed(catalogue).attempts == 1
+
+
+def test_no_file_is_claimed_twice_by_many_at_once(catalogue: Catalogue) -> None:
+    paths = [Path(f"/m/{number}.mp3") for number in range(60)]
+    catalogue.queue.put([(path, stamp()) for path in paths], NOON)
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda _: catalogue.queue.claim(NOON), range(80)))
+    taken = [entry.path for entry in entries if entry is not None]
+    assert sorted(taken) == sorted(paths)
