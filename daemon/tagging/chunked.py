@@ -92,7 +92,8 @@ class Chunked:
         changes: Changes,
     ) -> list[Splice]:
         tag = id3.new_tag(changes)
-        tag += bytes(len(tag) % 2)
+        # Padding inside the tag keeps tag and chunk the same, so that they can go together.
+        tag = id3.new_tag(changes, padding=len(tag) % 2)
         if empty is not None:
             raise Refused("its tag chunk holds no ID3 tag; remove that chunk first")
         # Writers that forget the byte which evens the last chunk would misalign ours.

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NO_SCHEME = "no tag scheme for this container; kept in the catalogue only"
 
@@ -20,6 +25,19 @@ class Refused(Exception):
         super().__init__(reason)
         self.reason = reason
         self.retry = retry
+
+
+@contextmanager
+def damage_refused() -> Iterator[None]:
+    """Refuse a file whose bytes lead a parser out of bounds, whichever bound it was.
+
+    Raises:
+        Refused: in place of what the parser raised.
+    """
+    try:
+        yield
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
+        raise Refused("it is cut short or damaged; the file is left alone") from error
 
 
 class _Cause(NamedTuple):

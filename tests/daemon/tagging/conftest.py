@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from daemon.tagging import keys
+from daemon.tagging.replacing import Manner
+from trainer.identity import identify
+
+AFFECT: keys.Items = {
+    **keys.affect_items(0.42, -0.1),
+    **keys.provenance_item("starter-1", "0.1.0", datetime(2026, 11, 21, 8, tzinfo=UTC)),
+}
+
+
+@pytest.fixture
+def manner() -> Manner:
+    return Manner(identify=partial(identify, whole=True))
+
+
+@pytest.fixture
+def affect() -> keys.Items:
+    return dict(AFFECT)
