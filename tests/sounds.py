@@ -133,7 +133,7 @@ def write_video(path: Path, sound: Sound, rate_hz: int = 44100) -> Path:
             frame.pts, frame.time_base = index, Fraction(1, 10)
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
-        _fill(container, stream, sound, rate_hz, made)
+        _fill(container, stream, sound, rate_hz)
     return path
 
 
@@ -141,16 +141,17 @@ def _encode(
     container: OutputContainer, sound: Sound, rate_hz: int, made: Kind, bit_rate: int | None
 ) -> None:
     stream = _stream(container, sound, rate_hz, made, bit_rate)
-    _fill(container, stream, sound, rate_hz, made)
+    _fill(container, stream, sound, rate_hz)
 
 
 def _stream(
     container: OutputContainer, sound: Sound, rate_hz: int, made: Kind, bit_rate: int | None
 ) -> AudioStream:
     layout = LAYOUTS[len(sound)]
-    stream: AudioStream = container.add_stream(
+    stream = container.add_stream(
         made.codec, rate=rate_hz, layout=layout, format=made.sample_format
     )
+    assert isinstance(stream, av.AudioStream)
     # ffmpeg's own Vorbis encoder is marked experimental.
     stream.codec_context.options = {"strict": "experimental"}
     # WMA's encoder has no default.
@@ -159,9 +160,7 @@ def _stream(
     return stream
 
 
-def _fill(
-    container: OutputContainer, stream: AudioStream, sound: Sound, rate_hz: int, made: Kind
-) -> None:
+def _fill(container: OutputContainer, stream: AudioStream, sound: Sound, rate_hz: int) -> None:
     layout = LAYOUTS[len(sound)]
     for first in range(0, sound.shape[1], _STEP):
         part = np.ascontiguousarray(sound[:, first : first + _STEP].T.reshape(1, -1))

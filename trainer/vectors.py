@@ -23,7 +23,7 @@ RELATIVE_ERROR = 2.0**-10
 """Largest relative error between the smallest and the largest magnitude that can be kept."""
 
 SMALLEST = 2.0**-26
-LARGEST = 2.0**38 * (1 - 2.0**-10)
+LARGEST = 2.0**38 * (1 - 2.0**-9)
 
 _DROPPED_BITS = 23 - 9
 _LOWEST = (127 - 26 << 9) - 1  # so that code 1 is 2**-26, and code 0 is left for zero

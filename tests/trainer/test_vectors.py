@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from trainer.extraction import FEATURES
+from trainer.vectors import LARGEST, RELATIVE_ERROR, SMALLEST, pack, rounded, unpack
+
+finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+vectors = arrays(np.float32, st.integers(0, 40), elements=finite)
+
+
+@given(vectors)
+def test_a_stored_vector_reads_back_the_same_ever_after(vector: np.ndarray) -> None:
+    once = unpack(pack(vector))
+    assert np.array_equal(unpack(pack(once)), once)
+    assert np.array_equal(rounded(vector), once)
+    assert np.isfinite(once).all()
+
+
+@given(vectors)
+def test_order_is_never_changed(vector: np.ndarray) -> None:
+    ordered = np.sort(vector)
+    assert (np.diff(unpack(pack(ordered)).astype(np.float64)) >= 0).all()
+
+
+@given(arrays(np.float32, 20, elements=st.floats(SMALLEST, 2.0**37, width=32)), st.booleans())
+def test_relative_error_is_bounded(vector: np.ndarray, negative: bool) -> None:  # noqa: FBT001
+    values = -vector if negative else vector
+    assert (np.abs(unpack(pack(values)) - values) <= RELATIVE_ERROR * vector).all()
+
+
+def test_what_is_too_large_becomes_the_largest_and_too_small_becomes_zero() -> None:
+    read = unpack(pack(np.array([3e38, -3e38, 1e-30, -1e-30, 0.0, -0.0], np.float32)))
+    assert read.tolist() == [LARGEST, -LARGEST, 0, 0, 0, 0]
+    assert not np.signbit(read[3:]).any()
+
+
+def test_two_bytes_a_value() -> None:
+    assert len(pack(np.ones(FEATURES, np.float32))) == 1 + 2 * FEATURES <= 14 * 1024
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        pack(np.array([0, wrong], np.float32))
+
+
+@pytest.mark.parametrize("foreign", [b"", b"\x01\x00", b"\x02\x00\x00", b"\x00"])
+def test_foreign_bytes_are_refused(foreign: bytes) -> None:
+    with pytest.raises(ValueError, match="format 1"):
+        unpack(foreign)
