@@ -146,8 +146,10 @@ class Processing:
         if prediction is None:
             return
         outcome = self._projection.write(clip, prediction, worker.identify)
-        if outcome is not None:
-            self._catalogue.record_tags(clip, outcome, self._clock())
+        if outcome is None:
+            self._queue_again(clip.path)
+        else:
+            self._catalogue.record_tags(clip, outcome)
 
     def _tag_state(self, path: Path, known: Clip | None) -> TagState:
         stripped = known is not None and known.tag_state is TagState.OFF and known.tag_reason
@@ -175,6 +177,11 @@ class Processing:
         else:
             self._catalogue.queue.put([(entry.path, stamp)], self._clock())
             self._catalogue.queue.give_back(entry)
+
+    def _queue_again(self, path: Path) -> None:
+        stamp = stamp_at(path)
+        if stamp is not None:
+            self._catalogue.queue.put([(path, stamp)], self._clock())
 
     def _put_off(self, entry: QueueEntry, error: ClipError) -> None:
         if stamp_at(entry.path) is None:

@@ -159,7 +159,13 @@ class _Service:
                 for _ in range(plan.jobs or settings.analysis.workers or _processors())
             ],
             catalogue,
-            Processing(catalogue, bundle, Projection(settings.tags), self._wants_tags, clock),
+            Processing(
+                catalogue,
+                bundle,
+                Projection(settings.tags, settings.mood, catalogue, clock),
+                self._wants_tags,
+                clock,
+            ),
             bundle=bundle.directory,
             clock=clock,
             finished=self._tally.count,

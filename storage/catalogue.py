@@ -6,12 +6,12 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage import queue as work
 from storage.engine import open_engine
-from storage.records import Clip, FileStamp, Prediction, TagState, TagWriteRecord
+from storage.records import Clip, FileStamp, Prediction, TagState
 from storage.tables import (
     below,
     clips,
@@ -139,41 +139,45 @@ class Catalogue:
         """Return the clips in one tag state that are not missing."""
         return self._clips((clips.c.tag_state == state) & clips.c.missing_since.is_(None))
 
-    def record_tags(self, clip: Clip, outcome: TagOutcome, now: datetime) -> None:
-        """Record what became of a clip's tags, and journal what our keys held before."""
+    def record_tags(self, clip: Clip, outcome: TagOutcome) -> None:
+        """Record what became of a clip's tags; its journal then needs its last entry only."""
         values: dict[str, Any] = {"tag_state": outcome.state, "tag_reason": outcome.reason}
         if outcome.stamp is not None:
             values |= vars(outcome.stamp)
+        own = tag_journal.c.clip_id == clip.id
+        last = select(func.max(tag_journal.c.id)).where(own).scalar_subquery()
         with self.engine.begin() as connection:
             connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
-            if outcome.before is not None:
-                connection.execute(
-                    insert(tag_journal).values(
-                        clip_id=clip.id,
-                        identity=clip.identity,
-                        written_at=now,
-                        before=json.dumps(outcome.before),
-                    )
-                )
+            connection.execute(delete(tag_journal).where(own, tag_journal.c.id < last))
 
-    def first_tag_write(self, clip: Clip) -> TagWriteRecord | None:
-        """Return the journal's first entry for this clip, or for another file of the same sound.
+    def journal_tag_write(self, clip: Clip, before: Mapping[str, Any], now: datetime) -> None:
+        """Note what a tag write leads back to, before it changes the file."""
+        values = {"clip_id": clip.id, "identity": clip.identity, "written_at": now}
+        with self.engine.begin() as connection:
+            connection.execute(insert(tag_journal).values(before=json.dumps(before), **values))
 
-        A copy made after our first write never had a state of its own before it.
-        """
-        own = tag_journal.c.clip_id == clip.id
-        for condition in (own, tag_journal.c.identity == clip.identity):
-            statement = select(tag_journal).where(condition).order_by(tag_journal.c.id).limit(1)
-            with self._reading() as connection:
-                row = connection.execute(statement).one_or_none()
-            if row is not None:
-                return TagWriteRecord(clip.path, row.written_at, json.loads(row.before))
-        return None
-
-    def forget_tag_writes(self, clip: Clip) -> None:
-        """Clear a clip's journal after its tags were restored."""
+    def forget_journal(self, clip: Clip) -> None:
+        """Clear a clip's journal once its file is as it was before us."""
         with self.engine.begin() as connection:
             connection.execute(delete(tag_journal).where(tag_journal.c.clip_id == clip.id))
+
+    def journalled(self, clip: Clip) -> dict[str, Any] | None:
+        """Return what the last tag write leads back to.
+
+        A copy of a tagged file has no entry of its own; what holds for the file that it was
+        copied from, which has the same sound, holds for it too.
+        """
+        newest = select(tag_journal.c.before).order_by(tag_journal.c.id.desc()).limit(1)
+        for condition in (
+            tag_journal.c.clip_id == clip.id,
+            tag_journal.c.identity == clip.identity,
+        ):
+            with self._reading() as connection:
+                text = connection.execute(newest.where(condition)).scalar()
+            if text is not None:
+                before: dict[str, Any] = json.loads(text)
+                return before
+        return None
 
     def put_in_service(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
         """Record which bundle predicts from now on."""

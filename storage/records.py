@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
     from os import stat_result
     from pathlib import Path
 
@@ -20,6 +19,14 @@ class Mood(StrEnum):
     TENSE = "tense"
     SAD = "sad"
     CALM = "calm"
+
+    @classmethod
+    def of(cls, arousal: float, valence: float, thresholds: tuple[float, float]) -> Mood:
+        """Name the quadrant of a pair of values, given where the axes are cut."""
+        energetic, pleasant = arousal >= thresholds[0], valence >= thresholds[1]
+        if energetic:
+            return cls.ENERGETIC if pleasant else cls.TENSE
+        return cls.CALM if pleasant else cls.SAD
 
 
 class TagState(StrEnum):
@@ -130,13 +137,11 @@ class TagOutcome:
         state: its new tag state.
         reason: why no tag was written.
         stamp: the file's stamp after our write, by which the write is recognised as ours.
-        before: what our keys held before, for the journal; None if nothing was written.
     """
 
     state: TagState
     reason: str | None = None
     stamp: FileStamp | None = None
-    before: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,15 +171,6 @@ class Failure:
     reason: str
     attempts: int
     retry_at: str | None
-
-
-@dataclass(frozen=True)
-class TagWriteRecord:
-    """One entry of the journal of tag writes: what our keys held before."""
-
-    path: Path
-    written_at: datetime
-    before: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "csv", "m3u8", "paths", "paths0")
 
 
-class _SortKey(click.ParamType):
+class _SortKey(click.ParamType[str]):
     name = "key"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

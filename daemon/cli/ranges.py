@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-class _Range(click.ParamType):
+class _Range(click.ParamType[tuple[float, float]]):
     """`LO:HI`, either side may be left out."""
 
     name = "range"
@@ -25,7 +25,7 @@ class _Range(click.ParamType):
         return low, high
 
 
-class _Pair(click.ParamType):
+class _Pair(click.ParamType[tuple[float, float]]):
     """`A,V`: a point of the plane of affect."""
 
     name = "pair"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging import names
+from daemon.tagging import keys, names
+from daemon.tagging.containers import container_of
+from daemon.tagging.failures import Refused, damage_refused
 from daemon.tagging.files import DISK, Disk
+from daemon.tagging.sources import opened
 from trainer.errors import ClipError
 
 if TYPE_CHECKING:
@@ -37,8 +40,8 @@ def clean_up(
     Args:
         folder: where to look.
         identify: hash of a file's audio. With it, a file that was being written in place and no
-            longer has the audio of its rescue copy is completed from it; without it, rescue
-            copies are left where they are.
+            longer has readable tags and the audio of its rescue copy is completed from that;
+            without it, rescue copies are left where they are.
         disk: does the system calls.
 
     Returns:
@@ -98,8 +101,10 @@ def _broken(
     if original.stat().st_size not in (size_before, rescue.stat().st_size):
         return False
     try:
+        with opened(original, DISK) as source, damage_refused():
+            container_of(source.view).items(source.view, keys.ALL_KEYS)
         return identify(original) != identify(rescue)
-    except ClipError:
+    except (ClipError, Refused):
         return True
 
 

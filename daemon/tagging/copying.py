@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,14 @@ def verified_copy(
     descriptor = disk.create(path)
     copy = Copy(path, descriptor)
     try:
+        # The lock tells clean-up that somebody is still at work here.
+        disk.try_lock(descriptor)
         _fill(source, edited, descriptor, disk)
         verify(path)
         yield copy
     finally:
         if copy.path is not None:
-            _forget(copy.path, disk)
+            forget(copy.path, disk)
         os.close(descriptor)
 
 
@@ -144,13 +146,15 @@ def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None
         disk.set_times(target, was.st_atime_ns, was.st_mtime_ns)
 
 
-def _forget(copy: Path, disk: Disk) -> None:
-    # A first failure to remove may be passing; after a second, clean-up at start takes over.
-    for _ in range(2):
-        try:
-            disk.remove(copy)
-        except FileNotFoundError:
-            return
-        except OSError:
-            continue
+def forget(copy: Path, disk: Disk) -> None:
+    """Remove a temporary file; a failure to do so must not hide what went wrong before."""
+    try:
+        disk.remove(copy)
+    except FileNotFoundError:
         return
+    except BaseException as error:
+        # A first failure may be passing; after a second, clean-up at start takes over.
+        with suppress(OSError):
+            disk.remove(copy)
+        if not isinstance(error, OSError):
+            raise

@@ -39,11 +39,9 @@ class Disk:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def create(self, path: Path) -> int:
-        """Create a file only we may read, and lock it as in use."""
+        """Create a file that only we may read."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        self.try_lock(descriptor)
-        return descriptor
+        return os.open(path, flags, 0o600)
 
     def try_lock(self, descriptor: int) -> bool:
         """Lock a file against others of us; False if one of them holds it."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from daemon.tagging import names
-from daemon.tagging.copying import Changed, Copy, verified_copy
+from daemon.tagging.copying import Changed, Copy, forget, verified_copy
 from daemon.tagging.failures import Refused
 from daemon.tagging.splices import Kept
 
@@ -65,7 +65,12 @@ def overwrite(
 def _name_rescue(source: Source, copy: Copy, disk: Disk) -> None:
     assert copy.path is not None
     rescue = names.rescue_of(copy.path, source.status.st_ino, source.status.st_size)
-    disk.rename(copy.path, rescue)
+    try:
+        disk.rename(copy.path, rescue)
+    except BaseException:
+        # The rename may have happened all the same.
+        forget(rescue, disk)
+        raise
     copy.path = rescue
     disk.sync_folder(rescue.parent)
 
@@ -86,14 +91,24 @@ def _write_back(edited: Patched, copy: Copy, target: int, disk: Disk) -> None:
     first = edited.pieces[0] if edited.pieces else b""
     start = first.length if isinstance(first, Kept) and first.offset == 0 else 0
     try:
-        disk.copy_range(copy.descriptor, target, start, start, edited.size - start)
-        disk.cut(target, edited.size)
-        disk.sync(target)
+        _copy_back(copy.descriptor, target, start, edited.size, disk)
     except BaseException as error:
-        rescue, copy.path = copy.path, None
-        assert rescue is not None
-        raise Refused(
-            f"writing in place broke off; {rescue.name} beside it holds the whole file and is "
-            "put back at the next start",
-            retry=True,
-        ) from error
+        try:
+            # Half-way is the worst place to stop at, so what was a passing fault gets one more go.
+            _copy_back(copy.descriptor, target, start, edited.size, disk)
+        except BaseException:
+            rescue, copy.path = copy.path, None
+            assert rescue is not None
+            raise Refused(
+                f"writing in place broke off; {rescue.name} beside it holds the whole file and is "
+                "put back at the next start",
+                retry=True,
+            ) from error
+        if not isinstance(error, OSError):
+            raise
+
+
+def _copy_back(copy: int, target: int, start: int, end: int, disk: Disk) -> None:
+    disk.copy_range(copy, target, start, start, end - start)
+    disk.cut(target, end)
+    disk.sync(target)

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from daemon.tagging import names
+from daemon.tagging.copying import forget
 from daemon.tagging.failures import Refused
 
 if TYPE_CHECKING:
@@ -60,12 +61,13 @@ def write_sidecar(sound: Path, items: Items, disk: Disk) -> None:
     temporary = names.new_temporary(path.parent)
     descriptor = disk.create(temporary)
     try:
+        disk.try_lock(descriptor)
         disk.write(descriptor, json.dumps(record, indent=1).encode() + b"\n", 0)
         disk.allow(descriptor, _READABLE)
         disk.sync(descriptor)
         disk.rename(temporary, path)
     except BaseException:
-        disk.remove(temporary)
+        forget(temporary, disk)
         raise
     finally:
         os.close(descriptor)

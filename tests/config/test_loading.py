@@ -132,4 +132,4 @@ def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> Non
 @given(st.text(max_size=40))
 def test_no_text_given_with_set_breaks_more_than_itself(text: str) -> None:
     with suppress(SettingsError):
-        assert load(environ=NOWHERE, overrides=[text]).settings
+        assert load(environ=NOWHERE, overrides=[text]).settings.watch.settle_s > 0

@@ -108,16 +108,25 @@ def test_a_missing_file_is_hidden_but_not_forgotten(four_moods: Catalogue) -> No
 
 def test_a_clip_keeps_its_journal_when_its_file_is_renamed(catalogue: Catalogue) -> None:
     clip = record(catalogue, "/m/a.mp3")
-    outcome = TagOutcome(TagState.WRITTEN, stamp=stamp(size=140), before={"items": {}})
-    catalogue.record_tags(clip, outcome, NOON)
+    catalogue.journal_tag_write(clip, {"items": {}}, NOON)
+    catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, stamp=stamp(size=140)))
     catalogue.follow(clip, Path("/m/b.mp3"))
     moved = catalogue.clip_at(Path("/m/b.mp3"))
     assert moved is not None
     assert moved.stamp.size == 140
-    journal = catalogue.first_tag_write(moved)
-    assert journal is not None
-    assert journal.before == {"items": {}}
+    assert catalogue.journalled(moved) == {"items": {}}
     assert catalogue.clip_at(Path("/m/a.mp3")) is None
+
+
+def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalogue) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    for number in range(3):
+        catalogue.journal_tag_write(clip, {"number": number}, NOON)
+    assert catalogue.journalled(clip) == {"number": 2}
+    catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN))
+    assert catalogue.journalled(clip) == {"number": 2}
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        assert plain.execute("SELECT count(*) FROM tag_journal").fetchone() == (1,)
 
 
 def test_a_second_writer_is_kept_out_and_told_by_whom(url: str) -> None:

@@ -1,0 +1,160 @@
+"""`valenced tags`: what is in the files, into them, out of them, and back to what was there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.admission import Admission
+from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.errors import TagWriteError
+from daemon.projection import Projection
+from daemon.scanning import walk
+from daemon.service import utc_now
+from daemon.spelling import printable
+from daemon.tagging import replacing
+from daemon.workers import Worker
+from storage.catalogue import Catalogue
+from storage.records import TagState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from config.loading import Loaded
+    from storage.records import Clip
+
+PATHS = click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+@click.group("tags")
+def command() -> None:
+    """Work with the tags in the files themselves."""
+
+
+@command.command("show")
+@PATHS
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
+)
+@with_settings
+def show(loaded: Loaded, paths: tuple[Path, ...], *, output: str) -> int:
+    """Print our tags as they stand in the files at or below the PATHs."""
+    rows: list[dict[str, Any]] = []
+    for path in _files(loaded, paths):
+        try:
+            rows.append({"path": str(path), "tags": replacing.read(path)})
+        except TagWriteError as error:
+            rows.append({"path": str(path), "error": error.reason})
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            items = row.get("tags") or {"": [row.get("error", "none")]}
+            told = "  ".join(f"{key} {', '.join(values)}" for key, values in items.items())
+            click.echo(printable(f"{row['path']}: {told.strip()}"))
+    return 1 if any("error" in row for row in rows) else 0
+
+
+@command.command("write")
+@PATHS
+@DRY_RUN
+@with_settings
+def write(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
+    """Write the catalogue's values into the files at or below the PATHs, also where taken out."""
+
+    def one(catalogue: Catalogue, clip: Clip, projection: Projection, worker: Worker) -> str:
+        prediction = catalogue.prediction_of(clip.identity)
+        if prediction is None:
+            return "no prediction"
+        outcome = projection.write(clip, prediction, worker.identify)
+        if outcome is None:
+            return "changed meanwhile"
+        if not dry_run:
+            catalogue.record_tags(clip, outcome)
+        if outcome.state is TagState.NOT_WRITTEN:
+            raise TagWriteError(clip.path, outcome.reason or "")
+        return "would be written" if dry_run else "written"
+
+    return _each(loaded, paths, one, dry_run=dry_run)
+
+
+@command.command("strip")
+@PATHS
+@DRY_RUN
+@with_settings
+def strip(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
+    """Take our tags out of the files at or below the PATHs, and nothing else."""
+    return _each(
+        loaded,
+        paths,
+        lambda _, clip, projection, worker: projection.strip(clip, worker.identify).outcome.value,
+        dry_run=dry_run,
+    )
+
+
+@command.command("restore")
+@PATHS
+@DRY_RUN
+@with_settings
+def restore(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
+    """Put back what stood in the files before we first wrote to them."""
+    return _each(
+        loaded,
+        paths,
+        lambda _, clip, projection, worker: projection.restore(clip, worker.identify).outcome.value,
+        dry_run=dry_run,
+    )
+
+
+def _each(
+    loaded: Loaded,
+    paths: tuple[Path, ...],
+    action: Callable[[Catalogue, Clip, Projection, Worker], str],
+    *,
+    dry_run: bool,
+) -> int:
+    """Do something to every known file, go on after a failure, and say how it went."""
+    settings = loaded.settings
+    told: Counter[str] = Counter()
+    worker = Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
+    with closing(Catalogue(catalogue_url(loaded))) as catalogue, closing(worker):
+        projection = Projection(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
+        for clip in _clips(catalogue, paths):
+            try:
+                outcome = action(catalogue, clip, projection, worker)
+            except TagWriteError as error:
+                click.echo(printable(f"valenced: {error}"), err=True)
+                outcome = "failed"
+            told[outcome] += 1
+            click.echo(printable(f"{outcome}  {clip.path}"))
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(told.items()))
+    click.echo(summary or "no file there is in the catalogue", err=True)
+    return 1 if told["failed"] else 0
+
+
+def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
+    for path in (path.absolute() for path in paths):
+        clip = catalogue.clip_at(path)
+        yield from [clip] if clip is not None else catalogue.clips_below(path)
+
+
+def _files(loaded: Loaded, paths: tuple[Path, ...]) -> Iterator[Path]:
+    watch = loaded.settings.watch
+    admission = Admission(watch.suffixes, watch.ignore)
+    for path in paths:
+        if path.is_file():
+            yield path
+        else:
+            yield from sorted(found.path for found in walk(path, admission, {}))

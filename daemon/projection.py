@@ -1,0 +1,126 @@
+"""Tags as a projection of the catalogue: written from it, taken out, put back."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from daemon.errors import TagWriteError
+from daemon.tagging import replacing
+from daemon.tagging.keys import Preset, affect_items, mood_item, provenance_item
+from storage.records import FileStamp, Mood, TagOutcome, TagState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from config.settings import Mood as MoodSection
+    from config.settings import Tags
+    from daemon.tagging.keys import Items
+    from storage.catalogue import Catalogue
+    from storage.records import Clip, Prediction
+
+STRIPPED = "taken out on request"
+"""Why a clip has no tags although they are wanted: they stay out until asked for again."""
+
+
+class Projection:
+    """Writes tags as the settings say, with a journal that leads back.
+
+    Args:
+        tags: mode, preset and so on.
+        mood: the borders of the quadrants, for the mood word.
+        catalogue: holds the journal.
+        clock: the time, aware of its zone.
+        dry_run: only say what would be done.
+    """
+
+    def __init__(
+        self,
+        tags: Tags,
+        mood: MoodSection,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime],
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        self._tags = tags
+        self._thresholds = (mood.arousal_threshold, mood.valence_threshold)
+        self._catalogue = catalogue
+        self._clock = clock
+        self._dry_run = dry_run
+
+    def write(
+        self, clip: Clip, prediction: Prediction, identify: Callable[[Path], str]
+    ) -> TagOutcome | None:
+        """Bring a file's tags in line with its prediction.
+
+        Args:
+            clip: the file.
+            prediction: what its sound is predicted to feel like.
+            identify: hash of the audio packets, to prove that the sound stays.
+
+        Returns:
+            What to record; None if the file changed meanwhile and must be looked at again.
+        """
+        earlier = self._catalogue.journalled(clip)
+        try:
+            done = replacing.write(
+                clip.path, self._items(prediction), self._manner(clip, identify), earlier=earlier
+            )
+        except TagWriteError as error:
+            return TagOutcome(TagState.NOT_WRITTEN, error.reason)
+        return _outcome(done, TagState.WRITTEN, None)
+
+    def strip(self, clip: Clip, identify: Callable[[Path], str]) -> replacing.TagWrite:
+        """Take our items out of a file, and nothing else.
+
+        Raises:
+            TagWriteError: the file is as it was.
+        """
+        done = replacing.strip(clip.path, self._manner(clip, identify))
+        return self._withdrawn(clip, done)
+
+    def restore(self, clip: Clip, identify: Callable[[Path], str]) -> replacing.TagWrite:
+        """Put back what stood in a file before our first write.
+
+        Raises:
+            TagWriteError: the file is as it was.
+        """
+        before = self._catalogue.journalled(clip)
+        if before is None:
+            return self.strip(clip, identify)
+        done = replacing.restore(clip.path, before, self._manner(clip, identify))
+        if done.outcome is replacing.Outcome.WRITTEN:
+            self._catalogue.forget_journal(clip)
+        return self._withdrawn(clip, done)
+
+    def _withdrawn(self, clip: Clip, done: replacing.TagWrite) -> replacing.TagWrite:
+        outcome = _outcome(done, TagState.OFF, STRIPPED)
+        if outcome is not None and not self._dry_run:
+            self._catalogue.record_tags(clip, outcome)
+        return done
+
+    def _items(self, prediction: Prediction) -> Items:
+        arousal, valence = prediction.arousal, prediction.valence
+        items = affect_items(arousal, valence, Preset(self._tags.preset))
+        items |= provenance_item(prediction.bundle, version("valenced"), self._clock())
+        if self._tags.mood:
+            items |= mood_item(Mood.of(arousal, valence, self._thresholds))
+        return items
+
+    def _manner(self, clip: Clip, identify: Callable[[Path], str]) -> replacing.Manner:
+        return replacing.Manner(
+            identify,
+            mode=replacing.Mode(self._tags.mode),
+            keep_mtime=self._tags.keep_mtime,
+            dry_run=self._dry_run,
+            record=lambda before: self._catalogue.journal_tag_write(clip, before, self._clock()),
+        )
+
+
+def _outcome(done: replacing.TagWrite, state: TagState, reason: str | None) -> TagOutcome | None:
+    if done.outcome is replacing.Outcome.CHANGED:
+        return None
+    return TagOutcome(state, reason, FileStamp.of(done.path.lstat()))
