@@ -96,14 +96,14 @@ def _write_back(edited: Patched, copy: Copy, target: int, disk: Disk) -> None:
         try:
             # Half-way is the worst place to stop at, so what was a passing fault gets one more go.
             _copy_back(copy.descriptor, target, start, edited.size, disk)
-        except BaseException:
+        except BaseException as again:
             rescue, copy.path = copy.path, None
             assert rescue is not None
             raise Refused(
                 f"writing in place broke off; {rescue.name} beside it holds the whole file and is "
                 "put back at the next start",
                 retry=True,
-            ) from error
+            ) from again
         if not isinstance(error, OSError):
             raise
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-from mutagen.ogg import OggPage
+from mutagen import ogg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ def musepack() -> bytes:
 def oggflac() -> bytes:
     """Return the packets of native FLAC on Ogg pages made by mutagen."""
     native = encoded("flac")
-    with av.open(io.BytesIO(native)) as source:
+    with av.open(io.BytesIO(native), "r") as source:
         packets = [bytes(packet) for packet in source.demux(audio=0) if packet.size]
     comments = struct.pack("<I4sI", 4, b"test", 0)
     head = b"\x7fFLAC\x01\x00\x00\x01" + native[:42].replace(b"fLaC\x80", b"fLaC\x00")
@@ -130,9 +130,10 @@ def oggflac() -> bytes:
 
 def ogg_pages(packets: list[bytes], serial: int = 77, samples: int = 4608) -> bytes:
     """Return an Ogg stream with each packet on a page (or pages) of its own."""
-    pages = []
+    page_kind: Any = ogg.OggPage
+    pages: list[Any] = []
     for index, packet in enumerate(packets):
-        parts = OggPage.from_packets([packet], sequence=len(pages), default_size=65025)
+        parts = page_kind.from_packets([packet], sequence=len(pages), default_size=65025)
         for page in parts:
             page.serial = serial
             page.position = max(0, index - 1) * samples if page.complete else -1
