@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.admission import Admission
+from daemon.scanning import compare, walk
+from storage.records import FileStamp
+
+ADMISSION = Admission(["mp3"], [".*"])
+
+
+def made(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def recorded(*paths: Path) -> dict[Path, FileStamp]:
+    return {path: FileStamp.of(path.lstat()) for path in paths}
+
+
+def test_a_walk_finds_sound_of_any_name_and_nothing_else(tmp_path: Path) -> None:
+    odd = made(tmp_path / os.fsdecode(b"caf\xe9\n.mp3"))
+    deep = made(tmp_path / "a" / "b" / "c.MP3")
+    made(tmp_path / "cover.jpg")
+    made(tmp_path / ".hidden" / "d.mp3")
+    (tmp_path / "folder.mp3").mkdir()
+    os.mkfifo(tmp_path / "pipe.mp3")
+    (tmp_path / "link.mp3").symlink_to(deep)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = {entry.path for entry in walk(tmp_path, ADMISSION, {})}
+    assert found == {odd, deep}
+
+
+def test_a_single_file_is_a_walk_of_one(tmp_path: Path) -> None:
+    file = made(tmp_path / "a.mp3")
+    assert [entry.path for entry in walk(file, ADMISSION, {})] == [file]
+
+
+def test_a_comparison_tells_new_changed_known_and_gone_apart(tmp_path: Path) -> None:
+    known, changed = made(tmp_path / "known.mp3"), made(tmp_path / "changed.mp3")
+    gone, queued = made(tmp_path / "gone.mp3"), made(tmp_path / "queued.mp3")
+    stamps, waiting = recorded(known, changed, gone), recorded(queued)
+    changed.write_bytes(b"longer")
+    gone.unlink()
+    new = made(tmp_path / "new.mp3")
+    found = compare([tmp_path], ADMISSION, stamps, waiting)
+    assert {entry.path for entry in found.new} == {new, changed}
+    assert found.known == 2
+    assert found.gone == [gone]
+
+
+def test_files_outside_the_compared_folders_are_not_gone(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    elsewhere = Path("/elsewhere/a.mp3")
+    found = compare([tmp_path / "here"], ADMISSION, {elsewhere: FileStamp(1, 1, 1)}, {})
+    assert found.gone == []
+
+
+def test_overlapping_folders_count_a_file_once(tmp_path: Path) -> None:
+    file = made(tmp_path / "sub" / "a.mp3")
+    found = compare([tmp_path, tmp_path / "sub"], ADMISSION, {}, {})
+    assert [entry.path for entry in found.new] == [file]
+
+
+def test_a_folder_that_cannot_be_listed_says_nothing_of_its_files(tmp_path: Path) -> None:
+    away = tmp_path / "unmounted"
+    file = away / "a.mp3"
+    found = compare([away], ADMISSION, {file: FileStamp(1, 1, 1)}, {})
+    assert found.gone == []
+    assert "No such file" in found.unread[away]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_closed_folder_hides_only_itself(tmp_path: Path) -> None:
+    inside = made(tmp_path / "closed" / "a.mp3")
+    stamps = recorded(inside)
+    inside.parent.chmod(0)
+    try:
+        found = compare([tmp_path], ADMISSION, stamps, {})
+    finally:
+        inside.parent.chmod(0o700)
+    assert found.gone == []
+    assert "Permission" in found.unread[inside.parent]
