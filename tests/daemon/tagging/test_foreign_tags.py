@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 MP3 = encoded("mp3-bare")
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
 
-# One lead-out track and nothing else.
-CUE_SHEET = b"\5\0\1\xb0" + bytes(395) + b"\1" + bytes(8) + b"\xaa" + bytes(27)
+# One track with one index point, and the lead-out.
+_TRACKS = bytes(8) + b"\1" + bytes(26) + b"\1" + bytes(12) + bytes(8) + b"\xaa" + bytes(27)
+CUE_SHEET = b"\5" + (396 + len(_TRACKS)).to_bytes(3, "big") + bytes(395) + b"\2" + _TRACKS
 
 # mutagen's constructors carry no types.
 tags_of: Any = mutagen.File
