@@ -132,7 +132,9 @@ def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None
         except PermissionError as error:
             reason = "its owner or group could not be kept by this user; use in-place or sidecar"
             raise Refused(reason) from error
-    disk.allow(target, was.st_mode & _PERMISSION_BITS)
+    # File systems without permissions object even to setting those they show.
+    if os.fstat(target).st_mode != was.st_mode:
+        disk.allow(target, was.st_mode & _PERMISSION_BITS)
     wanted, present = disk.attributes(source.descriptor), disk.attributes(target)
     for name, value in wanted.items():
         if name in _SEALS or present.get(name) == value:

@@ -1,0 +1,70 @@
+"""Files with bytes changed at random: written whole, or refused with one line and untouched."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.errors import TagWriteError
+from daemon.tagging.replacing import Manner, Outcome, read, restore, write
+from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
+from trainer.identity import identify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.tagging.keys import Items
+
+# Each example costs far less than one of the property tests.
+_EXAMPLES = 4 * int(os.environ.get("VALENCED_EXAMPLES", "8"))
+
+
+def mutated(content: bytes, chance: random.Random) -> bytes:
+    """Change, cut out or double a few bytes near the ends, where the structure stands."""
+    raw = bytearray(content)
+    for _ in range(chance.randint(1, 6)):
+        reach = min(len(raw), chance.choice([16, 64, 400, 4000]))
+        at = chance.randrange(reach)
+        if chance.random() < 0.3:
+            at = len(raw) - 1 - at
+        what = chance.random()
+        if what < 0.6:
+            raw[at] = chance.choice([0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)])
+        elif what < 0.8:
+            del raw[at : at + chance.randint(1, 8)]
+        else:
+            raw[at:at] = raw[at : at + chance.randint(1, 40)]
+        if not raw:
+            break
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["bare", "tagged"])
+@pytest.mark.parametrize("kind", TAGGED_KINDS)
+def test_mutated_files_are_never_harmed(
+    tmp_path: Path, affect: Items, kind: str, *, tagged: bool
+) -> None:
+    # What ffmpeg can make of the wreck is not the question here, and it is slow at it.
+    manner = Manner(identify=lambda _: "same")
+    path = sound_file(tmp_path, kind)
+    if tagged:
+        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, Manner(identify=identify))
+    content = path.read_bytes()
+    chance = random.Random(f"{kind} {tagged}")
+    for _ in range(_EXAMPLES):
+        before = mutated(content, chance)
+        path.write_bytes(before)
+        try:
+            done = write(path, affect, manner)
+        except TagWriteError as error:
+            assert "\n" not in str(error.reason)  # noqa: PT017 - both ends are fine
+        else:
+            if done.outcome is Outcome.WRITTEN:
+                assert done.before is not None
+                assert read(path)["MOOD_AROUSAL"] == ["42"]
+                restore(path, done.before, manner)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
