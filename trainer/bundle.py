@@ -1,0 +1,281 @@
+"""A bundle: a fitted regression, the table it was fitted on, and a manifest, in one directory.
+
+The manifest is believed first, then checked: every file against its checksum, the format, the
+hearing, the libraries. Only then is anything unpickled, and only the very bytes that were checked.
+Nothing here imports scikit-learn before a bundle is loaded or fitted, so a process that only
+verifies stays small.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from trainer.errors import BundleCorrupt, BundleError, BundleIncompatible
+from trainer.manifest import (
+    BundleOutdated,
+    Manifest,
+    decode_manifest,
+    demand_hearing,
+    demand_versions,
+    library_versions,
+    python_version,
+)
+from trainer.trust import read_files
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from trainer.regression import JointRegression, Predictions
+    from trainer.table import TrainingTable
+
+log = logging.getLogger(__name__)
+
+MANIFEST: Final = "manifest.json"
+REGRESSION: Final = "model.joblib"
+TABLE: Final = "table.npz"
+
+# zlib's middle way: the pickle is mostly quantiles, which more effort does not make smaller.
+_PICKLE_COMPRESSION: Final = 6
+
+__all__ = ["Bundle", "BundleOutdated", "Manifest", "load", "refit", "verify", "write_bundle"]
+
+
+class Bundle:
+    """A bundle in memory, ready to predict.
+
+    Attributes:
+        name: its name, unique in a registry.
+        manifest: what it says of itself.
+    """
+
+    def __init__(self, manifest: Manifest, regression: JointRegression) -> None:
+        self.name = manifest.name
+        self.manifest = manifest
+        self._regression = regression
+
+    def predict(self, vectors: NDArray[np.float32]) -> Predictions:
+        """Predict affect, intervals and novelty.
+
+        Args:
+            vectors: shape (clips, 6373), float32, heard as the manifest says.
+
+        Raises:
+            ValueError: another shape, or a value that is not finite.
+        """
+        import numpy as np  # noqa: PLC0415 - see the top of the module
+
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.manifest.features:  # noqa: PLR2004
+            raise ValueError(f"vectors must have shape (clips, {self.manifest.features})")
+        if not np.isfinite(vectors).all():
+            raise ValueError("vectors must be finite")
+        return self._regression.predict_all(vectors)
+
+
+def verify(
+    directory: Path, *, hearing: str | None = None, guarded: bool = True, fitted: bool = True
+) -> Manifest:
+    """Check a bundle without unpickling anything.
+
+    Args:
+        directory: of the bundle.
+        hearing: key of the hearing whose vectors it shall predict; the canonical one if not given.
+        guarded: whether to demand that nobody but us and root could have written it.
+        fitted: whether the pickle shall be usable; the table of an outdated bundle still is.
+
+    Raises:
+        BundleMissing: the directory does not exist.
+        BundleCorrupt: a file is absent or is not what its checksum says.
+        BundleUntrusted: somebody else could have written it.
+        BundleIncompatible: another format or hearing.
+        BundleOutdated: other library versions; `refit` helps.
+    """
+    manifest, _ = _checked(directory, hearing, guarded=guarded)
+    if fitted:
+        demand_versions(manifest, str(directory))
+    return manifest
+
+
+def load(directory: Path, *, hearing: str | None = None, guarded: bool = True) -> Bundle:
+    """Verify a bundle and bring it into memory.
+
+    Raises:
+        BundleError: as `verify`; and BundleCorrupt if the pickle does not hold a regression.
+    """
+    manifest, content = _checked(directory, hearing, guarded=guarded)
+    demand_versions(manifest, str(directory))
+    from trainer.table import decode_table  # noqa: PLC0415 - see the top of the module
+
+    regression = _unpickled(content[REGRESSION], directory)
+    regression.attach(decode_table(content[TABLE], str(directory)))
+    return Bundle(manifest, regression)
+
+
+def refit(
+    directory: Path,
+    destination: Path,
+    *,
+    name: str,
+    hearing: str | None = None,
+    guarded: bool = True,
+) -> Manifest:
+    """Fit a bundle again from its own table and recipe, unpickling nothing.
+
+    Args:
+        directory: the bundle whose pickle has become doubtful.
+        destination: where the new bundle is to be; must not exist.
+        name: of the new bundle.
+        hearing: as for `verify`.
+        guarded: as for `verify`.
+
+    Raises:
+        BundleError: as `verify`, apart from BundleOutdated; or the recipe is not ours.
+        TrainingError: the fit fails.
+    """
+    old, content = _checked(directory, hearing, guarded=guarded)
+    from trainer.regression import RECIPE, regression_from  # noqa: PLC0415 - see the top
+    from trainer.table import decode_table  # noqa: PLC0415
+
+    if old.recipe.name != RECIPE:
+        raise BundleIncompatible(
+            f"{directory}: fitted by the recipe '{old.recipe.name}'; this version knows '{RECIPE}'"
+        )
+    table = decode_table(content[TABLE], str(directory))
+    regression = regression_from(old.recipe.settings).fit(table)
+    draft = old.model_copy(
+        update={"name": name, "refitted_from": {"name": old.name} | old.versions}
+    )
+    manifest = write_bundle(destination, draft, regression, table)
+    log.warning(
+        "bundle %s fitted again from its table as %s, because libraries changed", old.name, name
+    )
+    return manifest
+
+
+def write_bundle(
+    destination: Path, draft: Manifest, regression: JointRegression, table: TrainingTable
+) -> Manifest:
+    """Write a bundle whole or not at all: beside its place first, then renamed into it.
+
+    Directories get mode 0700 and files 0600.
+
+    Args:
+        destination: must not exist; its parent must.
+        draft: the manifest; time, versions and checksums are filled in here.
+        regression: fitted on the table.
+        table: what it was fitted on.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        BundleError: the place is taken or cannot be written.
+    """
+    content = {REGRESSION: _pickled(regression), TABLE: table.encoded()}
+    manifest = draft.model_copy(
+        update={
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": library_versions(),
+            "python": python_version(),
+            "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in content.items()},
+        }
+    )
+    write_files(destination, {**content, MANIFEST: manifest.encoded()})
+    return manifest
+
+
+def write_files(destination: Path, content: dict[str, bytes]) -> None:
+    """Write files into a new directory that appears whole or not at all.
+
+    Raises:
+        BundleError: the place is taken or cannot be written.
+    """
+    if destination.exists():
+        raise BundleError(f"{destination}: there is something already")
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+    except OSError as error:
+        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
+    try:
+        for name, raw in content.items():
+            descriptor = os.open(beside / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(raw)
+                stream.flush()
+                os.fsync(descriptor)
+        _sync(beside)
+        beside.rename(destination)
+        _sync(destination.parent)
+    except OSError as error:
+        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def read_bundle_files(
+    directory: Path, hearing: str | None = None, *, guarded: bool
+) -> dict[str, bytes]:
+    """Return the three files of a bundle once they are checked, whatever the library versions.
+
+    Raises:
+        BundleError: as `verify`, apart from BundleOutdated.
+    """
+    return _checked(directory, hearing, guarded=guarded)[1]
+
+
+def _checked(
+    directory: Path, hearing: str | None, *, guarded: bool
+) -> tuple[Manifest, dict[str, bytes]]:
+    place = str(directory)
+    content = read_files(directory, (MANIFEST, REGRESSION, TABLE), guarded=guarded)
+    manifest = decode_manifest(content[MANIFEST], place)
+    for name in (REGRESSION, TABLE):
+        if hashlib.sha256(content[name]).hexdigest() != manifest.files.get(name):
+            raise BundleCorrupt(f"{directory / name}: differs from its checksum in the manifest")
+    demand_hearing(manifest, hearing or _canonical_key(), place)
+    return manifest, content
+
+
+def _canonical_key() -> str:
+    from trainer.hearing import CANONICAL  # noqa: PLC0415 - it brings the decoder with it
+
+    return CANONICAL.key
+
+
+def _pickled(regression: JointRegression) -> bytes:
+    import joblib  # noqa: PLC0415 - see the top of the module
+
+    stream = io.BytesIO()
+    joblib.dump(regression, stream, compress=("zlib", _PICKLE_COMPRESSION))
+    return stream.getvalue()
+
+
+def _unpickled(raw: bytes, directory: Path) -> JointRegression:
+    import joblib  # noqa: PLC0415 - see the top of the module
+
+    from trainer.regression import JointRegression  # noqa: PLC0415
+
+    try:
+        regression = joblib.load(io.BytesIO(raw))
+    except Exception as error:
+        raise BundleCorrupt(f"{directory / REGRESSION}: cannot be unpickled: {error}") from error
+    if not isinstance(regression, JointRegression):
+        raise BundleCorrupt(f"{directory / REGRESSION}: holds no regression of ours")
+    return regression
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

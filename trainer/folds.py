@@ -1,0 +1,43 @@
+"""Splitting clips into folds without splitting what belongs together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def grouped_folds(
+    corpus: NDArray[np.str_], group: NDArray[np.str_], folds: int, seed: int
+) -> NDArray[np.intp]:
+    """Assign each clip to a fold so that groups stay whole and every corpus is spread.
+
+    Within a corpus the groups are shuffled and then, the largest first, put into the fold that has
+    the fewest clips of that corpus. A group that spans corpora goes with the first of them.
+
+    Args:
+        corpus: shape (clips,).
+        group: shape (clips,).
+        folds: how many.
+        seed: of the shuffling.
+
+    Returns:
+        The fold of each clip, shape (clips,), from 0 to folds - 1.
+    """
+    drawing = np.random.default_rng(seed)
+    fold_of: dict[str, int] = {}
+    for name in np.unique(corpus):
+        names, counts = np.unique(group[corpus == name], return_counts=True)
+        filled = np.zeros(folds)
+        for known in names[[g in fold_of for g in names]]:
+            filled[fold_of[known]] += counts[names == known][0]
+        shuffled = drawing.permutation(len(names))
+        for i in shuffled[np.argsort(-counts[shuffled], kind="stable")]:
+            if names[i] not in fold_of:
+                fold = int(np.argmin(filled))
+                fold_of[names[i]] = fold
+                filled[fold] += counts[i]
+    return np.array([fold_of[g] for g in group], dtype=np.intp)

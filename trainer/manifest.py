@@ -1,0 +1,177 @@
+"""What a bundle says of itself, and whether this installation can take it at its word."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trainer.errors import BundleCorrupt, BundleIncompatible
+
+FORMAT: Final = 1
+"""Grows when a bundle's files change their meaning. 1: the first."""
+
+REFIT_ON: Final = ("scikit-learn", "numpy", "scipy")
+"""Libraries whose change makes a pickle doubtful; the bundle is then fitted from its own table."""
+
+_NAMED: Final = (*REFIT_ON, "joblib", "opensmile", "av", "valenced")
+
+
+class BundleOutdated(BundleIncompatible):
+    """The bundle is sound but was fitted under other library versions: fit it from its table."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FittedOn(_Part):
+    """One corpus, or the part of it in one domain, that the bundle was fitted on."""
+
+    corpus: str
+    domain: Literal["music", "sound"]
+    clips: int
+    groups: int
+    weight: float
+    licence: str
+
+
+class Recipe(_Part):
+    """How the bundle was fitted: enough to do it again from the table."""
+
+    name: str
+    settings: dict[str, float | int | str | bool | list[float]]
+
+
+class Figure(_Part):
+    """A score and its 95 % bootstrap interval; all three absent where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class HeldOut(_Part):
+    """Cross-validated figures of one dimension on one part of the corpora.
+
+    `coverage` is the share of held-out ratings inside the prediction interval, and `width` the
+    mean width of that interval.
+    """
+
+    part: str
+    dimension: Literal["arousal", "valence"]
+    clips: int
+    groups: int
+    r2: Figure
+    rmse: Figure
+    mae: Figure
+    ccc: Figure
+    spearman: Figure
+    coverage: float
+    width: float
+
+
+class Manifest(_Part):
+    """The whole of ``manifest.json``."""
+
+    format: int
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    created_at: str
+    fitted_on: list[FittedOn]
+    hearing: str
+    features: int
+    versions: dict[str, str]
+    python: str
+    seed: int
+    recipe: Recipe
+    files: dict[str, str]
+    held_out: list[HeldOut]
+    interval_level: float
+    weakness: str
+    refitted_from: dict[str, str] | None = None
+
+    def encoded(self) -> bytes:
+        """Return the manifest as indented UTF-8 JSON."""
+        return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def decode_manifest(content: bytes, place: str) -> Manifest:
+    """Read a manifest.
+
+    The format is looked at first, since nothing else of another format can be relied on.
+
+    Args:
+        content: the bytes of ``manifest.json``.
+        place: what to call the bundle in an error.
+
+    Raises:
+        BundleCorrupt: this is no manifest.
+        BundleIncompatible: the manifest is of another format.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleCorrupt(f"{place}: manifest.json is not JSON") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(found, int):
+        raise BundleCorrupt(f"{place}: manifest.json names no format")
+    if found != FORMAT:
+        raise BundleIncompatible(
+            f"{place}: bundle format {found}; this version of valenced reads format {FORMAT}"
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BundleCorrupt(f"{place}: manifest.json, {key}: {first['msg']}") from error
+
+
+def demand_hearing(manifest: Manifest, hearing: str, place: str) -> None:
+    """Refuse a bundle whose features mean something else than ours.
+
+    Raises:
+        BundleIncompatible: it was fitted on another hearing; only a new fit on the sounds helps.
+    """
+    if manifest.hearing != hearing:
+        raise BundleIncompatible(
+            f"{place}: fitted on sounds heard as '{manifest.hearing}', but we hear as '{hearing}'"
+        )
+
+
+def demand_versions(manifest: Manifest, place: str) -> None:
+    """Refuse a bundle whose fitted object was pickled under other library versions.
+
+    Raises:
+        BundleOutdated: naming the libraries, with both versions.
+    """
+    ours = library_versions()
+    changed = [
+        f"{name} {manifest.versions.get(name, 'unknown')} -> {ours[name]}"
+        for name in REFIT_ON
+        if manifest.versions.get(name) != ours[name]
+    ]
+    if changed:
+        raise BundleOutdated(
+            f"{place}: libraries changed since it was fitted: {', '.join(changed)}"
+        )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the version of every library whose change could change a bundle, without importing."""
+    return {name: _version(name) for name in _NAMED}
+
+
+def python_version() -> str:
+    """Return the running Python's version, such as ``3.11.7``."""
+    return platform.python_version()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
