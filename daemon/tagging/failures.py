@@ -48,10 +48,11 @@ class _Cause(NamedTuple):
 _CAUSES = {
     errno.EROFS: _Cause("its file system is read-only; kept in the catalogue only", retry=False),
     errno.EACCES: _Cause(
-        "no permission to write in its folder; grant it or use sidecar", retry=False
+        "no permission to write in its folder; kept in the catalogue only",
+        retry=False,
     ),
     errno.EPERM: _Cause(
-        "the file or folder is immutable or of another owner; change that or use sidecar",
+        "the file or folder is immutable or of another owner; kept in the catalogue only",
         retry=False,
     ),
     errno.ENOSPC: _Cause("no room on its disk for a copy; free some space", retry=True),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from daemon.tagging.keys import Changes, Items
 
-_SEARCH_BYTES = 64 * 1024
+_MOST_ZEROS = 64 * 1024
 _BITRATES_KBPS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -59,17 +59,19 @@ _NO_TAG = Layout(block=False)
 
 
 def is_mpeg_audio(view: View, start: int) -> bool:
-    """Tell whether MPEG audio frames (not AAC) begin within 64 KiB after `start`."""
-    head = view.read(start, _SEARCH_BYTES)
-    at = head.find(b"\xff")
-    while at >= 0:
-        length = _frame_length(head[at : at + 4])
-        if length:
-            following = view.read(start + at + length, 4)
-            if _frame_length(following) and following[1] == head[at + 1]:
-                return True
-        at = head.find(b"\xff", at + 1)
-    return False
+    """Tell whether MPEG audio frames (not AAC) begin at `start`.
+
+    Only further tags and up to 64 KiB of zeros may stand before them: a search for frames
+    anywhere would also find those inside a video.
+    """
+    while length := id3.tag_length(view, start):
+        start += length
+    head = view.read(start, _MOST_ZEROS)
+    at = len(head) - len(head.lstrip(b"\0"))
+    first = view.read(start + at, 4)
+    length = _frame_length(first)
+    following = view.read(start + at + length, 4) if length else b""
+    return bool(_frame_length(following)) and following[1] == first[1]
 
 
 def _tag(view: View) -> id3.Id3Tag | None:

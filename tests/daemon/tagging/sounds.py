@@ -32,6 +32,10 @@ _ENCODED: dict[str, tuple[str, str, dict[str, str]]] = {
     "wavpack": ("wv", "wavpack", {}),
     "m4a-fragmented": ("mp4", "aac", {"movflags": "frag_keyframe+empty_moov"}),
     "matroska": ("matroska", "libopus", {}),
+    "matroska-mp3": ("matroska", "libmp3lame", {}),
+    "mpegts-mp3": ("mpegts", "libmp3lame", {}),
+    "avi-mp3": ("avi", "libmp3lame", {}),
+    "adts": ("adts", "aac", {}),
 }
 
 

@@ -9,6 +9,7 @@ import os
 import stat
 import struct
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -62,11 +63,12 @@ def test_owner_permissions_and_attributes_stay(
     tmp_path: Path, manner: Manner, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "flac")
-    if os.geteuid() == 0:
+    with suppress(PermissionError):
+        # Root alone may, and not in every container.
         os.chown(path, 1234, 4321)
     path.chmod(0o2640)
     attributes = {"user.comment": b"mine\0\xff"}
-    if os.geteuid() == 0:
+    if path.stat().st_uid == 1234:
         # Entries for the owner, user 99, the group, the mask and others.
         entries = [(1, 6, -1), (2, 4, 99), (4, 4, -1), (0x10, 4, -1), (0x20, 0, -1)]
         acl = struct.pack("<I", 2) + b"".join(
