@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from track import write_track
+from bench.track import write_track
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -112,28 +112,39 @@ def write_audio(
         The path.
     """
     made = KINDS[kind or path.suffix.lstrip(".")]
+    sound = np.atleast_2d(sound)
+    if made.codec == "vorbis" and len(sound) == 1:
+        # ffmpeg's Vorbis encoder knows stereo only.
+        sound = np.repeat(sound, 2, axis=0)
     with av.open(path, "w", format=made.container) as container:
         container.metadata.update(tags or {})
-        _encode(container, np.atleast_2d(sound), rate_hz, made, bit_rate)
+        _encode(container, sound, rate_hz, made, bit_rate)
     return path
 
 
-def write_video(path: Path, sound: Sound, rate_hz: int = 44100) -> Path:
-    """Writes an MP4 with a moving picture and the sound as AAC; returns the path."""
+def write_video(
+    path: Path, sound: Sound | None, rate_hz: int = 44100, *, duration_s: float | None = None
+) -> Path:
+    """Writes an MP4 with a moving picture, and the sound as AAC unless it is None.
+
+    The picture lasts as long as the sound unless `duration_s` says otherwise. Returns the path.
+    """
     with av.open(path, "w", format="mp4") as container:
         picture = container.add_stream("mpeg4", rate=10)
         picture.width = picture.height = 64
         picture.pix_fmt = "yuv420p"
+        channels = np.zeros((1, 0), np.float32) if sound is None else np.atleast_2d(sound)
         made = Kind("aac", "mp4", "fltp")
-        sound = np.atleast_2d(sound)
-        stream = _stream(container, sound, rate_hz, made, None)
-        for index in range(int(sound.shape[1] / rate_hz * 10)):
+        stream = None if sound is None else _stream(container, channels, rate_hz, made, None)
+        lasts_s = channels.shape[1] / rate_hz if duration_s is None else duration_s
+        for index in range(int(lasts_s * 10)):
             pixels = np.full((64, 64, 3), index % 256, np.uint8)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, 10)
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
-        _fill(container, stream, sound, rate_hz)
+        if stream is not None:
+            _fill(container, stream, channels, rate_hz)
     return path
 
 

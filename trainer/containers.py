@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.stream import Discard
 
 from trainer.errors import UnreadableClip
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
 
@@ -66,7 +66,7 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
         # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
         with av.open("file:" + os.path.abspath(path), options=dict(_OPTIONS)) as container:  # noqa: PTH100 - resolve() would follow links
             stream = container.streams.best("audio")
-            if stream is None:
+            if not isinstance(stream, AudioStream):
                 raise UnreadableClip(path, "holds no audio stream")
             for other in container.streams:
                 if other is not stream:
@@ -74,7 +74,7 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
             yield container, stream
 
 
-def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet]:
+def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
     """Yields the packets of a stream up to its end, or to damage that ffmpeg cannot read past.
 
     The last packet at a true end is empty; decoding it flushes the codec.
@@ -89,6 +89,8 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
 def _as_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
+    except av.error.InvalidDataError as error:
+        raise UnreadableClip(path, "damaged, or not a sound file") from error
     except (av.error.FFmpegError, OSError) as error:
         code = error.errno or 0
         reason = _REASONS.get(code) or str(error.strerror or error).splitlines()[0]

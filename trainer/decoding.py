@@ -20,12 +20,12 @@ from trainer.errors import UnusableClip
 from trainer.sound_stream import SoundStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from av.audio.frame import AudioFrame
 
     from trainer.hearing import Hearing
+    from trainer.sound_stream import Stretch
     from trainer.vectors import FloatArray
 
 # A window that lost less than this to its neighbours' codec delay still counts as whole.
@@ -145,8 +145,8 @@ def _hear_from_beginning(sound: SoundStream, hearing: Hearing) -> _Heard | None:
     parts: list[FloatArray] = []
     kept_s = 0.0
     step_s = hearing.window_s
-    for frames in sound.read_on(step_s, until_s=_PATIENCE_S):
-        parts.append(_canonical(frames, hearing.rate_hz))
+    for stretch in sound.read_on(step_s, until_s=_PATIENCE_S):
+        parts.append(_canonical(stretch, hearing.rate_hz))
         kept_s += len(parts[-1]) / hearing.rate_hz
     if not parts or kept_s == 0:
         return None
@@ -175,16 +175,24 @@ def _filled(window: FloatArray, samples: int) -> FloatArray:
     return np.pad(window, (0, missing), mode="symmetric")[:samples]
 
 
-def _canonical(frames: Iterable[AudioFrame], rate_hz: int) -> FloatArray:
+def _canonical(stretch: Stretch, rate_hz: int) -> FloatArray:
     """Averages the channels and resamples; a format that changes midway is followed."""
     parts = []
-    for _, run in groupby(
-        frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)
-    ):
-        alike = list(run)
-        parts.append(_resampled(_mono(alike), alike[0].sample_rate, rate_hz))
+    for (_, _, source_hz), run in groupby(stretch.frames, key=_format):
+        parts.append(_resampled(_mono(list(run)), source_hz, rate_hz))
     sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    return np.clip(np.nan_to_num(sound, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    return np.clip(_sane(sound[round(stretch.early_s * rate_hz) :]), -1.0, 1.0)
+
+
+def _format(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _sane(sound: FloatArray) -> FloatArray:
+    # Float files may hold anything, and damaged ones do.
+    if np.isfinite(sound).all():
+        return sound
+    return np.nan_to_num(sound, posinf=1.0, neginf=-1.0)
 
 
 def _mono(frames: list[AudioFrame]) -> FloatArray:
@@ -195,8 +203,9 @@ def _mono(frames: list[AudioFrame]) -> FloatArray:
     if samples.dtype.kind == "u":
         samples = samples.astype(np.float32) / 128 - 1
     elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    return samples.mean(axis=0, dtype=np.float32)
+        samples = samples.astype(np.float32) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _sane(samples.mean(axis=0, dtype=np.float32))
 
 
 def _resampled(mono: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
@@ -205,7 +214,11 @@ def _resampled(mono: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(mono[np.newaxis]), "flt", "mono")
     frame.sample_rate = from_hz
     resampler = av.AudioResampler("flt", "mono", to_hz)
-    resampled = [
+    parts = [
         part.to_ndarray()[0] for part in (*resampler.resample(frame), *resampler.resample(None))
     ]
-    return np.concatenate(resampled)[: math.ceil(len(mono) * to_hz / from_hz)]
+    # A handful of samples never fill the resampler's filter, and it keeps them to itself.
+    whole = np.zeros(math.ceil(len(mono) * to_hz / from_hz), np.float32)
+    resampled = np.concatenate([*parts, whole[:0]])[: len(whole)]
+    whole[: len(resampled)] = resampled
+    return whole

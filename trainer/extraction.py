@@ -88,7 +88,8 @@ def _pcm16(sound: FloatArray, rate_hz: int) -> bytes:
     tail = np.resize(sound[::-1], round(_TAIL_S * rate_hz))
     # Scaled as by openSMILE's own Python interface, but clipped: there full scale wraps around.
     scaled = np.clip(np.concatenate([sound, tail]), -1, 32767 / 32768) * 32768
-    return scaled.astype("<i2").tobytes()
+    pcm: bytes = scaled.astype("<i2").tobytes()
+    return pcm
 
 
 def _finite(vectors: FloatArray, path: Path) -> FloatArray:

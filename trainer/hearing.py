@@ -115,12 +115,12 @@ def hear(path: Path, hearing: Hearing = CANONICAL) -> Heard:
 
 
 def _audible(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
-    if max(float(np.abs(window).max()) for window in clip.windows) <= _SILENCE:
-        raise UnusableClip(path, "nothing but silence")
     length = len(clip.windows[0])
     if length < SHORTEST_S * clip.rate_hz:
         lasts_s = length / clip.rate_hz
         raise UnusableClip(path, f"lasts {lasts_s:.4f} s; at least {SHORTEST_S} s are needed")
+    if max(float(np.abs(window).max()) for window in clip.windows) <= _SILENCE:
+        raise UnusableClip(path, "nothing but silence")
     missing = round(_FLOOR_S * clip.rate_hz) - length
     if missing <= 0:
         return clip.windows

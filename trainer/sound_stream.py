@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,19 @@ _END_PRECISION_S = 0.5
 _LONGEST_S = 400 * 3600.0
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Decoded frames in order.
+
+    Attributes:
+        frames: with any sampling rate, layout and sample format, even changing ones.
+        early_s: how much of the first frame lies before the place asked for.
+    """
+
+    frames: list[AudioFrame]
+    early_s: float = 0.0
+
+
 class SoundStream:
     """One audio stream of an open container.
 
@@ -59,7 +73,7 @@ class SoundStream:
         self._by_bytes = container.format.name in _BY_BYTES
         self.stated_s = self._stated()
 
-    def read(self, start_s: float, length_s: float) -> list[AudioFrame]:
+    def read(self, start_s: float, length_s: float) -> Stretch:
         """Decodes one stretch.
 
         Args:
@@ -67,58 +81,52 @@ class SoundStream:
             length_s: how much sound is wanted.
 
         Returns:
-            Frames in order; fewer than wanted where the file ends or is damaged, none where the
-            place cannot be reached. The first begins at or within one frame before `start_s`.
+            As much as was wanted or a little more; less where the file ends or is damaged, nothing
+            where the place cannot be reached.
         """
+        frames: list[AudioFrame] = []
         if not self._go_to(start_s):
-            return []
-        return list(self._until(start_s, length_s))
-
-    def _until(self, start_s: float, length_s: float) -> Iterator[AudioFrame]:
-        remaining_s = length_s
+            return Stretch(frames)
         at_s: float | None = None
+        early_s = 0.0
         for frame in self._frames():
-            if not frame.sample_rate:
-                continue
             if at_s is None:
-                at_s = self._time_of(frame, start_s)
+                at_s = self._time_of(frame, max(0.0, start_s - _PREROLL_S))
                 if abs(at_s - start_s) > _LANDING_S:
-                    return
-            lasts_s = frame.samples / frame.sample_rate
-            at_s += lasts_s
-            if at_s <= start_s:
-                continue
-            yield frame
-            remaining_s -= min(lasts_s, at_s - start_s)
-            if remaining_s <= 0:
-                return
+                    break
+            if not frames:
+                early_s = max(0.0, start_s - at_s)
+            at_s += frame.samples / frame.sample_rate
+            if at_s > start_s:
+                frames.append(frame)
+            if at_s >= start_s + length_s:
+                break
+        return Stretch(frames, early_s)
 
-    def read_on(self, step_s: float, until_s: float) -> Iterator[list[AudioFrame]]:
+    def read_on(self, step_s: float, until_s: float) -> Iterator[Stretch]:
         """Decodes from the beginning without jumping about.
 
         Args:
-            step_s: how much sound each list holds, in seconds.
+            step_s: how much sound each stretch holds, in seconds.
             until_s: how much sound is decoded at most.
 
         Yields:
-            Lists of frames in order.
+            One stretch after the other.
         """
         self._go_to(0.0)
         batch: list[AudioFrame] = []
         batch_s = total_s = 0.0
         for frame in self._frames():
-            if not frame.sample_rate:
-                continue
             batch.append(frame)
             batch_s += frame.samples / frame.sample_rate
             if batch_s >= step_s:
-                yield batch
+                yield Stretch(batch)
                 total_s += batch_s
                 batch, batch_s = [], 0.0
             if total_s >= until_s:
                 return
         if batch:
-            yield batch
+            yield Stretch(batch)
 
     def true_duration_s(self, at_least_s: float) -> float:
         """Returns the stated duration, or a longer one if there is sound beyond it.
@@ -206,14 +214,14 @@ class SoundStream:
                 return
             yield from frames
 
-    def _decoded(self, packet: Packet) -> list[AudioFrame]:
+    def _decoded(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
         try:
-            return self._stream.decode(packet)
+            return [frame for frame in self._stream.decode(packet) if frame.sample_rate]
         except (av.error.DecoderNotFoundError, av.error.MemoryError):
             raise
         except av.error.FFmpegError:
             # One damaged packet costs its own few milliseconds, as in every player.
             return []
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Iterator[Packet[AudioStream]]:
         return sound_packets(self._container, self._stream)

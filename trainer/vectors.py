@@ -51,7 +51,8 @@ def pack(vector: FloatArray) -> bytes:
     codes = np.clip(rounded - _LOWEST, 0, _HIGHEST_CODE)
     # A negative value too small to keep becomes plain zero, so that zero has one code only.
     signs = np.where((bits >> 31 == 1) & (codes > 0), 0x8000, 0)
-    return bytes([FORMAT]) + (codes | signs).astype("<u2").tobytes()
+    packed: bytes = (codes | signs).astype("<u2").tobytes()
+    return bytes([FORMAT]) + packed
 
 
 def unpack(packed: bytes) -> FloatArray:
