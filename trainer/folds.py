@@ -15,8 +15,8 @@ def grouped_folds(
 ) -> NDArray[np.intp]:
     """Assign each clip to a fold so that groups stay whole and every corpus is spread.
 
-    Within a corpus the groups are shuffled and then, the largest first, put into the fold that has
-    the fewest clips of that corpus. A group that spans corpora goes with the first of them.
+    Within a corpus the groups are shuffled, and each is put into the fold that has the fewest clips
+    of that corpus so far. A group that spans corpora goes with the first of them.
 
     Args:
         corpus: shape (clips,).
@@ -34,8 +34,7 @@ def grouped_folds(
         filled = np.zeros(folds)
         for known in names[[g in fold_of for g in names]]:
             filled[fold_of[known]] += counts[names == known][0]
-        shuffled = drawing.permutation(len(names))
-        for i in shuffled[np.argsort(-counts[shuffled], kind="stable")]:
+        for i in drawing.permutation(len(names)):
             if names[i] not in fold_of:
                 fold = int(np.argmin(filled))
                 fold_of[names[i]] = fold

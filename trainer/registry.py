@@ -139,7 +139,7 @@ def _demand_plain(name: str) -> None:
 
 def _refitted(registry_dir: Path, name: str, hearing: str | None) -> str:
     """Return a usable refit of a bundle, making one where there is none."""
-    origin = name.split(".refit-")[0]
+    origin = name.split(".refit-", maxsplit=1)[0]
     number = 1
     while (registry_dir / f"{origin}.refit-{number}").exists():
         existing = f"{origin}.refit-{number}"
