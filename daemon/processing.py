@@ -145,7 +145,7 @@ class Processing:
         prediction = self._catalogue.prediction_of(clip.identity)
         if prediction is None:
             return
-        outcome = self._projection.write(clip, prediction, worker.identify)
+        outcome = self._projection.write(clip, prediction, worker.fingerprint)
         if outcome is None:
             self._queue_again(clip.path)
         else:

@@ -52,14 +52,14 @@ class Projection:
         self._dry_run = dry_run
 
     def write(
-        self, clip: Clip, prediction: Prediction, identify: Callable[[Path], str]
+        self, clip: Clip, prediction: Prediction, fingerprint: Callable[[Path], str]
     ) -> TagOutcome | None:
         """Bring a file's tags in line with its prediction.
 
         Args:
             clip: the file.
             prediction: what its sound is predicted to feel like.
-            identify: hash of the audio packets, to prove that the sound stays.
+            fingerprint: hash of all audio packets, to prove that the sound stays.
 
         Returns:
             What to record; None if the file changed meanwhile and must be looked at again.
@@ -67,22 +67,22 @@ class Projection:
         earlier = self._catalogue.journalled(clip)
         try:
             done = replacing.write(
-                clip.path, self._items(prediction), self._manner(clip, identify), earlier=earlier
+                clip.path, self._items(prediction), self._manner(clip, fingerprint), earlier=earlier
             )
         except TagWriteError as error:
             return TagOutcome(TagState.NOT_WRITTEN, error.reason)
         return _outcome(done, TagState.WRITTEN, None)
 
-    def strip(self, clip: Clip, identify: Callable[[Path], str]) -> replacing.TagWrite:
+    def strip(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.TagWrite:
         """Take our items out of a file, and nothing else.
 
         Raises:
             TagWriteError: the file is as it was.
         """
-        done = replacing.strip(clip.path, self._manner(clip, identify))
+        done = replacing.strip(clip.path, self._manner(clip, fingerprint))
         return self._withdrawn(clip, done)
 
-    def restore(self, clip: Clip, identify: Callable[[Path], str]) -> replacing.TagWrite:
+    def restore(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.TagWrite:
         """Put back what stood in a file before our first write.
 
         Raises:
@@ -90,8 +90,8 @@ class Projection:
         """
         before = self._catalogue.journalled(clip)
         if before is None:
-            return self.strip(clip, identify)
-        done = replacing.restore(clip.path, before, self._manner(clip, identify))
+            return self.strip(clip, fingerprint)
+        done = replacing.restore(clip.path, before, self._manner(clip, fingerprint))
         if done.outcome is replacing.Outcome.WRITTEN:
             self._catalogue.forget_journal(clip)
         return self._withdrawn(clip, done)
@@ -110,9 +110,9 @@ class Projection:
             items |= mood_item(Mood.of(arousal, valence, self._thresholds))
         return items
 
-    def _manner(self, clip: Clip, identify: Callable[[Path], str]) -> replacing.Manner:
+    def _manner(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.Manner:
         return replacing.Manner(
-            identify,
+            fingerprint,
             mode=replacing.Mode(self._tags.mode),
             keep_mtime=self._tags.keep_mtime,
             dry_run=self._dry_run,
@@ -123,4 +123,4 @@ class Projection:
 def _outcome(done: replacing.TagWrite, state: TagState, reason: str | None) -> TagOutcome | None:
     if done.outcome is replacing.Outcome.CHANGED:
         return None
-    return TagOutcome(state, reason, FileStamp.of(done.path.lstat()))
+    return TagOutcome(state, reason, None if done.status is None else FileStamp.of(done.status))

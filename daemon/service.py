@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from daemon.admission import Admission
-from daemon.bundles import bundle_in_service
+from daemon.bundles import put_in_service
 from daemon.crew import Crew
 from daemon.intake import Intake
 from daemon.processing import Processing
@@ -152,12 +152,14 @@ class _Service:
         self._tally = Tally()
         self._reporter = Reporter(self._tally, console)
         stack.callback(self._reporter.rest)
-        bundle = bundle_in_service(plan.registry, catalogue)
+        workers = [
+            Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
+            for _ in range(plan.jobs or settings.analysis.workers or _processors())
+        ]
+        stack.callback(workers[0].close)
+        bundle = put_in_service(plan.registry, catalogue, workers[0])
         self._crew = Crew(
-            [
-                Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
-                for _ in range(plan.jobs or settings.analysis.workers or _processors())
-            ],
+            workers,
             catalogue,
             Processing(
                 catalogue,

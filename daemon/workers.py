@@ -17,6 +17,7 @@ import sys
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Hearing, Prediction
@@ -24,10 +25,10 @@ from trainer.errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 START_LIMIT_S = 60.0
+PREPARE_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,20 @@ class Worker:
         answer = self._ask(bundle, {"do": "warm", "bundle": str(bundle)}, START_LIMIT_S)
         _check(bundle, answer)
 
+    def prepare(self, registry: Path) -> tuple[Path, dict[str, Any]]:
+        """Put a usable bundle in service, fitted again if libraries have changed.
+
+        Returns:
+            Its directory and its manifest.
+
+        Raises:
+            BundleError: none can be used.
+        """
+        request = {"do": "prepare", "registry": str(registry)}
+        answer = self._ask(registry, request, PREPARE_LIMIT_S)
+        _check(registry, answer)
+        return Path(answer["directory"]), dict(answer["manifest"])
+
     def identify(self, path: Path) -> str:
         """Hash the audio packets of a file.
 
@@ -80,6 +95,14 @@ class Worker:
             UnreadableClip: it holds no audio, cannot be read, or took too long.
         """
         return str(self._asked(path, do="identify")["identity"])
+
+    def fingerprint(self, path: Path) -> str:
+        """Hash every audio packet of a file, however long: the proof that an edit left it whole.
+
+        Raises:
+            UnreadableClip: as `identify`.
+        """
+        return str(self._asked(path, do="identify", whole=True)["identity"])
 
     def hear(self, path: Path, identity: str) -> HeardClip:
         """Describe the sound of a file.

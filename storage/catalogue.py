@@ -80,6 +80,12 @@ class Catalogue:
             ).one_or_none()
         return None if row is None else Prediction(*row)
 
+    def vector_of(self, identity: str) -> bytes | None:
+        """Return the packed feature vector of a sound."""
+        statement = select(hearings.c.vector).where(hearings.c.identity == identity)
+        with self._reading() as connection:
+            return connection.execute(statement).scalar()
+
     def is_heard(self, identity: str, hearing_settings: str) -> bool:
         """Tell whether this sound was described under these settings and has a prediction."""
         statement = (

@@ -82,15 +82,16 @@ class Queries:
             statement = _selected(asked, borders)
             return [_sound(row) for row in connection.execute(statement)]
 
-    def vectors(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the identity and packed feature vector of every sound that has a file."""
-        present = select(clips.c.identity).where(clips.c.missing_since.is_(None))
-        statement = select(hearings.c.identity, hearings.c.vector).where(
-            hearings.c.identity.in_(present)
+    def vectors(self) -> Iterator[tuple[Path, bytes]]:
+        """Yield path and packed feature vector of every sound that has a file."""
+        statement = (
+            select(clips.c.path, hearings.c.vector)
+            .join(hearings, hearings.c.identity == clips.c.identity)
+            .where(clips.c.missing_since.is_(None))
         )
         with self._reading() as connection:
             for row in connection.execution_options(yield_per=256).execute(statement):
-                yield row.identity, row.vector
+                yield row.path, row.vector
 
     def curve(self, identity: str) -> list[CurvePoint]:
         """Return the course of affect over one sound."""

@@ -6,8 +6,9 @@ read them without trusting a process that has just decoded somebody's file.
 
 | request | answer |
 | --- | --- |
-| `{"do": "identify", "path": P}` | `{"identity": H}` |
+| `{"do": "identify", "path": P, "whole": W}` | `{"identity": H}` |
 | `{"do": "hear", "path": P}` | `{"settings", "duration_s", "vector", "windows", "starts_s"}` |
+| `{"do": "prepare", "registry": D}` | `{"directory", "manifest"}` |
 | `{"do": "predict", "bundle": D, "vectors": [V, …]}` | `{"name", "predictions": [{…}, …]}` |
 
 Vectors travel packed (`trainer.vectors`), in base64. A clip that cannot be used is answered by
@@ -40,7 +41,7 @@ Answer = dict[str, Any]
 def _identify(request: Mapping[str, Any]) -> Answer:
     from trainer.identity import identify  # noqa: PLC0415 - each request loads only what it needs
 
-    return {"identity": identify(Path(request["path"]))}
+    return {"identity": identify(Path(request["path"]), whole=bool(request.get("whole")))}
 
 
 def _hear(request: Mapping[str, Any]) -> Answer:
@@ -72,6 +73,15 @@ def _predict(request: Mapping[str, Any]) -> Answer:
     }
 
 
+def _prepare(request: Mapping[str, Any]) -> Answer:
+    """Put a usable bundle in service, fitted again if libraries have changed."""
+    from trainer.bundle import verify  # noqa: PLC0415
+    from trainer.registry import prepare  # noqa: PLC0415
+
+    directory = prepare(Path(request["registry"]))
+    return {"directory": str(directory), "manifest": verify(directory).model_dump()}
+
+
 @cache
 def _bundle(directory: str) -> Bundle:
     from trainer.bundle import load  # noqa: PLC0415
@@ -97,6 +107,7 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
     "identify": _identify,
     "hear": _hear,
     "predict": _predict,
+    "prepare": _prepare,
     "warm": _warm,
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from daemon.bundles import problem_with_bundle
+from daemon.bundles import problem_with
 from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
 from daemon.spelling import printable
 from storage.catalogue import Catalogue
@@ -61,7 +61,7 @@ def _findings(loaded: Loaded) -> Iterator[Finding]:
     yield Finding("ok", "the settings are valid")
     yield from _of_sqlite()
     yield from _of_catalogue(catalogue_url(loaded))
-    problem = problem_with_bundle(registry_folder(loaded))
+    problem = problem_with(registry_folder(loaded))
     yield Finding("fail", problem) if problem else Finding("ok", "the bundle can be trusted")
     if not loaded.settings.watch.folder:
         yield Finding("warn", "no folder is set; name one: valenced run DIR")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import closing
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.cli.options import (
+    FORMAT_HELP,
+    catalogue_url,
+    registry_folder,
+    with_settings,
+)
 from daemon.cli.ranges import PAIR, RANGE
 from daemon.spelling import as_bytes, playlist_entry, printable, write_bytes
+from daemon.workers import Worker
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, Queries, SoundFilter
 from storage.records import Mood, Sound
@@ -82,16 +89,21 @@ def command(
         limit=None if like else limit,
         **asked,
     )
-    catalogue = Catalogue(catalogue_url(loaded))
-    try:
+    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         sounds = Queries(catalogue.engine).sounds(asked_for)
         if like is not None:
-            from daemon.likeness import most_like  # noqa: PLC0415 - loads what nothing else needs
-
-            sounds = most_like(like, sounds, catalogue)[:limit]
-    finally:
-        catalogue.close()
+            sounds = _sorted_by_likeness(loaded, like, sounds, catalogue)[:limit]
     PRINTERS[output](sounds)
+
+
+def _sorted_by_likeness(
+    loaded: Loaded, like: Path, sounds: Sequence[Sound], catalogue: Catalogue
+) -> list[Sound]:
+    from daemon.likeness import most_like  # noqa: PLC0415 - loads what nothing else needs
+
+    analysis = loaded.settings.analysis
+    with closing(Worker(timeout_s=analysis.timeout_s, nice=0)) as worker:
+        return most_like(like, sounds, catalogue, worker, registry_folder(loaded))
 
 
 def _print_table(sounds: Sequence[Sound]) -> None:

@@ -78,7 +78,7 @@ def write(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
         prediction = catalogue.prediction_of(clip.identity)
         if prediction is None:
             return "no prediction"
-        outcome = projection.write(clip, prediction, worker.identify)
+        outcome = projection.write(clip, prediction, worker.fingerprint)
         if outcome is None:
             return "changed meanwhile"
         if not dry_run:
@@ -99,7 +99,9 @@ def strip(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
     return _each(
         loaded,
         paths,
-        lambda _, clip, projection, worker: projection.strip(clip, worker.identify).outcome.value,
+        lambda _, clip, projection, worker: (
+            projection.strip(clip, worker.fingerprint).outcome.value
+        ),
         dry_run=dry_run,
     )
 
@@ -113,7 +115,9 @@ def restore(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
     return _each(
         loaded,
         paths,
-        lambda _, clip, projection, worker: projection.restore(clip, worker.identify).outcome.value,
+        lambda _, clip, projection, worker: (
+            projection.restore(clip, worker.fingerprint).outcome.value
+        ),
         dry_run=dry_run,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging import names
 from daemon.tagging.failures import Refused
@@ -33,6 +33,18 @@ class Copy:
 
     path: Path | None
     descriptor: int
+
+
+class Landed(NamedTuple):
+    """A write that is done.
+
+    Attributes:
+        status: of the file as we left it; whatever differs from it later was not us.
+        warning: one line, although the file is written; None almost always.
+    """
+
+    status: os.stat_result
+    warning: str | None = None
 
 
 @contextmanager
@@ -75,7 +87,7 @@ def replace(
     disk: Disk,
     *,
     keep_mtime: bool,
-) -> str | None:
+) -> Landed:
     """Let a verified copy take the original's place, with its owner, permissions and attributes.
 
     Args:
@@ -84,9 +96,6 @@ def replace(
         verify: told the copy's path; raises to stop the write.
         disk: does the system calls.
         keep_mtime: keep the original's times too.
-
-    Returns:
-        A warning although the file is written; None almost always.
 
     Raises:
         Changed: the original changed meanwhile.
@@ -97,6 +106,7 @@ def replace(
         assert copy.path is not None
         _dress(source, copy.descriptor, disk, keep_mtime=keep_mtime)
         disk.sync(copy.descriptor)
+        status = os.fstat(copy.descriptor)
         if not source.unchanged():
             raise Changed
         disk.rename(copy.path, source.path)
@@ -104,8 +114,8 @@ def replace(
     try:
         disk.sync_folder(source.path.parent)
     except OSError as error:
-        return f"written, but its folder could not be synced ({error.strerror})"
-    return None
+        return Landed(status, f"written, but its folder could not be synced ({error.strerror})")
+    return Landed(status)
 
 
 def _fill(source: Source, edited: Patched, target: int, disk: Disk) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from daemon.tagging import names
-from daemon.tagging.copying import Changed, Copy, forget, verified_copy
+from daemon.tagging.copying import Changed, Copy, Landed, forget, verified_copy
 from daemon.tagging.failures import Refused
 from daemon.tagging.splices import Kept
 
@@ -32,7 +32,7 @@ def overwrite(
     disk: Disk,
     *,
     keep_mtime: bool,
-) -> None:
+) -> Landed:
     """Write the edits into the original itself.
 
     Args:
@@ -58,6 +58,7 @@ def overwrite(
             _write_back(edited, copy, target, disk)
             if keep_mtime:
                 disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
+            return Landed(os.fstat(target))
         finally:
             os.close(target)
 

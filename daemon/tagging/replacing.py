@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,7 @@ from daemon.tagging.sources import Source, opened, refuse_read_only
 from trainer.errors import ClipError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
@@ -80,6 +82,7 @@ class TagWrite:
         was: our keys before.
         now: our keys after (for a dry run: as they would be).
         before: the journal record, from which `restore` puts back; None where nothing is written.
+        status: of the file as this left it; whatever differs from it later was not us.
         warning: one line for the log; None almost always.
     """
 
@@ -88,6 +91,7 @@ class TagWrite:
     was: Items
     now: Items
     before: dict[str, Any] | None = None
+    status: os.stat_result | None = None
     warning: str | None = None
 
 
@@ -188,7 +192,7 @@ def _in_file(
             with damage_refused():
                 plan = planner(source.view)
             if plan.edited is None:
-                return TagWrite(Outcome.UNCHANGED, source.path, plan.was, plan.was)
+                return _unchanged(source, plan.was)
             _refuse_unsafe(source, manner)
             try:
                 return _carried_out(source, plan, manner)
@@ -204,7 +208,7 @@ def _carried_out(source: Source, plan: planning.Plan, manner: Manner) -> TagWrit
     before = plan.record().as_json()
     done = TagWrite(Outcome.WRITTEN, source.path, plan.was, plan.wanted, before)
     if manner.dry_run:
-        return _as(done, Outcome.PLANNED)
+        return dataclasses.replace(done, outcome=Outcome.PLANNED)
 
     def verify(copy: Path) -> None:
         _prove(source, copy, plan, manner)
@@ -213,12 +217,16 @@ def _carried_out(source: Source, plan: planning.Plan, manner: Manner) -> TagWrit
 
     try:
         if manner.mode is Mode.IN_PLACE:
-            overwrite(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
-            return done
-        warning = replace(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
+            landed = overwrite(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
+        else:
+            landed = replace(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
     except Changed:
         return TagWrite(Outcome.CHANGED, source.path, plan.was, plan.was)
-    return TagWrite(done.outcome, done.path, done.was, done.now, before, warning)
+    return dataclasses.replace(done, status=landed.status, warning=landed.warning)
+
+
+def _unchanged(source: Source, items: Items) -> TagWrite:
+    return TagWrite(Outcome.UNCHANGED, source.path, items, items, status=source.status)
 
 
 class Unproven(Refused):
@@ -257,18 +265,14 @@ def _beside(path: Path, items: Items, manner: Manner) -> TagWrite:
     with opened(path, manner.disk) as source:
         was = read_sidecar(source.path)
         if was == items or (not was and not items):
-            return TagWrite(Outcome.UNCHANGED, source.path, was or {}, was or {})
+            return _unchanged(source, was or {})
         if was and items and keys.same_but_for_time(was, items) and set(was) == set(items):
-            return TagWrite(Outcome.UNCHANGED, source.path, was, was)
-        done = TagWrite(Outcome.WRITTEN, source.path, was or {}, items)
+            return _unchanged(source, was)
+        done = TagWrite(Outcome.WRITTEN, source.path, was or {}, items, status=source.status)
         if manner.dry_run:
-            return _as(done, Outcome.PLANNED)
+            return dataclasses.replace(done, outcome=Outcome.PLANNED)
         write_sidecar(source.path, items, manner.disk)
         return done
-
-
-def _as(done: TagWrite, outcome: Outcome) -> TagWrite:
-    return TagWrite(outcome, done.path, done.was, done.now, done.before, done.warning)
 
 
 @contextmanager

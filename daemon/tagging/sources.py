@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from daemon.tagging.files import Disk
 
-_WRITABLE_BITS = 0o222
-
 
 @dataclass(frozen=True)
 class Source:
@@ -69,13 +67,12 @@ def opened(path: Path, disk: Disk) -> Iterator[Source]:
 
 
 def refuse_read_only(source: Source) -> None:
-    """Honour a file that its owner made read-only, although its folder would let us replace it.
+    """Honour a file that this user may not write, although its folder would let us replace it.
 
     Raises:
-        Refused: nobody, or not this user, may write the file.
+        Refused: this user may not write the file.
     """
-    nobody = not source.status.st_mode & _WRITABLE_BITS
-    if nobody or not os.access(source.path, os.W_OK):
+    if not os.access(source.path, os.W_OK, effective_ids=True):
         raise Refused("the file is read-only; kept in the catalogue only")
 
 

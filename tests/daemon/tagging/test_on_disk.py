@@ -9,8 +9,10 @@ import os
 import stat
 import struct
 import subprocess
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,9 +27,10 @@ from trainer.identity import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from daemon.tagging.keys import Items
+
+NOBODY = 65534
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this to a file")
 
@@ -146,12 +149,31 @@ def test_a_missing_file_is_said_to_be_gone(tmp_path: Path, manner: Manner, affec
         write(tmp_path / "x", affect, manner)
 
 
-def test_a_read_only_file_is_honoured(tmp_path: Path, manner: Manner, affect: Items) -> None:
-    path = sound_file(tmp_path, "wav")
-    path.chmod(0o444)
-    with pytest.raises(TagWriteError, match="the file is read-only"):
-        write(path, affect, manner)
-    assert path.read_bytes() == sound("wav")
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Give up root's powers for a while; without them there is nothing to give up."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_read_only_file_is_honoured(manner: Manner, affect: Items) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = sound_file(Path(name), "wav")
+        path.chmod(0o444)
+        with (
+            as_nobody(Path(name)),
+            pytest.raises(TagWriteError, match="the file is read-only"),
+        ):
+            write(path, affect, manner)
+        assert path.read_bytes() == sound("wav")
 
 
 @root_only

@@ -1,0 +1,111 @@
+"""Drives the real command in a real process, with a state directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+COMMAND = Path(sys.executable).with_name("valenced")
+PATIENCE_S = 60.0
+
+
+class Valenced:
+    """One installation: a state directory, and whatever is run on it.
+
+    Args:
+        state: the state directory.
+        settings: given with --set to every command.
+    """
+
+    def __init__(self, state: Path, *settings: str) -> None:
+        self.catalogue = state / "catalogue.db"
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")}
+        self._environment = kept | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
+        self._settings = [part for setting in settings for part in ("--set", setting)]
+
+    def __call__(self, *arguments: str | Path, exit_code: int = 0) -> bytes:
+        """Run a command to its end and return its stdout."""
+        done = subprocess.run(
+            self._line(*arguments), env=self._environment, capture_output=True, check=False
+        )
+        assert done.returncode == exit_code, done.stderr.decode(errors="replace")
+        self.said = done.stderr.decode(errors="replace")
+        return done.stdout
+
+    def read(self, *arguments: str | Path, exit_code: int = 0) -> Any:
+        """Run a command with `--format json` and return its document."""
+        return json.loads(self(*arguments, "--format", "json", exit_code=exit_code))
+
+    def start(self, *arguments: str | Path) -> Running:
+        """Start a command that goes on."""
+        return Running(self._line(*arguments), self._environment)
+
+    def select(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask the catalogue as a user with `sqlite3` would; text comes as bytes."""
+        with closing(sqlite3.connect(self.catalogue)) as plain:
+            plain.text_factory = bytes
+            return plain.execute(statement).fetchall()
+
+    def _line(self, *arguments: str | Path) -> list[str | Path]:
+        split = 2 if arguments[0] in {"tags", "config", "bundles"} else 1
+        return [COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
+
+
+class Running:
+    """A process whose stderr is read line by line; it is killed if a test leaves it behind."""
+
+    def __init__(self, line: list[str | Path], environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        self._unread = b""
+        self.said: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def wait_for(self, *texts: str) -> str:
+        """Return the next line that holds all the texts."""
+        for line in self._lines():
+            if all(text in line for text in texts):
+                return line
+        raise AssertionError(f"ended without saying {texts}:\n" + "\n".join(self.said))
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, read to the end, return the exit code."""
+        self.process.send_signal(number)
+        for _ in self._lines():
+            pass
+        return self.process.wait(PATIENCE_S)
+
+    def _lines(self) -> Any:
+        assert self.process.stderr is not None
+        deadline = time.monotonic() + PATIENCE_S
+        descriptor = self.process.stderr.fileno()
+        while True:
+            line, found, rest = self._unread.partition(b"\n")
+            if found:
+                self._unread = rest
+                self.said.append(line.decode(errors="replace"))
+                yield self.said[-1]
+                continue
+            ready, _, _ = select.select([descriptor], [], [], deadline - time.monotonic())
+            assert ready, f"silent for {PATIENCE_S:g} s after:\n" + "\n".join(self.said)
+            piece = os.read(descriptor, 65536)
+            if not piece:
+                return
+            self._unread += piece
