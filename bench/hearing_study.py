@@ -30,8 +30,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
-from bench.track import write_track
 
+from bench.track import write_track
 from trainer.decoding import decode_windows
 from trainer.extraction import describe
 from trainer.hearing import Hearing
