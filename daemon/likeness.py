@@ -66,4 +66,5 @@ def _likenesses(
 def _directions(bundle: Bundle, packed: Sequence[bytes]) -> NDArray[np.float32]:
     """Return the normal scores of packed vectors, each row of length 1."""
     scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
-    return scores / np.linalg.norm(scores, axis=1, keepdims=True)
+    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
+    return (scores / lengths).astype(np.float32)

@@ -71,6 +71,23 @@ class Bundle:
         Raises:
             ValueError: another shape, or a value that is not finite.
         """
+        return self._regression.predict_all(self._demand_vectors(vectors))
+
+    def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return where each descriptor stands among the clips that the music expert was fitted on.
+
+        Args:
+            vectors: shape (clips, 6373), float32, heard as the manifest says.
+
+        Returns:
+            Shape (clips, descriptors), in [-3, 3].
+
+        Raises:
+            ValueError: another shape, or a value that is not finite.
+        """
+        return self._regression.experts_.music.scale.scores(self._demand_vectors(vectors))
+
+    def _demand_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415 - see the top of the module
 
         vectors = np.asarray(vectors, dtype=np.float32)
@@ -78,7 +95,7 @@ class Bundle:
             raise ValueError(f"vectors must have shape (clips, {self.manifest.features})")
         if not np.isfinite(vectors).all():
             raise ValueError("vectors must be finite")
-        return self._regression.predict_all(vectors)
+        return vectors
 
 
 def verify(

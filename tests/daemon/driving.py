@@ -12,7 +12,10 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).with_name("valenced")
 PATIENCE_S = 60.0
@@ -92,7 +95,7 @@ class Running:
             pass
         return self.process.wait(PATIENCE_S)
 
-    def _lines(self) -> Any:
+    def _lines(self) -> Iterator[str]:
         assert self.process.stderr is not None
         deadline = time.monotonic() + PATIENCE_S
         descriptor = self.process.stderr.fileno()
