@@ -139,6 +139,10 @@ class JointRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Take the fitted clips from their table again, after unpickling."""
         self.experts_.attach(table)
 
+    def recipe_settings(self) -> dict[str, float | int]:
+        """Return the settings as plain numbers, for a manifest."""
+        return dict(self.get_params())
+
     def _fitted(self, table: TrainingTable) -> GatedExperts:
         return GatedExperts(
             table,

@@ -1,0 +1,64 @@
+"""A small feature table whose ratings depend on its descriptors in a known way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.manifest import FORMAT, FittedOn, Manifest, Recipe
+from trainer.regression import LEVEL, RECIPE, JointRegression
+from trainer.table import TrainingTable
+from trainer.vectors import rounded
+
+HEARING = "test-hearing"
+DESCRIPTORS = 30
+
+
+def small_table(music: int = 80, sounds: int = 60, seed: int = 5) -> TrainingTable:
+    """Return clips of two domains that lie apart.
+
+    Descriptor 0 says arousal in both; descriptor 1 says valence, with the opposite sign in sounds;
+    descriptor 2 tells the domains apart; all others are noise.
+    """
+    drawing = np.random.default_rng(seed)
+    count = music + sounds
+    is_music = np.arange(count) < music
+    vectors = drawing.normal(size=(count, DESCRIPTORS))
+    vectors[:, 2:8] += np.where(is_music, 3.0, -3.0)[:, None]
+    arousal = np.tanh(0.5 * vectors[:, 0])
+    valence = np.where(is_music, 1.0, -1.0) * np.tanh(0.5 * vectors[:, 1])
+    ratings = 0.6 * np.stack([arousal, valence], axis=1)
+    ratings += drawing.normal(scale=0.08, size=ratings.shape)
+    domain = np.where(is_music, "music", "sound")
+    return TrainingTable(
+        vectors=rounded(np.exp(vectors).astype(np.float32)),
+        ratings=np.clip(ratings, -1.0, 1.0),
+        weight=np.where(is_music, 1.0, 0.6),
+        path=np.array([f"{d}/{i}.opus" for i, d in enumerate(domain)]),
+        corpus=np.where(is_music, "songs", "noises"),
+        domain=domain,
+        follows=domain,
+        group=np.array([f"group {i // 2}" for i in range(count)]),
+        steadiness=np.linspace(1.0, 0.5, DESCRIPTORS, dtype=np.float32),
+    )
+
+
+def small_draft(table: TrainingTable, name: str = "small-1") -> Manifest:
+    """Return a manifest for a small table, to be completed when it is written."""
+    return Manifest(
+        format=FORMAT,
+        name=name,
+        created_at="",
+        fitted_on=[
+            FittedOn(corpus="songs", domain="music", clips=80, groups=40, weight=80.0, licence="-")
+        ],
+        hearing=HEARING,
+        features=table.vectors.shape[1],
+        versions={},
+        python="",
+        seed=1,
+        recipe=Recipe(name=RECIPE, settings=JointRegression().recipe_settings()),
+        files={},
+        held_out=[],
+        interval_level=LEVEL,
+        weakness="It is small.",
+    )
