@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import shutil
 from typing import TYPE_CHECKING
 
+import av
 import mutagen
 import mutagen.id3
 import numpy as np
@@ -11,7 +13,9 @@ from mutagen.apev2 import APEv2File
 
 from tests.sounds import KINDS, music_like, noise, stereo, write_audio, write_video
 from trainer import identity
+from trainer.decoding import decode_windows
 from trainer.errors import UnreadableClip
+from trainer.hearing import CANONICAL
 from trainer.identity import identify
 
 if TYPE_CHECKING:
@@ -62,6 +66,24 @@ def test_tags_at_both_ends_of_an_mp3_leave_identity_as_it_was(tmp_path: Path) ->
     ape["Mood"] = "calm"
     ape.save()
     assert identify(path) == before
+
+
+def test_cover_art_leaves_identity_and_hearing_as_they_were(tmp_path: Path) -> None:
+    path = made(tmp_path, "mp3")
+    before, heard = identify(path), decode_windows(path, CANONICAL)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="image2pipe") as picture:
+        stream = picture.add_stream("png", rate=1)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "rgb24"
+        picture.mux(stream.encode(av.VideoFrame(32, 32, "rgb24")))
+        picture.mux(stream.encode(None))
+    id3 = mutagen.id3.ID3()  # type: ignore[no-untyped-call]
+    id3.add(mutagen.id3.APIC(mime="image/png", type=3, data=buffer.getvalue()))  # type: ignore[no-untyped-call]
+    id3.save(path)
+    assert identify(path) == before
+    again = decode_windows(path, CANONICAL)
+    assert np.array_equal(again.windows, heard.windows)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
