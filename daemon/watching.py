@@ -16,6 +16,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
+from daemon.filesystems import mount_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -57,7 +59,7 @@ class Watcher:
     def watch(self, folders: Iterable[WatchedFolder]) -> None:
         """Start watching; a folder that cannot be watched is left to the reconcile, and logged."""
         for folder in folders:
-            polled = folder.mode == "poll"
+            polled = _is_polled(folder)
             observer = self._observers.get(polled) or self._start(polled=polled)
             try:
                 observer.schedule(self._handler, str(folder.path), recursive=True)
@@ -80,3 +82,13 @@ class Watcher:
         observer.start()
         self._observers[polled] = observer
         return observer
+
+
+def _is_polled(folder: WatchedFolder) -> bool:
+    if folder.mode != "auto":
+        return folder.mode == "poll"
+    mount = mount_of(folder.path)
+    if mount is None or not mount.is_silent:
+        return False
+    log.info("%s: on %s, which tells nobody of changes; polled", folder.path, mount.kind)
+    return True

@@ -1,0 +1,82 @@
+"""Which file systems tell the kernel what happens to them, and which only look as if they did."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+MOUNTS = Path("/proc/self/mountinfo")
+
+# Changes made by another machine, or behind the kernel's back, give no events on these.
+_SILENT = frozenset(
+    {
+        "9p",
+        "afs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "glusterfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "orangefs",
+        "prl_fs",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "virtiofs",
+        "vmhgfs",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mounted file system.
+
+    Attributes:
+        point: where it is mounted.
+        kind: its type, such as `ext4`, `nfs4`, `fuse.sshfs`.
+        device: major and minor number, as the kernel writes them.
+    """
+
+    point: Path
+    kind: str
+    device: str
+
+    @property
+    def is_silent(self) -> bool:
+        """Tell whether changes on it may come without events."""
+        return self.kind in _SILENT or self.kind.startswith("fuse")
+
+
+def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
+    """Return the mount that a path lies on, None where the system does not tell.
+
+    Args:
+        path: an absolute path; it need not exist.
+        mounts: a file in the form of `/proc/self/mountinfo`.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    found = [mount for mount in map(_parsed, lines) if mount and path.is_relative_to(mount.point)]
+    # Of two on one point, the later hides the earlier.
+    return max(reversed(found), key=lambda mount: len(mount.point.parts), default=None)
+
+
+def _parsed(line: str) -> Mount | None:
+    before, dash, after = line.partition(" - ")
+    fields = before.split(" ")
+    if not dash or len(fields) < 5:  # noqa: PLR2004 - the mount point is the fifth field
+        return None
+    return Mount(Path(_unescaped(fields[4])), after.split(" ")[0], fields[2])
+
+
+def _unescaped(text: str) -> str:
+    """Read the octal escapes by which the kernel writes spaces and line ends."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
