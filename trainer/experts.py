@@ -47,18 +47,28 @@ class Expert:
     equals the mean of a Gaussian process whose noise is inverse to a rating's weight (Rasmussen
     and Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 and 4).
 
+    Args:
+        table: descriptors, weights and corpora.
+        ratings: what to predict, shape (clips, 2), for each row of the table.
+        rows: the rows to fit on.
+        settings: how.
+
     The scores of the fitted clips are not pickled: they follow from the table, and `attach` makes
     them anew.
     """
 
     def __init__(
-        self, table: TrainingTable, rows: NDArray[np.intp], settings: ExpertSettings
+        self,
+        table: TrainingTable,
+        ratings: NDArray[np.float64],
+        rows: NDArray[np.intp],
+        settings: ExpertSettings,
     ) -> None:
         self.settings = settings
         self.rows = rows
         self.scale = RankScale(table.vectors[rows])
         self._scores = self.scale.scores(table.vectors[rows])
-        ratings, weight = table.ratings[rows], table.weight[rows]
+        ratings, weight = ratings[rows], table.weight[rows]
         self.weights = self._descriptor_weights(table, ratings)
         self.centre = np.average(ratings, axis=0, weights=weight)
         self.duals = np.empty((len(rows), len(DIMENSIONS)))

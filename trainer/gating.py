@@ -32,19 +32,55 @@ class Blend:
     novelty: NDArray[np.float64]
 
 
+class Gate:
+    """Says how likely a clip is on the first of two sides.
+
+    A ridge discriminant on normal scores, both sides weighing the same, under a logistic curve.
+
+    Args:
+        scores: of the fitted clips, shape (clips, descriptors).
+        first: which of them are on the first side, shape (clips,).
+        ridge: shrinkage.
+        slope: how sharply it decides.
+    """
+
+    def __init__(
+        self, scores: NDArray[np.float32], first: NDArray[np.bool_], *, ridge: float, slope: float
+    ) -> None:
+        self.slope = slope
+        noise = ridge * 2 * np.where(first, first.mean(), (~first).mean())
+        kernel = (scores @ scores.T).astype(np.float64) / scores.shape[1]
+        kernel[np.diag_indices_from(kernel)] += noise
+        factor = cho_factor(kernel)
+        plain = cho_solve(factor, np.where(first, 1.0, -1.0))
+        ones = cho_solve(factor, np.ones(len(first)))
+        self.offset = float(plain.sum() / ones.sum())
+        self.direction: NDArray[np.float64] = (
+            (plain - self.offset * ones) @ scores / scores.shape[1]
+        )
+
+    def share(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the share of the first side, shape (clips,), in [0, 1]."""
+        side = scores.astype(np.float64) @ self.direction + self.offset
+        share: NDArray[np.float64] = expit(self.slope * side)
+        return share
+
+
 class GatedExperts:
     """An expert for music, one for everyday sounds, and a soft choice between them.
 
-    The gate is a ridge discriminant on the music expert's normal scores, with both sides weighing
-    the same, and a logistic curve over it: the smooth mixture of experts of Jacobs et al. (Neural
-    Computation 3, 1991), with the choice learned from which expert each fitted clip follows.
+    A smooth mixture of experts (Jacobs et al., Neural Computation 3, 1991), where the choice is
+    learned from which expert each fitted clip follows. The experts learn how a clip differs from
+    the mean rating of its domain; a second gate, learned from the domains themselves, says which
+    mean that is. The two are not the same: a composed soundscape follows the rules of music, and is
+    yet as little pleasant as other sounds.
 
     Args:
         table: what to fit on; both experts need clips in it.
         music: settings of the music expert.
         sound: settings of the sound expert.
-        gate_ridge: shrinkage of the gate.
-        gate_slope: how sharply it decides.
+        gate_ridge: shrinkage of the gates.
+        gate_slope: how sharply they decide.
     """
 
     def __init__(
@@ -56,21 +92,29 @@ class GatedExperts:
         gate_ridge: float,
         gate_slope: float,
     ) -> None:
-        follows_music = table.follows == "music"
-        self.music = Expert(table, np.flatnonzero(follows_music), music)
-        self.sound = Expert(table, np.flatnonzero(~follows_music), sound)
-        self.gate_slope = gate_slope
-        self._fit_gate(self.music.scale.scores(table.vectors), follows_music, gate_ridge)
+        follows_music, is_music = table.follows == "music", table.domain == "music"
+        self.means = np.array(
+            [
+                np.average(table.ratings[rows], axis=0, weights=table.weight[rows])
+                for rows in (is_music, ~is_music)
+            ]
+        )
+        departures = table.ratings - np.where(is_music[:, None], self.means[0], self.means[1])
+        self.music = Expert(table, departures, np.flatnonzero(follows_music), music)
+        self.sound = Expert(table, departures, np.flatnonzero(~follows_music), sound)
+        scores = self.music.scale.scores(table.vectors)
+        self.kind = Gate(scores, follows_music, ridge=gate_ridge, slope=gate_slope)
+        self.domain = Gate(scores, is_music, ridge=gate_ridge, slope=gate_slope)
 
     def predict(self, vectors: NDArray[np.float32]) -> Blend:
         """Predict from vectors of shape (clips, descriptors), float32, finite."""
         scores = self.music.scale.scores(vectors)
-        side = scores.astype(np.float64) @ self.gate + self.gate_offset
-        share = expit(self.gate_slope * side)
+        share, musical = self.kind.share(scores), self.domain.share(scores)[:, None]
         as_music, far_from_music = self.music.predict(scores)
         as_sound, far_from_sound = self.sound.predict(self.sound.scale.scores(vectors))
+        departure = share[:, None] * as_music + (1 - share[:, None]) * as_sound
         return Blend(
-            affect=share[:, None] * as_music + (1 - share[:, None]) * as_sound,
+            affect=musical * self.means[0] + (1 - musical) * self.means[1] + departure,
             music_share=share,
             novelty=share * far_from_music + (1 - share) * far_from_sound,
         )
@@ -79,16 +123,3 @@ class GatedExperts:
         """Take the fitted clips from their table again, after unpickling."""
         self.music.attach(table)
         self.sound.attach(table)
-
-    def _fit_gate(
-        self, scores: NDArray[np.float32], follows_music: NDArray[np.bool_], ridge: float
-    ) -> None:
-        target = np.where(follows_music, 1.0, -1.0)
-        noise = ridge * 2 * np.where(follows_music, follows_music.mean(), (~follows_music).mean())
-        kernel = (scores @ scores.T).astype(np.float64) / scores.shape[1]
-        kernel[np.diag_indices_from(kernel)] += noise
-        factor = cho_factor(kernel)
-        plain, ones = cho_solve(factor, target), cho_solve(factor, np.ones(len(target)))
-        self.gate_offset = float(plain.sum() / ones.sum())
-        duals = plain - self.gate_offset * ones
-        self.gate: NDArray[np.float64] = duals @ scores / scores.shape[1]

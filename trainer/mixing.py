@@ -96,6 +96,6 @@ def _ordered(
     affect = np.zeros((len(table), len(DIMENSIONS)))
     for fold in range(OUTER_FOLDS):
         out = asked & (folds == fold)
-        expert = Expert(table, np.flatnonzero(known & (folds != fold)), settings)
+        expert = Expert(table, table.ratings, np.flatnonzero(known & (folds != fold)), settings)
         affect[out] = expert.predict(expert.scale.scores(table.vectors[out]))[0]
     return affect[asked]

@@ -86,7 +86,7 @@ def test_a_weightier_rating_pulls_harder() -> None:
     pulled = []
     for weight in (0.1, 1.0):
         table.weight[0] = weight
-        expert = Expert(table, np.flatnonzero(table.domain == "music"), settings)
+        expert = Expert(table, table.ratings, np.flatnonzero(table.domain == "music"), settings)
         pulled.append(expert.predict(expert.scale.scores(table.vectors[:1]))[0][0, 0])
     assert pulled[1] > pulled[0]
 
