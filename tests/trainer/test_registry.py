@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.trainer.bundles import (
+    as_if_fitted_under_another_sklearn,
+    pristine,
+    rewrite_manifest,
+    small,
+)
+from tests.trainer.rated import HEARING, small_table
+from trainer import registry
+from trainer.bundle import MANIFEST, REGRESSION, load
+from trainer.errors import BundleCorrupt, BundleError, BundleMissing
+from trainer.manifest import Manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "bundles"
+
+
+def install(kept: Path, shipped: Path) -> str:
+    return registry.install_starter(kept, shipped=shipped, hearing=HEARING)
+
+
+def test_the_starter_is_installed_for_its_owner_alone(kept: Path, small: Path) -> None:
+    for file in small.iterdir():
+        file.chmod(0o664)
+    small.chmod(0o775)
+    assert install(kept, small) == "small-1"
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (kept / "small-1").iterdir()} == {0o600}
+
+
+def test_installing_again_changes_nothing(kept: Path, small: Path) -> None:
+    install(kept, small)
+    before = (kept / "small-1" / REGRESSION).stat()
+    assert install(kept, small) == "small-1"
+    assert (kept / "small-1" / REGRESSION).stat() == before
+
+
+def test_a_damaged_starter_is_not_installed(kept: Path, small: Path) -> None:
+    (small / REGRESSION).write_bytes(b"rot")
+    with pytest.raises(BundleCorrupt):
+        install(kept, small)
+    assert registry.kept(kept, hearing=HEARING) == {}
+
+
+def test_under_other_libraries_the_starter_is_fitted_again(kept: Path, small: Path) -> None:
+    as_if_fitted_under_another_sklearn(small)
+    assert install(kept, small) == "small-1.refit-1"
+    said = load(kept / "small-1.refit-1", hearing=HEARING).predict(small_table().vectors)
+    assert abs(said.arousal).max() <= 1
+    # The second start finds the fit that the first one made.
+    assert install(kept, small) == "small-1.refit-1"
+    assert sorted(registry.kept(kept, hearing=HEARING)) == ["small-1", "small-1.refit-1"]
+
+
+def test_a_published_bundle_is_in_service(kept: Path, small: Path) -> None:
+    with pytest.raises(BundleMissing):
+        registry.bundle_in_service(kept, hearing=HEARING)
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
+    assert sorted(entry.name for entry in kept.iterdir()) == ["current", "small-1"]
+
+
+@pytest.mark.parametrize("name", ["none", "../small-1", ".hidden", ""])
+def test_what_is_no_bundle_is_not_published(kept: Path, small: Path, name: str) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    with pytest.raises(BundleError):
+        registry.publish(kept, name, hearing=HEARING)
+    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
+
+
+def test_a_link_that_leads_out_of_the_registry_is_not_followed(kept: Path, small: Path) -> None:
+    install(kept, small)
+    (kept / "current").symlink_to(small)
+    with pytest.raises(BundleError, match="not the name of a bundle"):
+        registry.bundle_in_service(kept, hearing=HEARING)
+
+
+def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
+    kept: Path, small: Path
+) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    as_if_fitted_under_another_sklearn(kept / "small-1")
+    assert registry.prepare(kept, hearing=HEARING) == kept / "small-1.refit-1"
+    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1.refit-1"
+
+
+def test_a_damaged_bundle_in_service_is_not_replaced_unasked(kept: Path, small: Path) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    (kept / "small-1" / REGRESSION).write_bytes(b"rot")
+    with pytest.raises(BundleCorrupt):
+        registry.prepare(kept, hearing=HEARING)
+
+
+def test_the_list_says_what_is_wrong_with_which(kept: Path, small: Path) -> None:
+    install(kept, small)
+    rewrite_manifest(small, lambda document: document.update(name="small-2"))
+    install(kept, small)
+    (kept / "small-2" / MANIFEST).write_text("{")
+    (kept / ".small-3.tmp").mkdir()
+    listed = registry.kept(kept, hearing=HEARING)
+    assert isinstance(listed["small-1"], Manifest)
+    assert isinstance(listed["small-2"], BundleCorrupt)
+    assert len(listed) == 2
