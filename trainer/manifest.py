@@ -43,7 +43,7 @@ class Recipe(_Part):
     """How the bundle was fitted: enough to do it again from the table."""
 
     name: str
-    settings: dict[str, float | int | str | bool | list[float]]
+    settings: dict[str, float | int]
 
 
 class Figure(_Part):
