@@ -67,4 +67,5 @@ def _directions(bundle: Bundle, packed: Sequence[bytes]) -> NDArray[np.float32]:
     """Return the normal scores of packed vectors, each row of length 1."""
     scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
     lengths = np.linalg.norm(scores, axis=1, keepdims=True)
-    return (scores / lengths).astype(np.float32)
+    directions: NDArray[np.float32] = scores / lengths
+    return directions

@@ -42,30 +42,37 @@ class Comparison:
         known: number of files it does know.
         gone: paths it knows below these folders that are no longer there.
         unread: folders that could not be listed, each with the reason.
+        directories: inode numbers of all directories of each root, itself included.
     """
 
     new: list[FoundFile] = field(default_factory=list)
     known: int = 0
     gone: list[Path] = field(default_factory=list)
     unread: dict[Path, str] = field(default_factory=dict)
+    directories: dict[Path, set[int]] = field(default_factory=dict)
 
 
-def walk(root: Path, admission: Admission, unread: dict[Path, str]) -> Iterator[FoundFile]:
+def walk(
+    root: Path, admission: Admission, unread: dict[Path, str], directories: set[int] | None = None
+) -> Iterator[FoundFile]:
     """Yield the sound files below a folder, links not followed.
 
     Args:
         root: the folder, or a single file.
         admission: which names count.
         unread: takes the folders that could not be listed, with the reason.
+        directories: takes the inode numbers of those that could.
     """
     if root.is_file():
         yield FoundFile(root, FileStamp.of(root.lstat()), root.lstat().st_ctime)
         return
+    passed = set() if directories is None else directories
     pending = [str(root)]
     while pending:
         folder = pending.pop()
         try:
             with os.scandir(folder) as entries:
+                passed.add(Path(folder).stat().st_ino)
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         if admission.enters(entry.name):
@@ -102,7 +109,9 @@ def compare(
     result = Comparison()
     present: set[Path] = set()
     for root in roots:
-        for found in walk(root, admission, result.unread):
+        _demand_content(root, recorded, result.unread)
+        inodes = result.directories.setdefault(root, set())
+        for found in walk(root, admission, result.unread, inodes):
             if found.path in present:
                 continue
             present.add(found.path)
@@ -114,6 +123,21 @@ def compare(
         if path not in present and _is_below(path, roots) and not _is_below(path, result.unread):
             result.gone.append(path)
     return result
+
+
+def _demand_content(
+    root: Path, recorded: Mapping[Path, FileStamp], unread: dict[Path, str]
+) -> None:
+    """Take a folder that is suddenly empty for a mount point whose disk is away."""
+    try:
+        with os.scandir(root) as entries:
+            if next(entries, None) is not None:
+                return
+    except OSError:
+        return
+    known = sum(1 for path in recorded if path.is_relative_to(root))
+    if known:
+        unread[root] = f"empty, though {known} files are known in it; is its disk mounted?"
 
 
 def _is_below(path: Path, folders: list[Path] | dict[Path, str]) -> bool:

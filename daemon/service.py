@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from daemon.admission import Admission
 from daemon.bundles import put_in_service
 from daemon.crew import Crew
+from daemon.duty import Duty
+from daemon.folders import WatchedFolders
 from daemon.intake import Intake
+from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, Touched
 from daemon.processing import Processing
 from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
@@ -39,31 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.5
-
-
-@dataclass(frozen=True)
-class Touched:
-    """Something happened at this path."""
-
-    path: Path
-
-
-@dataclass(frozen=True)
-class Reconcile:
-    """The folders are to be compared with the catalogue."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """The service is to end; `broken_by` if something broke, rather than somebody asked."""
-
-    broken_by: BaseException | None = None
-
-
-# A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
-Mail = SimpleQueue[Touched | Reconcile | Stop]
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -86,6 +63,13 @@ class Plan:
     tags: bool = True
     keep_watching: bool = True
     jobs: int = 0
+
+    def wants_tags(self, path: Path) -> bool:
+        """Tell whether tags shall be written at a path."""
+        if not self.tags or self.settings.tags.mode == "none":
+            return False
+        home = next((folder for folder in self.folders if path.is_relative_to(folder.path)), None)
+        return home is not None and home.tags
 
 
 @dataclass(frozen=True)
@@ -125,138 +109,97 @@ def run(
         catalogue = stack.enter_context(closing(Catalogue(plan.url)))
         mood = plan.settings.mood
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
-        service = _Service(plan, catalogue, stack, console, clock)
-        stack.enter_context(_stopping_on_signals(service.mail))
-        service.start()
+        tally = Tally()
+        duty = _wired(plan, catalogue, stack, Reporter(tally, console), tally, clock)
+        stack.enter_context(_stopping_on_signals(duty.mail))
+        _start(plan, duty, stack)
         ready(catalogue)
-        return service.loop()
+        duty.loop()
+    return Outcome(tally.done, tally.failed)
 
 
-class _Service:
-    """The parts of one run, wired together, and the loop that drives them."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        catalogue: Catalogue,
-        stack: ExitStack,
-        console: Console | None,
-        clock: Callable[[], datetime],
-    ) -> None:
-        settings = plan.settings
-        self._plan = plan
-        self._stack = stack
-        self._catalogue = catalogue
-        self._clock = clock
-        self.mail: Mail = SimpleQueue()
-        self._tally = Tally()
-        self._reporter = Reporter(self._tally, console)
-        stack.callback(self._reporter.rest)
-        workers = [
-            Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
-            for _ in range(plan.jobs or settings.analysis.workers or _processors())
-        ]
-        stack.callback(workers[0].close)
-        bundle = put_in_service(plan.registry, catalogue, workers[0])
-        self._crew = Crew(
-            workers,
-            catalogue,
-            Processing(
-                catalogue,
-                bundle,
-                Projection(settings.tags, settings.mood, catalogue, clock),
-                self._wants_tags,
-                clock,
-            ),
-            bundle=bundle.directory,
-            clock=clock,
-            finished=self._tally.count,
-            ended=lambda broken_by: self.mail.put(Stop(broken_by)),
+def _wired(
+    plan: Plan,
+    catalogue: Catalogue,
+    stack: ExitStack,
+    reporter: Reporter,
+    tally: Tally,
+    clock: Callable[[], datetime],
+) -> Duty:
+    """Build the parts and hand each its collaborators."""
+    settings = plan.settings
+    mail: Mail = SimpleQueue()
+    workers = [
+        Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
+        for _ in range(plan.jobs or settings.analysis.workers or _processors())
+    ]
+    stack.callback(reporter.rest)
+    stack.callback(workers[0].close)
+    bundle = put_in_service(plan.registry, catalogue, workers[0])
+    projection = Projection(settings.tags, settings.mood, catalogue, clock)
+    crew = Crew(
+        workers,
+        catalogue,
+        Processing(catalogue, bundle, projection, plan.wants_tags, clock),
+        bundle=bundle.directory,
+        clock=clock,
+        finished=tally.count,
+        ended=lambda broken_by: mail.put(Stop(broken_by)),
+    )
+    stack.callback(crew.stop)
+    watcher = None
+    if plan.keep_watching:
+        watcher = Watcher(
+            report=lambda path: mail.put(Touched(path)),
+            lost=lambda: mail.put(Reconcile("the kernel dropped events")),
         )
-        self._intake = Intake(
-            [folder.path for folder in plan.folders],
-            Admission(settings.watch.suffixes, settings.watch.ignore),
-            Settler(settings.watch.settle_s),
-            catalogue,
-            clock=clock,
-            queued=self._crew.wake,
-            expected=self._crew.expect,
-        )
+        stack.callback(watcher.stop)
+    intake = Intake(
+        [folder.path for folder in plan.folders],
+        Admission(settings.watch.suffixes, settings.watch.ignore),
+        Settler(settings.watch.settle_s),
+        catalogue,
+        clock=clock,
+        queued=crew.wake,
+        expected=crew.expect,
+    )
+    return Duty(
+        mail=mail,
+        folders=WatchedFolders(plan.folders, watcher),
+        intake=intake,
+        crew=crew,
+        catalogue=catalogue,
+        reporter=reporter,
+        clock=clock,
+        settle_s=settings.watch.settle_s,
+        keep_watching=plan.keep_watching,
+    )
 
-    def start(self) -> None:
-        """Start listening before looking, so that nothing falls between the two."""
-        watch = self._plan.settings.watch
-        self._catalogue.queue.take_up_again()
-        self._stack.callback(self._crew.stop)
-        if self._plan.keep_watching:
-            watcher = Watcher(lambda path: self.mail.put(Touched(path)))
-            self._stack.callback(watcher.stop)
-            watcher.watch(self._plan.folders)
-            self._stack.enter_context(
-                slower_loops(
-                    reconcile=lambda: self.mail.put(Reconcile()), reconcile_s=watch.reconcile_s
-                )
+
+def _start(plan: Plan, duty: Duty, stack: ExitStack) -> None:
+    """Start listening before looking, so that nothing falls between the two."""
+    duty.catalogue.queue.take_up_again()
+    duty.folders.start()
+    if plan.keep_watching:
+        stack.enter_context(
+            slower_loops(
+                reconcile=lambda: duty.mail.put(Reconcile("it is time")),
+                reconcile_s=plan.settings.watch.reconcile_s,
+                look_at_folders=lambda: duty.mail.put(LookAtFolders()),
             )
-        self._intake.reconcile(time.monotonic(), watch.settle_s)
-        self._crew.start(self._untagged())
-
-    def loop(self) -> Outcome:
-        """Take in what is reported until told to stop."""
-        watch = self._plan.settings.watch
-        finishing = False
-        while True:
-            if not self._plan.keep_watching and not finishing and self._intake.next_due() is None:
-                finishing = True
-                self._crew.finish()
-            for message in self._mail():
-                match message:
-                    case Stop(broken_by):
-                        if broken_by is not None:
-                            raise broken_by
-                        return Outcome(self._tally.done, self._tally.failed)
-                    case Touched(path):
-                        self._intake.touched(path, time.monotonic())
-                    case Reconcile():
-                        self._intake.reconcile(time.monotonic(), watch.settle_s)
-            self._intake.settle(time.monotonic())
-
-    def _mail(self) -> list[Touched | Reconcile | Stop]:
-        """Wait for mail, then take all there is: one file often gives many equal messages."""
-        mail: list[Touched | Reconcile | Stop] = []
-        try:
-            mail.append(self.mail.get(timeout=self._patience_s()))
-            while True:
-                mail.append(self.mail.get_nowait())
-        except Empty:
-            return list(dict.fromkeys(mail))
-
-    def _patience_s(self) -> float | None:
-        """Return how long to wait for mail: for ever, while nothing is expected or in hand."""
-        now_s = time.monotonic()
-        waiting = self._catalogue.queue.waiting(self._clock())
-        self._reporter.show(waiting, now_s)
-        due_s = self._intake.next_due()
-        until = [] if due_s is None else [max(due_s - now_s, 0.01)]
-        if waiting:
-            until.append(TICK_S)
-        return min(until, default=None)
-
-    def _wants_tags(self, path: Path) -> bool:
-        if not self._plan.tags or self._plan.settings.tags.mode == "none":
-            return False
-        folder = next(
-            (folder for folder in self._plan.folders if path.is_relative_to(folder.path)), None
         )
-        return folder is not None and folder.tags
+    duty.reconcile("the service starts")
+    duty.crew.start(_untagged(duty.catalogue, plan))
 
-    def _untagged(self) -> list[Clip]:
-        """Return the clips below our folders whose tags are wanted but not written."""
-        return [
-            clip
-            for state in (TagState.PENDING, TagState.OFF, TagState.NOT_WRITTEN)
-            for clip in self._catalogue.clips_in(state)
-            if self._wants_tags(clip.path) and not (state is TagState.OFF and clip.tag_reason)
-        ]
+
+def _untagged(catalogue: Catalogue, plan: Plan) -> list[Clip]:
+    """Return the clips below our folders whose tags are wanted but not written."""
+    return [
+        clip
+        for state in (TagState.PENDING, TagState.OFF, TagState.NOT_WRITTEN)
+        for clip in catalogue.clips_in(state)
+        if plan.wants_tags(clip.path) and not (state is TagState.OFF and clip.tag_reason)
+    ]
 
 
 def _processors() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,16 @@ from watchdog.observers.polling import PollingObserver
 from daemon.filesystems import mount_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from watchdog.observers.api import BaseObserver
+    from watchdog.observers.api import BaseObserver, ObservedWatch
 
     from config.settings import WatchedFolder
 
 log = logging.getLogger(__name__)
 
 POLL_S = 10.0
+LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 _READING = frozenset({EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE})
 
 
@@ -45,43 +47,152 @@ class _Reporter(FileSystemEventHandler):
                 self._report(Path(os.fsdecode(path)))
 
 
+class _OverflowListener(logging.Handler):
+    """Hears of lost events in the only place where watchdog tells of them, its log."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._lost = lost
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflow" in record.getMessage():
+            self._lost()
+
+
 class Watcher:
     """Watches folders, by kernel events or by polling, as each folder asks.
 
+    A folder for which the kernel grants no (or too few) watches is polled instead.
+
     Args:
         report: called from the observers' threads with every path that something happened to.
+        lost: called when the kernel has dropped events.
     """
 
-    def __init__(self, report: Callable[[Path], None]) -> None:
+    def __init__(self, report: Callable[[Path], None], lost: Callable[[], None]) -> None:
         self._handler = _Reporter(report)
+        self._listener = _OverflowListener(lost)
+        logging.getLogger("watchdog").addHandler(self._listener)
         self._observers: dict[bool, BaseObserver] = {}
+        self._watches: dict[Path, tuple[bool, ObservedWatch]] = {}
+        self._degraded: dict[Path, str] = {}
+        self._unwatched: dict[Path, set[int]] = {}
+
+    @property
+    def degraded(self) -> Mapping[Path, str]:
+        """Folders that are not watched as they were asked to be, and why; safe to iterate."""
+        return dict(self._degraded)
 
     def watch(self, folders: Iterable[WatchedFolder]) -> None:
-        """Start watching; a folder that cannot be watched is left to the reconcile, and logged."""
+        """Start watching. A folder that is not there is left to `renew`."""
         for folder in folders:
-            polled = _is_polled(folder)
-            observer = self._observers.get(polled) or self._start(polled=polled)
-            try:
-                observer.schedule(self._handler, str(folder.path), recursive=True)
-            except OSError as error:
-                log.warning(
-                    "%s: cannot be watched (%s); it is looked at every watch.reconcile_s only",
-                    folder.path,
-                    error.strerror or error,
-                )
+            if _is_polled(folder):
+                self._poll(folder.path)
+            else:
+                self._listen(folder.path)
+
+    def renew(self, folder: Path) -> None:
+        """Watch a folder anew, because it went away and came back, perhaps as another."""
+        polled, watch = self._watches.pop(folder, (False, None))
+        if watch is not None:
+            # The emitter of a folder that went away may have ended by itself.
+            with suppress(KeyError, OSError):
+                self._observers[polled].unschedule(watch)
+        if polled:
+            self._poll(folder)
+        else:
+            self._listen(folder)
+
+    def watched_by(self, folder: Path) -> str:
+        """Return `events`, `polling` or `nothing`."""
+        polled, watch = self._watches.get(folder, (False, None))
+        if watch is None:
+            return "nothing"
+        return "polling" if polled else "events"
+
+    def check_watches(self, directories: Mapping[Path, set[int]]) -> bool:
+        """Poll those folders of which the kernel watches less than all.
+
+        watchdog passes over a directory, but the topmost, for which it gets no watch. One made a
+        moment ago may get its watch a moment later, so only what lacks one twice counts.
+
+        Args:
+            directories: inode numbers of every directory of a watched folder, itself included.
+
+        Returns:
+            Whether any lacks a watch for the first time, and all should be checked again.
+        """
+        granted = granted_watches()
+        before, self._unwatched = self._unwatched, {}
+        for folder, inodes in directories.items():
+            if self.watched_by(folder) != "events" or not inodes & granted:
+                continue
+            missing = inodes - granted
+            if missing & before.get(folder, set()):
+                self._fall_back(folder, f"{len(missing)} of {len(inodes)} directories got no watch")
+            elif missing:
+                self._unwatched[folder] = missing
+        return bool(self._unwatched)
 
     def stop(self) -> None:
         """Stop watching."""
+        logging.getLogger("watchdog").removeHandler(self._listener)
         for observer in self._observers.values():
             observer.stop()
         for observer in self._observers.values():
             observer.join()
 
-    def _start(self, *, polled: bool) -> BaseObserver:
-        observer: BaseObserver = PollingObserver(timeout=POLL_S) if polled else Observer()
-        observer.start()
-        self._observers[polled] = observer
-        return observer
+    def _listen(self, folder: Path) -> None:
+        try:
+            self._schedule(folder, polled=False)
+        except FileNotFoundError:
+            log.warning("%s: not there; taken up when it is", folder)
+        except OSError as error:
+            self._fall_back(folder, error.strerror or str(error))
+
+    def _poll(self, folder: Path) -> None:
+        try:
+            self._schedule(folder, polled=True)
+        except OSError as error:
+            log.warning("%s: cannot be polled: %s", folder, error.strerror or error)
+
+    def _fall_back(self, folder: Path, reason: str) -> None:
+        limit = _limit()
+        advice = f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" * bool(limit)
+        self._degraded[folder] = f"polled instead of watched: {reason}{advice}"
+        log.warning("%s: %s", folder, self._degraded[folder])
+        _, watch = self._watches.pop(folder, (False, None))
+        if watch is not None:
+            self._observers[False].unschedule(watch)
+        self._poll(folder)
+
+    def _schedule(self, folder: Path, *, polled: bool) -> None:
+        observer = self._observers.get(polled)
+        if observer is None:
+            observer = PollingObserver(timeout=POLL_S) if polled else Observer()
+            observer.start()
+            self._observers[polled] = observer
+        watch = observer.schedule(self._handler, str(folder), recursive=True)
+        self._watches[folder] = (polled, watch)
+
+
+def granted_watches() -> frozenset[int]:
+    """Return the inode numbers of everything the kernel watches for this process."""
+    inodes: set[int] = set()
+    for entry in Path("/proc/self/fdinfo").iterdir():
+        with suppress(OSError):
+            for line in entry.read_text(encoding="ascii").splitlines():
+                if line.startswith("inotify "):
+                    fields = dict(part.split(":", 1) for part in line.split()[1:])
+                    inodes.add(int(fields["ino"], 16))
+    return frozenset(inodes)
+
+
+def _limit() -> int:
+    try:
+        return int(LIMIT.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _is_polled(folder: WatchedFolder) -> bool:

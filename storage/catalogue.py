@@ -16,6 +16,7 @@ from storage.tables import (
     below,
     clips,
     curve_points,
+    folders,
     hearings,
     known_bundles,
     mood_thresholds,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.engine import Connection, Engine
 
-    from storage.records import Analysis, QueueEntry, TagOutcome
+    from storage.records import Analysis, FolderState, QueueEntry, TagOutcome
 
 
 class Catalogue:
@@ -195,6 +196,13 @@ class Catalogue:
                 .values(name=name, **values)
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )
+
+    def record_folders(self, states: Iterable[FolderState]) -> None:
+        """Replace what is known of how the watched folders stand."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(folders))
+            for state in states:
+                connection.execute(insert(folders).values(**vars(state)))
 
     def set_mood_thresholds(self, arousal: float, valence: float) -> None:
         """Set the borders that the views use."""

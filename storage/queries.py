@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, select
 
-from storage.records import Counts, CurvePoint, Failure, Mood, Sound
+from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound
 from storage.tables import (
     below,
     clips,
     curve_points,
     failures,
+    folders,
     hearings,
     known_bundles,
     queue,
@@ -129,6 +130,12 @@ class Queries:
         )
         with self._reading() as connection:
             return Counts(*connection.execute(statement).one())
+
+    def folders(self) -> list[FolderState]:
+        """Return how the watched folders stood when the service last looked."""
+        with self._reading() as connection:
+            rows = connection.execute(select(folders).order_by(folders.c.path))
+            return [FolderState(*row) for row in rows]
 
     def bundle_in_service(self) -> ServiceBundle | None:
         """Return the bundle that predicts, None before the first start."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from os import stat_result
     from pathlib import Path
 
@@ -171,6 +172,23 @@ class Failure:
     reason: str
     attempts: int
     retry_at: str | None
+
+
+@dataclass(frozen=True)
+class FolderState:
+    """How a watched folder stands.
+
+    Attributes:
+        path: the folder.
+        watched_by: `events`, `polling` or `nothing`.
+        reconciled_at: when it was last compared with the catalogue.
+        trouble: what is not as it was asked to be, in one line; None if all is well.
+    """
+
+    path: Path
+    watched_by: str
+    reconciled_at: datetime
+    trouble: str | None
 
 
 @dataclass(frozen=True)

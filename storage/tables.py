@@ -170,6 +170,15 @@ known_bundles = Table(
     Column("in_service", Integer),
 )
 
+folders = Table(
+    "folders",
+    metadata,
+    Column("path", PathText, primary_key=True),
+    Column("watched_by", String),
+    Column("reconciled_at", Moment),
+    Column("trouble", String),
+)
+
 mood_thresholds = Table(
     "mood_thresholds",
     metadata,

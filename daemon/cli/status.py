@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,19 @@ from daemon.spelling import printable
 from storage.catalogue import Catalogue
 from storage.engine import file_of, writer_of
 from storage.queries import Queries
+from storage.tables import as_text
 
 if TYPE_CHECKING:
     from config.loading import Loaded
+
+
+@dataclass(frozen=True)
+class FolderStatus:
+    """A folder of the last run: `watched_by` is `events`, `polling` or `nothing`."""
+
+    path: str
+    watched_by: str
+    reconciled_at: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Status:
         degraded: one line for each promise that is not being kept at the moment.
         bundle: name of the bundle in service, None before the first start.
         catalogue: the file.
-        folders: the watched folders of the settings.
+        folders: the folders of the run that goes on, or of the last one.
     """
 
     running: int | None
@@ -44,7 +54,7 @@ class Status:
     degraded: list[str]
     bundle: str | None
     catalogue: str
-    folders: list[str]
+    folders: list[FolderStatus]
 
 
 @click.command("status")
@@ -70,33 +80,31 @@ def command(loaded: Loaded, *, output: str) -> None:
     click.echo(f"bundle     {status.bundle or 'none yet'}")
     click.echo(f"catalogue  {status.catalogue}")
     for folder in status.folders:
-        click.echo(f"watched    {printable(folder)}")
+        seen = f"{folder.watched_by}, compared at {folder.reconciled_at}"
+        click.echo(f"folder     {printable(folder.path)}   ({seen})")
     for line in status.degraded:
         click.echo(f"degraded   {printable(line)}")
 
 
 def _status(loaded: Loaded) -> Status:
     url = catalogue_url(loaded)
-    catalogue = Catalogue(url)
-    try:
+    running = writer_of(url)
+    with closing(Catalogue(url)) as catalogue:
         queries = Queries(catalogue.engine)
         counts = queries.counts(utc_now())
         bundle = queries.bundle_in_service()
-    finally:
-        catalogue.close()
-    folders = [folder.path for folder in loaded.settings.watch.folder]
+        folders = queries.folders()
     return Status(
-        running=writer_of(url),
+        running=running,
         known=counts.known,
         pending=counts.pending,
         failed=counts.failed,
         tags_pending=counts.tags_pending,
-        degraded=[
-            f"{folder} cannot be listed: is it mounted, and may this user read it?"
-            for folder in folders
-            if not os.access(folder, os.R_OK | os.X_OK)
-        ],
+        degraded=[f"{state.path}: {state.trouble}" for state in folders if state.trouble],
         bundle=None if bundle is None else bundle.name,
         catalogue=str(file_of(url)),
-        folders=[str(folder) for folder in folders],
+        folders=[
+            FolderStatus(str(state.path), state.watched_by, as_text(state.reconciled_at))
+            for state in folders
+        ],
     )

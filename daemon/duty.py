@@ -1,0 +1,107 @@
+"""The main loop of one run: takes in what is reported, and drives what follows from it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from queue import Empty
+from typing import TYPE_CHECKING
+
+from daemon.mail import LookAtFolders, Mail, Message, Reconcile, Stop, Touched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from daemon.crew import Crew
+    from daemon.folders import WatchedFolders
+    from daemon.intake import Intake
+    from daemon.progress import Reporter
+    from storage.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+
+
+@dataclass
+class Duty:
+    """The collaborators of the main loop, and the loop.
+
+    Attributes:
+        mail: what it is told.
+        folders: what is watched.
+        intake: between folders and queue.
+        crew: between queue and catalogue.
+        catalogue: takes how the folders stand.
+        reporter: shows progress.
+        clock: the time, aware of its zone.
+        settle_s: how long a file must be silent.
+        keep_watching: False ends once everything is heard.
+    """
+
+    mail: Mail
+    folders: WatchedFolders
+    intake: Intake
+    crew: Crew
+    catalogue: Catalogue
+    reporter: Reporter
+    clock: Callable[[], datetime]
+    settle_s: float
+    keep_watching: bool
+
+    def reconcile(self, reason: str) -> None:
+        """Compare the folders with the catalogue, and record how they stand."""
+        log.debug("comparing the folders with the catalogue: %s", reason)
+        comparison = self.intake.reconcile(time.monotonic(), self.settle_s)
+        if self.folders.check(comparison):
+            self.mail.put(Reconcile("some directories seem to have no watch"))
+        self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
+
+    def loop(self) -> None:
+        """Do what the mail says until it says stop.
+
+        Raises:
+            Exception: whatever broke a consumer.
+        """
+        finishing = self.keep_watching
+        while True:
+            if not finishing and self.intake.next_due() is None:
+                finishing = True
+                self.crew.finish()
+            for message in self._mail():
+                match message:
+                    case Stop(broken_by):
+                        if broken_by is not None:
+                            raise broken_by
+                        return
+                    case Touched(path):
+                        self.intake.touched(path, time.monotonic())
+                    case Reconcile(reason):
+                        self.reconcile(reason)
+                    case LookAtFolders():
+                        if self.folders.look():
+                            self.reconcile("a folder came back")
+            self.intake.settle(time.monotonic())
+
+    def _mail(self) -> list[Message]:
+        """Wait for mail, then take all there is: one file often gives many equal messages."""
+        mail: list[Message] = []
+        try:
+            mail.append(self.mail.get(timeout=self._patience_s()))
+            while True:
+                mail.append(self.mail.get_nowait())
+        except Empty:
+            return list(dict.fromkeys(mail))
+
+    def _patience_s(self) -> float | None:
+        """Return how long to wait for mail: for ever, while nothing is expected or in hand."""
+        now_s = time.monotonic()
+        waiting = self.catalogue.queue.waiting(self.clock())
+        self.reporter.show(waiting, now_s)
+        due_s = self.intake.next_due()
+        until = [] if due_s is None else [max(due_s - now_s, 0.01)]
+        if waiting:
+            until.append(TICK_S)
+        return min(until, default=None)

@@ -1,0 +1,42 @@
+"""What the main loop is told, and by whatever thread or signal handler it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Something happened at this path."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Reconcile:
+    """The folders are to be compared with the catalogue, for the reason given."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LookAtFolders:
+    """It is time to see whether a watched folder went away or came back."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The run is to end; `broken_by` if something broke, rather than somebody asked."""
+
+    broken_by: BaseException | None = None
+
+
+Message = Touched | Reconcile | LookAtFolders | Stop
+
+# A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
+Mail = SimpleQueue[Message]
