@@ -158,6 +158,7 @@ def test_a_reconcile_marks_what_is_gone_and_takes_it_back_when_it_returns(
     intake.touched(file, 0.0)
     intake.settle(SETTLE_S)
     heard(catalogue)
+    (folder / "cover.jpg").write_bytes(b"something else is still there")
     file.rename(folder.parent / "away")
     assert intake.reconcile(10.0, SETTLE_S).gone == [file]
     assert catalogue.stamps() == {}

@@ -74,6 +74,25 @@ def test_a_folder_that_cannot_be_listed_says_nothing_of_its_files(tmp_path: Path
     assert "No such file" in found.unread[away]
 
 
+def test_a_folder_that_is_suddenly_empty_is_a_disk_that_is_away(tmp_path: Path) -> None:
+    point = tmp_path / "disk"
+    point.mkdir()
+    known = {point / "a.mp3": FileStamp(1, 1, 1)}
+    found = compare([point], ADMISSION, known, {})
+    assert found.gone == []
+    assert "is its disk mounted" in found.unread[point]
+    assert compare([point], ADMISSION, {}, {}).unread == {}
+    (point / "cover.jpg").write_bytes(b"x")
+    assert compare([point], ADMISSION, known, {}).gone == list(known)
+
+
+def test_every_directory_that_counts_is_reported(tmp_path: Path) -> None:
+    for name in ("a/b", ".hidden/c"):
+        (tmp_path / name).mkdir(parents=True)
+    expected = {path.stat().st_ino for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")}
+    assert compare([tmp_path], ADMISSION, {}, {}).directories == {tmp_path: expected}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 def test_a_closed_folder_hides_only_itself(tmp_path: Path) -> None:
     inside = made(tmp_path / "closed" / "a.mp3")
