@@ -17,7 +17,7 @@ from trainer.experts import DIMENSIONS
 from trainer.folds import grouped_folds
 from trainer.manifest import Figure, HeldOut
 from trainer.measures import SCORES, estimate
-from trainer.regression import JointRegression
+from trainer.regression import regression_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from trainer.measures import Score
+    from trainer.regression import JointRegression
     from trainer.table import TrainingTable
 
 OUTER_FOLDS: Final = 5
@@ -69,7 +70,7 @@ def cross_validate(table: TrainingTable, regression: JointRegression, seed: int)
     held = Held(np.empty(shape), np.empty(shape), np.empty(shape), np.empty(len(table)))
     for fold in range(OUTER_FOLDS):
         out = folds == fold
-        fitted = JointRegression(**regression.get_params()).fit(table.chosen(~out))
+        fitted = regression_from(regression.get_params()).fit(table.chosen(~out))
         said = fitted.predict_all(table.vectors[out])
         for dim, name in enumerate(DIMENSIONS):
             held.affect[out, dim] = getattr(said, name)

@@ -84,6 +84,24 @@ def mixing_tests(table: TrainingTable, settings: ExpertSettings, seed: int) -> l
     return tests
 
 
+def alone(table: TrainingTable, settings: ExpertSettings, seed: int) -> NDArray[np.float64]:
+    """Predict every clip by an expert that was fitted on other clips of its domain only.
+
+    Args:
+        table: with all corpora of the starter.
+        settings: of that expert.
+        seed: of the folds, which are those of `cross_validate`.
+
+    Returns:
+        Shape (clips, 2).
+    """
+    affect = np.empty(table.ratings.shape)
+    for domain in ("music", "sound"):
+        rows = table.domain == domain
+        affect[rows] = _ordered(table, rows, rows, settings, seed)
+    return affect
+
+
 def _ordered(
     table: TrainingTable,
     known: NDArray[np.bool_],

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
 
 from trainer.errors import TrainingError
 from trainer.experts import DIMENSIONS, ExpertSettings
@@ -30,6 +29,15 @@ RECIPE: Final = "two-experts-1"
 LEVEL: Final = 0.8
 """Share of ratings that the intervals are meant to hold."""
 
+_SETTINGS: Final = (
+    "music_reach",
+    "music_noise",
+    "sound_reach",
+    "sound_noise",
+    "gate_ridge",
+    "gate_slope",
+    "seed",
+)
 _INNER_FOLDS: Final = 5
 _FEWEST_CLIPS: Final = 20
 
@@ -58,13 +66,17 @@ class Predictions:
     novelty: NDArray[np.float64]
 
 
-class JointRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class JointRegression:
     """Two kernel experts, a gate between them, and cross-conformal intervals.
 
     The gate is a ridge discriminant on the music expert's normal scores. Half the width of an
     interval is the quantile of the absolute errors on held-out groups inside the fitted clips
     (Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence, 2015; the
     split form of the rule), one for each expert and dimension, mixed as the gate says.
+
+    It keeps scikit-learn's conventions (settings as keywords, `fit`, `predict`, `get_params`,
+    `set_params`, and so `sklearn.base.clone`) without its base class: importing that would cost
+    each process that only predicts over 100 MB.
 
     Args:
         music_reach: kernel width of the music expert.
@@ -135,19 +147,40 @@ class JointRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             columns[f"{name}_low"], columns[f"{name}_high"] = low[:, dim], high[:, dim]
         return Predictions(**columns, novelty=blend.novelty)
 
+    def get_params(self, deep: bool = True) -> dict[str, float | int]:  # noqa: FBT001, FBT002 - scikit-learn's signature
+        """Return the settings by name."""
+        del deep
+        return {name: getattr(self, name) for name in _SETTINGS}
+
+    def set_params(self, **settings: float) -> JointRegression:
+        """Change settings by name.
+
+        Raises:
+            ValueError: there is no such setting.
+        """
+        for name, value in settings.items():
+            if name not in _SETTINGS:
+                raise ValueError(f"no such setting: {name}")
+            setattr(self, name, value)
+        return self
+
     def attach(self, table: TrainingTable) -> None:
         """Take the fitted clips from their table again, after unpickling."""
         self.experts_.attach(table)
 
-    def recipe_settings(self) -> dict[str, float | int]:
-        """Return the settings as plain numbers, for a manifest."""
-        return dict(self.get_params())
+    def music_settings(self) -> ExpertSettings:
+        """Return how the music expert is fitted."""
+        return ExpertSettings(reach=self.music_reach, noise=self.music_noise, relevance=True)
+
+    def sound_settings(self) -> ExpertSettings:
+        """Return how the sound expert is fitted."""
+        return ExpertSettings(reach=self.sound_reach, noise=self.sound_noise, relevance=False)
 
     def _fitted(self, table: TrainingTable) -> GatedExperts:
         return GatedExperts(
             table,
-            music=ExpertSettings(reach=self.music_reach, noise=self.music_noise, relevance=True),
-            sound=ExpertSettings(reach=self.sound_reach, noise=self.sound_noise, relevance=False),
+            music=self.music_settings(),
+            sound=self.sound_settings(),
             gate_ridge=self.gate_ridge,
             gate_slope=self.gate_slope,
         )
@@ -159,8 +192,7 @@ def regression_from(settings: dict[str, Any]) -> JointRegression:
     Raises:
         TrainingError: a setting is unknown or no number.
     """
-    known = JointRegression().get_params()
-    wrong = [k for k, v in settings.items() if k not in known or not isinstance(v, int | float)]
+    wrong = [k for k, v in settings.items() if k not in _SETTINGS or not isinstance(v, int | float)]
     if wrong:
         raise TrainingError(f"the recipe {RECIPE} has no such setting: {', '.join(sorted(wrong))}")
     return JointRegression(**settings)

@@ -101,7 +101,7 @@ def _draft(
         versions={},
         python="",
         seed=SEED,
-        recipe=Recipe(name=RECIPE, settings=regression.recipe_settings()),
+        recipe=Recipe(name=RECIPE, settings=regression.get_params()),
         files={},
         held_out=held_out,
         interval_level=LEVEL,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainer.evaluation import cross_validate, figures, paper_predictions, rank_agreement
-from trainer.experts import DIMENSIONS, ExpertSettings
+from trainer.evaluation import (
+    cross_validate,
+    figures,
+    paper_predictions,
+    parts_of,
+    rank_agreement,
+)
+from trainer.experts import DIMENSIONS
 from trainer.hearing import Hearing
 from trainer.measures import r2
-from trainer.mixing import mixing_tests
+from trainer.mixing import alone, mixing_tests
 from trainer.regression import JointRegression
 from trainer.starter_table import heard_windows, table_of
 
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
 
     from trainer.corpora.clips import RatedClip
     from trainer.evaluation import Held
+    from trainer.experts import ExpertSettings
     from trainer.manifest import Figure, HeldOut
     from trainer.table import TrainingTable
 
@@ -67,20 +75,18 @@ def full_report(
     heard = heard_windows(corpora_dir, music, PAPER_HEARING, cache_dir, progress)
     whole = table_of(music, heard)
     paper = [paper_predictions(whole, whole.vectors, each) for each in seeds]
-    regression = JointRegression()
-    settings = ExpertSettings(
-        reach=regression.sound_reach, noise=regression.sound_noise, relevance=False
-    )
     return "\n\n".join(
         [
             f"Held out, seed {seed}:",
             figures_text(figures(table, held[0], seed)),
             f"R2 beside the paper's pipeline (44.1 kHz, whole files), same folds, seeds {seeds}:",
             beside_text(table, held, whole, paper),
+            f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",
+            alone_text(table, held[0], seed),
             "Does novelty tell of larger errors? Spearman of novelty and absolute error:",
             novelty_text(table, held[0]),
             "Order of unmet sounds by one expert fitted on each mixture, Spearman:",
-            mixing_text(table, settings, seed),
+            mixing_text(table, seed),
         ]
     )
 
@@ -128,8 +134,27 @@ def novelty_text(table: TrainingTable, held: Held) -> str:
     return "\n".join(lines)
 
 
-def mixing_text(table: TrainingTable, settings: ExpertSettings, seed: int) -> str:
-    """Return the tests of mixtures as a Markdown table."""
+def alone_text(table: TrainingTable, held: Held, seed: int) -> str:
+    """Return R2 and Spearman's rho of the joint regression and of single-domain experts.
+
+    Each of the joint one's experts is also fitted on one domain only; the better R2 is shown.
+    """
+    singles = [alone(table, settings, seed) for settings in _settings_of_both()]
+    lines = ["| part | dimension | joint | alone |", "| --- | --- | --- | --- |"]
+    for part, rows in parts_of(table):
+        for dim, name in enumerate(DIMENSIONS):
+            rated = table.ratings[rows, dim]
+            best = max((single[rows, dim] for single in singles), key=partial(r2, rated))
+            lines.append(
+                f"| {part} | {name} | {_pair(rated, held.affect[rows, dim])} "
+                f"| {_pair(rated, best)} |"
+            )
+    return "\n".join(lines)
+
+
+def mixing_text(table: TrainingTable, seed: int) -> str:
+    """Return the tests of mixtures as a Markdown table; the expert is that for sounds."""
+    settings = _settings_of_both()[1]
     lines = ["| fitted on | asked of | arousal | valence |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {test.source} | {test.target} "
@@ -141,6 +166,15 @@ def mixing_text(table: TrainingTable, settings: ExpertSettings, seed: int) -> st
         for test in mixing_tests(table, settings, seed)
     ]
     return "\n".join(lines)
+
+
+def _settings_of_both() -> tuple[ExpertSettings, ExpertSettings]:
+    regression = JointRegression()
+    return regression.music_settings(), regression.sound_settings()
+
+
+def _pair(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> str:
+    return f"{r2(rated, predicted):+.3f}, rho {rank_agreement(rated, predicted):+.2f}"
 
 
 def _figure(figure: Figure) -> str:

@@ -56,7 +56,7 @@ def small_draft(table: TrainingTable, name: str = "small-1") -> Manifest:
         versions={},
         python="",
         seed=1,
-        recipe=Recipe(name=RECIPE, settings=JointRegression().recipe_settings()),
+        recipe=Recipe(name=RECIPE, settings=JointRegression().get_params()),
         files={},
         held_out=[],
         interval_level=LEVEL,

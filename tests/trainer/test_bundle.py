@@ -291,3 +291,15 @@ def test_a_process_that_only_verifies_does_not_bring_in_the_learning_libraries(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_process_that_predicts_does_not_bring_in_what_only_the_yardsticks_need(
+    pristine: Path,
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from trainer import bundle;"
+        f"bundle.load(Path({str(pristine)!r}), hearing={HEARING!r});"
+        "print([n for n in ('sklearn', 'pandas') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -92,8 +92,11 @@ def test_a_weightier_rating_pulls_harder() -> None:
 
 
 def test_settings_survive_a_clone_and_unknown_ones_are_refused() -> None:
-    settings = JointRegression(music_noise=0.3).recipe_settings()
+    settings = JointRegression(music_noise=0.3).get_params()
     assert clone(regression_from(settings)).music_noise == 0.3
+    assert JointRegression().set_params(sound_noise=0.7).sound_noise == 0.7
+    with pytest.raises(ValueError, match="no such setting: depth"):
+        JointRegression().set_params(depth=3)
     with pytest.raises(TrainingError, match="no such setting: depth"):
         regression_from({"depth": 3})
     with pytest.raises(TrainingError, match="no such setting: seed"):
