@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -136,7 +136,9 @@ def rank_agreement(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -
     """Return Spearman's rho, in [-1, 1]; not a number where either side is constant."""
     if np.ptp(rated) == 0 or np.ptp(predicted) == 0:
         return float("nan")
-    return float(spearmanr(rated, predicted).statistic)
+    first, second = rankdata(rated), rankdata(predicted)
+    first, second = first - first.mean(), second - second.mean()
+    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
 
 
 def _figures_of(
