@@ -65,10 +65,11 @@ class Watch(Section):
 
 
 class Analysis(Section):
-    """How sound is heard: number of workers (0 for automatic), limit in seconds, niceness."""
+    """How sound is heard: number of workers (0 for automatic), and the limits of each."""
 
     workers: Annotated[int, Field(ge=0, le=64)]
     timeout_s: Annotated[float, Field(ge=1, le=86400)]
+    memory_mib: Annotated[int, Field(ge=256, le=65536)]
     nice: Annotated[int, Field(ge=0, le=19)]
 
 

@@ -24,7 +24,7 @@ from daemon.projection import Projection
 from daemon.scheduling import slower_loops
 from daemon.settling import Settler
 from daemon.watching import Watcher
-from daemon.workers import Worker
+from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
 from storage.records import TagState
@@ -130,7 +130,7 @@ def _wired(
     settings = plan.settings
     mail: Mail = SimpleQueue()
     workers = [
-        Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
+        Worker(Limits.of(settings.analysis))
         for _ in range(plan.jobs or settings.analysis.workers or _processors())
     ]
     stack.callback(reporter.rest)

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,9 +27,31 @@ from trainer.errors import BundleError, UnreadableClip, UnusableClip
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from config.settings import Analysis as AnalysisSection
+
 LARGEST_ANSWER = 64 * 1024 * 1024
 START_LIMIT_S = 60.0
 PREPARE_LIMIT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use.
+
+    Attributes:
+        timeout_s: how long one request may take.
+        memory_mib: most private memory, in MiB.
+        nice: how far the process stands back for others, 0 to 19.
+    """
+
+    timeout_s: float
+    memory_mib: int
+    nice: int
+
+    @classmethod
+    def of(cls, analysis: AnalysisSection) -> Limits:
+        """Take the limits from the settings."""
+        return cls(analysis.timeout_s, analysis.memory_mib, analysis.nice)
 
 
 @dataclass(frozen=True)
@@ -56,13 +79,11 @@ class Worker:
     """A process that reads sound, started when first asked and started anew when it died.
 
     Args:
-        timeout_s: how long one request may take.
-        nice: how far the process stands back for others, 0 to 19.
+        limits: on time, memory and priority.
     """
 
-    def __init__(self, *, timeout_s: float, nice: int) -> None:
-        self._timeout_s = timeout_s
-        self._nice = nice
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._running: _Running | None = None
 
     def warm(self, bundle: Path) -> None:
@@ -143,7 +164,7 @@ class Worker:
 
     def _asked(self, path: Path, **request: Any) -> dict[str, Any]:
         request.setdefault("path", os.fspath(path))
-        answer = self._ask(path, request, self._timeout_s)
+        answer = self._ask(path, request, self._limits.timeout_s)
         _check(path, answer)
         return answer
 
@@ -170,13 +191,16 @@ class Worker:
         ours, theirs = socket.socketpair()
         # One thread each: the number of workers already matches the processors.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        arguments = (theirs.fileno(), self._limits.nice, self._limits.memory_mib)
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-                [sys.executable, "-m", "trainer.worker", str(theirs.fileno()), str(self._nice)],
+                [sys.executable, "-m", "trainer.worker", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environment,
+                # Ctrl-C in a terminal is for the service alone, which lets its workers finish.
+                start_new_session=True,
             )
         self._running = _Running(process, Connection(ours.detach()))
         return self._running
@@ -189,8 +213,7 @@ class Worker:
         try:
             return process.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _end(process)
             return None
 
     @staticmethod
@@ -198,8 +221,14 @@ class Worker:
         try:
             process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker with everything that it may have started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _check(path: Path, answer: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """A process of its own that reads sound, so that a bad file can harm nobody else.
 
-Run as `python -m trainer.worker DESCRIPTOR`: requests and answers are JSON messages over the
-inherited socket. The answers are plain text and numbers on purpose: the service must be able to
+Run as `python -m trainer.worker DESCRIPTOR NICE MEMORY_MIB`: requests and answers are JSON messages
+over the inherited socket. The answers are plain text and numbers on purpose: the service must be able to
 read them without trusting a process that has just decoded somebody's file.
 
 | request | answer |
@@ -28,6 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.confinement import confine
 from trainer.errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
 }
 
 
+READS_FILES = frozenset({"identify", "hear"})
+"""What may meet a hostile file; before the first of these, the process is confined."""
+
+
 def _answer(request: Mapping[str, Any]) -> Answer:
     try:
         return REQUESTS[request["do"]](request)
@@ -121,6 +126,8 @@ def _answer(request: Mapping[str, Any]) -> Answer:
         return {"unusable": error.reason}
     except BundleError as error:
         return {"bundle": str(error)}
+    except MemoryError:
+        return {"unreadable": "needs more memory than analysis.memory_mib allows"}
     except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this file alone
         return {"unreadable": f"hearing failed: {type(error).__name__}: {error}"}
 
@@ -130,12 +137,16 @@ def main() -> None:
     # Ctrl-C reaches the whole process group, but what is in hand shall be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(int(sys.argv[2]))
+    confined = False
     connection = Connection(int(sys.argv[1]))
     while True:
         try:
             request = json.loads(connection.recv_bytes())
         except EOFError:
             return
+        if request["do"] in READS_FILES and not confined:
+            confine(int(sys.argv[3]))
+            confined = True
         # The parent enforces the limit; this holds even when the parent was killed.
         signal.alarm(request["limit_s"] + 10)
         answer = _answer(request)

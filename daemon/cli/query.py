@@ -22,7 +22,7 @@ from daemon.cli.options import (
 )
 from daemon.cli.ranges import PAIR, RANGE
 from daemon.spelling import as_bytes, playlist_entry, printable, write_bytes
-from daemon.workers import Worker
+from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, Queries, SoundFilter
 from storage.records import Mood, Sound
@@ -101,8 +101,7 @@ def _sorted_by_likeness(
 ) -> list[Sound]:
     from daemon.likeness import most_like  # noqa: PLC0415 - loads what nothing else needs
 
-    analysis = loaded.settings.analysis
-    with closing(Worker(timeout_s=analysis.timeout_s, nice=0)) as worker:
+    with closing(Worker(Limits.of(loaded.settings.analysis))) as worker:
         return most_like(like, sounds, catalogue, worker, registry_folder(loaded))
 
 

@@ -18,7 +18,7 @@ from daemon.scanning import walk
 from daemon.service import utc_now
 from daemon.spelling import printable
 from daemon.tagging import replacing
-from daemon.workers import Worker
+from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 from storage.records import TagState
 
@@ -132,7 +132,7 @@ def _each(
     """Do something to every known file, go on after a failure, and say how it went."""
     settings = loaded.settings
     told: Counter[str] = Counter()
-    worker = Worker(timeout_s=settings.analysis.timeout_s, nice=settings.analysis.nice)
+    worker = Worker(Limits.of(settings.analysis))
     with closing(Catalogue(catalogue_url(loaded))) as catalogue, closing(worker):
         projection = Projection(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
         for clip in _clips(catalogue, paths):

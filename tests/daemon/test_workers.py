@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from daemon.workers import Worker
+from daemon.workers import Limits, Worker
 from trainer.errors import UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    with closing(Worker(timeout_s=60, nice=0)) as started:
+    with closing(Worker(Limits(60, 1024, 0))) as started:
         yield started
 
 
@@ -80,15 +80,15 @@ def test_a_file_that_is_no_sound_is_told_so_and_the_worker_goes_on(
 
 
 def test_a_worker_that_hangs_is_stopped_and_replaced(tone: Path) -> None:
-    with closing(Worker(timeout_s=60, nice=0)) as worker:
+    with closing(Worker(Limits(60, 1024, 0))) as worker:
         identity = worker.identify(tone)
         hung = process_of(worker)
-        worker._timeout_s = 0.2
+        worker._limits = Limits(0.2, 1024, 0)
         os.kill(hung, signal.SIGSTOP)
         with pytest.raises(UnreadableClip, match=r"no result within 0\.2 s"):
             worker.identify(tone)
         assert not is_alive(hung)
-        worker._timeout_s = 60
+        worker._limits = Limits(60, 1024, 0)
         assert worker.identify(tone) == identity
         assert process_of(worker) != hung
 
@@ -117,8 +117,8 @@ def test_a_closed_worker_leaves_no_process_and_starts_anew_when_asked(
 
 def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom daemon.workers import Worker\n"
-        "worker = Worker(timeout_s=60, nice=0)\nworker.identify(Path(sys.argv[1]))\n"
+        "import sys\nfrom pathlib import Path\nfrom daemon.workers import Limits, Worker\n"
+        "worker = Worker(Limits(60, 1024, 0))\nworker.identify(Path(sys.argv[1]))\n"
         "print(worker._running.process.pid, flush=True)\nsys.stdin.read()"
     )
     service = subprocess.Popen(
