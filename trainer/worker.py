@@ -1,8 +1,8 @@
 """A process of its own that reads sound, so that a bad file can harm nobody else.
 
 Run as `python -m trainer.worker DESCRIPTOR NICE MEMORY_MIB`: requests and answers are JSON messages
-over the inherited socket. The answers are plain text and numbers on purpose: the service must be able to
-read them without trusting a process that has just decoded somebody's file.
+over the inherited socket. The answers are plain text and numbers on purpose: the service must be
+able to read them without trusting a process that has just decoded somebody's file.
 
 | request | answer |
 | --- | --- |
