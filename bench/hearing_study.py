@@ -68,15 +68,16 @@ class Extraction:
 
 REFERENCE = Extraction(Hearing(44100, 1, WHOLE_S), (1,))
 EXTRACTIONS = (
-    Extraction(Hearing(16000, 8, 4.0), (3, 4, 5, 6, 8)),
+    Extraction(Hearing(8000, 12, 2.0), (8, 10, 12)),
     Extraction(Hearing(8000, 8, 4.0), (4, 6, 8)),
-    Extraction(Hearing(16000, 4, 4.0), (4,), levelled=True),
+    Extraction(Hearing(12000, 12, 2.0), (6, 8, 12)),
     Extraction(Hearing(12000, 6, 4.0), (4, 5, 6)),
-    Extraction(Hearing(16000, 4, 6.0), (2, 3, 4)),
+    Extraction(Hearing(12800, 8, 2.0), (8,)),
     Extraction(Hearing(16000, 12, 2.0), (6, 8, 12)),
+    Extraction(Hearing(16000, 8, 4.0), (3, 4, 5, 6, 8)),
+    Extraction(Hearing(16000, 4, 4.0), (4,), levelled=True),
+    Extraction(Hearing(16000, 4, 6.0), (2, 3, 4)),
     Extraction(Hearing(22050, 4, 4.0), (4,)),
-    Extraction(Hearing(11000, 4, 4.0), (4,)),
-    Extraction(Hearing(16000, 4, 8.0), (2, 3, 4)),
 )
 
 
