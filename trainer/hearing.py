@@ -65,7 +65,7 @@ class Hearing:
         return f"{FEATURE_SET}/{self.rate_hz}Hz/{spread}/{_REVISION}"
 
 
-CANONICAL = Hearing(rate_hz=12800, windows=8, window_s=2.0)
+CANONICAL = Hearing(rate_hz=8000, windows=12, window_s=2.0)
 
 
 @dataclass(frozen=True)
