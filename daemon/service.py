@@ -7,12 +7,12 @@ import os
 import signal
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from daemon.admission import Admission
 from daemon.bundles import put_in_service
+from daemon.clock import utc_now
 from daemon.crew import Crew
 from daemon.duty import Duty
 from daemon.folders import WatchedFolders
@@ -31,6 +31,7 @@ from storage.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
     from types import FrameType
 
@@ -78,11 +79,6 @@ class Outcome:
 
     done: int
     failed: int
-
-
-def utc_now() -> datetime:
-    """Return the time, aware of its zone."""
-    return datetime.now(UTC)
 
 
 def run(

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 START_LIMIT_S = 60.0
+WORKER_ENVIRONMENT = {
+    # One thread each: the number of workers already matches the processors.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # A confined process can make no semaphores, and joblib would complain.
+    "JOBLIB_MULTIPROCESSING": "0",
+}
 PREPARE_LIMIT_S = 600.0
 
 
@@ -189,8 +196,7 @@ class Worker:
 
     def _start(self) -> _Running:
         ours, theirs = socket.socketpair()
-        # One thread each: the number of workers already matches the processors.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment = os.environ | WORKER_ENVIRONMENT
         arguments = (theirs.fileno(), self._limits.nice, self._limits.memory_mib)
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module

@@ -128,8 +128,9 @@ def _answer(request: Mapping[str, Any]) -> Answer:
         return {"bundle": str(error)}
     except MemoryError:
         return {"unreadable": "needs more memory than analysis.memory_mib allows"}
-    except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this file alone
-        return {"unreadable": f"hearing failed: {type(error).__name__}: {error}"}
+    except Exception as error:  # noqa: BLE001 - the other end must be told, whatever it is
+        blamed = "unreadable" if request["do"] in READS_FILES else "bundle"
+        return {blamed: f"{request['do']} failed: {type(error).__name__}: {error}"}
 
 
 def main() -> None:

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import version
 
 import click
 
 from config.errors import ValencedError
-from daemon.cli import bundles, check, config, query, run, scan, show, status, tags
 
 INTERRUPTED = 130
 DEBUGGING = "--debug"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Loads a subcommand's module only when that one is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of a first acquaintance."""
+        del ctx
+        return ["run", "scan", "query", "show", "tags", "bundles", "status", "check", "config"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the subcommand of a name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = import_module(f"daemon.cli.{cmd_name}").command
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(version("valenced"), prog_name="valenced")
 def valenced() -> None:
     """Hear how music and all other sounds feel: calm to energetic, unpleasant to pleasant.
@@ -23,10 +42,6 @@ def valenced() -> None:
     Watches folders, keeps a catalogue that can be asked for calm or energetic sounds, and
     writes both values into the files' own tags.
     """
-
-
-for _module in (run, scan, query, show, tags, bundles, status, check, config):
-    valenced.add_command(_module.command)
 
 
 def main() -> None:

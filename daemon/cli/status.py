@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
-from daemon.service import utc_now
+from daemon.clock import utc_now
 from daemon.spelling import printable
 from storage.catalogue import Catalogue
 from storage.engine import file_of, writer_of

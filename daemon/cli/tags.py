@@ -12,10 +12,10 @@ import click
 
 from daemon.admission import Admission
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.clock import utc_now
 from daemon.errors import TagWriteError
 from daemon.projection import Projection
 from daemon.scanning import walk
-from daemon.service import utc_now
 from daemon.spelling import printable
 from daemon.tagging import replacing
 from daemon.workers import Limits, Worker
