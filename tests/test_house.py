@@ -54,6 +54,8 @@ def imports(module: Path) -> set[str]:
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
+            found |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
     return found
 
 
