@@ -77,7 +77,6 @@ EXTRACTIONS = (
     Extraction(Hearing(16000, 8, 4.0), (3, 4, 5, 6, 8)),
     Extraction(Hearing(16000, 4, 4.0), (4,), levelled=True),
     Extraction(Hearing(16000, 4, 6.0), (2, 3, 4)),
-    Extraction(Hearing(22050, 4, 4.0), (4,)),
 )
 
 
