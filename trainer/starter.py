@@ -1,7 +1,7 @@
 """Builds the starter bundle from the corpora, and reports how good it is.
 
     python -m trainer.starter build --corpora DIR [--out DIR]
-    python -m trainer.starter report --corpora DIR
+    python -m trainer.starter report --corpora DIR [--into docs/starter.md]
 
 `build` writes the bundle and prints its figures. `report` adds the paper's pipeline on the same
 folds and the tests of mixtures, which take longer. Same sounds, seed and library versions give the
@@ -28,7 +28,7 @@ from trainer.hearing import CANONICAL
 from trainer.manifest import FORMAT, FittedOn, Manifest, Recipe
 from trainer.registry import SHIPPED
 from trainer.regression import LEVEL, RECIPE, JointRegression
-from trainer.starter_report import figures_text, full_report
+from trainer.starter_report import figures_text, full_report, put_between_marks
 from trainer.starter_table import heard_windows, table_of
 
 if TYPE_CHECKING:
@@ -56,10 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "build":
             _build(clips, chosen.corpora, chosen.cache, chosen.out)
         else:
-            table = table_of(
-                clips, heard_windows(chosen.corpora, clips, CANONICAL, chosen.cache, _progress)
-            )
-            _print(full_report(table, clips, chosen.corpora, chosen.cache, SEED, _progress))
+            heard = heard_windows(chosen.corpora, clips, CANONICAL, chosen.cache, _progress)
+            table = table_of(clips, heard)
+            report = full_report(table, clips, chosen.corpora, chosen.cache, SEED, _progress)
+            if chosen.into is None:
+                _print(report)
+            else:
+                put_between_marks(chosen.into, report)
     except ValencedError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -141,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "build":
             command.add_argument("--out", type=Path, default=SHIPPED, help="where the bundle goes")
+        else:
+            command.add_argument("--into", type=Path, help="page whose marked part is replaced")
     return parser
 
 

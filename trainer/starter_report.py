@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from trainer.errors import TrainingError
 from trainer.evaluation import (
     cross_validate,
     figures,
@@ -15,7 +16,7 @@ from trainer.evaluation import (
     rank_agreement,
 )
 from trainer.experts import DIMENSIONS
-from trainer.hearing import Hearing
+from trainer.hearing import CANONICAL, Hearing
 from trainer.measures import r2
 from trainer.mixing import alone, mixing_tests
 from trainer.regression import JointRegression
@@ -38,6 +39,9 @@ PAPER_HEARING: Final = Hearing(rate_hz=44100, windows=1, window_s=90.0)
 
 MUSIC_CORPORA: Final = ("emotify", "vgmidi")
 REPEATS: Final = 3
+
+_BEGIN: Final = "<!-- written by trainer.starter report -->"
+_END: Final = "<!-- end of what is written -->"
 
 
 def figures_text(held_out: Sequence[HeldOut]) -> str:
@@ -77,7 +81,7 @@ def full_report(
     paper = [paper_predictions(whole, whole.vectors, each) for each in seeds]
     return "\n\n".join(
         [
-            f"Held out, seed {seed}:",
+            f"Heard as `{CANONICAL.key}`. Held out, seed {seed}:",
             figures_text(figures(table, held[0], seed)),
             f"R2 beside the paper's pipeline (44.1 kHz, whole files), same folds, seeds {seeds}:",
             beside_text(table, held, whole, paper),
@@ -89,6 +93,22 @@ def full_report(
             mixing_text(table, seed),
         ]
     )
+
+
+def put_between_marks(page: Path, report: str) -> None:
+    """Replace what stands between the two marks of a page, so that its figures cannot drift.
+
+    Raises:
+        TrainingError: the page cannot be read or lacks the marks.
+    """
+    try:
+        before, rest = page.read_text(encoding="utf-8").split(_BEGIN)
+        after = rest.split(_END)[1]
+        page.write_text(f"{before}{_BEGIN}\n\n{report}\n\n{_END}{after}", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{page}: {error.strerror}") from error
+    except (ValueError, IndexError) as error:
+        raise TrainingError(f"{page}: has no part marked for the report") from error
 
 
 def beside_text(

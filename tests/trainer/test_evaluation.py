@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.rated import small_table
+from trainer.errors import TrainingError
 from trainer.evaluation import (
     cross_validate,
     figures,
@@ -18,9 +19,16 @@ from trainer.experts import ExpertSettings
 from trainer.measures import r2
 from trainer.mixing import SOURCES, mixing_tests
 from trainer.regression import JointRegression
-from trainer.starter_report import beside_text, figures_text, novelty_text
+from trainer.starter_report import (
+    beside_text,
+    figures_text,
+    novelty_text,
+    put_between_marks,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainer.table import TrainingTable
 
 
@@ -99,3 +107,17 @@ def test_reports_are_tables_of_one_width(table: TrainingTable) -> None:
     assert "| both, mean | arousal | | | +0.000 |" in beside
     for text in (beside, novelty_text(named, held)):
         assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_a_page_keeps_all_but_its_marked_part(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    begin, end = "<!-- written by trainer.starter report -->", "<!-- end of what is written -->"
+    page.write_text(f"Before.\n{begin}\nold\n{end}\nAfter.\n")
+    put_between_marks(page, "new")
+    put_between_marks(page, "newer")
+    assert page.read_text() == f"Before.\n{begin}\n\nnewer\n\n{end}\nAfter.\n"
+    page.write_text("nothing marked")
+    with pytest.raises(TrainingError, match="no part marked"):
+        put_between_marks(page, "new")
+    with pytest.raises(TrainingError, match="No such file"):
+        put_between_marks(tmp_path / "none.md", "new")
