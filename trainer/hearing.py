@@ -65,7 +65,7 @@ class Hearing:
         return f"{FEATURE_SET}/{self.rate_hz}Hz/{spread}/{_REVISION}"
 
 
-# Final for this release: with the joint regression, windows of 4 s order valence better than windows of 2 s.
+# With the joint regression, windows of 4 s order valence better than windows of 2 s.
 CANONICAL = Hearing(rate_hz=12800, windows=4, window_s=4.0)
 
 
