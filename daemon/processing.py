@@ -159,15 +159,11 @@ class Processing:
         """Let the record follow a file that was renamed or moved, with its journal."""
         if self._catalogue.clip_at(entry.path) is not None:
             return
-        orphans = [
-            clip
-            for clip in self._catalogue.clips_of(identity)
-            if clip.path != entry.path and not clip.path.exists()
-        ]
-        orphans.sort(key=lambda clip: clip.stamp.inode != entry.stamp.inode)
-        if orphans:
-            self._catalogue.follow(orphans[0], entry.path)
-            log.info("%s: was %s", entry.path, orphans[0].path)
+        for clip in self._catalogue.likely_origins(identity, entry.stamp):
+            if clip.path != entry.path and not clip.path.exists():
+                self._catalogue.follow(clip, entry.path)
+                log.info("%s: was %s", entry.path, clip.path)
+                return
 
     def _set_aside(self, entry: QueueEntry) -> None:
         stamp = stamp_at(entry.path)

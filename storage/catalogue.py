@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from storage.records import Analysis, FolderState, QueueEntry, TagOutcome
 
+FEW = 16
+
 
 class Catalogue:
     """One open catalogue. Safe to share between threads; every method is one transaction.
@@ -59,9 +61,16 @@ class Catalogue:
         """Return what is known of the file at `path`."""
         return next(iter(self._clips(clips.c.path == path)), None)
 
-    def clips_of(self, identity: str) -> list[Clip]:
-        """Return every clip that holds this sound, missing ones included."""
-        return self._clips(clips.c.identity == identity)
+    def likely_origins(self, identity: str, stamp: FileStamp) -> list[Clip]:
+        """Return clips that a file of this sound may have been before it was renamed.
+
+        Those with its inode come first, then those known to be missing; a few are enough, since
+        among many files of one sound any that is gone will do.
+        """
+        likeliest = (clips.c.inode == stamp.inode).desc(), clips.c.missing_since.is_(None)
+        statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
+        with self._reading() as connection:
+            return [_clip(row) for row in connection.execute(statement.limit(FEW))]
 
     def stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every clip that is not missing."""
