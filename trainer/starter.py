@@ -83,6 +83,10 @@ def _build(clips: Sequence[RatedClip], corpora_dir: Path, cache_dir: Path, out: 
     write_bundle(beside, draft, regression, table)
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
+    # It ships to be read by whoever installs it; the registry's copy is for its owner alone.
+    out.chmod(0o755)
+    for file in out.iterdir():
+        file.chmod(0o644)
     size = sum(file.stat().st_size for file in out.iterdir())
     _print(figures_text(held_out))
     _print(f"\n{out}: {size / 1e6:.1f} MB, fitted in {fit_s:.0f} s from the table\n")
