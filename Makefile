@@ -4,7 +4,9 @@
 #   make test                 every test
 #   make lint                 format, lint, types
 #   make bench                speed, side by side with others
-#   make starter CORPORA=DIR  build the starter bundle again
+#   make starter CORPORA=DIR  build the starter bundle again, and print its figures
+#   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
+#   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/hearing.md
 #   make lock                 choose newer versions of everything
 
 PYTHON ?= python3
@@ -34,6 +36,15 @@ lint: .venv/.dev
 
 bench: .venv/.bench
 	$(BIN)/python bench/hearing_cost.py
+
+starter: .venv/.run
+	$(BIN)/python -m trainer.starter build --corpora "$(CORPORA)"
+
+starter-report: .venv/.run
+	$(BIN)/python -m trainer.starter report --corpora "$(CORPORA)" --into docs/starter.md
+
+hearing-study: .venv/.bench
+	$(BIN)/python bench/hearing_study.py "$(CORPORA)" .hearing-study
 
 lock: .venv/.dev
 	$(PIP) install uv
