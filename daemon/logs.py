@@ -25,7 +25,9 @@ def start_logging(level: str) -> None:
     """Send log lines to stderr, above the progress bar where that is a terminal."""
     handler: logging.Handler
     if terminal.is_terminal:
-        handler = RichHandler(console=terminal, show_path=False, markup=False)
+        handler = RichHandler(
+            console=terminal, show_path=False, markup=False, log_time_format="%H:%M:%S"
+        )
         handler.setFormatter(_OneLine("%(message)s"))
     else:
         handler = logging.StreamHandler(sys.stderr)

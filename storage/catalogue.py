@@ -181,19 +181,20 @@ class Catalogue:
         """Return what the last tag write leads back to.
 
         A copy of a tagged file has no entry of its own; what holds for the file that it was
-        copied from, which has the same sound, holds for it too.
+        copied from, which has the same sound, holds for it too. A file that was replaced by
+        another sound under the same name has nothing to lead back to.
         """
-        newest = select(tag_journal.c.before).order_by(tag_journal.c.id.desc()).limit(1)
-        for condition in (
-            tag_journal.c.clip_id == clip.id,
-            tag_journal.c.identity == clip.identity,
-        ):
-            with self._reading() as connection:
-                text = connection.execute(newest.where(condition)).scalar()
-            if text is not None:
-                before: dict[str, Any] = json.loads(text)
-                return before
-        return None
+        of_this_sound = tag_journal.c.identity == clip.identity
+        own_first = (tag_journal.c.clip_id == clip.id).desc()
+        statement = select(tag_journal.c.before).where(of_this_sound)
+        with self._reading() as connection:
+            text = connection.execute(
+                statement.order_by(own_first, tag_journal.c.id.desc()).limit(1)
+            ).scalar()
+        if text is None:
+            return None
+        before: dict[str, Any] = json.loads(text)
+        return before
 
     def put_in_service(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
         """Record which bundle predicts from now on."""

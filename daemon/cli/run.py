@@ -51,7 +51,7 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
         console=terminal if terminal.is_terminal else None,
         ready=lambda catalogue: _say_ready(plan, catalogue),
     )
-    terminal.print(f"stopped: {outcome.done} files heard, {outcome.failed} put off")
+    terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
 
 
 def _watched(folder: Path) -> WatchedFolder:

@@ -123,4 +123,4 @@ def _say_outcome(outcome: Outcome, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(asdict(outcome)))
     else:
-        click.echo(f"{outcome.done} files heard, {outcome.failed} put off", err=True)
+        click.echo(f"{outcome.done} files taken in, {outcome.failed} put off", err=True)

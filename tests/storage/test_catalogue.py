@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +116,17 @@ def test_a_clip_keeps_its_journal_when_its_file_is_renamed(catalogue: Catalogue)
     assert moved.stamp.size == 140
     assert catalogue.journalled(moved) == {"items": {}}
     assert catalogue.clip_at(Path("/m/a.mp3")) is None
+
+
+def test_a_file_replaced_by_another_sound_does_not_inherit_the_journal(
+    catalogue: Catalogue,
+) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    catalogue.journal_tag_write(clip, {"items": {}}, NOON)
+    other = replace(clip, identity="another sound")
+    assert catalogue.journalled(other) is None
+    copy = replace(clip, id=99, path=Path("/m/copy.mp3"))
+    assert catalogue.journalled(copy) == {"items": {}}
 
 
 def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalogue) -> None:
