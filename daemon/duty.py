@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from daemon.folders import WatchedFolders
     from daemon.intake import Intake
     from daemon.progress import Reporter
+    from daemon.scanning import Comparison
     from storage.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
@@ -51,13 +52,14 @@ class Duty:
     settle_s: float
     keep_watching: bool
 
-    def reconcile(self, reason: str) -> None:
+    def reconcile(self, reason: str) -> Comparison:
         """Compare the folders with the catalogue, and record how they stand."""
         log.debug("comparing the folders with the catalogue: %s", reason)
         comparison = self.intake.reconcile(time.monotonic(), self.settle_s)
         if self.folders.check(comparison):
             self.mail.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
+        return comparison
 
     def loop(self) -> None:
         """Do what the mail says until it says stop.
@@ -81,9 +83,15 @@ class Duty:
                     case Reconcile(reason):
                         self.reconcile(reason)
                     case LookAtFolders():
-                        if self.folders.look():
-                            self.reconcile("a folder came back")
+                        self._look_around()
             self.intake.settle(time.monotonic())
+
+    def _look_around(self) -> None:
+        """Notice what no event tells: a disk that is back, a retry asked for by another process."""
+        if self.folders.look():
+            self.reconcile("a folder came back")
+        if self.catalogue.queue.waiting(self.clock()):
+            self.crew.wake()
 
     def _mail(self) -> list[Message]:
         """Wait for mail, then take all there is: one file often gives many equal messages."""

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from daemon.completeness import is_being_written
 from daemon.processing import stamp_at
 from daemon.scanning import Comparison, FoundFile, compare
 
@@ -74,7 +75,11 @@ class Intake:
             stamp = stamp_at(path)
             if stamp is None:
                 self._settler.forget(path)
-            elif self._settler.judge(path, stamp, now_s) and not self._is_known(path, stamp):
+            elif not self._settler.judge(path, stamp, now_s) or self._is_known(path, stamp):
+                continue
+            elif is_being_written(path):
+                self._settler.touch(path, stamp, now_s)
+            else:
                 complete.append((path, stamp))
         if complete:
             self._catalogue.queue.put(complete, self._clock())
@@ -129,7 +134,7 @@ class Intake:
         latest_s = self._clock().timestamp() - settle_s
         complete = []
         for found in new:
-            if found.changed_s <= latest_s:
+            if found.changed_s <= latest_s and not is_being_written(found.path):
                 complete.append((found.path, found.stamp))
             else:
                 self._settler.touch(found.path, found.stamp, now_s)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.tagging import names
 from storage.records import FileStamp
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Comparison:
         gone: paths it knows below these folders that are no longer there.
         unread: folders that could not be listed, each with the reason.
         directories: inode numbers of all directories of each root, itself included.
+        littered: folders in which an interrupted tag write left something.
     """
 
     new: list[FoundFile] = field(default_factory=list)
@@ -50,39 +52,53 @@ class Comparison:
     gone: list[Path] = field(default_factory=list)
     unread: dict[Path, str] = field(default_factory=dict)
     directories: dict[Path, set[int]] = field(default_factory=dict)
+    littered: set[Path] = field(default_factory=set)
 
 
-def walk(
-    root: Path, admission: Admission, unread: dict[Path, str], directories: set[int] | None = None
-) -> Iterator[FoundFile]:
+@dataclass
+class Passed:
+    """What a walk came by besides files.
+
+    Attributes:
+        unread: folders that could not be listed, each with the reason.
+        directories: inode numbers of those that could.
+        littered: folders in which an interrupted tag write left something.
+    """
+
+    unread: dict[Path, str] = field(default_factory=dict)
+    directories: set[int] = field(default_factory=set)
+    littered: set[Path] = field(default_factory=set)
+
+
+def walk(root: Path, admission: Admission, passed: Passed) -> Iterator[FoundFile]:
     """Yield the sound files below a folder, links not followed.
 
     Args:
         root: the folder, or a single file.
         admission: which names count.
-        unread: takes the folders that could not be listed, with the reason.
-        directories: takes the inode numbers of those that could.
+        passed: takes what else there was.
     """
     if root.is_file():
         yield FoundFile(root, FileStamp.of(root.lstat()), root.lstat().st_ctime)
         return
-    passed = set() if directories is None else directories
-    pending = [str(root)]
+    pending = [root]
     while pending:
         folder = pending.pop()
         try:
             with os.scandir(folder) as entries:
-                passed.add(Path(folder).stat().st_ino)
+                passed.directories.add(folder.stat().st_ino)
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         if admission.enters(entry.name):
-                            pending.append(entry.path)
+                            pending.append(Path(entry.path))
+                    elif names.is_temporary(entry.name):
+                        passed.littered.add(folder)
                     elif admission.admits(entry.name):
                         found = _found(entry)
                         if found is not None:
                             yield found
         except OSError as error:
-            unread[Path(folder)] = error.strerror or str(error)
+            passed.unread[folder] = error.strerror or str(error)
 
 
 def _found(entry: os.DirEntry[str]) -> FoundFile | None:
@@ -110,8 +126,9 @@ def compare(
     present: set[Path] = set()
     for root in roots:
         _demand_content(root, recorded, result.unread)
-        inodes = result.directories.setdefault(root, set())
-        for found in walk(root, admission, result.unread, inodes):
+        passed = Passed(result.unread, littered=result.littered)
+        result.directories[root] = passed.directories
+        for found in walk(root, admission, passed):
             if found.path in present:
                 continue
             present.add(found.path)

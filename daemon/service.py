@@ -23,6 +23,7 @@ from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
 from daemon.scheduling import slower_loops
 from daemon.settling import Settler
+from daemon.tagging.cleaning import clean_up
 from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
@@ -106,9 +107,11 @@ def run(
         mood = plan.settings.mood
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         tally = Tally()
-        duty = _wired(plan, catalogue, stack, Reporter(tally, console), tally, clock)
+        workers = _workers(plan)
+        stack.callback(workers[0].close)
+        duty = _wired(plan, catalogue, stack, workers, Reporter(tally, console), tally, clock)
         stack.enter_context(_stopping_on_signals(duty.mail))
-        _start(plan, duty, stack)
+        _start(plan, duty, stack, workers[0])
         ready(catalogue)
         duty.loop()
     return Outcome(tally.done, tally.failed)
@@ -118,6 +121,7 @@ def _wired(
     plan: Plan,
     catalogue: Catalogue,
     stack: ExitStack,
+    workers: Sequence[Worker],
     reporter: Reporter,
     tally: Tally,
     clock: Callable[[], datetime],
@@ -125,12 +129,7 @@ def _wired(
     """Build the parts and hand each its collaborators."""
     settings = plan.settings
     mail: Mail = SimpleQueue()
-    workers = [
-        Worker(Limits.of(settings.analysis))
-        for _ in range(plan.jobs or settings.analysis.workers or _processors())
-    ]
     stack.callback(reporter.rest)
-    stack.callback(workers[0].close)
     bundle = put_in_service(plan.registry, catalogue, workers[0])
     projection = Projection(settings.tags, settings.mood, catalogue, clock)
     crew = Crew(
@@ -172,7 +171,7 @@ def _wired(
     )
 
 
-def _start(plan: Plan, duty: Duty, stack: ExitStack) -> None:
+def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     """Start listening before looking, so that nothing falls between the two."""
     duty.catalogue.queue.take_up_again()
     duty.folders.start()
@@ -184,7 +183,10 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack) -> None:
                 look_at_folders=lambda: duty.mail.put(LookAtFolders()),
             )
         )
-    duty.reconcile("the service starts")
+    comparison = duty.reconcile("the service starts")
+    for folder in sorted(comparison.littered):
+        for cleaned in clean_up(folder, identify=worker.fingerprint):
+            log.info("%s: %s", cleaned.path, cleaned.outcome)
     duty.crew.start(_untagged(duty.catalogue, plan))
 
 
@@ -198,8 +200,10 @@ def _untagged(catalogue: Catalogue, plan: Plan) -> list[Clip]:
     ]
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))
+def _workers(plan: Plan) -> list[Worker]:
+    analysis = plan.settings.analysis
+    count = plan.jobs or analysis.workers or len(os.sched_getaffinity(0))
+    return [Worker(Limits.of(analysis)) for _ in range(count)]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.clock import utc_now
 from daemon.errors import TagWriteError
 from daemon.projection import Projection
-from daemon.scanning import walk
+from daemon.scanning import Passed, walk
 from daemon.spelling import printable
 from daemon.tagging import replacing
 from daemon.workers import Limits, Worker
@@ -161,4 +161,4 @@ def _files(loaded: Loaded, paths: tuple[Path, ...]) -> Iterator[Path]:
         if path.is_file():
             yield path
         else:
-            yield from sorted(found.path for found in walk(path, admission, {}))
+            yield from sorted(found.path for found in walk(path, admission, Passed()))

@@ -80,6 +80,22 @@ def test_a_touched_file_is_queued_once_it_is_complete(
     assert intake.next_due() is None
 
 
+def test_a_file_that_somebody_still_writes_to_waits_however_silent(
+    intake: Intake, catalogue: Catalogue, folder: Path
+) -> None:
+    file = folder / "a.mp3"
+    with file.open("wb") as writer:
+        writer.truncate(1000)
+        intake.touched(file, 0.0)
+        for turn in range(1, 4):
+            intake.settle(turn * SETTLE_S)
+        assert queued(catalogue) == []
+        assert intake.reconcile(3 * SETTLE_S, settle_s=-1e9).known == 0
+        assert queued(catalogue) == []
+    intake.settle(10 * SETTLE_S)
+    assert queued(catalogue) == ["a.mp3"]
+
+
 def test_a_file_that_vanishes_before_it_settles_is_forgotten(
     intake: Intake, catalogue: Catalogue, folder: Path
 ) -> None:

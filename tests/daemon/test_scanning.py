@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.admission import Admission
-from daemon.scanning import compare, walk
+from daemon.scanning import Passed, compare, walk
 from storage.records import FileStamp
 
 ADMISSION = Admission(["mp3"], [".*"])
@@ -31,13 +31,21 @@ def test_a_walk_finds_sound_of_any_name_and_nothing_else(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe.mp3")
     (tmp_path / "link.mp3").symlink_to(deep)
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = {entry.path for entry in walk(tmp_path, ADMISSION, {})}
+    found = {entry.path for entry in walk(tmp_path, ADMISSION, Passed())}
     assert found == {odd, deep}
+
+
+def test_a_walk_notices_what_an_interrupted_write_left(tmp_path: Path) -> None:
+    made(tmp_path / "album" / ".valenced-0123456789abcdef.tmp")
+    made(tmp_path / "a.mp3")
+    passed = Passed()
+    assert len(list(walk(tmp_path, ADMISSION, passed))) == 1
+    assert passed.littered == {tmp_path / "album"}
 
 
 def test_a_single_file_is_a_walk_of_one(tmp_path: Path) -> None:
     file = made(tmp_path / "a.mp3")
-    assert [entry.path for entry in walk(file, ADMISSION, {})] == [file]
+    assert [entry.path for entry in walk(file, ADMISSION, Passed())] == [file]
 
 
 def test_a_comparison_tells_new_changed_known_and_gone_apart(tmp_path: Path) -> None:
