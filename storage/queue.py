@@ -8,7 +8,7 @@ from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from storage.records import FileStamp, QueueEntry
-from storage.tables import queue
+from storage.tables import below, queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,6 +115,21 @@ class Queue:
                 connection.execute(
                     delete(queue).where(queue.c.path == path, queue.c.state != RUNNING)
                 )
+
+    def retry(self, now: datetime, under: Path | None = None) -> int:
+        """Make what failed due at once, and its attempts forgotten; return how many files.
+
+        Args:
+            now: when.
+            under: a file or folder; everything if None.
+        """
+        failed = queue.c.reason.is_not(None) & (queue.c.state != RUNNING)
+        if under is not None:
+            failed &= (queue.c.path == under) | below(queue.c.path, under)
+        with self._engine.begin() as connection:
+            return connection.execute(
+                update(queue).where(failed).values(state=WAITING, attempts=0, due_at=now)
+            ).rowcount
 
     def take_up_again(self) -> int:
         """Free what a process that ended in the middle had claimed; call once at start."""

@@ -21,7 +21,18 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of a first acquaintance."""
         del ctx
-        return ["run", "scan", "query", "show", "tags", "bundles", "status", "check", "config"]
+        return [
+            "run",
+            "scan",
+            "query",
+            "show",
+            "tags",
+            "bundles",
+            "status",
+            "retry",
+            "check",
+            "config",
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the subcommand of a name."""

@@ -91,6 +91,15 @@ def test_show_tells_what_is_known(valenced: Valenced, library: Path) -> None:
     assert "silence" in valenced.read("show", library / "silence.wav")["failure"]["reason"]
 
 
+def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, music: Path) -> None:
+    (music / "letter.mp3").write_text("no song\n" * 99)
+    valenced("scan", music, exit_code=1)
+    assert valenced.read("scan", music) == {"done": 0, "failed": 0}
+    valenced("retry", music)
+    assert valenced.said.startswith("1 files")
+    assert valenced.read("scan", music, exit_code=1) == {"done": 0, "failed": 1}
+
+
 def test_a_dry_run_says_what_is_new_and_does_nothing(valenced: Valenced, music: Path) -> None:
     file = write_audio(music / "a.wav", tone(1))
     assert valenced.read("scan", music, "--dry-run")["new"] == [str(file)]

@@ -78,6 +78,17 @@ def test_a_file_that_changes_in_hand_is_due_again_after_it_failed(catalogue: Cat
     assert claimed(catalogue).stamp.size == 200
 
 
+def test_a_retry_makes_what_failed_due_at_once(catalogue: Catalogue) -> None:
+    for path in (A, B):
+        catalogue.queue.put([(path, stamp())], NOON)
+        catalogue.queue.fail(claimed(catalogue), "hopeless", None)
+    assert catalogue.queue.retry(NOON, Path("/elsewhere")) == 0
+    assert catalogue.queue.retry(NOON, A) == 1
+    assert claimed(catalogue).path == A
+    assert catalogue.queue.retry(NOON, Path("/m")) == 1, "the one in hand is left alone"
+    assert claimed(catalogue).attempts == 1
+
+
 def test_what_a_crash_left_claimed_is_taken_up_again(catalogue: Catalogue) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
     claimed(catalogue)
