@@ -38,7 +38,7 @@ class Valenced:
     def __call__(self, *arguments: str | Path, exit_code: int = 0) -> bytes:
         """Run a command to its end and return its stdout."""
         done = subprocess.run(
-            self._line(*arguments), env=self._environment, capture_output=True, check=False
+            self.line(*arguments), env=self._environment, capture_output=True, check=False
         )
         assert done.returncode == exit_code, done.stderr.decode(errors="replace")
         self.said = done.stderr.decode(errors="replace")
@@ -50,7 +50,11 @@ class Valenced:
 
     def start(self, *arguments: str | Path) -> Running:
         """Start a command that goes on."""
-        return Running(self._line(*arguments), self._environment)
+        return self.start_line(self.line(*arguments))
+
+    def start_line(self, line: list[str | Path]) -> Running:
+        """Start a whole command line of any program, in this installation's environment."""
+        return Running(line, self._environment)
 
     def select(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the catalogue as a user with `sqlite3` would; text comes as bytes."""
@@ -58,7 +62,8 @@ class Valenced:
             plain.text_factory = bytes
             return plain.execute(statement).fetchall()
 
-    def _line(self, *arguments: str | Path) -> list[str | Path]:
+    def line(self, *arguments: str | Path) -> list[str | Path]:
+        """Return the command line with this installation's settings put in."""
         split = 2 if arguments[0] in {"tags", "config", "bundles"} else 1
         return [COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
 

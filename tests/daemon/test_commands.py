@@ -164,7 +164,7 @@ def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, library: P
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        valenced._line("query", "--format", "paths"),
+        valenced.line("query", "--format", "paths"),
         env=valenced._environment,
         stdout=write,
         stderr=subprocess.PIPE,
