@@ -70,11 +70,17 @@ class Crew:
             for number, worker in enumerate(workers, start=1)
         ]
 
-    def start(self, untagged: Iterable[Clip]) -> None:
-        """Start consuming; clips that were left without their tags are served first."""
-        self._untagged = list(untagged)
+    def start(self) -> None:
+        """Start consuming."""
         for thread in self._threads:
             thread.start()
+
+    def serve(self, untagged: Iterable[Clip]) -> None:
+        """Take in clips that were left without their tags; they come before the queue."""
+        with self._change:
+            self._untagged = list(untagged)
+            self._changes += 1
+            self._change.notify_all()
 
     def wake(self) -> None:
         """Tell that there is something new in the queue."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from daemon.progress import Reporter
     from daemon.scanning import Comparison
     from storage.catalogue import Catalogue
+    from storage.records import Clip
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Duty:
         crew: between queue and catalogue.
         catalogue: takes how the folders stand.
         reporter: shows progress.
+        untagged: lists the clips whose tags are wanted but not written yet.
         clock: the time, aware of its zone.
         settle_s: how long a file must be silent.
         keep_watching: False ends once everything is heard.
@@ -48,6 +50,7 @@ class Duty:
     crew: Crew
     catalogue: Catalogue
     reporter: Reporter
+    untagged: Callable[[], list[Clip]]
     clock: Callable[[], datetime]
     settle_s: float
     keep_watching: bool
@@ -82,6 +85,7 @@ class Duty:
                         self.intake.touched(path, time.monotonic())
                     case Reconcile(reason):
                         self.reconcile(reason)
+                        self.crew.serve(self.untagged())
                     case LookAtFolders():
                         self._look_around()
             self.intake.settle(time.monotonic())

@@ -70,7 +70,9 @@ class Projection:
                 clip.path, self._items(prediction), self._manner(clip, fingerprint), earlier=earlier
             )
         except TagWriteError as error:
-            return TagOutcome(TagState.NOT_WRITTEN, error.reason)
+            # What may pass by itself, such as a full disk, is tried again at every reconcile.
+            state = TagState.PENDING if error.retry else TagState.NOT_WRITTEN
+            return TagOutcome(state, error.reason)
         return _outcome(done, TagState.WRITTEN, None)
 
     def strip(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.TagWrite:

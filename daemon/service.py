@@ -165,6 +165,7 @@ def _wired(
         crew=crew,
         catalogue=catalogue,
         reporter=reporter,
+        untagged=lambda: _untagged(catalogue, plan, TagState.PENDING),
         clock=clock,
         settle_s=settings.watch.settle_s,
         keep_watching=plan.keep_watching,
@@ -187,14 +188,16 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     for folder in sorted(comparison.littered):
         for cleaned in clean_up(folder, identify=worker.fingerprint):
             log.info("%s: %s", cleaned.path, cleaned.outcome)
-    duty.crew.start(_untagged(duty.catalogue, plan))
+    duty.crew.serve(_untagged(duty.catalogue, plan, *TagState))
+    duty.crew.start()
 
 
-def _untagged(catalogue: Catalogue, plan: Plan) -> list[Clip]:
-    """Return the clips below our folders whose tags are wanted but not written."""
+def _untagged(catalogue: Catalogue, plan: Plan, *states: TagState) -> list[Clip]:
+    """Return the clips in some states whose tags are wanted but not written."""
     return [
         clip
-        for state in (TagState.PENDING, TagState.OFF, TagState.NOT_WRITTEN)
+        for state in states
+        if state is not TagState.WRITTEN
         for clip in catalogue.clips_in(state)
         if plan.wants_tags(clip.path) and not (state is TagState.OFF and clip.tag_reason)
     ]
