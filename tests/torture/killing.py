@@ -1,0 +1,170 @@
+"""Looks at a service from outside, and kills it or its workers in a state that was looked at.
+
+The service is frozen (SIGSTOP) for the look, so a kill lands in just the state that is counted,
+and the product needs no seam for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.daemon.driving import Valenced
+
+GLANCE_S = 0.002
+
+
+class State(StrEnum):
+    """Where the sounds in hand stand, as far as it can be seen."""
+
+    STARTING = "starting"
+    QUEUED = "queued"
+    RUNNING = "running, before record"
+    PENDING = "recorded, tags pending"
+    COPYING = "temporary copy present"
+    IDLE = "idle"
+
+
+_SEEN = """
+SELECT
+    (SELECT count(*) FROM queue WHERE state = 'waiting' AND reason IS NULL),
+    (SELECT count(*) FROM queue WHERE state = 'running'),
+    (SELECT count(*) FROM clips WHERE tag_state = 'pending' AND missing_since IS NULL)
+"""
+
+
+class Victim:
+    """A real `valenced run`, started as often as it takes.
+
+    Args:
+        valenced: the installation.
+        folders: what it watches.
+        log: takes its stderr.
+    """
+
+    def __init__(self, valenced: Valenced, folders: Sequence[Path], log: Path) -> None:
+        self._valenced = valenced
+        self._folders = folders
+        self._log = log
+        self._begun_at = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self.died: list[str] = []
+        self.starts = 0
+
+    def start(self) -> None:
+        """Start it unless it runs; note if it ended though nobody had killed it."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                return
+            self.died.append(f"exit code {self._process.returncode}:\n{self.said()}")
+        self._begun_at = self._log.stat().st_size if self._log.exists() else 0
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._valenced.line("run", *self._folders),
+                env=self._valenced._environment,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        self.starts += 1
+
+    def said(self) -> str:
+        """Return its stderr since the last start."""
+        with self._log.open("rb") as log:
+            log.seek(self._begun_at)
+            return log.read().decode(errors="replace")
+
+    def states(self) -> frozenset[State]:
+        """Look at how it stands."""
+        if "\ncatalogue " not in self.said():
+            return frozenset({State.STARTING})
+        with closing(sqlite3.connect(f"file:{self._valenced.catalogue}?mode=ro", uri=True)) as seen:
+            waiting, running, pending = seen.execute(_SEEN).fetchone()
+        copying = any(temporaries(folder) for folder in self._folders)
+        found = {
+            State.QUEUED: waiting,
+            State.RUNNING: running,
+            State.PENDING: pending,
+            State.COPYING: copying,
+        }
+        return frozenset(state for state, there in found.items() if there) or frozenset(
+            {State.IDLE}
+        )
+
+    def wait_for(self, state: State, patience_s: float) -> bool:
+        """Freeze it in a state and tell whether that happened; it is left frozen then."""
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until and self._lives():
+            if state in self.states():
+                self.freeze()
+                if state in self.states():
+                    return True
+                self.thaw()
+            time.sleep(GLANCE_S)
+        return False
+
+    def freeze(self) -> None:
+        """Stop every thread of it, not its workers, and wait until they stand."""
+        self._send(signal.SIGSTOP)
+        while self._lives() and _field(self._pid, 0) not in "Tt":
+            time.sleep(GLANCE_S / 10)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._send(signal.SIGCONT)
+
+    def workers(self) -> list[int]:
+        """Return the processes it has started."""
+        numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [number for number in numbers if _field(number, 1) == str(self._pid)]
+
+    def kill(self) -> None:
+        """Kill it, not its workers."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def _lives(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+
+def kill_worker(number: int) -> None:
+    """Kill a worker, which may have ended by itself just now."""
+    with suppress(ProcessLookupError):
+        os.kill(number, signal.SIGKILL)
+
+
+def temporaries(folder: Path) -> list[Path]:
+    """Return what a tag write keeps in or below a folder while it lasts."""
+    found = []
+    for base, _, names in os.walk(folder):
+        found += [Path(base, name) for name in names if name.startswith(".valenced-")]
+    return found
+
+
+def _field(number: int, index: int) -> str:
+    """Return a field of a process's stat that comes after its name; empty if it is gone."""
+    try:
+        text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[index]
