@@ -34,6 +34,7 @@ def table(report: Report) -> str:
     rows += [(f"  {state}", str(report.states[state])) for state in State]
     rows += [
         ("starts of the service", str(report.starts)),
+        ("folders polled for lack of watches", str(report.polled)),
         ("ended by itself", str(len(report.died))),
         ("files in the end", str(report.files)),
         ("faults", str(len(report.faults))),
