@@ -43,7 +43,9 @@ _REASONS = {
     errno.ENOENT: "no such file",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.EIO: "the disk reports a read error",
+    errno.ENOMEM: "needs more memory than analysis.memory_mib allows",
+    # ffmpeg says the same of a file that promises more than it holds.
+    errno.EIO: "cut short, or the disk reports a read error",
 }
 
 
@@ -64,7 +66,9 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     with _as_unreadable(path):
         _require_regular(path)
         # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
-        with av.open("file:" + os.path.abspath(path), options=dict(_OPTIONS)) as container:  # noqa: PTH100 - resolve() would follow links
+        name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+        # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound.
+        with av.open(name, options=dict(_OPTIONS), metadata_errors="replace") as container:
             stream = container.streams.best("audio")
             if not isinstance(stream, AudioStream):
                 raise UnreadableClip(path, "holds no audio stream")
@@ -83,6 +87,10 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
         yield from container.demux(stream)
     except (av.error.InvalidDataError, av.error.EOFError):
         return
+    except IndexError:
+        # Streams that appear midway (MPEG-TS, MPEG-PS, FLV) are unknown to PyAV, which may stumble
+        # over them when it flushes: after the last packet of ours, as later streams count higher.
+        return
 
 
 @contextmanager
@@ -91,11 +99,15 @@ def _as_unreadable(path: Path) -> Iterator[None]:
         yield
     except av.error.InvalidDataError as error:
         raise UnreadableClip(path, "damaged, or not a sound file") from error
+    except av.error.EOFError as error:
+        raise UnreadableClip(path, "ends before its sound begins") from error
     except (av.error.FFmpegError, OSError) as error:
         code = error.errno or 0
         reason = _REASONS.get(code) or str(error.strerror or error).splitlines()[0]
         raise UnreadableClip(path, reason) from error
-    except (av.error.PyAVCallbackError, UnicodeError, MemoryError) as error:
+    except MemoryError as error:
+        raise UnreadableClip(path, _REASONS[errno.ENOMEM]) from error
+    except (av.error.PyAVCallbackError, UnicodeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UnreadableClip(path, f"cannot be decoded: {reason}") from error
 

@@ -130,7 +130,9 @@ def _answer(request: Mapping[str, Any]) -> Answer:
         return {"unreadable": "needs more memory than analysis.memory_mib allows"}
     except Exception as error:  # noqa: BLE001 - the other end must be told, whatever it is
         blamed = "unreadable" if request["do"] in READS_FILES else "bundle"
-        return {blamed: f"{request['do']} failed: {type(error).__name__}: {error}"}
+        # One line, for the view `failures` and the log.
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return {blamed: f"{request['do']} failed: {said}"}
 
 
 def main() -> None:

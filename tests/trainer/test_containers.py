@@ -5,10 +5,12 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+import av
+import numpy as np
 import pytest
 
 from tests.sounds import tone, write_audio
-from trainer.containers import open_sound
+from trainer.containers import open_sound, sound_packets
 from trainer.errors import UnreadableClip
 
 if TYPE_CHECKING:
@@ -117,6 +119,44 @@ def test_a_name_that_is_not_utf8_opens(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"caf\xe9 \xff.wav")
     plain.rename(odd)
     opening(odd)
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "m4a", "mka"])
+def test_tags_that_are_not_utf8_do_not_hide_the_sound(tmp_path: Path, kind: str) -> None:
+    path = write_audio(tmp_path / f"tagged.{kind}", tone(0.3), tags={"title": "Cafe"})
+    content = path.read_bytes()
+    assert b"Cafe" in content
+    path.write_bytes(content.replace(b"Cafe", "Café".encode("latin-1")))
+    opening(path)
+
+
+def transport_stream(path: Path, sounds: int) -> bytes:
+    with av.open(path, "w", format="mpegts") as container:
+        streams = [container.add_stream("aac", rate=44100, layout="mono") for _ in range(sounds)]
+        for stream in streams:
+            frame = av.AudioFrame.from_ndarray(tone(0.5)[np.newaxis], "fltp", "mono")
+            frame.sample_rate = 44100
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_a_stream_that_appears_midway_does_not_spoil_the_one_that_is_heard(tmp_path: Path) -> None:
+    one, two = (transport_stream(tmp_path / f"{count}.ts", count) for count in (1, 2))
+    path = tmp_path / "recorded.ts"
+    # ffmpeg looks at the first megabytes and the last ones for streams when it opens the file.
+    path.write_bytes(one * 600 + two + one * 600)
+    with open_sound(path) as (container, stream):
+        assert len(container.streams) == 1
+        heard = sum(packet.size > 0 for packet in sound_packets(container, stream))
+    assert heard > 20_000
+
+
+def test_a_file_cut_off_in_its_header_says_so(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "sound.ogg", tone(0.1))
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(UnreadableClip, match="ends before its sound begins"):
+        opening(path)
 
 
 def test_each_unreadable_thing_says_why(tmp_path: Path) -> None:
