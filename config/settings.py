@@ -13,7 +13,10 @@ WatchMode = Literal["auto", "native", "poll"]
 
 
 def _expanded(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) else value
+    try:
+        return Path(value).expanduser() if isinstance(value, str) else value
+    except RuntimeError as error:
+        raise ValueError("there is no such user, so no such home directory") from error
 
 
 def _absolute(path: Path) -> Path:
@@ -69,7 +72,7 @@ class Analysis(Section):
 
     workers: Annotated[int, Field(ge=0, le=64)]
     timeout_s: Annotated[float, Field(ge=1, le=86400)]
-    memory_mib: Annotated[int, Field(ge=256, le=65536)]
+    memory_mib: Annotated[int, Field(ge=512, le=65536)]
     nice: Annotated[int, Field(ge=0, le=19)]
 
 

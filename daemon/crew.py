@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
+from storage.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from daemon.processing import Processing
+    from daemon.processing import Fate, Processing
     from daemon.workers import Worker
     from storage.catalogue import Catalogue
-    from storage.records import Clip
+    from storage.records import Clip, QueueEntry
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Crew:
         processing: what is done with a file.
         bundle: loaded ahead when a file is expected.
         clock: the time, aware of its zone.
-        finished: called after each file, with whether it got all the way.
+        finished: called after each file, with what became of it.
         ended: called when the last consumer has ended, or any broke, with what broke it.
     """
 
@@ -48,7 +48,7 @@ class Crew:
         *,
         bundle: Path,
         clock: Callable[[], datetime],
-        finished: Callable[[bool], None],
+        finished: Callable[[Fate], None],
         ended: Callable[[BaseException | None], None],
     ) -> None:
         self._catalogue = catalogue
@@ -64,7 +64,8 @@ class Crew:
         self._draining = False
         self._broken: BaseException | None = None
         self._active = len(workers)
-        self._untagged: list[Clip] = []
+        self._untagged: dict[int, Clip] = {}
+        self._owed: list[QueueEntry] = []
         self._threads = [
             threading.Thread(target=self._consume, args=(worker,), name=f"consumer-{number}")
             for number, worker in enumerate(workers, start=1)
@@ -78,7 +79,7 @@ class Crew:
     def serve(self, untagged: Iterable[Clip]) -> None:
         """Take in clips that were left without their tags; they come before the queue."""
         with self._change:
-            self._untagged = list(untagged)
+            self._untagged |= {clip.id: clip for clip in untagged}
             self._changes += 1
             self._change.notify_all()
 
@@ -145,10 +146,14 @@ class Crew:
 
     def _attend_next(self, worker: Worker) -> bool:
         """Do one thing, and tell whether there was one."""
+        self._give_back()
         with self._change:
-            clip = self._untagged.pop() if self._untagged else None
+            _, clip = self._untagged.popitem() if self._untagged else (0, None)
         if clip is not None:
-            self._processing.write_tags(clip, worker)
+            # Much may have happened to it since it was listed.
+            now = self._catalogue.clip_at(clip.path)
+            if now is not None and now.tag_state is not TagState.WRITTEN:
+                self._processing.write_tags(now, worker)
             return True
         entry = self._catalogue.queue.claim(self._clock())
         if entry is None:
@@ -156,10 +161,17 @@ class Crew:
         try:
             self._finished(self._processing.attend(entry, worker))
         except ValencedError:
-            with suppress(ValencedError):
-                self._catalogue.queue.give_back(entry)
+            with self._change:
+                self._owed.append(entry)
             raise
         return True
+
+    def _give_back(self) -> None:
+        """Return to the queue what could not be finished, once the catalogue takes it again."""
+        while self._owed:
+            self._catalogue.queue.give_back(self._owed[-1])
+            with self._change:
+                self._owed.pop()
 
     def _expected(self) -> bool:
         with self._change:

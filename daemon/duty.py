@@ -9,6 +9,7 @@ from queue import Empty
 from typing import TYPE_CHECKING
 
 from daemon.mail import LookAtFolders, Mail, Message, Reconcile, Stop, Touched
+from storage.errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5
+PAUSE_S = 5.0
 
 
 @dataclass
@@ -67,28 +69,43 @@ class Duty:
     def loop(self) -> None:
         """Do what the mail says until it says stop.
 
+        A catalogue that cannot be written, because its disk is full perhaps, is waited for; what
+        was reported meanwhile is found by the reconcile that follows.
+
         Raises:
             Exception: whatever broke a consumer.
         """
         finishing = self.keep_watching
         while True:
-            if not finishing and self.intake.next_due() is None:
-                finishing = True
-                self.crew.finish()
-            for message in self._mail():
-                match message:
-                    case Stop(broken_by):
-                        if broken_by is not None:
-                            raise broken_by
-                        return
-                    case Touched(path):
-                        self.intake.touched(path, time.monotonic())
-                    case Reconcile(reason):
-                        self.reconcile(reason)
-                        self.crew.serve(self.untagged())
-                    case LookAtFolders():
-                        self._look_around()
-            self.intake.settle(time.monotonic())
+            try:
+                if not finishing and self.intake.next_due() is None:
+                    finishing = True
+                    self.crew.finish()
+                if self._turn(self._mail(self._patience_s())):
+                    return
+            except CatalogueError as error:
+                log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
+                if self._turn([mail for mail in self._mail(PAUSE_S) if isinstance(mail, Stop)]):
+                    return
+                self.mail.put(Reconcile("the catalogue was in trouble"))
+
+    def _turn(self, mail: list[Message]) -> bool:
+        """Do what some mail says, queue what has settled, and tell whether it is time to stop."""
+        for message in mail:
+            match message:
+                case Stop(broken_by):
+                    if broken_by is not None:
+                        raise broken_by
+                    return True
+                case Touched(path):
+                    self.intake.touched(path, time.monotonic())
+                case Reconcile(reason):
+                    self.reconcile(reason)
+                    self.crew.serve(self.untagged())
+                case LookAtFolders():
+                    self._look_around()
+        self.intake.settle(time.monotonic())
+        return False
 
     def _look_around(self) -> None:
         """Notice what no event tells: a disk that is back, a retry asked for by another process."""
@@ -97,11 +114,11 @@ class Duty:
         if self.catalogue.queue.waiting(self.clock()):
             self.crew.wake()
 
-    def _mail(self) -> list[Message]:
+    def _mail(self, patience_s: float | None) -> list[Message]:
         """Wait for mail, then take all there is: one file often gives many equal messages."""
         mail: list[Message] = []
         try:
-            mail.append(self.mail.get(timeout=self._patience_s()))
+            mail.append(self.mail.get(timeout=patience_s))
             while True:
                 mail.append(self.mail.get_nowait())
         except Empty:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from config.errors import ValencedError
 from trainer.errors import ClipError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class WorkerError(ValencedError):
+    """No worker can be started just now; nothing is lost, and it is tried again."""
 
 
 class TagWriteError(ClipError):

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from daemon.completeness import is_being_written
-from daemon.processing import stamp_at
-from daemon.scanning import Comparison, FoundFile, compare
+from daemon.scanning import Comparison, FoundFile, Passed, compare, walk
+from daemon.stamps import is_folder, stamp_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,14 +56,18 @@ class Intake:
 
     def touched(self, path: Path, now_s: float) -> None:
         """Take in that something happened at a path, whatever it was."""
-        root = next((root for root in self._roots if path.is_relative_to(root)), None)
-        if root is None or path == root:
+        homes = [root for root in self._roots if path.is_relative_to(root) and path != root]
+        if not homes:
+            return
+        # Of two watched folders, one inside the other, the inner one speaks for its files.
+        root = max(homes, key=lambda home: len(home.parts))
+        if is_folder(path):
+            if all(map(self._admission.enters, path.relative_to(root).parts)):
+                self._look_into(path, now_s)
             return
         stamp = stamp_at(path)
         if stamp is None:
             self._take_leave(path)
-        elif path.is_dir() and not path.is_symlink():
-            self._look_into(path, now_s)
         elif self._admission.admits_below(path, root) and not self._is_known(path, stamp):
             self._settler.touch(path, stamp, now_s)
             self._expected()
@@ -97,7 +101,12 @@ class Intake:
             settle_s: a file that last changed longer ago than this is complete already.
         """
         started = time.monotonic()
-        comparison = self._compared(self._roots)
+        comparison = compare(
+            self._roots,
+            self._admission,
+            self._catalogue.stamps(),
+            self._catalogue.queued_stamps(),
+        )
         self._take_in(comparison.new, now_s, settle_s)
         self._catalogue.queue.forget(comparison.gone)
         self._catalogue.mark_missing(comparison.gone, self._clock())
@@ -121,14 +130,10 @@ class Intake:
 
     def _look_into(self, folder: Path, now_s: float) -> None:
         """Take in a folder that was made or moved here: its files may have come without events."""
-        for found in self._compared([folder]).new:
-            self._settler.touch(found.path, found.stamp, now_s)
-            self._expected()
-
-    def _compared(self, roots: list[Path]) -> Comparison:
-        return compare(
-            roots, self._admission, self._catalogue.stamps(), self._catalogue.queued_stamps()
-        )
+        for found in walk(folder, self._admission, Passed()):
+            if not self._is_known(found.path, found.stamp):
+                self._settler.touch(found.path, found.stamp, now_s)
+                self._expected()
 
     def _take_in(self, new: list[FoundFile], now_s: float, settle_s: float) -> None:
         latest_s = self._clock().timestamp() - settle_s

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from storage.records import Analysis, CurvePoint, FileStamp, TagState
+from config.errors import ValencedError
+from daemon.completeness import is_being_written
+from daemon.stamps import is_gone, stamp_at
+from storage.records import Analysis, CurvePoint, TagOutcome, TagState
 from trainer.errors import ClipError, UnreadableClip
 
 if TYPE_CHECKING:
@@ -46,6 +50,14 @@ class InHand:
     clip: Clip | None = None
 
 
+class Fate(Enum):
+    """What became of a claimed file."""
+
+    TAKEN_IN = auto()
+    PUT_OFF = auto()
+    SET_ASIDE = auto()
+
+
 class Vanished(Exception):
     """The file in hand is not there any more, or no longer the one that was queued."""
 
@@ -58,6 +70,7 @@ class Processing:
         bundle: what predicts.
         projection: writes tags from the catalogue.
         wants_tags: tells whether tags shall be written at a path.
+        settle_s: how long a file that changed in our hands is left alone, in seconds.
         clock: the time, aware of its zone.
     """
 
@@ -67,12 +80,14 @@ class Processing:
         bundle: BundleInService,
         projection: Projection,
         wants_tags: Callable[[Path], bool],
+        settle_s: float,
         clock: Callable[[], datetime],
     ) -> None:
         self._catalogue = catalogue
         self._bundle = bundle
         self._projection = projection
         self._wants_tags = wants_tags
+        self._settle = timedelta(seconds=settle_s)
         self._clock = clock
         self.stages = (
             self.identified,
@@ -82,22 +97,22 @@ class Processing:
             self.tagged,
         )
 
-    def attend(self, entry: QueueEntry, worker: Worker) -> bool:
-        """Take one claimed file all the way, and tell whether it got there."""
+    def attend(self, entry: QueueEntry, worker: Worker) -> Fate:
+        """Take one claimed file all the way, or as far as it gets."""
         try:
-            _still_the_same(entry)
-            if entry.attempts > len(RETRY_DELAYS) + 1:
-                raise UnreadableClip(entry.path, "the service ended each time it was tried")
+            _demand_still(entry)
             hand = InHand(entry, worker)
             for stage in self.stages:
                 stage(hand)
         except Vanished:
-            self._set_aside(entry)
+            return self._set_aside(entry)
         except ClipError as error:
-            self._put_off(entry, error)
-        else:
-            return True
-        return False
+            return self._put_off(entry, error)
+        except ValencedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one file must not stop the others
+            return self._put_off(entry, _unexpected(entry.path, error))
+        return Fate.TAKEN_IN
 
     def identified(self, hand: InHand) -> None:
         """Tell by the audio packets alone which sound this is."""
@@ -125,14 +140,13 @@ class Processing:
     def recorded(self, hand: InHand) -> None:
         """Record everything in one transaction, which also takes the file off the queue."""
         entry = hand.entry
-        _still_the_same(entry)
+        _demand_still(entry)
         self._follow_rename(entry, hand.identity)
-        known = self._catalogue.clip_at(entry.path)
+        tag_state = self._tag_state(entry.path, hand.identity)
         hand.clip = self._catalogue.record(
-            entry, hand.identity, self._tag_state(entry.path, known), self._clock(), hand.analysis
+            entry, hand.identity, tag_state, self._clock(), hand.analysis
         )
-        predicted = hand.analysis.prediction if hand.analysis else None
-        _say(entry.path, predicted)
+        _say(entry.path, hand.analysis.prediction if hand.analysis else None)
 
     def tagged(self, hand: InHand) -> None:
         """Write the tags, if they are wanted here."""
@@ -145,14 +159,26 @@ class Processing:
         prediction = self._catalogue.prediction_of(clip.identity)
         if prediction is None:
             return
-        outcome = self._projection.write(clip, prediction, worker.fingerprint)
+        try:
+            outcome = self._projection.write(clip, prediction, worker.fingerprint)
+        except ValencedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one file must not stop the others
+            reason = _unexpected(clip.path, error).reason
+            outcome = TagOutcome(TagState.NOT_WRITTEN, reason)
         if outcome is None:
             self._queue_again(clip.path)
         else:
             self._catalogue.record_tags(clip, outcome)
 
-    def _tag_state(self, path: Path, known: Clip | None) -> TagState:
-        stripped = known is not None and known.tag_state is TagState.OFF and known.tag_reason
+    def _tag_state(self, path: Path, identity: str) -> TagState:
+        known = self._catalogue.clip_at(path)
+        stripped = (
+            known is not None
+            and known.identity == identity
+            and known.tag_state is TagState.OFF
+            and known.tag_reason is not None
+        )
         return TagState.PENDING if self._wants_tags(path) and not stripped else TagState.OFF
 
     def _follow_rename(self, entry: QueueEntry, identity: str) -> None:
@@ -160,47 +186,50 @@ class Processing:
         if self._catalogue.clip_at(entry.path) is not None:
             return
         for clip in self._catalogue.likely_origins(identity, entry.stamp):
-            if clip.path != entry.path and not clip.path.exists():
+            if clip.path != entry.path and is_gone(clip.path):
                 self._catalogue.follow(clip, entry.path)
                 log.info("%s: was %s", entry.path, clip.path)
                 return
 
-    def _set_aside(self, entry: QueueEntry) -> None:
+    def _set_aside(self, entry: QueueEntry) -> Fate:
+        """Let a file that changed in our hands settle again; forget one that is gone."""
         stamp = stamp_at(entry.path)
         if stamp is None:
             self._catalogue.queue.remove(entry)
             self._catalogue.mark_missing([entry.path], self._clock())
         else:
-            self._catalogue.queue.put([(entry.path, stamp)], self._clock())
-            self._catalogue.queue.give_back(entry)
+            self._catalogue.queue.postpone(entry, stamp, self._clock() + self._settle)
+        return Fate.SET_ASIDE
 
     def _queue_again(self, path: Path) -> None:
         stamp = stamp_at(path)
         if stamp is not None:
-            self._catalogue.queue.put([(path, stamp)], self._clock())
+            now = self._clock()
+            self._catalogue.queue.put([(path, stamp)], now, due_at=now + self._settle)
 
-    def _put_off(self, entry: QueueEntry, error: ClipError) -> None:
+    def _put_off(self, entry: QueueEntry, error: ClipError) -> Fate:
         if stamp_at(entry.path) is None:
-            self._set_aside(entry)
-            return
+            return self._set_aside(entry)
         tries = entry.attempts
         delay = RETRY_DELAYS[tries - 1] if tries <= len(RETRY_DELAYS) else None
         retry_at = None if delay is None else self._clock() + delay
         self._catalogue.queue.fail(entry, error.reason, retry_at)
         log.warning("%s: %s", entry.path, error.reason)
+        return Fate.PUT_OFF
 
 
-def stamp_at(path: Path) -> FileStamp | None:
-    """Return the stamp of the file at a path, None if there is none that can be seen."""
-    try:
-        return FileStamp.of(path.lstat())
-    except OSError:
-        return None
-
-
-def _still_the_same(entry: QueueEntry) -> None:
-    if stamp_at(entry.path) != entry.stamp:
+def _demand_still(entry: QueueEntry) -> None:
+    """Go on only with the very file that was queued, and only while nobody writes to it."""
+    if stamp_at(entry.path) != entry.stamp or is_being_written(entry.path):
         raise Vanished(entry.path)
+    if entry.attempts > len(RETRY_DELAYS) + 1:
+        raise UnreadableClip(entry.path, "the service ended each time it was tried")
+
+
+def _unexpected(path: Path, error: Exception) -> UnreadableClip:
+    """Make a failure of one file of a defect of ours, so that it does not stop the others."""
+    log.debug("while working on %s", path, exc_info=error)
+    return UnreadableClip(path, f"unexpected {type(error).__name__}: {error}")
 
 
 def _say(path: Path, prediction: Prediction | None) -> None:

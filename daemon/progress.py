@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from daemon.processing import Fate
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,12 +28,12 @@ class Tally:
         self.done = 0
         self.failed = 0
 
-    def count(self, got_there: bool) -> None:  # noqa: FBT001 - a callback takes what it is given
-        """Count one file."""
+    def count(self, fate: Fate) -> None:
+        """Count one file; one that was set aside will be counted when it comes again."""
         with self._lock:
-            if got_there:
+            if fate is Fate.TAKEN_IN:
                 self.done += 1
-            else:
+            elif fate is Fate.PUT_OFF:
                 self.failed += 1
 
     @property

@@ -6,11 +6,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from daemon.errors import TagWriteError
+from daemon.stamps import stamp_at
 from daemon.tagging import replacing
 from daemon.tagging.keys import Preset, affect_items, mood_item, provenance_item
 from storage.records import FileStamp, Mood, TagOutcome, TagState
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
@@ -66,14 +68,22 @@ class Projection:
         """
         earlier = self._catalogue.journalled(clip)
         try:
-            done = replacing.write(
-                clip.path, self._items(prediction), self._manner(clip, fingerprint), earlier=earlier
+            # Only the very file that was heard; another under its name has another feeling.
+            manner = self._manner(
+                clip, fingerprint, expects=lambda status: FileStamp.of(status) == clip.stamp
             )
+            done = replacing.write(clip.path, self._items(prediction), manner, earlier=earlier)
         except TagWriteError as error:
             # What may pass by itself, such as a full disk, is tried again at every reconcile.
             state = TagState.PENDING if error.retry else TagState.NOT_WRITTEN
             return TagOutcome(state, error.reason)
-        return _outcome(done, TagState.WRITTEN, None)
+        except ValueError as error:
+            return TagOutcome(TagState.NOT_WRITTEN, f"its journal cannot be read: {error}")
+        if done.outcome is replacing.Outcome.CHANGED:
+            return None
+        if done.outcome is replacing.Outcome.SKIPPED:
+            return TagOutcome(TagState.OFF)
+        return TagOutcome(TagState.WRITTEN, None, _stamp(done))
 
     def strip(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.TagWrite:
         """Take our items out of a file, and nothing else.
@@ -81,8 +91,9 @@ class Projection:
         Raises:
             TagWriteError: the file is as it was.
         """
-        done = replacing.strip(clip.path, self._manner(clip, fingerprint))
-        return self._withdrawn(clip, done)
+        return self._withdraw(
+            clip, lambda: replacing.strip(clip.path, self._manner(clip, fingerprint))
+        )
 
     def restore(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.TagWrite:
         """Put back what stood in a file before our first write.
@@ -93,15 +104,23 @@ class Projection:
         before = self._catalogue.journalled(clip)
         if before is None:
             return self.strip(clip, fingerprint)
-        done = replacing.restore(clip.path, before, self._manner(clip, fingerprint))
+        done = self._withdraw(
+            clip, lambda: replacing.restore(clip.path, before, self._manner(clip, fingerprint))
+        )
         if done.outcome is replacing.Outcome.WRITTEN:
             self._catalogue.forget_journal(clip)
-        return self._withdrawn(clip, done)
+        return done
 
-    def _withdrawn(self, clip: Clip, done: replacing.TagWrite) -> replacing.TagWrite:
-        outcome = _outcome(done, TagState.OFF, STRIPPED)
-        if outcome is not None and not self._dry_run:
-            self._catalogue.record_tags(clip, outcome)
+    def _withdraw(
+        self, clip: Clip, withdraw: Callable[[], replacing.TagWrite]
+    ) -> replacing.TagWrite:
+        was_known = stamp_at(clip.path) == clip.stamp
+        done = withdraw()
+        if not self._dry_run and done.outcome is not replacing.Outcome.CHANGED:
+            # A file that somebody changed since it was heard keeps its old stamp in the
+            # catalogue, so that it is looked at again.
+            stamp = _stamp(done) if was_known else None
+            self._catalogue.record_tags(clip, TagOutcome(TagState.OFF, STRIPPED, stamp))
         return done
 
     def _items(self, prediction: Prediction) -> Items:
@@ -112,17 +131,26 @@ class Projection:
             items |= mood_item(Mood.of(arousal, valence, self._thresholds))
         return items
 
-    def _manner(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.Manner:
+    def _manner(
+        self,
+        clip: Clip,
+        fingerprint: Callable[[Path], str],
+        *,
+        expects: Callable[[os.stat_result], bool] | None = None,
+    ) -> replacing.Manner:
+        mode = replacing.Mode(self._tags.mode)
+        if expects is None and mode is replacing.Mode.NONE:
+            # Taking out what was written under another setting must still be possible.
+            mode = replacing.Mode.REPLACE
         return replacing.Manner(
             fingerprint,
-            mode=replacing.Mode(self._tags.mode),
+            mode=mode,
+            expects=expects or (lambda _: True),
             keep_mtime=self._tags.keep_mtime,
             dry_run=self._dry_run,
             record=lambda before: self._catalogue.journal_tag_write(clip, before, self._clock()),
         )
 
 
-def _outcome(done: replacing.TagWrite, state: TagState, reason: str | None) -> TagOutcome | None:
-    if done.outcome is replacing.Outcome.CHANGED:
-        return None
-    return TagOutcome(state, reason, None if done.status is None else FileStamp.of(done.status))
+def _stamp(done: replacing.TagWrite) -> FileStamp | None:
+    return None if done.status is None else FileStamp.of(done.status)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.stamps import is_folder, stamp_at
 from daemon.tagging import names
 from storage.records import FileStamp
 
@@ -78,8 +79,8 @@ def walk(root: Path, admission: Admission, passed: Passed) -> Iterator[FoundFile
         admission: which names count.
         passed: takes what else there was.
     """
-    if root.is_file():
-        yield FoundFile(root, FileStamp.of(root.lstat()), root.lstat().st_ctime)
+    if not is_folder(root) and (stamp := stamp_at(root)) is not None:
+        yield FoundFile(root, stamp, root.lstat().st_ctime)
         return
     pending = [root]
     while pending:

@@ -53,6 +53,7 @@ class Plan:
         url: the catalogue.
         registry: folder of the bundles.
         folders: what to watch or to look through.
+        configured: the folders of the settings, whose `tags` counts wherever they are named.
         tags: False writes no tags at all.
         keep_watching: False ends after one pass.
         jobs: number of workers, 0 for one a processor.
@@ -62,6 +63,7 @@ class Plan:
     url: str
     registry: Path
     folders: Sequence[WatchedFolder]
+    configured: Sequence[WatchedFolder] = ()
     tags: bool = True
     keep_watching: bool = True
     jobs: int = 0
@@ -70,8 +72,15 @@ class Plan:
         """Tell whether tags shall be written at a path."""
         if not self.tags or self.settings.tags.mode == "none":
             return False
-        home = next((folder for folder in self.folders if path.is_relative_to(folder.path)), None)
-        return home is not None and home.tags
+        homes = [
+            folder
+            for folder in (*self.folders, *self.configured)
+            if path.is_relative_to(folder.path)
+        ]
+        # The innermost folder decides, and of two opinions on one folder the more careful.
+        return (
+            bool(homes) and max(homes, key=lambda home: (len(home.path.parts), not home.tags)).tags
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,11 @@ class Outcome:
 
     done: int
     failed: int
+
+
+def resolved(folder: WatchedFolder) -> WatchedFolder:
+    """Return a folder under its real name: the kernel does not watch through a link."""
+    return folder.model_copy(update={"path": folder.path.resolve()})
 
 
 def run(
@@ -135,7 +149,7 @@ def _wired(
     crew = Crew(
         workers,
         catalogue,
-        Processing(catalogue, bundle, projection, plan.wants_tags, clock),
+        Processing(catalogue, bundle, projection, plan.wants_tags, settings.watch.settle_s, clock),
         bundle=bundle.directory,
         clock=clock,
         finished=tally.count,

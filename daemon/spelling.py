@@ -21,6 +21,18 @@ def printable(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def located(path: Path) -> Path:
+    """Return an absolute path by which the catalogue knows a file or folder.
+
+    Links on the way are followed, since folders are watched under their real names; a link as the
+    last part is kept, since linked files are not taken in.
+    """
+    if path.is_dir():
+        return path.resolve()
+    absolute = path.absolute()
+    return absolute.parent.resolve() / absolute.name
+
+
 def as_bytes(path: Path) -> bytes:
     """Return a path's exact bytes."""
     return os.fsencode(path)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from watchdog.events import (
     EVENT_TYPE_CLOSED_NO_WRITE,
+    EVENT_TYPE_MODIFIED,
     EVENT_TYPE_OPENED,
     FileSystemEvent,
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.polling import PollingObserver
+from watchdog.observers.polling import PollingObserverVFS
 
 from daemon.filesystems import mount_of
 
@@ -40,7 +41,10 @@ class _Reporter(FileSystemEventHandler):
         self._report = report
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _READING:
+        if event.event_type in _READING or (
+            event.is_directory and event.event_type == EVENT_TYPE_MODIFIED
+        ):
+            # A folder is modified by what happens in it, which is reported by itself.
             return
         for path in (event.src_path, event.dest_path):
             if path:
@@ -169,11 +173,16 @@ class Watcher:
     def _schedule(self, folder: Path, *, polled: bool) -> None:
         observer = self._observers.get(polled)
         if observer is None:
-            observer = PollingObserver(timeout=POLL_S) if polled else Observer()
+            observer = _poller() if polled else Observer()
             observer.start()
             self._observers[polled] = observer
         watch = observer.schedule(self._handler, str(folder), recursive=True)
         self._watches[folder] = (polled, watch)
+
+
+def _poller() -> BaseObserver:
+    """Return an observer that polls, without following links out of the folder or in circles."""
+    return PollingObserverVFS(os.lstat, os.scandir, polling_interval=POLL_S)
 
 
 def granted_watches() -> frozenset[int]:

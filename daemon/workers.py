@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daemon.errors import WorkerError
 from storage.records import Hearing, Prediction
 from trainer.errors import BundleError, UnreadableClip, UnusableClip
 
@@ -176,7 +177,7 @@ class Worker:
         return answer
 
     def _ask(self, path: Path, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        running = self._running or self._start()
+        running = self._running or self._started()
         request["limit_s"] = math.ceil(limit_s)
         try:
             running.connection.send_bytes(json.dumps(request).encode("ascii"))
@@ -193,6 +194,12 @@ class Worker:
             self._kill()
             raise UnreadableClip(path, "the worker that read it answered nonsense")
         return answer
+
+    def _started(self) -> _Running:
+        try:
+            return self._start()
+        except OSError as error:
+            raise WorkerError(f"no worker can be started: {error.strerror or error}") from error
 
     def _start(self) -> _Running:
         ours, theirs = socket.socketpair()

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import sqlite3
+import time
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 BUSY_TIMEOUT_S = 30
+LOOKS_TO_WAIT_FOR, LOOK_S = 10, 0.02
 
 
 def file_of(url: str) -> Path:
@@ -80,7 +82,7 @@ def only_writer(url: str) -> Iterator[None]:
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise CatalogueBusy(
@@ -91,6 +93,18 @@ def only_writer(url: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; somebody who only looks whether it is held lets go in no time."""
+    for _ in range(LOOKS_TO_WAIT_FOR):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_S)
+        else:
+            return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def writer_of(url: str) -> int | None:

@@ -28,7 +28,13 @@ class Queue:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def put(self, files: Iterable[tuple[Path, FileStamp]], now: datetime) -> int:
+    def put(
+        self,
+        files: Iterable[tuple[Path, FileStamp]],
+        now: datetime,
+        *,
+        due_at: datetime | None = None,
+    ) -> int:
         """Add files; one that is already there in the same state keeps its place and its attempts.
 
         A file that changed since it was queued starts anew. One that is being worked on just
@@ -46,7 +52,7 @@ class Queue:
                 "state": WAITING,
                 "attempts": 0,
                 "queued_at": now,
-                "due_at": now,
+                "due_at": due_at or now,
             }
             for path, stamp in files
         ]
@@ -101,6 +107,15 @@ class Queue:
                 update(queue)
                 .where(queue.c.path == entry.path)
                 .values(state=WAITING, attempts=func.max(queue.c.attempts - 1, 0))
+            )
+
+    def postpone(self, entry: QueueEntry, stamp: FileStamp, due_at: datetime) -> None:
+        """Return a claimed file untried, as it looks now, to be claimed again later."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(queue)
+                .where(queue.c.path == entry.path)
+                .values(state=WAITING, attempts=0, due_at=due_at, reason=None, **vars(stamp))
             )
 
     def remove(self, entry: QueueEntry) -> None:

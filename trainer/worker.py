@@ -129,7 +129,7 @@ def _answer(request: Mapping[str, Any]) -> Answer:
     except MemoryError:
         return {"unreadable": "needs more memory than analysis.memory_mib allows"}
     except Exception as error:  # noqa: BLE001 - the other end must be told, whatever it is
-        blamed = "unreadable" if request["do"] in READS_FILES else "bundle"
+        blamed = "bundle" if request["do"] in {"prepare", "warm"} else "unreadable"
         # One line, for the view `failures` and the log.
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return {blamed: f"{request['do']} failed: {said}"}

@@ -21,7 +21,7 @@ from daemon.cli.options import (
     with_settings,
 )
 from daemon.cli.ranges import PAIR, RANGE
-from daemon.spelling import as_bytes, playlist_entry, printable, write_bytes
+from daemon.spelling import as_bytes, located, playlist_entry, printable, write_bytes
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, Queries, SoundFilter
@@ -85,7 +85,7 @@ def command(
         thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold),
         arousal=arousal or OPEN_RANGE,
         valence=valence or OPEN_RANGE,
-        under=None if under is None else under.absolute(),
+        under=None if under is None else located(under),
         limit=None if like else limit,
         **asked,
     )

@@ -10,6 +10,7 @@ import click
 
 from daemon.cli.options import catalogue_url, with_settings
 from daemon.clock import utc_now
+from daemon.spelling import located
 from storage.catalogue import Catalogue
 from storage.engine import writer_of
 
@@ -28,7 +29,7 @@ def command(loaded: Loaded, paths: tuple[Path, ...]) -> None:
     url = catalogue_url(loaded)
     with closing(Catalogue(url)) as catalogue:
         if paths:
-            count = sum(catalogue.queue.retry(utc_now(), path.absolute()) for path in paths)
+            count = sum(catalogue.queue.retry(utc_now(), located(path)) for path in paths)
         else:
             count = catalogue.queue.retry(utc_now())
     when = "now" if writer_of(url) else "at the next run or scan"

@@ -11,7 +11,7 @@ from config.errors import SettingsError
 from config.settings import WatchedFolder
 from daemon.cli.options import catalogue_url, registry_folder, with_settings
 from daemon.logs import terminal
-from daemon.service import Plan, run
+from daemon.service import Plan, resolved, run
 from storage.engine import file_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
 
     What is in them already is heard first. Ctrl-C finishes what is in hand and ends.
     """
-    watched = (*loaded.settings.watch.folder, *(_watched(folder) for folder in folders))
+    named = (WatchedFolder(path=folder.absolute()) for folder in folders)
+    every = [resolved(folder) for folder in (*named, *loaded.settings.watch.folder)]
+    # One that is named twice is watched once, in the way of the settings.
+    watched = list({folder.path: folder for folder in every}.values())
     if not watched:
         raise SettingsError(
             ["watch.folder: nothing to watch; name a folder: valenced run DIR, or set it"]
@@ -52,10 +55,6 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
         ready=lambda catalogue: _say_ready(plan, catalogue),
     )
     terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
-
-
-def _watched(folder: Path) -> WatchedFolder:
-    return WatchedFolder(path=folder.absolute())
 
 
 def _say_what_will_happen(plan: Plan) -> None:

@@ -20,8 +20,8 @@ from daemon.cli.options import (
 )
 from daemon.logs import terminal
 from daemon.scanning import Comparison, compare
-from daemon.service import Outcome, Plan, run
-from daemon.spelling import printable
+from daemon.service import Outcome, Plan, resolved, run
+from daemon.spelling import located, printable
 from storage.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def command(
         url=catalogue_url(loaded),
         registry=registry_folder(loaded),
         folders=folders,
+        configured=_configured(loaded),
         tags=not no_tags,
         keep_watching=False,
         jobs=jobs,
@@ -73,17 +74,16 @@ def command(
 
 
 def _folders(loaded: Loaded, paths: tuple[Path, ...]) -> Sequence[WatchedFolder]:
-    configured = loaded.settings.watch.folder
     if not paths:
+        configured = _configured(loaded)
         if not configured:
             raise SettingsError(["watch.folder: nothing to scan; name a path: valenced scan PATH"])
         return configured
-    chosen = []
-    for path in (path.absolute() for path in paths):
-        home = next((folder for folder in configured if path.is_relative_to(folder.path)), None)
-        tags = home is None or home.tags
-        chosen.append(WatchedFolder(path=path, tags=tags))
-    return chosen
+    return list({path: WatchedFolder(path=path) for path in map(located, paths)}.values())
+
+
+def _configured(loaded: Loaded) -> Sequence[WatchedFolder]:
+    return [resolved(folder) for folder in loaded.settings.watch.folder]
 
 
 def _compared(loaded: Loaded, folders: Sequence[WatchedFolder]) -> Comparison:

@@ -13,7 +13,7 @@ import click
 from config.errors import ValencedError
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.errors import TagWriteError
-from daemon.spelling import printable
+from daemon.spelling import located, printable
 from daemon.tagging import replacing
 from storage.catalogue import Catalogue
 from storage.queries import Queries, SoundFilter
@@ -34,7 +34,7 @@ BARS = "▁▂▃▄▅▆▇█"
 @with_settings
 def command(loaded: Loaded, *, file: Path, output: str) -> None:
     """Show what is known of FILE: prediction, intervals, course, tags, failures."""
-    document = _document(loaded, file.absolute())
+    document = _document(loaded, located(file))
     if output == "json":
         click.echo(json.dumps(document, indent=2))
     else:

@@ -16,7 +16,7 @@ from daemon.clock import utc_now
 from daemon.errors import TagWriteError
 from daemon.projection import Projection
 from daemon.scanning import Passed, walk
-from daemon.spelling import printable
+from daemon.spelling import located, printable
 from daemon.tagging import replacing
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
@@ -80,11 +80,13 @@ def write(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
             return "no prediction"
         outcome = projection.write(clip, prediction, worker.fingerprint)
         if outcome is None:
-            return "changed meanwhile"
+            return "changed since it was heard"
         if not dry_run:
             catalogue.record_tags(clip, outcome)
-        if outcome.state is TagState.NOT_WRITTEN:
+        if outcome.state in {TagState.NOT_WRITTEN, TagState.PENDING}:
             raise TagWriteError(clip.path, outcome.reason or "")
+        if outcome.state is TagState.OFF:
+            return "skipped: tags.mode is none"
         return "would be written" if dry_run else "written"
 
     return _each(loaded, paths, one, dry_run=dry_run)
@@ -145,11 +147,11 @@ def _each(
             click.echo(printable(f"{outcome}  {clip.path}"))
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(told.items()))
     click.echo(summary or "no file there is in the catalogue", err=True)
-    return 1 if told["failed"] else 0
+    return 1 if told["failed"] or not told else 0
 
 
 def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
-    for path in (path.absolute() for path in paths):
+    for path in map(located, paths):
         clip = catalogue.clip_at(path)
         yield from [clip] if clip is not None else catalogue.clips_below(path)
 

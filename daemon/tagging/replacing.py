@@ -56,6 +56,7 @@ class Manner:
     Attributes:
         identify: hash of a file's audio without its tags; must be equal before and after.
         mode: where tags go.
+        expects: told the status of the opened file; False leaves it alone, as `changed`.
         keep_mtime: give the file its old modification time.
         dry_run: report what would be done, and do nothing.
         record: given the journal record (JSON types) after every proof and before the file
@@ -65,6 +66,7 @@ class Manner:
 
     identify: Callable[[Path], str]
     mode: Mode = Mode.REPLACE
+    expects: Callable[[os.stat_result], bool] = lambda _: True
     keep_mtime: bool = False
     dry_run: bool = False
     record: Callable[[Mapping[str, Any]], None] | None = None
@@ -188,6 +190,8 @@ def _in_file(
     with opened(path, manner.disk) as source:
         if manner.mode is Mode.NONE:
             return TagWrite(Outcome.SKIPPED, source.path, {}, {})
+        if not manner.expects(source.status):
+            return TagWrite(Outcome.CHANGED, source.path, {}, {})
         for attempt, planner in enumerate(planners, 1):
             with damage_refused():
                 plan = planner(source.view)
@@ -263,6 +267,8 @@ def _refuse_unsafe(source: Source, manner: Manner) -> None:
 
 def _beside(path: Path, items: Items, manner: Manner) -> TagWrite:
     with opened(path, manner.disk) as source:
+        if not manner.expects(source.status):
+            return TagWrite(Outcome.CHANGED, source.path, {}, {})
         was = read_sidecar(source.path)
         if was == items or (not was and not items):
             return _unchanged(source, was or {})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).with_name("valenced")
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 
 class Valenced:

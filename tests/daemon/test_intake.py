@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -137,6 +138,39 @@ def test_a_folder_moved_in_is_looked_into(
     intake.touched(folder / "album", 0.0)
     intake.settle(SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
+
+
+def test_links_pipes_and_ignored_folders_are_passed_by(
+    intake: Intake, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside.mp3").write_bytes(b"x")
+    (folder / "link.mp3").symlink_to(tmp_path / "outside.mp3")
+    (folder / "long").symlink_to("a" * 300)
+    os.mkfifo(folder / "pipe.mp3")
+    (folder / ".hidden" / "deep").mkdir(parents=True)
+    (folder / ".hidden" / "deep" / "a.mp3").write_bytes(b"x")
+    for path in (*folder.iterdir(), folder / ".hidden" / "deep", folder / "link.mp3" / "below"):
+        intake.touched(path, 0.0)
+    assert intake.next_due() is None
+
+
+def test_of_nested_folders_the_inner_one_speaks_for_its_files(
+    catalogue: Catalogue, folder: Path
+) -> None:
+    inner = folder / ".inner"
+    inner.mkdir()
+    (inner / "a.mp3").write_bytes(b"x")
+    intake = Intake(
+        [folder, inner],
+        Admission(["mp3"], [".*"]),
+        Settler(SETTLE_S),
+        catalogue,
+        clock=lambda: NOON,
+        queued=lambda: None,
+        expected=lambda: None,
+    )
+    intake.touched(inner / "a.mp3", 0.0)
+    assert intake.next_due() is not None
 
 
 def test_a_folder_moved_out_takes_its_files_along(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,4 +169,68 @@ def test_two_services_never_work_on_one_catalogue(valenced: Valenced, music: Pat
         valenced("scan", music, exit_code=1)
         assert f"process {service.process.pid}" in valenced.said
         assert valenced.read("status")["running"] == service.process.pid
+        assert service.stop() == 0
+
+
+def test_another_sound_under_a_known_name_never_gets_the_old_values(
+    valenced: Valenced, music: Path
+) -> None:
+    file = write_audio(music / "a.flac", music_like(2, seed=1))
+    valenced("scan", music, "--no-tags")
+    (first,) = valenced.read("query")
+    write_audio(music / "new.flac", noise(2)).rename(file)
+    before = file.read_bytes()
+    valenced("tags", "write", file)
+    assert "changed since it was heard" in valenced.said
+    assert file.read_bytes() == before
+    valenced("scan", music)
+    (second,) = valenced.read("query")
+    assert (second["arousal"], second["tag_state"]) != (first["arousal"], "written")
+    (shown,) = valenced.read("tags", "show", file)
+    assert shown["tags"]["MOOD_AROUSAL"] == [str(round(second["arousal"] * 100))]
+
+
+def test_a_folder_that_wants_no_tags_gets_none_however_it_is_named(
+    valenced: Valenced, music: Path
+) -> None:
+    (music / "kept").mkdir()
+    kept = write_audio(music / "kept" / "a.flac", music_like(2))
+    other = write_audio(music / "b.flac", music_like(2, seed=2))
+    before = kept.read_bytes(), other.read_bytes()
+    setting = f'watch.folder=[{{path = "{music / "kept"}", tags = false}}]'
+    valenced("scan", music, "--set", setting)
+    assert kept.read_bytes() == before[0]
+    assert other.read_bytes() != before[1]
+    assert len(valenced.read("query", "--under", music)) == 2
+
+
+def test_links_and_dots_in_a_path_name_the_same_files(valenced: Valenced, music: Path) -> None:
+    write_audio(music / "a.flac", music_like(2))
+    link = music.parent / "link"
+    link.symlink_to(music)
+    valenced("scan", music)
+    assert valenced.read("scan", link) == {"done": 0, "failed": 0}
+    assert valenced.read("scan", music / ".." / "music") == {"done": 0, "failed": 0}
+    assert valenced.read("show", link / "a.flac")["sound"]["path"] == str(music / "a.flac")
+    assert len(valenced.read("query", "--under", link)) == 1
+    with valenced.start("run", link, music, link) as service:
+        service.wait_for("watching")
+        write_audio(music / "b.flac", noise(2))
+        service.wait_for("b.flac", "arousal")
+        assert service.stop() == 0
+
+
+def test_a_catalogue_that_another_program_locks_is_waited_for(
+    valenced: Valenced, music: Path
+) -> None:
+    with valenced.start("run", music) as service:
+        service.wait_for("watching")
+        write_audio(music / "a.flac", music_like(2))
+        service.wait_for("a.flac", "arousal")
+        with closing(sqlite3.connect(valenced.catalogue, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            write_audio(music / "b.flac", noise(2))
+            service.wait_for("database is locked")
+            other.execute("ROLLBACK")
+        service.wait_for("b.flac", "arousal")
         assert service.stop() == 0

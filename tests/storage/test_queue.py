@@ -102,6 +102,15 @@ def test_a_file_given_back_was_not_tried(catalogue: Catalogue) -> None:
     assert claimed(catalogue).attempts == 1
 
 
+def test_a_postponed_file_is_claimed_later_as_it_looks_then(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(A, stamp())], NOON)
+    catalogue.queue.postpone(claimed(catalogue), stamp(size=300), NOON + A_MINUTE)
+    assert catalogue.queue.claim(NOON) is None
+    again = catalogue.queue.claim(NOON + A_MINUTE)
+    assert again is not None
+    assert (again.stamp.size, again.attempts) == (300, 1)
+
+
 def test_no_file_is_claimed_twice_by_many_at_once(catalogue: Catalogue) -> None:
     paths = [Path(f"/m/{number}.mp3") for number in range(60)]
     catalogue.queue.put([(path, stamp()) for path in paths], NOON)

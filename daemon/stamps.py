@@ -1,0 +1,39 @@
+"""Looks at a path once, and never stumbles over what it finds there."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from storage.records import FileStamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def stamp_at(path: Path) -> FileStamp | None:
+    """Return the stamp of the regular file at a path, None if no such file can be seen there."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return FileStamp.of(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder, and no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def is_gone(path: Path) -> bool:
+    """Tell whether there is surely nothing at a path; what cannot be seen may still be there."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
