@@ -4,6 +4,8 @@
 #   make test                 every test
 #   make lint                 format, lint, types
 #   make bench                speed, side by side with others
+#   make torture              the service under kills and other programs at work
+#   make fuzz                 20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
 #   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
 #   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/hearing.md
@@ -19,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint bench starter starter-report hearing-study lock clean
+.PHONY: run test lint bench torture fuzz starter starter-report hearing-study lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -36,6 +38,12 @@ lint: .venv/.dev
 
 bench: .venv/.bench
 	$(BIN)/python bench/hearing_cost.py
+
+torture: .venv/.dev
+	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
+
+fuzz: .venv/.dev
+	$(BIN)/python bench/fuzz_hearing.py --inputs 20000 --seed 1
 
 starter: .venv/.run
 	$(BIN)/python -m trainer.starter build --corpora "$(CORPORA)"
