@@ -154,7 +154,11 @@ def main() -> None:
         signal.alarm(request["limit_s"] + 10)
         answer = _answer(request)
         signal.alarm(0)
-        connection.send_bytes(json.dumps(answer).encode("ascii"))
+        try:
+            connection.send_bytes(json.dumps(answer).encode("ascii"))
+        except BrokenPipeError:
+            # Whoever asked was killed meanwhile.
+            return
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mutagen
 import pytest
 
+from tests.daemon.driving import Valenced
 from tests.sounds import music_like, noise, tone, write_audio
-
-if TYPE_CHECKING:
-    from tests.daemon.driving import Valenced
+from trainer.identity import identify
 
 ODD = os.fsdecode(b'caf\xe9 "two\nlines".ogg')
 EVERY_KIND = ("wav", "aiff", "flac", "mp3", "m4a", "ogg", "opus")
@@ -188,6 +186,17 @@ def test_another_sound_under_a_known_name_never_gets_the_old_values(
     assert (second["arousal"], second["tag_state"]) != (first["arousal"], "written")
     (shown,) = valenced.read("tags", "show", file)
     assert shown["tags"]["MOOD_AROUSAL"] == [str(round(second["arousal"] * 100))]
+
+
+def test_a_file_replaced_while_its_tags_were_pending_is_heard_first(
+    tmp_path: Path, music: Path
+) -> None:
+    slow = Valenced(tmp_path / "state", "watch.settle_s=5")
+    file = write_audio(music / "a.wav", music_like(2))
+    slow("scan", music, "--no-tags")
+    write_audio(tmp_path / "b.wav", noise(2)).replace(file)
+    slow("scan", music)
+    assert slow.select("SELECT identity FROM clips") == [(identify(file).encode(),)]
 
 
 def test_a_folder_that_wants_no_tags_gets_none_however_it_is_named(
