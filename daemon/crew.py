@@ -97,7 +97,7 @@ class Crew:
             self._change.notify()
 
     def finish(self) -> None:
-        """End by yourselves once nothing is due any more. Returns at once."""
+        """End by yourselves once every file was tried. Returns at once."""
         self._draining = True
         self.wake()
 
@@ -131,7 +131,7 @@ class Crew:
             try:
                 if self._attend_next(worker):
                     idle_since = time.monotonic()
-                elif self._draining:
+                elif self._draining and not self._catalogue.queue.untried():
                     return
                 elif self._expected():
                     worker.warm(self._bundle)

@@ -111,6 +111,16 @@ def test_a_postponed_file_is_claimed_later_as_it_looks_then(catalogue: Catalogue
     assert (again.stamp.size, again.attempts) == (300, 1)
 
 
+def test_untried_files_are_told_from_those_that_failed(catalogue: Catalogue) -> None:
+    assert not catalogue.queue.untried()
+    catalogue.queue.put([(A, stamp())], NOON, due_at=NOON + A_MINUTE)
+    assert catalogue.queue.untried()
+    entry = catalogue.queue.claim(NOON + A_MINUTE)
+    assert entry is not None
+    catalogue.queue.fail(entry, "no sound in it", NOON + A_MINUTE)
+    assert not catalogue.queue.untried()
+
+
 def test_no_file_is_claimed_twice_by_many_at_once(catalogue: Catalogue) -> None:
     paths = [Path(f"/m/{number}.mp3") for number in range(60)]
     catalogue.queue.put([(path, stamp()) for path in paths], NOON)
