@@ -161,8 +161,10 @@ class Watcher:
             log.warning("%s: cannot be polled: %s", folder, error.strerror or error)
 
     def _fall_back(self, folder: Path, reason: str) -> None:
-        limit = _limit()
-        advice = f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" * bool(limit)
+        limit = watch_limit()
+        advice = (
+            f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" if limit else ""
+        )
         self._degraded[folder] = f"polled instead of watched: {reason}{advice}"
         log.warning("%s: %s", folder, self._degraded[folder])
         _, watch = self._watches.pop(folder, (False, None))
@@ -197,11 +199,12 @@ def granted_watches() -> frozenset[int]:
     return frozenset(inodes)
 
 
-def _limit() -> int:
+def watch_limit() -> int | None:
+    """Return how many watches the kernel grants one user, None where it does not tell."""
     try:
         return int(LIMIT.read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return 0
+        return None
 
 
 def _is_polled(folder: WatchedFolder) -> bool:

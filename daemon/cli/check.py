@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -15,6 +14,7 @@ import click
 from daemon.bundles import problem_with
 from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
 from daemon.spelling import printable
+from daemon.watching import watch_limit
 from storage.catalogue import Catalogue
 from storage.engine import file_of, writer_of
 from storage.errors import CatalogueError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 LEAST_FREE_BYTES = 1 << 30
 OLDEST_SQLITE = (3, 35, 0)
-WATCH_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,8 @@ def _of_folder(folder: WatchedFolder, settings: Settings) -> Iterator[Finding]:
 
 
 def _of_limits(directories: int) -> Iterator[Finding]:
-    try:
-        limit = int(WATCH_LIMIT.read_text(encoding="ascii"))
-    except (OSError, ValueError):
+    limit = watch_limit()
+    if limit is None:
         return
     if directories > limit // 2:
         yield Finding(

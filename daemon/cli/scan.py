@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +88,7 @@ def _configured(loaded: Loaded) -> Sequence[WatchedFolder]:
 
 
 def _compared(loaded: Loaded, folders: Sequence[WatchedFolder]) -> Comparison:
-    catalogue = Catalogue(catalogue_url(loaded))
-    try:
+    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         watch = loaded.settings.watch
         return compare(
             [folder.path for folder in folders],
@@ -96,8 +96,6 @@ def _compared(loaded: Loaded, folders: Sequence[WatchedFolder]) -> Comparison:
             catalogue.stamps(),
             catalogue.queued_stamps(),
         )
-    finally:
-        catalogue.close()
 
 
 def _say_comparison(comparison: Comparison, output: str) -> None:
