@@ -12,10 +12,11 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from storage import queue as work
 from storage.engine import open_engine
 from storage.records import Clip, FileStamp, Prediction, TagState
+from storage.rows import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
 from storage.tables import (
     below,
     clips,
-    curve_points,
+    felt,
     folders,
     hearings,
     known_bundles,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection, Engine
 
     from storage.records import Analysis, FolderState, QueueEntry, TagOutcome
@@ -70,7 +71,7 @@ class Catalogue:
         likeliest = (clips.c.inode == stamp.inode).desc(), clips.c.missing_since.is_(None)
         statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
         with self._reading() as connection:
-            return [_clip(row) for row in connection.execute(statement.limit(FEW))]
+            return [clip_of(row) for row in connection.execute(statement.limit(FEW))]
 
     def stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every clip that is not missing."""
@@ -81,14 +82,12 @@ class Catalogue:
         return self._stamps(select(queue_table))
 
     def prediction_of(self, identity: str) -> Prediction | None:
-        """Return what the bundle in service said of a sound."""
-        names = [column.name for column in fields(Prediction)]
-        statement = select(*(predictions.c[name] for name in names))
-        with self._reading() as connection:
-            row = connection.execute(
-                statement.where(predictions.c.identity == identity)
-            ).one_or_none()
-        return None if row is None else Prediction(*row)
+        """Return what a bundle said of a sound."""
+        return self._said_of(identity, predictions)
+
+    def affect_of(self, identity: str) -> Prediction | None:
+        """Return what the catalogue shows of a sound: what people heard, else the prediction."""
+        return self._said_of(identity, felt)
 
     def vector_of(self, identity: str) -> bytes | None:
         """Return the packed feature vector of a sound."""
@@ -125,11 +124,11 @@ class Catalogue:
         """
         with self.engine.begin() as connection:
             if analysis is not None:
-                _record_analysis(connection, analysis, now)
-            connection.execute(_UPSERT_CLIP, _clip_values(entry, identity, tag_state, now))
+                record_analysis(connection, analysis, now)
+            connection.execute(UPSERT_CLIP, clip_values(entry, identity, tag_state, now))
             work.finish(connection, entry)
             row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()
-            return _clip(row)
+            return clip_of(row)
 
     def follow(self, clip: Clip, path: Path) -> None:
         """Let a clip follow its file to another path, where nothing better is known yet."""
@@ -158,6 +157,9 @@ class Catalogue:
     def record_tags(self, clip: Clip, outcome: TagOutcome) -> None:
         """Record what became of a clip's tags; its journal then needs its last entry only."""
         values: dict[str, Any] = {"tag_state": outcome.state, "tag_reason": outcome.reason}
+        if outcome.state in {TagState.WRITTEN, TagState.OFF}:
+            tagged = outcome.tagged
+            values |= {f"tagged_{name}": tagged and getattr(tagged, name) for name in TAGGED}
         if outcome.stamp is not None:
             values |= vars(outcome.stamp)
         own = tag_journal.c.clip_id == clip.id
@@ -224,7 +226,15 @@ class Catalogue:
 
     def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
         with self._reading() as connection:
-            return [_clip(row) for row in connection.execute(select(clips).where(condition))]
+            return [clip_of(row) for row in connection.execute(select(clips).where(condition))]
+
+    def _said_of(self, identity: str, by: Table) -> Prediction | None:
+        columns = [by.c[column.name] for column in fields(Prediction)]
+        with self._reading() as connection:
+            row = connection.execute(
+                select(*columns).where(by.c.identity == identity)
+            ).one_or_none()
+        return None if row is None else Prediction(*row)
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
         with self._reading() as connection:
@@ -232,54 +242,3 @@ class Catalogue:
                 row.path: FileStamp(row.size, row.mtime_ns, row.inode)
                 for row in connection.execute(statement)
             }
-
-
-def _clip(row: Row[Any]) -> Clip:
-    return Clip(
-        id=row.id,
-        path=row.path,
-        identity=row.identity,
-        stamp=FileStamp(row.size, row.mtime_ns, row.inode),
-        tag_state=TagState(row.tag_state),
-        tag_reason=row.tag_reason,
-        is_missing=row.missing_since is not None,
-    )
-
-
-def _clip_values(
-    entry: QueueEntry, identity: str, tag_state: TagState, now: datetime
-) -> dict[str, Any]:
-    return {
-        "path": entry.path,
-        "identity": identity,
-        **vars(entry.stamp),
-        "found_at": now,
-        "missing_since": None,
-        "tag_state": tag_state,
-        "tag_reason": None,
-    }
-
-
-_KEPT = {"path", "found_at"}
-_UPSERT_CLIP = upsert(clips)
-_UPSERT_CLIP = _UPSERT_CLIP.on_conflict_do_update(
-    index_elements=["path"],
-    set_={
-        column.name: _UPSERT_CLIP.excluded[column.name]
-        for column in clips.columns
-        if column.name not in _KEPT | {"id"}
-    },
-)
-
-
-def _record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> None:
-    identity = analysis.hearing.identity
-    # Prediction and curve go with the old hearing, by the schema's cascade.
-    connection.execute(delete(hearings).where(hearings.c.identity == identity))
-    connection.execute(insert(hearings).values(heard_at=now, **vars(analysis.hearing)))
-    connection.execute(
-        insert(predictions).values(identity=identity, analysed_at=now, **vars(analysis.prediction))
-    )
-    if analysis.curve:
-        points = [{"identity": identity, **vars(point)} for point in analysis.curve]
-        connection.execute(insert(curve_points), points)

@@ -61,7 +61,7 @@ class FileStamp:
 
 @dataclass(frozen=True)
 class Clip:
-    """One audio file as the catalogue knows it."""
+    """One audio file as the catalogue knows it; `tagged` is what we last wrote into it."""
 
     id: int
     path: Path
@@ -70,6 +70,7 @@ class Clip:
     tag_state: TagState
     tag_reason: str | None
     is_missing: bool
+    tagged: Tagged | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,28 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Tagged:
+    """What we last wrote into a file's tags.
+
+    Attributes:
+        arousal: in hundredths, from -100 to 100.
+        valence: in hundredths, from -100 to 100.
+        bundle: what the values came from.
+    """
+
+    arousal: int
+    valence: int
+    bundle: str
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> Tagged:
+        """Round a prediction as the tags do."""
+        return cls(
+            round(prediction.arousal * 100), round(prediction.valence * 100), prediction.bundle
+        )
+
+
+@dataclass(frozen=True)
 class TagOutcome:
     """What became of a clip's tags.
 
@@ -138,11 +161,13 @@ class TagOutcome:
         state: its new tag state.
         reason: why no tag was written.
         stamp: the file's stamp after our write, by which the write is recognised as ours.
+        tagged: what the file's tags say now, None if not ours or not known.
     """
 
     state: TagState
     reason: str | None = None
     stamp: FileStamp | None = None
+    tagged: Tagged | None = None
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,9 @@ clips = Table(
     Column("missing_since", Moment),
     Column("tag_state", String),
     Column("tag_reason", String),
+    Column("tagged_arousal", Integer),
+    Column("tagged_valence", Integer),
+    Column("tagged_bundle", String),
 )
 
 hearings = Table(
@@ -213,5 +216,78 @@ failures = Table(
     Column("reason", String),
     Column("attempts", Integer),
     Column("retry_at", String),
+    info={"view": True},
+)
+
+given_annotations = Table(
+    "given_annotations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("identity", String),
+    Column("named", PathText),
+    Column("annotator", String),
+    Column("arousal", Float),
+    Column("valence", Float),
+    Column("made_at", Moment),
+    Column("source", String),
+    Column("origin", String),
+    Column("withdrawn_at", Moment),
+)
+
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("begun_at", Moment),
+    Column("ended_at", Moment),
+    Column("annotations", Integer),
+    Column("outcome", String),
+    Column("reason", String),
+    Column("bundle", String),
+)
+
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("errand", String, primary_key=True),
+    Column("asked_at", Moment),
+)
+
+felt = Table(
+    "felt",
+    metadata,
+    Column("identity", String, primary_key=True),
+    Column("arousal", Float),
+    Column("arousal_low", Float),
+    Column("arousal_high", Float),
+    Column("valence", Float),
+    Column("valence_low", Float),
+    Column("valence_high", Float),
+    Column("novelty", Float),
+    Column("bundle", String),
+    Column("analysed_at", Moment),
+    info={"view": True},
+)
+
+rated = Table(
+    "rated",
+    metadata,
+    Column("identity", String, primary_key=True),
+    Column("arousal", Float),
+    Column("valence", Float),
+    Column("annotators", Integer),
+    info={"view": True},
+)
+
+annotations_view = Table(
+    "annotations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("path", PathText),
+    Column("arousal", Float),
+    Column("valence", Float),
+    Column("annotator", String),
+    Column("made_at", String),
+    Column("source", String),
     info={"view": True},
 )

@@ -1,0 +1,51 @@
+"""Which files' tags no longer say what the catalogue says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, select, update
+
+from storage.tables import clips, felt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy.engine import Connection
+
+_MANY = 500
+"""How many values go into one condition; SQLite takes at least 999."""
+
+
+def demand_tags(connection: Connection, identities: Iterable[str], *, step: int) -> int:
+    """Have tags written again that differ by a step, within the transaction that moved the values.
+
+    Args:
+        connection: in a transaction.
+        identities: the sounds whose values have changed.
+        step: the least difference in either value that is worth a write, in hundredths.
+
+    Returns:
+        How many files it concerns. Files that are gone, or whose tags are off, are left alone.
+    """
+    wanted, count = sorted(identities), 0
+    for start in range(0, len(wanted), _MANY):
+        some = wanted[start : start + _MANY]
+        distances = [
+            func.abs(100.0 * felt.c[name] - clips.c[f"tagged_{name}"]) >= step - 0.5
+            for name in ("arousal", "valence")
+        ]
+        moved = (
+            select(clips.c.id)
+            .join(felt, felt.c.identity == clips.c.identity)
+            .where(
+                clips.c.identity.in_(some),
+                clips.c.tag_state == "written",
+                clips.c.missing_since.is_(None),
+                or_(clips.c.tagged_arousal.is_(None), *distances),
+            )
+        )
+        count += connection.execute(
+            update(clips).where(clips.c.id.in_(moved)).values(tag_state="pending", tag_reason=None)
+        ).rowcount
+    return count

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.annotations import Annotation, Annotations, GivenAnnotation
+from storage.engine import file_of
+from storage.errors import CatalogueError
+from storage.queries import Queries, SoundFilter
+from storage.records import Mood, Tagged, TagOutcome, TagState
+from tests.records import A_MINUTE, NOON, record
+
+if TYPE_CHECKING:
+    from storage.catalogue import Catalogue
+    from storage.records import Clip
+
+
+def said(
+    clip: Clip,
+    arousal: float | None,
+    valence: float | None,
+    annotator: str = "ann",
+    origin: str | None = None,
+) -> GivenAnnotation:
+    return GivenAnnotation(clip.identity, clip.path, annotator, arousal, valence, "command", origin)
+
+
+@pytest.fixture
+def heard(catalogue: Catalogue) -> Clip:
+    return record(catalogue, "/m/a.mp3", 0.5, 0.5)
+
+
+@pytest.fixture
+def given(catalogue: Catalogue) -> Annotations:
+    return Annotations(catalogue.engine)
+
+
+def shown(catalogue: Catalogue) -> tuple[float, float, Mood, str]:
+    (sound,) = Queries(catalogue.engine).sounds(SoundFilter())
+    return sound.arousal, sound.valence, sound.mood, sound.bundle
+
+
+def test_what_a_person_heard_stands_in_front_of_the_prediction(
+    catalogue: Catalogue, given: Annotations, heard: Clip
+) -> None:
+    given.add([said(heard, -0.5, 0.25)], NOON)
+    assert shown(catalogue) == (-0.5, 0.25, Mood.CALM, "annotation")
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        assert plain.execute("SELECT path FROM calm").fetchall() == [("/m/a.mp3",)]
+        ends = plain.execute("SELECT arousal_low, arousal_high FROM sounds").fetchone()
+    assert ends == (-0.5, -0.5)
+    prediction = catalogue.prediction_of(heard.identity)
+    assert prediction is not None
+    assert prediction.arousal == 0.5
+
+
+def test_several_people_count_by_their_mean(
+    catalogue: Catalogue, given: Annotations, heard: Clip
+) -> None:
+    given.add([said(heard, 0.0, 0.5), said(heard, 0.5, None, "bob")], NOON)
+    assert shown(catalogue)[:2] == (0.25, 0.5)
+    (rated,) = given.rated_sounds("test/1")
+    assert (rated.arousal, rated.valence, rated.annotators) == (0.25, 0.5, 2)
+    assert given.rated_sounds("another hearing") == []
+
+
+def test_a_person_who_thinks_again_is_counted_once(
+    catalogue: Catalogue, given: Annotations, heard: Clip
+) -> None:
+    given.add([said(heard, 0.0, 0.75)], NOON)
+    given.add([said(heard, -1.0, None)], NOON + A_MINUTE)
+    assert shown(catalogue)[:2] == (-1.0, 0.75)
+    assert len(given.all()) == 1
+    assert given.changed_since(NOON) == 1
+    assert given.changed_since(NOON + A_MINUTE) == 0
+    assert given.changed_since(None) == 1
+
+
+def test_what_is_withdrawn_counts_no_more(
+    catalogue: Catalogue, given: Annotations, heard: Clip
+) -> None:
+    given.add([said(heard, 0.0, 0.0), said(heard, 1.0, 1.0, "bob")], NOON)
+    assert given.withdraw(heard.identity, "bob", NOON + A_MINUTE) == 1
+    assert shown(catalogue)[:2] == (0.0, 0.0)
+    assert given.changed_since(NOON) == 1
+    assert given.withdraw(heard.identity, None, NOON + A_MINUTE) == 1
+    assert shown(catalogue)[3] == "test-1"
+    assert given.withdraw(heard.identity, None, NOON + A_MINUTE) == 0
+
+
+def test_an_annotation_follows_its_sound(
+    catalogue: Catalogue, given: Annotations, heard: Clip
+) -> None:
+    given.add([said(heard, 0.0, 0.0)], NOON)
+    odd = Path(os.fsdecode(b"/m/caf\xe9.mp3"))
+    catalogue.follow(heard, odd)
+    assert [one.path for one in given.all()] == [odd]
+    assert [one.path for one in given.all(odd)] == [odd]
+    assert given.all(heard.path) == []
+    catalogue.mark_missing([odd], NOON)
+    assert [one.path for one in given.all()] == [odd]
+
+
+def test_an_entry_of_a_file_is_taken_in_once(given: Annotations, heard: Clip) -> None:
+    assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 1
+    assert given.add([said(heard, 0.5, 0.0, origin="file:3")], NOON) == 1
+    assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 0
+    assert [one.arousal for one in given.all()] == [0.5]
+
+
+@pytest.mark.parametrize("bad", [(1.5, 0.0), (0.0, -2.0), (None, None), (float("inf"), 0.0)])
+def test_what_is_no_affect_is_refused_whole(
+    catalogue: Catalogue,
+    given: Annotations,
+    heard: Clip,
+    bad: tuple[float | None, float | None],
+) -> None:
+    with pytest.raises(CatalogueError):
+        given.add([said(heard, 0.0, 0.0), said(heard, *bad, annotator="bob")], NOON)
+    assert given.all() == []
+    assert shown(catalogue)[3] == "test-1"
+
+
+def tag(catalogue: Catalogue, clip: Clip, arousal: int, valence: int) -> None:
+    tagged = Tagged(arousal, valence, "test-1")
+    catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=tagged))
+
+
+@pytest.mark.parametrize(
+    ("arousal", "due"), [(0.5, "written"), (0.504, "written"), (0.51, "pending")]
+)
+def test_tags_are_due_where_they_say_something_else(
+    catalogue: Catalogue, given: Annotations, heard: Clip, arousal: float, due: str
+) -> None:
+    tag(catalogue, heard, 50, 50)
+    given.add([said(heard, arousal, 0.5)], NOON)
+    clip = catalogue.clip_at(heard.path)
+    assert clip is not None
+    assert clip.tag_state == due
+    assert clip.tagged == Tagged(50, 50, "test-1")
+
+
+def test_tags_that_are_off_stay_off(catalogue: Catalogue, given: Annotations, heard: Clip) -> None:
+    catalogue.record_tags(heard, TagOutcome(TagState.OFF, "taken out on request"))
+    given.add([said(heard, -1, -1)], NOON)
+    clip = catalogue.clip_at(heard.path)
+    assert clip is not None
+    assert clip.tag_state is TagState.OFF
+    assert clip.tagged is None
+
+
+def test_what_was_written_is_forgotten_with_the_sound_it_was_written_for(
+    catalogue: Catalogue, heard: Clip
+) -> None:
+    tag(catalogue, heard, 50, 50)
+    catalogue.queue.put([(heard.path, heard.stamp)], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    same = catalogue.record(entry, heard.identity, TagState.PENDING, NOON, None)
+    assert same.tagged == Tagged(50, 50, "test-1")
+    record(catalogue, "/m/b.mp3")
+    other = catalogue.record(
+        entry, "identity of PosixPath('/m/b.mp3')", TagState.PENDING, NOON, None
+    )
+    assert other.tagged is None
+
+
+def test_sounds_are_found_by_path_and_by_name(catalogue: Catalogue, given: Annotations) -> None:
+    first, second = record(catalogue, "/m/a/x.mp3"), record(catalogue, "/m/b/x.mp3")
+    record(catalogue, "/m/b/y.mp3")
+    paths = [first.path, Path("/m/unknown.mp3")]
+    assert given.identities_at(paths) == {first.path: first.identity}
+    assert given.identities_named({"x.mp3", "z.mp3"}) == {
+        "x.mp3": {first.identity, second.identity},
+        "z.mp3": set(),
+    }
+
+
+def test_the_view_annotations_has_the_promised_columns(catalogue: Catalogue) -> None:
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        columns = [row[1] for row in plain.execute("PRAGMA table_info(annotations)")]
+    assert columns == [column.name for column in fields(Annotation)]
