@@ -4,19 +4,64 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from config.errors import ValencedError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 INTERRUPTED = 130
 DEBUGGING = "--debug"
 
 
+@contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """End quietly, and with 0, once the reader of our output has seen enough.
+
+    Left to themselves, click and rich make a failure of it.
+    """
+    try:
+        yield
+        # What is still held back would otherwise fail where nobody can catch it.
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise _unheard() from error
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise _unheard() from end
+        raise
+
+
+def _unheard() -> click.exceptions.Exit:
+    # Python would complain once more at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return click.exceptions.Exit(0)
+
+
 class _Commands(click.Group):
     """Loads a subcommand's module only when that one is called for."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the command line; it may ask for help, and that is printed here."""
+        with _readers_may_leave():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand."""
+        with _readers_may_leave():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of a first acquaintance."""
@@ -69,10 +114,6 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has seen enough. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except ValencedError as error:
         if DEBUGGING in sys.argv:
             raise

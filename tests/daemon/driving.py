@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COMMAND = Path(sys.executable).with_name("valenced")
 PATIENCE_S = 90.0
@@ -55,6 +56,13 @@ class Valenced:
     def start_line(self, line: list[str | Path]) -> Running:
         """Start a whole command line of any program, in this installation's environment."""
         return Running(line, self._environment)
+
+    def piped(self, line: Sequence[str | Path], reader: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command line into a reader by a real shell; the exit code is its own."""
+        script = f"{shlex.join(map(str, line))} | {reader}; exit ${{PIPESTATUS[0]}}"
+        return subprocess.run(
+            ["bash", "-c", script], env=self._environment, capture_output=True, check=False
+        )
 
     def select(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the catalogue as a user with `sqlite3` would; text comes as bytes."""

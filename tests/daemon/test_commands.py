@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.daemon.driving import COMMAND
 from tests.sounds import music_like, noise, silence, tone, write_audio
 
 if TYPE_CHECKING:
     from tests.daemon.driving import Valenced
 
+PIPE_HOLDS = 65536
 ODD = b"caf\xe9 two\nlines.wav"
 
 
@@ -159,16 +160,24 @@ def test_bundles_tell_their_figures_and_their_weak_side(valenced: Valenced) -> N
     assert bundle["name"].startswith("starter")
 
 
-def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, library: Path) -> None:
-    assert library.is_dir()
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(
-        valenced.line("query", "--format", "paths"),
-        env=valenced._environment,
-        stdout=write,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    os.close(write)
-    assert done.stderr == b""
+def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, music: Path) -> None:
+    sound = write_audio(music / f"{'long name ' * 20}.wav", tone(1)).read_bytes()
+    for number in range(260):
+        (music / f"{'long name ' * 20}{number}.wav").write_bytes(sound)
+    valenced("scan", music, "--no-tags")
+    for output in ("table", "json", "csv", "m3u8", "paths", "paths0"):
+        query = valenced.line("query", "--format", output)
+        whole = valenced("query", "--format", output)
+        assert len(whole) > PIPE_HOLDS
+        done = valenced.piped(query, "head -c 1")
+        assert (done.returncode, done.stdout, done.stderr) == (0, whole[:1], b"")
+
+
+@pytest.mark.parametrize("command", ["status", "query", "query --help", "--help", "query --near x"])
+def test_nobody_need_read_our_output(valenced: Valenced, command: str) -> None:
+    line = valenced.line(*command.split())
+    done = valenced.piped([COMMAND, command] if command == "--help" else line, "true")
+    if "near" in command:
+        assert done.returncode == 2
+    else:
+        assert (done.returncode, done.stderr) == (0, b"")
