@@ -15,7 +15,7 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 from watchdog.observers.polling import PollingObserverVFS
 
 from daemon.filesystems import mount_of
@@ -61,6 +61,27 @@ class _OverflowListener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if "overflow" in record.getMessage():
             self._lost()
+
+
+class _Emitter(InotifyEmitter):
+    """Ends without a word when it is stopped while events come in.
+
+    watchdog's own takes its watches away first and then calls it an error, on stderr, that its
+    thread finds none.
+    """
+
+    def on_thread_stop(self) -> None:
+        """Wake the thread, which sees for itself that it is to end."""
+        if self._inotify is not None:
+            self._inotify.deactivate()
+
+
+class _Listener(InotifyObserver):
+    """Hears of events, by emitters that end quietly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._emitter_class = _Emitter
 
 
 class Watcher:
@@ -175,7 +196,7 @@ class Watcher:
     def _schedule(self, folder: Path, *, polled: bool) -> None:
         observer = self._observers.get(polled)
         if observer is None:
-            observer = _poller() if polled else Observer()
+            observer = _poller() if polled else _Listener()
             observer.start()
             self._observers[polled] = observer
         watch = observer.schedule(self._handler, str(folder), recursive=True)

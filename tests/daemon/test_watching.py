@@ -107,6 +107,19 @@ def test_a_folder_that_is_not_there_at_the_start_is_taken_up_later(
     reports.wait_for(disk / "a.mp3")
 
 
+def test_a_watch_ends_without_a_word_while_much_happens(
+    tmp_path: Path, watcher: Watcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher.watch([WatchedFolder(path=tmp_path)])
+    busy = 'while :; do for n in 1 2 3 4 5 6 7 8; do : > "$0/$n.mp3"; done; done'
+    with subprocess.Popen(["sh", "-c", busy, tmp_path]) as writer:
+        for _ in range(100):
+            watcher.renew(tmp_path)
+        writer.kill()
+    watcher.stop()
+    assert caplog.messages == []
+
+
 def test_a_polled_folder_needs_no_events(valenced: Valenced, music: Path) -> None:
     folder = f'watch.folder=[{{path = "{music}", mode = "poll"}}]'
     with valenced.start("run", "--set", folder) as service:
