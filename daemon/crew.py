@@ -62,6 +62,7 @@ class Crew:
         self._expecting = False
         self._stopping = False
         self._draining = False
+        self._leaving = False
         self._broken: BaseException | None = None
         self._active = len(workers)
         self._untagged: dict[int, Clip] = {}
@@ -101,6 +102,11 @@ class Crew:
         self._draining = True
         self.wake()
 
+    def leave(self) -> None:
+        """End by yourselves once nothing is due, whatever was set aside. Returns at once."""
+        self._leaving = True
+        self.wake()
+
     def stop(self) -> None:
         """Take nothing more, finish what is in hand, and wait for that."""
         self._stopping = True
@@ -131,7 +137,7 @@ class Crew:
             try:
                 if self._attend_next(worker):
                     idle_since = time.monotonic()
-                elif self._draining and not self._catalogue.queue.untried():
+                elif self._leaving or (self._draining and not self._catalogue.queue.untried()):
                     return
                 elif self._expected():
                     worker.warm(self._bundle)

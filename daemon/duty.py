@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from storage.errors import CatalogueError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from daemon.crew import Crew
     from daemon.folders import WatchedFolders
     from daemon.intake import Intake
-    from daemon.progress import Reporter
+    from daemon.progress import Reporter, Tally
     from daemon.scanning import Comparison
     from storage.catalogue import Catalogue
     from storage.records import Clip
@@ -27,6 +28,32 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 PAUSE_S = 5.0
+LONGEST_PATIENCE_S = 60.0
+
+
+class _End:
+    """Tells when a single pass has waited long enough for files that keep changing.
+
+    Args:
+        settle_s: how long a file must be silent, in seconds.
+    """
+
+    def __init__(self, settle_s: float) -> None:
+        self._patience_s = settle_s + min(9 * settle_s, LONGEST_PATIENCE_S)
+        self._attended = -1
+        self._progress_at_s = 0.0
+
+    def is_overdue(self, attended: int, waiting: int, now_s: float) -> bool:
+        """Tell whether nothing has come of waiting for too long.
+
+        Args:
+            attended: number of files finished so far.
+            waiting: number of files due or in hand; while there are any, there is hope.
+            now_s: the monotonic clock.
+        """
+        if attended != self._attended:
+            self._attended, self._progress_at_s = attended, now_s
+        return not waiting and now_s - self._progress_at_s > self._patience_s
 
 
 @dataclass
@@ -40,10 +67,12 @@ class Duty:
         crew: between queue and catalogue.
         catalogue: takes how the folders stand.
         reporter: shows progress.
+        tally: tells whether there is any.
         untagged: lists the clips whose tags are wanted but not written yet.
         clock: the time, aware of its zone.
         settle_s: how long a file must be silent.
         keep_watching: False ends once everything is heard.
+        unsettled: files that a single pass stopped waiting for, because they kept changing.
     """
 
     mail: Mail
@@ -52,10 +81,12 @@ class Duty:
     crew: Crew
     catalogue: Catalogue
     reporter: Reporter
+    tally: Tally
     untagged: Callable[[], list[Clip]]
     clock: Callable[[], datetime]
     settle_s: float
     keep_watching: bool
+    unsettled: list[Path] = field(default_factory=list)
 
     def reconcile(self, reason: str) -> Comparison:
         """Compare the folders with the catalogue, and record how they stand."""
@@ -75,12 +106,11 @@ class Duty:
         Raises:
             Exception: whatever broke a consumer.
         """
-        finishing = self.keep_watching
+        end = None if self.keep_watching else _End(self.settle_s)
         while True:
             try:
-                if not finishing and self.intake.next_due() is None:
-                    finishing = True
-                    self.crew.finish()
+                if end is not None:
+                    self._approach(end, time.monotonic())
                 if self._turn(self._mail(self._patience_s())):
                     return
             except CatalogueError as error:
@@ -88,6 +118,16 @@ class Duty:
                 if self._turn([mail for mail in self._mail(PAUSE_S) if isinstance(mail, Stop)]):
                     return
                 self.mail.put(Reconcile("the catalogue was in trouble"))
+
+    def _approach(self, end: _End, now_s: float) -> None:
+        """Let the crew end once there is nothing left to wait for, or no use in waiting."""
+        if self.intake.next_due() is None:
+            self.crew.finish()
+        waiting = self.catalogue.queue.waiting(self.clock())
+        if not self.unsettled and end.is_overdue(self.tally.attended, waiting, now_s):
+            left = {*self.intake.unsettled(), *self.catalogue.queue.untried()}
+            self.unsettled = sorted(left)
+            self.crew.leave()
 
     def _turn(self, mail: list[Message]) -> bool:
         """Do what some mail says, queue what has settled, and tell whether it is time to stop."""
@@ -131,6 +171,6 @@ class Duty:
         self.reporter.show(waiting, now_s)
         due_s = self.intake.next_due()
         until = [] if due_s is None else [max(due_s - now_s, 0.01)]
-        if waiting:
+        if waiting or not self.keep_watching:
             until.append(TICK_S)
         return min(until, default=None)

@@ -93,6 +93,10 @@ class Intake:
         """Return when `settle` has something to do, in seconds of the monotonic clock."""
         return self._settler.next_due()
 
+    def unsettled(self) -> list[Path]:
+        """Return the files that are waited for because they are not complete yet."""
+        return self._settler.unsettled()
+
     def reconcile(self, now_s: float, settle_s: float) -> Comparison:
         """Compare the folders with the catalogue and take in every difference.
 

@@ -85,10 +85,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did, in numbers of files: got all the way, and did not."""
+    """What a run did.
+
+    Attributes:
+        done: number of files that got all the way.
+        failed: number of files that did not.
+        unsettled: files that a single pass did not wait for, because they kept changing.
+    """
 
     done: int
     failed: int
+    unsettled: Sequence[Path] = ()
 
 
 def resolved(folder: WatchedFolder) -> WatchedFolder:
@@ -128,7 +135,7 @@ def run(
         _start(plan, duty, stack, workers[0])
         ready(catalogue)
         duty.loop()
-    return Outcome(tally.done, tally.failed)
+    return Outcome(tally.done, tally.failed, duty.unsettled)
 
 
 def _wired(
@@ -179,6 +186,7 @@ def _wired(
         crew=crew,
         catalogue=catalogue,
         reporter=reporter,
+        tally=tally,
         untagged=lambda: _untagged(catalogue, plan, TagState.PENDING),
         clock=clock,
         settle_s=settings.watch.settle_s,

@@ -35,6 +35,10 @@ class Settler:
         """Note that something happened to a file, which looks like `stamp` at `now` (seconds)."""
         self._unsettled[path] = _Unsettled(stamp, now + self._settle_s)
 
+    def unsettled(self) -> list[Path]:
+        """Return the files that are not complete yet."""
+        return list(self._unsettled)
+
     def forget(self, path: Path) -> None:
         """Drop a file that is gone."""
         self._unsettled.pop(path, None)

@@ -153,11 +153,11 @@ class Queue:
                 update(queue).where(queue.c.state == RUNNING).values(state=WAITING)
             ).rowcount
 
-    def untried(self) -> bool:
-        """Tell whether any file still waits for its first attempt, be it due or not."""
+    def untried(self) -> list[Path]:
+        """Return the files that still wait for their first attempt, be they due or not."""
         statement = select(queue.c.path).where(queue.c.state == WAITING, queue.c.attempts == 0)
         with self._engine.connect().execution_options(read_only=True) as connection:
-            return connection.execute(statement.limit(1)).first() is not None
+            return list(connection.execute(statement).scalars())
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting file is due, None if none waits."""

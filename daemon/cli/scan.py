@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +23,13 @@ from daemon.scanning import Comparison, compare
 from daemon.service import Outcome, Plan, resolved, run
 from daemon.spelling import located, printable
 from storage.catalogue import Catalogue
+from storage.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.loading import Loaded
+    from storage.records import Failure
 
 
 @click.command("scan")
@@ -53,7 +54,7 @@ def command(
 ) -> int:
     """Hear what is new under the PATHs (or the folders of the settings), then stop.
 
-    Exit code 1 if any file could not be heard.
+    Exit code 1 if any file there could not be heard, now or before, or is not complete yet.
     """
     folders = _folders(loaded, paths)
     if dry_run:
@@ -69,9 +70,20 @@ def command(
         keep_watching=False,
         jobs=jobs,
     )
+    before = _failures(plan)
     outcome = run(plan, console=terminal if terminal.is_terminal else None)
-    _say_outcome(outcome, output)
-    return 1 if outcome.failed else 0
+    failed_before = len(before & _failures(plan))
+    _say_outcome(outcome, failed_before, output)
+    return 1 if outcome.failed or failed_before or outcome.unsettled else 0
+
+
+def _failures(plan: Plan) -> set[Failure]:
+    with closing(Catalogue(plan.url)) as catalogue:
+        return {
+            failure
+            for failure in Queries(catalogue.engine).failures()
+            if any(failure.path.is_relative_to(folder.path) for folder in plan.folders)
+        }
 
 
 def _folders(loaded: Loaded, paths: tuple[Path, ...]) -> Sequence[WatchedFolder]:
@@ -117,8 +129,24 @@ def _say_comparison(comparison: Comparison, output: str) -> None:
     click.echo(f"{len(new)} to hear, {comparison.known} known, {len(gone)} gone", err=True)
 
 
-def _say_outcome(outcome: Outcome, output: str) -> None:
+def _say_outcome(outcome: Outcome, failed_before: int, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(asdict(outcome)))
+        report = {
+            "done": outcome.done,
+            "failed": outcome.failed,
+            "failed_before": failed_before,
+            "unsettled": [str(path) for path in outcome.unsettled],
+        }
+        click.echo(json.dumps(report))
     else:
         click.echo(f"{outcome.done} files taken in, {outcome.failed} put off", err=True)
+    if failed_before:
+        click.echo(
+            f"{failed_before} could not be heard before and were not due yet;"
+            " valenced retry makes them due, valenced show FILE says why",
+            err=True,
+        )
+    if outcome.unsettled:
+        first, *others = (printable(str(path)) for path in outcome.unsettled)
+        more = f" and {len(others)} more" if others else ""
+        click.echo(f"{first}{more}: still being written; run scan again", err=True)

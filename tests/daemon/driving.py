@@ -22,6 +22,11 @@ COMMAND = Path(sys.executable).with_name("valenced")
 PATIENCE_S = 90.0
 
 
+def scanned(done: int, failed: int = 0, failed_before: int = 0) -> dict[str, Any]:
+    """Return the document of a scan that waited for every file."""
+    return {"done": done, "failed": failed, "failed_before": failed_before, "unsettled": []}
+
+
 class Valenced:
     """One installation: a state directory, and whatever is run on it.
 

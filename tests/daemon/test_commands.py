@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import os
+import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.driving import COMMAND
+from storage.catalogue import Catalogue
+from storage.records import FileStamp
+from tests.daemon.driving import COMMAND, scanned
+from tests.records import NOON
 from tests.sounds import music_like, noise, silence, tone, write_audio
 
 if TYPE_CHECKING:
@@ -95,10 +100,59 @@ def test_show_tells_what_is_known(valenced: Valenced, library: Path) -> None:
 def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, music: Path) -> None:
     (music / "letter.mp3").write_text("no song\n" * 99)
     valenced("scan", music, exit_code=1)
-    assert valenced.read("scan", music) == {"done": 0, "failed": 0}
+    assert valenced.read("scan", music, exit_code=1) == scanned(0, failed_before=1)
+    assert "1 could not be heard before" in valenced.said
     valenced("retry", music)
     assert valenced.said.startswith("1 files")
-    assert valenced.read("scan", music, exit_code=1) == {"done": 0, "failed": 1}
+    assert valenced.read("scan", music, exit_code=1) == scanned(0, failed=1)
+
+
+def test_a_scan_ends_although_a_file_never_does(valenced: Valenced, music: Path) -> None:
+    good = write_audio(music / "good.wav", tone(1))
+    growing = write_audio(music / "two\nlines.wav", noise(60))
+    append = 'while :; do printf xxxx >> "$0"; sleep 0.05; done'
+    with subprocess.Popen(["sh", "-c", append, growing]) as writer:
+        try:
+            report = valenced.read("scan", music, exit_code=1)
+        finally:
+            writer.kill()
+    assert report == {**scanned(1), "unsettled": [str(growing)]}
+    assert "two\\nlines.wav: still being written; run scan again" in valenced.said
+    assert [row["path"] for row in valenced.read("query")] == [str(good)]
+    assert valenced.read("scan", music) == scanned(1)
+
+
+def test_a_scan_does_not_wait_for_a_writer_that_never_closes(
+    valenced: Valenced, music: Path
+) -> None:
+    held = [write_audio(music / name, tone(1)) for name in ("a.wav", "b.wav")]
+    with held[0].open("ab"), held[1].open("ab"):
+        valenced("scan", music, exit_code=1)
+    assert "a.wav and 1 more: still being written" in valenced.said
+
+
+def test_a_scan_does_not_wait_for_what_it_sets_aside_again_and_again(
+    valenced: Valenced, music: Path
+) -> None:
+    file = write_audio(music / "a.wav", tone(1))
+    valenced("query")
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        catalogue.queue.put([(file, FileStamp.of(file.lstat()))], NOON)
+    with file.open("ab"):
+        report = valenced.read("scan", music, exit_code=1)
+    assert report == {**scanned(0), "unsettled": [str(file)]}
+    assert valenced.read("scan", music) == scanned(1)
+
+
+def test_failures_elsewhere_are_no_concern_of_a_scan(valenced: Valenced, music: Path) -> None:
+    (music / "a").mkdir()
+    (music / "b").mkdir()
+    (music / "a" / "letter.mp3").write_text("no song\n" * 99)
+    valenced("scan", music, exit_code=1)
+    assert valenced.read("scan", music / "b") == scanned(0)
+    assert valenced.read("scan", music / "a" / "letter.mp3", exit_code=1) == scanned(
+        0, failed_before=1
+    )
 
 
 def test_a_dry_run_says_what_is_new_and_does_nothing(valenced: Valenced, music: Path) -> None:

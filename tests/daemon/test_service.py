@@ -11,7 +11,7 @@ from pathlib import Path
 import mutagen
 import pytest
 
-from tests.daemon.driving import Valenced
+from tests.daemon.driving import Valenced, scanned
 from tests.sounds import music_like, noise, tone, write_audio
 from trainer.identity import identify
 
@@ -97,7 +97,7 @@ def test_every_kind_of_file_gets_values_and_tags_and_a_second_scan_hears_nothing
     for number, kind in enumerate(EVERY_KIND):
         write_audio(music / f"{kind}.{kind}", music_like(2, 48000, seed=number), 48000)
     write_audio(music / ODD, tone(2, 48000), 48000)
-    assert valenced.read("scan", music) == {"done": len(EVERY_KIND) + 1, "failed": 0}
+    assert valenced.read("scan", music) == scanned(len(EVERY_KIND) + 1)
     rows = {Path(row["path"]): row for row in valenced.read("query")}
     assert len(rows) == len(EVERY_KIND) + 1
     for path, row in rows.items():
@@ -106,7 +106,7 @@ def test_every_kind_of_file_gets_values_and_tags_and_a_second_scan_hears_nothing
         assert shown["tags"]["MOOD_AROUSAL"] == [str(round(row["arousal"] * 100))]
         assert shown["tags"]["MOOD_VALENCE"] == [str(round(row["valence"] * 100))]
         assert mutagen.File(path) is not None
-    assert valenced.read("scan", music) == {"done": 0, "failed": 0}
+    assert valenced.read("scan", music) == scanned(0)
 
 
 def test_bad_files_stop_nobody_and_say_why(valenced: Valenced, music: Path) -> None:
@@ -218,8 +218,8 @@ def test_links_and_dots_in_a_path_name_the_same_files(valenced: Valenced, music:
     link = music.parent / "link"
     link.symlink_to(music)
     valenced("scan", music)
-    assert valenced.read("scan", link) == {"done": 0, "failed": 0}
-    assert valenced.read("scan", music / ".." / "music") == {"done": 0, "failed": 0}
+    assert valenced.read("scan", link) == scanned(0)
+    assert valenced.read("scan", music / ".." / "music") == scanned(0)
     assert valenced.read("show", link / "a.flac")["sound"]["path"] == str(music / "a.flac")
     assert len(valenced.read("query", "--under", link)) == 1
     with valenced.start("run", link, music, link) as service:
