@@ -23,6 +23,10 @@ _SEALS = {"security.ima", "security.evm"}
 _PERMISSION_BITS = 0o7777
 
 
+class Unlike(Refused):
+    """A copy cannot have all that the original has; writing into the original keeps it."""
+
+
 class Changed(Exception):
     """The original changed while its copy was made; it was left as it is now."""
 
@@ -53,6 +57,8 @@ def verified_copy(
     edited: Patched,
     verify: Callable[[Path], None],
     disk: Disk,
+    *,
+    owned: bool = False,
 ) -> Iterator[Copy]:
     """Hold a temporary copy with the edits made; it is removed in the end, whatever happens.
 
@@ -61,8 +67,10 @@ def verified_copy(
         edited: its bytes with the edits.
         verify: told the copy's path once it is complete; raises to stop the write.
         disk: does the system calls.
+        owned: give it the original's owner and group, before any byte is copied in vain.
 
     Raises:
+        Unlike: this user may not give the copy its owner.
         OSError: the copy could not be made.
     """
     path = names.new_temporary(source.path.parent)
@@ -71,6 +79,8 @@ def verified_copy(
     try:
         # The lock tells clean-up that somebody is still at work here.
         disk.try_lock(descriptor)
+        if owned:
+            _give(source, descriptor, disk)
         _fill(source, edited, descriptor, disk)
         verify(path)
         yield copy
@@ -99,10 +109,10 @@ def replace(
 
     Raises:
         Changed: the original changed meanwhile.
-        Refused: the copy could not be given what the original has.
+        Unlike: the copy could not be given what the original has.
         OSError: the system objected; the original is as it was.
     """
-    with verified_copy(source, edited, verify, disk) as copy:
+    with verified_copy(source, edited, verify, disk, owned=True) as copy:
         assert copy.path is not None
         _dress(source, copy.descriptor, disk, keep_mtime=keep_mtime)
         disk.sync(copy.descriptor)
@@ -133,15 +143,18 @@ def _fill(source: Source, edited: Patched, target: int, disk: Disk) -> None:
         disk.cut(target, edited.size)
 
 
-def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None:
-    """Give the copy owner, permissions, attributes and times; each could undo those after it."""
+def _give(source: Source, target: int, disk: Disk) -> None:
     was, now = source.status, os.fstat(target)
     if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
         try:
             disk.give(target, was.st_uid, was.st_gid)
         except PermissionError as error:
-            reason = "its owner or group could not be kept by this user; use in-place or sidecar"
-            raise Refused(reason) from error
+            raise Unlike("its owner or group could not be kept by this user") from error
+
+
+def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None:
+    """Give the copy permissions, attributes and times; each could undo those after it."""
+    was = source.status
     # File systems without permissions object even to setting those they show.
     if os.fstat(target).st_mode != was.st_mode:
         disk.allow(target, was.st_mode & _PERMISSION_BITS)
@@ -152,8 +165,8 @@ def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None
         try:
             disk.set_attribute(target, name, value)
         except PermissionError as error:
-            reason = f"its extended attribute {name} could not be kept by this user; use in-place"
-            raise Refused(reason) from error
+            reason = f"its extended attribute {name} could not be kept by this user"
+            raise Unlike(reason) from error
     if keep_mtime:
         disk.set_times(target, was.st_atime_ns, was.st_mtime_ns)
 

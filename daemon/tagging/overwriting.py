@@ -1,4 +1,4 @@
-"""Writing into the same inode, for files whose hard links must stay together.
+"""Writing into the same inode, for files whose hard links or owner must stay.
 
 No rename can help here, so there is a moment in which a power cut leaves the file half old and
 half new. Before that moment a complete and verified copy lies on the medium under a name that
@@ -12,7 +12,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from daemon.tagging import names
-from daemon.tagging.copying import Changed, Copy, Landed, forget, verified_copy
+from daemon.tagging.copying import (
+    Changed,
+    Copy,
+    Landed,
+    Unlike,
+    forget,
+    replace,
+    verified_copy,
+)
 from daemon.tagging.failures import Refused
 from daemon.tagging.splices import Kept
 
@@ -44,7 +52,8 @@ def overwrite(
 
     Raises:
         Changed: the original changed meanwhile and was left alone.
-        Refused: the write broke off half-way; the reason names the copy that is put back later.
+        Refused: the original's times cannot be kept, or the write broke off half-way; the reason
+            then names the copy that is put back later.
         OSError: the system objected before the original was touched.
     """
     with verified_copy(source, edited, verify, disk) as copy:
@@ -53,6 +62,8 @@ def overwrite(
         try:
             if not source.unchanged():
                 raise Changed
+            if keep_mtime:
+                _demand_times(source, target, disk)
             _name_rescue(source, copy, disk)
             _reserve(source, edited, target, disk)
             _write_back(edited, copy, target, disk)
@@ -61,6 +72,35 @@ def overwrite(
             return Landed(os.fstat(target))
         finally:
             os.close(target)
+
+
+def replace_or_overwrite(
+    source: Source,
+    edited: Patched,
+    verify: Callable[[Path], None],
+    disk: Disk,
+    *,
+    keep_mtime: bool,
+) -> Landed:
+    """Let a copy take the original's place, or where it would have another owner, write into it.
+
+    Arguments and errors are those of `replace` and `overwrite`.
+    """
+    try:
+        return replace(source, edited, verify, disk, keep_mtime=keep_mtime)
+    except Unlike:
+        return overwrite(source, edited, verify, disk, keep_mtime=keep_mtime)
+
+
+def _demand_times(source: Source, target: int, disk: Disk) -> None:
+    """Find out that another owner's times cannot be set while they need not be."""
+    try:
+        disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
+    except PermissionError as error:
+        raise Refused(
+            "its time cannot be kept by a user who does not own it; tags.keep_mtime = false, or "
+            "run valenced as its owner"
+        ) from error
 
 
 def _name_rescue(source: Source, copy: Copy, disk: Disk) -> None:

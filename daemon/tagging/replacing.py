@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from daemon.errors import TagWriteError
 from daemon.tagging import apev2, keys, planning
 from daemon.tagging.containers import container_of
-from daemon.tagging.copying import Changed, replace
+from daemon.tagging.copying import Changed
 from daemon.tagging.failures import Refused, damage_refused, refusal_of
 from daemon.tagging.files import DISK, Disk
 from daemon.tagging.journal import Before
 from daemon.tagging.opinion import foreign_tags
-from daemon.tagging.overwriting import overwrite
+from daemon.tagging.overwriting import overwrite, replace_or_overwrite
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
 from daemon.tagging.sources import Source, opened, refuse_read_only
 from trainer.errors import ClipError
@@ -220,10 +220,8 @@ def _carried_out(source: Source, plan: planning.Plan, manner: Manner) -> TagWrit
             manner.record(before)
 
     try:
-        if manner.mode is Mode.IN_PLACE:
-            landed = overwrite(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
-        else:
-            landed = replace(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
+        land = overwrite if manner.mode is Mode.IN_PLACE else replace_or_overwrite
+        landed = land(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
     except Changed:
         return TagWrite(Outcome.CHANGED, source.path, plan.was, plan.was)
     return dataclasses.replace(done, status=landed.status, warning=landed.warning)

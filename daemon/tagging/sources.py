@@ -72,8 +72,16 @@ def refuse_read_only(source: Source) -> None:
     Raises:
         Refused: this user may not write the file.
     """
-    if not os.access(source.path, os.W_OK, effective_ids=True):
-        raise Refused("the file is read-only; kept in the catalogue only")
+    if os.access(source.path, os.W_OK, effective_ids=True):
+        return
+    owner_may = source.status.st_mode & stat.S_IWUSR
+    disk_may = not os.statvfs(source.descriptor).f_flag & os.ST_RDONLY
+    if source.status.st_uid != os.geteuid() and owner_may and disk_may:
+        raise Refused(
+            "another user owns it and this one may only read it; let a group of both write to it"
+            " (chmod g+w), or set tags.mode = sidecar"
+        )
+    raise Refused("the file is read-only; kept in the catalogue only")
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

@@ -33,12 +33,14 @@ class Valenced:
     Args:
         state: the state directory.
         settings: given with --set to every command.
+        by: a program, with its arguments, that runs every command.
     """
 
-    def __init__(self, state: Path, *settings: str) -> None:
+    def __init__(self, state: Path, *settings: str, by: Sequence[str] = ()) -> None:
         self.catalogue = state / "catalogue.db"
         kept = {key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")}
         self._environment = kept | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
+        self._by = by
         self._settings = [part for setting in settings for part in ("--set", setting)]
 
     def __call__(self, *arguments: str | Path, exit_code: int = 0) -> bytes:
@@ -78,7 +80,7 @@ class Valenced:
     def line(self, *arguments: str | Path) -> list[str | Path]:
         """Return the command line with this installation's settings put in."""
         split = 2 if arguments[0] in {"tags", "config", "bundles"} else 1
-        return [COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
+        return [*self._by, COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
 
 
 class Running:
