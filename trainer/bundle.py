@@ -1,9 +1,9 @@
 """A bundle: a fitted regression, the table it was fitted on, and a manifest, in one directory.
 
-The manifest is believed first, then checked: every file against its checksum, the format, the
-hearing, the libraries. Only then is anything unpickled, and only the very bytes that were checked.
-Nothing here imports scikit-learn before a bundle is loaded or fitted, so a process that only
-verifies stays small.
+Where people have taught it, a listener layer lies beside them. The manifest is believed first, then
+checked: every file against its checksum, the format, the hearing, the libraries. Only then is
+anything unpickled, and only the very bytes that were checked. Nothing here imports scikit-learn
+before a bundle is loaded or fitted, so a process that only verifies stays small.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
-import shutil
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trainer.errors import BundleCorrupt, BundleError, BundleIncompatible
+from trainer.errors import BundleCorrupt, BundleIncompatible
 from trainer.manifest import (
     BundleOutdated,
     Manifest,
@@ -28,12 +24,16 @@ from trainer.manifest import (
     library_versions,
     python_version,
 )
+from trainer.placing import write_files
 from trainer.trust import read_files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from trainer.listener import Listener
     from trainer.regression import JointRegression, Predictions
     from trainer.table import TrainingTable
 
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 MANIFEST: Final = "manifest.json"
 REGRESSION: Final = "model.joblib"
 TABLE: Final = "table.npz"
+LISTENER: Final = "listener.npz"
 
 # zlib's middle way: the pickle is mostly quantiles, which more effort does not make smaller.
 _PICKLE_COMPRESSION: Final = 6
@@ -55,15 +56,20 @@ class Bundle:
     Attributes:
         name: its name, unique in a registry.
         manifest: what it says of itself.
+        regression: what was fitted on the corpora.
+        listener: what the people of this library feel differently; None if nothing is known.
     """
 
-    def __init__(self, manifest: Manifest, regression: JointRegression) -> None:
+    def __init__(
+        self, manifest: Manifest, regression: JointRegression, listener: Listener | None = None
+    ) -> None:
         self.name = manifest.name
         self.manifest = manifest
-        self._regression = regression
+        self.regression = regression
+        self.listener = listener
 
     def predict(self, vectors: NDArray[np.float32]) -> Predictions:
-        """Predict affect, intervals and novelty.
+        """Predict affect, intervals and novelty, for its listeners if it has any.
 
         Args:
             vectors: shape (clips, 6373), float32, heard as the manifest says.
@@ -71,7 +77,10 @@ class Bundle:
         Raises:
             ValueError: another shape, or a value that is not finite.
         """
-        return self._regression.predict_all(self._demand_vectors(vectors))
+        said = self.regression.predict_all(self._demand_vectors(vectors))
+        if self.listener is None:
+            return said
+        return self.listener.heard(said, self.normal_scores(vectors))
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return where each descriptor stands among the clips that the music expert was fitted on.
@@ -85,7 +94,7 @@ class Bundle:
         Raises:
             ValueError: another shape, or a value that is not finite.
         """
-        return self._regression.experts_.music.scale.scores(self._demand_vectors(vectors))
+        return self.regression.experts_.music.scale.scores(self._demand_vectors(vectors))
 
     def _demand_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415 - see the top of the module
@@ -134,7 +143,7 @@ def load(directory: Path, *, hearing: str | None = None, guarded: bool = True) -
 
     regression = _unpickled(content[REGRESSION], directory)
     regression.attach(decode_table(content[TABLE], str(directory)))
-    return Bundle(manifest, regression)
+    return Bundle(manifest, regression, _listener(content, manifest, directory))
 
 
 def refit(
@@ -146,6 +155,8 @@ def refit(
     guarded: bool = True,
 ) -> Manifest:
     """Fit a bundle again from its own table and recipe, unpickling nothing.
+
+    A listener layer is taken over as it is: the new fit predicts to within 1e-4 what the old did.
 
     Args:
         directory: the bundle whose pickle has become doubtful.
@@ -171,7 +182,8 @@ def refit(
     draft = old.model_copy(
         update={"name": name, "refitted_from": {"name": old.name} | old.versions}
     )
-    manifest = write_bundle(destination, draft, regression, table)
+    fitted = {**content, REGRESSION: pickled(regression)}
+    manifest = write_content(destination, draft, fitted)
     log.warning(
         "bundle %s fitted again from its table as %s, because libraries changed", old.name, name
     )
@@ -181,15 +193,28 @@ def refit(
 def write_bundle(
     destination: Path, draft: Manifest, regression: JointRegression, table: TrainingTable
 ) -> Manifest:
-    """Write a bundle whole or not at all: beside its place first, then renamed into it.
+    """Write a bundle without a listener layer.
 
-    Directories get mode 0700 and files 0600.
+    Args:
+        destination: as for `write_content`.
+        draft: likewise.
+        regression: fitted on the table.
+        table: what it was fitted on.
+
+    Raises:
+        BundleError: the place is taken or cannot be written.
+    """
+    content = {REGRESSION: pickled(regression), TABLE: table.encoded()}
+    return write_content(destination, draft, content)
+
+
+def write_content(destination: Path, draft: Manifest, content: dict[str, bytes]) -> Manifest:
+    """Write a bundle whole or not at all: beside its place first, then renamed into it.
 
     Args:
         destination: must not exist; its parent must.
         draft: the manifest; time, versions and checksums are filled in here.
-        regression: fitted on the table.
-        table: what it was fitted on.
+        content: the bytes of every other file.
 
     Returns:
         The manifest as written.
@@ -197,51 +222,23 @@ def write_bundle(
     Raises:
         BundleError: the place is taken or cannot be written.
     """
-    content = {REGRESSION: _pickled(regression), TABLE: table.encoded()}
+    parts = {name: raw for name, raw in content.items() if name != MANIFEST}
     manifest = draft.model_copy(
         update={
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": library_versions(),
             "python": python_version(),
-            "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in content.items()},
+            "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in parts.items()},
         }
     )
-    write_files(destination, {**content, MANIFEST: manifest.encoded()})
+    write_files(destination, {**parts, MANIFEST: manifest.encoded()})
     return manifest
-
-
-def write_files(destination: Path, content: dict[str, bytes]) -> None:
-    """Write files into a new directory that appears whole or not at all.
-
-    Raises:
-        BundleError: the place is taken or cannot be written.
-    """
-    if destination.exists():
-        raise BundleError(f"{destination}: there is something already")
-    try:
-        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
-    except OSError as error:
-        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
-    try:
-        for name, raw in content.items():
-            descriptor = os.open(beside / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(raw)
-                stream.flush()
-                os.fsync(descriptor)
-        _sync(beside)
-        beside.rename(destination)
-        _sync(destination.parent)
-    except OSError as error:
-        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def read_bundle_files(
     directory: Path, hearing: str | None = None, *, guarded: bool
 ) -> dict[str, bytes]:
-    """Return the three files of a bundle once they are checked, whatever the library versions.
+    """Return the files of a bundle once they are checked, whatever the library versions.
 
     Raises:
         BundleError: as `verify`, apart from BundleOutdated.
@@ -255,7 +252,10 @@ def _checked(
     place = str(directory)
     content = read_files(directory, (MANIFEST, REGRESSION, TABLE), guarded=guarded)
     manifest = decode_manifest(content[MANIFEST], place)
-    for name in (REGRESSION, TABLE):
+    parts = (REGRESSION, TABLE, *({LISTENER} & set(manifest.files)))
+    if LISTENER in parts:
+        content |= read_files(directory, (LISTENER,), guarded=guarded)
+    for name in parts:
         if hashlib.sha256(content[name]).hexdigest() != manifest.files.get(name):
             raise BundleCorrupt(f"{directory / name}: differs from its checksum in the manifest")
     demand_hearing(manifest, hearing or _canonical_key(), place)
@@ -268,7 +268,8 @@ def _canonical_key() -> str:
     return CANONICAL.key
 
 
-def _pickled(regression: JointRegression) -> bytes:
+def pickled(regression: JointRegression) -> bytes:
+    """Return the bytes of ``model.joblib`` for a fitted regression."""
     import joblib  # noqa: PLC0415 - see the top of the module
 
     stream = io.BytesIO()
@@ -290,9 +291,9 @@ def _unpickled(raw: bytes, directory: Path) -> JointRegression:
     return regression
 
 
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _listener(content: dict[str, bytes], manifest: Manifest, directory: Path) -> Listener | None:
+    if LISTENER not in content:
+        return None
+    from trainer.listener_file import decode_listener  # noqa: PLC0415 - see the top of the module
+
+    return decode_listener(content[LISTENER], str(directory), manifest.features)

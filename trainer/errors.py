@@ -57,3 +57,7 @@ class BundleIncompatible(BundleError):
 
 class TrainingError(ValencedError):
     """A fit cannot be made; the bundle in service stays."""
+
+
+class TooFewAnnotations(TrainingError):
+    """There is nothing to learn from yet."""

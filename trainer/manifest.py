@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from trainer.comparison import Comparison  # noqa: TC001 - pydantic asks for it at run time
 from trainer.errors import BundleCorrupt, BundleIncompatible
 
 FORMAT: Final = 1
@@ -92,6 +93,7 @@ class Manifest(_Part):
     interval_level: float
     weakness: str
     refitted_from: dict[str, str] | None = None
+    comparison: Comparison | None = None
 
     def encoded(self) -> bytes:
         """Return the manifest as indented UTF-8 JSON."""

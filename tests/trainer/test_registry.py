@@ -71,7 +71,7 @@ def test_a_published_bundle_is_in_service(kept: Path, small: Path) -> None:
     registry.publish(kept, "small-1", hearing=HEARING)
     registry.publish(kept, "small-1", hearing=HEARING)
     assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
-    assert sorted(entry.name for entry in kept.iterdir()) == ["current", "small-1"]
+    assert sorted(entry.name for entry in kept.iterdir()) == ["current", "history", "small-1"]
 
 
 @pytest.mark.parametrize("name", ["none", "../small-1", ".hidden", ""])

@@ -1,0 +1,47 @@
+"""Writing directories that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from trainer.errors import BundleError
+
+
+def write_files(destination: Path, content: dict[str, bytes]) -> None:
+    """Write files into a new directory that appears whole or not at all, for its owner alone.
+
+    Raises:
+        BundleError: the place is taken or cannot be written.
+    """
+    if destination.exists():
+        raise BundleError(f"{destination}: there is something already")
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+    except OSError as error:
+        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
+    try:
+        for name, raw in content.items():
+            descriptor = os.open(beside / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(raw)
+                stream.flush()
+                os.fsync(descriptor)
+        sync_folder(beside)
+        beside.rename(destination)
+        sync_folder(destination.parent)
+    except OSError as error:
+        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def sync_folder(directory: Path) -> None:
+    """Make sure that what was renamed in a directory outlives a power cut."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

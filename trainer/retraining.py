@@ -1,0 +1,144 @@
+"""Learning from annotations: fits a candidate, compares it, and publishes it if it is better.
+
+The regression stays as it is unless corpora have come in: ratings that are put into its table
+teach it less than a listener layer learns from them (docs/learning.md). One run at a time; a run
+that is killed leaves the bundle in service as it was, and the next removes what it left behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from trainer import bundle, registry
+from trainer.candidate import compared_with
+from trainer.errors import BundleError, TooFewAnnotations, TrainingError
+from trainer.listener_file import encode_listener
+from trainer.placing import sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from trainer.annotations import Annotations
+    from trainer.comparison import Comparison
+    from trainer.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+LOCK: Final = "retraining.lock"
+_CANDIDATE: Final = "learned-"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one retraining.
+
+    Attributes:
+        name: of the candidate, which is kept in the registry either way.
+        published: whether it is in service now.
+        reason: one sentence for the log and the operator.
+        comparison: everything that decided it.
+    """
+
+    name: str
+    published: bool
+    reason: str
+    comparison: Comparison
+
+
+def retrain(
+    registry_dir: Path,
+    annotations: Annotations,
+    *,
+    seed: int,
+    name: str | None = None,
+    publish: bool = True,
+    keep: int = 5,
+    hearing: str | None = None,
+) -> Outcome:
+    """Fit a candidate on annotations, compare it with the bundle in service, publish the better.
+
+    Args:
+        registry_dir: the registry; an empty one gets the starter first.
+        annotations: all that are in force, not only new ones.
+        seed: of folds, draws and tests.
+        name: of the candidate; ``learned-`` and the next number if not given.
+        publish: whether a candidate that passes is put in service.
+        keep: how many candidates stay in the registry, beside those that `registry.prune` spares.
+        hearing: as for `bundle.verify`.
+
+    Raises:
+        TooFewAnnotations: nothing is annotated.
+        TrainingError: another retraining is under way, or a fit fails; nothing changes.
+        BundleError: the bundle in service or the registry cannot be used; nothing changes.
+    """
+    if not len(annotations):
+        raise TooFewAnnotations("nothing is annotated yet, so there is nothing to learn from")
+    directory = registry.prepare(registry_dir, hearing=hearing)
+    with _alone(registry_dir):
+        service = bundle.load(directory, hearing=hearing)
+        content = bundle.read_bundle_files(directory, hearing, guarded=True)
+        comparison, listener = compared_with(service, content, annotations, seed)
+        name = name or _next_name(registry_dir)
+        content[bundle.LISTENER] = encode_listener(listener)
+        draft = service.manifest.model_copy(update={"name": name, "comparison": comparison})
+        _place(registry_dir, draft, content)
+        published = publish and comparison.passed
+        if published:
+            registry.publish(registry_dir, name, instead_of=service.name, hearing=hearing)
+        registry.prune(registry_dir, keep)
+    log.info("%s: %s", name, comparison.verdict)
+    return Outcome(name, published, comparison.verdict, comparison)
+
+
+@contextmanager
+def _alone(registry_dir: Path) -> Iterator[None]:
+    """Let no other retraining in, and remove what a killed one left.
+
+    The lock is the kernel's, so it ends with the process, however that ends.
+    """
+    handle = os.open(registry_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainingError(
+                f"{registry_dir}: another retraining is under way; wait for it to end"
+            ) from error
+        shutil.rmtree(registry_dir / registry.STAGING, ignore_errors=True)
+        yield
+        shutil.rmtree(registry_dir / registry.STAGING, ignore_errors=True)
+    finally:
+        os.close(handle)
+
+
+def _place(registry_dir: Path, draft: Manifest, content: dict[str, bytes]) -> None:
+    """Write a candidate where nobody looks, then let it appear in the registry."""
+    staged = registry_dir / registry.STAGING / draft.name
+    place = registry_dir / draft.name
+    if place.exists():
+        raise TrainingError(f"{place}: there is a bundle of that name already")
+    try:
+        staged.parent.mkdir(mode=0o700, exist_ok=True)
+        bundle.write_content(staged, draft, content)
+        staged.rename(place)
+        sync_folder(registry_dir)
+    except OSError as error:
+        raise BundleError(f"{place}: cannot be written: {error.strerror}") from error
+
+
+def _next_name(registry_dir: Path) -> str:
+    """Return a name that no candidate has had: the latest is never removed."""
+    numbers = [
+        int(found[1])
+        for entry in registry_dir.iterdir()
+        if (found := re.fullmatch(rf"{_CANDIDATE}(\d+)(\.refit-\d+)?", entry.name))
+    ]
+    return f"{_CANDIDATE}{max(numbers, default=0) + 1}"
