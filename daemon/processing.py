@@ -188,6 +188,8 @@ class Processing:
         for clip in self._catalogue.likely_origins(identity, entry.stamp):
             if clip.path != entry.path and is_gone(clip.path):
                 self._catalogue.follow(clip, entry.path)
+                if self._wants_tags(clip.path):
+                    self._projection.leave(clip.path)
                 log.info("%s: was %s", entry.path, clip.path)
                 return
 

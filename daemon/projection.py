@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from daemon.errors import TagWriteError
 from daemon.stamps import stamp_at
 from daemon.tagging import replacing
+from daemon.tagging.failures import Refused
+from daemon.tagging.files import DISK
 from daemon.tagging.keys import Preset, affect_items, mood_item, provenance_item
+from daemon.tagging.sidecar import discard_stale
 from storage.records import FileStamp, Mood, TagOutcome, TagState
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from daemon.tagging.keys import Items
     from storage.catalogue import Catalogue
     from storage.records import Clip, Prediction
+
+log = logging.getLogger(__name__)
 
 STRIPPED = "taken out on request"
 """Why a clip has no tags although they are wanted: they stay out until asked for again."""
@@ -110,6 +116,15 @@ class Projection:
         if done.outcome is replacing.Outcome.WRITTEN:
             self._catalogue.forget_journal(clip)
         return done
+
+    def leave(self, path: Path) -> None:
+        """Take away the sidecar of a file that has another name now, if that is surely ours."""
+        if self._dry_run or self._tags.mode != "sidecar":
+            return
+        try:
+            discard_stale(path, DISK)
+        except (Refused, OSError) as error:
+            log.info("%s: what lies beside its old name stays there: %s", path, error)
 
     def _withdraw(
         self, clip: Clip, withdraw: Callable[[], replacing.TagWrite]

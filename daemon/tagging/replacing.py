@@ -267,12 +267,14 @@ def _beside(path: Path, items: Items, manner: Manner) -> TagWrite:
     with opened(path, manner.disk) as source:
         if not manner.expects(source.status):
             return TagWrite(Outcome.CHANGED, source.path, {}, {})
-        was = read_sidecar(source.path)
-        if was == items or (not was and not items):
-            return _unchanged(source, was or {})
-        if was and items and keys.same_but_for_time(was, items) and set(was) == set(items):
+        sidecar = read_sidecar(source.path, manner.disk)
+        was = sidecar.items if sidecar else {}
+        if not was and not items:
             return _unchanged(source, was)
-        done = TagWrite(Outcome.WRITTEN, source.path, was or {}, items, status=source.status)
+        is_same = set(was) == set(items) and keys.same_but_for_time(was, items)
+        if sidecar and is_same and sidecar.file == source.path.name:
+            return _unchanged(source, was)
+        done = TagWrite(Outcome.WRITTEN, source.path, was, items, status=source.status)
         if manner.dry_run:
             return dataclasses.replace(done, outcome=Outcome.PLANNED)
         write_sidecar(source.path, items, manner.disk)

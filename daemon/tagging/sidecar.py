@@ -2,13 +2,18 @@
 
 `{"format": 1, "file": NAME, "items": {KEY: [VALUE, …]}}`, named after the sound with
 `.valenced.json` added. Names that are not UTF-8 are escaped as JSON escapes lone surrogates.
+
+When a sound is renamed, its sidecar is written anew beside the new name and the old one goes. When
+a sound is deleted its sidecar stays: the sound may come back, and the file is not in the way.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from typing import TYPE_CHECKING
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.tagging import names
 from daemon.tagging.copying import forget
@@ -25,8 +30,20 @@ _LARGEST = 1 << 20
 _READABLE = 0o644
 
 
-def read_sidecar(sound: Path) -> Items | None:
-    """Return the items beside a sound; None if there is no sidecar.
+class Sidecar(NamedTuple):
+    """What a sidecar says.
+
+    Attributes:
+        file: name of the sound it was written for; the sound may have another by now.
+        items: ours.
+    """
+
+    file: str
+    items: Items
+
+
+def read_sidecar(sound: Path, disk: Disk) -> Sidecar | None:
+    """Return what stands beside a sound; None if there is no sidecar.
 
     Raises:
         Refused: something else than a sidecar of ours has its name.
@@ -34,16 +51,50 @@ def read_sidecar(sound: Path) -> Items | None:
     """
     path = names.sidecar_of(sound)
     try:
-        with path.open("rb") as file:
-            record = json.loads(file.read(_LARGEST))
+        descriptor = disk.open_to_read(path)
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise Refused(f"{path.name} is not a sidecar of ours; move it away") from error
-    items = record.get("items") if isinstance(record, dict) else None
-    if not isinstance(items, dict) or record.get("format") != FORMAT:
-        raise Refused(f"{path.name} is not a sidecar of ours; move it away")
-    return {str(key): [str(value) for value in values] for key, values in items.items()}
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_ours(path) from error
+        raise
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_ours(path)
+        content = file.read(_LARGEST)
+    try:
+        return _parsed(json.loads(content))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _not_ours(path) from error
+
+
+def _parsed(record: Any) -> Sidecar:
+    if record["format"] != FORMAT:
+        raise ValueError(record["format"])
+    items = {key: [str(value) for value in values] for key, values in record["items"].items()}
+    return Sidecar(str(record["file"]), items)
+
+
+def _not_ours(path: Path) -> Refused:
+    return Refused(f"{path.name} is not a sidecar of ours; move it away")
+
+
+def discard_stale(sound: Path, disk: Disk) -> bool:
+    """Remove the sidecar of a sound that has another name now; tell whether there was one.
+
+    A file that is not surely the sidecar which we wrote for this very name stays.
+
+    Raises:
+        Refused: something else than a sidecar of ours has its name.
+        OSError: the system objected.
+    """
+    sidecar = read_sidecar(sound, disk)
+    if sidecar is None or sidecar.file != sound.name:
+        return False
+    path = names.sidecar_of(sound)
+    disk.remove(path)
+    disk.sync_folder(path.parent)
+    return True
 
 
 def write_sidecar(sound: Path, items: Items, disk: Disk) -> None:
