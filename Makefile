@@ -4,7 +4,7 @@
 #   make test                 every test
 #   make lint                 format, lint, types
 #   make bench                speed, side by side with others
-#   make torture              the service under kills and other programs at work
+#   make torture              the service under kills, failing disks and floods of files
 #   make fuzz                 20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
 #   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
@@ -41,6 +41,12 @@ bench: .venv/.bench
 
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
+	$(BIN)/python -m tests.torture --files 300 --kills 40 --fault-rate 0.03 --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media full' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'state full' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media read-only' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media power cut' --seed 1
+	$(BIN)/python -m tests.torture --flood 50000 --seed 1
 
 fuzz: .venv/.dev
 	$(BIN)/python bench/fuzz_hearing.py --inputs 20000 --seed 1

@@ -159,7 +159,7 @@ class Crew:
             # Much may have happened to it since it was listed.
             now = self._catalogue.clip_at(clip.path)
             if now is not None and now.tag_state is not TagState.WRITTEN:
-                self._processing.write_tags(now, worker)
+                self._write_tags(now, worker)
             return True
         entry = self._catalogue.queue.claim(self._clock())
         if entry is None:
@@ -172,12 +172,25 @@ class Crew:
             raise
         return True
 
+    def _write_tags(self, clip: Clip, worker: Worker) -> None:
+        try:
+            self._processing.write_tags(clip, worker)
+        except ValencedError:
+            with self._change:
+                self._untagged[clip.id] = clip
+            raise
+
     def _give_back(self) -> None:
         """Return to the queue what could not be finished, once the catalogue takes it again."""
-        while self._owed:
-            self._catalogue.queue.give_back(self._owed[-1])
+        for entry in tuple(self._owed):
+            self._catalogue.queue.give_back(entry)
+            clip = self._catalogue.clip_at(entry.path)
             with self._change:
-                self._owed.pop()
+                if entry in self._owed:
+                    self._owed.remove(entry)
+                if clip is not None and clip.tag_state is TagState.PENDING:
+                    # It was recorded before the trouble came, and is on no list but this.
+                    self._untagged[clip.id] = clip
 
     def _expected(self) -> bool:
         with self._change:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from daemon.mail import LookAtFolders, Mail, Message, Reconcile, Stop, Touched
 from storage.errors import CatalogueError
+from storage.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from pathlib import Path
 
@@ -68,7 +69,7 @@ class Duty:
         catalogue: takes how the folders stand.
         reporter: shows progress.
         tally: tells whether there is any.
-        untagged: lists the clips whose tags are wanted but not written yet.
+        untagged: lists the clips in some states whose tags are wanted but not written yet.
         clock: the time, aware of its zone.
         settle_s: how long a file must be silent.
         keep_watching: False ends once everything is heard.
@@ -82,7 +83,7 @@ class Duty:
     catalogue: Catalogue
     reporter: Reporter
     tally: Tally
-    untagged: Callable[[], list[Clip]]
+    untagged: Callable[[Collection[TagState]], list[Clip]]
     clock: Callable[[], datetime]
     settle_s: float
     keep_watching: bool
@@ -130,8 +131,11 @@ class Duty:
             self.crew.leave()
 
     def _turn(self, mail: list[Message]) -> bool:
-        """Do what some mail says, queue what has settled, and tell whether it is time to stop."""
-        for message in mail:
+        """Do what some mail says, queue what has settled, and tell whether it is time to stop.
+
+        A wish to stop comes first: what came before it may fail, and is found again at the start.
+        """
+        for message in sorted(mail, key=lambda message: not isinstance(message, Stop)):
             match message:
                 case Stop(broken_by):
                     if broken_by is not None:
@@ -141,7 +145,7 @@ class Duty:
                     self.intake.touched(path, time.monotonic())
                 case Reconcile(reason):
                     self.reconcile(reason)
-                    self.crew.serve(self.untagged())
+                    self.crew.serve(self.untagged([TagState.PENDING]))
                 case LookAtFolders():
                     self._look_around()
         self.intake.settle(time.monotonic())
@@ -151,6 +155,8 @@ class Duty:
         """Notice what no event tells: a disk that is back, a retry asked for by another process."""
         if self.folders.look():
             self.reconcile("a folder came back")
+            # What could not be written there before may be possible now.
+            self.crew.serve(self.untagged(list(TagState)))
         if self.catalogue.queue.waiting(self.clock()):
             self.crew.wake()
 

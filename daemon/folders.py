@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, NamedTuple
 
 from storage.records import FolderState
 
@@ -30,7 +31,7 @@ class WatchedFolders:
     def __init__(self, folders: Sequence[WatchedFolder], watcher: Watcher | None) -> None:
         self._folders = folders
         self._watcher = watcher
-        self._seen: dict[Path, tuple[int, int] | None] = {}
+        self._seen: dict[Path, _Looks | None] = {}
 
     @property
     def roots(self) -> list[Path]:
@@ -39,22 +40,27 @@ class WatchedFolders:
 
     def start(self) -> None:
         """Watch every folder."""
-        self._seen = {root: _identity(root) for root in self.roots}
+        self._seen = {root: _looks_of(root) for root in self.roots}
         if self._watcher is not None:
             self._watcher.watch(self._folders)
 
     def look(self) -> bool:
         """See which folders went away or came back, and tell whether any came back.
 
-        A disk that is mounted again is another folder under the old name; a watch on what was
-        there before hears nothing of it.
+        One that could only be read for a while is back when it can be written again. A disk that
+        is mounted again is another folder under the old name; a watch on what was there before
+        hears nothing of it.
         """
         came_back = False
         for root in self.roots:
-            now = _identity(root)
-            if now == self._seen.get(root):
+            before, now = self._seen.get(root), _looks_of(root)
+            if now == before:
                 continue
             self._seen[root] = now
+            if now is not None and before is not None and now.inode == before.inode:
+                log.info("%s: its file system is %s now", root, now.access)
+                came_back |= not now.is_read_only
+                continue
             if now is None:
                 log.warning("%s: went away; what is known of its files is kept", root)
             else:
@@ -89,9 +95,22 @@ class WatchedFolders:
         ]
 
 
-def _identity(root: Path) -> tuple[int, int] | None:
+class _Looks(NamedTuple):
+    """How a root looked: device and number of its inode, and whether it can only be read."""
+
+    inode: tuple[int, int]
+    is_read_only: bool
+
+    @property
+    def access(self) -> str:
+        """Return what can be done there, in words."""
+        return "read-only" if self.is_read_only else "writable"
+
+
+def _looks_of(root: Path) -> _Looks | None:
     try:
         stat = root.stat()
+        is_read_only = bool(os.statvfs(root).f_flag & os.ST_RDONLY)
     except OSError:
         return None
-    return stat.st_dev, stat.st_ino
+    return _Looks((stat.st_dev, stat.st_ino), is_read_only)

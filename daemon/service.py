@@ -31,7 +31,7 @@ from storage.engine import only_writer
 from storage.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
     from types import FrameType
@@ -187,7 +187,7 @@ def _wired(
         catalogue=catalogue,
         reporter=reporter,
         tally=tally,
-        untagged=lambda: _untagged(catalogue, plan, TagState.PENDING),
+        untagged=lambda states: _untagged(catalogue, plan, states),
         clock=clock,
         settle_s=settings.watch.settle_s,
         keep_watching=plan.keep_watching,
@@ -210,11 +210,11 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     for folder in sorted(comparison.littered):
         for cleaned in clean_up(folder, identify=worker.fingerprint):
             log.info("%s: %s", cleaned.path, cleaned.outcome)
-    duty.crew.serve(_untagged(duty.catalogue, plan, *TagState))
+    duty.crew.serve(duty.untagged(list(TagState)))
     duty.crew.start()
 
 
-def _untagged(catalogue: Catalogue, plan: Plan, *states: TagState) -> list[Clip]:
+def _untagged(catalogue: Catalogue, plan: Plan, states: Collection[TagState]) -> list[Clip]:
     """Return the clips in some states whose tags are wanted but not written."""
     return [
         clip

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,10 +76,14 @@ def only_writer(url: str) -> Iterator[None]:
 
     Raises:
         CatalogueBusy: another process holds it; the message says which.
+        CatalogueError: the lock cannot be made.
     """
     lock = file_of(url).with_suffix(".lock")
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CatalogueError(f"{lock}: cannot be made: {error.strerror}") from error
     try:
         try:
             _lock(descriptor)
@@ -89,7 +93,9 @@ def only_writer(url: str) -> Iterator[None]:
                 f"{file_of(url)}: process {holder} already works on this catalogue; stop it first"
             ) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        # The number is only for the message above; a disk without room for it is told of later.
+        with suppress(OSError):
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging import names
@@ -12,7 +13,6 @@ from daemon.tagging.failures import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from daemon.tagging.files import Disk
     from daemon.tagging.sources import Source
@@ -86,7 +86,7 @@ def verified_copy(
         yield copy
     finally:
         if copy.path is not None:
-            forget(copy.path, disk)
+            forget(copy.path, descriptor, disk)
         os.close(descriptor)
 
 
@@ -171,12 +171,22 @@ def _dress(source: Source, target: int, disk: Disk, *, keep_mtime: bool) -> None
         disk.set_times(target, was.st_atime_ns, was.st_mtime_ns)
 
 
-def forget(copy: Path, disk: Disk) -> None:
-    """Remove a temporary file; a failure to do so must not hide what went wrong before."""
+def forget(copy: Path, descriptor: int, disk: Disk) -> None:
+    """Remove a temporary file; a failure to do so must not hide what went wrong before.
+
+    Args:
+        copy: its name when it was made.
+        descriptor: open on it, by which it is found if its folder was renamed since.
+        disk: does the system calls.
+    """
     try:
         disk.remove(copy)
     except FileNotFoundError:
-        return
+        with suppress(OSError):
+            moved = Path(f"/proc/self/fd/{descriptor}").readlink()
+            # The kernel tells another name of a file that is gone.
+            if moved.name == copy.name:
+                disk.remove(moved)
     except BaseException as error:
         # A first failure may be passing; after a second, clean-up at start takes over.
         with suppress(OSError):

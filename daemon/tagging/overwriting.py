@@ -110,7 +110,7 @@ def _name_rescue(source: Source, copy: Copy, disk: Disk) -> None:
         disk.rename(copy.path, rescue)
     except BaseException:
         # The rename may have happened all the same.
-        forget(rescue, disk)
+        forget(rescue, copy.descriptor, disk)
         raise
     copy.path = rescue
     disk.sync_folder(rescue.parent)

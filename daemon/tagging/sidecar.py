@@ -118,7 +118,7 @@ def write_sidecar(sound: Path, items: Items, disk: Disk) -> None:
         disk.sync(descriptor)
         disk.rename(temporary, path)
     except BaseException:
-        forget(temporary, disk)
+        forget(temporary, descriptor, disk)
         raise
     finally:
         os.close(descriptor)

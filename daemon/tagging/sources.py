@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -71,7 +72,10 @@ def refuse_read_only(source: Source) -> None:
 
     Raises:
         Refused: this user may not write the file.
+        OSError: nobody may, as its file system is read-only.
     """
+    if os.fstatvfs(source.descriptor).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     if os.access(source.path, os.W_OK, effective_ids=True):
         return
     owner_may = source.status.st_mode & stat.S_IWUSR

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from config.settings import WatchedFolder
+from daemon.folders import WatchedFolders
 from tests.sounds import music_like, write_audio
+from tests.torture.disks import Full, NoDisk, ReadOnly, memory_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,19 +19,15 @@ if TYPE_CHECKING:
 
     from tests.daemon.driving import Valenced
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
-
 
 @contextmanager
 def mounted(point: Path, options: str) -> Iterator[None]:
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "none", point], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("nothing can be mounted here")
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(memory_disk(point, options))
+        except NoDisk as error:
+            pytest.skip(str(error))
         yield
-    finally:
-        subprocess.run(["umount", "--lazy", point], check=True)
 
 
 def test_a_full_disk_keeps_the_tags_pending_until_there_is_room(
@@ -93,3 +91,29 @@ def test_a_state_directory_that_is_full_loses_nothing(
         (state / "ballast").unlink()
         valenced("scan", music)
         assert valenced.read("query")[0]["tag_state"] == "written"
+
+
+def test_a_state_directory_without_a_single_free_byte_is_told_of_in_one_line(
+    valenced: Valenced, music: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    with mounted(state, "size=12m,mode=700"):
+        disk = Full(state)
+        disk.strike()
+        valenced("scan", music, exit_code=1)
+        (line,) = valenced.said.splitlines()
+        assert "unexpected" not in line
+        disk.mend()
+        valenced("scan", music)
+
+
+def test_a_disk_that_can_be_written_again_counts_as_back(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with mounted(disk, "size=1m"):
+        folders = WatchedFolders([WatchedFolder(path=disk)], None)
+        folders.start()
+        assert ReadOnly(disk).strike()
+        assert not folders.look()
+        ReadOnly(disk).mend()
+        assert folders.look()
+        assert not folders.look()

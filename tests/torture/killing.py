@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.daemon.driving import Valenced
 
 GLANCE_S = 0.002
+ENDS_WITHIN_S = 60.0
+ROOT = Path(__file__).parents[2]
 
 
 class State(StrEnum):
@@ -50,12 +52,20 @@ class Victim:
         valenced: the installation.
         folders: what it watches.
         log: takes its stderr.
+        through: stands before the arguments instead of the command; told how often it was started.
     """
 
-    def __init__(self, valenced: Valenced, folders: Sequence[Path], log: Path) -> None:
+    def __init__(
+        self,
+        valenced: Valenced,
+        folders: Sequence[Path],
+        log: Path,
+        through: Callable[[int], list[str | Path]] | None = None,
+    ) -> None:
         self._valenced = valenced
         self._folders = folders
         self._log = log
+        self._through = through
         self._begun_at = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.died: list[str] = []
@@ -70,8 +80,9 @@ class Victim:
         self._begun_at = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._valenced.line("run", *self._folders),
+                self._line(),
                 env=self._valenced._environment,
+                cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
@@ -101,14 +112,20 @@ class Victim:
         )
 
     def wait_for(self, state: State, patience_s: float) -> bool:
-        """Freeze it in a state and tell whether that happened; it is left frozen then."""
+        """Freeze it in a state and tell whether that happened; it is left frozen then.
+
+        Patience begins to run out when it has started, however busy the machine is.
+        """
         until = time.monotonic() + patience_s
         while time.monotonic() < until and self._lives():
-            if state in self.states():
+            seen = self.states()
+            if state in seen:
                 self.freeze()
                 if state in self.states():
                     return True
                 self.thaw()
+            elif State.STARTING in seen:
+                until = time.monotonic() + patience_s
             time.sleep(GLANCE_S)
         return False
 
@@ -127,12 +144,31 @@ class Victim:
         numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         return [number for number in numbers if _field(number, 1) == str(self._pid)]
 
+    def peak_mib(self) -> float:
+        """Return the most memory that it has had at once, without its workers, in MiB."""
+        status = Path(f"/proc/{self._pid}/status").read_text(encoding="utf-8")
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+
     def kill(self) -> None:
         """Kill it, not its workers."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """Ask it to end, and note if it does not do so in good order."""
+        assert self._process is not None
+        self._process.terminate()
+        code = self._process.wait(ENDS_WITHIN_S)
+        self._process = None
+        if code:
+            self.died.append(f"exit code {code} after it was asked to end:\n{self.said()}")
+
+    def _line(self) -> list[str | Path]:
+        line = self._valenced.line("run", *self._folders)
+        return line if self._through is None else [*self._through(self.starts), *line[1:]]
 
     @property
     def _pid(self) -> int:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.torture.disks import NoDisk
+from tests.torture.flood import Flood
 from tests.torture.killing import State
 from tests.torture.ordeal import Ordeal
+from tests.torture.trial import Blow, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,3 +23,27 @@ def test_killed_again_and_again_it_misses_nothing_and_harms_nothing(tmp_path: Pa
     assert report.acts["arrive"] == 60
     assert report.kills.total() == 12
     assert len(set(State) & set(report.states)) >= 4
+
+
+def test_on_a_disk_whose_calls_fail_it_writes_every_tag_in_the_end(tmp_path: Path) -> None:
+    report = Ordeal(tmp_path, files=25, kills=3, seed=4, fault_rate=0.05).run()
+    assert report.faults == []
+    assert report.died == []
+    assert report.failures.total() > 5
+
+
+@pytest.mark.parametrize("blow", Blow)
+def test_it_survives_what_happens_to_disks_and_catches_up(tmp_path: Path, blow: Blow) -> None:
+    try:
+        report = Trial(tmp_path, blow, files=12, rounds=2, seed=5).run()
+    except NoDisk as error:
+        pytest.skip(str(error))
+    assert report.faults == []
+    assert report.died == []
+    assert report.starts == 1
+    assert report.owed or report.stood_still
+
+
+def test_a_flood_of_files_is_taken_in_to_the_last(tmp_path: Path) -> None:
+    report = Flood(tmp_path, 500, 6, "tags.mode=none").run()
+    assert report.faults == []

@@ -255,6 +255,27 @@ def test_a_file_that_changes_meanwhile_is_left_to_the_other_program(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.IN_PLACE])
+def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
+    tmp_path: Path, affect: Items, mode: Mode
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    path = sound_file(album, "mp3")
+
+    def identify_and_rename(file: Path) -> str:
+        identity = identify(file)
+        if file == path:
+            album.rename(tmp_path / "renamed")
+        return identity
+
+    with suppress(TagWriteError):
+        done = write(path, affect, Manner(identify=identify_and_rename, mode=mode))
+        assert done.outcome is Outcome.CHANGED
+    (file,) = (tmp_path / "renamed").iterdir()
+    assert file.read_bytes() == sound("mp3")
+
+
 def test_nothing_is_written_if_the_journal_cannot_be(
     tmp_path: Path, manner: Manner, affect: Items
 ) -> None:

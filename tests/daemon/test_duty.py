@@ -1,0 +1,47 @@
+"""The main loop, built of its real parts, when what it needs is in trouble."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config.loading import load
+from config.settings import WatchedFolder
+from daemon.clock import utc_now
+from daemon.mail import Stop, Touched
+from daemon.progress import Reporter, Tally
+from daemon.service import Plan, _wired
+from daemon.workers import Limits, Worker
+from storage.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from daemon.duty import Duty
+
+
+@pytest.fixture
+def duty(tmp_path: Path, music: Path) -> Iterator[Duty]:
+    settings = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).settings
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    plan = Plan(settings, url, tmp_path / "bundles", [WatchedFolder(path=music)])
+    worker = Worker(Limits.of(settings.analysis))
+    tally = Tally()
+    with ExitStack() as stack:
+        catalogue = stack.enter_context(closing(Catalogue(url)))
+        stack.callback(worker.close)
+        yield _wired(plan, catalogue, stack, [worker], Reporter(tally, None), tally, utc_now)
+
+
+def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
+    duty: Duty, music: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "catalogue.db")) as catalogue:
+        catalogue.execute("DROP TABLE clips")
+    duty.mail.put(Touched(music / "gone.mp3"))
+    duty.mail.put(Stop())
+    duty.loop()
