@@ -79,8 +79,7 @@ def refuse_read_only(source: Source) -> None:
     if os.access(source.path, os.W_OK, effective_ids=True):
         return
     owner_may = source.status.st_mode & stat.S_IWUSR
-    disk_may = not os.statvfs(source.descriptor).f_flag & os.ST_RDONLY
-    if source.status.st_uid != os.geteuid() and owner_may and disk_may:
+    if source.status.st_uid != os.geteuid() and owner_may:
         raise Refused(
             "another user owns it and this one may only read it; let a group of both write to it"
             " (chmod g+w), or set tags.mode = sidecar"

@@ -56,6 +56,9 @@ class FloodReport:
 class Flood:
     """One run. Half of the sounds arrive in folders that are made on the way.
 
+    The service is frozen while the first half is written, as on a machine that was asleep or
+    overwhelmed, and awake while the second half is.
+
     Args:
         folder: an empty one.
         files: how many arrive.
@@ -97,7 +100,10 @@ class Flood:
 
     def _pour(self) -> Iterator[Path]:
         contents = [sound.read_bytes() for sound in self._sounds]
+        self._victim.freeze()
         for number in range(self._report.files):
+            if number == self._report.files // 2:
+                self._victim.thaw()
             folder = self._watched
             if number % 2:
                 folder /= f"album {number % FOLDERS}"
