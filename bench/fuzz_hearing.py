@@ -56,6 +56,8 @@ NEVER = {
     "reason not one line": "empty, or several lines",
     "foreign error": "something else than a clip error reached the service",
 }
+# How many of the slowest inputs are named, to be sent again with `--only`.
+_SLOWEST = 20
 _KEPT = ("worker", "not finite", "reason not", "foreign", "answer later", "surprise")
 
 
@@ -67,20 +69,24 @@ class Tally:
         inputs: how many were sent.
         endings: how many ended in which way.
         damages: how many were damaged in which way.
-        slowest_s: the longest that one input took.
+        slowest: seconds and number of the inputs that took longest, longest first.
     """
 
     inputs: int = 0
     endings: Counter[str] = field(default_factory=Counter)
     damages: Counter[str] = field(default_factory=Counter)
-    slowest_s: float = 0.0
+    slowest: list[tuple[float, int]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         """Take in the counts of another."""
         self.inputs += other.inputs
         self.endings += other.endings
         self.damages += other.damages
-        self.slowest_s = max(self.slowest_s, other.slowest_s)
+        self.timed(*other.slowest)
+
+    def timed(self, *took: tuple[float, int]) -> None:
+        """Take in seconds and numbers of inputs, keeping the slowest."""
+        self.slowest = sorted([*self.slowest, *took], reverse=True)[:_SLOWEST]
 
     @property
     def broken(self) -> int:
@@ -186,7 +192,7 @@ def run(
             path.write_bytes(made.content)
             started_s = time.monotonic()
             found = endings_of(worker, path)
-            tally.slowest_s = max(tally.slowest_s, time.monotonic() - started_s)
+            tally.timed((time.monotonic() - started_s, number))
             tally.inputs += 1
             tally.endings.update(found)
             tally.damages.update(made.made_by)
@@ -209,7 +215,8 @@ def table(tally: Tally) -> str:
     ordinary = sorted(counts, key=lambda ending: -counts[ending])
     lines += [f"| {ending} | {counts[ending]} |" for ending in ordinary if ending not in NEVER]
     lines += [f"| **never:** {ending} | {tally.endings[ending]} |" for ending in NEVER]
-    lines += [f"| slowest input, in seconds | {tally.slowest_s:.1f} |", ""]
+    slowest_s, _ = max(tally.slowest, default=(0.0, 0))
+    lines += [f"| slowest input, in seconds | {slowest_s:.1f} |", ""]
     lines += ["| damage | times |", "| --- | ---: |"]
     lines += [f"| {damage} | {count} |" for damage, count in tally.damages.most_common()]
     return "\n".join(lines) + "\n"
@@ -244,6 +251,8 @@ def main() -> int:
         for tally in threads.map(lambda share: send(share, scratch=Path(folder)), shares):
             total.add(tally)
     print(table(total))
+    named = (f"{number} ({took_s:.1f} s)" for took_s, number in total.slowest)
+    print("slowest inputs:", ", ".join(named), file=sys.stderr)
     if chosen.report:
         chosen.report.write_text(table(total))
     return 1 if total.broken else 0

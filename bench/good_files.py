@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import av
 import numpy as np
 
+from bench.crafted_files import DECODABLE, NOISE
 from tests.sounds import (
     KINDS,
     LAYOUTS,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tests.sounds import Sound
 
 # Containers that are read but that no test needs to write otherwise.
-_MORE_KINDS = {
+MORE_KINDS = {
     "au": Kind("pcm_s16be", "au", "s16"),
     "caf": Kind("alac", "caf", "s16p"),
     "w64": Kind("pcm_s24le", "w64", "s32"),
@@ -39,7 +40,7 @@ _MORE_KINDS = {
     "adpcm.wav": Kind("adpcm_ms", "wav", "s16"),
     "adpcm.aiff": Kind("adpcm_ima_qt", "aiff", "s16p"),
 }
-_ALL_KINDS = KINDS | _MORE_KINDS
+_ALL_KINDS = KINDS | MORE_KINDS
 
 # Long enough to be heard in windows, by seeking.
 _LONG_KINDS = ("wav", "mp3", "ogg", "m4a", "mka", "aac")
@@ -55,10 +56,12 @@ class Sample(NamedTuple):
     Attributes:
         kind: its file ending.
         content: its bytes.
+        sounds: whether something can be heard in it; False for frames of random bits.
     """
 
     kind: str
     content: bytes
+    sounds: bool = True
 
 
 def good_files(folder: Path, more: Path | None = None) -> tuple[list[Sample], list[Sample]]:
@@ -74,6 +77,8 @@ def good_files(folder: Path, more: Path | None = None) -> tuple[list[Sample], li
     short = [_written(folder, kind, number) for number, kind in enumerate(_ALL_KINDS)]
     video = write_video(folder / "video.mp4", music_like(0.5))
     short.append(Sample("mp4", video.read_bytes()))
+    short += [Sample(kind, craft()) for kind, craft in DECODABLE.items()]
+    short += [Sample(kind, craft(), sounds=False) for kind, craft in NOISE.items()]
     short += [
         Sample(path.suffix.lstrip(".") or "bin", path.read_bytes())
         for path in (sorted(more.rglob("*")) if more else ())

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
+    from trainer.outer_tags import Extent
+
 # Every demuxer here reads the one file it is given. MOV's external data references and Matroska's
 # linked segments are not followed by ffmpeg unless asked, and we never ask.
 _DEMUXERS = (
@@ -50,11 +52,14 @@ _REASONS = {
 
 
 @contextmanager
-def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
+def open_sound(
+    path: Path, within: Extent | None = None
+) -> Iterator[tuple[InputContainer, AudioStream]]:
     """Opens a file and picks its best audio stream; cover art and video are passed over.
 
     Args:
         path: a regular file; its name need not be valid UTF-8.
+        within: the only bytes of it that ffmpeg gets to see; None for all.
 
     Yields:
         The open container and the audio stream, every other stream discarded.
@@ -67,8 +72,14 @@ def open_sound(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
         _require_regular(path)
         # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
         name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+        options = dict(_OPTIONS)
+        if within is not None:
+            if within.start >= within.end:
+                raise UnreadableClip(path, "holds tags and nothing else")
+            name = f"subfile,,start,{within.start},end,{within.end},,:{name}"
+            options["protocol_whitelist"] = "file,subfile"
         # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound.
-        with av.open(name, options=dict(_OPTIONS), metadata_errors="replace") as container:
+        with av.open(name, options=options, metadata_errors="replace") as container:
             stream = container.streams.best("audio")
             if not isinstance(stream, AudioStream):
                 raise UnreadableClip(path, "holds no audio stream")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import av
@@ -11,14 +14,20 @@ import numpy as np
 import pytest
 from mutagen.apev2 import APEv2File
 
+from bench.crafted_files import DECODABLE, NOISE, dff, dsf, speex
+from bench.good_files import MORE_KINDS, good_files
+from tests.daemon.tagging.sounds import chunk, oggflac
 from tests.sounds import KINDS, music_like, noise, stereo, write_audio, write_video
+from tests.trainer.outer_blocks import AROUND, ID3V1, apev2, id3v2
 from trainer import identity
+from trainer.containers import open_sound, sound_packets
 from trainer.decoding import decode_windows
 from trainer.errors import UnreadableClip
 from trainer.hearing import CANONICAL
 from trainer.identity import identify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TAGGED = ["wav", "aiff", "flac", "mp3", "m4a", "alac.m4a", "ogg", "opus", "wma", "wv", "tta"]
@@ -110,6 +119,141 @@ def test_the_sound_of_a_video_is_identified(tmp_path: Path) -> None:
     second = identify(write_video(tmp_path / "second.mp4", music_like(1, seed=2)))
     assert len(first) == 32
     assert first != second
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    short, _ = good_files(tmp_path_factory.mktemp("good"))
+    return {sample.kind: sample.content for sample in short}
+
+
+ALL_KINDS = sorted({*KINDS, *MORE_KINDS, *DECODABLE, *NOISE, "mp4"})
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+class TestEveryKind:
+    @pytest.fixture(autouse=True)
+    def _made(self, tmp_path: Path, samples: dict[str, bytes], kind: str) -> None:
+        self.path = tmp_path / f"sound.{kind}"
+        self.content = samples[kind]
+        self.path.write_bytes(self.content)
+
+    def test_identity_is_the_digest_of_the_packets(self) -> None:
+        # Catalogues keep identities, so this formula stays.
+        digest = hashlib.blake2b(digest_size=16)
+        with open_sound(self.path) as (container, stream):
+            for packet in sound_packets(container, stream):
+                digest.update(bytes(packet))
+        assert identify(self.path) == identify(self.path, whole=True) == digest.hexdigest()
+
+    def test_tags_around_the_file_leave_identity_as_it_was(self) -> None:
+        before = identify(self.path)
+        found = {}
+        for name, (front, back) in AROUND.items():
+            self.path.write_bytes(front + self.content + back)
+            found[name] = identify(self.path)
+        assert found == dict.fromkeys(AROUND, before)
+
+    def test_a_byte_of_sound_that_changes_between_tags_is_told_apart(self) -> None:
+        changed = bytearray(self.content)
+        with open_sound(self.path) as (container, stream):
+            packet = next(part for part in sound_packets(container, stream) if part.size > 16)
+            place = self.content.find(bytes(packet)[-16:])
+        if place < 0:
+            pytest.skip("its packets do not lie in the file as they are")
+        self.path.write_bytes(id3v2() + self.content + apev2())
+        before = identify(self.path)
+        changed[place + 15] ^= 1
+        self.path.write_bytes(id3v2() + changed + apev2())
+        # Ogg checks its pages: a file of one page has no sound left.
+        with suppress(UnreadableClip):
+            assert identify(self.path) != before
+
+
+@pytest.mark.parametrize("name", ["a,b:c.flac", "subfile,,start,9,end,99,,:x.flac", "-\n'\".flac"])
+def test_odd_names_do_not_mislead_where_tags_are_left_out(tmp_path: Path, name: str) -> None:
+    path = made(tmp_path, "flac")
+    before = identify(path)
+    path.write_bytes(id3v2() + path.read_bytes() + ID3V1)
+    for odd in (name.encode(), name.encode() + b"\xff\xe9"):
+        path = path.rename(tmp_path / os.fsdecode(odd))
+        assert identify(path) == before
+
+
+def test_tags_around_nothing_are_no_sound(tmp_path: Path) -> None:
+    path = tmp_path / "tags.mp3"
+    path.write_bytes(id3v2() + apev2() + ID3V1)
+    with pytest.raises(UnreadableClip, match="holds tags and nothing else"):
+        identify(path)
+
+
+def test_tags_do_not_open_the_door_to_other_files(tmp_path: Path) -> None:
+    other = made(tmp_path, "mp3")
+    listing = f"ffconcat version 1.0\nfile '{other}'\n".encode()
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{other}\n".encode()
+    inner = f"#EXTM3U\n#EXTINF:9,\nsubfile,,start,0,end,0,,:{other}\n".encode()
+    for content in (listing, playlist, inner):
+        path = tmp_path / "crafted.mp3"
+        path.write_bytes(id3v2() + content + apev2())
+        with pytest.raises(UnreadableClip):
+            identify(path)
+
+
+def remuxed(path: Path, form: str, title: str) -> str:
+    """Returns the identity of the same packets beside another title."""
+    copy = path.with_name(f"retitled {path.name}")
+    with av.open(path) as source, av.open(copy, "w", format=form) as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        target.metadata.update({"title": title, "comment": title})
+        for packet in source.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    return identify(copy)
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({*KINDS, *MORE_KINDS} - {"aac", "ac3", "eac3", "voc", "ts"})
+)
+def test_a_title_inside_the_container_leaves_identity_as_it_was(
+    tmp_path: Path, samples: dict[str, bytes], kind: str
+) -> None:
+    path = tmp_path / f"sound.{kind}"
+    path.write_bytes(samples[kind])
+    form = (KINDS | MORE_KINDS)[kind].container
+    found = {remuxed(path, form, title) for title in ("", "A", "Long" * 10_000)}
+    # Laying the packets out anew may cut them elsewhere, but never turns their bytes.
+    assert found == {identify(path)}
+
+
+@pytest.mark.parametrize(
+    ("ending", "craft"), [("dsf", dsf), ("dff", dff), ("spx", speex), ("oga", oggflac)]
+)
+def test_a_tagger_leaves_the_identity_of_what_ffmpeg_cannot_write(
+    tmp_path: Path, ending: str, craft: Callable[[], bytes]
+) -> None:
+    path = tmp_path / f"sound.{ending}"
+    path.write_bytes(craft())
+    before = identify(path)
+    write_many_tags(path)
+    assert path.stat().st_size > len(craft())
+    assert identify(path) == before
+
+
+def test_chunks_in_a_voc_file_leave_its_identity(tmp_path: Path, samples: dict[str, bytes]) -> None:
+    path = tmp_path / "sound.voc"
+    path.write_bytes(samples["voc"])
+    before = identify(path)
+    text = b"\x05" + len(b"A title\0").to_bytes(3, "little") + b"A title\0"
+    path.write_bytes(samples["voc"][:26] + text + samples["voc"][26:])
+    assert identify(path) == before
+
+
+def test_a_wav_of_unknown_length_keeps_its_identity_when_a_list_follows(tmp_path: Path) -> None:
+    path = made(tmp_path, "wav")
+    before = identify(path)
+    path.write_bytes(path.read_bytes() + chunk(b"LIST", b"INFOINAM\x02\0\0\0A\0"))
+    assert identify(path) == before
 
 
 class TestBeyondTheHead:
