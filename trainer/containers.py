@@ -7,7 +7,6 @@ only protocol is `file`: a playlist dressed as `.mp3` is refused before its firs
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from av.audio.stream import AudioStream
 from av.stream import Discard
 
 from trainer.errors import UnreadableClip
+from trainer.reasons import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,15 +40,16 @@ _DEMUXERS = (
 # `fastseek` lets MP3 jump by proportion of its bytes; without it ffmpeg reads its way to the spot.
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
 
-_REASONS = {
-    errno.EINVAL: "not a sound file of a kind that is read here (playlists are never followed)",
-    errno.ENOENT: "no such file",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOMEM: "needs more memory than analysis.memory_mib allows",
-    # ffmpeg says the same of a file that promises more than it holds.
-    errno.EIO: "cut short, or the disk reports a read error",
-}
+_FOREIGN = (
+    av.error.FFmpegError,
+    av.error.PyAVCallbackError,
+    OSError,
+    MemoryError,
+    UnicodeError,
+)
+
+# How often ffmpeg may ask to be called again; it does where a broadcast was spliced.
+_MOST_PAUSES = 1000
 
 
 @contextmanager
@@ -94,13 +95,18 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
 
     The last packet at a true end is empty; decoding it flushes the codec.
     """
-    try:
-        yield from container.demux(stream)
-    except (av.error.InvalidDataError, av.error.EOFError):
-        return
-    except IndexError:
-        # Streams that appear midway (MPEG-TS, MPEG-PS, FLV) are unknown to PyAV, which may stumble
-        # over them when it flushes: after the last packet of ours, as later streams count higher.
+    for _ in range(_MOST_PAUSES):
+        try:
+            yield from container.demux(stream)
+        except av.error.BlockingIOError:
+            continue
+        except (av.error.InvalidDataError, av.error.EOFError):
+            return
+        except IndexError:
+            # Streams that appear midway (MPEG-TS, MPEG-PS, FLV) are unknown to PyAV, which may
+            # stumble over them when it flushes: after the last packet of ours, as later streams
+            # count higher.
+            return
         return
 
 
@@ -108,19 +114,8 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
 def _as_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
-    except av.error.InvalidDataError as error:
-        raise UnreadableClip(path, "damaged, or not a sound file") from error
-    except av.error.EOFError as error:
-        raise UnreadableClip(path, "ends before its sound begins") from error
-    except (av.error.FFmpegError, OSError) as error:
-        code = error.errno or 0
-        reason = _REASONS.get(code) or str(error.strerror or error).splitlines()[0]
-        raise UnreadableClip(path, reason) from error
-    except MemoryError as error:
-        raise UnreadableClip(path, _REASONS[errno.ENOMEM]) from error
-    except (av.error.PyAVCallbackError, UnicodeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UnreadableClip(path, f"cannot be decoded: {reason}") from error
+    except _FOREIGN as error:
+        raise UnreadableClip(path, reason_of(path, error)) from error
 
 
 def _require_regular(path: Path) -> None:

@@ -10,19 +10,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 
 from trainer.containers import open_sound
 from trainer.errors import UnusableClip
-from trainer.sound_stream import SoundStream
+from trainer.sound_stream import FASTEST_HZ, SoundStream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from numpy.typing import NDArray
 
     from trainer.hearing import Hearing
     from trainer.sound_stream import Stretch
@@ -82,6 +84,7 @@ def decode_windows(path: Path, hearing: Hearing) -> DecodedClip:
         UnusableClip: nothing could be decoded.
     """
     with open_sound(path) as (container, stream):
+        _refuse_absurd_rate(path, stream)
         sound = SoundStream(container, stream)
         heard = _hear_short(sound, hearing) or _hear_long(sound, hearing)
         if not heard.windows:
@@ -103,6 +106,14 @@ def spread(duration_s: float, windows: int, window_s: float) -> tuple[float, ...
     """Returns the starts, in seconds, of windows with equal gaps before, between and after them."""
     gap_s = (duration_s - windows * window_s) / (windows + 1)
     return tuple(gap_s + index * (window_s + gap_s) for index in range(windows))
+
+
+def _refuse_absurd_rate(path: Path, stream: AudioStream) -> None:
+    # Without a decoder there is no context, whatever PyAV's types say; decoding tells the reason.
+    rate_hz = getattr(stream.codec_context, "sample_rate", 0)
+    if rate_hz > FASTEST_HZ:
+        stated = f"its header states {rate_hz} samples a second"
+        raise UnusableClip(path, f"{stated}, more than any sound has; it is damaged")
 
 
 def _hear_short(sound: SoundStream, hearing: Hearing) -> _Heard | None:
@@ -196,7 +207,7 @@ def _sane(sound: FloatArray) -> FloatArray:
 
 
 def _mono(frames: list[AudioFrame]) -> FloatArray:
-    arrays = [frame.to_ndarray() for frame in frames]
+    arrays = [_samples(frame) for frame in frames]
     samples = np.concatenate(arrays, axis=1)
     if not frames[0].format.is_planar:
         samples = samples.reshape(-1, frames[0].layout.nb_channels).T
@@ -206,6 +217,14 @@ def _mono(frames: list[AudioFrame]) -> FloatArray:
         samples = samples.astype(np.float32) / 2.0 ** (8 * samples.dtype.itemsize - 1)
     with np.errstate(invalid="ignore", over="ignore"):
         return _sane(samples.mean(axis=0, dtype=np.float32))
+
+
+def _samples(frame: AudioFrame) -> NDArray[Any]:
+    if not frame.format.name.startswith("s64"):
+        return frame.to_ndarray()
+    # The one sample format that PyAV does not hand to NumPy.
+    held = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
+    return np.stack([np.frombuffer(bytes(plane), np.int64)[:held] for plane in frame.planes])
 
 
 def _resampled(mono: FloatArray, from_hz: int, to_hz: int) -> FloatArray:

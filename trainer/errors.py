@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+NEEDS_MEMORY = "needs more memory than analysis.memory_mib allows"
+"""The reason of a clip that ran into the limit of its worker."""
+
+
 class ClipError(ValencedError):
     """One clip cannot be used; every other clip is unharmed.
 

@@ -35,6 +35,12 @@ _LANDING_PACKETS = 2000
 # proportion of their bytes, as players do.
 _BY_BYTES = frozenset({"aac", "ac3", "eac3", "dts", "dtshd", "loas", "amr", "gsm", "mlp", "truehd"})
 
+FASTEST_HZ = 6_000_000
+"""The highest sampling rate that is believed; the fastest DSD comes as 5.6 MHz.
+
+A resampler's tables grow with the rate: the highest a damaged header can state costs ten seconds.
+"""
+
 _BISECTIONS = 24
 _END_PRECISION_S = 0.5
 _LONGEST_S = 400 * 3600.0
@@ -216,7 +222,8 @@ class SoundStream:
 
     def _decoded(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
         try:
-            return [frame for frame in self._stream.decode(packet) if frame.sample_rate]
+            frames = self._stream.decode(packet)
+            return [frame for frame in frames if 0 < frame.sample_rate <= FASTEST_HZ]
         except (av.error.DecoderNotFoundError, av.error.MemoryError):
             raise
         except av.error.FFmpegError:

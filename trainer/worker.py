@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.confinement import confine
-from trainer.errors import BundleError, UnreadableClip, UnusableClip
+from trainer.errors import NEEDS_MEMORY, BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,7 +127,7 @@ def _answer(request: Mapping[str, Any]) -> Answer:
     except BundleError as error:
         return {"bundle": str(error)}
     except MemoryError:
-        return {"unreadable": "needs more memory than analysis.memory_mib allows"}
+        return {"unreadable": NEEDS_MEMORY}
     except Exception as error:  # noqa: BLE001 - the other end must be told, whatever it is
         blamed = "bundle" if request["do"] in {"prepare", "warm"} else "unreadable"
         # One line, for the view `failures` and the log.

@@ -81,3 +81,14 @@ def test_the_table_names_what_must_never_happen_even_when_it_did_not() -> None:
     for ending in NEVER:
         assert f"| **never:** {ending} | 0 |" in shown
     assert "| **inputs sent** | 3 |" in shown
+
+
+def test_the_slowest_inputs_are_named_whichever_worker_had_them() -> None:
+    one, other = Tally(inputs=30), Tally(inputs=1)
+    for number in range(30):
+        one.timed((number / 10, number))
+    other.timed((9.6, 99))
+    one.add(other)
+    assert one.slowest[:2] == [(9.6, 99), (2.9, 29)]
+    assert len(one.slowest) == 20
+    assert "| slowest input, in seconds | 9.6 |" in table(one)
