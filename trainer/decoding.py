@@ -16,7 +16,8 @@ import av
 import numpy as np
 
 from trainer.containers import open_sound
-from trainer.errors import UnusableClip
+from trainer.errors import UnreadableClip, UnusableClip
+from trainer.outer_tags import between_tags
 from trainer.sound_stream import FASTEST_HZ, SoundStream
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.hearing import Hearing
+    from trainer.outer_tags import Extent
     from trainer.sound_stream import Stretch
     from trainer.vectors import FloatArray
 
@@ -83,7 +85,19 @@ def decode_windows(path: Path, hearing: Hearing) -> DecodedClip:
         UnreadableClip: the file cannot be opened or is not sound.
         UnusableClip: nothing could be decoded.
     """
-    with open_sound(path) as (container, stream):
+    try:
+        return _decoded(path, hearing, None)
+    except UnreadableClip:
+        # Demuxers that know no tags of other formats stumble over them. Files they do read are
+        # left to them: to leave the tags out moves the windows of an MP3 without a header.
+        extent = between_tags(path)
+        if extent is None:
+            raise
+        return _decoded(path, hearing, extent)
+
+
+def _decoded(path: Path, hearing: Hearing, within: Extent | None) -> DecodedClip:
+    with open_sound(path, within) as (container, stream):
         _refuse_absurd_rate(path, stream)
         sound = SoundStream(container, stream)
         heard = _hear_short(sound, hearing) or _hear_long(sound, hearing)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-    from trainer.outer_tags import Extent
-
 HEAD_BYTES = 128 * 2**20
 """Bytes of packets that are hashed whatever the container."""
 
@@ -83,7 +81,7 @@ def identify(path: Path, *, whole: bool = False) -> str:
     Raises:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
-    with open_sound(path, within=_sound_of(path)) as (container, stream):
+    with open_sound(path, within=between_tags(path)) as (container, stream):
         packets = _PacketHash()
         exact = container.format.name in _SEEKS_EXACTLY and bool(stream.duration)
         if whole or not exact:
@@ -91,14 +89,6 @@ def identify(path: Path, *, whole: bool = False) -> str:
         elif packets.take(container, stream, HEAD_BYTES):
             _take_chunks(packets, container, stream)
         return packets.hexdigest()
-
-
-def _sound_of(path: Path) -> Extent | None:
-    try:
-        return between_tags(path) if path.is_file() else None
-    except OSError:
-        # Opening the sound meets the same error, and says it better.
-        return None
 
 
 def _take_chunks(packets: _PacketHash, container: InputContainer, stream: AudioStream) -> None:

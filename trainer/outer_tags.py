@@ -53,14 +53,19 @@ def between_tags(path: Path) -> Extent | None:
     """Finds what lies between the outer tags of a file.
 
     Args:
-        path: a regular file.
+        path: any path.
 
     Returns:
-        Where it lies, perhaps no bytes at all; None if the file has no outer tags.
-
-    Raises:
-        OSError: the file cannot be read.
+        Where it lies, perhaps no bytes at all; None if the file has no outer tags, is not regular
+        or cannot be read: opening its sound meets the same, and says it better.
     """
+    try:
+        return _found(path) if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _found(path: Path) -> Extent | None:
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         block = _Block(file, 0)

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.crafted_files import dff, dsf, speex
+from tests.daemon.tagging.sounds import musepack
 from tests.sounds import KINDS, music_like, noise, silence, stereo, tone, write_audio, write_video
+from tests.trainer.outer_blocks import ID3V1, apev2, id3v2
 from trainer import sound_stream
 from trainer.containers import sound_packets
 from trainer.decoding import decode_windows, spread
@@ -17,7 +20,7 @@ from trainer.errors import ClipError, UnreadableClip, UnusableClip
 from trainer.hearing import Hearing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from av.audio.frame import AudioFrame
@@ -248,4 +251,31 @@ def test_a_header_without_sound_says_so(tmp_path: Path) -> None:
     path = tmp_path / "none.wav"
     path.write_bytes(content[: content.index(b"data") + 4] + bytes(4))
     with pytest.raises(UnusableClip, match="no sound"):
+        decode_windows(path, BRIEF)
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "m4a", "ogg", "wma", "wv", "tta", "mka", "flac"])
+def test_tags_that_a_format_does_not_know_do_not_hide_its_sound(tmp_path: Path, kind: str) -> None:
+    path = write_audio(tmp_path / f"tagged.{kind}", noise(3), kind=kind)
+    plain = decode_windows(path, BRIEF)
+    path.write_bytes(id3v2(300_000) + path.read_bytes() + apev2() + ID3V1)
+    tagged = decode_windows(path, BRIEF)
+    assert np.array_equal(tagged.windows, plain.windows)
+    assert tagged.starts_s == plain.starts_s
+
+
+@pytest.mark.parametrize("craft", [dsf, dff, musepack, speex])
+def test_so_with_what_ffmpeg_cannot_write(tmp_path: Path, craft: Callable[[], bytes]) -> None:
+    path = tmp_path / "tagged"
+    path.write_bytes(craft())
+    plain = decode_windows(path, BRIEF)
+    for front, back in ((b"", ID3V1), (id3v2(), b""), (id3v2(), apev2() + ID3V1)):
+        path.write_bytes(front + craft() + back)
+        assert np.array_equal(decode_windows(path, BRIEF).windows, plain.windows)
+
+
+def test_tags_around_text_do_not_make_it_sound(tmp_path: Path) -> None:
+    path = tmp_path / "text.mp3"
+    path.write_bytes(id3v2() + b"not a sound\n" * 1000 + apev2())
+    with pytest.raises(UnreadableClip):
         decode_windows(path, BRIEF)

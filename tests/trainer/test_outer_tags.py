@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import struct
 from typing import TYPE_CHECKING
@@ -36,6 +37,12 @@ def test_what_lies_between_the_tags_is_found(tmp_path: Path, around: tuple[bytes
 @pytest.mark.parametrize("content", [b"", b"x", b"ID3", b"TAG", SOUND], ids=len)
 def test_a_file_without_tags_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     assert between(tmp_path, content) is None
+
+
+def test_what_cannot_be_read_has_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "absent", tmp_path / "pipe"):
+        assert between_tags(path) is None
 
 
 def test_tags_and_nothing_else_leave_nothing(tmp_path: Path) -> None:
