@@ -24,7 +24,6 @@ _HAS_HEADER, _IS_HEADER = 1 << 31, 1 << 29
 _VALUE_KIND = 0x6
 _ID3V1_LENGTH = 128
 _LARGEST = 1 << 24
-_STEP = 1 << 20
 _LYRICS_END = b"LYRICS200"
 _NAMES = {MOOD: "Mood"}
 _KEYS = {key.casefold(): key for key in ALL_KEYS}
@@ -93,27 +92,6 @@ class Apev2:
         if tag.flags & _HAS_HEADER:
             edits.append(Splice(tag.start + 12, 8, numbers))
         return edits
-
-
-def same_but_for_tags(one: View, other: View) -> bool:
-    """Tell whether two files hold the same bytes outside their APE tags.
-
-    Raises:
-        Refused: a tag is damaged.
-    """
-    tags = _tag(one), _tag(other)
-    ends = [
-        (tag.start, tag.end) if tag else (_end(view),) * 2
-        for tag, view in zip(tags, (one, other), strict=True)
-    ]
-    (first, first_rest), (second, second_rest) = ends
-    if first != second or one.size - first_rest != other.size - second_rest:
-        return False
-    sounds_equal = all(
-        one.read(at, min(_STEP, first - at)) == other.read(at, min(_STEP, first - at))
-        for at in range(0, first, _STEP)
-    )
-    return sounds_equal and one.read(first_rest, one.size) == other.read(second_rest, other.size)
 
 
 def _numbers(view: View, footer: int, growth: int, count: int) -> bytes:
