@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -60,13 +64,36 @@ def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
         path: an absolute path; it need not exist.
         mounts: a file in the form of `/proc/self/mountinfo`.
     """
+    found = [mount for mount in _listed(mounts) if path.is_relative_to(mount.point)]
+    # Of two on one point, the later hides the earlier.
+    return max(reversed(found), key=lambda mount: len(mount.point.parts), default=None)
+
+
+def mounts_below(folders: Sequence[Path], mounts: Path = MOUNTS) -> dict[Path, str]:
+    """Return the mount points inside some folders, the folders themselves left out.
+
+    Args:
+        folders: absolute paths.
+        mounts: a file in the form of `/proc/self/mountinfo`.
+
+    Returns:
+        The device mounted on each; nothing where the system does not tell.
+    """
+    return {
+        mount.point: mount.device
+        for mount in _listed(mounts)
+        # The automounter stays on its point also while the disk is away.
+        if mount.kind != "autofs"
+        and any(mount.point != folder and mount.point.is_relative_to(folder) for folder in folders)
+    }
+
+
+def _listed(mounts: Path) -> list[Mount]:
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return None
-    found = [mount for mount in map(_parsed, lines) if mount and path.is_relative_to(mount.point)]
-    # Of two on one point, the later hides the earlier.
-    return max(reversed(found), key=lambda mount: len(mount.point.parts), default=None)
+        return []
+    return [mount for mount in map(_parsed, lines) if mount]
 
 
 def _parsed(line: str) -> Mount | None:

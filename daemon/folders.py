@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from storage.records import FolderState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from config.settings import WatchedFolder
+    from daemon.mounts import NestedMounts
     from daemon.scanning import Comparison
     from daemon.watching import Watcher
 
@@ -26,12 +27,17 @@ class WatchedFolders:
     Args:
         folders: as the operator named them.
         watcher: listens to them; None for a single pass.
+        mounts: the disks inside them.
     """
 
-    def __init__(self, folders: Sequence[WatchedFolder], watcher: Watcher | None) -> None:
+    def __init__(
+        self, folders: Sequence[WatchedFolder], watcher: Watcher | None, mounts: NestedMounts
+    ) -> None:
         self._folders = folders
         self._watcher = watcher
+        self._mounts = mounts
         self._seen: dict[Path, _Looks | None] = {}
+        self._mounted: Mapping[Path, str] = {}
 
     @property
     def roots(self) -> list[Path]:
@@ -41,17 +47,18 @@ class WatchedFolders:
     def start(self) -> None:
         """Watch every folder."""
         self._seen = {root: _looks_of(root) for root in self.roots}
+        self._mounted = self._mounts.look()
         if self._watcher is not None:
             self._watcher.watch(self._folders)
 
     def look(self) -> bool:
-        """See which folders went away or came back, and tell whether any came back.
+        """See which folders went away or came back, and tell whether to compare them anew.
 
         One that could only be read for a while is back when it can be written again. A disk that
         is mounted again is another folder under the old name; a watch on what was there before
         hears nothing of it.
         """
-        came_back = False
+        came_back = self._look_inside()
         for root in self.roots:
             before, now = self._seen.get(root), _looks_of(root)
             if now == before:
@@ -70,6 +77,20 @@ class WatchedFolders:
                 self._watcher.renew(root)
         return came_back
 
+    def _look_inside(self) -> bool:
+        """Notice disks that were mounted or unmounted inside the folders; tell whether any was."""
+        before, self._mounted = self._mounted, self._mounts.look()
+        changed = dict(before.items() ^ self._mounted.items())
+        for point in sorted(changed):
+            if point in self._mounted:
+                log.info("%s: a disk is mounted here", point)
+            else:
+                log.warning("%s: its disk went away; what is known of its files is kept", point)
+        for root in self.roots:
+            if self._watcher is not None and any(point.is_relative_to(root) for point in changed):
+                self._watcher.renew(root)
+        return bool(changed)
+
     def check(self, comparison: Comparison) -> bool:
         """Poll what the kernel does not fully watch; tell whether that must be looked at again.
 
@@ -87,12 +108,19 @@ class WatchedFolders:
         watched_by: Callable[[Path], str] = (
             (lambda _: "nothing") if watcher is None else watcher.watched_by
         )
-        return [
+        states = [
             FolderState(
                 root, watched_by(root), now, comparison.unread.get(root) or degraded.get(root)
             )
             for root in self.roots
         ]
+        # A disk inside a folder is watched with it; its row is what the next run remembers it by.
+        for point in self._mounts.known:
+            home = max(filter(point.is_relative_to, self.roots), key=lambda root: len(root.parts))
+            if point != home:
+                trouble = comparison.unread.get(point)
+                states.append(FolderState(point, watched_by(home), now, trouble))
+        return states
 
 
 class _Looks(NamedTuple):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.admission import Admission
+    from daemon.mounts import NestedMounts
     from daemon.settling import Settler
     from storage.catalogue import Catalogue
 
@@ -30,6 +31,7 @@ class Intake:
         admission: which names count.
         settler: decides when a file is complete.
         catalogue: whose queue is filled.
+        mounts: the disks inside the watched folders.
         clock: the time, aware of its zone.
         queued: called when files were queued.
         expected: called when a file will settle soon.
@@ -42,6 +44,7 @@ class Intake:
         settler: Settler,
         catalogue: Catalogue,
         *,
+        mounts: NestedMounts,
         clock: Callable[[], datetime],
         queued: Callable[[], None],
         expected: Callable[[], None],
@@ -50,6 +53,7 @@ class Intake:
         self._admission = admission
         self._settler = settler
         self._catalogue = catalogue
+        self._mounts = mounts
         self._clock = clock
         self._queued = queued
         self._expected = expected
@@ -110,6 +114,7 @@ class Intake:
             self._admission,
             self._catalogue.stamps(),
             self._catalogue.queued_stamps(),
+            self._mounts,
         )
         self._take_in(comparison.new, now_s, settle_s)
         self._catalogue.queue.forget(comparison.gone)
@@ -127,6 +132,8 @@ class Intake:
 
     def _take_leave(self, path: Path) -> None:
         """Take in that there is nothing at a path any more, nor below it if it was a folder."""
+        if self._mounts.hides(path):
+            return
         gone = [path, *(clip.path for clip in self._catalogue.clips_below(path))]
         self._settler.forget(path)
         self._catalogue.queue.forget(gone)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from daemon.admission import Admission
+    from daemon.mounts import NestedMounts
 
 log = logging.getLogger(__name__)
 
@@ -118,12 +119,15 @@ def compare(
     admission: Admission,
     recorded: Mapping[Path, FileStamp],
     queued: Mapping[Path, FileStamp],
+    mounts: NestedMounts,
 ) -> Comparison:
     """Compare what is below the roots with what is recorded and queued.
 
-    A folder that cannot be listed says nothing about the files in it: they are not gone.
+    A folder that cannot be listed says nothing about the files in it: they are not gone. Nor does
+    one on which a disk was mounted before.
     """
     result = Comparison()
+    mounts.look()
     present: set[Path] = set()
     for root in roots:
         _demand_content(root, recorded, result.unread)
@@ -137,6 +141,7 @@ def compare(
                 result.known += 1
             else:
                 result.new.append(found)
+    _demand_mounts(mounts, present, recorded, result.unread)
     for path in (*recorded, *queued):
         if path not in present and _is_below(path, roots) and not _is_below(path, result.unread):
             result.gone.append(path)
@@ -156,6 +161,21 @@ def _demand_content(
     known = sum(1 for path in recorded if path.is_relative_to(root))
     if known:
         unread[root] = f"empty, though {known} files are known in it; is its disk mounted?"
+
+
+def _demand_mounts(
+    mounts: NestedMounts,
+    present: set[Path],
+    recorded: Mapping[Path, FileStamp],
+    unread: dict[Path, str],
+) -> None:
+    """Take a folder without sound, on which a disk was mounted, for one whose disk is away."""
+    for point in mounts.away():
+        known = sum(1 for path in recorded if path.is_relative_to(point))
+        if known and not any(path.is_relative_to(point) for path in present):
+            unread[point] = f"its disk is not mounted; the {known} files known on it are kept"
+        else:
+            mounts.forget(point)
 
 
 def _is_below(path: Path, folders: list[Path] | dict[Path, str]) -> bool:

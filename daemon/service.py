@@ -18,6 +18,7 @@ from daemon.duty import Duty
 from daemon.folders import WatchedFolders
 from daemon.intake import Intake
 from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, Touched
+from daemon.mounts import NestedMounts
 from daemon.processing import Processing
 from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
@@ -28,6 +29,7 @@ from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
+from storage.queries import Queries
 from storage.records import TagState
 
 if TYPE_CHECKING:
@@ -103,6 +105,12 @@ def resolved(folder: WatchedFolder) -> WatchedFolder:
     return folder.model_copy(update={"path": folder.path.resolve()})
 
 
+def remembered_mounts(folders: Sequence[WatchedFolder], catalogue: Catalogue) -> NestedMounts:
+    """Return the disks inside some folders, with those that an earlier run saw there."""
+    states = Queries(catalogue.engine).folders()
+    return NestedMounts([folder.path for folder in folders], [state.path for state in states])
+
+
 def run(
     plan: Plan,
     *,
@@ -170,18 +178,20 @@ def _wired(
             lost=lambda: mail.put(Reconcile("the kernel dropped events")),
         )
         stack.callback(watcher.stop)
+    mounts = remembered_mounts(plan.folders, catalogue)
     intake = Intake(
         [folder.path for folder in plan.folders],
         Admission(settings.watch.suffixes, settings.watch.ignore),
         Settler(settings.watch.settle_s),
         catalogue,
+        mounts=mounts,
         clock=clock,
         queued=crew.wake,
         expected=crew.expect,
     )
     return Duty(
         mail=mail,
-        folders=WatchedFolders(plan.folders, watcher),
+        folders=WatchedFolders(plan.folders, watcher, mounts),
         intake=intake,
         crew=crew,
         catalogue=catalogue,

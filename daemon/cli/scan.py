@@ -20,7 +20,7 @@ from daemon.cli.options import (
 )
 from daemon.logs import terminal
 from daemon.scanning import Comparison, compare
-from daemon.service import Outcome, Plan, resolved, run
+from daemon.service import Outcome, Plan, remembered_mounts, resolved, run
 from daemon.spelling import located, printable
 from storage.catalogue import Catalogue
 from storage.queries import Queries
@@ -107,6 +107,7 @@ def _compared(loaded: Loaded, folders: Sequence[WatchedFolder]) -> Comparison:
             Admission(watch.suffixes, watch.ignore),
             catalogue.stamps(),
             catalogue.queued_stamps(),
+            remembered_mounts(folders, catalogue),
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from config.settings import WatchedFolder
 from daemon.folders import WatchedFolders
+from daemon.mounts import NestedMounts
 from tests.sounds import music_like, write_audio
 from tests.torture.disks import Full, NoDisk, ReadOnly, memory_disk
 
@@ -110,7 +111,7 @@ def test_a_state_directory_without_a_single_free_byte_is_told_of_in_one_line(
 def test_a_disk_that_can_be_written_again_counts_as_back(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with mounted(disk, "size=1m"):
-        folders = WatchedFolders([WatchedFolder(path=disk)], None)
+        folders = WatchedFolders([WatchedFolder(path=disk)], None, NestedMounts([disk]))
         folders.start()
         assert ReadOnly(disk).strike()
         assert not folders.look()

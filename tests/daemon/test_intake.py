@@ -9,6 +9,7 @@ import pytest
 
 from daemon.admission import Admission
 from daemon.intake import Intake
+from daemon.mounts import NestedMounts
 from daemon.settling import Settler
 from storage.catalogue import Catalogue
 from storage.records import FileStamp
@@ -50,6 +51,7 @@ def made(folder: Path, catalogue: Catalogue, calls: list[str], now: datetime) ->
         Admission(["mp3"], [".*"]),
         Settler(SETTLE_S),
         catalogue,
+        mounts=NestedMounts([folder]),
         clock=lambda: now,
         queued=lambda: calls.append("queued"),
         expected=lambda: calls.append("expected"),
@@ -165,6 +167,7 @@ def test_of_nested_folders_the_inner_one_speaks_for_its_files(
         Admission(["mp3"], [".*"]),
         Settler(SETTLE_S),
         catalogue,
+        mounts=NestedMounts([folder]),
         clock=lambda: NOON,
         queued=lambda: None,
         expected=lambda: None,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon.admission import Admission
-from daemon.scanning import Passed, compare, walk
+from daemon.mounts import NestedMounts
+from daemon.scanning import Comparison, Passed, compare, walk
 from storage.records import FileStamp
 
 ADMISSION = Admission(["mp3"], [".*"])
@@ -20,6 +21,12 @@ def made(path: Path, content: bytes = b"x") -> Path:
 
 def recorded(*paths: Path) -> dict[Path, FileStamp]:
     return {path: FileStamp.of(path.lstat()) for path in paths}
+
+
+def compared(
+    roots: list[Path], known: dict[Path, FileStamp], queue: dict[Path, FileStamp]
+) -> Comparison:
+    return compare(roots, ADMISSION, known, queue, NestedMounts(roots))
 
 
 def test_a_walk_finds_sound_of_any_name_and_nothing_else(tmp_path: Path) -> None:
@@ -55,7 +62,7 @@ def test_a_comparison_tells_new_changed_known_and_gone_apart(tmp_path: Path) -> 
     changed.write_bytes(b"longer")
     gone.unlink()
     new = made(tmp_path / "new.mp3")
-    found = compare([tmp_path], ADMISSION, stamps, waiting)
+    found = compared([tmp_path], stamps, waiting)
     assert {entry.path for entry in found.new} == {new, changed}
     assert found.known == 2
     assert found.gone == [gone]
@@ -64,20 +71,20 @@ def test_a_comparison_tells_new_changed_known_and_gone_apart(tmp_path: Path) -> 
 def test_files_outside_the_compared_folders_are_not_gone(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     elsewhere = Path("/elsewhere/a.mp3")
-    found = compare([tmp_path / "here"], ADMISSION, {elsewhere: FileStamp(1, 1, 1)}, {})
+    found = compared([tmp_path / "here"], {elsewhere: FileStamp(1, 1, 1)}, {})
     assert found.gone == []
 
 
 def test_overlapping_folders_count_a_file_once(tmp_path: Path) -> None:
     file = made(tmp_path / "sub" / "a.mp3")
-    found = compare([tmp_path, tmp_path / "sub"], ADMISSION, {}, {})
+    found = compared([tmp_path, tmp_path / "sub"], {}, {})
     assert [entry.path for entry in found.new] == [file]
 
 
 def test_a_folder_that_cannot_be_listed_says_nothing_of_its_files(tmp_path: Path) -> None:
     away = tmp_path / "unmounted"
     file = away / "a.mp3"
-    found = compare([away], ADMISSION, {file: FileStamp(1, 1, 1)}, {})
+    found = compared([away], {file: FileStamp(1, 1, 1)}, {})
     assert found.gone == []
     assert "No such file" in found.unread[away]
 
@@ -86,19 +93,19 @@ def test_a_folder_that_is_suddenly_empty_is_a_disk_that_is_away(tmp_path: Path) 
     point = tmp_path / "disk"
     point.mkdir()
     known = {point / "a.mp3": FileStamp(1, 1, 1)}
-    found = compare([point], ADMISSION, known, {})
+    found = compared([point], known, {})
     assert found.gone == []
     assert "is its disk mounted" in found.unread[point]
-    assert compare([point], ADMISSION, {}, {}).unread == {}
+    assert compared([point], {}, {}).unread == {}
     (point / "cover.jpg").write_bytes(b"x")
-    assert compare([point], ADMISSION, known, {}).gone == list(known)
+    assert compared([point], known, {}).gone == list(known)
 
 
 def test_every_directory_that_counts_is_reported(tmp_path: Path) -> None:
     for name in ("a/b", ".hidden/c"):
         (tmp_path / name).mkdir(parents=True)
     expected = {path.stat().st_ino for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")}
-    assert compare([tmp_path], ADMISSION, {}, {}).directories == {tmp_path: expected}
+    assert compared([tmp_path], {}, {}).directories == {tmp_path: expected}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
@@ -107,7 +114,7 @@ def test_a_closed_folder_hides_only_itself(tmp_path: Path) -> None:
     stamps = recorded(inside)
     inside.parent.chmod(0)
     try:
-        found = compare([tmp_path], ADMISSION, stamps, {})
+        found = compared([tmp_path], stamps, {})
     finally:
         inside.parent.chmod(0o700)
     assert found.gone == []

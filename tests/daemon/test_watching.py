@@ -15,6 +15,7 @@ import pytest
 
 from config.settings import WatchedFolder
 from daemon.folders import WatchedFolders
+from daemon.mounts import NestedMounts
 from daemon.watching import Watcher, granted_watches
 from tests.sounds import music_like, write_audio
 
@@ -81,7 +82,7 @@ def test_a_folder_that_went_away_is_watched_again_when_it_is_back(
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    folders = WatchedFolders([WatchedFolder(path=disk)], watcher)
+    folders = WatchedFolders([WatchedFolder(path=disk)], watcher, NestedMounts([disk]))
     folders.start()
     assert not folders.look()
     disk.rename(tmp_path / "unplugged")
@@ -97,7 +98,7 @@ def test_a_folder_that_is_not_there_at_the_start_is_taken_up_later(
     tmp_path: Path, watcher: Watcher, reports: Reports
 ) -> None:
     disk = tmp_path / "disk"
-    folders = WatchedFolders([WatchedFolder(path=disk)], watcher)
+    folders = WatchedFolders([WatchedFolder(path=disk)], watcher, NestedMounts([disk]))
     folders.start()
     assert watcher.watched_by(disk) == "nothing"
     disk.mkdir()
