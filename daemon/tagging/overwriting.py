@@ -103,8 +103,30 @@ def _demand_times(source: Source, target: int, disk: Disk) -> None:
         ) from error
 
 
+def _refuse_half_written(source: Source) -> None:
+    """Leave a file alone whose writing had broken off and that clean-up has not put back yet.
+
+    Written again, it would look as if somebody else had changed it since, and the copy that
+    holds its whole sound would be given up.
+    """
+    with os.scandir(source.path.parent) as entries:
+        for entry in entries:
+            facts = names.rescued(entry.name)
+            if facts is not None and facts[0] == source.status.st_ino:
+                raise _broken_off(entry.name)
+
+
+def _broken_off(rescue: str) -> Refused:
+    return Refused(
+        f"writing in place broke off; {rescue} beside it holds the whole file and is "
+        "put back at the next start",
+        retry=True,
+    )
+
+
 def _name_rescue(source: Source, copy: Copy, disk: Disk) -> None:
     assert copy.path is not None
+    _refuse_half_written(source)
     rescue = names.rescue_of(copy.path, source.status.st_ino, source.status.st_size)
     try:
         disk.rename(copy.path, rescue)
@@ -140,11 +162,7 @@ def _write_back(edited: Patched, copy: Copy, target: int, disk: Disk) -> None:
         except BaseException as again:
             rescue, copy.path = copy.path, None
             assert rescue is not None
-            raise Refused(
-                f"writing in place broke off; {rescue.name} beside it holds the whole file and is "
-                "put back at the next start",
-                retry=True,
-            ) from again
+            raise _broken_off(rescue.name) from again
         if not isinstance(error, OSError):
             raise
 

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,28 @@ class Meddled(Disk):
         super().sync(descriptor)
         with self.path.open("ab") as file:
             file.write(b"more")
+
+
+class GivesWay(Disk):
+    """Copies a part back into the original and then nothing more, both times it is tried."""
+
+    def __init__(self, path: Path, share: float) -> None:
+        self.path = path
+        self.share = share
+        self.target = -1
+
+    def open_to_change(self, path: Path) -> int:
+        descriptor = super().open_to_change(path)
+        if path == self.path:
+            self.target = descriptor
+        return descriptor
+
+    def copy_range(self, source: int, target: int, start: int, at: int, length: int) -> None:
+        if target != self.target:
+            super().copy_range(source, target, start, at, length)
+            return
+        super().copy_range(source, target, start, at, int(length * self.share))
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 class CutOff(Disk):
@@ -274,6 +297,25 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
         assert done.outcome is Outcome.CHANGED
     (file,) = (tmp_path / "renamed").iterdir()
     assert file.read_bytes() == sound("mp3")
+
+
+@pytest.mark.parametrize("kind", ["mp3", "mp3-bare", "flac", "wav", "opus", "m4a"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
+    tmp_path: Path, affect: Items, kind: str, share: float
+) -> None:
+    whole = partial(identify, whole=True)
+    path = sound_file(tmp_path, kind)
+    identity = whole(path)
+    manner = Manner(identify=whole, mode=Mode.IN_PLACE)
+    with pytest.raises(TagWriteError, match="put back at the next start") as broken:
+        write(path, affect, replace(manner, disk=GivesWay(path, share)))
+    assert broken.value.retry
+    with suppress(TagWriteError):
+        write(path, affect, manner)
+    clean_up(tmp_path, identify=whole)
+    assert whole(path) == identity
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_is_written_if_the_journal_cannot_be(
