@@ -65,6 +65,7 @@ class Watch(Section):
     reconcile_s: Annotated[float, Field(ge=10, le=604800)]
     suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)]
     ignore: tuple[str, ...]
+    follow_links: bool
 
 
 class Analysis(Section):

@@ -106,6 +106,8 @@ def walk(root: Path, admission: Admission, passed: Passed) -> Iterator[FoundFile
 def _found(entry: os.DirEntry[str]) -> FoundFile | None:
     try:
         if not entry.is_file(follow_symlinks=False):
+            if entry.is_symlink():
+                log.debug("%s: a link; what it leads to is not looked at here", entry.path)
             return None
         stat = entry.stat(follow_symlinks=False)
     except OSError:

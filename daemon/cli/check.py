@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from daemon.admission import Admission
 from daemon.bundles import problem_with
 from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
+from daemon.links import links_below
 from daemon.spelling import printable
 from daemon.watching import watch_limit
 from storage.catalogue import Catalogue
@@ -21,6 +23,7 @@ from storage.errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from config.loading import Loaded
     from config.settings import Settings, WatchedFolder
@@ -67,6 +70,8 @@ def _findings(loaded: Loaded) -> Iterator[Finding]:
     directories = 0
     for folder in loaded.settings.watch.folder:
         yield from _of_folder(folder, loaded.settings)
+        if not loaded.settings.watch.follow_links:
+            yield from _of_links(folder.path, loaded.settings)
         directories += sum(1 for _ in os.walk(folder.path))
     yield from _of_limits(directories)
 
@@ -108,6 +113,13 @@ def _of_folder(folder: WatchedFolder, settings: Settings) -> Iterator[Finding]:
             )
     else:
         yield Finding("ok", f"{path}: can be read; no tags are asked for")
+
+
+def _of_links(folder: Path, settings: Settings) -> Iterator[Finding]:
+    admission = Admission(settings.watch.suffixes, settings.watch.ignore)
+    count = sum(1 for _ in links_below(folder, admission))
+    if count:
+        yield Finding("ok", f"{folder}: {count} links, not followed (watch.follow_links)")
 
 
 def _of_limits(directories: int) -> Iterator[Finding]:

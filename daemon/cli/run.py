@@ -9,7 +9,9 @@ import click
 
 from config.errors import SettingsError
 from config.settings import WatchedFolder
+from daemon.admission import Admission
 from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.links import with_targets
 from daemon.logs import terminal
 from daemon.service import Plan, resolved, run
 from storage.engine import file_of
@@ -37,6 +39,9 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
     every = [resolved(folder) for folder in (*named, *loaded.settings.watch.folder)]
     # One that is named twice is watched once, in the way of the settings.
     watched = list({folder.path: folder for folder in every}.values())
+    watch = loaded.settings.watch
+    if watch.follow_links:
+        watched = with_targets(watched, Admission(watch.suffixes, watch.ignore))
     if not watched:
         raise SettingsError(
             ["watch.folder: nothing to watch; name a folder: valenced run DIR, or set it"]

@@ -18,6 +18,7 @@ from daemon.cli.options import (
     registry_folder,
     with_settings,
 )
+from daemon.links import with_targets
 from daemon.logs import terminal
 from daemon.scanning import Comparison, compare
 from daemon.service import Outcome, Plan, remembered_mounts, resolved, run
@@ -57,6 +58,9 @@ def command(
     Exit code 1 if any file there could not be heard, now or before, or is not complete yet.
     """
     folders = _folders(loaded, paths)
+    watch = loaded.settings.watch
+    if watch.follow_links:
+        folders = with_targets(folders, Admission(watch.suffixes, watch.ignore))
     if dry_run:
         _say_comparison(_compared(loaded, folders), output)
         return 0
