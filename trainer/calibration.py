@@ -31,7 +31,7 @@ latter falls with the number of raters.
 _EXPECTED: Final = np.log([0.2, 0.1, 0.2, 0.5, 0.15, 0.7])
 _UNSURE: Final = np.array([0.5, 1.0, 1.0, 1.0, 1.0, 1.0])
 
-MOST_ROWS: Final = 2000
+MOST_ROWS: Final = 1000
 """More annotated sounds than this are not kept in one calibration: the fit grows with the cube."""
 
 _MOST_WEIGHED: Final = 300

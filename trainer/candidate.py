@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from trainer.annotations import group_keys, sound_keys
-from trainer.bundle import TABLE
 from trainer.calibration import Rated, fit_calibration
 from trainer.comparison import Comparison
 from trainer.experts import DIMENSIONS
@@ -25,7 +24,7 @@ from trainer.judging import (
     widening_of,
 )
 from trainer.listener import Listener, Space, fit_space, half_widths
-from trainer.table import decode_table
+from trainer.rebasing import rebase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +34,15 @@ if TYPE_CHECKING:
     from trainer.annotations import Annotations
     from trainer.bundle import Bundle
     from trainer.calibration import Calibration
-    from trainer.comparison import DimensionCompared
+    from trainer.comparison import CorporaCompared, DimensionCompared
+    from trainer.table import TrainingTable
+
+    Layers = dict[str, Calibration | None]
 
 FOLDS: Final = 10
+
+MOST_WORSE: Final = 0.02
+"""Share by which a new regression may raise the squared error on the annotations."""
 
 _NAMES: Final[tuple[Literal["arousal", "valence"], ...]] = ("arousal", "valence")
 _BLOCK: Final = 500
@@ -58,39 +63,102 @@ class Met:
     places: NDArray[np.float32]
 
 
-def compared_with(
-    service: Bundle, content: dict[str, bytes], annotations: Annotations, seed: int
-) -> tuple[Comparison, Listener]:
-    """Fit a listener layer above the regression in service, and compare it with what is there.
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may be put in service.
+
+    Attributes:
+        base: whose regression and manifest it has.
+        table: what that regression was fitted on.
+        listener: the layer above it.
+        comparison: with the bundle in service.
+    """
+
+    base: Bundle
+    table: TrainingTable
+    listener: Listener
+    comparison: Comparison
+
+
+def best_candidate(
+    service: Bundle,
+    table: TrainingTable,
+    annotations: Annotations,
+    corpora: Sequence[TrainingTable],
+    seed: int,
+) -> Candidate:
+    """Fit what can be learned, and return what passed; if nothing did, what came nearest.
+
+    With new corpora the regression is fitted again. If that is not worth having, or would take from
+    the annotations what the corpora give, layers above the regression in service are tried.
 
     Args:
         service: the bundle in service.
-        content: its files.
+        table: what its regression was fitted on.
+        annotations: all that are in force.
+        corpora: what has come in; may be none.
+        seed: of folds, draws and tests.
+
+    Raises:
+        TrainingError: a fit fails.
+    """
+    if not corpora:
+        return layered(service, Base(service, table), annotations, seed)
+    rebased = rebase(service, table, corpora, seed)
+    fresh = layered(
+        service, Base(rebased.bundle, rebased.table, rebased.compared), annotations, seed
+    )
+    if fresh.comparison.passed:
+        return fresh
+    stayed = layered(service, Base(service, table), annotations, seed)
+    if not stayed.comparison.passed:
+        return fresh
+    told = stayed.comparison.model_copy(update={"corpora": rebased.compared})
+    return replace(stayed, comparison=told)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A regression to put a listener layer on.
+
+    Attributes:
+        bundle: that has it.
+        table: what it was fitted on.
+        compared: beside the regression in service; None if it is that one.
+    """
+
+    bundle: Bundle
+    table: TrainingTable
+    compared: CorporaCompared | None = None
+
+
+def layered(service: Bundle, base: Base, annotations: Annotations, seed: int) -> Candidate:
+    """Fit a listener layer above a regression, and compare it with the bundle in service.
+
+    Args:
+        service: the bundle in service.
+        base: the regression below the layer.
         annotations: all that are in force.
         seed: of folds, draws and tests.
 
     Returns:
-        The comparison, and the layer to go with it: the new one in each dimension that passed and
-        what is in service in the other; if none passed, what was tried in both.
+        A candidate with the new layer in each dimension that passed and what is in service in the
+        other, fitted again if the regression is new. If the candidate as a whole did not pass: with
+        what was tried in both.
     """
-    table = decode_table(content[TABLE], service.name)
-    unmet = ~np.isin(sound_keys(annotations.vectors), sound_keys(table.vectors))
-    annotations = annotations.chosen(unmet)
-    layer = service.listener
-    space = layer.space if layer else fit_space(service.normal_scores(table.vectors))
-    met = meet(service, space, annotations.vectors)
+    unmet = ~np.isin(sound_keys(annotations.vectors), sound_keys(base.table.vectors))
+    known = annotations.chosen(unmet)
+    space, layer = _space(base), service.listener
+    met = before = meet(base.bundle, space, known.vectors)
+    if base.compared is not None:
+        before = meet(service, layer.space if layer else space, known.vectors)
+    layers: Layers = {name: layer.of(name) if layer else None for name in _NAMES}
     tried = [
-        _tried(dim, name, annotations, met, layer.of(name) if layer else None, seed)
-        for dim, name in enumerate(_NAMES)
+        _tried(dim, known, (met, before), layers[name], seed) for dim, name in enumerate(_NAMES)
     ]
     dimensions = judged([each for each, _ in tried])
-    passed = any(each.passed for each in dimensions)
-    chosen = {
-        each.dimension: fitted
-        if each.passed or not passed
-        else (layer.of(each.dimension) if layer else None)
-        for each, (_, fitted) in zip(dimensions, tried, strict=True)
-    }
+    fitted: Layers = {name: each for name, (_, each) in zip(_NAMES, tried, strict=True)}
+    passed = _passes(base, dimensions, layers)
     comparison = Comparison(
         yardstick=service.name,
         seed=seed,
@@ -100,11 +168,12 @@ def compared_with(
         margin=MARGIN,
         left_out=int((~unmet).sum()),
         dimensions=dimensions,
-        corpora=None,
+        corpora=base.compared,
         passed=passed,
-        verdict=_sentence(dimensions),
+        verdict=_sentence(dimensions, base.compared),
     )
-    return comparison, Listener(space, **chosen)
+    chosen = _chosen(base, dimensions, layers, fitted) if passed else fitted
+    return Candidate(base.bundle, base.table, Listener(space, **chosen), comparison)
 
 
 def meet(service: Bundle, space: Space, vectors: NDArray[np.float32]) -> Met:
@@ -128,17 +197,26 @@ def meet(service: Bundle, space: Space, vectors: NDArray[np.float32]) -> Met:
 
 def _tried(
     dim: int,
-    name: Literal["arousal", "valence"],
     annotations: Annotations,
-    met: Met,
+    met: tuple[Met, Met],
     layer: Calibration | None,
     seed: int,
 ) -> tuple[DimensionCompared, Calibration | None]:
+    """Fit one dimension and hold it against what is in service; nothing is judged yet.
+
+    Args:
+        dim: 0 is arousal.
+        annotations: of sounds that the regression was not fitted on.
+        met: these, as the candidate and as the bundle in service meets them.
+        layer: what is in service above the latter.
+        seed: of folds, draws and tests.
+    """
     rows = np.isfinite(annotations.ratings[:, dim])
     chosen = annotations.chosen(rows)
+    now, before = met
     rated = Rated(
-        places=met.places[rows],
-        said=met.said[rows, dim],
+        places=now.places[rows],
+        said=now.said[rows, dim],
         rating=chosen.ratings[:, dim],
         raters=chosen.raters.astype(np.float64),
         sound=sound_keys(chosen.vectors),
@@ -146,17 +224,58 @@ def _tried(
     )
     groups = len(np.unique(rated.group))
     if groups < 2:  # noqa: PLR2004 - one group to learn from and one to ask of
-        return untested(name, rated), layer
-    folds = grouped_folds(
-        np.zeros(len(rated), dtype=np.str_), chosen.group, min(FOLDS, groups), seed
-    )
-    said = hold_out(rated, InService(rated.places, rated.said, layer), folds, seed)
-    fitted = replace(
-        fit_calibration(rated, seed),
-        widening=widening_of(rated, said.candidate, met.half_widths[rows, dim]),
-    )
-    return compared(name, rated, said, seed), fitted
+        return untested(_NAMES[dim], rated), layer
+    alike = np.zeros(len(rated), dtype=np.str_)
+    folds = grouped_folds(alike, chosen.group, min(FOLDS, groups), seed)
+    service = InService(before.places[rows], before.said[rows, dim], layer)
+    said = hold_out(rated, service, folds, seed)
+    widening = widening_of(rated, said.candidate, now.half_widths[rows, dim])
+    fitted = replace(fit_calibration(rated, seed), widening=widening)
+    return compared(_NAMES[dim], rated, said, seed), fitted
 
 
-def _sentence(dimensions: Sequence[DimensionCompared]) -> str:
-    return " ".join(each.verdict for each in dimensions)
+def _space(base: Base) -> Space:
+    """Return the space of a regression's own clips; a layer above it knows that already."""
+    if base.bundle.listener is not None:
+        return base.bundle.listener.space
+    return fit_space(base.bundle.normal_scores(base.table.vectors))
+
+
+def _passes(
+    base: Base,
+    dimensions: Sequence[DimensionCompared],
+    layers: Layers,
+) -> bool:
+    if base.compared is None:
+        return any(each.passed for each in dimensions)
+    worse = [_worse(each, had_layer=layers[each.dimension] is not None) for each in dimensions]
+    return base.compared.passed and not any(worse)
+
+
+def _chosen(
+    base: Base,
+    dimensions: Sequence[DimensionCompared],
+    layers: Layers,
+    fitted: Layers,
+) -> Layers:
+    """Return the layer of each dimension for a candidate that passed."""
+    chosen = dict(layers)
+    for each in dimensions:
+        # What was fitted above another regression does not fit this one.
+        again = base.compared is not None and layers[each.dimension] is not None
+        if each.passed or again:
+            chosen[each.dimension] = fitted[each.dimension]
+    return chosen
+
+
+def _worse(found: DimensionCompared, *, had_layer: bool) -> bool:
+    """Say whether what a new regression brings errs more on the annotations than is in service."""
+    served = found.rmse_candidate if found.passed or had_layer else found.rmse_without_layer
+    if served is None or found.rmse_in_service is None:
+        return False
+    return served**2 > (1 + MOST_WORSE) * found.rmse_in_service**2
+
+
+def _sentence(dimensions: Sequence[DimensionCompared], corpora: CorporaCompared | None) -> str:
+    said = [each.verdict for each in dimensions]
+    return " ".join(said if corpora is None else [corpora.verdict, *said])

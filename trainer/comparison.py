@@ -14,7 +14,8 @@ class _Part(BaseModel):
 class DimensionCompared(_Part):
     """Held-out errors of one dimension on the annotated sounds.
 
-    Errors are RMSE in units of the rating. A gain is the share by which the mean squared error
+    Errors are RMSE in units of the rating; without a layer it is that of the regression below the
+    candidate. A gain is the share by which the mean squared error
     falls. `p_` is that of the paired test. All are absent where too little is annotated.
     """
 
@@ -24,6 +25,7 @@ class DimensionCompared(_Part):
     rmse_in_service: float | None
     rmse_candidate: float | None
     rmse_constant: float | None
+    rmse_without_layer: float | None
     gain_over_service: float | None
     gain_over_constant: float | None
     p_over_service: float | None

@@ -15,6 +15,9 @@ from trainer.errors import BundleCorrupt, BundleIncompatible
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
 
+NAME: Final = r"[a-z0-9][a-z0-9._-]{0,63}"
+"""What a bundle may be called."""
+
 REFIT_ON: Final = ("scikit-learn", "numpy", "scipy")
 """Libraries whose change makes a pickle doubtful; the bundle is then fitted from its own table."""
 
@@ -79,7 +82,7 @@ class Manifest(_Part):
     """The whole of ``manifest.json``."""
 
     format: int
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(pattern=rf"^{NAME}$")
     created_at: str
     fitted_on: list[FittedOn]
     hearing: str

@@ -163,7 +163,7 @@ def kept(registry_dir: Path, *, hearing: str | None = None) -> dict[str, Manifes
     return found
 
 
-def prune(registry_dir: Path, keep: int = 5) -> list[str]:
+def prune(registry_dir: Path, keep: int = 5, *, hearing: str | None = None) -> list[str]:
     """Remove all but the latest candidates, and return the names of those removed.
 
     A candidate is a bundle that was compared with another, published or not. The one in service,
@@ -173,6 +173,7 @@ def prune(registry_dir: Path, keep: int = 5) -> list[str]:
     Args:
         registry_dir: where they are kept.
         keep: how many candidates stay.
+        hearing: as for `bundle.verify`.
 
     Raises:
         BundleError: one cannot be removed.
@@ -180,7 +181,7 @@ def prune(registry_dir: Path, keep: int = 5) -> list[str]:
     stay = {_linked(registry_dir), previous(registry_dir)}
     candidates = [
         (found.created_at, name)
-        for name, found in kept(registry_dir).items()
+        for name, found in kept(registry_dir, hearing=hearing).items()
         if isinstance(found, Manifest) and found.comparison is not None and name not in stay
     ]
     doomed = [name for _, name in sorted(candidates)[: max(0, len(candidates) - keep)]]

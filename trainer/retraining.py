@@ -17,18 +17,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trainer import bundle, registry
-from trainer.candidate import compared_with
+from trainer.candidate import best_candidate
 from trainer.errors import BundleError, TooFewAnnotations, TrainingError
 from trainer.listener_file import encode_listener
+from trainer.manifest import NAME
 from trainer.placing import sync_folder
+from trainer.table import decode_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from trainer.annotations import Annotations
     from trainer.comparison import Comparison
     from trainer.manifest import Manifest
+    from trainer.table import TrainingTable
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Outcome:
 def retrain(
     registry_dir: Path,
     annotations: Annotations,
+    corpora: Sequence[TrainingTable] = (),
     *,
     seed: int,
     name: str | None = None,
@@ -68,6 +72,8 @@ def retrain(
     Args:
         registry_dir: the registry; an empty one gets the starter first.
         annotations: all that are in force, not only new ones.
+        corpora: imported corpora that the bundle in service was not fitted on, or not as they are
+            now; its regression is then fitted again, which takes minutes.
         seed: of folds, draws and tests.
         name: of the candidate; ``learned-`` and the next number if not given.
         publish: whether a candidate that passes is put in service.
@@ -75,25 +81,35 @@ def retrain(
         hearing: as for `bundle.verify`.
 
     Raises:
-        TooFewAnnotations: nothing is annotated.
+        TooFewAnnotations: nothing is annotated, and no corpus given.
         TrainingError: another retraining is under way, or a fit fails; nothing changes.
         BundleError: the bundle in service or the registry cannot be used; nothing changes.
     """
-    if not len(annotations):
+    if not (len(annotations) or corpora):
         raise TooFewAnnotations("nothing is annotated yet, so there is nothing to learn from")
+    if name is not None:
+        _demand_free(registry_dir, name)
     directory = registry.prepare(registry_dir, hearing=hearing)
     with _alone(registry_dir):
         service = bundle.load(directory, hearing=hearing)
+        _demand_alike(service.manifest, annotations)
         content = bundle.read_bundle_files(directory, hearing, guarded=True)
-        comparison, listener = compared_with(service, content, annotations, seed)
+        table = decode_table(content[bundle.TABLE], str(directory))
+        candidate = best_candidate(service, table, annotations, corpora, seed)
+        comparison = candidate.comparison
+        if candidate.base is not service:
+            content[bundle.REGRESSION] = bundle.pickled(candidate.base.regression)
+            content[bundle.TABLE] = candidate.table.encoded()
+        content[bundle.LISTENER] = encode_listener(candidate.listener)
         name = name or _next_name(registry_dir)
-        content[bundle.LISTENER] = encode_listener(listener)
-        draft = service.manifest.model_copy(update={"name": name, "comparison": comparison})
+        draft = candidate.base.manifest.model_copy(
+            update={"name": name, "comparison": comparison, "refitted_from": None}
+        )
         _place(registry_dir, draft, content)
         published = publish and comparison.passed
         if published:
             registry.publish(registry_dir, name, instead_of=service.name, hearing=hearing)
-        registry.prune(registry_dir, keep)
+        registry.prune(registry_dir, keep, hearing=hearing)
     log.info("%s: %s", name, comparison.verdict)
     return Outcome(name, published, comparison.verdict, comparison)
 
@@ -123,8 +139,7 @@ def _place(registry_dir: Path, draft: Manifest, content: dict[str, bytes]) -> No
     """Write a candidate where nobody looks, then let it appear in the registry."""
     staged = registry_dir / registry.STAGING / draft.name
     place = registry_dir / draft.name
-    if place.exists():
-        raise TrainingError(f"{place}: there is a bundle of that name already")
+    _demand_free(registry_dir, draft.name)
     try:
         staged.parent.mkdir(mode=0o700, exist_ok=True)
         bundle.write_content(staged, draft, content)
@@ -132,6 +147,25 @@ def _place(registry_dir: Path, draft: Manifest, content: dict[str, bytes]) -> No
         sync_folder(registry_dir)
     except OSError as error:
         raise BundleError(f"{place}: cannot be written: {error.strerror}") from error
+
+
+def _demand_free(registry_dir: Path, name: str) -> None:
+    if not re.fullmatch(NAME, name):
+        raise TrainingError(
+            f"'{name}' cannot name a bundle: at most 64 of a-z, 0-9, '.', '_' and '-', and first "
+            "a letter or a digit"
+        )
+    if (registry_dir / name).exists():
+        raise TrainingError(f"{registry_dir / name}: there is a bundle of that name already")
+
+
+def _demand_alike(manifest: Manifest, annotations: Annotations) -> None:
+    found = annotations.vectors.shape[1]
+    if len(annotations) and found != manifest.features:
+        raise TrainingError(
+            f"annotations: {found} descriptors, but {manifest.name} knows {manifest.features}; "
+            "hear the sounds again"
+        )
 
 
 def _next_name(registry_dir: Path) -> str:

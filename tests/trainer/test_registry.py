@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -118,3 +119,107 @@ def test_the_list_says_what_is_wrong_with_which(kept: Path, small: Path) -> None
     assert isinstance(listed["small-1"], Manifest)
     assert isinstance(listed["small-2"], BundleCorrupt)
     assert len(listed) == 2
+
+
+def installed(kept: Path, small: Path, *names: str) -> None:
+    """Put copies of a bundle in service, one after another."""
+    for name in names:
+        rewrite_manifest(small, partial(dict.update, name=name))
+        install(kept, small)
+        registry.publish(kept, name, hearing=HEARING)
+
+
+class TestRollback:
+    def test_what_was_in_service_before_returns(self, kept: Path, small: Path) -> None:
+        installed(kept, small, "small-1", "small-2", "small-3")
+        assert registry.previous(kept) == "small-2"
+        assert registry.rollback(kept, hearing=HEARING) == "small-2"
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+        assert registry.rollback(kept, hearing=HEARING) == "small-3"
+
+    def test_publishing_the_same_again_is_no_step(self, kept: Path, small: Path) -> None:
+        installed(kept, small, "small-1", "small-2", "small-2")
+        assert registry.previous(kept) == "small-1"
+
+    def test_the_first_cannot_be_rolled_back(self, kept: Path, small: Path) -> None:
+        assert registry.previous(kept) is None
+        installed(kept, small, "small-1")
+        with pytest.raises(BundleMissing, match="before 'small-1'"):
+            registry.rollback(kept, hearing=HEARING)
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-1"
+
+    def test_a_damaged_one_does_not_return(self, kept: Path, small: Path) -> None:
+        installed(kept, small, "small-1", "small-2")
+        (kept / "small-1" / REGRESSION).write_bytes(b"rot")
+        with pytest.raises(BundleCorrupt):
+            registry.rollback(kept, hearing=HEARING)
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+
+    def test_killed_between_history_and_link_nothing_has_happened(
+        self, kept: Path, small: Path
+    ) -> None:
+        installed(kept, small, "small-1", "small-2")
+        with (kept / "history").open("a") as stream:
+            stream.write("small-3\n")
+        assert registry.previous(kept) == "small-1"
+        registry.publish(kept, "small-1", hearing=HEARING)
+        assert (kept / "history").read_text().split() == ["small-1", "small-2", "small-1"]
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../etc\n.hidden\n\n", b"\0" * 99])
+    def test_a_history_that_is_none_forgets_but_does_not_fail(
+        self, kept: Path, small: Path, content: bytes
+    ) -> None:
+        installed(kept, small, "small-1", "small-2")
+        (kept / "history").write_bytes(content)
+        assert registry.previous(kept) is None
+        registry.publish(kept, "small-1", hearing=HEARING)
+        assert registry.previous(kept) == "small-2"
+
+    def test_a_bundle_that_expects_another_in_service_is_not_published(
+        self, kept: Path, small: Path
+    ) -> None:
+        installed(kept, small, "small-1", "small-2")
+        with pytest.raises(BundleError, match="'small-2' has been put in service instead"):
+            registry.publish(kept, "small-1", instead_of="small-1", hearing=HEARING)
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+
+
+class TestPruning:
+    @pytest.fixture
+    def full(self, kept: Path, small: Path) -> Path:
+        """Return a registry with the starter and seven candidates, of which two were in service."""
+        installed(kept, small, "small-1")
+        comparison = {
+            "yardstick": "small-1", "seed": 1, "folds": 10, "test": "t", "level": 0.01,
+            "margin": 0.05, "left_out": 0, "dimensions": [], "corpora": None, "passed": False,
+            "verdict": "v",
+        }  # fmt: skip
+        for number in range(1, 8):
+            stamp = f"2026-01-0{number}T00:00:00+00:00"
+            named: dict[str, Any] = {
+                "name": f"learned-{number}",
+                "created_at": stamp,
+                "comparison": comparison,
+            }
+            rewrite_manifest(small, partial(dict.update, **named))
+            install(kept, small)
+        for name in ("learned-1", "learned-2"):
+            registry.publish(kept, name, hearing=HEARING)
+        return kept
+
+    def test_the_latest_stay_and_so_does_what_was_in_service(self, full: Path) -> None:
+        assert registry.prune(full, 2, hearing=HEARING) == ["learned-3", "learned-4", "learned-5"]
+        assert sorted(registry.kept(full, hearing=HEARING)) == [
+            "learned-1", "learned-2", "learned-6", "learned-7", "small-1",
+        ]  # fmt: skip
+        assert registry.rollback(full, hearing=HEARING) == "learned-1"
+
+    def test_where_there_are_few_nothing_goes(self, full: Path) -> None:
+        assert registry.prune(full, 5, hearing=HEARING) == []
+
+    def test_a_damaged_one_is_left_for_the_operator(self, full: Path) -> None:
+        (full / "learned-3" / MANIFEST).write_text("{")
+        assert registry.prune(full, 0, hearing=HEARING) == [
+            "learned-4", "learned-5", "learned-6", "learned-7",
+        ]  # fmt: skip
+        assert (full / "learned-3").is_dir()

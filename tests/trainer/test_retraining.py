@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from tests.trainer.bundles import pristine, small
 from tests.trainer.listeners import Taste, annotated, halves_of_the_starter, write_base
+from tests.trainer.rated import HEARING, small_table
 from trainer import bundle, registry
-from trainer.errors import BundleError, TooFewAnnotations
+from trainer.annotations import Annotations
+from trainer.errors import BundleError, TooFewAnnotations, TrainingError
 from trainer.measures import rmse
 from trainer.retraining import retrain
 
@@ -19,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.table import TrainingTable
+
+__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
 
 CONTRARY = Taste(offset=(0.25, -0.25), gain=1.2, inverted="vgmidi")
 
@@ -110,11 +119,199 @@ def test_none_is_an_error(kept: Path, library: Library) -> None:
     assert sorted(registry.kept(kept)) == ["base-1"]
 
 
-def test_what_was_published_can_be_rolled_back(kept: Path, library: Library) -> None:
+def test_what_was_learned_is_kept_dimension_by_dimension(kept: Path, library: Library) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    rows = library.rated_rows(60)
+    ratings[rows, 1] = np.random.default_rng(8).uniform(-1.0, 1.0, len(rows))
+    outcome = retrain(kept, annotated(library.sounds, ratings, rows), seed=1)
+    arousal, valence = outcome.comparison.dimensions
+    assert (arousal.passed, valence.passed, outcome.published) == (True, False, True)
+    taught, base = bundle.load(kept / outcome.name), bundle.load(kept / "base-1")
+    assert taught.listener is not None
+    assert taught.listener.valence is None
+    said, before = (each.predict(library.sounds.vectors[:50]) for each in (taught, base))
+    np.testing.assert_array_equal(said.valence, before.valence)
+    assert not np.allclose(said.arousal, before.arousal)
+
+
+def test_the_same_annotations_are_not_published_twice_and_the_corpora_figures_stay(
+    kept: Path, library: Library
+) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     annotations = annotated(library.sounds, ratings, library.rated_rows(60))
-    outcome = retrain(kept, annotations, seed=1)
-    assert registry.previous(kept) == "base-1"
+    first = retrain(kept, annotations, seed=1)
+    again = retrain(kept, annotations, seed=2)
+    assert first.published
+    assert not again.published
+    assert again.comparison.yardstick == first.name
+    assert registry.bundle_in_service(kept).name == first.name
+    manifests = registry.kept(kept)
+    held_out = [
+        manifest.held_out
+        for manifest in manifests.values()
+        if not isinstance(manifest, BundleError)
+    ]
+    assert len(manifests) == 3
+    assert held_out == [held_out[0]] * 3
+    # The regression below is the very one that these figures are about.
+    assert (kept / "base-1" / bundle.REGRESSION).read_bytes() == (
+        kept / first.name / bundle.REGRESSION
+    ).read_bytes()
     assert registry.rollback(kept) == "base-1"
+    assert registry.rollback(kept) == first.name
+
+
+def test_sounds_that_the_regression_was_fitted_on_tell_nothing(kept: Path) -> None:
+    fitted, _ = halves_of_the_starter(seed=4)
+    ratings = CONTRARY.ratings(fitted, seed=1)
+    outcome = retrain(kept, annotated(fitted, ratings, np.arange(40)), seed=1)
+    assert outcome.comparison.left_out == 40
+    assert not outcome.published
+    assert "0 annotations cannot be told from chance" in outcome.reason
+
+
+def test_on_request_nothing_is_published(kept: Path, library: Library) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    annotations = annotated(library.sounds, ratings, library.rated_rows(60))
+    outcome = retrain(kept, annotations, seed=1, publish=False, name="by-hand")
+    assert (outcome.name, outcome.published, outcome.comparison.passed) == ("by-hand", False, True)
     assert registry.bundle_in_service(kept).name == "base-1"
-    assert registry.rollback(kept) == outcome.name
+    registry.publish(kept, "by-hand")
+    assert registry.previous(kept) == "base-1"
+
+
+class TestSmallRegistry:
+    """What does not depend on sound is tried on a bundle of thirty descriptors."""
+
+    @pytest.fixture
+    def in_service(self, small: Path, tmp_path: Path) -> Path:
+        directory = tmp_path / "state" / "bundles"
+        registry.install_starter(directory, shipped=small, hearing=HEARING)
+        registry.publish(directory, "small-1", hearing=HEARING)
+        return directory
+
+    @pytest.fixture
+    def annotations(self) -> Annotations:
+        heard = small_table(seed=9)
+        return Annotations(
+            vectors=heard.vectors[:40],
+            ratings=np.clip(heard.ratings[:40] + 0.4, -1.0, 1.0),
+            raters=np.ones(40, dtype=np.intp),
+            group=heard.path[:40],
+        )
+
+    def test_two_at_once_are_one_too_many(self, in_service: Path, annotations: Annotations) -> None:
+        code = (
+            "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+            "print('held', flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", code, str(in_service / "retraining.lock")]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(TrainingError, match="another retraining is under way"):
+                retrain(in_service, annotations, seed=1, hearing=HEARING)
+            other.kill()
+        # Its lock ended with it.
+        assert retrain(in_service, annotations, seed=1, hearing=HEARING).published
+
+    def test_killed_while_it_writes_the_old_stays_and_the_next_run_cleans_up(
+        self, in_service: Path, annotations: Annotations, tmp_path: Path
+    ) -> None:
+        np.savez(tmp_path / "a.npz", v=annotations.vectors, r=annotations.ratings)
+        code = (
+            "import sys, numpy as np; from pathlib import Path; from trainer import placing;"
+            "from trainer.annotations import Annotations; from trainer.retraining import retrain;"
+            "a = np.load(sys.argv[2]); n = len(a['v']);"
+            "sys.addaudithook(lambda event, _: event == 'os.rename' and"
+            " (print('writing', flush=True), sys.stdin.read()));"
+            "retrain(Path(sys.argv[1]), Annotations(vectors=a['v'], ratings=a['r'],"
+            " raters=np.ones(n, int), group=np.arange(n).astype(str)), seed=1,"
+            f" hearing={HEARING!r})"
+        )
+        command = [sys.executable, "-c", code, str(in_service), str(tmp_path / "a.npz")]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as run:
+            assert run.stdout is not None
+            assert run.stdout.readline() == b"writing\n"
+            run.kill()
+        assert (in_service / registry.STAGING).is_dir()
+        assert registry.bundle_in_service(in_service, hearing=HEARING).name == "small-1"
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+        outcome = retrain(in_service, annotations, seed=1, hearing=HEARING)
+        assert outcome.name == "learned-1"
+        assert outcome.published
+        assert sorted(entry.name for entry in in_service.iterdir()) == [
+            "current", "history", "learned-1", "retraining.lock", "small-1",
+        ]  # fmt: skip
+
+    def test_only_the_latest_are_kept(self, in_service: Path, annotations: Annotations) -> None:
+        for seed in range(4):
+            retrain(in_service, annotations, seed=seed, keep=1, hearing=HEARING)
+        # In service, before it, and the one latest beside them.
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == [
+            "learned-1", "learned-4", "small-1",
+        ]  # fmt: skip
+
+    def test_a_name_that_is_taken_or_none_is_refused(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        for name in ("small-1", "../elsewhere", ".hidden", "", "a/b", "A"):
+            with pytest.raises((TrainingError, BundleError)) as caught:
+                retrain(in_service, annotations, seed=1, name=name, hearing=HEARING)
+            assert "\n" not in str(caught.value)
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+
+    def test_vectors_of_other_descriptors_are_refused(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        shorter = dataclasses.replace(annotations, vectors=annotations.vectors[:, :29])
+        with pytest.raises(TrainingError, match="29 descriptors"):
+            retrain(in_service, shorter, seed=1, hearing=HEARING)
+
+    def test_a_corpus_that_teaches_something_new_comes_into_the_regression(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        outcome = retrain(in_service, annotations, [more_music()], seed=1, hearing=HEARING)
+        assert outcome.comparison.corpora is not None
+        assert outcome.comparison.corpora.passed
+        assert outcome.published
+        taught = bundle.load(in_service / outcome.name, hearing=HEARING)
+        assert [part.corpus for part in taught.manifest.fitted_on] == ["songs", "drums"]
+        assert {row.part for row in taught.manifest.held_out} >= {"drums", "songs", "noises"}
+        drums = more_music(seed=23)
+        said = taught.regression.predict_all(drums.vectors)
+        before = bundle.load(in_service / "small-1", hearing=HEARING).predict(drums.vectors)
+        assert rmse(drums.ratings[:, 0], said.arousal) < rmse(drums.ratings[:, 0], before.arousal)
+
+    def test_a_corpus_of_dice_stays_out_and_the_layer_comes_in(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        corpus = more_music()
+        dice = np.random.default_rng(4).uniform(-1.0, 1.0, corpus.ratings.shape)
+        corpus = dataclasses.replace(corpus, ratings=dice)
+        outcome = retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+        assert outcome.comparison.corpora is not None
+        assert not outcome.comparison.corpora.passed
+        assert outcome.published
+        taught = bundle.load(in_service / outcome.name, hearing=HEARING)
+        assert [part.corpus for part in taught.manifest.fitted_on] == ["songs"]
+        assert taught.listener is not None
+
+    def test_a_corpus_of_other_descriptors_is_refused(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        corpus = more_music()
+        corpus = dataclasses.replace(corpus, vectors=corpus.vectors[:, :29])
+        with pytest.raises(TrainingError, match="corpus drums: 29 descriptors, not 30"):
+            retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+
+
+def more_music(seed: int = 21) -> TrainingTable:
+    """Return a corpus that follows the rules of the music that is known."""
+    table = small_table(music=120, sounds=0, seed=seed)
+    return dataclasses.replace(
+        table,
+        corpus=np.full(120, "drums"),
+        group=np.array([f"drum {i}" for i in range(120)]),
+    )

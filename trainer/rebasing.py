@@ -1,0 +1,218 @@
+"""Fitting the regression again when rated corpora have come in, and whether that was worth it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from trainer.bundle import Bundle
+from trainer.comparison import CorporaCompared, PartCompared
+from trainer.errors import TrainingError
+from trainer.evaluation import OUTER_FOLDS, cross_validate, figures, parts_of
+from trainer.experts import DIMENSIONS
+from trainer.folds import grouped_folds
+from trainer.gating import GatedExperts
+from trainer.judging import MARGIN, P_LEVEL, chance_of
+from trainer.manifest import FittedOn
+from trainer.measures import r2
+from trainer.regression import regression_from
+from trainer.table import TrainingTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trainer.manifest import Manifest
+    from trainer.regression import JointRegression
+
+MOST_FALL: Final = 0.02
+"""R2 that the parts that were there before may lose on the mean."""
+
+MOST_FALL_OF_A_PART: Final = 0.05
+"""R2 that one of them may lose, if it is large enough for its R2 to mean something."""
+
+_CLIPS_OF_A_PART: Final = 50
+_GROUPS_OF_A_PART: Final = 10
+
+_LICENCE: Final = "imported here, under the licence it came with"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebased:
+    """A regression fitted on more corpora.
+
+    Attributes:
+        bundle: it, with what the manifest is to say; never written yet.
+        table: what it was fitted on.
+        compared: beside the regression in service.
+    """
+
+    bundle: Bundle
+    table: TrainingTable
+    compared: CorporaCompared
+
+
+def rebase(
+    service: Bundle, own: TrainingTable, corpora: Sequence[TrainingTable], seed: int
+) -> Rebased:
+    """Fit the regression of a bundle on its own table and more corpora, and compare the two.
+
+    Args:
+        service: the bundle in service.
+        own: its table; rows of a corpus that is among the new ones are left out.
+        corpora: what has come in.
+        seed: of the folds.
+
+    Raises:
+        TrainingError: a corpus was heard otherwise or cannot be used, or a fit fails.
+    """
+    joint, is_new = joined(own, corpora)
+    regression = regression_from(service.manifest.recipe.settings).fit(joint)
+    held = cross_validate(joint, regression, seed)
+    before = _without_new(joint, is_new, regression, seed)
+    compared = _compared(joint, is_new, before, held.affect, seed)
+    manifest = service.manifest.model_copy(
+        update={
+            "fitted_on": _fitted_on(service.manifest, joint, is_new),
+            "held_out": figures(joint, held, seed),
+            "seed": seed,
+            "weakness": f"Fitted here on {len(joint)} clips, {int(is_new.sum())} of them imported; "
+            "its figures say where it is weak.",
+        }
+    )
+    return Rebased(Bundle(manifest, regression), joint, compared)
+
+
+def joined(
+    own: TrainingTable, corpora: Sequence[TrainingTable]
+) -> tuple[TrainingTable, NDArray[np.bool_]]:
+    """Put corpora below a bundle's own table, and say which rows are new, shape (clips,).
+
+    A corpus that is there already is replaced. Descriptors are as steady as the own table says:
+    that needs the windows of clips, which imported tables do not bring.
+
+    Raises:
+        TrainingError: a corpus has other descriptors.
+    """
+    for table in corpora:
+        if table.vectors.shape[1:] != own.vectors.shape[1:]:
+            raise TrainingError(
+                f"corpus {table.corpus[0] if len(table) else '?'}: {table.vectors.shape[1]} "
+                f"descriptors, not {own.vectors.shape[1]}; hear it again"
+            )
+    arriving = {str(name) for table in corpora for name in np.unique(table.corpus)}
+    old = own.chosen(~np.isin(own.corpus, sorted(arriving)))
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(old, name), *(getattr(each, name) for each in corpora)])
+        for name in TrainingTable.__dataclass_fields__
+        if name != "steadiness"
+    }
+    joint = TrainingTable(**columns, steadiness=own.steadiness)
+    return joint, np.arange(len(joint)) >= len(old)
+
+
+def _without_new(
+    joint: TrainingTable, is_new: NDArray[np.bool_], regression: JointRegression, seed: int
+) -> NDArray[np.float64]:
+    """Predict the folds of `cross_validate` by fits that met nothing of the new corpora."""
+    folds = grouped_folds(joint.corpus, joint.group, OUTER_FOLDS, seed)
+    affect = np.empty(joint.ratings.shape)
+    for fold in range(OUTER_FOLDS):
+        out = folds == fold
+        fitted = GatedExperts(
+            joint.chosen(~out & ~is_new),
+            music=regression.music_settings(),
+            sound=regression.sound_settings(),
+            gate_ridge=regression.gate_ridge,
+            gate_slope=regression.gate_slope,
+        )
+        affect[out] = np.clip(fitted.predict(joint.vectors[out]).affect, -1.0, 1.0)
+    return affect
+
+
+def _compared(
+    joint: TrainingTable,
+    is_new: NDArray[np.bool_],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    seed: int,
+) -> CorporaCompared:
+    old = joint.chosen(~is_new)
+    parts = [
+        _part(old, rows, (part, dim), before[~is_new], after[~is_new])
+        for part, rows in parts_of(old)
+        if rows.any()
+        for dim in range(len(DIMENSIONS))
+    ]
+    errors = [np.square(joint.ratings - each)[is_new].sum(axis=1) for each in (before, after)]
+    gain = float(1 - errors[1].sum() / max(errors[0].sum(), 1e-12))
+    chance = chance_of(errors[0] - errors[1], joint.group[is_new], seed)
+    falls = [
+        each.r2_in_service - each.r2_candidate
+        for each in parts
+        if each.bounded and each.r2_in_service is not None and each.r2_candidate is not None
+    ]
+    mean, most = (float(np.mean(falls)), max(falls)) if falls else (0.0, 0.0)
+    kept = mean < MOST_FALL and most <= MOST_FALL_OF_A_PART
+    better = gain >= MARGIN and chance <= P_LEVEL
+    verdict = (
+        f"corpora: the new ones are predicted {'better' if better else 'no better'} (squared error "
+        f"falls by {gain:.0%}, p {chance:.2g}); on those there before R2 falls by {mean:.3f} on "
+        f"the mean and {most:.3f} at most, which is {'little enough' if kept else 'too much'}."
+    )
+    return CorporaCompared(
+        parts=parts,
+        most_fall=MOST_FALL,
+        most_fall_of_a_part=MOST_FALL_OF_A_PART,
+        gain_on_new=round(gain, 6),
+        p_on_new=chance,
+        passed=kept and better,
+        verdict=verdict,
+    )
+
+
+def _part(
+    old: TrainingTable,
+    rows: NDArray[np.bool_],
+    key: tuple[str, int],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+) -> PartCompared:
+    part, dim = key
+    clips, groups = int(rows.sum()), len(set(old.group[rows].tolist()))
+    scores = [r2(old.ratings[rows, dim], each[rows, dim]) for each in (before, after)]
+    finite = [round(score, 4) if np.isfinite(score) else None for score in scores]
+    return PartCompared(
+        part=part,
+        dimension="arousal" if dim == 0 else "valence",
+        clips=clips,
+        groups=groups,
+        r2_in_service=finite[0],
+        r2_candidate=finite[1],
+        bounded=clips >= _CLIPS_OF_A_PART and groups >= _GROUPS_OF_A_PART,
+    )
+
+
+def _fitted_on(
+    manifest: Manifest, joint: TrainingTable, is_new: NDArray[np.bool_]
+) -> list[FittedOn]:
+    arriving = set(joint.corpus[is_new].tolist())
+    said = [each for each in manifest.fitted_on if each.corpus not in arriving]
+    for corpus in sorted(arriving):
+        for domain in ("music", "sound"):
+            rows = (joint.corpus == corpus) & (joint.domain == domain)
+            if rows.any():
+                said.append(
+                    FittedOn(
+                        corpus=corpus,
+                        domain="music" if domain == "music" else "sound",
+                        clips=int(rows.sum()),
+                        groups=len(set(joint.group[rows].tolist())),
+                        weight=round(float(joint.weight[rows].sum()), 3),
+                        licence=_LICENCE,
+                    )
+                )
+    return said
