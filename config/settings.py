@@ -84,6 +84,7 @@ class Tags(Section):
     preset: TagPreset
     mood: bool
     keep_mtime: bool
+    step: Annotated[int, Field(ge=1, le=100)]
 
 
 class CatalogueSection(Section):
@@ -99,11 +100,19 @@ class Mood(Section):
     valence_threshold: Affect
 
 
+class Annotations(Section):
+    """Where people's values come from, besides the command line."""
+
+    folder: Annotated[AbsolutePath | None, BeforeValidator(lambda value: value or None)]
+    from_tags: bool
+
+
 class Retrain(Section):
-    """When to learn from annotations."""
+    """When to learn from annotations, and how many bundles to keep."""
 
     schedule: str
     min_annotations: Annotated[int, Field(ge=1)]
+    keep: Annotated[int, Field(ge=1, le=100)]
 
 
 class Page(Section):
@@ -126,6 +135,7 @@ class Settings(Section):
     tags: Tags
     catalogue: CatalogueSection
     mood: Mood
+    annotations: Annotations
     retrain: Retrain
     page: Page
     log: Log

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from daemon.edits import Edits
     from daemon.projection import Projection
     from daemon.workers import HeardClip, Worker
     from storage.catalogue import Catalogue
@@ -44,6 +45,7 @@ class InHand:
 
     entry: QueueEntry
     worker: Worker
+    bundle: BundleInService
     identity: str = ""
     heard: HeardClip | None = None
     analysis: Analysis | None = None
@@ -72,6 +74,11 @@ class Processing:
         wants_tags: tells whether tags shall be written at a path.
         settle_s: how long a file that changed in our hands is left alone, in seconds.
         clock: the time, aware of its zone.
+        edits: takes in what people wrote over our values; None if nobody asks for it.
+
+    Attributes:
+        bundle: what predicts from the next file on; another may be put here at any time.
+        stages: the way of one sound, in order.
     """
 
     def __init__(
@@ -82,13 +89,15 @@ class Processing:
         wants_tags: Callable[[Path], bool],
         settle_s: float,
         clock: Callable[[], datetime],
+        edits: Edits | None = None,
     ) -> None:
         self._catalogue = catalogue
-        self._bundle = bundle
+        self.bundle = bundle
         self._projection = projection
         self._wants_tags = wants_tags
         self._settle = timedelta(seconds=settle_s)
         self._clock = clock
+        self._edits = edits
         self.stages = (
             self.identified,
             self.heard,
@@ -101,7 +110,7 @@ class Processing:
         """Take one claimed file all the way, or as far as it gets."""
         try:
             _demand_still(entry)
-            hand = InHand(entry, worker)
+            hand = InHand(entry, worker, self.bundle)
             for stage in self.stages:
                 stage(hand)
         except Vanished:
@@ -120,7 +129,7 @@ class Processing:
 
     def heard(self, hand: InHand) -> None:
         """Describe the sound, unless it was described before under another name."""
-        if not self._catalogue.is_heard(hand.identity, self._bundle.hearing):
+        if not self._catalogue.is_heard(hand.identity, hand.bundle.hearing):
             hand.heard = hand.worker.hear(hand.entry.path, hand.identity)
 
     def predicted(self, hand: InHand) -> None:
@@ -129,7 +138,7 @@ class Processing:
             return
         hearing = hand.heard.hearing
         whole, *windows = hand.worker.predict(
-            hand.entry.path, self._bundle.directory, [hearing.vector, *hand.heard.windows]
+            hand.entry.path, hand.bundle.directory, [hearing.vector, *hand.heard.windows]
         )
         curve = [
             CurvePoint(start_s, window.arousal, window.valence)
@@ -142,6 +151,7 @@ class Processing:
         entry = hand.entry
         _demand_still(entry)
         self._follow_rename(entry, hand.identity)
+        self._take_in_edits(entry, hand.identity)
         tag_state = self._tag_state(entry.path, hand.identity)
         hand.clip = self._catalogue.record(
             entry, hand.identity, tag_state, self._clock(), hand.analysis
@@ -156,7 +166,7 @@ class Processing:
 
     def write_tags(self, clip: Clip, worker: Worker) -> None:
         """Bring one clip's tags in line with the catalogue."""
-        prediction = self._catalogue.prediction_of(clip.identity)
+        prediction = self._catalogue.affect_of(clip.identity)
         if prediction is None:
             return
         try:
@@ -192,6 +202,11 @@ class Processing:
                     self._projection.leave(clip.path)
                 log.info("%s: was %s", entry.path, clip.path)
                 return
+
+    def _take_in_edits(self, entry: QueueEntry, identity: str) -> None:
+        known = self._catalogue.clip_at(entry.path)
+        if self._edits is not None and known is not None and known.identity == identity:
+            self._edits.take_in(known)
 
     def _set_aside(self, entry: QueueEntry) -> Fate:
         """Let a file that changed in our hands settle again; forget one that is gone."""

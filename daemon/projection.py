@@ -13,7 +13,7 @@ from daemon.tagging.failures import Refused
 from daemon.tagging.files import DISK
 from daemon.tagging.keys import Preset, affect_items, mood_item, provenance_item
 from daemon.tagging.sidecar import discard_stale
-from storage.records import FileStamp, Mood, TagOutcome, TagState
+from storage.records import FileStamp, Mood, Tagged, TagOutcome, TagState
 
 if TYPE_CHECKING:
     import os
@@ -62,11 +62,11 @@ class Projection:
     def write(
         self, clip: Clip, prediction: Prediction, fingerprint: Callable[[Path], str]
     ) -> TagOutcome | None:
-        """Bring a file's tags in line with its prediction.
+        """Bring a file's tags in line with what the catalogue shows of its sound.
 
         Args:
             clip: the file.
-            prediction: what its sound is predicted to feel like.
+            prediction: what the sound feels like, to people or else to the bundle.
             fingerprint: hash of all audio packets, to prove that the sound stays.
 
         Returns:
@@ -89,7 +89,7 @@ class Projection:
             return None
         if done.outcome is replacing.Outcome.SKIPPED:
             return TagOutcome(TagState.OFF)
-        return TagOutcome(TagState.WRITTEN, None, _stamp(done))
+        return TagOutcome(TagState.WRITTEN, None, _stamp(done), Tagged.of(prediction))
 
     def strip(self, clip: Clip, fingerprint: Callable[[Path], str]) -> replacing.TagWrite:
         """Take our items out of a file, and nothing else.

@@ -141,7 +141,10 @@ class Annotations:
             return [RatedSound(*row) for row in connection.execute(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
-        """Count the opinions (of one person on one sound) that changed since a moment; all if None."""
+        """Count the opinions, of one person on one sound, that changed since a moment.
+
+        None counts all that are in force.
+        """
         given = given_annotations.c
         changed: ColumnElement[bool]
         if moment is None:
@@ -156,7 +159,7 @@ class Annotations:
             statement = select(func.count(opinion.distinct())).where(changed)
             return connection.execute(statement).scalar_one()
 
-    def identities_at(self, paths: Iterable[Path]) -> dict[Path, str]:
+    def sounds_at(self, paths: Iterable[Path]) -> dict[Path, str]:
         """Return the identity of each known file among some paths."""
         wanted = list(paths)
         found: dict[Path, str] = {}
@@ -167,14 +170,14 @@ class Annotations:
                 found |= {row.path: row.identity for row in rows}
         return found
 
-    def identities_named(self, names: set[str]) -> dict[str, set[str]]:
-        """Return the sounds of the files that bear each of some names, in whatever folder."""
-        found: dict[str, set[str]] = {name: set() for name in names}
+    def sounds_named(self, names: set[str]) -> dict[str, list[tuple[Path, str]]]:
+        """Return path and identity of the files that bear each of some names, in any folder."""
+        found: dict[str, list[tuple[Path, str]]] = {name: [] for name in names}
         statement = select(clips.c.path, clips.c.identity).where(clips.c.missing_since.is_(None))
         with self._reading() as connection:
             for row in connection.execute(statement):
                 if row.path.name in found:
-                    found[row.path.name].add(row.identity)
+                    found[row.path.name].append((row.path, row.identity))
         return found
 
     def _reading(self) -> Connection:
@@ -192,6 +195,8 @@ def _added(connection: Connection, one: GivenAnnotation, now: datetime) -> int:
     if before is not None:
         values["arousal"] = before.arousal if one.arousal is None else one.arousal
         values["valence"] = before.valence if one.valence is None else one.valence
+        if (values["arousal"], values["valence"]) == (before.arousal, before.valence):
+            return 0
     if connection.execute(statement, values).rowcount == 0:
         return 0
     if before is not None:

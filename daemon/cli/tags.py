@@ -75,7 +75,7 @@ def write(loaded: Loaded, paths: tuple[Path, ...], *, dry_run: bool) -> int:
     """Write the catalogue's values into the files at or below the PATHs, also where taken out."""
 
     def one(catalogue: Catalogue, clip: Clip, projection: Projection, worker: Worker) -> str:
-        prediction = catalogue.prediction_of(clip.identity)
+        prediction = catalogue.affect_of(clip.identity)
         if prediction is None:
             return "no prediction"
         outcome = projection.write(clip, prediction, worker.fingerprint)

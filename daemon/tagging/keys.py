@@ -80,6 +80,19 @@ def affect_items(arousal: float, valence: float, preset: Preset = Preset.SONGKON
     }
 
 
+def affect_in(
+    items: Mapping[str, list[str]], preset: Preset = Preset.SONGKONG
+) -> tuple[float | None, float | None]:
+    """Return arousal and valence as tag items say them, in [-1, 1].
+
+    None stands for what is absent, doubled, no number, or off the scale.
+    """
+    scale = _SCALES[preset]
+    return _affect(items.get(scale.arousal, []), scale), _affect(
+        items.get(scale.valence, []), scale
+    )
+
+
 def provenance_item(bundle: str, version: str, at: datetime) -> Items:
     """Return the item that says by what and when the values were made.
 
@@ -135,6 +148,16 @@ def _scaled(value: float, scale: _Scale) -> str:
     # Adding 0.0 turns a negative zero into zero, which is how people write it.
     scaled = round(scale.low + share * (scale.high - scale.low), scale.digits) + 0.0
     return f"{scaled:.{scale.digits}f}"
+
+
+def _affect(texts: list[str], scale: _Scale) -> float | None:
+    try:
+        (value,) = map(float, texts)
+    except ValueError:
+        return None
+    if not scale.low <= value <= scale.high:
+        return None
+    return 2 * (value - scale.low) / (scale.high - scale.low) - 1
 
 
 def _join(fields: Mapping[str, str]) -> str:

@@ -175,11 +175,17 @@ def test_sounds_are_found_by_path_and_by_name(catalogue: Catalogue, given: Annot
     first, second = record(catalogue, "/m/a/x.mp3"), record(catalogue, "/m/b/x.mp3")
     record(catalogue, "/m/b/y.mp3")
     paths = [first.path, Path("/m/unknown.mp3")]
-    assert given.identities_at(paths) == {first.path: first.identity}
-    assert given.identities_named({"x.mp3", "z.mp3"}) == {
-        "x.mp3": {first.identity, second.identity},
-        "z.mp3": set(),
+    assert given.sounds_at(paths) == {first.path: first.identity}
+    assert given.sounds_named({"x.mp3", "z.mp3"}) == {
+        "x.mp3": [(first.path, first.identity), (second.path, second.identity)],
+        "z.mp3": [],
     }
+
+
+def test_to_say_the_same_again_changes_nothing(given: Annotations, heard: Clip) -> None:
+    assert given.add([said(heard, 0.25, 0.0)], NOON) == 1
+    assert given.add([said(heard, 0.25, None)], NOON + A_MINUTE) == 0
+    assert given.changed_since(NOON) == 0
 
 
 def test_the_view_annotations_has_the_promised_columns(catalogue: Catalogue) -> None:
