@@ -1,4 +1,4 @@
-"""What is wished for from outside the service, and what became of each attempt to learn."""
+"""What is to be done besides hearing: when it is due, who wished for it, what became of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from storage.tables import trainings, wishes
+from storage.tables import timetable, trainings, wishes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,9 +42,25 @@ class Training:
 
 @dataclass(frozen=True)
 class Errands:
-    """Wishes and trainings of one catalogue. Every method is one transaction."""
+    """Timetable, wishes and trainings of one catalogue. Every method is one transaction."""
 
     engine: Engine
+
+    def next_run(self, job: str, schedule: str) -> datetime | None:
+        """Return when a job is due next, None if it was never planned by this schedule."""
+        own = (timetable.c.job == job) & (timetable.c.schedule == schedule)
+        with self._reading() as connection:
+            return connection.execute(select(timetable.c.next_at).where(own)).scalar()
+
+    def plan(self, job: str, schedule: str, next_at: datetime) -> None:
+        """Remember when a job is due next, also for the time after a restart."""
+        values = {"schedule": schedule, "next_at": next_at}
+        with self.engine.begin() as connection:
+            connection.execute(
+                upsert(timetable)
+                .values(job=job, **values)
+                .on_conflict_do_update(index_elements=["job"], set_=values)
+            )
 
     def wish(self, errand: str, now: datetime) -> None:
         """Ask for an errand; to ask twice is to ask once."""

@@ -253,6 +253,14 @@ wishes = Table(
     Column("asked_at", Moment),
 )
 
+timetable = Table(
+    "timetable",
+    metadata,
+    Column("job", String, primary_key=True),
+    Column("schedule", String),
+    Column("next_at", Moment),
+)
+
 felt = Table(
     "felt",
     metadata,

@@ -31,6 +31,12 @@ CREATE TABLE wishes (
     asked_at TEXT NOT NULL
 );
 
+CREATE TABLE timetable (
+    job      TEXT PRIMARY KEY,
+    schedule TEXT NOT NULL,
+    next_at  TEXT NOT NULL
+);
+
 ALTER TABLE clips ADD COLUMN tagged_arousal INTEGER;
 ALTER TABLE clips ADD COLUMN tagged_valence INTEGER;
 ALTER TABLE clips ADD COLUMN tagged_bundle TEXT;
