@@ -38,6 +38,9 @@ class Crew:
         clock: the time, aware of its zone.
         finished: called after each file, with what became of it.
         ended: called when the last consumer has ended, or any broke, with what broke it.
+
+    Attributes:
+        bundle: what is loaded ahead; another may be put here at any time.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Crew:
     ) -> None:
         self._catalogue = catalogue
         self._processing = processing
-        self._bundle = bundle
+        self.bundle = bundle
         self._clock = clock
         self._finished = finished
         self._ended = ended
@@ -65,7 +68,7 @@ class Crew:
         self._leaving = False
         self._broken: BaseException | None = None
         self._active = len(workers)
-        self._untagged: dict[int, Clip] = {}
+        self._untagged: dict[int, Path] = {}
         self._owed: list[QueueEntry] = []
         self._threads = [
             threading.Thread(target=self._consume, args=(worker,), name=f"consumer-{number}")
@@ -78,9 +81,10 @@ class Crew:
             thread.start()
 
     def serve(self, untagged: Iterable[Clip]) -> None:
-        """Take in clips that were left without their tags; they come before the queue."""
+        """Take in clips whose tags are due; new sounds come before them."""
+        paths = {clip.id: clip.path for clip in untagged}
         with self._change:
-            self._untagged |= {clip.id: clip for clip in untagged}
+            self._untagged |= paths
             self._changes += 1
             self._change.notify_all()
 
@@ -140,7 +144,7 @@ class Crew:
                 elif self._leaving or (self._draining and not self._catalogue.queue.untried()):
                     return
                 elif self._expected():
-                    worker.warm(self._bundle)
+                    worker.warm(self.bundle)
                     idle_since = time.monotonic()
                 else:
                     self._rest(worker, idle_since, seen)
@@ -153,17 +157,9 @@ class Crew:
     def _attend_next(self, worker: Worker) -> bool:
         """Do one thing, and tell whether there was one."""
         self._give_back()
-        with self._change:
-            _, clip = self._untagged.popitem() if self._untagged else (0, None)
-        if clip is not None:
-            # Much may have happened to it since it was listed.
-            now = self._catalogue.clip_at(clip.path)
-            if now is not None and now.tag_state is not TagState.WRITTEN:
-                self._write_tags(now, worker)
-            return True
         entry = self._catalogue.queue.claim(self._clock())
         if entry is None:
-            return False
+            return self._tag_next(worker)
         try:
             self._finished(self._processing.attend(entry, worker))
         except ValencedError:
@@ -172,12 +168,23 @@ class Crew:
             raise
         return True
 
+    def _tag_next(self, worker: Worker) -> bool:
+        with self._change:
+            _, path = self._untagged.popitem() if self._untagged else (0, None)
+        if path is None:
+            return False
+        # Much may have happened to it since it was listed.
+        clip = self._catalogue.clip_at(path)
+        if clip is not None and clip.tag_state is not TagState.WRITTEN:
+            self._write_tags(clip, worker)
+        return True
+
     def _write_tags(self, clip: Clip, worker: Worker) -> None:
         try:
             self._processing.write_tags(clip, worker)
         except ValencedError:
             with self._change:
-                self._untagged[clip.id] = clip
+                self._untagged[clip.id] = clip.path
             raise
 
     def _give_back(self) -> None:
@@ -190,7 +197,7 @@ class Crew:
                     self._owed.remove(entry)
                 if clip is not None and clip.tag_state is TagState.PENDING:
                     # It was recorded before the trouble came, and is on no list but this.
-                    self._untagged[clip.id] = clip
+                    self._untagged[clip.id] = clip.path
 
     def _expected(self) -> bool:
         with self._change:

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING
 
-from daemon.mail import LookAtFolders, Mail, Message, Reconcile, Stop, Touched
+from daemon.errors import WorkerError
+from daemon.mail import LookAtFolders, Mail, Message, Reconcile, Stop, TimeToLearn, Touched
 from storage.errors import CatalogueError
 from storage.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
     from pathlib import Path
 
     from daemon.crew import Crew
     from daemon.folders import WatchedFolders
     from daemon.intake import Intake
+    from daemon.learning import Learning
     from daemon.progress import Reporter, Tally
     from daemon.scanning import Comparison
     from storage.catalogue import Catalogue
@@ -73,6 +75,7 @@ class Duty:
         clock: the time, aware of its zone.
         settle_s: how long a file must be silent.
         keep_watching: False ends once everything is heard.
+        learning: takes up annotations and new bundles.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
     """
 
@@ -83,10 +86,11 @@ class Duty:
     catalogue: Catalogue
     reporter: Reporter
     tally: Tally
-    untagged: Callable[[Collection[TagState]], list[Clip]]
+    untagged: Callable[[Collection[TagState]], Iterable[Clip]]
     clock: Callable[[], datetime]
     settle_s: float
     keep_watching: bool
+    learning: Learning
     unsettled: list[Path] = field(default_factory=list)
 
     def reconcile(self, reason: str) -> Comparison:
@@ -114,7 +118,7 @@ class Duty:
                     self._approach(end, time.monotonic())
                 if self._turn(self._mail(self._patience_s())):
                     return
-            except CatalogueError as error:
+            except (CatalogueError, WorkerError) as error:
                 log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
                 if self._turn([mail for mail in self._mail(PAUSE_S) if isinstance(mail, Stop)]):
                     return
@@ -148,6 +152,8 @@ class Duty:
                     self.crew.serve(self.untagged([TagState.PENDING]))
                 case LookAtFolders():
                     self._look_around()
+                case TimeToLearn():
+                    self.learning.wish()
         self.intake.settle(time.monotonic())
         return False
 
@@ -159,6 +165,7 @@ class Duty:
             self.crew.serve(self.untagged(list(TagState)))
         if self.catalogue.queue.waiting(self.clock()):
             self.crew.wake()
+        self.learning.look()
 
     def _mail(self, patience_s: float | None) -> list[Message]:
         """Wait for mail, then take all there is: one file often gives many equal messages."""

@@ -30,13 +30,18 @@ class LookAtFolders:
 
 
 @dataclass(frozen=True)
+class TimeToLearn:
+    """It is the hour at which people's annotations are learned from."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """The run is to end; `broken_by` if something broke, rather than somebody asked."""
 
     broken_by: BaseException | None = None
 
 
-Message = Touched | Reconcile | LookAtFolders | Stop
+Message = Touched | Reconcile | LookAtFolders | TimeToLearn | Stop
 
 # A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
 Mail = SimpleQueue[Message]

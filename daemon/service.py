@@ -11,78 +11,48 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from daemon.admission import Admission
+from daemon.annotation_folder import AnnotationFolder
 from daemon.bundles import put_in_service
 from daemon.clock import utc_now
 from daemon.crew import Crew
 from daemon.duty import Duty
+from daemon.edits import Edits
+from daemon.errand import Programs
 from daemon.folders import WatchedFolders
 from daemon.intake import Intake
-from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, Touched
+from daemon.learning import Learning
+from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, TimeToLearn, Touched
 from daemon.mounts import NestedMounts
+from daemon.plan import untagged
 from daemon.processing import Processing
 from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
-from daemon.scheduling import slower_loops
+from daemon.scheduling import LOOK_S, Loop, at, slower_loops
 from daemon.settling import Settler
 from daemon.tagging.cleaning import clean_up
+from daemon.tagging.keys import Preset
 from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
+from storage.annotations import Annotations
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
+from storage.errands import Errands
 from storage.queries import Queries
 from storage.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
     from types import FrameType
 
     from rich.console import Console
 
-    from config.settings import Settings, WatchedFolder
-    from storage.records import Clip
+    from config.settings import WatchedFolder
+    from daemon.plan import Plan
+    from daemon.processing import BundleInService
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one run is to do.
-
-    Attributes:
-        settings: all settings; each part gets its own section.
-        url: the catalogue.
-        registry: folder of the bundles.
-        folders: what to watch or to look through.
-        configured: the folders of the settings, whose `tags` counts wherever they are named.
-        tags: False writes no tags at all.
-        keep_watching: False ends after one pass.
-        jobs: number of workers, 0 for one a processor.
-    """
-
-    settings: Settings
-    url: str
-    registry: Path
-    folders: Sequence[WatchedFolder]
-    configured: Sequence[WatchedFolder] = ()
-    tags: bool = True
-    keep_watching: bool = True
-    jobs: int = 0
-
-    def wants_tags(self, path: Path) -> bool:
-        """Tell whether tags shall be written at a path."""
-        if not self.tags or self.settings.tags.mode == "none":
-            return False
-        homes = [
-            folder
-            for folder in (*self.folders, *self.configured)
-            if path.is_relative_to(folder.path)
-        ]
-        # The innermost folder decides, and of two opinions on one folder the more careful.
-        return (
-            bool(homes) and max(homes, key=lambda home: (len(home.path.parts), not home.tags)).tags
-        )
 
 
 @dataclass(frozen=True)
@@ -161,10 +131,19 @@ def _wired(
     stack.callback(reporter.rest)
     bundle = put_in_service(plan.registry, catalogue, workers[0])
     projection = Projection(settings.tags, settings.mood, catalogue, clock)
+    processing = Processing(
+        catalogue,
+        bundle,
+        projection,
+        plan.wants_tags,
+        settings.watch.settle_s,
+        clock,
+        _edits(plan, catalogue, clock),
+    )
     crew = Crew(
         workers,
         catalogue,
-        Processing(catalogue, bundle, projection, plan.wants_tags, settings.watch.settle_s, clock),
+        processing,
         bundle=bundle.directory,
         clock=clock,
         finished=tally.count,
@@ -189,7 +168,7 @@ def _wired(
         queued=crew.wake,
         expected=crew.expect,
     )
-    return Duty(
+    duty = Duty(
         mail=mail,
         folders=WatchedFolders(plan.folders, watcher, mounts),
         intake=intake,
@@ -197,10 +176,46 @@ def _wired(
         catalogue=catalogue,
         reporter=reporter,
         tally=tally,
-        untagged=lambda states: _untagged(catalogue, plan, states),
+        untagged=lambda states: untagged(catalogue, plan, states),
+        learning=_learning(plan, catalogue, bundle, crew, processing, clock),
         clock=clock,
         settle_s=settings.watch.settle_s,
         keep_watching=plan.keep_watching,
+    )
+    stack.callback(duty.learning.stop)
+    return duty
+
+
+def _edits(plan: Plan, catalogue: Catalogue, clock: Callable[[], datetime]) -> Edits | None:
+    tags = plan.settings.tags
+    if not plan.settings.annotations.from_tags or tags.mode not in {"replace", "in-place"}:
+        return None
+    return Edits(Annotations(catalogue.engine), Preset(tags.preset), clock)
+
+
+def _learning(
+    plan: Plan,
+    catalogue: Catalogue,
+    bundle: BundleInService,
+    crew: Crew,
+    processing: Processing,
+    clock: Callable[[], datetime],
+) -> Learning:
+    settings = plan.settings
+
+    def take_up(other: BundleInService) -> None:
+        processing.bundle, crew.bundle = other, other.directory
+
+    annotations = Annotations(catalogue.engine)
+    return Learning(
+        catalogue,
+        AnnotationFolder(plan.annotations, annotations, settings.watch.settle_s, clock),
+        Programs(plan.url, plan.registry, keep=settings.retrain.keep, step=settings.tags.step),
+        bundle,
+        fewest=settings.retrain.min_annotations,
+        clock=clock,
+        take_up=take_up,
+        retag=lambda: crew.serve(untagged(catalogue, plan, [TagState.PENDING])),
     )
 
 
@@ -209,13 +224,10 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     duty.catalogue.queue.take_up_again()
     duty.folders.start()
     if plan.keep_watching:
-        stack.enter_context(
-            slower_loops(
-                reconcile=lambda: duty.mail.put(Reconcile("it is time")),
-                reconcile_s=plan.settings.watch.reconcile_s,
-                look_at_folders=lambda: duty.mail.put(LookAtFolders()),
-            )
-        )
+        errands = Errands(duty.catalogue.engine)
+        stack.enter_context(slower_loops(_loops(plan, duty.mail), errands, duty.clock))
+    else:
+        duty.learning.catch_up()
     comparison = duty.reconcile("the service starts")
     for folder in sorted(comparison.littered):
         for cleaned in clean_up(folder, identify=worker.fingerprint):
@@ -224,15 +236,13 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     duty.crew.start()
 
 
-def _untagged(catalogue: Catalogue, plan: Plan, states: Collection[TagState]) -> list[Clip]:
-    """Return the clips in some states whose tags are wanted but not written."""
-    return [
-        clip
-        for state in states
-        if state is not TagState.WRITTEN
-        for clip in catalogue.clips_in(state)
-        if plan.wants_tags(clip.path) and not (state is TagState.OFF and clip.tag_reason)
-    ]
+def _loops(plan: Plan, mail: Mail) -> Iterator[Loop]:
+    """Yield what recurs; each only tells the main loop."""
+    reconcile_s, schedule = plan.settings.watch.reconcile_s, plan.settings.retrain.schedule
+    yield Loop("reconcile", lambda: mail.put(Reconcile("it is time")), every_s=reconcile_s)
+    yield Loop("look at folders", lambda: mail.put(LookAtFolders()), every_s=LOOK_S)
+    if schedule:
+        yield Loop("learn", lambda: mail.put(TimeToLearn()), schedule=at(schedule), lasts=True)
 
 
 def _workers(plan: Plan) -> list[Worker]:

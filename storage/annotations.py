@@ -69,6 +69,7 @@ class RatedSound:
         arousal: mean of what its annotators heard, in [-1, 1]; None if none of them said.
         valence: likewise.
         annotators: how many.
+        path: of one of its files.
     """
 
     identity: str
@@ -76,6 +77,7 @@ class RatedSound:
     arousal: float | None
     valence: float | None
     annotators: int
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,12 @@ class Annotations:
                 rated.c.arousal,
                 rated.c.valence,
                 rated.c.annotators,
+                func.min(clips.c.path, type_=clips.c.path.type),
             )
             .join(hearings, hearings.c.identity == rated.c.identity)
+            .join(clips, clips.c.identity == rated.c.identity)
             .where(hearings.c.settings == hearing_settings)
+            .group_by(rated.c.identity)
             .order_by(rated.c.identity)
         )
         with self._reading() as connection:

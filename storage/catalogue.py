@@ -27,7 +27,7 @@ from storage.tables import (
 from storage.tables import queue as queue_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from storage.records import Analysis, FolderState, QueueEntry, TagOutcome
 
-FEW = 16
+FEW, MANY = 16, 1000
 
 
 class Catalogue:
@@ -150,9 +150,12 @@ class Catalogue:
         """Return the clips anywhere below a folder that are not missing."""
         return self._clips(below(clips.c.path, folder) & clips.c.missing_since.is_(None))
 
-    def clips_in(self, state: TagState) -> list[Clip]:
-        """Return the clips in one tag state that are not missing."""
-        return self._clips((clips.c.tag_state == state) & clips.c.missing_since.is_(None))
+    def clips_in(self, state: TagState) -> Iterator[Clip]:
+        """Yield the clips in one tag state that are not missing, however many there are."""
+        own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
+        with self._reading() as connection:
+            rows = connection.execution_options(yield_per=MANY).execute(select(clips).where(own))
+            yield from map(clip_of, rows)
 
     def record_tags(self, clip: Clip, outcome: TagOutcome) -> None:
         """Record what became of a clip's tags; its journal then needs its last entry only."""

@@ -116,7 +116,7 @@ def publish(
     _demand_plain(name)
     bundle.verify(registry_dir / name, hearing=hearing)
     with _one_at_a_time(registry_dir):
-        current = _linked(registry_dir)
+        current = current_name(registry_dir)
         if instead_of not in {None, current}:
             raise BundleError(
                 f"{registry_dir}: '{current}' has been put in service instead of '{instead_of}'"
@@ -124,6 +124,14 @@ def publish(
         # Written first: a name at the end that never came into service is passed over.
         _exchange(registry_dir, HISTORY, lambda beside: _write_history(beside, registry_dir, name))
         _exchange(registry_dir, CURRENT, lambda beside: beside.symlink_to(name))
+
+
+def current_name(registry_dir: Path) -> str | None:
+    """Return the name of the bundle in service, usable or not; None if there is none."""
+    try:
+        return _current_name(registry_dir)
+    except BundleError:
+        return None
 
 
 def previous(registry_dir: Path) -> str | None:
@@ -178,7 +186,7 @@ def prune(registry_dir: Path, keep: int = 5, *, hearing: str | None = None) -> l
     Raises:
         BundleError: one cannot be removed.
     """
-    stay = {_linked(registry_dir), previous(registry_dir)}
+    stay = {current_name(registry_dir), previous(registry_dir)}
     candidates = [
         (found.created_at, name)
         for name, found in kept(registry_dir, hearing=hearing).items()
@@ -271,7 +279,7 @@ def _write_history(beside: Path, registry_dir: Path, name: str) -> None:
 
 def _served(registry_dir: Path) -> list[str]:
     """Return what has been in service, up to and with what is in service now."""
-    current = _linked(registry_dir)
+    current = current_name(registry_dir)
     try:
         names = (registry_dir / HISTORY).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -282,10 +290,3 @@ def _served(registry_dir: Path) -> list[str]:
     if names or current is None:
         return names
     return [current]
-
-
-def _linked(registry_dir: Path) -> str | None:
-    try:
-        return _current_name(registry_dir)
-    except BundleError:
-        return None

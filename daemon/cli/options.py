@@ -55,3 +55,8 @@ def catalogue_url(loaded: Loaded) -> str:
 def registry_folder(loaded: Loaded) -> Path:
     """Return the folder of the bundles."""
     return loaded.places.state / "bundles"
+
+
+def annotation_folder(loaded: Loaded) -> Path:
+    """Return the folder into which tables of annotations are dropped."""
+    return loaded.settings.annotations.folder or loaded.places.state / "annotations"

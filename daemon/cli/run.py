@@ -10,10 +10,16 @@ import click
 from config.errors import SettingsError
 from config.settings import WatchedFolder
 from daemon.admission import Admission
-from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.cli.options import (
+    annotation_folder,
+    catalogue_url,
+    registry_folder,
+    with_settings,
+)
 from daemon.links import with_targets
 from daemon.logs import terminal
-from daemon.service import Plan, resolved, run
+from daemon.plan import Plan
+from daemon.service import resolved, run
 from storage.engine import file_of
 
 if TYPE_CHECKING:
@@ -50,6 +56,7 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
         settings=loaded.settings,
         url=catalogue_url(loaded),
         registry=registry_folder(loaded),
+        annotations=annotation_folder(loaded),
         folders=watched,
         tags=not no_tags,
     )

@@ -14,14 +14,16 @@ from config.settings import WatchedFolder
 from daemon.admission import Admission
 from daemon.cli.options import (
     FORMAT_HELP,
+    annotation_folder,
     catalogue_url,
     registry_folder,
     with_settings,
 )
 from daemon.links import with_targets
 from daemon.logs import terminal
+from daemon.plan import Plan
 from daemon.scanning import Comparison, compare
-from daemon.service import Outcome, Plan, remembered_mounts, resolved, run
+from daemon.service import Outcome, remembered_mounts, resolved, run
 from daemon.spelling import located, printable
 from storage.catalogue import Catalogue
 from storage.queries import Queries
@@ -68,6 +70,7 @@ def command(
         settings=loaded.settings,
         url=catalogue_url(loaded),
         registry=registry_folder(loaded),
+        annotations=annotation_folder(loaded),
         folders=folders,
         configured=_configured(loaded),
         tags=not no_tags,

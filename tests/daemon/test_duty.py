@@ -12,8 +12,9 @@ from config.loading import load
 from config.settings import WatchedFolder
 from daemon.clock import utc_now
 from daemon.mail import Stop, Touched
+from daemon.plan import Plan
 from daemon.progress import Reporter, Tally
-from daemon.service import Plan, _wired
+from daemon.service import _wired
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 def duty(tmp_path: Path, music: Path) -> Iterator[Duty]:
     settings = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).settings
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    plan = Plan(settings, url, tmp_path / "bundles", [WatchedFolder(path=music)])
+    plan = Plan(
+        settings, url, tmp_path / "bundles", tmp_path / "annotations", [WatchedFolder(path=music)]
+    )
     worker = Worker(Limits.of(settings.analysis))
     tally = Tally()
     with ExitStack() as stack:

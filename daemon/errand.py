@@ -1,0 +1,111 @@
+"""Long work in a process of its own, beside the service and behind everything else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from daemon.errors import WorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+LONGEST_END_S = 10.0
+LEARN: Final = "learn"
+SCORE: Final = "score again"
+
+
+class Errand:
+    """A module of ours that runs as a program until it ends by itself or is called back.
+
+    It may be killed at any time, and is written so that nothing is lost by that.
+
+    Args:
+        name: what it is called in the log.
+        module: run with `python -m`.
+        arguments: given to it.
+
+    Raises:
+        WorkerError: it cannot be started just now.
+    """
+
+    def __init__(self, name: str, module: str, arguments: Sequence[str]) -> None:
+        self.name = name
+        # Its last words; a pipe that nobody reads could hold it up.
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._words,
+                # Ctrl-C in a terminal is for the service alone.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._words.close()
+            raise WorkerError(f"{name} cannot be started: {error.strerror or error}") from error
+
+    def wait(self) -> None:
+        """Wait until it ends."""
+        self._process.wait()
+
+    def ending(self) -> tuple[int, str] | None:
+        """Return its exit code and its last line once it has ended, None while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        self._words.seek(0)
+        lines = self._words.read().decode(errors="replace").splitlines()
+        return code, lines[-1] if lines else ""
+
+    def call_back(self) -> None:
+        """End it, with everything that it may have started."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LONGEST_END_S)
+                break
+        self._words.close()
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The errands there are, and what they work on.
+
+    Attributes:
+        url: of the catalogue.
+        registry: folder of the bundles.
+        keep: how many candidates stay in it.
+        step: by how many hundredths a value must move for its tags to be written again.
+    """
+
+    url: str
+    registry: Path
+    keep: int
+    step: int
+
+    def learn(self) -> Errand:
+        """Fit a candidate on the annotations, and publish it if it is better.
+
+        Raises:
+            WorkerError: it cannot be started just now.
+        """
+        return Errand(LEARN, "trainer.learning", [self.url, str(self.registry), str(self.keep)])
+
+    def score_again(self, bundle: Path) -> Errand:
+        """Have the bundle of a directory predict every known sound that another has predicted.
+
+        Raises:
+            WorkerError: it cannot be started just now.
+        """
+        arguments = [self.url, str(bundle), "--step", str(self.step)]
+        return Errand(SCORE, "trainer.rescoring", arguments)

@@ -1,0 +1,157 @@
+"""Between people's annotations and the bundle in service: when to learn, when to score again."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from storage.scores import Scores
+
+from daemon.errand import LEARN
+from daemon.processing import BundleInService
+from storage.annotations import Annotations
+from storage.errands import Errands
+from trainer.bundle import verify
+from trainer.errors import BundleError
+from trainer.registry import bundle_in_service, current_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from daemon.annotation_folder import AnnotationFolder
+    from daemon.errand import Errand, Programs
+    from storage.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+
+class Learning:
+    """What the service does about annotations and new bundles. Driven by the main loop.
+
+    Learning and scoring run as errands, one at a time, so the service goes on meanwhile. Both
+    leave their state in the catalogue and the registry: what a kill interrupts begins anew.
+
+    Args:
+        catalogue: holds annotations and predictions.
+        folder: into which tables of annotations are dropped.
+        programs: what the errands run.
+        bundle: what predicts at first.
+        fewest: how many annotations must be new for learning.
+        clock: the time, aware of its zone.
+        take_up: given each bundle that comes into service.
+        retag: called when tags may have become due.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        folder: AnnotationFolder,
+        programs: Programs,
+        bundle: BundleInService,
+        *,
+        fewest: int,
+        clock: Callable[[], datetime],
+        take_up: Callable[[BundleInService], None],
+        retag: Callable[[], None],
+    ) -> None:
+        self._catalogue = catalogue
+        self._folder = folder
+        self._programs = programs
+        self._bundle = bundle
+        self._fewest = fewest
+        self._clock = clock
+        self._take_up = take_up
+        self._retag = retag
+        self._annotations = Annotations(catalogue.engine)
+        self._errands = Errands(catalogue.engine)
+        self._scores = Scores(catalogue.engine)
+        self._errand: Errand | None = None
+        self._unusable: str | None = None
+
+    def wish(self) -> None:
+        """Note that it is time to learn."""
+        self._errands.wish(LEARN, self._clock())
+
+    def look(self) -> None:
+        """Take up what came in since the last look, and set out on what is due.
+
+        Raises:
+            CatalogueError: the catalogue cannot be read or written just now.
+            WorkerError: no process can be started just now.
+        """
+        if self._folder.look():
+            self._retag()
+        self._see_bundle()
+        if self._errand is not None:
+            self._see_errand(self._errand)
+        if self._errand is None:
+            self._errand = self._set_out()
+
+    def catch_up(self) -> None:
+        """Do at once what needs no learning: for a single pass, which does not look again.
+
+        Raises:
+            CatalogueError: the catalogue cannot be read or written just now.
+            WorkerError: no process can be started just now.
+        """
+        self._folder.look()
+        self._see_bundle()
+        if self._scores.outdated(self._bundle.name):
+            self._errand = self._programs.score_again(self._bundle.directory)
+            self._errand.wait()
+            self._see_errand(self._errand)
+
+    def stop(self) -> None:
+        """Call back what is under way; it is taken up again at the next start."""
+        if self._errand is not None:
+            self._errand.call_back()
+            self._errand = None
+
+    def _see_bundle(self) -> None:
+        """Take up a bundle that was published, by whatever process."""
+        name = current_name(self._programs.registry)
+        if name in {None, self._bundle.name, self._unusable}:
+            return
+        try:
+            directory = bundle_in_service(self._programs.registry)
+            manifest = verify(directory)
+        except BundleError as error:
+            self._unusable = name
+            log.error("%s stays in service: %s", self._bundle.name, error)  # noqa: TRY400 - one line is enough
+            return
+        self._catalogue.put_in_service(manifest.name, manifest.created_at, manifest.model_dump())
+        self._bundle = BundleInService(directory, manifest.name, manifest.hearing)
+        self._take_up(self._bundle)
+        log.info("bundle in service: %s", manifest.name)
+
+    def _see_errand(self, errand: Errand) -> None:
+        ending = errand.ending()
+        if ending is None:
+            return
+        errand.call_back()
+        self._errand = None
+        code, words = ending
+        if code:
+            log.error("%s failed (%d): %s", errand.name, code, words)
+        else:
+            log.info("%s: %s", errand.name, words or "done")
+        if errand.name == LEARN:
+            # Also one that failed: it would fail again, and the next time is planned.
+            self._errands.fulfil(LEARN)
+            self._see_bundle()
+        else:
+            self._retag()
+
+    def _set_out(self) -> Errand | None:
+        if self._scores.outdated(self._bundle.name):
+            return self._programs.score_again(self._bundle.directory)
+        if not self._errands.is_wished(LEARN):
+            return None
+        last = self._errands.last_training()
+        new = self._annotations.changed_since(None if last is None else last.begun_at)
+        if new < self._fewest:
+            log.info("%d new annotations; it takes %d to learn", new, self._fewest)
+            self._errands.fulfil(LEARN)
+            return None
+        return self._programs.learn()

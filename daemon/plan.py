@@ -1,0 +1,67 @@
+"""What one run of the service is to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.records import TagState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from config.settings import Settings, WatchedFolder
+    from storage.catalogue import Catalogue
+    from storage.records import Clip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run is to do.
+
+    Attributes:
+        settings: all settings; each part gets its own section.
+        url: the catalogue.
+        registry: folder of the bundles.
+        annotations: folder into which tables of annotations are dropped.
+        folders: what to watch or to look through.
+        configured: the folders of the settings, whose `tags` counts wherever they are named.
+        tags: False writes no tags at all.
+        keep_watching: False ends after one pass.
+        jobs: number of workers, 0 for one a processor.
+    """
+
+    settings: Settings
+    url: str
+    registry: Path
+    annotations: Path
+    folders: Sequence[WatchedFolder]
+    configured: Sequence[WatchedFolder] = ()
+    tags: bool = True
+    keep_watching: bool = True
+    jobs: int = 0
+
+    def wants_tags(self, path: Path) -> bool:
+        """Tell whether tags shall be written at a path."""
+        if not self.tags or self.settings.tags.mode == "none":
+            return False
+        homes = [
+            folder
+            for folder in (*self.folders, *self.configured)
+            if path.is_relative_to(folder.path)
+        ]
+        # The innermost folder decides, and of two opinions on one folder the more careful.
+        return (
+            bool(homes) and max(homes, key=lambda home: (len(home.path.parts), not home.tags)).tags
+        )
+
+
+def untagged(catalogue: Catalogue, plan: Plan, states: Collection[TagState]) -> Iterator[Clip]:
+    """Yield the clips in some states whose tags are wanted but not written."""
+    for state in states:
+        if state is not TagState.WRITTEN:
+            for clip in catalogue.clips_in(state):
+                taken_out = state is TagState.OFF and clip.tag_reason
+                if not taken_out and plan.wants_tags(clip.path):
+                    yield clip

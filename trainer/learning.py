@@ -1,0 +1,104 @@
+"""Learns from a catalogue's annotations, in a process of its own.
+
+    python -m trainer.learning CATALOGUE_URL REGISTRY KEEP
+
+Prints one line, what came of it, and ends with 0 if a comparison was made, published or not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from config.errors import ValencedError
+from storage.annotations import Annotations as Given
+from storage.catalogue import Catalogue
+from storage.errands import Errands, Training
+from trainer.annotations import Annotations
+from trainer.errors import TooFewAnnotations
+from trainer.hearing import CANONICAL
+from trainer.retraining import retrain
+from trainer.vectors import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.annotations import RatedSound
+    from trainer.retraining import Outcome
+
+SEED: Final = 20240229
+NICEST: Final = 19
+FEWEST_FOLDERS: Final = 10
+
+
+def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outcome:
+    """Fit a candidate on all annotations in force, compare it, and note how it went.
+
+    Args:
+        url: of the catalogue.
+        registry: folder of the bundles.
+        keep: how many candidates stay in it.
+        publish: whether a candidate that passes is put in service.
+
+    Raises:
+        TooFewAnnotations: nothing is annotated.
+        TrainingError: another retraining is under way, or a fit fails.
+        BundleError: the bundle in service or the registry cannot be used.
+        CatalogueError: the catalogue cannot be read or written.
+    """
+    with closing(Catalogue(url)) as catalogue:
+        errands = Errands(catalogue.engine)
+        rated = Given(catalogue.engine).rated_sounds(CANONICAL.key)
+        begun_at = datetime.now(UTC)
+        number = errands.begin_training(len(rated), begun_at)
+        try:
+            if not rated:
+                raise TooFewAnnotations(
+                    "nothing is annotated yet, so there is nothing to learn from"
+                )
+            outcome = retrain(registry, _arrays(rated), seed=SEED, publish=publish, keep=keep)
+        except ValencedError as error:
+            ended = Training(number, begun_at, len(rated), "failed", str(error))
+            errands.end_training(ended, datetime.now(UTC))
+            raise
+        came_to = "published" if outcome.published else "kept back"
+        ended = Training(number, begun_at, len(rated), came_to, outcome.reason, outcome.name)
+        errands.end_training(ended, datetime.now(UTC))
+    return outcome
+
+
+def _arrays(rated: Sequence[RatedSound]) -> Annotations:
+    folders = np.array([os.fsencode(sound.path.parent).hex() for sound in rated])
+    by_folder = len(set(folders.tolist())) >= FEWEST_FOLDERS
+    return Annotations(
+        vectors=np.stack([unpack(sound.vector) for sound in rated]),
+        ratings=np.array([(sound.arousal, sound.valence) for sound in rated], dtype=np.float64),
+        raters=np.array([sound.annotators for sound in rated], dtype=np.intp),
+        # Sounds of one folder resemble one another; but a library may be a single folder.
+        group=folders if by_folder else np.array([sound.identity for sound in rated]),
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the program; return its exit code."""
+    url, registry, keep = arguments
+    # Whatever else the machine has to do comes first.
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICEST)
+    try:
+        outcome = learn(url, Path(registry), keep=int(keep))
+    except ValencedError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stderr.write(f"{outcome.name}: {outcome.reason}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
