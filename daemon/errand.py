@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LONGEST_END_S = 10.0
 LEARN: Final = "learn"
 SCORE: Final = "score again"
+RETAG: Final = "write tags"
 
 
 class Errand:

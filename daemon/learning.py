@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.scores import Scores
 
-from daemon.errand import LEARN
+from daemon.errand import LEARN, RETAG
 from daemon.processing import BundleInService
 from storage.annotations import Annotations
 from storage.errands import Errands
@@ -80,7 +80,8 @@ class Learning:
             CatalogueError: the catalogue cannot be read or written just now.
             WorkerError: no process can be started just now.
         """
-        if self._folder.look():
+        if self._folder.look() or self._errands.is_wished(RETAG):
+            self._errands.fulfil(RETAG)
             self._retag()
         self._see_bundle()
         if self._errand is not None:

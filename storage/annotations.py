@@ -9,7 +9,14 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from storage.retagging import demand_tags
-from storage.tables import annotations_view, clips, given_annotations, hearings, rated
+from storage.tables import (
+    annotations_view,
+    clips,
+    given_annotations,
+    hearings,
+    predictions,
+    rated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,6 +88,27 @@ class RatedSound:
 
 
 @dataclass(frozen=True)
+class UnratedSound:
+    """A heard sound that nobody has annotated.
+
+    Attributes:
+        path: of one of its files.
+        identity: hash of its audio packets.
+        arousal: as predicted, in [-1, 1].
+        valence: likewise.
+        uncertainty: mean width of both intervals, more where the sound is novel.
+        vector: its packed feature vector.
+    """
+
+    path: Path
+    identity: str
+    arousal: float
+    valence: float
+    uncertainty: float
+    vector: bytes
+
+
+@dataclass(frozen=True)
 class Annotations:
     """The annotations of one catalogue. Every method is one transaction."""
 
@@ -144,6 +172,40 @@ class Annotations:
         )
         with self._reading() as connection:
             return [RatedSound(*row) for row in connection.execute(statement)]
+
+    def unrated_sounds(self, hearing_settings: str, limit: int) -> list[UnratedSound]:
+        """Return sounds that nobody has annotated, the least certain first.
+
+        Args:
+            hearing_settings: only sounds that were described under these.
+            limit: at most so many.
+        """
+        told = predictions.c
+        width = (told.arousal_high - told.arousal_low + told.valence_high - told.valence_low) / 2
+        # A novel sound is worth asking about even where its interval does not say so.
+        uncertainty = ((width + 0.01) * (1 + func.min(told.novelty, 3.0))).label("uncertainty")
+        statement = (
+            select(
+                func.min(clips.c.path, type_=clips.c.path.type),
+                clips.c.identity,
+                told.arousal,
+                told.valence,
+                uncertainty,
+                hearings.c.vector,
+            )
+            .join(predictions, told.identity == clips.c.identity)
+            .join(hearings, hearings.c.identity == clips.c.identity)
+            .where(
+                clips.c.missing_since.is_(None),
+                hearings.c.settings == hearing_settings,
+                clips.c.identity.not_in(select(rated.c.identity)),
+            )
+            .group_by(clips.c.identity)
+            .order_by(uncertainty.desc(), clips.c.identity)
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [UnratedSound(*row) for row in connection.execute(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
         """Count the opinions, of one person on one sound, that changed since a moment.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import FORMAT_HELP, registry_folder, with_settings
+from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
+from storage.engine import writer_of
 from trainer.errors import BundleError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.loading import Loaded
+    from trainer.comparison import Comparison
     from trainer.manifest import Figure, Manifest
 
 
@@ -38,6 +40,7 @@ def list_(loaded: Loaded, *, output: str) -> None:
             "in_service": name == current,
             "created_at": None if isinstance(found, BundleError) else found.created_at,
             "problem": str(found) if isinstance(found, BundleError) else None,
+            "compared": None if isinstance(found, BundleError) else _verdict(found),
         }
         for name, found in kept.items()
     ]
@@ -46,7 +49,8 @@ def list_(loaded: Loaded, *, output: str) -> None:
         return
     for row in rows:
         mark = "*" if row["in_service"] else " "
-        click.echo(f"{mark} {row['name']}  {row['problem'] or row['created_at']}")
+        told = f"{row['problem'] or row['created_at']}  {row['compared'] or ''}"
+        click.echo(f"{mark} {row['name']}  {told}".rstrip())
 
 
 @command.command("show")
@@ -71,6 +75,32 @@ def show(loaded: Loaded, *, name: str | None, output: str) -> None:
         click.echo(line)
 
 
+@command.command("publish")
+@click.argument("name")
+@with_settings
+def publish(loaded: Loaded, *, name: str) -> None:
+    """Put the bundle NAME in service, whatever its comparison says."""
+    from trainer import registry  # noqa: PLC0415 - spares every other command the import
+
+    registry.publish(registry_folder(loaded), name)
+    _say_when(loaded, name)
+
+
+@command.command("rollback")
+@with_settings
+def rollback(loaded: Loaded) -> None:
+    """Put the bundle in service again that was so before this one."""
+    from trainer import registry  # noqa: PLC0415
+
+    _say_when(loaded, registry.rollback(registry_folder(loaded)))
+
+
+def _say_when(loaded: Loaded, name: str) -> None:
+    running = writer_of(catalogue_url(loaded))
+    when = "within seconds" if running else "at the next run or scan"
+    click.echo(f"{name} is in service; every known sound is scored again {when}", err=True)
+
+
 def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:
     """Return the bundles that are kept; where there is none yet, the one that is shipped."""
     from trainer import bundle, registry  # noqa: PLC0415 - spares every other command the import
@@ -83,6 +113,10 @@ def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleErro
         return registry.bundle_in_service(folder).name, kept
     except BundleError:
         return None, kept
+
+
+def _verdict(manifest: Manifest) -> str | None:
+    return None if manifest.comparison is None else manifest.comparison.verdict
 
 
 def _lines(manifest: Manifest) -> Iterator[str]:
@@ -99,7 +133,18 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         figures = "".join(f" {_figure(figure):>18}" for figure in _figures(held))
         yield f"  {held.part:<14} {held.dimension:<8}{figures}  {held.coverage:.0%}"
     yield ""
+    if manifest.comparison is not None:
+        yield from _compared(manifest.comparison)
+        yield ""
     yield f"intervals are meant to cover {manifest.interval_level:.0%}; heard as {manifest.hearing}"
+
+
+def _compared(comparison: Comparison) -> Iterator[str]:
+    yield f"compared with {comparison.yardstick} on held-out annotations: {comparison.verdict}"
+    for dim in comparison.dimensions:
+        yield f"  {dim.dimension:<8} {dim.annotations} annotations: {dim.verdict}"
+    if comparison.corpora is not None:
+        yield f"  corpora: {comparison.corpora.verdict}"
 
 
 def _figures(held: Any) -> tuple[Figure, ...]:

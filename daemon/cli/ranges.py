@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from daemon.annotating import Scale, scale_of
+
 
 class _Range(click.ParamType[tuple[float, float]]):
     """`LO:HI`, either side may be left out."""
@@ -44,6 +46,22 @@ class _Pair(click.ParamType[tuple[float, float]]):
         return arousal, valence
 
 
+class _ScaleType(click.ParamType[Scale]):
+    """`LOW:HIGH`, the ends of a rating scale."""
+
+    name = "scale"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Scale:
+        if isinstance(value, Scale):
+            return value
+        try:
+            return scale_of(str(value))
+        except ValueError:
+            self.fail(f"{value!r}: LOW:HIGH is accepted, such as 1:9", param, ctx)
+
+
 def _number(text: str) -> float | None:
     try:
         number = float(text)
@@ -54,3 +72,4 @@ def _number(text: str) -> float | None:
 
 RANGE = _Range()
 PAIR = _Pair()
+SCALE = _ScaleType()

@@ -15,6 +15,7 @@ from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.errors import TagWriteError
 from daemon.spelling import located, printable
 from daemon.tagging import replacing
+from storage.annotations import Annotations
 from storage.catalogue import Catalogue
 from storage.queries import Queries, SoundFilter
 
@@ -52,6 +53,7 @@ def _document(loaded: Loaded, path: Path) -> dict[str, Any]:
         sounds = queries.sounds(asked)
         failures = queries.failures(path)
         clip = catalogue.clip_at(path)
+        said = Annotations(catalogue.engine).all(path)
         curve = [] if clip is None else queries.curve(clip.identity)
     if clip is None and not failures:
         raise ValencedError(
@@ -63,6 +65,7 @@ def _document(loaded: Loaded, path: Path) -> dict[str, Any]:
         "is_missing": clip is not None and clip.is_missing,
         "identity": None if clip is None else clip.identity,
         "curve": [asdict(point) for point in curve],
+        "annotations": [{**asdict(one), "path": str(path)} for one in said],
         "tags": _tags(path),
         "failure": {**asdict(failures[0]), "path": str(path)} if failures else None,
     }
@@ -90,6 +93,11 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"  length    {sound['duration_s']:.1f} s"
         yield f"  bundle    {sound['bundle']}, {sound['analysed_at']}"
         yield f"  tags      {sound['tag_state']}"
+    for said in document["annotations"]:
+        values = ", ".join(
+            f"{name} {said[name]:+.2f}" for name in ("arousal", "valence") if said[name] is not None
+        )
+        yield f"  said      {values}   by {said['annotator']}, {said['made_at']} ({said['source']})"
     for key, values in document["tags"].items():
         yield f"            {key} = {', '.join(values)}"
     failure = document["failure"]

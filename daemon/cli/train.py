@@ -1,0 +1,48 @@
+"""`valenced train`: learns from annotations at once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
+
+if TYPE_CHECKING:
+    from config.loading import Loaded
+
+
+@click.command("train")
+@click.option("--publish", is_flag=True, help="Put the candidate in service if it is better.")
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
+)
+@with_settings
+def command(loaded: Loaded, *, publish: bool, output: str) -> None:
+    """Fit a candidate on all annotations, and compare it with the bundle in service.
+
+    The candidate and the comparison are kept either way: valenced bundles show NAME. A running
+    service takes up what is published within seconds, and scores every known sound again.
+    """
+    from trainer.learning import learn  # noqa: PLC0415 - spares every other command the import
+
+    click.echo("fitting and comparing; this takes a minute or two …", err=True)
+    outcome = learn(
+        catalogue_url(loaded),
+        registry_folder(loaded),
+        keep=loaded.settings.retrain.keep,
+        publish=publish,
+    )
+    if output == "json":
+        document = {
+            "bundle": outcome.name,
+            "published": outcome.published,
+            "reason": outcome.reason,
+            "comparison": outcome.comparison.model_dump(),
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    click.echo(f"{outcome.name}: {outcome.reason}")
+    if outcome.comparison.passed and not publish:
+        click.echo(f"to put it in service: valenced bundles publish {outcome.name}", err=True)
