@@ -5,25 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from storage.retagging import demand_tags
-from storage.tables import (
-    annotations_view,
-    clips,
-    given_annotations,
-    hearings,
-    predictions,
-    rated,
-)
+from storage.tables import annotations_view, clips, given_annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.engine import Connection, Engine
 
 _MANY = 500
@@ -67,48 +59,6 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class RatedSound:
-    """A heard sound that people have annotated.
-
-    Attributes:
-        identity: hash of its audio packets.
-        vector: its packed feature vector.
-        arousal: mean of what its annotators heard, in [-1, 1]; None if none of them said.
-        valence: likewise.
-        annotators: how many.
-        path: of one of its files.
-    """
-
-    identity: str
-    vector: bytes
-    arousal: float | None
-    valence: float | None
-    annotators: int
-    path: Path
-
-
-@dataclass(frozen=True)
-class UnratedSound:
-    """A heard sound that nobody has annotated.
-
-    Attributes:
-        path: of one of its files.
-        identity: hash of its audio packets.
-        arousal: as predicted, in [-1, 1].
-        valence: likewise.
-        uncertainty: mean width of both intervals, more where the sound is novel.
-        vector: its packed feature vector.
-    """
-
-    path: Path
-    identity: str
-    arousal: float
-    valence: float
-    uncertainty: float
-    vector: bytes
-
-
-@dataclass(frozen=True)
 class Annotations:
     """The annotations of one catalogue. Every method is one transaction."""
 
@@ -118,16 +68,41 @@ class Annotations:
         """Take in annotations, all or none.
 
         What a person said before of the same sound is withdrawn by what that person says now; a
-        dimension left out keeps its earlier value. An entry of an `origin` that is there already
-        was taken in before, and is left alone. Tags that now say something else are due.
+        dimension left out keeps its earlier value. One person says one thing of a sound at a
+        time. An entry of an `origin` that is there already was taken in before, and is left
+        alone. Tags that now say something else are due.
 
         Returns:
             How many were new.
         """
+        identities = {one.identity for one in given}
         with self.engine.begin() as connection:
-            new = sum(_added(connection, one, now) for one in given)
-            demand_tags(connection, {one.identity for one in given}, step=1)
-        return new
+            taken = _present(connection, "origin", {one.origin for one in given if one.origin})
+            origins = {row.origin for row in taken}
+            before = {
+                (row.identity, row.annotator): row
+                for row in _present(connection, "identity", identities)
+                if row.withdrawn_at is None
+            }
+            new = [
+                values
+                for one in given
+                if one.origin not in origins
+                and (values := _new_values(one, before.get((one.identity, one.annotator))))
+            ]
+            superseded = [
+                {"of": before[key].id, "withdrawn_at": now}
+                for values in new
+                if (key := (values["identity"], values["annotator"])) in before
+            ]
+            if superseded:
+                connection.execute(_WITHDRAW, superseded)
+            if new:
+                connection.execute(
+                    insert(given_annotations), [values | {"made_at": now} for values in new]
+                )
+            demand_tags(connection, identities, step=1)
+        return len(new)
 
     def withdraw(self, identity: str, annotator: str | None, now: datetime) -> int:
         """Withdraw what was said of a sound, by one annotator or by all; return how many."""
@@ -152,60 +127,6 @@ class Annotations:
             statement = statement.where(annotations_view.c.id.in_(own))
         with self._reading() as connection:
             return [Annotation(*row) for row in connection.execute(statement)]
-
-    def rated_sounds(self, hearing_settings: str) -> list[RatedSound]:
-        """Return every annotated sound that was described under these settings."""
-        statement = (
-            select(
-                rated.c.identity,
-                hearings.c.vector,
-                rated.c.arousal,
-                rated.c.valence,
-                rated.c.annotators,
-                func.min(clips.c.path, type_=clips.c.path.type),
-            )
-            .join(hearings, hearings.c.identity == rated.c.identity)
-            .join(clips, clips.c.identity == rated.c.identity)
-            .where(hearings.c.settings == hearing_settings)
-            .group_by(rated.c.identity)
-            .order_by(rated.c.identity)
-        )
-        with self._reading() as connection:
-            return [RatedSound(*row) for row in connection.execute(statement)]
-
-    def unrated_sounds(self, hearing_settings: str, limit: int) -> list[UnratedSound]:
-        """Return sounds that nobody has annotated, the least certain first.
-
-        Args:
-            hearing_settings: only sounds that were described under these.
-            limit: at most so many.
-        """
-        told = predictions.c
-        width = (told.arousal_high - told.arousal_low + told.valence_high - told.valence_low) / 2
-        # A novel sound is worth asking about even where its interval does not say so.
-        uncertainty = ((width + 0.01) * (1 + func.min(told.novelty, 3.0))).label("uncertainty")
-        statement = (
-            select(
-                func.min(clips.c.path, type_=clips.c.path.type),
-                clips.c.identity,
-                told.arousal,
-                told.valence,
-                uncertainty,
-                hearings.c.vector,
-            )
-            .join(predictions, told.identity == clips.c.identity)
-            .join(hearings, hearings.c.identity == clips.c.identity)
-            .where(
-                clips.c.missing_since.is_(None),
-                hearings.c.settings == hearing_settings,
-                clips.c.identity.not_in(select(rated.c.identity)),
-            )
-            .group_by(clips.c.identity)
-            .order_by(uncertainty.desc(), clips.c.identity)
-            .limit(limit)
-        )
-        with self._reading() as connection:
-            return [UnratedSound(*row) for row in connection.execute(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
         """Count the opinions, of one person on one sound, that changed since a moment.
@@ -251,28 +172,29 @@ class Annotations:
         return self.engine.connect().execution_options(read_only=True)
 
 
-def _added(connection: Connection, one: GivenAnnotation, now: datetime) -> int:
-    values: dict[str, Any] = vars(one) | {"made_at": now}
-    statement = insert(given_annotations).on_conflict_do_nothing(index_elements=["origin"])
-    before = connection.execute(
-        select(given_annotations).where(
-            _in_force(one.identity), given_annotations.c.annotator == one.annotator
-        )
-    ).first()
+_WITHDRAW = (
+    update(given_annotations)
+    .where(given_annotations.c.id == bindparam("of"))
+    .values(withdrawn_at=bindparam("withdrawn_at"))
+)
+
+
+def _present(connection: Connection, column: str, values: set[str]) -> Iterator[Row[Any]]:
+    wanted = sorted(values)
+    for start in range(0, len(wanted), _MANY):
+        some = given_annotations.c[column].in_(wanted[start : start + _MANY])
+        yield from connection.execute(select(given_annotations).where(some))
+
+
+def _new_values(one: GivenAnnotation, before: Row[Any] | None) -> dict[str, Any] | None:
+    """Return the row of an annotation, None if this person has said just that before."""
+    values: dict[str, Any] = dict(vars(one))
     if before is not None:
         values["arousal"] = before.arousal if one.arousal is None else one.arousal
         values["valence"] = before.valence if one.valence is None else one.valence
         if (values["arousal"], values["valence"]) == (before.arousal, before.valence):
-            return 0
-    if connection.execute(statement, values).rowcount == 0:
-        return 0
-    if before is not None:
-        connection.execute(
-            update(given_annotations)
-            .where(given_annotations.c.id == before.id)
-            .values(withdrawn_at=now)
-        )
-    return 1
+            return None
+    return values
 
 
 def _in_force(identity: str) -> Any:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from config.errors import ValencedError
-from storage.annotations import Annotations as Given
 from storage.catalogue import Catalogue
 from storage.errands import Errands, Training
+from storage.lessons import Lessons
 from trainer.annotations import Annotations
 from trainer.errors import TooFewAnnotations
 from trainer.hearing import CANONICAL
@@ -29,7 +29,7 @@ from trainer.vectors import unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.annotations import RatedSound
+    from storage.lessons import RatedSound
     from trainer.retraining import Outcome
 
 SEED: Final = 20240229
@@ -54,7 +54,7 @@ def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outco
     """
     with closing(Catalogue(url)) as catalogue:
         errands = Errands(catalogue.engine)
-        rated = Given(catalogue.engine).rated_sounds(CANONICAL.key)
+        rated = Lessons(catalogue.engine).rated(CANONICAL.key)
         begun_at = datetime.now(UTC)
         number = errands.begin_training(len(rated), begun_at)
         try:

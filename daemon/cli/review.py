@@ -22,6 +22,7 @@ from daemon.spelling import printable
 from storage.annotations import Annotations, GivenAnnotation
 from storage.catalogue import Catalogue
 from storage.errands import Errands
+from storage.lessons import Lessons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from config.loading import Loaded
     from daemon.annotating import Scale
-    from storage.annotations import UnratedSound
+    from storage.lessons import UnratedSound
 
 CANDIDATES: Final = 2000
 SOURCE: Final = "review"
@@ -125,11 +126,11 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
     from trainer.vectors import unpack  # noqa: PLC0415
 
     bundle = load(prepare(registry))
-    annotations = Annotations(catalogue.engine)
-    unrated = annotations.unrated_sounds(bundle.manifest.hearing, CANDIDATES)
+    lessons = Lessons(catalogue.engine)
+    unrated = lessons.unrated(bundle.manifest.hearing, CANDIDATES)
     if not unrated:
         return []
-    rated = annotations.rated_sounds(bundle.manifest.hearing)
+    rated = lessons.rated(bundle.manifest.hearing)
     packed = [sound.vector for sound in unrated] + [sound.vector for sound in rated]
     scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
     chosen = most_telling(

@@ -12,6 +12,7 @@ import pytest
 from storage.annotations import Annotation, Annotations, GivenAnnotation
 from storage.engine import file_of
 from storage.errors import CatalogueError
+from storage.lessons import Lessons
 from storage.queries import Queries, SoundFilter
 from storage.records import Mood, Tagged, TagOutcome, TagState
 from tests.records import A_MINUTE, NOON, record
@@ -65,9 +66,9 @@ def test_several_people_count_by_their_mean(
 ) -> None:
     given.add([said(heard, 0.0, 0.5), said(heard, 0.5, None, "bob")], NOON)
     assert shown(catalogue)[:2] == (0.25, 0.5)
-    (rated,) = given.rated_sounds("test/1")
+    (rated,) = Lessons(catalogue.engine).rated("test/1")
     assert (rated.arousal, rated.valence, rated.annotators) == (0.25, 0.5, 2)
-    assert given.rated_sounds("another hearing") == []
+    assert Lessons(catalogue.engine).rated("another hearing") == []
 
 
 def test_a_person_who_thinks_again_is_counted_once(
