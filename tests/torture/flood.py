@@ -83,7 +83,7 @@ class Flood:
         report = self._report
         self._victim.start()
         try:
-            assert self._comes_to(_WAITING, 0) is not None
+            self._victim.wait_until_started()
             began_s = time.monotonic()
             paths = set(self._pour())
             report.written_s = time.monotonic() - began_s
