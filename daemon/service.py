@@ -15,6 +15,7 @@ from daemon.bundles import put_in_service
 from daemon.clock import utc_now
 from daemon.crew import Crew
 from daemon.duty import Duty
+from daemon.filesystems import is_read_only
 from daemon.folders import WatchedFolders
 from daemon.intake import Intake
 from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, Touched
@@ -225,13 +226,15 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
 
 
 def _untagged(catalogue: Catalogue, plan: Plan, states: Collection[TagState]) -> list[Clip]:
-    """Return the clips in some states whose tags are wanted but not written."""
+    """Return the clips in some states whose tags are wanted but not written, and can be."""
     return [
         clip
         for state in states
         if state is not TagState.WRITTEN
         for clip in catalogue.clips_in(state)
         if plan.wants_tags(clip.path) and not (state is TagState.OFF and clip.tag_reason)
+        # A large library that can only be read is not to be opened file by file every time.
+        if not is_read_only(clip.path.parent)
     ]
 
 
