@@ -94,7 +94,7 @@ class Flood:
             self._victim.stop()
         finally:
             self._victim.kill()
-        report.overflows = self._log.read_bytes().count(b"overflow")
+        report.overflows = self._log.read_bytes().count(b"events were lost")
         report.faults += [*self._missed(paths), *self._victim.died]
         return report
 
