@@ -141,7 +141,7 @@ class Annotations:
             return [RatedSound(*row) for row in connection.execute(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
-        """Count the opinions (of one person on one sound) that changed since a moment; all if None."""
+        """Count the opinions that changed since a moment (all if None), one a person and sound."""
         given = given_annotations.c
         changed: ColumnElement[bool]
         if moment is None:
