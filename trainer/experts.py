@@ -70,9 +70,10 @@ class Expert:
         self._scores = self.scale.scores(table.vectors[rows])
         ratings, weight = ratings[rows], table.weight[rows]
         self.weights = self._descriptor_weights(table, ratings)
+        self._squares = self._squared(self._scores)
         self.centre = np.average(ratings, axis=0, weights=weight)
         self.duals = np.empty((len(rows), len(DIMENSIONS)))
-        spaces = [self._gaps(self._scores, dim) for dim in range(len(DIMENSIONS))]
+        spaces = self._spaces(self._scores)
         for dim, gaps in enumerate(spaces):
             kernel = self._likeness(gaps)
             kernel[np.diag_indices_from(kernel)] += settings.noise / weight
@@ -84,6 +85,7 @@ class Expert:
     def attach(self, table: TrainingTable) -> None:
         """Take the fitted clips from the table again, after unpickling."""
         self._scores = self.scale.scores(table.vectors[self.rows])
+        self._squares = self._squared(self._scores)
 
     def predict(
         self, scores: NDArray[np.float32]
@@ -97,7 +99,7 @@ class Expert:
             Affect of shape (clips, 2), and novelty of shape (clips,): the mean distance to the five
             nearest fitted clips, where 1 is the 95th percentile of the fitted clips' own.
         """
-        spaces = [self._gaps(scores, dim) for dim in range(len(DIMENSIONS))]
+        spaces = self._spaces(scores)
         affect = np.stack(
             [
                 self.centre[dim] + self._likeness(gaps) @ self.duals[:, dim]
@@ -111,14 +113,30 @@ class Expert:
         novelty = np.sqrt(nearest).mean(axis=1) / self.farthest
         return affect, novelty.astype(np.float64)
 
-    def _gaps(self, scores: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
-        """Return the mean weighted squared difference to each fitted clip."""
-        weighted = scores * self.weights[dim]
-        own = np.einsum("ij,ij->i", weighted, scores)
-        fitted = np.square(self._scores) @ self.weights[dim]
-        gaps = own[:, None] + fitted[None] - 2.0 * (weighted @ self._scores.T)
-        mean: NDArray[np.float32] = np.maximum(gaps, 0.0) / np.float32(scores.shape[1])
-        return mean
+    def _spaces(self, scores: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return, for each dimension, the mean weighted squared difference to each fitted clip."""
+        squares = self._squared(scores)
+        spaces = [self._gaps(scores, squares[:, 0], 0)]
+        for dim in range(1, len(DIMENSIONS)):
+            alike = np.array_equal(self.weights[dim], self.weights[0])
+            spaces.append(spaces[0] if alike else self._gaps(scores, squares[:, dim], dim))
+        return spaces
+
+    def _gaps(
+        self, scores: NDArray[np.float32], squares: NDArray[np.float32], dim: int
+    ) -> NDArray[np.float32]:
+        gaps: NDArray[np.float32] = (scores * self.weights[dim]) @ self._scores.T
+        gaps *= -2.0
+        gaps += squares[:, None]
+        gaps += self._squares[:, dim]
+        np.maximum(gaps, 0.0, out=gaps)
+        gaps /= np.float32(scores.shape[1])
+        return gaps
+
+    def _squared(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the weighted sum of squares of each clip, shape (clips, dimensions)."""
+        squares: NDArray[np.float32] = np.square(scores) @ self.weights.T
+        return squares
 
     def _likeness(self, gaps: NDArray[np.float32]) -> NDArray[np.float64]:
         return 1.0 / (1.0 + gaps.astype(np.float64) / self.settings.reach)
@@ -138,7 +156,7 @@ class Expert:
         return scaled
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_scores"}
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
 
 def _correlations(

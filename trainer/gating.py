@@ -61,7 +61,7 @@ class Gate:
 
     def share(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the share of the first side, shape (clips,), in [0, 1]."""
-        side = scores.astype(np.float64) @ self.direction + self.offset
+        side = scores @ self.direction.astype(np.float32) + np.float64(self.offset)
         share: NDArray[np.float64] = expit(self.slope * side)
         return share
 
