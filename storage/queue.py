@@ -43,24 +43,8 @@ class Queue:
         Returns:
             The number of rows added or changed.
         """
-        values = [
-            {
-                "path": path,
-                "size": stamp.size,
-                "mtime_ns": stamp.mtime_ns,
-                "inode": stamp.inode,
-                "state": WAITING,
-                "attempts": 0,
-                "queued_at": now,
-                "due_at": due_at or now,
-            }
-            for path, stamp in files
-        ]
-        changed = 0
         with self._engine.begin() as connection:
-            for row in values:
-                changed += connection.execute(_UPSERT, row).rowcount
-        return changed
+            return put(connection, files, now, due_at=due_at)
 
     def claim(self, now: datetime) -> QueueEntry | None:
         """Take the file that is due longest, and count the attempt before it is made."""
@@ -174,6 +158,22 @@ class Queue:
             return connection.execute(
                 select(func.count()).select_from(queue).where(condition)
             ).scalar_one()
+
+
+def put(
+    connection: Connection,
+    files: Iterable[tuple[Path, FileStamp]],
+    now: datetime,
+    *,
+    due_at: datetime | None = None,
+) -> int:
+    """Add files, as `Queue.put` does, within a transaction."""
+    times = {"queued_at": now, "due_at": due_at or now}
+    changed = 0
+    for path, stamp in files:
+        row = {"path": path, **vars(stamp), "state": WAITING, "attempts": 0, **times}
+        changed += connection.execute(_UPSERT, row).rowcount
+    return changed
 
 
 def finish(connection: Connection, entry: QueueEntry) -> None:

@@ -11,8 +11,14 @@ zero, larger ones the largest. The order of values never changes.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FloatArray = NDArray[np.float32]
 
@@ -73,6 +79,36 @@ def unpack(packed: bytes) -> FloatArray:
     codes = stored & np.uint32(0x7FFF)
     magnitude = np.where(codes == 0, 0, codes + _LOWEST << _DROPPED_BITS).astype(np.uint32)
     return (magnitude | (stored & np.uint32(0x8000)) << np.uint32(16)).view(np.float32)
+
+
+def unpack_many(packed: Sequence[bytes]) -> FloatArray:
+    """Reads packed vectors of one length at once.
+
+    Args:
+        packed: what `pack` returned, one or more.
+
+    Returns:
+        Shape (vectors, n), float32, finite.
+
+    Raises:
+        ValueError: the bytes are not packed vectors of this format and of one length.
+    """
+    length = len(packed[0])
+    if not all(is_packed(each, length // 2) for each in packed):
+        raise ValueError(f"not packed vectors of format {FORMAT} and of one length")
+    rows = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), length)
+    return _values().take(np.ascontiguousarray(rows[:, 1:]).view("<u2"))
+
+
+def is_packed(packed: object, size: int) -> bool:
+    """Tells whether bytes are a packed vector of `size` values."""
+    return isinstance(packed, bytes) and len(packed) == 1 + 2 * size and packed[0] == FORMAT
+
+
+@cache
+def _values() -> FloatArray:
+    """Returns the value of each code, shape (65536,)."""
+    return unpack(bytes([FORMAT]) + np.arange(1 << 16, dtype="<u2").tobytes())
 
 
 def rounded(vectors: FloatArray) -> FloatArray:

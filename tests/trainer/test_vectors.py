@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainer.extraction import FEATURES
-from trainer.vectors import LARGEST, RELATIVE_ERROR, SMALLEST, pack, rounded, unpack
+from trainer.vectors import (
+    LARGEST,
+    RELATIVE_ERROR,
+    SMALLEST,
+    is_packed,
+    pack,
+    rounded,
+    unpack,
+    unpack_many,
+)
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 vectors = arrays(np.float32, st.integers(0, 40), elements=finite)
@@ -53,3 +62,21 @@ def test_what_is_not_finite_is_refused(wrong: float) -> None:
 def test_foreign_bytes_are_refused(foreign: bytes) -> None:
     with pytest.raises(ValueError, match="format 1"):
         unpack(foreign)
+
+
+@given(arrays(np.float32, (3, 9), elements=finite))
+def test_many_are_read_as_one_by_one(vectors: np.ndarray) -> None:
+    packed = [pack(vector) for vector in vectors]
+    assert all(is_packed(each, 9) for each in packed)
+    np.testing.assert_array_equal(unpack_many(packed), [unpack(each) for each in packed])
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"", b"\x01", b"\x02" + bytes(18), b"\x01" + bytes(17), b"\x01" + bytes(20), "text"]
+)
+def test_foreign_bytes_among_many_are_refused(foreign: bytes) -> None:
+    assert not is_packed(foreign, 9)
+    with pytest.raises(ValueError, match="of one length"):
+        unpack_many([pack(np.ones(9, np.float32)), foreign])
+    with pytest.raises(ValueError, match="of one length"):
+        unpack_many([b"\x01\x02", b"\x01\x02"])
