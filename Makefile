@@ -4,6 +4,7 @@
 #   make test                 every test
 #   make lint                 format, lint, types
 #   make bench                speed, side by side with others
+#   make rescore-bench        how long 100,000 known sounds take to be scored again
 #   make torture              the service under kills, failing disks and floods of files
 #   make fuzz                 20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
@@ -21,7 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint bench torture fuzz starter starter-report hearing-study lock clean
+.PHONY: run test lint bench rescore-bench torture fuzz starter starter-report hearing-study lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -38,6 +39,9 @@ lint: .venv/.dev
 
 bench: .venv/.bench
 	$(BIN)/python bench/hearing_cost.py
+
+rescore-bench: .venv/.dev
+	$(BIN)/python bench/rescoring.py
 
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
