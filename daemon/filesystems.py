@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,14 @@ class Mount:
     def is_silent(self) -> bool:
         """Tell whether changes on it may come without events."""
         return self.kind in _SILENT or self.kind.startswith("fuse")
+
+
+def is_read_only(path: Path) -> bool:
+    """Tell whether the file system of a path can only be read; False where that is not told."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from daemon.filesystems import is_read_only
 from storage.records import FolderState
 
 if TYPE_CHECKING:
@@ -138,7 +138,6 @@ class _Looks(NamedTuple):
 def _looks_of(root: Path) -> _Looks | None:
     try:
         stat = root.stat()
-        is_read_only = bool(os.statvfs(root).f_flag & os.ST_RDONLY)
     except OSError:
         return None
-    return _Looks((stat.st_dev, stat.st_ino), is_read_only)
+    return _Looks((stat.st_dev, stat.st_ino), is_read_only(root))

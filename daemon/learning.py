@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from storage.scores import Scores
-
 from daemon.errand import LEARN, RETAG
 from daemon.processing import BundleInService
 from storage.annotations import Annotations
 from storage.errands import Errands
+from storage.scores import Scores
 from trainer.bundle import verify
-from trainer.errors import BundleError
+from trainer.errors import BundleError, TrainingUnderWay
 from trainer.registry import bundle_in_service, current_name
 
 if TYPE_CHECKING:
@@ -133,6 +132,10 @@ class Learning:
         errand.call_back()
         self._errand = None
         code, words = ending
+        if code == TrainingUnderWay.exit_code:
+            # Somebody's by hand, or one that outlived a killed service: the wish still stands.
+            log.debug("%s waits: %s", errand.name, words)
+            return
         if code:
             log.error("%s failed (%d): %s", errand.name, code, words)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from daemon.filesystems import is_read_only
 from storage.records import TagState
 
 if TYPE_CHECKING:
@@ -58,10 +59,15 @@ class Plan:
 
 
 def untagged(catalogue: Catalogue, plan: Plan, states: Collection[TagState]) -> Iterator[Clip]:
-    """Yield the clips in some states whose tags are wanted but not written."""
+    """Yield the clips in some states whose tags are wanted but not written, and can be."""
     for state in states:
         if state is not TagState.WRITTEN:
             for clip in catalogue.clips_in(state):
                 taken_out = state is TagState.OFF and clip.tag_reason
-                if not taken_out and plan.wants_tags(clip.path):
+                # A large library that can only be read is not to be opened file by file each time.
+                if (
+                    not taken_out
+                    and plan.wants_tags(clip.path)
+                    and not is_read_only(clip.path.parent)
+                ):
                     yield clip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.tables import timetable, trainings, wishes
@@ -21,23 +21,23 @@ KEPT = 100
 
 @dataclass(frozen=True)
 class Training:
-    """One attempt to learn: `outcome` is `published`, `kept back` or `failed`, None while it runs.
+    """One attempt to learn.
 
     Attributes:
-        id: its number.
         begun_at: when.
-        annotations: how many were in force then.
-        outcome: how it ended.
+        annotations: how many sounds were annotated then.
+        outcome: `published`, `kept back` or `failed`.
         reason: why so, in one line.
-        bundle: the candidate.
+        bundle: the candidate; None if there is none.
+        id: its number, once it is noted.
     """
 
-    id: int
     begun_at: datetime
     annotations: int
-    outcome: str | None = None
-    reason: str | None = None
+    outcome: str
+    reason: str
     bundle: str | None = None
+    id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,38 +82,27 @@ class Errands:
         with self.engine.begin() as connection:
             connection.execute(delete(wishes).where(wishes.c.errand == errand))
 
-    def begin_training(self, annotations: int, now: datetime) -> int:
-        """Note that learning begins, and return its number; one left open was killed."""
-        values = {"begun_at": now, "annotations": annotations}
+    def note_training(self, training: Training, now: datetime) -> int:
+        """Note how learning ended, and return its number."""
+        values = {name: value for name, value in vars(training).items() if name != "id"}
         with self.engine.begin() as connection:
-            connection.execute(delete(trainings).where(trainings.c.ended_at.is_(None)))
-            row = connection.execute(insert(trainings).values(values).returning(trainings.c.id))
+            row = connection.execute(
+                insert(trainings).values(ended_at=now, **values).returning(trainings.c.id)
+            )
             number: int = row.scalar_one()
             connection.execute(delete(trainings).where(trainings.c.id <= number - KEPT))
         return number
 
-    def end_training(self, ended: Training, now: datetime) -> None:
-        """Note how learning ended."""
-        values = {"outcome": ended.outcome, "reason": ended.reason, "bundle": ended.bundle}
-        with self.engine.begin() as connection:
-            connection.execute(
-                update(trainings).where(trainings.c.id == ended.id).values(ended_at=now, **values)
-            )
-
     def last_training(self) -> Training | None:
-        """Return the last training that came to an end."""
-        statement = (
-            select(
-                trainings.c.id,
-                trainings.c.begun_at,
-                trainings.c.annotations,
-                trainings.c.outcome,
-                trainings.c.reason,
-                trainings.c.bundle,
-            )
-            .where(trainings.c.ended_at.is_not(None))
-            .order_by(trainings.c.id.desc())
-        )
+        """Return the last training."""
+        statement = select(
+            trainings.c.begun_at,
+            trainings.c.annotations,
+            trainings.c.outcome,
+            trainings.c.reason,
+            trainings.c.bundle,
+            trainings.c.id,
+        ).order_by(trainings.c.id.desc())
         with self._reading() as connection:
             row = connection.execute(statement.limit(1)).one_or_none()
         return None if row is None else Training(*row)

@@ -65,3 +65,9 @@ class TrainingError(ValencedError):
 
 class TooFewAnnotations(TrainingError):
     """There is nothing to learn from yet."""
+
+
+class TrainingUnderWay(TrainingError):
+    """Another process learns just now; to try again later helps."""
+
+    exit_code = 75

@@ -21,7 +21,7 @@ from storage.catalogue import Catalogue
 from storage.errands import Errands, Training
 from storage.lessons import Lessons
 from trainer.annotations import Annotations
-from trainer.errors import TooFewAnnotations
+from trainer.errors import TooFewAnnotations, TrainingUnderWay
 from trainer.hearing import CANONICAL
 from trainer.retraining import retrain
 from trainer.vectors import unpack
@@ -48,28 +48,30 @@ def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outco
 
     Raises:
         TooFewAnnotations: nothing is annotated.
-        TrainingError: another retraining is under way, or a fit fails.
+        TrainingUnderWay: another process learns just now.
+        TrainingError: a fit fails.
         BundleError: the bundle in service or the registry cannot be used.
         CatalogueError: the catalogue cannot be read or written.
     """
     with closing(Catalogue(url)) as catalogue:
-        errands = Errands(catalogue.engine)
-        rated = Lessons(catalogue.engine).rated(CANONICAL.key)
         begun_at = datetime.now(UTC)
-        number = errands.begin_training(len(rated), begun_at)
+        rated = Lessons(catalogue.engine).rated(CANONICAL.key)
+
+        def note(came_to: str, reason: str, bundle: str | None = None) -> None:
+            training = Training(begun_at, len(rated), came_to, reason, bundle)
+            Errands(catalogue.engine).note_training(training, datetime.now(UTC))
+
+        if not rated:
+            raise TooFewAnnotations("nothing is annotated yet: nothing to learn from")
         try:
-            if not rated:
-                raise TooFewAnnotations(
-                    "nothing is annotated yet, so there is nothing to learn from"
-                )
             outcome = retrain(registry, _arrays(rated), seed=SEED, publish=publish, keep=keep)
+        except TrainingUnderWay:
+            raise
         except ValencedError as error:
-            ended = Training(number, begun_at, len(rated), "failed", str(error))
-            errands.end_training(ended, datetime.now(UTC))
+            note("failed", str(error))
             raise
         came_to = "published" if outcome.published else "kept back"
-        ended = Training(number, begun_at, len(rated), came_to, outcome.reason, outcome.name)
-        errands.end_training(ended, datetime.now(UTC))
+        note(came_to, outcome.reason, outcome.name)
     return outcome
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from trainer.bundle import Bundle
 
 CHUNK: Final = 1000
-"""Sounds in one transaction, which keeps other writers waiting for some hundredths of a second."""
+"""Sounds in one transaction, which keeps other writers waiting for about a tenth of a second."""
 
 _PROGRESS_S: Final = 10.0
 

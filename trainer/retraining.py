@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from trainer import bundle, registry
 from trainer.candidate import best_candidate
-from trainer.errors import BundleError, TooFewAnnotations, TrainingError
+from trainer.errors import BundleError, TooFewAnnotations, TrainingError, TrainingUnderWay
 from trainer.listener_file import encode_listener
 from trainer.manifest import NAME
 from trainer.placing import sync_folder
@@ -82,7 +82,8 @@ def retrain(
 
     Raises:
         TooFewAnnotations: nothing is annotated, and no corpus given.
-        TrainingError: another retraining is under way, or a fit fails; nothing changes.
+        TrainingUnderWay: another process learns just now.
+        TrainingError: a fit fails; nothing changes.
         BundleError: the bundle in service or the registry cannot be used; nothing changes.
     """
     if not (len(annotations) or corpora):
@@ -125,7 +126,7 @@ def _alone(registry_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise TrainingError(
+            raise TrainingUnderWay(
                 f"{registry_dir}: another retraining is under way; wait for it to end"
             ) from error
         shutil.rmtree(registry_dir / registry.STAGING, ignore_errors=True)

@@ -46,7 +46,10 @@ class _Cause(NamedTuple):
 
 
 _CAUSES = {
-    errno.EROFS: _Cause("its file system is read-only; kept in the catalogue only", retry=False),
+    errno.EROFS: _Cause(
+        "its file system is read-only; kept in the catalogue until it can be written",
+        retry=True,
+    ),
     errno.EACCES: _Cause(
         "no permission to write in its folder; kept in the catalogue only",
         retry=False,

@@ -19,10 +19,10 @@ CREATE INDEX given_annotations_in_force ON given_annotations (identity, annotato
 CREATE TABLE trainings (
     id          INTEGER PRIMARY KEY,
     begun_at    TEXT NOT NULL,
-    ended_at    TEXT,
+    ended_at    TEXT NOT NULL,
     annotations INTEGER NOT NULL,
-    outcome     TEXT CHECK (outcome IN ('published', 'kept back', 'failed')),
-    reason      TEXT,
+    outcome     TEXT NOT NULL CHECK (outcome IN ('published', 'kept back', 'failed')),
+    reason      TEXT NOT NULL,
     bundle      TEXT
 );
 

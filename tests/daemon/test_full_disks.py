@@ -58,7 +58,7 @@ def test_a_disk_that_may_only_be_read_is_heard_and_left_alone(
         subprocess.run(["mount", "-o", "remount,ro", music], check=True)
         valenced("scan", music)
         (row,) = valenced.read("query")
-        assert row["tag_state"].startswith("not written: ")
+        assert row["tag_state"].startswith("pending: ")
         assert "read-only" in row["tag_state"]
         assert file.read_bytes() == before
         subprocess.run(["mount", "-o", "remount,rw", music], check=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,18 +27,16 @@ def test_a_wish_stands_until_it_is_met(errands: Errands) -> None:
     assert not errands.is_wished("train")
 
 
-def test_a_training_that_was_killed_leaves_no_trace(errands: Errands) -> None:
-    errands.begin_training(10, NOON)
+def test_the_last_training_is_remembered(errands: Errands) -> None:
     assert errands.last_training() is None
-    number = errands.begin_training(12, NOON + A_MINUTE)
-    ended = Training(number, NOON + A_MINUTE, 12, "kept back", "no better", "starter-1.l1")
-    errands.end_training(ended, NOON + 2 * A_MINUTE)
-    assert errands.last_training() == ended
+    errands.note_training(Training(NOON, 10, "failed", "no disk"), NOON + A_MINUTE)
+    ended = Training(NOON + A_MINUTE, 12, "kept back", "no better", "starter-1.l1")
+    number = errands.note_training(ended, NOON + 2 * A_MINUTE)
+    assert errands.last_training() == replace(ended, id=number)
 
 
 def test_only_so_many_trainings_are_remembered(errands: Errands) -> None:
     for _ in range(KEPT + 5):
-        number = errands.begin_training(1, NOON)
-        errands.end_training(Training(number, NOON, 1, "failed", "no disk"), NOON)
+        errands.note_training(Training(NOON, 1, "failed", "no disk"), NOON)
     with errands.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM trainings").scalar() == KEPT

@@ -83,7 +83,7 @@ class Flood:
         report = self._report
         self._victim.start()
         try:
-            assert self._comes_to(_WAITING, 0) is not None
+            self._victim.wait_until_started()
             began_s = time.monotonic()
             paths = set(self._pour())
             report.written_s = time.monotonic() - began_s
@@ -94,7 +94,7 @@ class Flood:
             self._victim.stop()
         finally:
             self._victim.kill()
-        report.overflows = self._log.read_bytes().count(b"overflow")
+        report.overflows = self._log.read_bytes().count(b"events were lost")
         report.faults += [*self._missed(paths), *self._victim.died]
         return report
 

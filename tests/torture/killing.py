@@ -88,6 +88,11 @@ class Victim:
             )
         self.starts += 1
 
+    def wait_until_started(self) -> None:
+        """Wait until it watches, or has ended."""
+        while self._lives() and State.STARTING in self.states():
+            time.sleep(GLANCE_S)
+
     def said(self) -> str:
         """Return its stderr since the last start."""
         with self._log.open("rb") as log:

@@ -183,8 +183,7 @@ class Ordeal:
     def _recover(self) -> None:
         """Let the disk work again, and see whether the service by itself writes what it owes."""
         self._victim.start()
-        while State.STARTING in self._victim.states():
-            time.sleep(LOOK_S)
+        self._victim.wait_until_started()
         caught_up(self._valenced, _UNTRIED, PATIENCE_WITH_DISK_S)
         self._ledger.calm.touch()
         self._report.failures.update(self._ledger.path.read_text().splitlines())

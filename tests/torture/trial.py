@@ -95,7 +95,7 @@ class Trial:
         victim = Victim(valenced, watched, self._log)
         try:
             victim.start()
-            assert caught_up(valenced, LEFT, PATIENCE_AFTER_S)
+            victim.wait_until_started()
             for number in range(self._rounds):
                 self._act(others, number)
                 self._strike(disk, victim)
