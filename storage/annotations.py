@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from storage.retagging import demand_tags
-from storage.tables import annotations_view, clips, given_annotations
+from storage.tables import clips, given_annotations
+from storage.views import annotations_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -16,7 +16,6 @@ from storage.rows import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analy
 from storage.tables import (
     below,
     clips,
-    felt,
     folders,
     hearings,
     known_bundles,
@@ -25,6 +24,7 @@ from storage.tables import (
     tag_journal,
 )
 from storage.tables import queue as queue_table
+from storage.views import felt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

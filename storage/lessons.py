@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from storage.tables import clips, hearings, predictions, rated
+from storage.tables import clips, hearings, predictions
+from storage.views import rated
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, select
 
 from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound
-from storage.tables import (
-    below,
-    clips,
-    curve_points,
-    failures,
-    folders,
-    hearings,
-    known_bundles,
-    queue,
-    sounds,
-)
+from storage.tables import below, clips, curve_points, folders, hearings, known_bundles, queue
+from storage.views import failures, sounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

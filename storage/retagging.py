@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, update
 
-from storage.tables import clips, felt
+from storage.tables import clips
+from storage.views import felt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
