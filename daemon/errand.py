@@ -26,7 +26,7 @@ RETAG: Final = "write tags"
 class Errand:
     """A module of ours that runs as a program until it ends by itself or is called back.
 
-    It may be killed at any time, and is written so that nothing is lost by that.
+    It may be killed at any time, and is written so that nothing is lost by that; it ends with us.
 
     Args:
         name: what it is called in the log.
@@ -43,7 +43,7 @@ class Errand:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, "-m", "trainer.attached", str(os.getpid()), module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._words,

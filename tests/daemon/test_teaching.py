@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import stat
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import mutagen
@@ -242,20 +244,26 @@ def test_a_bundle_that_learned_is_taken_up_without_a_restart(
     assert "held-out annotations" in valenced("bundles", "show", "learned-1").decode()
 
 
-def test_it_learns_by_its_schedule_and_survives_a_kill(valenced: Valenced, taught: Path) -> None:
-    settings = ("--set", "retrain.schedule=* * * * *", "--set", "retrain.min_annotations=10")
-    valenced.select("SELECT 1")
-    with valenced.start("run", taught, *settings) as service:
+def test_a_night_that_was_missed_is_made_up_for_though_it_is_killed_meanwhile(
+    valenced: Valenced, taught: Path
+) -> None:
+    with valenced.start("run", taught) as service:
         service.wait_for("watching")
-        while not valenced.select("SELECT 1 FROM trainings"):
+        service.stop()
+    with closing(sqlite3.connect(valenced.catalogue)) as catalogue, catalogue:
+        catalogue.execute("UPDATE timetable SET next_at = '2026-01-01T04:00:00.000Z'")
+    with valenced.start("run", taught) as service:
+        lock = valenced.catalogue.parent / "bundles" / "retraining.lock"
+        while not lock.exists():
             assert service.process.poll() is None
         service.stop(signal.SIGKILL)
-    with valenced.start("run", taught, *settings) as service:
-        service.wait_for("bundle in service: learned-")
-        service.wait_for("sounds scored again by learned-")
+    with valenced.start("run", taught) as service:
+        service.wait_for("bundle in service: learned-1")
+        service.wait_for("sounds scored again by learned-1")
         assert service.stop() == 0
-    bundles = valenced.select("SELECT DISTINCT bundle FROM predictions")
-    assert bundles == [(valenced.read("status")["bundle"].encode(),)]
+    assert valenced.select("SELECT DISTINCT bundle FROM predictions") == [(b"learned-1",)]
+    assert valenced.select("SELECT outcome FROM trainings") == [(b"published",)]
+    assert valenced.select("SELECT count(*) FROM wishes WHERE errand = 'learn'") == [(0,)]
 
 
 def tags_of_wav(file: Path) -> str:
