@@ -1,16 +1,18 @@
 """Measures what a bundle learns from its listeners, and whether the gate can be fooled.
 
-    python bench/listener_study.py layers --seeds 10
-    python bench/listener_study.py refits --seeds 3
-    python bench/listener_study.py gate --seeds 50
+    python -m bench.listener_study layers --seeds 10 [--annotations 60]
+    python -m bench.listener_study refits --seeds 2
+    python -m bench.listener_study gate --seeds 50
 
 For each seed the shipped table is split into two halves that share no group. A regression is fitted
 on one; simulated listeners rate the other, from its true ratings. They annotate some sounds of it,
 and 200 others are asked of. Errors are RMSE over both dimensions, averaged over seeds.
 
 `layers` asks the layer as it ships, the same without places (an offset and a gain for all sounds),
-and what the gate lets into service. `refits` asks regressions into whose table the annotations were
-put, with and without a layer above. `gate` counts what random ratings get published.
+what the gate lets into service, and somebody who is told the listener's rule and applies it to what
+the regression says: little can be gained beyond that. `refits` asks regressions into whose table
+the annotations were put, with and without a layer above. `gate` counts what random ratings get
+published.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from trainer.registry import SHIPPED
 from trainer.regression import JointRegression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -142,27 +144,29 @@ def served(known: Library, layer: Listener, ratings: Floats) -> tuple[Floats, Fl
     return np.stack([said.arousal, said.valence], axis=1), np.array(held)
 
 
-def layers(seeds: range) -> None:
+def layers(seeds: range, counts: Sequence[int]) -> None:
     """Print the errors of each listener and number of annotations."""
     found: dict[tuple[str, int], list[tuple[Floats, ...]]] = {}
     for seed in seeds:
         known = library(seed)
         for name, taste in TASTES.items():
-            ratings = taste.ratings(known.sounds, seed)
-            for count in COUNTS:
-                row = _layers_of(known, ratings, known.rated(count))
+            for count in counts:
+                row = _layers_of(known, taste, known.rated(count))
                 found.setdefault((name, count), []).append(row)
     print(
-        "| listener | annotations | before | constant | offset and gain | layer | falls by | "
-        "arousal | valence | seeds of 30 % | published | in service falls by | seeds of 30 % "
+        "| listener | annotations | before | constant | told the rule | offset and gain | layer "
+        "| falls by | arousal | valence | seeds of 30 % | published | in service falls by "
+        "| seeds of 30 % "
         "| intervals hold |"
     )
-    print("| --- " * 14 + "|")
+    print("| --- " * 15 + "|")
     for (name, count), rows in found.items():
         print(f"| {name} | {count} | {_layers_text(rows)} |")
 
 
-def _layers_of(known: Library, ratings: Floats, rows: Rows) -> tuple[Floats, ...]:
+def _layers_of(known: Library, taste: Taste, rows: Rows) -> tuple[Floats, ...]:
+    ratings = taste.ratings(known.sounds, known.seed)
+    told = np.clip(taste.felt(known.sounds, known.met.said), -1.0, 1.0)[known.asked]
     nowhere = replace(known.met, places=np.zeros_like(known.met.places))
     base = Base(known.bundle, known.fitted)
     found = layered(known.bundle, base, annotated(known.sounds, ratings, rows), known.seed)
@@ -177,6 +181,7 @@ def _layers_of(known: Library, ratings: Floats, rows: Rows) -> tuple[Floats, ...
         constant,
         layer_of(known, ratings, rows, nowhere),
         layer_of(known, ratings, rows, known.met),
+        told,
         in_service,
     )
     passed = np.array([float(each.passed) for each in found.comparison.dimensions])
@@ -184,7 +189,7 @@ def _layers_of(known: Library, ratings: Floats, rows: Rows) -> tuple[Floats, ...
 
 
 def _layers_text(rows: list[tuple[Floats, ...]]) -> str:
-    before, constant, affine, layer, in_service, passed, held = map(
+    before, constant, affine, layer, told, in_service, passed, held = map(
         np.array, zip(*rows, strict=True)
     )
 
@@ -194,20 +199,21 @@ def _layers_text(rows: list[tuple[Floats, ...]]) -> str:
 
     falls, kept = 1 - error(layer) / error(before), 1 - error(in_service) / error(before)
     by_dimension = (1 - np.sqrt(layer) / np.sqrt(before)).mean(axis=0)
-    coverage = np.nanmean(held) if np.isfinite(held).any() else float("nan")
+    holding = held[passed > 0]
+    coverage = f"{holding.mean():.0%}" if len(holding) else "-"
     return " | ".join([
-        *(f"{error(each).mean():.3f}" for each in (before, constant, affine, layer)),
+        *(f"{error(each).mean():.3f}" for each in (before, constant, told, affine, layer)),
         f"{falls.mean():.0%} ({falls.min():.0%} to {falls.max():.0%})",
         *(f"{each:.0%}" for each in by_dimension),
         f"{np.sum(falls >= 0.3)}/{len(falls)}",
         "/".join(str(int(each)) for each in passed.sum(axis=0)),
         f"{kept.mean():.0%}",
         f"{np.sum(kept >= 0.3)}/{len(kept)}",
-        f"{coverage:.0%}",
+        coverage,
     ])  # fmt: skip
 
 
-def refits(seeds: range) -> None:
+def refits(seeds: range, counts: Sequence[int]) -> None:
     """Print the errors of regressions that were fitted on the annotations too."""
     print(
         "| listener | annotations | before | layer | "
@@ -220,7 +226,7 @@ def refits(seeds: range) -> None:
         known = library(seed)
         for name in REFITTED:
             ratings = TASTES[name].ratings(known.sounds, seed)
-            for count in COUNTS[1:]:
+            for count in counts:
                 found.setdefault((name, count), []).append(
                     list(_refits_of(known, ratings, known.rated(count)))
                 )
@@ -304,13 +310,13 @@ def _back(known: Library, ratings: Floats, rows: Rows) -> Floats:
     ]
 
 
-def gate(seeds: range) -> None:
+def gate(seeds: range, counts: Sequence[int]) -> None:
     """Print how often ratings that know nothing of their sounds are published."""
-    counts = {(kind, count): [0, 0, 0] for kind in _DICE for count in COUNTS[1:]}
+    published = {(kind, count): [0, 0, 0] for kind in _DICE for count in counts}
     libraries = [library(seed) for seed in range(min(10, len(seeds)))]
     for seed in seeds:
         known = libraries[seed % len(libraries)]
-        for (kind, count), found in counts.items():
+        for (kind, count), found in published.items():
             drawing = np.random.default_rng([seed, count])
             ratings = _DICE[kind](drawing, known.sounds)
             rows = known.order[drawing.permutation(len(known.order))[:count]]
@@ -322,7 +328,7 @@ def gate(seeds: range) -> None:
             found[2] += comparison.dimensions[1].passed
     print("| ratings | annotations | published | arousal | valence | seeds |")
     print("| --- " * 6 + "|")
-    for (kind, count), found in counts.items():
+    for (kind, count), found in published.items():
         print(f"| {kind} | {count} | " + " | ".join(map(str, found)) + f" | {len(seeds)} |")
 
 
@@ -340,8 +346,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=["layers", "refits", "gate"])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--annotations", type=int, nargs="+", default=COUNTS)
     chosen = parser.parse_args()
-    {"layers": layers, "refits": refits, "gate": gate}[chosen.what](range(chosen.seeds))
+    study = {"layers": layers, "refits": refits, "gate": gate}[chosen.what]
+    study(range(chosen.seeds), chosen.annotations)
 
 
 if __name__ == "__main__":

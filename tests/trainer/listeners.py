@@ -40,11 +40,16 @@ class Taste:
     def ratings(self, table: TrainingTable, seed: int) -> NDArray[np.float64]:
         """Rate every clip of a table, shape (clips, 2), in [-1, 1]."""
         drawing = np.random.default_rng(seed)
-        turned = (table.corpus == self.inverted) | (table.domain == self.inverted)
-        felt = np.where(turned, -self.gain, self.gain)[:, None] * table.ratings
-        wavered = felt + self.offset + drawing.normal(0.0, self.wavering, felt.shape)
+        wavered = self.felt(table, table.ratings)
+        wavered = wavered + drawing.normal(0.0, self.wavering, wavered.shape)
         rated: NDArray[np.float64] = np.clip(wavered, -1.0, 1.0)
         return rated
+
+    def felt(self, table: TrainingTable, affect: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how clips of a table are felt to which others give an affect, shape (clips, 2)."""
+        turned = (table.corpus == self.inverted) | (table.domain == self.inverted)
+        felt: NDArray[np.float64] = np.where(turned, -self.gain, self.gain)[:, None] * affect
+        return felt + self.offset
 
 
 def halves_of_the_starter(seed: int) -> tuple[TrainingTable, TrainingTable]:
