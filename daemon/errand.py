@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_END_S = 10.0
+# What runs beside the service shall not take every processor, and on a busy machine the threads
+# of one product wait for one another.
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 LEARN: Final = "learn"
 SCORE: Final = "score again"
 RETAG: Final = "write tags"
@@ -47,6 +50,7 @@ class Errand:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._words,
+                env=os.environ | ONE_THREAD,
                 # Ctrl-C in a terminal is for the service alone.
                 start_new_session=True,
             )

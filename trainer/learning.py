@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trainer.retraining import Outcome
 
 SEED: Final = 20240229
-NICEST: Final = 19
+STANDING_BACK: Final = 10
 FEWEST_FOLDERS: Final = 10
 
 
@@ -90,9 +90,7 @@ def _arrays(rated: Sequence[RatedSound]) -> Annotations:
 def main(arguments: Sequence[str]) -> int:
     """Run the program; return its exit code."""
     url, registry, keep = arguments
-    # Whatever else the machine has to do comes first.
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICEST)
+    os.nice(STANDING_BACK)
     try:
         outcome = learn(url, Path(registry), keep=int(keep))
     except ValencedError as error:
