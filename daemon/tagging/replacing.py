@@ -282,4 +282,6 @@ def _told(path: Path) -> Iterator[None]:
         refused = refusal_of(error)
         raise TagWriteError(path, refused.reason, retry=refused.retry) from error
     except ClipError as error:
-        raise TagWriteError(path, f"its sound cannot be compared: {error.reason}") from error
+        # A worker that died or a disk that failed says nothing against the file.
+        reason = f"its sound cannot be compared: {error.reason}"
+        raise TagWriteError(path, reason, retry=True) from error

@@ -43,6 +43,7 @@ SELECT count(*) FROM (
 OWED = """
 SELECT count(*) FROM clips WHERE tag_state IN ('pending', 'not written') AND missing_since IS NULL
 """
+_OWING = OWED.replace("count(*)", "path, tag_reason")
 _UNTRIED = "SELECT count(*) FROM queue WHERE reason IS NULL"
 
 
@@ -189,7 +190,8 @@ class Ordeal:
         self._report.failures.update(self._ledger.path.read_text().splitlines())
         self._report.owed = self._valenced.select(OWED)[0][0]
         if not caught_up(self._valenced, OWED, PATIENCE_WITH_DISK_S):
-            self._report.faults.append("tags are still owed though the disk works again")
+            for path, reason in self._valenced.select(_OWING):
+                self._report.faults.append(f"{path!r}: no tags though the disk works: {reason!r}")
         self._victim.stop()
 
 

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def test_killed_again_and_again_it_misses_nothing_and_harms_nothing(tmp_path: Path) -> None:
-    report = Ordeal(tmp_path, files=60, kills=12, seed=3).run()
+    report = Ordeal(tmp_path, files=40, kills=8, seed=3).run()
     assert report.faults == []
     assert report.died == []
-    assert report.acts["arrive"] == 60
-    assert report.kills.total() == 12
+    assert report.acts["arrive"] == 40
+    assert report.kills.total() == 8
     assert set(report.states) - {State.STARTING, State.IDLE}
 
 
 def test_on_a_disk_whose_calls_fail_it_writes_every_tag_in_the_end(tmp_path: Path) -> None:
-    report = Ordeal(tmp_path, files=25, kills=3, seed=4, fault_rate=0.05).run()
+    report = Ordeal(tmp_path, files=16, kills=2, seed=4, fault_rate=0.08).run()
     assert report.faults == []
     assert report.died == []
-    assert report.failures.total() > 5
+    assert report.failures
 
 
 @pytest.mark.parametrize("blow", Blow)
 def test_it_survives_what_happens_to_disks_and_catches_up(tmp_path: Path, blow: Blow) -> None:
     try:
-        report = Trial(tmp_path, blow, files=12, rounds=2, seed=5).run()
+        report = Trial(tmp_path, blow, files=10, rounds=2, seed=5).run()
     except NoDisk as error:
         pytest.skip(str(error))
     assert report.faults == []

@@ -24,6 +24,7 @@ from daemon.tagging.cleaning import clean_up
 from daemon.tagging.files import Disk
 from daemon.tagging.replacing import Manner, Mode, Outcome, read, restore, strip, write
 from tests.daemon.tagging.sounds import encoded, sound, sound_file
+from trainer.errors import UnreadableClip
 from trainer.identity import identify
 
 if TYPE_CHECKING:
@@ -316,6 +317,19 @@ def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
     clean_up(tmp_path, identify=whole)
     assert whole(path) == identity
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_worker_that_died_during_the_proof_does_not_cost_the_tags(
+    tmp_path: Path, affect: Items
+) -> None:
+    def fail(path: Path) -> str:
+        raise UnreadableClip(path, "the worker that read it was ended by SIGKILL")
+
+    path = sound_file(tmp_path, "mp3")
+    with pytest.raises(TagWriteError, match="ended by SIGKILL") as failed:
+        write(path, affect, Manner(identify=fail))
+    assert failed.value.retry
+    assert path.read_bytes() == sound("mp3")
 
 
 def test_nothing_is_written_if_the_journal_cannot_be(
