@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from storage.errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.errors import CatalogueBusy, CatalogueError
+from storage.migrating import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +62,7 @@ def open_engine(url: str) -> Engine:
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _translate)
     try:
-        _migrate(engine)
+        migrate(engine, others=_others(url))
     except CatalogueError:
         engine.dispose()
         raise
@@ -129,10 +128,19 @@ def writer_of(url: str) -> int | None:
         os.close(descriptor)
 
 
+def _others(url: str) -> int | None:
+    """Return the process that works on a catalogue, unless it is we."""
+    holder = writer_of(url)
+    return None if holder == os.getpid() else holder
+
+
 def _prepare(connection: Any, _record: object) -> None:
     # Transactions are begun by `_begin`, not by the driver's guesses.
     connection.isolation_level = None
     connection.text_factory = os.fsdecode
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):
+        # Counts for an empty file only, and would be written into any other each time.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -149,32 +157,3 @@ def _translate(context: ExceptionContext) -> None:
     if isinstance(error, sqlite3.Error):
         database = context.engine.url.database if context.engine else "the catalogue"
         raise CatalogueError(f"{database}: {error}") from error
-
-
-def _migrate(engine: Engine) -> None:
-    scripts = _scripts()
-    with engine.connect().execution_options(read_only=True) as connection:
-        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if found > len(scripts):
-        raise SchemaTooNew(
-            f"{engine.url.database}: schema {found} is of a later release;"
-            f" this one knows up to {len(scripts)}. Nothing was changed: upgrade valenced"
-        )
-    for number in range(found + 1, len(scripts) + 1):
-        with engine.begin() as connection:
-            if connection.exec_driver_sql("PRAGMA user_version").scalar_one() >= number:
-                continue
-            for statement in _statements(scripts[number - 1]):
-                connection.exec_driver_sql(statement)
-            connection.exec_driver_sql(f"PRAGMA user_version = {number}")
-
-
-def _scripts() -> list[str]:
-    folder = resources.files("storage.migrations")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
-
-
-def _statements(script: str) -> list[str]:
-    bare = re.sub(r"^--.*$", "", script, flags=re.MULTILINE)
-    return [statement for statement in bare.split(";") if statement.strip()]

@@ -231,3 +231,11 @@ timetable = Table(
     Column("schedule", String),
     Column("next_at", Moment),
 )
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("about", String, primary_key=True),
+    Column("said", String),
+    Column("since", Moment),
+)
