@@ -70,6 +70,7 @@ class Crew:
         self._active = len(workers)
         self._untagged: dict[int, Path] = {}
         self._owed: list[QueueEntry] = []
+        self._begun_s: dict[str, float] = {}
         self._threads = [
             threading.Thread(target=self._consume, args=(worker,), name=f"consumer-{number}")
             for number, worker in enumerate(workers, start=1)
@@ -111,6 +112,17 @@ class Crew:
         self._leaving = True
         self.wake()
 
+    def stuck(self, now_s: float, longest_s: float) -> str | None:
+        """Return the name of a consumer that has been busy with one thing for too long.
+
+        Args:
+            now_s: the monotonic clock.
+            longest_s: how long one thing may take, in seconds.
+        """
+        begun_s = dict(self._begun_s)
+        late = (name for name, since_s in begun_s.items() if now_s - since_s > longest_s)
+        return next(late, None)
+
     def stop(self) -> None:
         """Take nothing more, finish what is in hand, and wait for that."""
         self._stopping = True
@@ -127,6 +139,7 @@ class Crew:
             broken = error
         finally:
             worker.close()
+            self._begun_s.pop(threading.current_thread().name, None)
             with self._change:
                 self._active -= 1
                 self._broken = self._broken or broken
@@ -136,8 +149,10 @@ class Crew:
 
     def _work(self, worker: Worker) -> None:
         idle_since = time.monotonic()
+        name = threading.current_thread().name
         while not self._stopping:
             seen = self._changes
+            self._begun_s[name] = time.monotonic()
             try:
                 if self._attend_next(worker):
                     idle_since = time.monotonic()
@@ -212,6 +227,7 @@ class Crew:
             worker.close()
         else:
             wait_s = min(wait_s, until_close_s)
+        del self._begun_s[threading.current_thread().name]
         with self._change:
             self._change.wait_for(lambda: self._changes != seen, max(wait_s, 0))
 

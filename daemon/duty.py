@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from daemon.folders import WatchedFolders
     from daemon.intake import Intake
     from daemon.learning import Learning
+    from daemon.notify import Notifier
     from daemon.progress import Reporter, Tally
     from daemon.scanning import Comparison
     from storage.catalogue import Catalogue
@@ -76,6 +77,8 @@ class Duty:
         settle_s: how long a file must be silent.
         keep_watching: False ends once everything is heard.
         learning: takes up annotations and new bundles.
+        notifier: tells the supervisor how it is.
+        longest_s: how long a consumer may take for one thing before it counts as hung.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
     """
 
@@ -91,12 +94,25 @@ class Duty:
     settle_s: float
     keep_watching: bool
     learning: Learning
+    notifier: Notifier
+    longest_s: float
     unsettled: list[Path] = field(default_factory=list)
+    _stuck: str | None = None
+
+    def alive(self) -> None:
+        """Give a sign of life, unless a consumer hangs: the supervisor shall start us anew."""
+        now_s = time.monotonic()
+        before, self._stuck = self._stuck, self.crew.stuck(now_s, self.longest_s)
+        if self._stuck is None:
+            self.notifier.alive(now_s)
+        elif self._stuck != before:
+            log.critical("%s hangs: busy with one thing for %g s", self._stuck, self.longest_s)
 
     def reconcile(self, reason: str) -> Comparison:
         """Compare the folders with the catalogue, and record how they stand."""
         log.debug("comparing the folders with the catalogue: %s", reason)
-        comparison = self.intake.reconcile(time.monotonic(), self.settle_s)
+        self.notifier.status(f"comparing the folders with the catalogue: {reason}")
+        comparison = self.intake.reconcile(time.monotonic(), self.settle_s, self.alive)
         if self.folders.check(comparison):
             self.mail.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
@@ -113,6 +129,7 @@ class Duty:
         """
         end = None if self.keep_watching else _End(self.settle_s)
         while True:
+            self.alive()
             try:
                 if end is not None:
                     self._approach(end, time.monotonic())
@@ -120,6 +137,7 @@ class Duty:
                     return
             except (CatalogueError, WorkerError) as error:
                 log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
+                self.notifier.status(f"waiting for the catalogue: {error}")
                 if self._turn([mail for mail in self._mail(PAUSE_S) if isinstance(mail, Stop)]):
                     return
                 self.mail.put(Reconcile("the catalogue was in trouble"))
@@ -140,6 +158,7 @@ class Duty:
         A wish to stop comes first: what came before it may fail, and is found again at the start.
         """
         for message in sorted(mail, key=lambda message: not isinstance(message, Stop)):
+            self.alive()
             match message:
                 case Stop(broken_by):
                     if broken_by is not None:
@@ -182,8 +201,17 @@ class Duty:
         now_s = time.monotonic()
         waiting = self.catalogue.queue.waiting(self.clock())
         self.reporter.show(waiting, now_s)
+        self.notifier.status(self._doing(waiting))
         due_s = self.intake.next_due()
         until = [] if due_s is None else [max(due_s - now_s, 0.01)]
         if waiting or not self.keep_watching:
             until.append(TICK_S)
+        if self.notifier.sign_every_s is not None:
+            until.append(self.notifier.sign_every_s)
         return min(until, default=None)
+
+    def _doing(self, waiting: int) -> str:
+        tally = f"{self.tally.done} taken in since the start, {self.tally.failed} put off"
+        if waiting:
+            return f"hearing: {waiting} files to go, {tally}"
+        return f"watching {len(self.folders.roots)} folders, nothing to do; {tally}"

@@ -101,12 +101,15 @@ class Intake:
         """Return the files that are waited for because they are not complete yet."""
         return self._settler.unsettled()
 
-    def reconcile(self, now_s: float, settle_s: float) -> Comparison:
+    def reconcile(
+        self, now_s: float, settle_s: float, alive: Callable[[], None] = lambda: None
+    ) -> Comparison:
         """Compare the folders with the catalogue and take in every difference.
 
         Args:
             now_s: the monotonic clock.
             settle_s: a file that last changed longer ago than this is complete already.
+            alive: called with every file that is found: a large library takes a while.
         """
         started = time.monotonic()
         comparison = compare(
@@ -115,6 +118,7 @@ class Intake:
             self._catalogue.stamps(),
             self._catalogue.queued_stamps(),
             self._mounts,
+            alive,
         )
         self._take_in(comparison.new, now_s, settle_s)
         self._catalogue.queue.forget(comparison.gone)

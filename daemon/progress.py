@@ -48,10 +48,13 @@ class Reporter:
     Args:
         tally: what is shown.
         console: where; None shows plain log lines.
+
+    Attributes:
+        tally: what is shown.
     """
 
     def __init__(self, tally: Tally, console: Console | None) -> None:
-        self._tally = tally
+        self.tally = tally
         self._console = console
         self._bar: Progress | None = None
         self._marks: deque[tuple[float, int]] = deque()
@@ -64,7 +67,7 @@ class Reporter:
             waiting: files that are due or in hand.
             now_s: the monotonic clock.
         """
-        attended = self._tally.attended
+        attended = self.tally.attended
         if waiting == 0:
             self.rest()
             return
@@ -104,10 +107,10 @@ class Reporter:
         self._bar.update(task.id, completed=done, total=done + waiting, rate=rate, refresh=True)
 
     def _log_line(self, done: int, waiting: int, now_s: float) -> None:
-        self._marks.append((now_s, self._tally.attended))
+        self._marks.append((now_s, self.tally.attended))
         while len(self._marks) > 2 and now_s - self._marks[0][0] > RATE_OVER_S:  # noqa: PLR2004 - a rate needs two marks
             self._marks.popleft()
         then_s, then = self._marks[0]
-        rate = (self._tally.attended - then) / (now_s - then_s)
+        rate = (self.tally.attended - then) / (now_s - then_s)
         left = f"{waiting / rate / 60:.0f} min left" if rate else "time left unknown"
         log.info("%d of %d files, %.1f files/s, %s", done, done + waiting, rate, left)

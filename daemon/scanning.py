@@ -13,7 +13,7 @@ from daemon.tagging import names
 from storage.records import FileStamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from daemon.admission import Admission
     from daemon.mounts import NestedMounts
@@ -122,11 +122,12 @@ def compare(
     recorded: Mapping[Path, FileStamp],
     queued: Mapping[Path, FileStamp],
     mounts: NestedMounts,
+    alive: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Compare what is below the roots with what is recorded and queued.
 
     A folder that cannot be listed says nothing about the files in it: they are not gone. Nor does
-    one on which a disk was mounted before.
+    one on which a disk was mounted before. `alive` is called with every file that is found.
     """
     result = Comparison()
     mounts.look()
@@ -136,6 +137,7 @@ def compare(
         passed = Passed(result.unread, littered=result.littered)
         result.directories[root] = passed.directories
         for found in walk(root, admission, passed):
+            alive()
             if found.path in present:
                 continue
             present.add(found.path)

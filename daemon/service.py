@@ -23,6 +23,7 @@ from daemon.intake import Intake
 from daemon.learning import Learning
 from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, TimeToLearn, Touched
 from daemon.mounts import NestedMounts
+from daemon.notify import Notifier
 from daemon.plan import untagged
 from daemon.processing import Processing
 from daemon.progress import Reporter, Tally
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from daemon.processing import BundleInService
 
 log = logging.getLogger(__name__)
+
+REQUESTS_A_FILE, MARGIN_S = 5, 60.0
+"""How many limited requests one file may cost, and what its tags may take besides, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def run(
     console: Console | None = None,
     clock: Callable[[], datetime] = utc_now,
     ready: Callable[[Catalogue], None] = lambda _: None,
+    notifier: Notifier | None = None,
 ) -> Outcome:
     """Run the service until a signal asks it to stop, or for one pass.
 
@@ -95,24 +100,32 @@ def run(
         console: a terminal for the progress bar.
         clock: the time, aware of its zone.
         ready: called when the folders are watched and the catalogue is open.
+        notifier: tells a supervisor how it is; None if there is none.
 
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process works on it.
         BundleError: there is no bundle that can be put in service.
     """
+    notifier = notifier or Notifier()
     with ExitStack() as stack:
+        stack.callback(notifier.close)
         stack.enter_context(only_writer(plan.url))
+        notifier.status("opening the catalogue")
         catalogue = stack.enter_context(closing(Catalogue(plan.url)))
         mood = plan.settings.mood
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         tally = Tally()
         workers = _workers(plan)
         stack.callback(workers[0].close)
-        duty = _wired(plan, catalogue, stack, workers, Reporter(tally, console), tally, clock)
+        reporter = Reporter(tally, console)
+        duty = _wired(plan, catalogue, stack, workers, reporter, notifier, clock)
         stack.enter_context(_stopping_on_signals(duty.mail))
         _start(plan, duty, stack, workers[0])
         ready(catalogue)
+        notifier.ready()
         duty.loop()
+        notifier.stopping()
+        notifier.status("finishing what is in hand")
     return Outcome(tally.done, tally.failed, duty.unsettled)
 
 
@@ -122,11 +135,12 @@ def _wired(
     stack: ExitStack,
     workers: Sequence[Worker],
     reporter: Reporter,
-    tally: Tally,
+    notifier: Notifier,
     clock: Callable[[], datetime],
 ) -> Duty:
     """Build the parts and hand each its collaborators."""
     settings = plan.settings
+    tally = reporter.tally
     mail: Mail = SimpleQueue()
     stack.callback(reporter.rest)
     bundle = put_in_service(plan.registry, catalogue, workers[0])
@@ -181,6 +195,8 @@ def _wired(
         clock=clock,
         settle_s=settings.watch.settle_s,
         keep_watching=plan.keep_watching,
+        notifier=notifier,
+        longest_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
     )
     stack.callback(duty.learning.stop)
     return duty

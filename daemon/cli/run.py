@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from daemon.cli.options import (
 )
 from daemon.links import with_targets
 from daemon.logs import terminal
+from daemon.notify import Notifier
 from daemon.plan import Plan
 from daemon.service import resolved, run
 from storage.engine import file_of
@@ -65,6 +67,7 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
         plan,
         console=terminal if terminal.is_terminal else None,
         ready=lambda catalogue: _say_ready(plan, catalogue),
+        notifier=Notifier.of(os.environ),
     )
     terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
 
