@@ -77,10 +77,9 @@ class Bundle:
         Raises:
             ValueError: another shape, or a value that is not finite.
         """
-        said = self.regression.predict_all(self._demand_vectors(vectors))
-        if self.listener is None:
-            return said
-        return self.listener.heard(said, self.normal_scores(vectors))
+        scores = self.normal_scores(vectors)
+        said = self.regression.predict_all(self._demand_vectors(vectors), scores)
+        return said if self.listener is None else self.listener.heard(said, scores)
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return where each descriptor stands among the clips that the music expert was fitted on.

@@ -106,9 +106,17 @@ class GatedExperts:
         self.kind = Gate(scores, follows_music, ridge=gate_ridge, slope=gate_slope)
         self.domain = Gate(scores, is_music, ridge=gate_ridge, slope=gate_slope)
 
-    def predict(self, vectors: NDArray[np.float32]) -> Blend:
-        """Predict from vectors of shape (clips, descriptors), float32, finite."""
-        scores = self.music.scale.scores(vectors)
+    def predict(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
+    ) -> Blend:
+        """Predict from vectors.
+
+        Args:
+            vectors: shape (clips, descriptors), float32, finite.
+            scores: their normal scores on the music expert's scale, where they are known already.
+        """
+        if scores is None:
+            scores = self.music.scale.scores(vectors)
         share, musical = self.kind.share(scores), self.domain.share(scores)[:, None]
         as_music, far_from_music = self.music.predict(scores)
         as_sound, far_from_sound = self.sound.predict(self.sound.scale.scores(vectors))

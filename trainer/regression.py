@@ -131,13 +131,16 @@ class JointRegression:
         """Return affect of shape (clips, 2) in [-1, 1] for vectors of shape (clips, 6373)."""
         return np.clip(self.experts_.predict(vectors).affect, -1.0, 1.0)
 
-    def predict_all(self, vectors: NDArray[np.float32]) -> Predictions:
+    def predict_all(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
+    ) -> Predictions:
         """Predict affect, intervals and novelty.
 
         Args:
             vectors: shape (clips, descriptors), float32, finite.
+            scores: their normal scores on the music expert's scale, where they are known already.
         """
-        blend = self.experts_.predict(vectors)
+        blend = self.experts_.predict(vectors, scores)
         affect, share = np.clip(blend.affect, -1.0, 1.0), blend.music_share[:, None]
         half = share * self.half_widths_[0] + (1 - share) * self.half_widths_[1]
         low, high = np.clip(affect - half, -1.0, 1.0), np.clip(affect + half, -1.0, 1.0)
