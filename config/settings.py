@@ -69,12 +69,15 @@ class Watch(Section):
 
 
 class Analysis(Section):
-    """How sound is heard: number of workers (0 for automatic), and the limits of each."""
+    """How sound is heard: number of workers (0 for automatic), the limits of each, and courtesy."""
 
     workers: Annotated[int, Field(ge=0, le=64)]
     timeout_s: Annotated[float, Field(ge=1, le=86400)]
     memory_mib: Annotated[int, Field(ge=512, le=65536)]
     nice: Annotated[int, Field(ge=0, le=19)]
+    renew_after: Annotated[int, Field(ge=1, le=1_000_000)]
+    max_load: Annotated[float, Field(ge=0, le=1000)]
+    on_battery: Literal["pause", "go on"]
 
 
 class Tags(Section):

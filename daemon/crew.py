@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from daemon.processing import Fate, Processing
+    from daemon.courtesy import Courtesy
+    from daemon.processing import Processing
+    from daemon.vitals import Vitals
     from daemon.workers import Worker
     from storage.catalogue import Catalogue
     from storage.records import Clip, QueueEntry
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 IDLE_CLOSE_S = 20.0
 LONGEST_WAIT_S = 3600.0
 PAUSE_AFTER_TROUBLE_S = 5.0
+COURTESY_S = 10.0
 
 
 class Crew:
@@ -36,7 +39,8 @@ class Crew:
         processing: what is done with a file.
         bundle: loaded ahead when a file is expected.
         clock: the time, aware of its zone.
-        finished: called after each file, with what became of it.
+        courtesy: tells when work waits for others.
+        vitals: told what becomes of each file, and who is at work.
         ended: called when the last consumer has ended, or any broke, with what broke it.
 
     Attributes:
@@ -51,14 +55,16 @@ class Crew:
         *,
         bundle: Path,
         clock: Callable[[], datetime],
-        finished: Callable[[Fate], None],
+        courtesy: Courtesy,
+        vitals: Vitals,
         ended: Callable[[BaseException | None], None],
     ) -> None:
         self._catalogue = catalogue
         self._processing = processing
         self.bundle = bundle
         self._clock = clock
-        self._finished = finished
+        self._courtesy = courtesy
+        self._vitals = vitals
         self._ended = ended
         self._change = threading.Condition()
         self._changes = 0
@@ -154,7 +160,10 @@ class Crew:
             seen = self._changes
             self._begun_s[name] = time.monotonic()
             try:
-                if self._attend_next(worker):
+                if self._waits_for_others():
+                    worker.close()
+                    self._pause(COURTESY_S)
+                elif self._attend_next(worker):
                     idle_since = time.monotonic()
                 elif self._leaving or (self._draining and not self._catalogue.queue.untried()):
                     return
@@ -166,17 +175,38 @@ class Crew:
             except ValencedError as error:
                 # No file's fault: a full disk, a bundle that went away. Nothing is lost.
                 log.error("work stands still for %g s: %s", PAUSE_AFTER_TROUBLE_S, error)  # noqa: TRY400 - one line is enough
-                with self._change:
-                    self._change.wait_for(lambda: self._stopping, PAUSE_AFTER_TROUBLE_S)
+                self._vitals.standstill = str(error)
+                self._pause(PAUSE_AFTER_TROUBLE_S)
+
+    def _pause(self, seconds: float) -> None:
+        self._begun_s.pop(threading.current_thread().name, None)
+        with self._change:
+            self._change.wait_for(lambda: self._stopping, seconds)
+
+    def _waits_for_others(self) -> bool:
+        """Tell whether there is work that is not to be begun now, and say so when that changes."""
+        reason = self._courtesy.reason_to_wait(self._vitals.busy)
+        if reason and not self._untagged and not self._catalogue.queue.waiting(self._clock()):
+            reason = None
+        with self._change:
+            was_paused, self._vitals.paused = bool(self._vitals.paused), reason
+        if bool(reason) != was_paused:
+            log.info("%s", reason or "work goes on")
+        return reason is not None
 
     def _attend_next(self, worker: Worker) -> bool:
         """Do one thing, and tell whether there was one."""
         self._give_back()
         entry = self._catalogue.queue.claim(self._clock())
         if entry is None:
+            self._vitals.standstill = None
             return self._tag_next(worker)
         try:
-            self._finished(self._processing.attend(entry, worker))
+            with self._vitals.at_work():
+                began_s = time.monotonic()
+                fate = self._processing.attend(entry, worker)
+                self._vitals.finished(fate, time.monotonic() - began_s)
+            self._vitals.standstill = None
         except ValencedError:
             with self._change:
                 self._owed.append(entry)

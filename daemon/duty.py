@@ -9,8 +9,19 @@ from queue import Empty
 from typing import TYPE_CHECKING
 
 from daemon.errors import WorkerError
-from daemon.mail import LookAtFolders, Mail, Message, Reconcile, Stop, TimeToLearn, Touched
+from daemon.mail import (
+    LookAtFolders,
+    Mail,
+    Message,
+    Reconcile,
+    Stop,
+    TimeForUpkeep,
+    TimeToLearn,
+    Touched,
+)
 from storage.errors import CatalogueError
+from storage.maintenance import maintain
+from storage.notes import BUNDLE, PAUSED, Notes
 from storage.records import TagState
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
     from daemon.notify import Notifier
     from daemon.progress import Reporter, Tally
     from daemon.scanning import Comparison
+    from daemon.vitals import Vitals
     from storage.catalogue import Catalogue
     from storage.records import Clip
 
@@ -79,6 +91,7 @@ class Duty:
         learning: takes up annotations and new bundles.
         notifier: tells the supervisor how it is.
         longest_s: how long a consumer may take for one thing before it counts as hung.
+        vitals: told that the loop comes round, and what stands in its way.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
     """
 
@@ -96,13 +109,17 @@ class Duty:
     learning: Learning
     notifier: Notifier
     longest_s: float
+    vitals: Vitals
     unsettled: list[Path] = field(default_factory=list)
     _stuck: str | None = None
+    _noted: tuple[str | None, ...] = (None, None)
 
     def alive(self) -> None:
         """Give a sign of life, unless a consumer hangs: the supervisor shall start us anew."""
         now_s = time.monotonic()
+        self.vitals.beat()
         before, self._stuck = self._stuck, self.crew.stuck(now_s, self.longest_s)
+        self.vitals.stuck = self._stuck
         if self._stuck is None:
             self.notifier.alive(now_s)
         elif self._stuck != before:
@@ -135,7 +152,9 @@ class Duty:
                     self._approach(end, time.monotonic())
                 if self._turn(self._mail(self._patience_s())):
                     return
+                self.vitals.trouble = None
             except (CatalogueError, WorkerError) as error:
+                self.vitals.trouble = str(error)
                 log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
                 self.notifier.status(f"waiting for the catalogue: {error}")
                 if self._turn([mail for mail in self._mail(PAUSE_S) if isinstance(mail, Stop)]):
@@ -173,6 +192,9 @@ class Duty:
                     self._look_around()
                 case TimeToLearn():
                     self.learning.wish()
+                case TimeForUpkeep():
+                    is_idle = not self.catalogue.queue.waiting(self.clock())
+                    log.debug("catalogue: %s", maintain(self.catalogue.url, is_idle=is_idle))
         self.intake.settle(time.monotonic())
         return False
 
@@ -185,6 +207,14 @@ class Duty:
         if self.catalogue.queue.waiting(self.clock()):
             self.crew.wake()
         self.learning.look()
+        self._note()
+
+    def _note(self) -> None:
+        """Leave word for whoever looks in from outside; the disk is touched by changes only."""
+        if self._noted != (noted := (self.vitals.paused, self.learning.trouble)):
+            for about, said in zip((PAUSED, BUNDLE), noted, strict=True):
+                Notes(self.catalogue.engine).say(about, said, self.clock())
+            self._noted = noted
 
     def _mail(self, patience_s: float | None) -> list[Message]:
         """Wait for mail, then take all there is: one file often gives many equal messages."""

@@ -40,6 +40,9 @@ class Learning:
         clock: the time, aware of its zone.
         take_up: given each bundle that comes into service.
         retag: called when tags may have become due.
+
+    Attributes:
+        trouble: why a bundle that was published is not in service, None if it is.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Learning:
         self._scores = Scores(catalogue.engine)
         self._errand: Errand | None = None
         self._unusable: str | None = None
+        self.trouble: str | None = None
 
     def wish(self) -> None:
         """Note that it is time to learn."""
@@ -118,10 +122,12 @@ class Learning:
             manifest = verify(directory)
         except BundleError as error:
             self._unusable = name
+            self.trouble = f"{name} cannot be used, so {self._bundle.name} stays: {error}"
             log.error("%s stays in service: %s", self._bundle.name, error)  # noqa: TRY400 - one line is enough
             return
         self._catalogue.put_in_service(manifest.name, manifest.created_at, manifest.model_dump())
         self._bundle = BundleInService(directory, manifest.name, manifest.hearing)
+        self.trouble = None
         self._take_up(self._bundle)
         log.info("bundle in service: %s", manifest.name)
 

@@ -35,13 +35,18 @@ class TimeToLearn:
 
 
 @dataclass(frozen=True)
+class TimeForUpkeep:
+    """It is time to keep the catalogue's file small."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """The run is to end; `broken_by` if something broke, rather than somebody asked."""
 
     broken_by: BaseException | None = None
 
 
-Message = Touched | Reconcile | LookAtFolders | TimeToLearn | Stop
+Message = Touched | Reconcile | LookAtFolders | TimeToLearn | TimeForUpkeep | Stop
 
 # A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
 Mail = SimpleQueue[Message]

@@ -12,7 +12,7 @@ from config.errors import ValencedError
 from daemon.completeness import is_being_written
 from daemon.stamps import is_gone, stamp_at
 from storage.records import Analysis, CurvePoint, TagOutcome, TagState
-from trainer.errors import ClipError, UnreadableClip
+from trainer.errors import ClipError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,8 @@ class Fate(Enum):
     """What became of a claimed file."""
 
     TAKEN_IN = auto()
-    PUT_OFF = auto()
+    UNREADABLE = auto()
+    UNUSABLE = auto()
     SET_ASIDE = auto()
 
 
@@ -232,7 +233,7 @@ class Processing:
         retry_at = None if delay is None else self._clock() + delay
         self._catalogue.queue.fail(entry, error.reason, retry_at)
         log.warning("%s: %s", entry.path, error.reason)
-        return Fate.PUT_OFF
+        return Fate.UNUSABLE if isinstance(error, UnusableClip) else Fate.UNREADABLE
 
 
 def _demand_still(entry: QueueEntry) -> None:

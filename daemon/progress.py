@@ -33,7 +33,7 @@ class Tally:
         with self._lock:
             if fate is Fate.TAKEN_IN:
                 self.done += 1
-            elif fate is Fate.PUT_OFF:
+            elif fate is not Fate.SET_ASIDE:
                 self.failed += 1
 
     @property

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LOOK_S = 10.0
 """How soon a disk that was mounted again is noticed, in seconds."""
 
+UPKEEP_S = 3600.0
+"""How often the catalogue's file is kept small, in seconds."""
+
 _IN_MEMORY, _LASTING = "in memory", "lasting"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from daemon.admission import Admission
 from daemon.annotation_folder import AnnotationFolder
 from daemon.bundles import put_in_service
 from daemon.clock import utc_now
+from daemon.courtesy import Courtesy
 from daemon.crew import Crew
 from daemon.duty import Duty
 from daemon.edits import Edits
@@ -21,23 +21,26 @@ from daemon.errand import Programs
 from daemon.folders import WatchedFolders
 from daemon.intake import Intake
 from daemon.learning import Learning
-from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, TimeToLearn, Touched
+from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, TimeForUpkeep, TimeToLearn, Touched
 from daemon.mounts import NestedMounts
 from daemon.notify import Notifier
 from daemon.plan import untagged
 from daemon.processing import Processing
+from daemon.processors import usable_processors
 from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
-from daemon.scheduling import LOOK_S, Loop, at, slower_loops
+from daemon.scheduling import LOOK_S, UPKEEP_S, Loop, at, slower_loops
 from daemon.settling import Settler
 from daemon.tagging.cleaning import clean_up
 from daemon.tagging.keys import Preset
+from daemon.vitals import Vitals
 from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
 from storage.annotations import Annotations
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
 from storage.errands import Errands
+from storage.notes import Notes
 from storage.queries import Queries
 from storage.records import TagState
 
@@ -142,6 +145,7 @@ def _wired(
     settings = plan.settings
     tally = reporter.tally
     mail: Mail = SimpleQueue()
+    vitals = Vitals(tally.count, len(workers))
     stack.callback(reporter.rest)
     bundle = put_in_service(plan.registry, catalogue, workers[0])
     projection = Projection(settings.tags, settings.mood, catalogue, clock)
@@ -160,7 +164,8 @@ def _wired(
         processing,
         bundle=bundle.directory,
         clock=clock,
-        finished=tally.count,
+        courtesy=Courtesy(settings.analysis.max_load, settings.analysis.on_battery),
+        vitals=vitals,
         ended=lambda broken_by: mail.put(Stop(broken_by)),
     )
     stack.callback(crew.stop)
@@ -195,6 +200,7 @@ def _wired(
         clock=clock,
         settle_s=settings.watch.settle_s,
         keep_watching=plan.keep_watching,
+        vitals=vitals,
         notifier=notifier,
         longest_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
     )
@@ -238,6 +244,7 @@ def _learning(
 def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     """Start listening before looking, so that nothing falls between the two."""
     duty.catalogue.queue.take_up_again()
+    Notes(duty.catalogue.engine).clear()
     duty.folders.start()
     if plan.keep_watching:
         errands = Errands(duty.catalogue.engine)
@@ -257,13 +264,14 @@ def _loops(plan: Plan, mail: Mail) -> Iterator[Loop]:
     reconcile_s, schedule = plan.settings.watch.reconcile_s, plan.settings.retrain.schedule
     yield Loop("reconcile", lambda: mail.put(Reconcile("it is time")), every_s=reconcile_s)
     yield Loop("look at folders", lambda: mail.put(LookAtFolders()), every_s=LOOK_S)
+    yield Loop("upkeep", lambda: mail.put(TimeForUpkeep()), every_s=UPKEEP_S)
     if schedule:
         yield Loop("learn", lambda: mail.put(TimeToLearn()), schedule=at(schedule), lasts=True)
 
 
 def _workers(plan: Plan) -> list[Worker]:
     analysis = plan.settings.analysis
-    count = plan.jobs or analysis.workers or len(os.sched_getaffinity(0))
+    count = plan.jobs or analysis.workers or usable_processors()
     return [Worker(Limits.of(analysis)) for _ in range(count)]
 
 

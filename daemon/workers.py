@@ -50,16 +50,18 @@ class Limits:
         timeout_s: how long one request may take.
         memory_mib: most private memory, in MiB.
         nice: how far the process stands back for others, 0 to 19.
+        renew_after: how many files one process reads before another takes its place.
     """
 
     timeout_s: float
     memory_mib: int
     nice: int
+    renew_after: int = 1000
 
     @classmethod
     def of(cls, analysis: AnalysisSection) -> Limits:
         """Take the limits from the settings."""
-        return cls(analysis.timeout_s, analysis.memory_mib, analysis.nice)
+        return cls(analysis.timeout_s, analysis.memory_mib, analysis.nice, analysis.renew_after)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Worker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._running: _Running | None = None
+        self._last_read: Path | None = None
+        self._files_read = 0
 
     def warm(self, bundle: Path) -> None:
         """Load everything a first file would wait for.
@@ -171,10 +175,21 @@ class Worker:
             self._running = None
 
     def _asked(self, path: Path, **request: Any) -> dict[str, Any]:
+        self._turn_to(path)
         request.setdefault("path", os.fspath(path))
         answer = self._ask(path, request, self._limits.timeout_s)
         _check(path, answer)
         return answer
+
+    def _turn_to(self, path: Path) -> None:
+        """Count the files, and begin one with a new process when the old one has had enough."""
+        if path == self._last_read:
+            return
+        self._last_read = path
+        self._files_read += 1
+        if self._files_read > self._limits.renew_after:
+            self.close()
+            self._files_read = 1
 
     def _ask(self, path: Path, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
         running = self._running or self._started()
@@ -216,6 +231,7 @@ class Worker:
                 start_new_session=True,
             )
         self._running = _Running(process, Connection(ours.detach()))
+        self._files_read = min(self._files_read, 1)
         return self._running
 
     def _kill(self) -> int | None:

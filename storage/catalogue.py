@@ -48,9 +48,13 @@ class Catalogue:
     Raises:
         CatalogueError: it cannot be opened.
         SchemaTooNew: a later release wrote it.
+
+    Attributes:
+        url: as given.
     """
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.engine: Engine = open_engine(url)
         self.queue = work.Queue(self.engine)
 

@@ -134,3 +134,18 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     ended, _, _ = select.select([handle], [], [], 30)
     os.close(handle)
     assert ended, "it outlived the service"
+
+
+def test_a_worker_is_renewed_after_so_many_files(tone: Path, tmp_path: Path) -> None:
+    with closing(Worker(Limits(60, 1024, 0, renew_after=2))) as worker:
+        processes = []
+        for number in range(5):
+            file = tmp_path / f"{number}.wav"
+            file.write_bytes(tone.read_bytes())
+            identity = worker.identify(file)
+            first = process_of(worker)
+            worker.hear(file, identity)
+            # Never in the middle of one.
+            assert process_of(worker) == first
+            processes.append(first)
+    assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]

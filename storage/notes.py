@@ -1,0 +1,74 @@
+"""What the service says of itself to whoever looks in from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from storage.tables import notes
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.engine import Engine
+
+
+PAUSED: Final = "paused"
+"""Why work waits for others."""
+
+BUNDLE: Final = "bundle"
+"""Why a bundle that was published is not in service."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that holds at the moment.
+
+    Attributes:
+        said: one line.
+        since: since when.
+    """
+
+    said: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The notes of one catalogue, at most one about each thing."""
+
+    engine: Engine
+
+    def say(self, about: str, said: str | None, now: datetime) -> None:
+        """Note what holds from now on; None takes the note away, and so does the next start.
+
+        What is said already keeps its time.
+        """
+        values = {"said": said, "since": now}
+        with self.engine.begin() as connection:
+            if said is None:
+                connection.execute(delete(notes).where(notes.c.about == about))
+                return
+            connection.execute(
+                upsert(notes)
+                .values(about=about, **values)
+                .on_conflict_do_update(
+                    index_elements=["about"], set_=values, where=notes.c.said != said
+                )
+            )
+
+    def clear(self) -> None:
+        """Take every note away: what an earlier run said holds no more."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(notes))
+
+    def about(self, thing: str) -> Note | None:
+        """Return what is noted about something."""
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            row = connection.execute(
+                select(notes.c.said, notes.c.since).where(notes.c.about == thing)
+            ).one_or_none()
+        return None if row is None else Note(row.said, row.since)
