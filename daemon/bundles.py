@@ -30,7 +30,7 @@ def put_in_service(registry: Path, catalogue: Catalogue, worker: Worker) -> Bund
             manifest["name"],
         )
     catalogue.put_in_service(manifest["name"], manifest["created_at"], manifest)
-    log.info("bundle in service: %s", manifest["name"])
+    log.info("bundle in service: %s", manifest["name"], extra={"bundle": manifest["name"]})
     return BundleInService(directory, manifest["name"], manifest["hearing"])
 
 

@@ -56,7 +56,8 @@ class Edits:
             return
         said = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
         if self._annotations.add([said], self._clock()):
-            log.info("%s: its tags were set by hand, which counts as an annotation", clip.path)
+            text = "%s: its tags were set by hand, which counts as an annotation"
+            log.info(text, clip.path, extra={"clip": clip.path})
 
 
 def edited(

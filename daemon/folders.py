@@ -64,14 +64,15 @@ class WatchedFolders:
             if now == before:
                 continue
             self._seen[root] = now
+            told = {"folder": root}
             if now is not None and before is not None and now.inode == before.inode:
-                log.info("%s: its file system is %s now", root, now.access)
+                log.info("%s: its file system is %s now", root, now.access, extra=told)
                 came_back |= not now.is_read_only
                 continue
             if now is None:
-                log.warning("%s: went away; what is known of its files is kept", root)
+                log.warning("%s: went away; what is known of its files is kept", root, extra=told)
             else:
-                log.info("%s: is back", root)
+                log.info("%s: is back", root, extra=told)
                 came_back = True
             if self._watcher is not None and now is not None:
                 self._watcher.renew(root)
@@ -83,9 +84,10 @@ class WatchedFolders:
         changed = dict(before.items() ^ self._mounted.items())
         for point in sorted(changed):
             if point in self._mounted:
-                log.info("%s: a disk is mounted here", point)
+                log.info("%s: a disk is mounted here", point, extra={"folder": point})
             else:
-                log.warning("%s: its disk went away; what is known of its files is kept", point)
+                text = "%s: its disk went away; what is known of its files is kept"
+                log.warning(text, point, extra={"folder": point})
         for root in self.roots:
             if self._watcher is not None and any(point.is_relative_to(root) for point in changed):
                 self._watcher.renew(root)

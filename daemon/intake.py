@@ -124,7 +124,8 @@ class Intake:
         self._catalogue.queue.forget(comparison.gone)
         self._catalogue.mark_missing(comparison.gone, self._clock())
         for folder, reason in comparison.unread.items():
-            log.warning("%s: cannot be listed: %s", folder, reason)
+            told = {"folder": folder, "reason": reason}
+            log.warning("%s: cannot be listed: %s", folder, reason, extra=told)
         log.debug(
             "compared folders with the catalogue in %.2f s: %d known, %d new, %d gone",
             time.monotonic() - started,

@@ -129,7 +129,7 @@ class Learning:
         self._bundle = BundleInService(directory, manifest.name, manifest.hearing)
         self.trouble = None
         self._take_up(self._bundle)
-        log.info("bundle in service: %s", manifest.name)
+        log.info("bundle in service: %s", manifest.name, extra={"bundle": manifest.name})
 
     def _see_errand(self, errand: Errand) -> None:
         ending = errand.ending()

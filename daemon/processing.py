@@ -201,7 +201,7 @@ class Processing:
                 self._catalogue.follow(clip, entry.path)
                 if self._wants_tags(clip.path):
                     self._projection.leave(clip.path)
-                log.info("%s: was %s", entry.path, clip.path)
+                log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
     def _take_in_edits(self, entry: QueueEntry, identity: str) -> None:
@@ -232,7 +232,8 @@ class Processing:
         delay = RETRY_DELAYS[tries - 1] if tries <= len(RETRY_DELAYS) else None
         retry_at = None if delay is None else self._clock() + delay
         self._catalogue.queue.fail(entry, error.reason, retry_at)
-        log.warning("%s: %s", entry.path, error.reason)
+        told = {"clip": entry.path, "reason": error.reason, "bundle": self.bundle.name}
+        log.warning("%s: %s", entry.path, error.reason, extra=told)
         return Fate.UNUSABLE if isinstance(error, UnusableClip) else Fate.UNREADABLE
 
 
@@ -246,12 +247,14 @@ def _demand_still(entry: QueueEntry) -> None:
 
 def _unexpected(path: Path, error: Exception) -> UnreadableClip:
     """Make a failure of one file of a defect of ours, so that it does not stop the others."""
-    log.debug("while working on %s", path, exc_info=error)
+    log.debug("while working on %s", path, exc_info=error, extra={"clip": path})
     return UnreadableClip(path, f"unexpected {type(error).__name__}: {error}")
 
 
 def _say(path: Path, prediction: Prediction | None) -> None:
     if prediction is None:
-        log.info("%s: a sound that is known already", path)
+        log.info("%s: a sound that is known already", path, extra={"clip": path})
     else:
-        log.info("%s: arousal %+.2f, valence %+.2f", path, prediction.arousal, prediction.valence)
+        values = (prediction.arousal, prediction.valence)
+        told = {"clip": path, "bundle": prediction.bundle}
+        log.info("%s: arousal %+.2f, valence %+.2f", path, *values, extra=told)

@@ -124,7 +124,8 @@ class Projection:
         try:
             discard_stale(path, DISK)
         except (Refused, OSError) as error:
-            log.info("%s: what lies beside its old name stays there: %s", path, error)
+            text = "%s: what lies beside its old name stays there: %s"
+            log.info(text, path, error, extra={"clip": path})
 
     def _withdraw(
         self, clip: Clip, withdraw: Callable[[], replacing.TagWrite]

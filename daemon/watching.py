@@ -171,7 +171,7 @@ class Watcher:
         try:
             self._schedule(folder, polled=False)
         except FileNotFoundError:
-            log.warning("%s: not there; taken up when it is", folder)
+            log.warning("%s: not there; taken up when it is", folder, extra={"folder": folder})
         except OSError as error:
             self._fall_back(folder, error.strerror or str(error))
 
@@ -179,7 +179,9 @@ class Watcher:
         try:
             self._schedule(folder, polled=True)
         except OSError as error:
-            log.warning("%s: cannot be polled: %s", folder, error.strerror or error)
+            reason = error.strerror or str(error)
+            told = {"folder": folder, "reason": reason}
+            log.warning("%s: cannot be polled: %s", folder, reason, extra=told)
 
     def _fall_back(self, folder: Path, reason: str) -> None:
         limit = watch_limit()
@@ -187,7 +189,7 @@ class Watcher:
             f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" if limit else ""
         )
         self._degraded[folder] = f"polled instead of watched: {reason}{advice}"
-        log.warning("%s: %s", folder, self._degraded[folder])
+        log.warning("%s: %s", folder, self._degraded[folder], extra={"folder": folder})
         _, watch = self._watches.pop(folder, (False, None))
         if watch is not None:
             self._observers[False].unschedule(watch)

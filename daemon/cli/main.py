@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
+from daemon.journal import is_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,5 +132,7 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
+    # The journal takes the number for a priority, and the name for granted.
+    mark = "<3>" if is_journal(sys.stderr.fileno(), os.environ) else "valenced: "
     for line in text.splitlines():
-        click.echo(f"valenced: {line}", err=True)
+        click.echo(f"{mark}{line}", err=True)

@@ -41,7 +41,7 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any, config_file: Path | None, overrides: tuple[str, ...], debug: bool, **kwargs: Any
     ) -> Any:
         loaded = load(environ=os.environ, file=config_file, overrides=overrides)
-        start_logging("debug" if debug else loaded.settings.log.level)
+        start_logging("debug" if debug else loaded.settings.log.level, os.environ)
         return function(loaded, *args, **kwargs)
 
     return command
