@@ -26,6 +26,8 @@ class Annotations:
             was not rated.
         raters: shape (sounds,), how many people the mean is over, 1 or more.
         group: shape (sounds,), text; sounds of one group are never split between folds.
+        place: shape (sounds,), text; where a sound lies, such as its folder. A layer must do no
+            harm in places that it has not met.
 
     Raises:
         TrainingError: columns differ in length, or a value is out of its range.
@@ -35,6 +37,7 @@ class Annotations:
     ratings: NDArray[np.float64]
     raters: NDArray[np.intp]
     group: NDArray[np.str_]
+    place: NDArray[np.str_]
 
     def __post_init__(self) -> None:
         count = len(self.vectors)
@@ -43,7 +46,7 @@ class Annotations:
                 f"annotations: {self.ratings.shape} ratings for {self.vectors.shape} descriptors, "
                 "not two ratings a sound"
             )
-        if self.raters.shape != (count,) or self.group.shape != (count,):
+        if any(each.shape != (count,) for each in (self.raters, self.group, self.place)):
             raise TrainingError("annotations: the columns differ in length")
         if not np.isfinite(self.vectors).all():
             raise TrainingError("annotations: a descriptor is not finite; hear the sound again")
@@ -66,6 +69,7 @@ class Annotations:
             ratings=self.ratings[rows],
             raters=self.raters[rows],
             group=self.group[rows],
+            place=self.place[rows],
         )
 
 

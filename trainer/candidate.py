@@ -225,13 +225,19 @@ def _tried(
     groups = len(np.unique(rated.group))
     if groups < 2:  # noqa: PLR2004 - one group to learn from and one to ask of
         return untested(_NAMES[dim], rated), layer
-    alike = np.zeros(len(rated), dtype=np.str_)
-    folds = grouped_folds(alike, chosen.group, min(FOLDS, groups), seed)
     service = InService(before.places[rows], before.said[rows, dim], layer)
-    said = hold_out(rated, service, folds, seed)
+    said = hold_out(rated, service, _folds(chosen.group, seed), seed)
+    elsewhere = None
+    if len(np.unique(chosen.place)) > 1:
+        elsewhere = hold_out(rated, service, _folds(chosen.place, seed), seed)
     widening = widening_of(rated, said.candidate, now.half_widths[rows, dim])
     fitted = replace(fit_calibration(rated, seed), widening=widening)
-    return compared(_NAMES[dim], rated, said, seed), fitted
+    return compared(_NAMES[dim], rated, said, elsewhere, seed), fitted
+
+
+def _folds(group: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
+    alike = np.zeros(len(group), dtype=np.str_)
+    return grouped_folds(alike, group, min(FOLDS, len(np.unique(group))), seed)
 
 
 def _space(base: Base) -> Space:

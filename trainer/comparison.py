@@ -16,7 +16,8 @@ class DimensionCompared(_Part):
 
     Errors are RMSE in units of the rating; without a layer it is that of the regression below the
     candidate. A gain is the share by which the mean squared error
-    falls. `p_` is that of the paired test. All are absent where too little is annotated.
+    falls. `p_` is that of the paired test. `elsewhere` is in folders of which no sound was learned
+    from; absent if all lie in one. All are absent where too little is annotated.
     """
 
     dimension: Literal["arousal", "valence"]
@@ -26,6 +27,8 @@ class DimensionCompared(_Part):
     rmse_candidate: float | None
     rmse_constant: float | None
     rmse_without_layer: float | None
+    rmse_in_service_elsewhere: float | None
+    rmse_candidate_elsewhere: float | None
     gain_over_service: float | None
     gain_over_constant: float | None
     p_over_service: float | None

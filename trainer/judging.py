@@ -127,6 +127,8 @@ def untested(dimension: Literal["arousal", "valence"], rated: Rated) -> Dimensio
         rmse_candidate=None,
         rmse_constant=None,
         rmse_without_layer=None,
+        rmse_in_service_elsewhere=None,
+        rmse_candidate_elsewhere=None,
         gain_over_service=None,
         gain_over_constant=None,
         p_over_service=None,
@@ -138,9 +140,21 @@ def untested(dimension: Literal["arousal", "valence"], rated: Rated) -> Dimensio
 
 
 def compared(
-    dimension: Literal["arousal", "valence"], rated: Rated, said: HeldOutSaid, seed: int
+    dimension: Literal["arousal", "valence"],
+    rated: Rated,
+    said: HeldOutSaid,
+    elsewhere: HeldOutSaid | None,
+    seed: int,
 ) -> DimensionCompared:
-    """Return the figures of a dimension, not yet judged."""
+    """Return the figures of a dimension, not yet judged.
+
+    Args:
+        dimension: its name.
+        rated: the annotated sounds.
+        said: of them, each group held out.
+        elsewhere: of them, each place held out; None if all are in one.
+        seed: of the test.
+    """
     errors = {
         name: np.square(getattr(said, name) - rated.rating)
         for name in ("candidate", "in_service", "constant")
@@ -160,7 +174,9 @@ def compared(
         rmse_in_service=_rounded(mean["in_service"] ** 0.5),
         rmse_candidate=_rounded(mean["candidate"] ** 0.5),
         rmse_constant=_rounded(mean["constant"] ** 0.5),
-        rmse_without_layer=_rounded(float(np.mean(np.square(rated.said - rated.rating))) ** 0.5),
+        rmse_without_layer=_rmse(rated.said, rated),
+        rmse_in_service_elsewhere=_rmse_elsewhere(elsewhere, "in_service", rated),
+        rmse_candidate_elsewhere=_rmse_elsewhere(elsewhere, "candidate", rated),
         gain_over_service=_rounded(gain("in_service")),
         gain_over_constant=_rounded(gain("constant")),
         p_over_service=chance_of(errors["in_service"] - errors["candidate"], rated.group, seed),
@@ -207,7 +223,8 @@ def widening_of(rated: Rated, said: NDArray[np.float64], half_widths: NDArray[np
 
 def _with_verdict(found: DimensionCompared, *, unlikely: bool) -> DimensionCompared:
     over = min(found.gain_over_service or 0.0, found.gain_over_constant or 0.0)
-    passed = unlikely and over >= MARGIN
+    harms = (found.rmse_candidate_elsewhere or 0.0) > (found.rmse_in_service_elsewhere or 0.0)
+    passed = unlikely and over >= MARGIN and not harms
     beside = (
         f"held-out error {found.rmse_candidate:.3f}, in service {found.rmse_in_service:.3f}, "
         f"constant {found.rmse_constant:.3f}, p {_largest(found):.2g}"
@@ -218,6 +235,8 @@ def _with_verdict(found: DimensionCompared, *, unlikely: bool) -> DimensionCompa
         said = "not better than what is in service"
     elif (found.gain_over_constant or 0.0) < MARGIN:
         said = "not better than always saying the mean annotation"
+    elif harms:
+        said = "better beside what was annotated, but worse in other folders, and so not taken"
     else:
         said = "perhaps better, but that could be chance"
     verdict = f"{found.dimension}: {said} on {found.annotations} annotations ({beside})."
@@ -233,6 +252,14 @@ def _chance(found: DimensionCompared) -> float | None:
 def _largest(found: DimensionCompared) -> float:
     chance = _chance(found)
     return 1.0 if chance is None else chance
+
+
+def _rmse(said: NDArray[np.float64], rated: Rated) -> float:
+    return _rounded(float(np.mean(np.square(said - rated.rating))) ** 0.5)
+
+
+def _rmse_elsewhere(said: HeldOutSaid | None, who: str, rated: Rated) -> float | None:
+    return None if said is None else _rmse(getattr(said, who), rated)
 
 
 def _rounded(value: float) -> float:

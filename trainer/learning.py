@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 SEED: Final = 20240229
 STANDING_BACK: Final = 10
-FEWEST_FOLDERS: Final = 10
 
 
 def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outcome:
@@ -76,14 +75,12 @@ def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outco
 
 
 def _arrays(rated: Sequence[RatedSound]) -> Annotations:
-    folders = np.array([os.fsencode(sound.path.parent).hex() for sound in rated])
-    by_folder = len(set(folders.tolist())) >= FEWEST_FOLDERS
     return Annotations(
         vectors=np.stack([unpack(sound.vector) for sound in rated]),
         ratings=np.array([(sound.arousal, sound.valence) for sound in rated], dtype=np.float64),
         raters=np.array([sound.annotators for sound in rated], dtype=np.intp),
-        # Sounds of one folder resemble one another; but a library may be a single folder.
-        group=folders if by_folder else np.array([sound.identity for sound in rated]),
+        group=np.array([sound.identity for sound in rated]),
+        place=np.array([os.fsencode(sound.path.parent).hex() for sound in rated]),
     )
 
 

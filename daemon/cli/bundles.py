@@ -140,9 +140,9 @@ def _lines(manifest: Manifest) -> Iterator[str]:
 
 
 def _compared(comparison: Comparison) -> Iterator[str]:
-    yield f"compared with {comparison.yardstick} on held-out annotations: {comparison.verdict}"
+    yield f"compared with {comparison.yardstick} on held-out annotations"
     for dim in comparison.dimensions:
-        yield f"  {dim.dimension:<8} {dim.annotations} annotations: {dim.verdict}"
+        yield f"  {dim.verdict}"
     if comparison.corpora is not None:
         yield f"  corpora: {comparison.corpora.verdict}"
 

@@ -69,10 +69,11 @@ def write_base(directory: Path, table: TrainingTable, name: str = "base-1") -> M
 def annotated(
     table: TrainingTable, ratings: NDArray[np.float64], rows: NDArray[np.intp]
 ) -> Annotations:
-    """Return some clips of a table as one person's annotations, each clip a group."""
+    """Return some clips of a table as one person's annotations; its groups are where they lie."""
     return Annotations(
         vectors=table.vectors[rows],
         ratings=ratings[rows],
         raters=np.ones(len(rows), dtype=np.intp),
         group=table.path[rows],
+        place=table.group[rows],
     )

@@ -44,9 +44,13 @@ def folds_of(sounds: Rated, folds: int = 5) -> NDArray[np.intp]:
     return grouped_folds(alike, sounds.group.astype(np.str_), folds, seed=1)
 
 
-def beside(sounds: Rated, layer: Calibration | None) -> DimensionCompared:
+def beside(
+    sounds: Rated, layer: Calibration | None, lying: NDArray[np.intp] | None = None
+) -> DimensionCompared:
     service = InService(sounds.places, sounds.said, layer)
-    return compared("arousal", sounds, hold_out(sounds, service, folds_of(sounds), 1), 1)
+    said = hold_out(sounds, service, folds_of(sounds), 1)
+    elsewhere = None if lying is None else hold_out(sounds, service, lying, 1)
+    return compared("arousal", sounds, said, elsewhere, 1)
 
 
 class TestSignFlips:
@@ -113,6 +117,21 @@ class TestHoldingOut:
         assert found.rmse_candidate is not None
         assert found.rmse_candidate > 0.4
 
+    def test_what_holds_in_one_place_alone_is_told_by_the_others(self) -> None:
+        sounds = rated()
+        half = np.arange(60) % 2
+        # Each half is a kind of its own, and what one feels more the other feels less.
+        places = np.stack([4.0 * half, half, half], axis=1).astype(np.float32)
+        rating = sounds.said + np.where(half == 0, 0.4, -0.4)
+        found = beside(replace(sounds, places=places, rating=rating), None, half)
+        assert found.rmse_candidate is not None
+        assert found.rmse_candidate_elsewhere is not None
+        assert found.rmse_in_service_elsewhere is not None
+        assert found.rmse_candidate < 0.1
+        assert found.rmse_candidate_elsewhere > found.rmse_in_service_elsewhere
+        (verdict,) = judged([found])
+        assert not verdict.passed
+
 
 class TestVerdict:
     def found(self, **changed: Any) -> DimensionCompared:
@@ -133,6 +152,10 @@ class TestVerdict:
             ({"gain_over_service": MARGIN / 2}, "not better than what is in service"),
             ({"gain_over_constant": MARGIN / 2}, "not better than always saying the mean"),
             ({"p_over_service": 0.02}, "could be chance"),
+            (
+                {"rmse_candidate_elsewhere": 0.31, "rmse_in_service_elsewhere": 0.3},
+                "worse in other folders",
+            ),
             ({"p_over_constant": 0.02}, "could be chance"),
         ],
     )

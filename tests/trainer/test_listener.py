@@ -137,6 +137,7 @@ class TestAnnotations:
             "ratings": np.array([[0.5, np.nan], [-1.0, 1.0]]),
             "raters": np.array([1, 2]),
             "group": np.array(["a", "b"]),
+            "place": np.array(["c", "c"]),
         }
         return Annotations(**columns | changed)
 

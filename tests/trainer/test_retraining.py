@@ -198,6 +198,7 @@ class TestSmallRegistry:
             ratings=np.clip(heard.ratings[:40] + 0.4, -1.0, 1.0),
             raters=np.ones(40, dtype=np.intp),
             group=heard.path[:40],
+            place=heard.group[:40],
         )
 
     def test_two_at_once_are_one_too_many(self, in_service: Path, annotations: Annotations) -> None:
@@ -226,7 +227,8 @@ class TestSmallRegistry:
             "sys.addaudithook(lambda event, _: event == 'os.rename' and"
             " (print('writing', flush=True), sys.stdin.read()));"
             "retrain(Path(sys.argv[1]), Annotations(vectors=a['v'], ratings=a['r'],"
-            " raters=np.ones(n, int), group=np.arange(n).astype(str)), seed=1,"
+            " raters=np.ones(n, int), group=np.arange(n).astype(str),"
+            " place=np.full(n, 'a')), seed=1,"
             f" hearing={HEARING!r})"
         )
         command = [sys.executable, "-c", code, str(in_service), str(tmp_path / "a.npz")]
