@@ -119,7 +119,7 @@ class Retrain(Section):
 
 
 class Page(Section):
-    """Where the page is served."""
+    """Where the service tells how it is."""
 
     listen: Annotated[str, AfterValidator(_listenable)]
 

@@ -201,7 +201,7 @@ class Duty:
     def _look_around(self) -> None:
         """Notice what no event tells: a disk that is back, a retry asked for by another process."""
         if self.folders.look():
-            self.reconcile("a folder came back")
+            self.reconcile("a folder went away or came back")
             # What could not be written there before may be possible now.
             self.crew.serve(self.untagged(list(TagState)))
         if self.catalogue.queue.waiting(self.clock()):

@@ -58,7 +58,7 @@ class WatchedFolders:
         is mounted again is another folder under the old name; a watch on what was there before
         hears nothing of it.
         """
-        came_back = self._look_inside()
+        changed = self._look_inside()
         for root in self.roots:
             before, now = self._seen.get(root), _looks_of(root)
             if now == before:
@@ -67,16 +67,16 @@ class WatchedFolders:
             told = {"folder": root}
             if now is not None and before is not None and now.inode == before.inode:
                 log.info("%s: its file system is %s now", root, now.access, extra=told)
-                came_back |= not now.is_read_only
+                changed |= not now.is_read_only
                 continue
+            changed = True
             if now is None:
                 log.warning("%s: went away; what is known of its files is kept", root, extra=told)
             else:
                 log.info("%s: is back", root, extra=told)
-                came_back = True
             if self._watcher is not None and now is not None:
                 self._watcher.renew(root)
-        return came_back
+        return changed
 
     def _look_inside(self) -> bool:
         """Notice disks that were mounted or unmounted inside the folders; tell whether any was."""

@@ -19,6 +19,7 @@ from daemon.duty import Duty
 from daemon.edits import Edits
 from daemon.errand import Programs
 from daemon.folders import WatchedFolders
+from daemon.health import seen_from_outside
 from daemon.intake import Intake
 from daemon.learning import Learning
 from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, TimeForUpkeep, TimeToLearn, Touched
@@ -108,6 +109,8 @@ def run(
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process works on it.
         BundleError: there is no bundle that can be put in service.
+        SettingsError: there is no such address as `page.listen`.
+        ListenError: that address is taken.
     """
     notifier = notifier or Notifier()
     with ExitStack() as stack:
@@ -123,6 +126,11 @@ def run(
         reporter = Reporter(tally, console)
         duty = _wired(plan, catalogue, stack, workers, reporter, notifier, clock)
         stack.enter_context(_stopping_on_signals(duty.mail))
+        listen, reconcile_s = plan.settings.page.listen, plan.settings.watch.reconcile_s
+        if plan.keep_watching:
+            stack.enter_context(
+                seen_from_outside(listen, catalogue, reconcile_s, duty.vitals, clock)
+            )
         _start(plan, duty, stack, workers[0])
         ready(catalogue)
         notifier.ready()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_S = 10.0
+POLLED_INSTEAD = "polled instead of watched"
 LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 _READING = frozenset({EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE})
 
@@ -188,7 +189,7 @@ class Watcher:
         advice = (
             f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" if limit else ""
         )
-        self._degraded[folder] = f"polled instead of watched: {reason}{advice}"
+        self._degraded[folder] = f"{POLLED_INSTEAD}: {reason}{advice}"
         log.warning("%s: %s", folder, self._degraded[folder], extra={"folder": folder})
         _, watch = self._watches.pop(folder, (False, None))
         if watch is not None:

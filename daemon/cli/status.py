@@ -11,14 +11,19 @@ import click
 
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.clock import utc_now
+from daemon.condition import condition_of, is_away
+from daemon.health import ask
 from daemon.spelling import printable
 from storage.catalogue import Catalogue
-from storage.engine import file_of, writer_of
-from storage.queries import Queries
+from storage.engine import file_of
 from storage.tables import as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from config.loading import Loaded
+    from daemon.condition import Condition
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,35 @@ class FolderStatus:
 
     path: str
     watched_by: str
+    away: bool
     reconciled_at: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What recurs by a schedule, and when it is due next."""
+
+    job: str
+    next_at: str
+
+
+@dataclass(frozen=True)
+class ReasonStatus:
+    """So many files with one reason."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class TrainingStatus:
+    """The last time that was learned: `outcome` is `published`, `kept back` or `failed`."""
+
+    begun_at: str
+    annotations: int
+    outcome: str
+    reason: str
+    bundle: str | None
 
 
 @dataclass(frozen=True)
@@ -41,9 +74,20 @@ class Status:
         failed: files that could not be heard, waiting for another try or given up.
         tags_pending: files whose tags are still to be written.
         degraded: one line for each promise that is not being kept at the moment.
+        broken: the names of these promises, in the same order.
         bundle: name of the bundle in service, None before the first start.
         catalogue: the file.
         folders: the folders of the run that goes on, or of the last one.
+        oldest_due_s: how long the file waits that is due longest, in seconds; None if none is due.
+        files_per_hour: sounds heard within the last hour.
+        failures: the commonest reasons.
+        paused: why work waits for others, None if it does not.
+        rescoring_left: predictions that are still by another bundle.
+        annotations: number of those in force.
+        training: the last one, None if there was none.
+        jobs: what is due when, the next first.
+        catalogue_bytes: what the catalogue takes on its disk.
+        free_bytes: what is left there.
     """
 
     running: int | None
@@ -52,9 +96,20 @@ class Status:
     failed: int
     tags_pending: int
     degraded: list[str]
+    broken: list[str]
     bundle: str | None
     catalogue: str
     folders: list[FolderStatus]
+    oldest_due_s: float | None
+    files_per_hour: int
+    failures: list[ReasonStatus]
+    paused: str | None
+    rescoring_left: int
+    annotations: int
+    training: TrainingStatus | None
+    jobs: list[JobStatus]
+    catalogue_bytes: int
+    free_bytes: int
 
 
 @click.command("status")
@@ -63,48 +118,91 @@ class Status:
 )
 @with_settings
 def command(loaded: Loaded, *, output: str) -> None:
-    """Say how many files are known, pending and failed, and what is not as it should be."""
+    """Say how the service is: files, folders, failures, what comes next, what is degraded."""
     status = _status(loaded)
     if output == "json":
         click.echo(json.dumps(asdict(status), indent=2))
         return
-    click.echo(
-        f"service    {'process ' + str(status.running) if status.running else 'not running'}"
-    )
-    click.echo(f"known      {status.known}")
-    click.echo(f"pending    {status.pending}")
-    click.echo(
-        f"failed     {status.failed}{'   (valenced show FILE says why)' * bool(status.failed)}"
-    )
-    click.echo(f"tags       {status.tags_pending} still to be written")
-    click.echo(f"bundle     {status.bundle or 'none yet'}")
-    click.echo(f"catalogue  {status.catalogue}")
+    for word, text in _lines(status):
+        click.echo(f"{word:<10} {printable(text)}")
+
+
+def _lines(status: Status) -> Iterator[tuple[str, str]]:
+    """Yield what is said, line by line, each with the word in front of it."""
+    yield "service", f"process {status.running}" if status.running else "not running"
+    if status.paused:
+        yield "", status.paused
+    yield "known", f"{status.known}   ({status.files_per_hour} heard within the last hour)"
+    waits = f"   (the first for {status.oldest_due_s:.0f} s)" if status.oldest_due_s else ""
+    yield "pending", f"{status.pending}{waits}"
+    yield "failed", f"{status.failed}{'   (valenced show FILE says why)' * bool(status.failed)}"
+    for failure in status.failures:
+        yield "", f"{failure.count:>6}  {failure.reason}"
+    yield "tags", f"{status.tags_pending} still to be written"
+    left = f"; {status.rescoring_left} sounds still to be scored by it"
+    yield "bundle", f"{status.bundle or 'none yet'}{left * bool(status.rescoring_left)}"
+    yield "learning", f"{status.annotations} annotations"
+    if status.training is not None:
+        outcome = f"{status.training.outcome}: {status.training.reason}"
+        yield "", f"last at {status.training.begun_at}, {outcome}"
+    for job in status.jobs:
+        yield "next", f"{job.job} at {job.next_at}"
+    size, free = status.catalogue_bytes / 2**20, status.free_bytes / 2**20
+    yield "catalogue", f"{status.catalogue}   ({size:.1f} MiB, {free:.0f} MiB free)"
     for folder in status.folders:
-        seen = f"{folder.watched_by}, compared at {folder.reconciled_at}"
-        click.echo(f"folder     {printable(folder.path)}   ({seen})")
+        seen = f"{folder.watched_by}{', away' * folder.away}, compared at {folder.reconciled_at}"
+        yield "folder", f"{folder.path}   ({seen})"
     for line in status.degraded:
-        click.echo(f"degraded   {printable(line)}")
+        yield "degraded", line
 
 
 def _status(loaded: Loaded) -> Status:
-    url = catalogue_url(loaded)
-    running = writer_of(url)
-    with closing(Catalogue(url)) as catalogue:
-        queries = Queries(catalogue.engine)
-        counts = queries.counts(utc_now())
-        bundle = queries.bundle_in_service()
-        folders = queries.folders()
+    now = utc_now()
+    settings = loaded.settings
+    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
+        found = condition_of(catalogue, settings.watch.reconcile_s, now)
+    if found.running is not None and settings.page.listen:
+        # What only the process itself can know of itself.
+        known = {shortfall.promise for shortfall in found.shortfalls}
+        told = ask(settings.page.listen)
+        found.shortfalls.extend(each for each in told if each.promise not in known)
+    return _document(found, str(file_of(catalogue_url(loaded))), now)
+
+
+def _document(found: Condition, catalogue: str, now: datetime) -> Status:
+    due, training = found.oldest_due, found.training
     return Status(
-        running=running,
-        known=counts.known,
-        pending=counts.pending,
-        failed=counts.failed,
-        tags_pending=counts.tags_pending,
-        degraded=[f"{state.path}: {state.trouble}" for state in folders if state.trouble],
-        bundle=None if bundle is None else bundle.name,
-        catalogue=str(file_of(url)),
+        running=found.running,
+        known=found.counts.known,
+        pending=found.counts.pending,
+        failed=found.counts.failed,
+        tags_pending=found.counts.tags_pending,
+        degraded=found.degraded,
+        broken=[shortfall.promise for shortfall in found.shortfalls],
+        bundle=found.bundle,
+        catalogue=catalogue,
         folders=[
-            FolderStatus(str(state.path), state.watched_by, as_text(state.reconciled_at))
-            for state in folders
+            FolderStatus(
+                str(state.path), state.watched_by, is_away(state), as_text(state.reconciled_at)
+            )
+            for state in found.folders
         ],
+        oldest_due_s=None if due is None else round((now - due).total_seconds(), 1),
+        files_per_hour=found.heard_lately,
+        failures=[ReasonStatus(group.reason, group.count) for group in found.failures],
+        paused=None if found.paused is None else found.paused.said,
+        rescoring_left=found.rescoring_left,
+        annotations=found.annotations,
+        training=None
+        if training is None
+        else TrainingStatus(
+            as_text(training.begun_at),
+            training.annotations,
+            training.outcome,
+            training.reason,
+            training.bundle,
+        ),
+        jobs=[JobStatus(job.job, as_text(job.next_at)) for job in found.jobs],
+        catalogue_bytes=found.catalogue_bytes,
+        free_bytes=found.free_bytes,
     )
