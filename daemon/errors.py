@@ -27,3 +27,7 @@ class TagWriteError(ClipError):
     def __init__(self, path: Path, reason: str, *, retry: bool = False) -> None:
         super().__init__(path, reason)
         self.retry = retry
+
+
+class BackupError(ValencedError):
+    """A backup cannot be made or used; what is there stays as it is."""

@@ -80,6 +80,8 @@ class _Commands(click.Group):
             "status",
             "retry",
             "check",
+            "backup",
+            "restore",
             "config",
         ]
 

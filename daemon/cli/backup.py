@@ -1,0 +1,45 @@
+"""`valenced backup`: the catalogue and the bundles in one file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.archive import pack
+from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.clock import utc_now
+from daemon.errors import BackupError
+from daemon.spelling import printable
+from storage.copies import copy_catalogue
+from storage.engine import file_of
+from storage.tables import as_text
+
+if TYPE_CHECKING:
+    from config.loading import Loaded
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@with_settings
+def command(loaded: Loaded, file: Path) -> None:
+    """Write the catalogue and the bundles into FILE, a tar, as of one moment.
+
+    The service may run meanwhile. An earlier backup of that name is replaced once this one is
+    whole. Sounds and settings are not in it.
+    """
+    catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
+    if not catalogue.exists():
+        raise BackupError(f"{catalogue}: there is no catalogue yet")
+    if not archive.parent.is_dir():
+        raise BackupError(f"{archive.parent}: there is no such folder")
+    copy = archive.with_name(f".{archive.name}.{os.getpid()}.db")
+    try:
+        copy_catalogue(catalogue, copy)
+        pack(copy, registry_folder(loaded), archive, as_text(utc_now()))
+    finally:
+        copy.unlink(missing_ok=True)
+    size = archive.stat().st_size / 2**20
+    click.echo(f"{printable(str(archive))}: {size:.1f} MiB", err=True)
