@@ -1,0 +1,194 @@
+"""What would fail, looked for before it does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal
+
+from daemon.admission import Admission
+from daemon.bundles import problem_with
+from daemon.clock import utc_now
+from daemon.filesystems import is_read_only, mount_of
+from daemon.links import links_below
+from daemon.watching import watch_limit
+from storage.catalogue import Catalogue
+from storage.engine import file_of, writer_of
+from storage.errors import CatalogueError
+from storage.overview import Overview
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from config.settings import Settings, WatchedFolder
+
+LEAST_FREE_BYTES: Final = 1 << 30
+OLDEST_SQLITE: Final = (3, 35, 0)
+MOST_NAMED: Final = 3
+CLOCK_TOLERANCE: Final = timedelta(minutes=2)
+TAG_MODES: Final = frozenset({"replace", "in-place", "sidecar"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `fail` stops the service or a promise, `warn` may."""
+
+    level: Literal["ok", "warn", "fail"]
+    what: str
+
+
+def findings(settings: Settings, url: str, registry: Path, annotations: Path) -> Iterator[Finding]:
+    """Look at everything that the service needs, with the rights that this process has just now.
+
+    Args:
+        settings: all of them.
+        url: of the catalogue.
+        registry: folder of the bundles.
+        annotations: folder into which tables of annotations are dropped.
+    """
+    yield from _of_sqlite()
+    yield from _of_catalogue(url)
+    problem = problem_with(registry)
+    yield Finding("fail", problem) if problem else Finding("ok", "the bundle can be trusted")
+    if annotations.is_dir() and not os.access(annotations, _ALL, effective_ids=True):
+        yield Finding("warn", f"{annotations}: this user may not move files in it (annotations)")
+    if not settings.watch.folder:
+        yield Finding("warn", "no folder is set; name one: valenced run DIR")
+    directories = 0
+    for folder in settings.watch.folder:
+        yield from _of_folder(folder, settings)
+        yield from _of_mount(folder)
+        if not settings.watch.follow_links:
+            yield from _of_links(folder.path, settings)
+        if folder.mode != "poll":
+            directories += sum(1 for _ in os.walk(folder.path))
+    yield from _of_limits(directories)
+
+
+_ALL: Final = os.R_OK | os.W_OK | os.X_OK
+
+
+def _of_sqlite() -> Iterator[Finding]:
+    found = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        yield Finding("fail", f"SQLite {found} is too old; 3.35 or newer is needed")
+    else:
+        yield Finding("ok", f"SQLite {found}")
+
+
+def _of_catalogue(url: str) -> Iterator[Finding]:
+    try:
+        file = file_of(url)
+        holder = writer_of(url)
+        with closing(Catalogue(url)) as catalogue:
+            newest = Overview(catalogue.engine).last_change()
+    except CatalogueError as error:
+        yield Finding("fail", str(error))
+        return
+    yield Finding("ok", f"{file}: opens")
+    if holder is not None:
+        yield Finding("ok", f"process {holder} works on this catalogue; a second start is refused")
+    now = utc_now()
+    if newest is not None and newest > now + CLOCK_TOLERANCE:
+        yield Finding(
+            "warn",
+            f"the clock says {now:%Y-%m-%d %H:%M} UTC, but a sound was heard at"
+            f" {newest:%Y-%m-%d %H:%M} UTC: what is due would wait; set the clock",
+        )
+    else:
+        yield Finding("ok", f"the clock says {now:%Y-%m-%d %H:%M} UTC")
+    free = shutil.disk_usage(file.parent).free
+    level: Literal["ok", "warn"] = "warn" if free < LEAST_FREE_BYTES else "ok"
+    yield Finding(level, f"{file.parent}: {'only ' * (level == 'warn')}{free >> 20} MiB free")
+    mount = mount_of(file.absolute())
+    if mount is not None and mount.is_silent:
+        yield Finding(
+            "warn",
+            f"{file}: lies on {mount.kind}; SQLite needs a local disk, or two machines may harm it",
+        )
+
+
+def _of_folder(folder: WatchedFolder, settings: Settings) -> Iterator[Finding]:
+    path = folder.path
+    if not path.is_dir():
+        yield Finding("fail", f"{path}: not a folder, or out of reach; is it mounted?")
+        return
+    if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
+        yield Finding("fail", f"{path}: this user may not read it")
+        return
+    wants_tags = folder.tags and settings.tags.mode in TAG_MODES
+    closed = list(islice(_closed_below(path, write=wants_tags), 1000))
+    unread = [inner for inner, may_read in closed if not may_read]
+    if unread:
+        yield Finding("warn", f"{path}: this user may not read {_some(unread)} in it")
+    if not wants_tags:
+        yield Finding("ok", f"{path}: can be read; no tags are asked for")
+    elif is_read_only(path):
+        yield Finding("warn", f"{path}: its disk can only be read, so no tags")
+    elif unwritten := [inner for inner, may_read in closed if may_read]:
+        yield Finding(
+            "warn",
+            f"{path}: this user may not write to {_some(unwritten)}, so no tags there; the"
+            " catalogue is kept",
+        )
+    else:
+        yield Finding("ok", f"{path}: can be read, and tags written")
+
+
+def _closed_below(folder: Path, *, write: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the directories that are closed to us, and whether they can be read at least."""
+    for inner, names, _ in os.walk(folder):
+        # A directory that cannot be read is not walked into, so it is looked at from above.
+        for directory in ([inner] if inner == str(folder) else []) + [
+            os.path.join(inner, name)  # noqa: PTH118 - a million names go through here
+            for name in names
+        ]:
+            if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
+                yield directory, False
+            elif write and not os.access(directory, os.W_OK, effective_ids=True):
+                yield directory, True
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
+    return ", ".join(paths[:MOST_NAMED]) + more
+
+
+def _of_mount(folder: WatchedFolder) -> Iterator[Finding]:
+    mount = mount_of(folder.path)
+    if mount is None or not mount.is_silent:
+        return
+    if folder.mode == "native":
+        yield Finding(
+            "warn",
+            f'{folder.path}: on {mount.kind}, which may tell of no changes; mode = "poll" is safe',
+        )
+    else:
+        yield Finding("ok", f"{folder.path}: on {mount.kind}, so it is polled")
+
+
+def _of_links(folder: Path, settings: Settings) -> Iterator[Finding]:
+    admission = Admission(settings.watch.suffixes, settings.watch.ignore)
+    count = sum(1 for _ in links_below(folder, admission))
+    if count:
+        yield Finding("ok", f"{folder}: {count} links, not followed (watch.follow_links)")
+
+
+def _of_limits(directories: int) -> Iterator[Finding]:
+    limit = watch_limit()
+    if limit is None:
+        return
+    if directories > limit // 2:
+        yield Finding(
+            "warn",
+            f"{directories} folders to watch, and the kernel allows {limit} for all programs of"
+            f" this user: sysctl fs.inotify.max_user_watches={max(4 * directories, 65536)}",
+        )
+    else:
+        yield Finding("ok", f"{directories} folders to watch, {limit} allowed")
