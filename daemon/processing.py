@@ -113,6 +113,7 @@ class Processing:
             _demand_still(entry)
             hand = InHand(entry, worker, self.bundle)
             for stage in self.stages:
+                log.debug("%s: to be %s", entry.path, stage.__name__)
                 stage(hand)
         except Vanished:
             return self._set_aside(entry)
