@@ -46,6 +46,7 @@ rescore-bench: .venv/.dev
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
 	$(BIN)/python -m tests.torture --files 300 --kills 40 --fault-rate 0.03 --seed 1
+	$(BIN)/python -m tests.torture --files 200 --kills 60 --lessons --seed 1
 	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media full' --seed 1
 	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'state full' --seed 1
 	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media read-only' --seed 1

@@ -167,10 +167,16 @@ class Processing:
             self.write_tags(hand.clip, hand.worker)
 
     def write_tags(self, clip: Clip, worker: Worker) -> None:
-        """Bring one clip's tags in line with the catalogue."""
+        """Bring one clip's tags in line with the catalogue, which may move meanwhile."""
+        due: Clip | None = clip
+        while due is not None and not self._is_in_line(due, worker):
+            due = self._catalogue.clip_at(due.path)
+
+    def _is_in_line(self, clip: Clip, worker: Worker) -> bool:
+        """Write one clip's tags; tell whether that is all that can be done about them now."""
         prediction = self._catalogue.affect_of(clip.identity)
         if prediction is None:
-            return
+            return True
         try:
             outcome = self._projection.write(clip, prediction, worker.fingerprint)
         except ValencedError:
@@ -180,8 +186,8 @@ class Processing:
             outcome = TagOutcome(TagState.NOT_WRITTEN, reason)
         if outcome is None:
             self._queue_again(clip.path)
-        else:
-            self._catalogue.record_tags(clip, outcome)
+            return True
+        return self._catalogue.record_tags(clip, outcome)
 
     def _tag_state(self, path: Path, identity: str) -> TagState:
         known = self._catalogue.clip_at(path)
@@ -207,7 +213,10 @@ class Processing:
 
     def _take_in_edits(self, entry: QueueEntry, identity: str) -> None:
         known = self._catalogue.clip_at(entry.path)
-        if self._edits is not None and known is not None and known.identity == identity:
+        if self._edits is None or known is None or known.identity != identity:
+            return
+        # What a write left that broke off before it was recorded looks as if set by hand.
+        if not self._catalogue.broke_off(known):
             self._edits.take_in(known)
 
     def _set_aside(self, entry: QueueEntry) -> Fate:

@@ -257,6 +257,8 @@ def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
     if plan.keep_watching:
         errands = Errands(duty.catalogue.engine)
         stack.enter_context(slower_loops(_loops(plan, duty.mail), errands, duty.clock))
+        # What was being learned or scored again when we were killed shall not wait for the loop.
+        duty.mail.put(LookAtFolders())
     else:
         duty.learning.catch_up()
     comparison = duty.reconcile("the service starts")

@@ -105,6 +105,13 @@ class Annotations:
             demand_tags(connection, identities, step=1)
         return len(new)
 
+    def has_taken(self, stem: str) -> bool:
+        """Tell whether entries of a file were taken in, by what their origins begin with."""
+        # ";" is the character after ":".
+        own = given_annotations.c.origin.between(f"{stem}:", f"{stem};")
+        with self._reading() as connection:
+            return connection.execute(select(given_annotations.c.id).where(own)).first() is not None
+
     def withdraw(self, identity: str, annotator: str | None, now: datetime) -> int:
         """Withdraw what was said of a sound, by one annotator or by all; return how many."""
         said = _in_force(identity)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection, Engine
 
-    from storage.records import Analysis, FolderState, QueueEntry, TagOutcome
+    from storage.records import Analysis, FolderState, QueueEntry, Tagged, TagOutcome
 
 FEW, MANY = 16, 1000
 
@@ -161,8 +161,12 @@ class Catalogue:
             rows = connection.execution_options(yield_per=MANY).execute(select(clips).where(own))
             yield from map(clip_of, rows)
 
-    def record_tags(self, clip: Clip, outcome: TagOutcome) -> None:
-        """Record what became of a clip's tags; its journal then needs its last entry only."""
+    def record_tags(self, clip: Clip, outcome: TagOutcome) -> bool:
+        """Record what became of a clip's tags; its journal then needs its last entry only.
+
+        Returns:
+            False if the values moved while they were written: the tags are due once more then.
+        """
         values: dict[str, Any] = {"tag_state": outcome.state, "tag_reason": outcome.reason}
         if outcome.state in {TagState.WRITTEN, TagState.OFF}:
             tagged = outcome.tagged
@@ -174,12 +178,24 @@ class Catalogue:
         with self.engine.begin() as connection:
             connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
             connection.execute(delete(tag_journal).where(own, tag_journal.c.id < last))
+            if not _is_outrun(connection, clip.identity, outcome.tagged):
+                return True
+            due = {"tag_state": TagState.PENDING, "tag_reason": None}
+            connection.execute(update(clips).where(clips.c.id == clip.id).values(due))
+            return False
 
     def journal_tag_write(self, clip: Clip, before: Mapping[str, Any], now: datetime) -> None:
         """Note what a tag write leads back to, before it changes the file."""
         values = {"clip_id": clip.id, "identity": clip.identity, "written_at": now}
         with self.engine.begin() as connection:
             connection.execute(insert(tag_journal).values(before=json.dumps(before), **values))
+
+    def broke_off(self, clip: Clip) -> bool:
+        """Tell whether a tag write was begun since the last whose end was recorded."""
+        own = tag_journal.c.clip_id == clip.id
+        with self._reading() as connection:
+            count = connection.execute(select(func.count()).where(own)).scalar_one()
+        return count > 1
 
     def forget_journal(self, clip: Clip) -> None:
         """Clear a clip's journal once its file is as it was before us."""
@@ -249,3 +265,13 @@ class Catalogue:
                 row.path: FileStamp(row.size, row.mtime_ns, row.inode)
                 for row in connection.execute(statement)
             }
+
+
+def _is_outrun(connection: Connection, identity: str, tagged: Tagged | None) -> bool:
+    """Tell whether a sound no longer feels as was written into its tags just now."""
+    values = select(felt.c.arousal, felt.c.valence).where(felt.c.identity == identity)
+    row = connection.execute(values).one_or_none()
+    if tagged is None or row is None:
+        return False
+    shown = round(row.arousal * 100), round(row.valence * 100)
+    return shown != (tagged.arousal, tagged.valence)

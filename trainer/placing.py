@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ def write_files(destination: Path, content: dict[str, bytes]) -> None:
     if destination.exists():
         raise BundleError(f"{destination}: there is something already")
     try:
-        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+        beside, handle = _begun(destination)
     except OSError as error:
         raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
     try:
@@ -36,6 +37,35 @@ def write_files(destination: Path, content: dict[str, bytes]) -> None:
         raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        os.close(handle)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove directories that `write_files` began and a killed process left."""
+    for entry in folder.glob(".*"):
+        if entry.is_symlink() or not entry.is_dir():
+            continue
+        handle = os.open(entry, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(entry, ignore_errors=True)
+        except BlockingIOError:
+            # Somebody is at it.
+            continue
+        finally:
+            os.close(handle)
+
+
+def _begun(destination: Path) -> tuple[Path, int]:
+    """Make a directory beside a place, and hold a lock on it that ends with this process."""
+    while True:
+        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+        handle = os.open(beside, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if beside.exists():
+            return beside, handle
+        # Taken for abandoned before it was locked.
+        os.close(handle)
 
 
 def sync_folder(directory: Path) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from trainer import bundle
 from trainer.errors import BundleError, BundleMissing
 from trainer.manifest import BundleOutdated, Manifest, decode_manifest
-from trainer.placing import sync_folder, write_files
+from trainer.placing import remove_abandoned, sync_folder, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,8 +136,7 @@ def current_name(registry_dir: Path) -> str | None:
 
 def previous(registry_dir: Path) -> str | None:
     """Return the name of the bundle that was in service before this one; None if there was none."""
-    before = _served(registry_dir)[:-1]
-    return before[-1] if before else None
+    return next(reversed(_served(registry_dir)[:-1]), None)
 
 
 def rollback(registry_dir: Path, *, hearing: str | None = None) -> str:
@@ -203,6 +202,15 @@ def prune(registry_dir: Path, keep: int = 5, *, hearing: str | None = None) -> l
         except OSError as error:
             raise BundleError(f"{registry_dir / name}: {error.strerror}") from error
     return doomed
+
+
+def tidy(registry_dir: Path) -> None:
+    """Remove what killed processes left half made; only for who alone retrains."""
+    remove_abandoned(registry_dir)
+    with _one_at_a_time(registry_dir):
+        for name in (CURRENT, HISTORY):
+            for beside in registry_dir.glob(f".{name}.*"):
+                beside.unlink(missing_ok=True)
 
 
 def _current_name(registry_dir: Path) -> str:
@@ -287,6 +295,4 @@ def _served(registry_dir: Path) -> list[str]:
     names = [name for name in names if _is_plain(name)]
     while names and names[-1] != current:
         names.pop()
-    if names or current is None:
-        return names
-    return [current]
+    return names if names or current is None else [current]

@@ -129,7 +129,7 @@ def _alone(registry_dir: Path) -> Iterator[None]:
             raise TrainingUnderWay(
                 f"{registry_dir}: another retraining is under way; wait for it to end"
             ) from error
-        shutil.rmtree(registry_dir / registry.STAGING, ignore_errors=True)
+        registry.tidy(registry_dir)
         yield
         shutil.rmtree(registry_dir / registry.STAGING, ignore_errors=True)
     finally:

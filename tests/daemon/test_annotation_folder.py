@@ -96,6 +96,21 @@ def test_a_table_that_changed_a_moment_ago_waits(place: Path, given: Annotations
     assert (place / "r.csv").exists()
 
 
+def test_a_table_that_was_taken_up_before_a_kill_is_put_away_though_its_sounds_are_gone(
+    folder: AnnotationFolder, place: Path, given: Annotations
+) -> None:
+    (place / "ratings.csv").write_text(GOOD)
+    assert folder.look() == 2
+    # As it is when the service is killed before it can put the table away.
+    (place / "done" / "ratings.csv").rename(place / "ratings.csv")
+    with given.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE clips SET path = '/m/moved.mp3' WHERE path LIKE '%/a%'")
+    assert folder.look() == 0
+    assert (place / "done" / "ratings.csv").exists()
+    assert not (place / "refused").exists()
+    assert len(given.all()) == 2
+
+
 def test_what_is_no_table_is_left_alone(folder: AnnotationFolder, place: Path) -> None:
     (place / "notes.txt").write_text(GOOD)
     (place / ".hidden.csv").write_text(GOOD)

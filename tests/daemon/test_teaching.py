@@ -133,6 +133,31 @@ def test_a_file_from_a_backup_or_with_other_tags_edited_annotates_nothing(
     assert tags(song) == ("100", "100")
 
 
+def test_a_write_that_was_killed_before_it_was_recorded_is_nobodys_annotation(
+    valenced: Valenced, song: Path
+) -> None:
+    valenced("annotate", song, "--arousal", "0.2", "--valence", "0.2", "--by", "ann")
+    valenced("scan", song.parent)
+    valenced("annotate", song, "--arousal", "0.8", "--valence", "0.2", "--by", "bob")
+    path = os.fsencode(song).decode()
+    with closing(sqlite3.connect(valenced.catalogue)) as catalogue:
+        clip = catalogue.execute("SELECT * FROM clips WHERE path = ?", [path]).fetchone()
+        journal = catalogue.execute("SELECT * FROM tag_journal").fetchall()
+    valenced("scan", song.parent)
+    assert tags(song) == ("50", "20")
+    # The catalogue as it is between the write and its record: the journal has the new entry.
+    with closing(sqlite3.connect(valenced.catalogue)) as catalogue, catalogue:
+        marks = ", ".join("?" * len(clip))
+        catalogue.execute(f"REPLACE INTO clips VALUES ({marks})", clip)
+        for row in journal:
+            catalogue.execute("INSERT OR IGNORE INTO tag_journal VALUES (?, ?, ?, ?, ?)", row)
+    valenced("annotate", song, "--arousal", "0.2", "--valence", "0.2", "--by", "cem")
+    valenced("scan", song.parent)
+    said = valenced.select("SELECT annotator FROM annotations ORDER BY id")
+    assert said == [(b"ann",), (b"bob",), (b"cem",)]
+    assert tags(song) == ("40", "20")
+
+
 def test_edited_tags_are_left_out_where_the_settings_say_so(valenced: Valenced, song: Path) -> None:
     file = mutagen.File(song)
     file["MOOD_AROUSAL"] = "-80"

@@ -195,3 +195,18 @@ def test_a_sound_whose_vector_is_damaged_is_heard_again(
 
 def _rows(catalogue: Catalogue) -> list[Sound]:
     return Queries(catalogue.engine).sounds(SoundFilter())
+
+
+def test_tags_that_were_written_while_the_values_moved_are_due_again(
+    catalogue: Catalogue, scores: Scores
+) -> None:
+    clip = record(catalogue, "/m/a.mp3", 0.5, 0.5)
+    before = catalogue.prediction_of(clip.identity)
+    assert before is not None
+    assert renew(scores, 0.0, 0.5) == 1
+    assert not catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(before)))
+    assert state_of(catalogue, clip) is TagState.PENDING
+    after = catalogue.prediction_of(clip.identity)
+    assert after is not None
+    assert catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(after)))
+    assert state_of(catalogue, clip) is TagState.WRITTEN

@@ -2,6 +2,7 @@
 
 python -m tests.torture --files 1000 --kills 200 --seed 1
 python -m tests.torture --files 300 --kills 40 --fault-rate 0.02
+python -m tests.torture --files 200 --kills 60 --lessons
 python -m tests.torture --files 200 --blow "media full" --rounds 20
 python -m tests.torture --flood 50000
 """
@@ -37,6 +38,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--files", type=int, default=1000, help="how many files arrive")
     parser.add_argument("--kills", type=int, default=200, help="how many kills there are")
     parser.add_argument("--fault-rate", type=float, default=0.0, help="how often disk calls fail")
+    parser.add_argument("--lessons", action="store_true", help="people annotate and teach, too")
     parser.add_argument("--blow", choices=list(Blow), help="no kills; this happens to a disk")
     parser.add_argument("--rounds", type=int, default=10, help="how often it happens")
     parser.add_argument("--flood", type=int, metavar="N", help="no kills; N small files at once")
@@ -53,7 +55,14 @@ def _run(folder: Path, chosen: Namespace) -> tuple[str, bool]:
     report = (
         Trial(folder, Blow(chosen.blow), chosen.files, chosen.rounds, chosen.seed).run()
         if chosen.blow
-        else Ordeal(folder, chosen.files, chosen.kills, chosen.seed, chosen.fault_rate).run()
+        else Ordeal(
+            folder,
+            chosen.files,
+            chosen.kills,
+            chosen.seed,
+            chosen.fault_rate,
+            lessons=chosen.lessons,
+        ).run()
     )
     return table(report), not (report.faults or report.died)
 
@@ -69,6 +78,8 @@ def table(report: Report) -> str:
     rows += [(f"  {call}", str(count)) for call, count in sorted(report.failures.items())]
     rows += [("tags owed when the disk was mended (most)", str(report.owed))]
     rows += [(f"  {reason}", str(count)) for reason, count in sorted(report.reasons.items())]
+    rows += [("trainings noted", str(report.trainings.total()))]
+    rows += [(f"  {outcome}", str(count)) for outcome, count in sorted(report.trainings.items())]
     rows += [
         ("waits for the catalogue", str(report.stood_still)),
         ("starts of the service", str(report.starts)),

@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.registry import current_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -35,13 +37,24 @@ class State(StrEnum):
     PENDING = "recorded, tags pending"
     COPYING = "temporary copy present"
     IDLE = "idle"
+    LEARNING = "learning"
+    PUBLISHED = "published, not taken up"
+    SCORING = "scoring again"
+    MOVED = "scored again, tags pending"
 
 
+LESSONS = (State.LEARNING, State.PUBLISHED, State.SCORING, State.MOVED)
+"""States of bundles and annotations; there are none unless people teach."""
+
+_MODULES = {b"trainer.learning": State.LEARNING, b"trainer.rescoring": State.SCORING}
 _SEEN = """
 SELECT
     (SELECT count(*) FROM queue WHERE state = 'waiting' AND reason IS NULL),
     (SELECT count(*) FROM queue WHERE state = 'running'),
-    (SELECT count(*) FROM clips WHERE tag_state = 'pending' AND missing_since IS NULL)
+    (SELECT count(*) FROM clips WHERE tag_state = 'pending' AND missing_since IS NULL),
+    (SELECT count(*) FROM clips JOIN felt USING (identity)
+     WHERE tag_state = 'pending' AND missing_since IS NULL AND tagged_bundle <> felt.bundle),
+    (SELECT name FROM bundles WHERE in_service)
 """
 
 
@@ -104,13 +117,19 @@ class Victim:
         if "\ncatalogue " not in self.said():
             return frozenset({State.STARTING})
         with closing(sqlite3.connect(f"file:{self._valenced.catalogue}?mode=ro", uri=True)) as seen:
-            waiting, running, pending = seen.execute(_SEEN).fetchone()
+            waiting, running, pending, moved, in_service = seen.execute(_SEEN).fetchone()
+        errands = self.errands().values()
+        registry = self._valenced.catalogue.parent / "bundles"
         copying = any(temporaries(folder) for folder in self._folders)
         found = {
             State.QUEUED: waiting,
             State.RUNNING: running,
             State.PENDING: pending,
             State.COPYING: copying,
+            State.LEARNING: State.LEARNING in errands,
+            State.PUBLISHED: current_name(registry) != in_service,
+            State.SCORING: State.SCORING in errands,
+            State.MOVED: moved,
         }
         return frozenset(state for state, there in found.items() if there) or frozenset(
             {State.IDLE}
@@ -135,17 +154,39 @@ class Victim:
         return False
 
     def freeze(self) -> None:
-        """Stop every thread of it, not its workers, and wait until they stand."""
+        """Stop every thread of it and its errands, not its workers, and wait until they stand."""
         self._send(signal.SIGSTOP)
         while self._lives() and _field(self._pid, 0) not in "Tt":
             time.sleep(GLANCE_S / 10)
+        for errand in self.errands():
+            send(errand, signal.SIGSTOP)
+            while _field(errand, 0) not in "TtZ":
+                time.sleep(GLANCE_S / 10)
 
     def thaw(self) -> None:
         """Let it go on."""
+        for errand in self.errands():
+            send(errand, signal.SIGCONT)
         self._send(signal.SIGCONT)
 
     def workers(self) -> list[int]:
-        """Return the processes it has started."""
+        """Return the processes it has started, errands left out."""
+        errands = self.errands()
+        return [number for number in self._children() if number not in errands]
+
+    def errands(self) -> dict[int, State]:
+        """Return the errands that it has started, and what each is at."""
+        found: dict[int, State] = {}
+        for number in self._children():
+            with suppress(OSError):
+                words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+                for module in _MODULES.keys() & set(words):
+                    found[number] = _MODULES[module]
+        return found
+
+    def _children(self) -> list[int]:
+        if self._process is None:
+            return []
         numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         return [number for number in numbers if _field(number, 1) == str(self._pid)]
 
@@ -188,10 +229,10 @@ class Victim:
             self._process.send_signal(number)
 
 
-def kill_worker(number: int) -> None:
-    """Kill a worker, which may have ended by itself just now."""
+def send(number: int, what: signal.Signals) -> None:
+    """Send a signal to a worker or an errand, which may have ended by itself just now."""
     with suppress(ProcessLookupError):
-        os.kill(number, signal.SIGKILL)
+        os.kill(number, what)
 
 
 def temporaries(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from mutagen.wave import WAVE
 from tests.torture.stock import KINDS, Made, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from random import Random
 
@@ -192,10 +192,10 @@ class Others:
         return folder / f"{self._number}{suffix}"
 
 
-def planned(files: int, rng: Random) -> list[str]:
-    """Return what shall happen, in an order of chance."""
+def planned(files: int, rng: Random, shares: Mapping[str, float] = ACTS) -> list[str]:
+    """Return what shall happen besides that files arrive, in an order of chance."""
     acts = ["arrive"] * files
-    for what, share in ACTS.items():
+    for what, share in shares.items():
         acts += [what] * max(round(files * share), 1)
     rng.shuffle(acts)
     return acts

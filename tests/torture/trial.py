@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from tests.daemon.driving import Valenced
 from tests.torture.disks import Disk, Full, PowerCut, ReadOnly, journalling_disk, memory_disk
 from tests.torture.killing import State, Victim
-from tests.torture.ordeal import LEFT, OWED, SETTINGS, Report, caught_up, settle
+from tests.torture.ordeal import SETTINGS, Report
 from tests.torture.others import Others, planned
+from tests.torture.remainder import LEFT, OWED, caught_up, settle
 from tests.torture.stock import Stock
 from tests.torture.verdict import faults
 

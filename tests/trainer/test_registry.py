@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import contextmanager
 from functools import partial
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +22,7 @@ from trainer.errors import BundleCorrupt, BundleError, BundleMissing
 from trainer.manifest import Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
@@ -223,3 +228,50 @@ class TestPruning:
             "learned-4", "learned-5", "learned-6", "learned-7",
         ]  # fmt: skip
         assert (full / "learned-3").is_dir()
+
+
+@contextmanager
+def held_at_rename(
+    number: int, call: str, *arguments: Any, hearing: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a call of the registry in a process that stops before one of its renames."""
+    code = (
+        "import sys; from itertools import count; from pathlib import Path;"
+        "from trainer import registry, placing; renames = count(1);"
+        "sys.addaudithook(lambda event, _: event == 'os.rename'"
+        f" and next(renames) == {number} and (print('now', flush=True), sys.stdin.read()));"
+        f"registry.{call}(Path(sys.argv[1]), *sys.argv[2:], hearing={hearing!r})"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"now\n"
+        yield process
+
+
+@pytest.mark.parametrize("rename", [1, 2])
+def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
+    kept: Path, small: Path, rename: int
+) -> None:
+    installed(kept, small, "small-1", "small-2")
+    with held_at_rename(rename, "publish", kept, "small-1", hearing=HEARING) as process:
+        process.kill()
+    assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+    assert [entry for entry in kept.iterdir() if entry.name.startswith(".")]
+    registry.tidy(kept)
+    assert names(kept) == ["current", "history", "small-1", "small-2"]
+    assert registry.previous(kept) == "small-1"
+
+
+def test_what_is_written_just_now_is_no_litter_until_its_writer_is_killed(kept: Path) -> None:
+    kept.mkdir(mode=0o700, parents=True)
+    with held_at_rename(1, "install_starter", kept) as process:
+        registry.tidy(kept)
+        assert len(names(kept)) == 1
+        process.kill()
+    registry.tidy(kept)
+    assert names(kept) == []
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
