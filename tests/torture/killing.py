@@ -7,6 +7,7 @@ and the product needs no seam for it.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -34,6 +35,10 @@ class State(StrEnum):
     STARTING = "starting"
     QUEUED = "queued"
     RUNNING = "running, before record"
+    IDENTIFYING = "  taken up, not identified"
+    HEARING = "  identified, not heard"
+    PREDICTING = "  heard, not predicted"
+    RECORDING = "  predicted, not recorded"
     PENDING = "recorded, tags pending"
     COPYING = "temporary copy present"
     IDLE = "idle"
@@ -46,6 +51,15 @@ class State(StrEnum):
 LESSONS = (State.LEARNING, State.PUBLISHED, State.SCORING, State.MOVED)
 """States of bundles and annotations; there are none unless people teach."""
 
+STAGES = {
+    "identified": State.IDENTIFYING,
+    "heard": State.HEARING,
+    "predicted": State.PREDICTING,
+    "recorded": State.RECORDING,
+}
+"""Between which two stages a sound stands, by the one that it is to pass next."""
+
+_NEXT = re.compile(r"DEBUG (.*): to be (\w+)$", re.MULTILINE)
 _MODULES = {b"trainer.learning": State.LEARNING, b"trainer.rescoring": State.SCORING}
 _SEEN = """
 SELECT
@@ -118,12 +132,16 @@ class Victim:
             return frozenset({State.STARTING})
         with closing(sqlite3.connect(f"file:{self._valenced.catalogue}?mode=ro", uri=True)) as seen:
             waiting, running, pending, moved, in_service = seen.execute(_SEEN).fetchone()
+            taken_up = seen.execute("SELECT path FROM queue WHERE state = 'running'").fetchall()
+        following = dict(_NEXT.findall(self.said()))
+        stages = {STAGES.get(following.get(path, "")) for (path,) in taken_up}
         errands = self.errands().values()
         registry = self._valenced.catalogue.parent / "bundles"
         copying = any(temporaries(folder) for folder in self._folders)
         found = {
             State.QUEUED: waiting,
             State.RUNNING: running,
+            **{state: state in stages for state in STAGES.values()},
             State.PENDING: pending,
             State.COPYING: copying,
             State.LEARNING: State.LEARNING in errands,
@@ -142,6 +160,12 @@ class Victim:
         """
         until = time.monotonic() + patience_s
         while time.monotonic() < until and self._lives():
+            if state in STAGES.values():
+                # Too short to be seen and then frozen: frozen first, it may be it.
+                self.freeze()
+                if state in self.states():
+                    return True
+                self.thaw()
             seen = self.states()
             if state in seen:
                 self.freeze()

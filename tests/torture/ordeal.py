@@ -41,7 +41,12 @@ PATIENCE_S = 6.0
 LONGEST_LIFE_S = 3.0
 AIMED_SHARE = 0.7
 PREY = {"service": 4, "service and workers": 2, "one worker": 4, "errand": 3}
-SETTINGS = ("watch.settle_s=0.3", "watch.reconcile_s=10", "analysis.workers=2")
+SETTINGS = (
+    "watch.settle_s=0.3",
+    "watch.reconcile_s=10",
+    "analysis.workers=2",
+    "log.level=debug",
+)
 LESSON_SETTINGS = ("retrain.min_annotations=1", "retrain.keep=2", "tags.step=1")
 PATIENCE_WITH_DISK_S = 60.0
 PATIENCE_WITH_LESSONS_S = 30.0
