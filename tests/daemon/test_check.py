@@ -32,6 +32,10 @@ def of(findings: list[dict[str, str]], part: str) -> list[str]:
 
 def test_all_is_well_with_a_plain_folder(valenced: Valenced, music: Path) -> None:
     findings: Any = valenced.read("check", "--set", watching(music))
+    assert of(findings, "the first start makes it") == ["ok"]
+    assert not valenced.catalogue.exists()
+    valenced("query")
+    findings = valenced.read("check", "--set", watching(music))
     assert {finding["level"] for finding in findings} == {"ok"}
     for part in ("settings", "SQLite", "opens", "clock", "MiB free", "bundle", "tags written"):
         assert of(findings, part) == ["ok"]
