@@ -5,6 +5,7 @@
 #   make lint                 format, lint, types
 #   make bench                speed, side by side with others
 #   make rescore-bench        how long 100,000 known sounds take to be scored again
+#   make long-run             50,000 short files through one service, plotted into docs/long_run.svg
 #   make torture              the service under kills, failing disks and floods of files
 #   make fuzz                 20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
@@ -22,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint bench rescore-bench torture fuzz starter starter-report hearing-study lock clean
+.PHONY: run test lint bench rescore-bench long-run torture fuzz starter starter-report hearing-study lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -42,6 +43,9 @@ bench: .venv/.bench
 
 rescore-bench: .venv/.dev
 	$(BIN)/python bench/rescoring.py
+
+long-run: .venv/.dev
+	$(BIN)/python -m bench.long_run --files 50000 --plot docs/long_run.svg
 
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1

@@ -15,7 +15,7 @@ from config.places import Places, places
 from config.settings import Settings, WatchedFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -32,11 +32,13 @@ class Loaded:
         settings: the validated whole.
         sources: for each dotted key, `default`, the file, the variable or the option it came from.
         places: folders that follow from the environment.
+        again: reads the same layers once more, as `load` does.
     """
 
     settings: Settings
     sources: Mapping[str, str]
     places: Places
+    again: Callable[[], Loaded]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ def load(
             else:
                 problems.append(_unknown(key, entry.source, known))
     settings = _validated(entries, problems)
-    return Loaded(settings, {key: entry.source for key, entry in entries.items()}, where)
+    return Loaded(
+        settings,
+        {key: entry.source for key, entry in entries.items()},
+        where,
+        lambda: load(environ=environ, file=file, overrides=overrides),
+    )
 
 
 def defaults_text() -> str:

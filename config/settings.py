@@ -142,3 +142,13 @@ class Settings(Section):
     retrain: Retrain
     page: Page
     log: Log
+
+
+def differences(before: Settings, after: Settings) -> list[str]:
+    """Return the dotted keys whose values differ, in the order of the schema."""
+    return [
+        f"{section}.{key}"
+        for section in Settings.model_fields
+        for key in type(getattr(before, section)).model_fields
+        if getattr(getattr(before, section), key) != getattr(getattr(after, section), key)
+    ]

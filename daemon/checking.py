@@ -85,6 +85,10 @@ def _of_sqlite() -> Iterator[Finding]:
 def _of_catalogue(url: str) -> Iterator[Finding]:
     try:
         file = file_of(url)
+        if not file.exists():
+            # Made now, it would belong to whoever asks, perhaps not to the service's user.
+            yield _of_place(file)
+            return
         holder = writer_of(url)
         with closing(Catalogue(url)) as catalogue:
             newest = Overview(catalogue.engine).last_change()
@@ -112,6 +116,14 @@ def _of_catalogue(url: str) -> Iterator[Finding]:
             "warn",
             f"{file}: lies on {mount.kind}; SQLite needs a local disk, or two machines may harm it",
         )
+
+
+def _of_place(file: Path) -> Finding:
+    """Tell whether a catalogue that is not there yet could be made."""
+    nearest = next(folder for folder in file.absolute().parents if folder.exists())
+    if os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
+        return Finding("ok", f"{file}: not there yet; the first start makes it")
+    return Finding("fail", f"{file}: not there yet, and this user may not write to {nearest}")
 
 
 def _of_folder(folder: WatchedFolder, settings: Settings) -> Iterator[Finding]:

@@ -45,6 +45,7 @@ class Crew:
 
     Attributes:
         bundle: what is loaded ahead; another may be put here at any time.
+        processing: what is done with a file.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Crew:
         ended: Callable[[BaseException | None], None],
     ) -> None:
         self._catalogue = catalogue
-        self._processing = processing
+        self.processing = processing
         self.bundle = bundle
         self._clock = clock
         self._courtesy = courtesy
@@ -204,7 +205,7 @@ class Crew:
         try:
             with self._vitals.at_work():
                 began_s = time.monotonic()
-                fate = self._processing.attend(entry, worker)
+                fate = self.processing.attend(entry, worker)
                 self._vitals.finished(fate, time.monotonic() - began_s)
             self._vitals.standstill = None
         except ValencedError:
@@ -226,7 +227,7 @@ class Crew:
 
     def _write_tags(self, clip: Clip, worker: Worker) -> None:
         try:
-            self._processing.write_tags(clip, worker)
+            self.processing.write_tags(clip, worker)
         except ValencedError:
             with self._change:
                 self._untagged[clip.id] = clip.path

@@ -14,6 +14,7 @@ from daemon.mail import (
     Mail,
     Message,
     Reconcile,
+    Reload,
     Stop,
     TimeForUpkeep,
     TimeToLearn,
@@ -91,6 +92,7 @@ class Duty:
         learning: takes up annotations and new bundles.
         notifier: tells the supervisor how it is.
         longest_s: how long a consumer may take for one thing before it counts as hung.
+        reload: puts the settings in force as they are now, or tells why those before stay.
         vitals: told that the loop comes round, and what stands in its way.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
     """
@@ -110,7 +112,9 @@ class Duty:
     notifier: Notifier
     longest_s: float
     vitals: Vitals
+    reload: Callable[[], str | None] = lambda: None
     unsettled: list[Path] = field(default_factory=list)
+    _refused: str | None = None
     _stuck: str | None = None
     _noted: tuple[str | None, ...] = (None, None)
 
@@ -157,8 +161,11 @@ class Duty:
                 self.vitals.trouble = str(error)
                 log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
                 self.notifier.status(f"waiting for the catalogue: {error}")
-                if self._turn([mail for mail in self._mail(PAUSE_S) if isinstance(mail, Stop)]):
+                mail = self._mail(PAUSE_S)
+                if self._turn([message for message in mail if isinstance(message, Stop)]):
                     return
+                if Reload() in mail:
+                    self.mail.put(Reload())
                 self.mail.put(Reconcile("the catalogue was in trouble"))
 
     def _approach(self, end: _End, now_s: float) -> None:
@@ -175,8 +182,10 @@ class Duty:
         """Do what some mail says, queue what has settled, and tell whether it is time to stop.
 
         A wish to stop comes first: what came before it may fail, and is found again at the start.
+        So does one for other settings, which nothing would repeat.
         """
-        for message in sorted(mail, key=lambda message: not isinstance(message, Stop)):
+        order = {Stop: 0, Reload: 1}
+        for message in sorted(mail, key=lambda message: order.get(type(message), 2)):
             self.alive()
             match message:
                 case Stop(broken_by):
@@ -190,6 +199,8 @@ class Duty:
                     self.crew.serve(self.untagged([TagState.PENDING]))
                 case LookAtFolders():
                     self._look_around()
+                case Reload():
+                    self._reload()
                 case TimeToLearn():
                     self.learning.wish()
                 case TimeForUpkeep():
@@ -197,6 +208,16 @@ class Duty:
                     log.debug("catalogue: %s", maintain(self.catalogue.url, is_idle=is_idle))
         self.intake.settle(time.monotonic())
         return False
+
+    def _reload(self) -> None:
+        self.notifier.reloading()
+        try:
+            self._refused = self.reload()
+        except CatalogueError:
+            self.mail.put(Reload())
+            raise
+        finally:
+            self.notifier.ready()
 
     def _look_around(self) -> None:
         """Notice what no event tells: a disk that is back, a retry asked for by another process."""
@@ -243,5 +264,7 @@ class Duty:
     def _doing(self, waiting: int) -> str:
         tally = f"{self.tally.done} taken in since the start, {self.tally.failed} put off"
         if waiting:
-            return f"hearing: {waiting} files to go, {tally}"
-        return f"watching {len(self.folders.roots)} folders, nothing to do; {tally}"
+            doing = f"hearing: {waiting} files to go, {tally}"
+        else:
+            doing = f"watching {len(self.folders.roots)} folders, nothing to do; {tally}"
+        return f"{doing}; {self._refused}" if self._refused else doing

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 from daemon.errors import TagWriteError
 from daemon.tagging import replacing
 from daemon.tagging.keys import PROVENANCE, Preset, affect_in, affect_items, provenance_fields
-from storage.annotations import GivenAnnotation
+from storage.annotations import Annotations, GivenAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from storage.annotations import Annotations
+    from config.settings import Settings
+    from storage.catalogue import Catalogue
     from storage.records import Clip, Tagged
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,15 @@ class Edits:
         if self._annotations.add([said], self._clock()):
             text = "%s: its tags were set by hand, which counts as an annotation"
             log.info(text, clip.path, extra={"clip": clip.path})
+
+
+def edits_by(
+    settings: Settings, catalogue: Catalogue, clock: Callable[[], datetime]
+) -> Edits | None:
+    """Return what takes in edits as the settings ask for, None if they ask for none."""
+    if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
+        return None
+    return Edits(Annotations(catalogue.engine), Preset(settings.tags.preset), clock)
 
 
 def edited(

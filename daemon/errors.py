@@ -15,6 +15,10 @@ class WorkerError(ValencedError):
     """No worker can be started just now; nothing is lost, and it is tried again."""
 
 
+class InstallError(ValencedError):
+    """The units cannot be put in place or taken away; the message says which file or program."""
+
+
 class TagWriteError(ClipError):
     """The tags of one file were not written; the file is as it was.
 

@@ -51,6 +51,25 @@ class WatchedFolders:
         if self._watcher is not None:
             self._watcher.watch(self._folders)
 
+    def change(self, folders: Sequence[WatchedFolder]) -> None:
+        """Watch other folders from now on, or the same in another way."""
+        before = {folder.path: folder.mode for folder in self._folders}
+        after = {folder.path: folder.mode for folder in folders}
+        left = [path for path in before if before[path] != after.get(path)]
+        new = [folder for folder in folders if before.get(folder.path) != folder.mode]
+        self._folders = folders
+        self._mounts.change(self.roots)
+        self._mounted = self._mounts.look()
+        self._seen = {root: self._seen.get(root) or _looks_of(root) for root in self.roots}
+        if self._watcher is not None:
+            for path in left:
+                self._watcher.leave(path)
+            self._watcher.watch(new)
+        for path in before.keys() - after.keys():
+            log.info("%s: watched no more", path, extra={"folder": path})
+        for path in after.keys() - before.keys():
+            log.info("%s: watched from now on", path, extra={"folder": path})
+
     def look(self) -> bool:
         """See which folders went away or came back, and tell whether to compare them anew.
 

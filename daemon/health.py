@@ -28,7 +28,7 @@ _TEXT: Final = "text/plain; charset=utf-8"
 def seen_from_outside(
     address: str,
     catalogue: Catalogue,
-    reconcile_s: float,
+    reconcile_s: Callable[[], float],
     vitals: Vitals,
     clock: Callable[[], datetime],
 ) -> Iterator[str]:
@@ -37,7 +37,7 @@ def seen_from_outside(
     Args:
         address: `host:port`; empty listens nowhere.
         catalogue: where the service leaves word.
-        reconcile_s: how often the folders are to be compared, in seconds.
+        reconcile_s: tells how often the folders are to be compared, in seconds.
         vitals: of the run.
         clock: the time, aware of its zone.
 
@@ -56,7 +56,7 @@ def seen_from_outside(
     from daemon.metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415
 
     def look() -> Condition:
-        return condition_of(catalogue, reconcile_s, clock(), vitals)
+        return condition_of(catalogue, reconcile_s(), clock(), vitals)
 
     def health(as_json: bool) -> Reply:  # noqa: FBT001 - the listener calls it
         try:

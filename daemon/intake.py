@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from daemon.completeness import is_being_written
 from daemon.scanning import Comparison, FoundFile, Passed, compare, walk
+from daemon.settling import Settler
 from daemon.stamps import is_folder, stamp_at
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from daemon.admission import Admission
     from daemon.mounts import NestedMounts
-    from daemon.settling import Settler
     from storage.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,15 @@ class Intake:
         self._clock = clock
         self._queued = queued
         self._expected = expected
+
+    def change(self, roots: list[Path], admission: Admission, settle_s: float) -> None:
+        """Stand between other folders and the queue from now on.
+
+        What was not complete yet is forgotten; the reconcile that must follow finds it.
+        """
+        self._roots = roots
+        self._admission = admission
+        self._settler = Settler(settle_s)
 
     def touched(self, path: Path, now_s: float) -> None:
         """Take in that something happened at a path, whatever it was."""

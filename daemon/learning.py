@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.errand import LEARN, RETAG
@@ -105,6 +106,10 @@ class Learning:
             self._errand = self._programs.score_again(self._bundle.directory)
             self._errand.wait()
             self._see_errand(self._errand)
+
+    def rewrite_from(self, step: int) -> None:
+        """Have tags written again from now on if they move by so many hundredths."""
+        self._programs = replace(self._programs, step=step)
 
     def stop(self) -> None:
         """Call back what is under way; it is taken up again at the next start."""

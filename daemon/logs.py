@@ -65,3 +65,10 @@ def start_logging(level: str, environment: Mapping[str, str]) -> None:
     # Its own log is about its own clockwork, at a level that means something else there.
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("watchdog").setLevel(logging.WARNING)
+
+
+def change_level(before: str, after: str) -> None:
+    """Log from another level on, unless it was not the setting that chose the one before."""
+    root = logging.getLogger()
+    if root.level == logging.getLevelNamesMapping()[before.upper()]:
+        root.setLevel(after.upper())

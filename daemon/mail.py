@@ -40,13 +40,18 @@ class TimeForUpkeep:
 
 
 @dataclass(frozen=True)
+class Reload:
+    """The settings are to be read again."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """The run is to end; `broken_by` if something broke, rather than somebody asked."""
 
     broken_by: BaseException | None = None
 
 
-Message = Touched | Reconcile | LookAtFolders | TimeToLearn | TimeForUpkeep | Stop
+Message = Touched | Reconcile | LookAtFolders | TimeToLearn | TimeForUpkeep | Reload | Stop
 
 # A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
 Mail = SimpleQueue[Message]

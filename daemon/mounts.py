@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 from daemon.filesystems import MOUNTS, mounts_below
 from daemon.stamps import is_folder
+from storage.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from config.settings import WatchedFolder
+    from storage.catalogue import Catalogue
 
 
 class NestedMounts:
@@ -28,13 +32,18 @@ class NestedMounts:
     def __init__(
         self, roots: Sequence[Path], earlier: Iterable[Path] = (), mounts: Path = MOUNTS
     ) -> None:
+        self._mounts = mounts
+        self._known = set(earlier)
+        self.change(roots)
+
+    def change(self, roots: Sequence[Path]) -> None:
+        """Look below other folders from now on; what lies in none of them is forgotten."""
         self._roots = roots
         self._known = {
             path
-            for path in earlier
+            for path in self._known
             if path not in roots and any(path.is_relative_to(root) for root in roots)
         }
-        self._mounts = mounts
 
     @property
     def known(self) -> list[Path]:
@@ -63,3 +72,9 @@ class NestedMounts:
     def forget(self, point: Path) -> None:
         """Take a mount point for an ordinary folder from now on."""
         self._known.discard(point)
+
+
+def remembered_mounts(folders: Sequence[WatchedFolder], catalogue: Catalogue) -> NestedMounts:
+    """Return the disks inside some folders, with those that an earlier run saw there."""
+    states = Queries(catalogue.engine).folders()
+    return NestedMounts([folder.path for folder in folders], [state.path for state in states])

@@ -58,6 +58,30 @@ class Plan:
         )
 
 
+@dataclass
+class PlanInForce:
+    """The plan by which the service works.
+
+    Attributes:
+        plan: another may be put here at any time.
+    """
+
+    plan: Plan
+
+    def wants_tags(self, path: Path) -> bool:
+        """Tell whether tags shall be written at a path just now."""
+        return self.plan.wants_tags(path)
+
+    def reconcile_s(self) -> float:
+        """Return how often the folders are compared just now, in seconds."""
+        return self.plan.settings.watch.reconcile_s
+
+
+def resolved(folder: WatchedFolder) -> WatchedFolder:
+    """Return a folder under its real name: the kernel does not watch through a link."""
+    return folder.model_copy(update={"path": folder.path.resolve()})
+
+
 def untagged(catalogue: Catalogue, plan: Plan, states: Collection[TagState]) -> Iterator[Clip]:
     """Yield the clips in some states whose tags are wanted but not written, and can be."""
     for state in states:

@@ -78,7 +78,11 @@ class Processing:
         edits: takes in what people wrote over our values; None if nobody asks for it.
 
     Attributes:
-        bundle: what predicts from the next file on; another may be put here at any time.
+        bundle: what predicts from the next file on; another may be put here at any time, as well as
+            another of each of the following.
+        projection: writes tags.
+        settle: how long a file that changed in our hands is left alone.
+        edits: takes in what people wrote over our values.
         stages: the way of one sound, in order.
     """
 
@@ -94,11 +98,11 @@ class Processing:
     ) -> None:
         self._catalogue = catalogue
         self.bundle = bundle
-        self._projection = projection
+        self.projection = projection
         self._wants_tags = wants_tags
-        self._settle = timedelta(seconds=settle_s)
+        self.settle = timedelta(seconds=settle_s)
         self._clock = clock
-        self._edits = edits
+        self.edits = edits
         self.stages = (
             self.identified,
             self.heard,
@@ -174,11 +178,15 @@ class Processing:
 
     def _is_in_line(self, clip: Clip, worker: Worker) -> bool:
         """Write one clip's tags; tell whether that is all that can be done about them now."""
+        if not self._wants_tags(clip.path):
+            # The settings have changed since it was listed.
+            self._catalogue.record_tags(clip, TagOutcome(TagState.OFF))
+            return True
         prediction = self._catalogue.affect_of(clip.identity)
         if prediction is None:
             return True
         try:
-            outcome = self._projection.write(clip, prediction, worker.fingerprint)
+            outcome = self.projection.write(clip, prediction, worker.fingerprint)
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
@@ -207,17 +215,17 @@ class Processing:
             if clip.path != entry.path and is_gone(clip.path):
                 self._catalogue.follow(clip, entry.path)
                 if self._wants_tags(clip.path):
-                    self._projection.leave(clip.path)
+                    self.projection.leave(clip.path)
                 log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
     def _take_in_edits(self, entry: QueueEntry, identity: str) -> None:
         known = self._catalogue.clip_at(entry.path)
-        if self._edits is None or known is None or known.identity != identity:
+        if self.edits is None or known is None or known.identity != identity:
             return
         # What a write left that broke off before it was recorded looks as if set by hand.
         if not self._catalogue.broke_off(known):
-            self._edits.take_in(known)
+            self.edits.take_in(known)
 
     def _set_aside(self, entry: QueueEntry) -> Fate:
         """Let a file that changed in our hands settle again; forget one that is gone."""
@@ -226,14 +234,14 @@ class Processing:
             self._catalogue.queue.remove(entry)
             self._catalogue.mark_missing([entry.path], self._clock())
         else:
-            self._catalogue.queue.postpone(entry, stamp, self._clock() + self._settle)
+            self._catalogue.queue.postpone(entry, stamp, self._clock() + self.settle)
         return Fate.SET_ASIDE
 
     def _queue_again(self, path: Path) -> None:
         stamp = stamp_at(path)
         if stamp is not None:
             now = self._clock()
-            self._catalogue.queue.put([(path, stamp)], now, due_at=now + self._settle)
+            self._catalogue.queue.put([(path, stamp)], now, due_at=now + self.settle)
 
     def _put_off(self, entry: QueueEntry, error: ClipError) -> Fate:
         if stamp_at(entry.path) is None:

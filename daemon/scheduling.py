@@ -107,6 +107,12 @@ def _every(seconds: float, now: datetime) -> IntervalTrigger:
     return IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC)
 
 
+def change_rhythm(scheduler: BackgroundScheduler, name: str, every_s: float) -> None:
+    """Let a loop that has no schedule recur in another rhythm, in seconds."""
+    now = datetime.now(scheduler.timezone)
+    scheduler.reschedule_job(name, trigger=_every(every_s, now))
+
+
 @contextmanager
 def slower_loops(
     loops: Iterable[Loop], errands: Errands, clock: Callable[[], datetime]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import signal
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -16,24 +16,33 @@ from daemon.clock import utc_now
 from daemon.courtesy import Courtesy
 from daemon.crew import Crew
 from daemon.duty import Duty
-from daemon.edits import Edits
+from daemon.edits import edits_by
 from daemon.errand import Programs
 from daemon.folders import WatchedFolders
 from daemon.health import seen_from_outside
 from daemon.intake import Intake
 from daemon.learning import Learning
-from daemon.mail import LookAtFolders, Mail, Reconcile, Stop, TimeForUpkeep, TimeToLearn, Touched
-from daemon.mounts import NestedMounts
+from daemon.mail import (
+    LookAtFolders,
+    Mail,
+    Reconcile,
+    Stop,
+    TimeForUpkeep,
+    TimeToLearn,
+    Touched,
+)
+from daemon.mounts import remembered_mounts
 from daemon.notify import Notifier
-from daemon.plan import untagged
+from daemon.plan import PlanInForce, untagged
 from daemon.processing import Processing
 from daemon.processors import usable_processors
 from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
-from daemon.scheduling import LOOK_S, UPKEEP_S, Loop, at, slower_loops
+from daemon.reloading import Reloading
+from daemon.scheduling import LOOK_S, UPKEEP_S, Loop, at, change_rhythm, slower_loops
 from daemon.settling import Settler
+from daemon.signals import minding_signals
 from daemon.tagging.cleaning import clean_up
-from daemon.tagging.keys import Preset
 from daemon.vitals import Vitals
 from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
@@ -42,18 +51,15 @@ from storage.catalogue import Catalogue
 from storage.engine import only_writer
 from storage.errands import Errands
 from storage.notes import Notes
-from storage.queries import Queries
 from storage.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
-    from types import FrameType
 
     from rich.console import Console
 
-    from config.settings import WatchedFolder
     from daemon.plan import Plan
     from daemon.processing import BundleInService
 
@@ -78,17 +84,6 @@ class Outcome:
     unsettled: Sequence[Path] = ()
 
 
-def resolved(folder: WatchedFolder) -> WatchedFolder:
-    """Return a folder under its real name: the kernel does not watch through a link."""
-    return folder.model_copy(update={"path": folder.path.resolve()})
-
-
-def remembered_mounts(folders: Sequence[WatchedFolder], catalogue: Catalogue) -> NestedMounts:
-    """Return the disks inside some folders, with those that an earlier run saw there."""
-    states = Queries(catalogue.engine).folders()
-    return NestedMounts([folder.path for folder in folders], [state.path for state in states])
-
-
 def run(
     plan: Plan,
     *,
@@ -96,6 +91,7 @@ def run(
     clock: Callable[[], datetime] = utc_now,
     ready: Callable[[Catalogue], None] = lambda _: None,
     notifier: Notifier | None = None,
+    read: Callable[[], Plan] | None = None,
 ) -> Outcome:
     """Run the service until a signal asks it to stop, or for one pass.
 
@@ -105,6 +101,7 @@ def run(
         clock: the time, aware of its zone.
         ready: called when the folders are watched and the catalogue is open.
         notifier: tells a supervisor how it is; None if there is none.
+        read: makes the plan anew, for SIGHUP; None lets that signal end the run.
 
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process works on it.
@@ -124,14 +121,15 @@ def run(
         workers = _workers(plan)
         stack.callback(workers[0].close)
         reporter = Reporter(tally, console)
-        duty = _wired(plan, catalogue, stack, workers, reporter, notifier, clock)
-        stack.enter_context(_stopping_on_signals(duty.mail))
-        listen, reconcile_s = plan.settings.page.listen, plan.settings.watch.reconcile_s
+        in_force = PlanInForce(plan)
+        duty = _wired(in_force, catalogue, stack, workers, reporter, notifier, clock)
+        stack.enter_context(minding_signals(duty.mail, reloads=read is not None))
         if plan.keep_watching:
+            listen = plan.settings.page.listen
             stack.enter_context(
-                seen_from_outside(listen, catalogue, reconcile_s, duty.vitals, clock)
+                seen_from_outside(listen, catalogue, in_force.reconcile_s, duty.vitals, clock)
             )
-        _start(plan, duty, stack, workers[0])
+        _start(in_force, duty, stack, workers[0], read)
         ready(catalogue)
         notifier.ready()
         duty.loop()
@@ -141,7 +139,7 @@ def run(
 
 
 def _wired(
-    plan: Plan,
+    in_force: PlanInForce,
     catalogue: Catalogue,
     stack: ExitStack,
     workers: Sequence[Worker],
@@ -150,6 +148,7 @@ def _wired(
     clock: Callable[[], datetime],
 ) -> Duty:
     """Build the parts and hand each its collaborators."""
+    plan = in_force.plan
     settings = plan.settings
     tally = reporter.tally
     mail: Mail = SimpleQueue()
@@ -161,10 +160,10 @@ def _wired(
         catalogue,
         bundle,
         projection,
-        plan.wants_tags,
+        in_force.wants_tags,
         settings.watch.settle_s,
         clock,
-        _edits(plan, catalogue, clock),
+        edits_by(settings, catalogue, clock),
     )
     crew = Crew(
         workers,
@@ -203,8 +202,8 @@ def _wired(
         catalogue=catalogue,
         reporter=reporter,
         tally=tally,
-        untagged=lambda states: untagged(catalogue, plan, states),
-        learning=_learning(plan, catalogue, bundle, crew, processing, clock),
+        untagged=lambda states: untagged(catalogue, in_force.plan, states),
+        learning=_learning(in_force, catalogue, bundle, crew, processing, clock),
         clock=clock,
         settle_s=settings.watch.settle_s,
         keep_watching=plan.keep_watching,
@@ -216,21 +215,15 @@ def _wired(
     return duty
 
 
-def _edits(plan: Plan, catalogue: Catalogue, clock: Callable[[], datetime]) -> Edits | None:
-    tags = plan.settings.tags
-    if not plan.settings.annotations.from_tags or tags.mode not in {"replace", "in-place"}:
-        return None
-    return Edits(Annotations(catalogue.engine), Preset(tags.preset), clock)
-
-
 def _learning(
-    plan: Plan,
+    in_force: PlanInForce,
     catalogue: Catalogue,
     bundle: BundleInService,
     crew: Crew,
     processing: Processing,
     clock: Callable[[], datetime],
 ) -> Learning:
+    plan = in_force.plan
     settings = plan.settings
 
     def take_up(other: BundleInService) -> None:
@@ -245,18 +238,33 @@ def _learning(
         fewest=settings.retrain.min_annotations,
         clock=clock,
         take_up=take_up,
-        retag=lambda: crew.serve(untagged(catalogue, plan, [TagState.PENDING])),
+        retag=lambda: crew.serve(untagged(catalogue, in_force.plan, [TagState.PENDING])),
     )
 
 
-def _start(plan: Plan, duty: Duty, stack: ExitStack, worker: Worker) -> None:
+def _start(
+    in_force: PlanInForce,
+    duty: Duty,
+    stack: ExitStack,
+    worker: Worker,
+    read: Callable[[], Plan] | None,
+) -> None:
     """Start listening before looking, so that nothing falls between the two."""
+    plan = in_force.plan
     duty.catalogue.queue.take_up_again()
     Notes(duty.catalogue.engine).clear()
     duty.folders.start()
     if plan.keep_watching:
         errands = Errands(duty.catalogue.engine)
-        stack.enter_context(slower_loops(_loops(plan, duty.mail), errands, duty.clock))
+        loops = _loops(plan, duty.mail)
+        scheduler = stack.enter_context(slower_loops(loops, errands, duty.clock))
+        if read is not None:
+            duty.reload = Reloading(
+                read,
+                in_force,
+                duty,
+                every_s=partial(change_rhythm, scheduler, "reconcile"),
+            )
         # What was being learned or scored again when we were killed shall not wait for the loop.
         duty.mail.put(LookAtFolders())
     else:
@@ -283,16 +291,3 @@ def _workers(plan: Plan) -> list[Worker]:
     analysis = plan.settings.analysis
     count = plan.jobs or analysis.workers or usable_processors()
     return [Worker(Limits.of(analysis)) for _ in range(count)]
-
-
-@contextmanager
-def _stopping_on_signals(mail: Mail) -> Iterator[None]:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        mail.put(Stop())
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

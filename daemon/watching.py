@@ -119,15 +119,16 @@ class Watcher:
 
     def renew(self, folder: Path) -> None:
         """Watch a folder anew, because it went away and came back, perhaps as another."""
-        polled, watch = self._watches.pop(folder, (False, None))
-        if watch is not None:
-            # The emitter of a folder that went away may have ended by itself.
-            with suppress(KeyError, OSError):
-                self._observers[polled].unschedule(watch)
-        if polled:
+        if self._taken_off(folder):
             self._poll(folder)
         else:
             self._listen(folder)
+
+    def leave(self, folder: Path) -> None:
+        """Watch a folder no more."""
+        self._taken_off(folder)
+        self._degraded.pop(folder, None)
+        self._unwatched.pop(folder, None)
 
     def watched_by(self, folder: Path) -> str:
         """Return `events`, `polling` or `nothing`."""
@@ -167,6 +168,15 @@ class Watcher:
             observer.stop()
         for observer in self._observers.values():
             observer.join()
+
+    def _taken_off(self, folder: Path) -> bool:
+        """Take away a folder's watch, if it has one, and tell whether it was polled."""
+        polled, watch = self._watches.pop(folder, (False, None))
+        if watch is not None:
+            # The emitter of a folder that went away may have ended by itself.
+            with suppress(KeyError, OSError):
+                self._observers[polled].unschedule(watch)
+        return polled
 
     def _listen(self, folder: Path) -> None:
         try:

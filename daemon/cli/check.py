@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from config.settings import WatchedFolder
 from daemon.checking import Finding, findings
 from daemon.cli.options import (
     FORMAT_HELP,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from config.loading import Loaded
+    from config.settings import Settings
 
 WORDS = {"ok": "ok", "warn": "warning", "fail": "problem"}
 
@@ -40,6 +44,8 @@ def command(loaded: Loaded, *, user: str | None, output: str) -> int:
 
     Exit code 1 if anything would.
     """
+    if user is not None:
+        _load_all(loaded.settings)
     with _as_user(user):
         found = [
             Finding("ok", "the settings are valid"),
@@ -56,6 +62,19 @@ def command(loaded: Loaded, *, user: str | None, output: str) -> int:
         for finding in found:
             click.echo(f"{WORDS[finding.level]:<8} {printable(finding.what)}")
     return 1 if any(finding.level == "fail" for finding in found) else 0
+
+
+def _load_all(settings: Settings) -> None:
+    """Look at next to nothing, so that all modules are loaded with the rights that we have now.
+
+    The user may not be able to read this installation.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        watch = settings.watch.model_copy(update={"folder": (WatchedFolder(path=folder),)})
+        little = settings.model_copy(update={"watch": watch})
+        for _ in findings(little, f"sqlite:///{folder / 'x.db'}", folder, folder):
+            pass
 
 
 @contextmanager

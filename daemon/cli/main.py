@@ -83,6 +83,8 @@ class _Commands(click.Group):
             "backup",
             "restore",
             "config",
+            "install",
+            "uninstall",
         ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -20,8 +20,9 @@ from daemon.cli.options import (
 from daemon.links import with_targets
 from daemon.logs import terminal
 from daemon.notify import Notifier
-from daemon.plan import Plan
-from daemon.service import resolved, run
+from daemon.plan import Plan, resolved
+from daemon.scheduling import at
+from daemon.service import run
 from storage.engine import file_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,26 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
 
     What is in them already is heard first. Ctrl-C finishes what is in hand and ends.
     """
+    console = terminal if terminal.is_terminal else None
+    plan = _plan(loaded, folders, tags=not no_tags)
+    _say_what_will_happen(plan)
+    outcome = run(
+        plan,
+        console=console,
+        ready=lambda catalogue: _say_ready(plan, catalogue),
+        notifier=Notifier.of(os.environ),
+        # In a terminal SIGHUP means that this was closed.
+        read=None if console else lambda: _plan(loaded.again(), folders, tags=not no_tags),
+    )
+    terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
+
+
+def _plan(loaded: Loaded, folders: tuple[Path, ...], *, tags: bool) -> Plan:
+    """Make the plan of the folders that were named and of the settings.
+
+    Raises:
+        SettingsError: they name no folder, or hold what cannot be understood.
+    """
     named = (WatchedFolder(path=folder.absolute()) for folder in folders)
     every = [resolved(folder) for folder in (*named, *loaded.settings.watch.folder)]
     # One that is named twice is watched once, in the way of the settings.
@@ -54,22 +75,16 @@ def command(loaded: Loaded, folders: tuple[Path, ...], *, no_tags: bool) -> None
         raise SettingsError(
             ["watch.folder: nothing to watch; name a folder: valenced run DIR, or set it"]
         )
-    plan = Plan(
+    if loaded.settings.retrain.schedule:
+        at(loaded.settings.retrain.schedule)
+    return Plan(
         settings=loaded.settings,
         url=catalogue_url(loaded),
         registry=registry_folder(loaded),
         annotations=annotation_folder(loaded),
         folders=watched,
-        tags=not no_tags,
+        tags=tags,
     )
-    _say_what_will_happen(plan)
-    outcome = run(
-        plan,
-        console=terminal if terminal.is_terminal else None,
-        ready=lambda catalogue: _say_ready(plan, catalogue),
-        notifier=Notifier.of(os.environ),
-    )
-    terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
 
 
 def _say_what_will_happen(plan: Plan) -> None:

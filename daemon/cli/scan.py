@@ -21,9 +21,10 @@ from daemon.cli.options import (
 )
 from daemon.links import with_targets
 from daemon.logs import terminal
-from daemon.plan import Plan
+from daemon.mounts import remembered_mounts
+from daemon.plan import Plan, resolved
 from daemon.scanning import Comparison, compare
-from daemon.service import Outcome, remembered_mounts, resolved, run
+from daemon.service import Outcome, run
 from daemon.spelling import located, printable
 from storage.catalogue import Catalogue
 from storage.queries import Queries

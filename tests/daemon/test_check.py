@@ -32,6 +32,10 @@ def of(findings: list[dict[str, str]], part: str) -> list[str]:
 
 def test_all_is_well_with_a_plain_folder(valenced: Valenced, music: Path) -> None:
     findings: Any = valenced.read("check", "--set", watching(music))
+    assert of(findings, "the first start makes it") == ["ok"]
+    assert not valenced.catalogue.exists()
+    valenced("query")
+    findings = valenced.read("check", "--set", watching(music))
     assert {finding["level"] for finding in findings} == {"ok"}
     for part in ("settings", "SQLite", "opens", "clock", "MiB free", "bundle", "tags written"):
         assert of(findings, part) == ["ok"]
@@ -73,8 +77,11 @@ def test_folders_are_looked_at_as_the_user_of_the_service(shared: Path) -> None:
     as_user = "check", "--user", NOBODY, "--set"
     findings = valenced.read(*as_user, watching(music), exit_code=1)
     assert of(findings, "may not read") == ["warn"]
-    assert of(findings, "may not write to") == ["warn"]
+    assert of(findings, "so no tags there") == ["warn"]
+    assert of(findings, f"may not write to {state}") == ["fail"]
+    valenced("query")
     # What root has made there is not theirs to write.
+    findings = valenced.read(*as_user, watching(music), exit_code=1)
     assert "fail" in of(findings, "catalogue.db")
     findings = valenced.read(*as_user, watching(secret), exit_code=1)
     assert of(findings, f"{secret}: this user may not read it") == ["fail"]

@@ -13,7 +13,7 @@ from config.settings import WatchedFolder
 from daemon.clock import utc_now
 from daemon.mail import Stop, Touched
 from daemon.notify import Notifier
-from daemon.plan import Plan
+from daemon.plan import Plan, PlanInForce
 from daemon.progress import Reporter, Tally
 from daemon.service import _wired
 from daemon.workers import Limits, Worker
@@ -38,7 +38,15 @@ def duty(tmp_path: Path, music: Path) -> Iterator[Duty]:
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(url)))
         stack.callback(worker.close)
-        yield _wired(plan, catalogue, stack, [worker], Reporter(tally, None), Notifier(), utc_now)
+        yield _wired(
+            PlanInForce(plan),
+            catalogue,
+            stack,
+            [worker],
+            Reporter(tally, None),
+            Notifier(),
+            utc_now,
+        )
 
 
 def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(

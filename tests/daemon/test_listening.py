@@ -68,7 +68,7 @@ class Service:
         self.now_s = 0.0
         self.vitals = Vitals(lambda _: None, 2, clock=lambda: self.now_s)
         self.address = stack.enter_context(
-            seen_from_outside(ANYWHERE, self.catalogue, RECONCILE_S, self.vitals, utc_now)
+            seen_from_outside(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.vitals, utc_now)
         )
         self._valenced = valenced
 
