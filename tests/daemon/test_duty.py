@@ -31,7 +31,12 @@ def duty(tmp_path: Path, music: Path) -> Iterator[Duty]:
     settings = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).settings
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     plan = Plan(
-        settings, url, tmp_path / "bundles", tmp_path / "annotations", [WatchedFolder(path=music)]
+        settings=settings,
+        url=url,
+        registry=tmp_path / "bundles",
+        annotations=tmp_path / "annotations",
+        corpora=tmp_path / "corpora",
+        folders=[WatchedFolder(path=music)],
     )
     worker = Worker(Limits.of(settings.analysis))
     tally = Tally()
