@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from config.errors import ValencedError
 from daemon.spelling import located, printable
 from storage.annotations import GivenAnnotation
+from trainer.scale import AFFECT_SCALE, Scale, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,36 +42,6 @@ class AnnotationsRefused(ValencedError):
         if len(problems) > len(told):
             told.append(f"and {len(problems) - len(told)} more like these")
         super().__init__("\n".join(printable(f"{source}: {problem}") for problem in told))
-
-
-class Scale(NamedTuple):
-    """The ends of a rating scale; both become the ends of [-1, 1]."""
-
-    low: float
-    high: float
-
-    def affect(self, value: float) -> float:
-        """Return a rating as affect, in [-1, 1]."""
-        return min(max(2 * (value - self.low) / (self.high - self.low) - 1, -1.0), 1.0)
-
-    def __str__(self) -> str:
-        return f"{self.low:g}:{self.high:g}"
-
-
-AFFECT_SCALE: Final = Scale(-1.0, 1.0)
-
-
-def scale_of(text: str) -> Scale:
-    """Read a scale as it is written, such as `1:9`.
-
-    Raises:
-        ValueError: this is no scale.
-    """
-    low, _, high = text.partition(":")
-    scale = Scale(float(low), float(high))
-    if not (math.isfinite(scale.low) and math.isfinite(scale.high) and scale.low < scale.high):
-        raise ValueError(f"{text!r} is no scale")
-    return scale
 
 
 @dataclass(frozen=True)

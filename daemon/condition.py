@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from daemon.tagging.failures import READ_ONLY
 from daemon.vitals import LONGEST_TURN_S
 from daemon.watching import POLLED_INSTEAD
 from storage.engine import file_of, writer_of
@@ -182,6 +183,9 @@ def _of_service(
 
 def _of_catalogue(found: Condition, overview: Overview) -> Iterator[Shortfall]:
     for group in overview.untagged_by_reason(MOST_REASONS):
+        if group.reason == READ_ONLY:
+            # Somebody wants it so, and the catalogue is all that is promised there.
+            continue
         yield Shortfall(Promise.TAGS, f"{group.count} files without their tags: {group.reason}")
     if found.training is not None and found.training.outcome == "failed":
         yield Shortfall(Promise.LEARNING, f"learning failed: {found.training.reason}")

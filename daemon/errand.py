@@ -89,12 +89,14 @@ class Programs:
     Attributes:
         url: of the catalogue.
         registry: folder of the bundles.
-        keep: how many candidates stay in it.
+        corpora: folder of the imported corpora.
+        keep: how many candidates stay in the registry.
         step: by how many hundredths a value must move for its tags to be written again.
     """
 
     url: str
     registry: Path
+    corpora: Path
     keep: int
     step: int
 
@@ -104,7 +106,8 @@ class Programs:
         Raises:
             WorkerError: it cannot be started just now.
         """
-        return Errand(LEARN, "trainer.learning", [self.url, str(self.registry), str(self.keep)])
+        arguments = [self.url, str(self.registry), str(self.keep), str(self.corpora)]
+        return Errand(LEARN, "trainer.learning", arguments)
 
     def score_again(self, bundle: Path) -> Errand:
         """Have the bundle of a directory predict every known sound that another has predicted.

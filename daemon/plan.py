@@ -26,6 +26,7 @@ class Plan:
         url: the catalogue.
         registry: folder of the bundles.
         annotations: folder into which tables of annotations are dropped.
+        corpora: folder of the imported corpora.
         folders: what to watch or to look through.
         configured: the folders of the settings, whose `tags` counts wherever they are named.
         tags: False writes no tags at all.
@@ -37,6 +38,7 @@ class Plan:
     url: str
     registry: Path
     annotations: Path
+    corpora: Path
     folders: Sequence[WatchedFolder]
     configured: Sequence[WatchedFolder] = ()
     tags: bool = True

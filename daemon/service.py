@@ -233,7 +233,7 @@ def _learning(
     return Learning(
         catalogue,
         AnnotationFolder(plan.annotations, annotations, settings.watch.settle_s, clock),
-        Programs(plan.url, plan.registry, keep=settings.retrain.keep, step=settings.tags.step),
+        Programs(plan.url, plan.registry, plan.corpora, settings.retrain.keep, settings.tags.step),
         bundle,
         fewest=settings.retrain.min_annotations,
         clock=clock,

@@ -22,6 +22,7 @@ OWNERS = {
     "av": {"trainer"},
     "sklearn": {"trainer"},
     "joblib": {"trainer"},
+    "openpyxl": {"trainer"},
     "watchdog": {"daemon"},
     "mutagen": {"daemon"},
     "apscheduler": {"daemon"},
@@ -31,6 +32,7 @@ OWNERS = {
 }
 SINGLE_MODULES = {
     "opensmile": {"trainer/extraction.py"},
+    "openpyxl": {"trainer/corpora/workbook.py"},
     "mutagen": {"daemon/tagging/opinion.py"},
     "apscheduler": {"daemon/scheduling.py"},
     "watchdog": {"daemon/watching.py"},

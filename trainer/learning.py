@@ -1,12 +1,13 @@
-"""Learns from a catalogue's annotations, in a process of its own.
+"""Learns from a catalogue's annotations and from imported corpora, in a process of its own.
 
-    python -m trainer.learning CATALOGUE_URL REGISTRY KEEP
+    python -m trainer.learning CATALOGUE_URL REGISTRY KEEP CORPORA
 
 Prints one line, what came of it, and ends with 0 if a comparison was made, published or not.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import closing
@@ -21,10 +22,11 @@ from storage.catalogue import Catalogue
 from storage.errands import Errands, Training
 from storage.lessons import Lessons
 from trainer.annotations import Annotations
+from trainer.corpora.shelf import Shelf
 from trainer.errors import TooFewAnnotations, TrainingUnderWay
 from trainer.hearing import CANONICAL
 from trainer.retraining import retrain
-from trainer.vectors import unpack
+from trainer.vectors import unpack_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,21 +34,26 @@ if TYPE_CHECKING:
     from storage.lessons import RatedSound
     from trainer.retraining import Outcome
 
+log = logging.getLogger(__name__)
+
 SEED: Final = 20240229
 STANDING_BACK: Final = 10
 
+_NO_VECTORS: Final = np.empty((0, 0), dtype=np.float32)
 
-def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outcome:
-    """Fit a candidate on all annotations in force, compare it, and note how it went.
+
+def learn(url: str, registry: Path, corpora: Path, *, keep: int, publish: bool = True) -> Outcome:
+    """Fit a candidate on annotations in force and imported corpora, compare, and note how it went.
 
     Args:
         url: of the catalogue.
         registry: folder of the bundles.
+        corpora: folder of the imported corpora; one that cannot be used is told of in the log.
         keep: how many candidates stay in it.
         publish: whether a candidate that passes is put in service.
 
     Raises:
-        TooFewAnnotations: nothing is annotated.
+        TooFewAnnotations: nothing is annotated, and no corpus is new.
         TrainingUnderWay: another process learns just now.
         TrainingError: a fit fails.
         BundleError: the bundle in service or the registry cannot be used.
@@ -60,11 +67,17 @@ def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outco
             training = Training(begun_at, len(rated), came_to, reason, bundle)
             Errands(catalogue.engine).note_training(training, datetime.now(UTC))
 
-        if not rated:
-            raise TooFewAnnotations("nothing is annotated yet: nothing to learn from")
+        tables, problems = Shelf(corpora).tables(CANONICAL.key)
+        for problem in problems:
+            log.warning("%s", problem)
+        if not (rated or tables):
+            raise TooFewAnnotations(
+                "nothing is annotated yet, and there is no corpus: nothing to learn from"
+            )
         try:
-            outcome = retrain(registry, _arrays(rated), seed=SEED, publish=publish, keep=keep)
-        except TrainingUnderWay:
+            annotations = _arrays(rated)
+            outcome = retrain(registry, annotations, tables, seed=SEED, publish=publish, keep=keep)
+        except (TrainingUnderWay, TooFewAnnotations):
             raise
         except ValencedError as error:
             note("failed", str(error))
@@ -76,20 +89,22 @@ def learn(url: str, registry: Path, *, keep: int, publish: bool = True) -> Outco
 
 def _arrays(rated: Sequence[RatedSound]) -> Annotations:
     return Annotations(
-        vectors=np.stack([unpack(sound.vector) for sound in rated]),
-        ratings=np.array([(sound.arousal, sound.valence) for sound in rated], dtype=np.float64),
+        vectors=unpack_many([sound.vector for sound in rated]) if rated else _NO_VECTORS,
+        ratings=np.array(
+            [(sound.arousal, sound.valence) for sound in rated], dtype=np.float64
+        ).reshape(-1, 2),
         raters=np.array([sound.annotators for sound in rated], dtype=np.intp),
-        group=np.array([sound.identity for sound in rated]),
-        place=np.array([os.fsencode(sound.path.parent).hex() for sound in rated]),
+        group=np.array([sound.identity for sound in rated], dtype=np.str_),
+        place=np.array([os.fsencode(sound.path.parent).hex() for sound in rated], dtype=np.str_),
     )
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the program; return its exit code."""
-    url, registry, keep = arguments
+    url, registry, keep, corpora = arguments
     os.nice(STANDING_BACK)
     try:
-        outcome = learn(url, Path(registry), keep=int(keep))
+        outcome = learn(url, Path(registry), Path(corpora), keep=int(keep))
     except ValencedError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

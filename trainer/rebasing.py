@@ -114,6 +114,13 @@ def joined(
     return joint, np.arange(len(joint)) >= len(old)
 
 
+def holds(own: TrainingTable, corpus: TrainingTable) -> bool:
+    """Tell whether a corpus is in a bundle's table just as it is."""
+    there = own.chosen(np.isin(own.corpus, np.unique(corpus.corpus)))
+    columns = ("vectors", "ratings", "weight", "domain", "follows")
+    return all(np.array_equal(getattr(there, name), getattr(corpus, name)) for name in columns)
+
+
 def _without_new(
     joint: TrainingTable, is_new: NDArray[np.bool_], regression: JointRegression, seed: int
 ) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from trainer.errors import BundleError, TooFewAnnotations, TrainingError, Traini
 from trainer.listener_file import encode_listener
 from trainer.manifest import NAME
 from trainer.placing import sync_folder
+from trainer.rebasing import holds
 from trainer.table import decode_table
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def retrain(
     Args:
         registry_dir: the registry; an empty one gets the starter first.
         annotations: all that are in force, not only new ones.
-        corpora: imported corpora that the bundle in service was not fitted on, or not as they are
-            now; its regression is then fitted again, which takes minutes.
+        corpora: imported corpora. If the bundle in service was not fitted on one of them, or not
+            as it is now, its regression is fitted again, which takes minutes.
         seed: of folds, draws and tests.
         name: of the candidate; ``learned-`` and the next number if not given.
         publish: whether a candidate that passes is put in service.
@@ -81,7 +82,7 @@ def retrain(
         hearing: as for `bundle.verify`.
 
     Raises:
-        TooFewAnnotations: nothing is annotated, and no corpus given.
+        TooFewAnnotations: nothing is annotated, and no corpus is new.
         TrainingUnderWay: another process learns just now.
         TrainingError: a fit fails; nothing changes.
         BundleError: the bundle in service or the registry cannot be used; nothing changes.
@@ -96,7 +97,12 @@ def retrain(
         _demand_alike(service.manifest, annotations)
         content = bundle.read_bundle_files(directory, hearing, guarded=True)
         table = decode_table(content[bundle.TABLE], str(directory))
-        candidate = best_candidate(service, table, annotations, corpora, seed)
+        new = [corpus for corpus in corpora if not holds(table, corpus)]
+        if not (len(annotations) or new):
+            raise TooFewAnnotations(
+                f"nothing is annotated yet, and {service.name} was fitted on every corpus already"
+            )
+        candidate = best_candidate(service, table, annotations, new, seed)
         comparison = candidate.comparison
         if candidate.base is not service:
             content[bundle.REGRESSION] = bundle.pickled(candidate.base.regression)

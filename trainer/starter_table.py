@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.errors import ClipError, TrainingError
+from trainer.heard_store import HeardStore
 from trainer.hearing import hear
 from trainer.table import TrainingTable, steadiness_of
-from trainer.vectors import pack, rounded, unpack
+from trainer.vectors import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,14 +47,13 @@ def heard_windows(
     Raises:
         TrainingError: a clip of a corpus cannot be heard, or the cache cannot be written.
     """
-    store = cache_dir / hearing.key.replace("/", "_")
+    store = HeardStore(cache_dir, hearing.key)
 
     def one(clip: RatedClip) -> NDArray[np.float32]:
         return _recalled_or_heard(corpora_dir / clip.path, clip.path, hearing, store)
 
     heard = []
     try:
-        store.mkdir(parents=True, exist_ok=True)
         # Threads are enough: openSMILE and the decoder let go of the interpreter while they work.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for done, windows in enumerate(pool.map(one, clips), start=1):
@@ -63,7 +62,7 @@ def heard_windows(
     except ClipError as error:
         raise TrainingError(f"a corpus holds sound that cannot be heard: {error}") from error
     except OSError as error:
-        raise TrainingError(f"{store}: {error.strerror}") from error
+        raise TrainingError(f"{error.filename}: {error.strerror}") from error
     return heard
 
 
@@ -94,18 +93,14 @@ def table_of(clips: Sequence[RatedClip], heard: Sequence[NDArray[np.float32]]) -
 
 
 def _recalled_or_heard(
-    path: Path, relative: str, hearing: Hearing, store: Path
+    path: Path, relative: str, hearing: Hearing, store: HeardStore
 ) -> NDArray[np.float32]:
     status = path.stat()
     stamp = f"{relative}\n{status.st_size}\n{status.st_mtime_ns}"
-    kept = store / hashlib.sha256(stamp.encode()).hexdigest()
-    if kept.is_file():
-        raw = kept.read_bytes()
-        count = int.from_bytes(raw[:4], "little")
-        return unpack(raw[4:]).reshape(count, -1)
+    known = store.recall(stamp)
+    if known is not None:
+        return known
     heard = hear(path, hearing)
     rows = np.concatenate([heard.vector[None], heard.windows])
-    beside = kept.with_suffix(f".{os.getpid()}")
-    beside.write_bytes(len(rows).to_bytes(4, "little") + pack(rows.ravel()))
-    beside.replace(kept)
+    store.keep(stamp, rows)
     return rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from config.errors import ValencedError
-from daemon.annotating import AFFECT_SCALE, LARGEST_BYTES, Table, annotations_in
+from daemon.annotating import LARGEST_BYTES, Table, annotations_in
 from daemon.cli.options import catalogue_url, with_settings
 from daemon.cli.ranges import SCALE
 from daemon.clock import utc_now
@@ -20,10 +20,11 @@ from daemon.spelling import located, printable
 from storage.annotations import Annotations, GivenAnnotation
 from storage.catalogue import Catalogue
 from storage.errands import Errands
+from trainer.scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
     from config.loading import Loaded
-    from daemon.annotating import Scale
+    from trainer.scale import Scale
 
 SOURCE = "command"
 

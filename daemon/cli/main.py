@@ -74,6 +74,7 @@ class _Commands(click.Group):
             "show",
             "annotate",
             "review",
+            "corpus",
             "train",
             "tags",
             "bundles",

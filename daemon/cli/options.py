@@ -57,6 +57,11 @@ def registry_folder(loaded: Loaded) -> Path:
     return loaded.places.state / "bundles"
 
 
+def corpus_folder(loaded: Loaded) -> Path:
+    """Return the folder of the imported corpora."""
+    return loaded.places.state / "corpora"
+
+
 def annotation_folder(loaded: Loaded) -> Path:
     """Return the folder into which tables of annotations are dropped."""
     return loaded.settings.annotations.folder or loaded.places.state / "annotations"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from daemon.annotating import Scale, scale_of
+from trainer.scale import Scale, scale_of
 
 
 class _Range(click.ParamType[tuple[float, float]]):

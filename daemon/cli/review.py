@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from daemon.annotating import AFFECT_SCALE
 from daemon.cli.annotate import you
 from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
 from daemon.cli.ranges import SCALE
@@ -23,14 +22,15 @@ from storage.annotations import Annotations, GivenAnnotation
 from storage.catalogue import Catalogue
 from storage.errands import Errands
 from storage.lessons import Lessons
+from trainer.scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from config.loading import Loaded
-    from daemon.annotating import Scale
     from storage.lessons import UnratedSound
+    from trainer.scale import Scale
 
 CANDIDATES: Final = 2000
 SOURCE: Final = "review"

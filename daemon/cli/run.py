@@ -14,6 +14,7 @@ from daemon.admission import Admission
 from daemon.cli.options import (
     annotation_folder,
     catalogue_url,
+    corpus_folder,
     registry_folder,
     with_settings,
 )
@@ -82,6 +83,7 @@ def _plan(loaded: Loaded, folders: tuple[Path, ...], *, tags: bool) -> Plan:
         url=catalogue_url(loaded),
         registry=registry_folder(loaded),
         annotations=annotation_folder(loaded),
+        corpora=corpus_folder(loaded),
         folders=watched,
         tags=tags,
     )

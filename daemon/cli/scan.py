@@ -16,6 +16,7 @@ from daemon.cli.options import (
     FORMAT_HELP,
     annotation_folder,
     catalogue_url,
+    corpus_folder,
     registry_folder,
     with_settings,
 )
@@ -72,6 +73,7 @@ def command(
         url=catalogue_url(loaded),
         registry=registry_folder(loaded),
         annotations=annotation_folder(loaded),
+        corpora=corpus_folder(loaded),
         folders=folders,
         configured=_configured(loaded),
         tags=not no_tags,

@@ -1,4 +1,4 @@
-"""`valenced train`: learns from annotations at once."""
+"""`valenced train`: learns from annotations and imported corpora at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
+from daemon.cli.options import (
+    FORMAT_HELP,
+    catalogue_url,
+    corpus_folder,
+    registry_folder,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from config.loading import Loaded
@@ -20,17 +26,20 @@ if TYPE_CHECKING:
 )
 @with_settings
 def command(loaded: Loaded, *, publish: bool, output: str) -> None:
-    """Fit a candidate on all annotations, and compare it with the bundle in service.
+    """Fit a candidate on annotations and new corpora, and compare it with the bundle in service.
 
     The candidate and the comparison are kept either way: valenced bundles show NAME. A running
     service takes up what is published within seconds, and scores every known sound again.
     """
     from trainer.learning import learn  # noqa: PLC0415 - spares every other command the import
 
-    click.echo("fitting and comparing; this takes a minute or two …", err=True)
+    click.echo(
+        "fitting and comparing; this takes a minute or two, with new corpora longer …", err=True
+    )
     outcome = learn(
         catalogue_url(loaded),
         registry_folder(loaded),
+        corpus_folder(loaded),
         keep=loaded.settings.retrain.keep,
         publish=publish,
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import struct
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NO_SCHEME = "no tag scheme for this container; kept in the catalogue only"
+
+READ_ONLY: Final = "its file system is read-only; kept in the catalogue until it can be written"
 
 
 class Refused(Exception):
@@ -47,7 +49,7 @@ class _Cause(NamedTuple):
 
 _CAUSES = {
     errno.EROFS: _Cause(
-        "its file system is read-only; kept in the catalogue until it can be written",
+        READ_ONLY,
         retry=True,
     ),
     errno.EACCES: _Cause(

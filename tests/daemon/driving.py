@@ -79,7 +79,7 @@ class Valenced:
 
     def line(self, *arguments: str | Path) -> list[str | Path]:
         """Return the command line with this installation's settings put in."""
-        split = 2 if arguments[0] in {"tags", "config", "bundles"} else 1
+        split = 2 if arguments[0] in {"tags", "config", "bundles", "corpus"} else 1
         return [*self._by, COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
 
 

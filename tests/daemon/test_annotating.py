@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.annotating import AnnotationsRefused, Scale, Table, annotations_in, scale_of
+from daemon.annotating import AnnotationsRefused, Table, annotations_in
 from storage.annotations import Annotations
 from storage.catalogue import Catalogue
 from tests.records import NOON, record
+from trainer.scale import Scale, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

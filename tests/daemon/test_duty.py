@@ -11,13 +11,14 @@ import pytest
 from config.loading import load
 from config.settings import WatchedFolder
 from daemon.clock import utc_now
-from daemon.mail import Stop, Touched
+from daemon.mail import LookAtFolders, Stop, TimeForUpkeep, Touched
 from daemon.notify import Notifier
 from daemon.plan import Plan, PlanInForce
 from daemon.progress import Reporter, Tally
 from daemon.service import _wired
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
+from storage.notes import PAUSED, Notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,12 @@ def duty(tmp_path: Path, music: Path) -> Iterator[Duty]:
     settings = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).settings
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     plan = Plan(
-        settings, url, tmp_path / "bundles", tmp_path / "annotations", [WatchedFolder(path=music)]
+        settings=settings,
+        url=url,
+        registry=tmp_path / "bundles",
+        annotations=tmp_path / "annotations",
+        corpora=tmp_path / "corpora",
+        folders=[WatchedFolder(path=music)],
     )
     worker = Worker(Limits.of(settings.analysis))
     tally = Tally()
@@ -57,3 +63,22 @@ def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
     duty.mail.put(Touched(music / "gone.mp3"))
     duty.mail.put(Stop())
     duty.loop()
+
+
+def test_word_is_left_of_what_waits_and_taken_away_again(duty: Duty) -> None:
+    notes = Notes(duty.catalogue.engine)
+    duty.vitals.paused = "paused on battery"
+    duty._turn([LookAtFolders()])
+    note = notes.about(PAUSED)
+    assert note is not None
+    assert note.said == "paused on battery"
+    duty.vitals.paused = None
+    duty._turn([LookAtFolders()])
+    assert notes.about(PAUSED) is None
+
+
+def test_the_catalogue_is_kept_small_when_it_is_time(duty: Duty, tmp_path: Path) -> None:
+    log = tmp_path / "catalogue.db-wal"
+    assert log.stat().st_size > 0
+    duty._turn([TimeForUpkeep()])
+    assert log.stat().st_size == 0

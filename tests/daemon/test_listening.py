@@ -17,6 +17,7 @@ from daemon.clock import utc_now
 from daemon.condition import Promise
 from daemon.health import ask, seen_from_outside
 from daemon.listening import AT_ONCE, ListenError, Reply, listening
+from daemon.tagging.failures import READ_ONLY
 from daemon.vitals import LONGEST_TURN_S, Vitals
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
@@ -132,6 +133,13 @@ def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: 
     assert get(service.address, "/health") == (200, b"ok\n")
     degrade(service, promise)
     all_agree_on(service, promise)
+
+
+def test_a_disk_that_may_only_be_read_breaks_no_promise(service: Service) -> None:
+    clip = record(service.catalogue, "/m/a.mp3")
+    service.catalogue.record_tags(clip, TagOutcome(TagState.PENDING, READ_ONLY))
+    assert service.status()["broken"] == []
+    assert get(service.address, "/health") == (200, b"ok\n")
 
 
 def test_all_agree_that_there_is_little_room(tmp_path: Path) -> None:

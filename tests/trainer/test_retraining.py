@@ -285,6 +285,17 @@ class TestSmallRegistry:
         before = bundle.load(in_service / "small-1", hearing=HEARING).predict(drums.vectors)
         assert rmse(drums.ratings[:, 0], said.arousal) < rmse(drums.ratings[:, 0], before.arousal)
 
+    def test_corpora_are_enough_and_one_that_is_known_is_not_new(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        none = annotations.chosen(np.arange(0))
+        outcome = retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
+        assert outcome.published
+        with pytest.raises(TooFewAnnotations, match="fitted on every corpus already"):
+            retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
+        again = retrain(in_service, annotations, [more_music()], seed=1, hearing=HEARING)
+        assert again.comparison.corpora is None
+
     def test_a_corpus_of_dice_stays_out_and_the_layer_comes_in(
         self, in_service: Path, annotations: Annotations
     ) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.clips import CorpusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+LARGEST_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def refuse_doubles(source: Path, paths: Sequence[str]) -> None:
 
 def _lines(source: Path) -> list[tuple[int, list[str]]]:
     try:
+        if source.stat().st_size > LARGEST_BYTES:
+            raise CorpusError(f"{source}: larger than the {LARGEST_BYTES} bytes that are read")
         with source.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
             return [(reader.line_num, cells) for cells in reader if cells]

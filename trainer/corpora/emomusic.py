@@ -1,0 +1,62 @@
+"""emoMusic: 744 excerpts of 45 s from the Free Music Archive, rated by ten people each.
+
+Soleymani, Caro, Schmidt, Sha and Yang, 1000 songs for emotional analysis of music, CrowdMM 2013.
+Ratings of whole excerpts on the nine points of the self-assessment manikin
+(`static_annotations.csv`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trainer.corpora.reading import Columns, Origin, Reading, clips_of, rated_rows, unrated_files
+from trainer.corpora.songs import artists_below, one_table, song_belonging
+from trainer.corpora.sound_files import named_after, sounds_below
+from trainer.corpora.tables import read_rows
+from trainer.scale import Scale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trainer.corpora.request import Request
+
+LICENCE: Final = (
+    "for research (Soleymani et al., 2013); songs under the Creative Commons licence of each"
+)
+SCALE: Final = Scale(1.0, 9.0)
+RATERS: Final = 10
+COLUMNS: Final = Columns("song_id", "arousal_mean", "valence_mean", "arousal_std", "valence_std")
+
+
+def read_emomusic(request: Request) -> Reading:
+    """Read emoMusic from its folder: the ratings, and sounds named after the songs anywhere below.
+
+    A group is an artist where a song table names it, else a song. DEAM numbers the same songs
+    alike.
+
+    Raises:
+        CorpusError: ratings or sounds are missing, or the ratings are not what they should be.
+    """
+    folder = request.folder
+    rows = one_table(folder, COLUMNS, other="deam")
+    rated, skipped = rated_rows(rows, COLUMNS, lambda _: SCALE, lambda _: RATERS)
+    sounds = sounds_below(folder, request.suffixes)
+    files, unclaimed = named_after(folder, sounds, {row.text("song_id") for row in rows})
+    belonging = song_belonging(artists_below(folder))
+    taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
+    return Reading(
+        clips=tuple(clip for _, clip in taken),
+        items=tuple(item for item, _ in taken),
+        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
+    )
+
+
+def emomusic_ratings(source: Path) -> dict[str, tuple[float, float]]:
+    """Read emoMusic's table alone: arousal and valence of each song, in [-1, 1].
+
+    Raises:
+        CorpusError: it is not that table.
+    """
+    rows = read_rows(source, COLUMNS)
+    rated, _ = rated_rows(rows, COLUMNS, lambda _: SCALE, lambda _: RATERS)
+    return {row.item: (row.arousal, row.valence) for row in rated}

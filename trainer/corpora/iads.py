@@ -1,0 +1,143 @@
+"""IADS-E and IADS-2: everyday sounds of six seconds, rated on the self-assessment manikin, 1 to 9.
+
+Yang, Makita, Nakao and others, Affective auditory stimulus database: An expanded version of the
+International Affective Digitized Sounds (IADS-E), Behavior Research Methods 50, 2018: 935 sounds,
+the 167 of IADS-2 among them. Bradley and Lang, The International Affective Digitized Sounds (2nd
+edition; IADS-2), technical report B-3, University of Florida, 2007.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from trainer.corpora.clips import CorpusError
+from trainer.corpora.kinship import joined_groups
+from trainer.corpora.reading import (
+    Belonging,
+    Columns,
+    Origin,
+    RatedRow,
+    Reading,
+    Skipped,
+    clips_of,
+    rated_rows,
+    unrated_files,
+)
+from trainer.corpora.sound_files import files_below, named_after, sounds_below
+from trainer.corpora.workbook import read_sheet
+from trainer.scale import Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from trainer.corpora.request import Request
+    from trainer.corpora.tables import Row
+
+LICENCE: Final = "for research, by agreement with the authors; sounds may not be passed on"
+SCALE: Final = Scale(1.0, 9.0)
+SHEET: Final = "SoundsAll"
+MUSIC: Final = "music"
+
+# The means of IADS-E are over some twenty-two people each, those of IADS-2 over a hundred and more.
+_RATERS: Final = 22
+_RATERS_OF_IADS_2: Final = 100
+
+_COLUMNS: Final = Columns("Sound ID", "AroMN", "ValMN", "AroSD", "ValSD")
+_FROM_IADS_2: Final = "IADS"
+
+
+def read_iads_e(request: Request) -> Reading:
+    """Read IADS-E from its folder: sheet `SoundsAll`, and sounds named after their ids.
+
+    Clips are of one group if their ids begin with the same number (`0003` and `0003_b` are parts of
+    one recording) or their descriptions differ in the number at the end alone (`LightMusic24`).
+
+    Raises:
+        CorpusError: workbook, sheet, columns or sounds are missing, or a rating is none.
+    """
+    return _read(request, lambda _: True)
+
+
+def read_iads_2(request: Request) -> Reading:
+    """Read IADS-2 from its folder: a workbook of the same shape, or IADS-E's.
+
+    Of that, the other sounds are passed over.
+
+    Raises:
+        CorpusError: as `read_iads_e`.
+    """
+    return _read(request, lambda row: row.cells.get("Source", _FROM_IADS_2) == _FROM_IADS_2)
+
+
+def _read(request: Request, is_meant: Callable[[Row], bool]) -> Reading:
+    folder = request.folder
+    source = _workbook(folder)
+    rows = read_sheet(source, lambda names: _sheet(source, names), _COLUMNS)
+    sounds = sounds_below(folder, request.suffixes)
+    files, unclaimed = named_after(folder, sounds, {row.text("Sound ID") for row in rows} - {""})
+    meant = [row for row in rows if is_meant(row)]
+    if not meant:
+        raise CorpusError(f"{source}, sheet {SHEET}: no row whose Source is {_FROM_IADS_2}")
+    rated, skipped = rated_rows(meant, _COLUMNS, lambda _: SCALE, _raters)
+    if request.music == "drop":
+        skipped += [Skipped(row.item, "left out", "music") for row in rated if _is_music(row)]
+        rated = [row for row in rated if not _is_music(row)]
+    groups = _groups(rated)
+
+    def belonging(row: RatedRow) -> Belonging:
+        moved = request.music == "move" and _is_music(row)
+        return Belonging("music" if moved else "sound", groups[row.item])
+
+    taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
+    return Reading(
+        clips=tuple(clip for _, clip in taken),
+        items=tuple(item for item, _ in taken),
+        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
+    )
+
+
+def _workbook(folder: Path) -> Path:
+    found = [
+        path
+        for path in files_below(folder)
+        if path.suffix.lower() == ".xlsx" and "rating" in path.name.lower()
+        if not path.name.startswith("~")
+    ]
+    if len(found) != 1:
+        told = " and ".join(path.name for path in found[:2])
+        what = (
+            f"several workbooks of ratings ({told}); keep one" if found else "no Sound Ratings.xlsx"
+        )
+        raise CorpusError(f"{folder}: {what}")
+    return found[0]
+
+
+def _sheet(source: Path, names: Sequence[str]) -> str:
+    if SHEET not in names:
+        raise CorpusError(f"{source}: no sheet {SHEET}; it has {', '.join(names)}")
+    return SHEET
+
+
+def _raters(row: Row) -> int:
+    return _RATERS if "Source" in row.cells else _RATERS_OF_IADS_2
+
+
+def _is_music(row: RatedRow) -> bool:
+    return row.row.cells.get("Category", "").strip().lower() == MUSIC
+
+
+def _groups(rated: Sequence[RatedRow]) -> dict[str, str]:
+    numbers = joined_groups([_ties(row) for row in rated])
+    return {
+        row.item: f"iads:{rated[number].item}" for row, number in zip(rated, numbers, strict=True)
+    }
+
+
+def _ties(row: RatedRow) -> list[tuple[str, str]]:
+    ties = [("number", re.split(r"[_\s-]", row.item, maxsplit=1)[0])]
+    description = re.sub(r"[\d\W_]+$", "", row.row.cells.get("Description", "")).lower()
+    if description:
+        ties.append(("description", "".join(description.split())))
+    return ties

@@ -1,0 +1,85 @@
+"""PMEmo: the choruses of 794 pop songs, rated by at least ten people each.
+
+Zhang, Zhang, Li, Chen and Sun, The PMEmo Dataset for Music Emotion Recognition, ICMR 2018. The
+ratings were given on a scale of nine and are published from 0 to 1 (`static_annotations.csv`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trainer.corpora.clips import CorpusError
+from trainer.corpora.reading import (
+    Belonging,
+    Columns,
+    Origin,
+    RatedRow,
+    Reading,
+    clips_of,
+    rated_rows,
+    unrated_files,
+)
+from trainer.corpora.songs import artists_below, one_table
+from trainer.corpora.sound_files import files_below, named_after, sounds_below
+from trainer.scale import Scale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trainer.corpora.request import Request
+    from trainer.corpora.tables import Row
+
+LICENCE: Final = "for research, by agreement with the authors (Zhang et al., ICMR 2018)"
+SCALE: Final = Scale(0.0, 1.0)
+RATERS: Final = 10
+
+_COLUMNS: Final = Columns("musicId", "Arousal(mean)", "Valence(mean)")
+
+
+def read_pmemo(request: Request) -> Reading:
+    """Read PMEmo from its folder: the ratings, the song table, and the sounds under `chorus/`.
+
+    Its own `static_features.csv` is no way round the sounds: it describes whole choruses at another
+    sampling rate, and features of different hearings must never be mixed.
+
+    A group is an artist, or a song whose artist is not known.
+
+    Raises:
+        CorpusError: ratings or sounds are missing, or the ratings are not what they should be.
+    """
+    folder = request.folder
+    rows = one_table(folder, _COLUMNS[:3])
+    rated, skipped = rated_rows(rows, _COLUMNS, lambda _: SCALE, lambda _: RATERS)
+    sounds = sounds_below(_chorus(folder), request.suffixes)
+    files, unclaimed = named_after(folder, sounds, {row.text("musicId") for row in rows})
+    artists = artists_below(folder)
+
+    def belonging(row: RatedRow) -> Belonging:
+        artist = artists.get(row.item)
+        group = f"song:{row.item}" if artist is None else f"artist:{artist}"
+        return Belonging("music", f"pmemo:{group}")
+
+    taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
+    return Reading(
+        clips=tuple(clip for _, clip in taken),
+        items=tuple(item for item, _ in taken),
+        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
+        notes=() if artists else (_no_artists(rows),),
+    )
+
+
+def _chorus(folder: Path) -> Path:
+    for place in (folder / "chorus", *sorted(folder.glob("*/chorus"))):
+        if place.is_dir():
+            return place
+    if any(path.name == "static_features.csv" for path in files_below(folder)):
+        raise CorpusError(
+            f"{folder}: no folder chorus/; static_features.csv cannot stand in for it, because "
+            "it was made at another sampling rate and of whole choruses;"
+            " ask the authors for the sounds"
+        )
+    raise CorpusError(f"{folder}: no folder chorus/ with the songs' sounds, such as chorus/1.mp3")
+
+
+def _no_artists(rows: list[Row]) -> str:
+    return f"no metadata.csv beside {rows[0].source.name}: each song is a group of its own"
