@@ -1,0 +1,234 @@
+"""The service under a real systemd, installed as the README says."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mutagen
+import pytest
+
+from tests.daemon.driving import COMMAND
+from tests.sounds import music_like, write_audio
+from tests.systemd.machine import Machine, booted, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "never"),
+    pytest.mark.xdist_group("machine"),
+]
+
+SETTINGS = Path("/etc/valenced/valenced.toml")
+MUSIC = Path("/srv/valenced-music")
+ODD = b"caf\xe9 two\nlines.flac"
+
+
+class Host:
+    """A machine on which the service was installed.
+
+    Args:
+        machine: the machine.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def systemctl(self, *words: str) -> str:
+        return self.machine.run("systemctl", *words)
+
+    def settle(self, more: str = "", *folders: Path) -> None:
+        tables = "".join(f"[[watch.folder]]\npath = '{path}'\n" for path in folders or (MUSIC,))
+        text = f"{more}\n[analysis]\ntimeout_s = 4\nworkers = 1\n[watch]\nsettle_s = 0.3\n{tables}"
+        self.machine.path(SETTINGS).parent.mkdir(exist_ok=True)
+        self.machine.path(SETTINGS).write_text(text, encoding="utf-8")
+
+    def install(self) -> None:
+        self.machine.run(COMMAND, "install")
+        quick = "[Service]\nWatchdogSec=10s\nRestartSec=200ms\n"
+        self.machine.path("/etc/systemd/system/valenced.service.d/90-quick.conf").write_text(quick)
+        self.systemctl("daemon-reload")
+        self.make_folder(MUSIC)
+
+    def make_folder(self, path: Path) -> None:
+        self.machine.run("install", "-d", "-m", "2775", "-g", "valenced", path)
+
+    def drop(self, source: Path, name: bytes, into: Path = MUSIC) -> Path:
+        """Drop a sound into a folder under a name; return where it is seen from outside."""
+        target = into / name.decode(errors="surrogateescape")
+        self.machine.run("install", "-m", "664", "-g", "valenced", source, target)
+        return self.machine.path(target)
+
+    def wait_for_tags(self, *files: Path) -> None:
+        self.machine.wait_until(lambda: all(map(tagged, files)), "tagged")
+
+    @property
+    def pid(self) -> int:
+        return int(self.machine.shown("MainPID")[0])
+
+    def kill(self, number: signal.Signals, *, worker: bool = False) -> None:
+        pattern = ["-P", str(self.pid), "-f", "trainer.worker"] if worker else None
+        target = self.machine.run("pgrep", *pattern).split()[0] if pattern else str(self.pid)
+        self.machine.run("kill", f"-{number.name.removeprefix('SIG')}", target)
+
+
+def tagged(file: Path) -> bool:
+    found = mutagen.File(file)
+    return found is not None and "MOOD_AROUSAL" in found
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with booted(tmp_path_factory.mktemp("machine")) as machine:
+        host = Host(machine)
+        host.settle()
+        host.install()
+        yield host
+
+
+@pytest.fixture
+def sounds(host: Host, tmp_path: Path) -> list[Path]:
+    """Some sounds that the machine can see."""
+    folder = host.machine.path("/var/lib/sounds")
+    folder.mkdir(exist_ok=True)
+    names = [folder / f"{tmp_path.name}-{number}.flac" for number in range(5)]
+    seed = sum(tmp_path.name.encode())
+    made = [write_audio(name, music_like(2, seed=seed + i)) for i, name in enumerate(names)]
+    return [Path("/var/lib/sounds", file.name) for file in made]
+
+
+@pytest.fixture
+def service(host: Host) -> Host:
+    host.settle()
+    host.systemctl("reset-failed", "valenced")
+    host.systemctl("restart", "valenced")
+    return host
+
+
+def test_it_is_active_only_when_ready_and_tags_what_is_dropped(
+    host: Host, sounds: list[Path]
+) -> None:
+    host.systemctl("stop", "valenced")
+    host.systemctl("start", "--no-block", "valenced")
+    assert host.machine.shown("ActiveState") == ["activating"]
+    host.machine.wait_until(lambda: host.machine.shown("ActiveState") == ["active"], "active")
+    assert host.machine.path("/var/lib/valenced/catalogue.db").exists()
+    status, watched_by = host.machine.shown("StatusText", "NotifyAccess")
+    assert (status.split(";")[0], watched_by) == ("watching 1 folders, nothing to do", "main")
+    host.wait_for_tags(host.drop(sounds[0], b"song.flac"), host.drop(sounds[1], ODD))
+    for name in (b"song.flac", ODD):
+        clip = f"CLIP={MUSIC}/".encode() + name
+        told = host.machine.run(
+            *("journalctl", "-q", "-u", "valenced", "-o", "cat"),
+            clip.decode(errors="surrogateescape"),
+        )
+        assert "arousal" in told
+    assert "BUNDLE=starter" in host.machine.journal("-o", "export", "PRIORITY=6")
+
+
+def test_the_unit_is_sound_and_gives_away_little(service: Host) -> None:
+    verified = service.machine.run(
+        "systemd-analyze", "verify", "/etc/systemd/system/valenced.service"
+    )
+    assert "valenced" not in verified
+    said = service.machine.run("systemd-analyze", "security", "--no-pager", "valenced")
+    (exposure,) = re.findall(r"Overall exposure level for valenced.service: ([\d.]+)", said)
+    assert float(exposure) <= 2.0
+
+
+def test_killed_it_is_restarted_and_resumes(service: Host, sounds: list[Path]) -> None:
+    before = service.pid
+    files = [service.drop(sound, f"kill-{i}.flac".encode()) for i, sound in enumerate(sounds)]
+    service.machine.wait_until(lambda: any(map(tagged, files)), "at work")
+    service.kill(signal.SIGKILL)
+    service.wait_for_tags(*files)
+    assert service.pid not in {before, 0}
+    assert "status=9/KILL" in service.machine.journal()
+
+
+def test_a_worker_that_hangs_costs_its_own_file_one_try(service: Host, sounds: list[Path]) -> None:
+    before = service.pid
+    service.wait_for_tags(service.drop(sounds[0], b"before.flac"))
+    service.kill(signal.SIGSTOP, worker=True)
+    service.drop(sounds[1], b"hung.flac")
+    clip = f"CLIP={MUSIC}/hung.flac"
+    service.machine.wait_until(
+        lambda: "its worker was stopped" in service.machine.journal(clip), "put off"
+    )
+    service.wait_for_tags(service.drop(sounds[2], b"after.flac"))
+    assert service.pid == before
+
+
+def test_a_main_loop_that_hangs_is_ended_and_started_anew(
+    service: Host, sounds: list[Path]
+) -> None:
+    before = service.pid
+    service.kill(signal.SIGSTOP)
+    dropped = service.drop(sounds[0], b"meanwhile.flac")
+    service.wait_for_tags(dropped)
+    assert service.pid not in {before, 0}
+    assert "Watchdog timeout" in service.machine.journal()
+
+
+def test_settings_are_read_again_and_wrong_ones_change_nothing(
+    service: Host, sounds: list[Path]
+) -> None:
+    before = service.pid
+    service.settle("tags.mode = 'loud'")
+    service.systemctl("reload", "valenced")
+    service.machine.wait_until(
+        lambda: "settings refused" in service.machine.shown("StatusText")[0], "refused"
+    )
+    service.wait_for_tags(service.drop(sounds[0], b"as-before.flac"))
+    other = Path("/srv/valenced-other")
+    service.make_folder(other)
+    service.settle("tags.mode = 'none'", MUSIC, other)
+    service.systemctl("reload", "valenced")
+    service.machine.wait_until(
+        lambda: "watching 2 folders" in service.machine.shown("StatusText")[0], "watching both"
+    )
+    heard = service.drop(sounds[1], b"heard.flac", other)
+    clip = f"CLIP={other}/heard.flac"
+    service.machine.wait_until(lambda: "arousal" in service.machine.journal(clip), "heard")
+    assert not tagged(heard)
+    assert service.machine.shown("ActiveState", "NRestarts") == ["active", "0"]
+    assert service.pid == before
+
+
+def test_wrong_settings_end_it_with_78_and_it_is_not_tried_again(service: Host) -> None:
+    service.settle("tags.mode = 'loud'")
+    service.machine.run("systemctl", "restart", "valenced", exit_code=1)
+    states = service.machine.shown("ActiveState", "ExecMainStatus", "NRestarts", "Result")
+    assert states == ["failed", "78", "0", "exit-code"]
+    assert "tags.mode" in service.machine.journal("PRIORITY=3")
+
+
+def test_a_stop_finishes_what_is_in_hand(service: Host, sounds: list[Path], tmp_path: Path) -> None:
+    files = [service.drop(sound, f"stop-{i}.flac".encode()) for i, sound in enumerate(sounds)]
+    service.machine.wait_until(lambda: any(map(tagged, files)), "at work")
+    service.systemctl("stop", "valenced")
+    assert service.machine.shown("Result", "ExecMainStatus") == ["success", "0"]
+    # SQLite does not find its way into the machine.
+    catalogue = tmp_path / "catalogue.db"
+    catalogue.write_bytes(service.machine.path("/var/lib/valenced/catalogue.db").read_bytes())
+    with closing(sqlite3.connect(catalogue)) as plain:
+        running = plain.execute("SELECT count(*) FROM queue WHERE state = 'running'").fetchall()
+        pending = plain.execute(
+            "SELECT count(*) FROM sounds WHERE tag_state = 'pending'"
+        ).fetchall()
+    assert (running, pending) == ([(0,)], [(0,)])
+    assert not list(service.machine.path(MUSIC).glob(".valenced*"))
+
+
+def test_uninstalled_it_leaves_catalogue_and_settings(host: Host) -> None:
+    host.settle()
+    host.machine.run(COMMAND, "uninstall")
+    for gone in ("systemd/system/valenced.service", "sysusers.d/valenced.conf"):
+        assert not host.machine.path(Path("/etc") / gone).exists()
+    assert host.machine.path(SETTINGS).exists()
+    host.install()
