@@ -84,15 +84,17 @@ def tell_systemd(*, user: bool, makes_user: bool = True) -> None:
     _run("systemctl", *(["--user"] if user else []), "daemon-reload")
 
 
-def stop_service(*, user: bool) -> None:
+def stop_service(configuration: Path | None) -> None:
     """Stop the service, and let it not start with the machine any more, if it is installed.
+
+    Args:
+        configuration: folder of the user whose service it is, None for the machine's.
 
     Raises:
         InstallError: it does not stop.
     """
-    scope = ["--user"] if user else []
-    place = places_of(Path.home() / ".config" if user else None)[0]
-    if place.exists():
+    scope = ["--user"] if configuration is not None else []
+    if places_of(configuration)[0].exists():
         _run("systemctl", *scope, "disable", "--now", UNIT)
 
 

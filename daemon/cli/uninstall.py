@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 def command(loaded: Loaded, *, user: bool, root: Path | None) -> None:
     """Stop the service and take its units away. Catalogue, settings and tags stay."""
     del loaded
+    configuration = as_user(os.environ) if user else None
     if root is None:
-        stop_service(user=user)
-    for path in places_of(as_user(os.environ) if user else None):
+        stop_service(configuration)
+    for path in places_of(configuration):
         for line in take_away(path, root or Path("/")):
             click.echo(line, err=True)
     if root is None:
