@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+A_SECOND = timedelta(seconds=1)
+"""By which the clock is beyond each hour: it is not asked for to the last microsecond."""
 AT_FOUR = CronTrigger.from_crontab("0 4 * * *", timezone="UTC")
 
 
@@ -45,12 +47,12 @@ def runs_of(clock: Clock, errands: Errands, hours: list[int]) -> list[datetime]:
     """Let the service run, the clock stepping to each hour after its start; return the runs."""
     runs: list[datetime] = []
     ran: Queue[object] = Queue()
-    loop = Loop("learn", lambda: runs.append(clock()), schedule=AT_FOUR, lasts=True)
-    tick = Loop("tick", lambda: None, every_s=3600)
+    loop = Loop("learn", lambda: runs.append(clock() - A_SECOND), schedule=AT_FOUR, lasts=True)
+    tick = Loop("tick", lambda: None, every_s=3590)
     with slower_loops([loop, tick], errands, clock) as scheduler:
         scheduler.add_listener(ran.put, EVENT_JOB_EXECUTED)
         for hour in hours:
-            clock.now = START + timedelta(hours=hour)
+            clock.now = START + timedelta(hours=hour) + A_SECOND
             scheduler.wakeup()
             # The tick is due at every step, and executed after whatever was due before it.
             while ran.get(timeout=20).job_id != "tick":  # type: ignore[attr-defined]
@@ -69,6 +71,21 @@ def test_what_was_missed_while_it_was_down_is_made_up_for_once(
     assert len(runs_of(clock, errands, [1, 17])) == 1
     assert runs_of(clock, errands, [24 * 7, 24 * 7 + 1]) == [START + timedelta(days=7)]
     assert runs_of(clock, errands, [24 * 7 + 2]) == []
+
+
+def test_it_rests_while_nothing_is_due(errands: Errands) -> None:
+    asked, ticks = 0, Queue[object]()
+
+    def counted() -> datetime:
+        nonlocal asked
+        asked += 1
+        return datetime.now(UTC)
+
+    with slower_loops([Loop("tick", lambda: None, every_s=0.2)], errands, counted) as scheduler:
+        scheduler.add_listener(ticks.put, EVENT_JOB_EXECUTED)
+        for _ in range(3):
+            ticks.get(timeout=20)
+    assert asked < 100
 
 
 def test_another_schedule_starts_anew(clock: Clock, errands: Errands) -> None:
