@@ -37,14 +37,12 @@ class Crew:
         workers: one for each consumer.
         catalogue: whose queue is consumed.
         processing: what is done with a file.
-        bundle: loaded ahead when a file is expected.
         clock: the time, aware of its zone.
         courtesy: tells when work waits for others.
         vitals: told what becomes of each file, and who is at work.
         ended: called when the last consumer has ended, or any broke, with what broke it.
 
     Attributes:
-        bundle: what is loaded ahead; another may be put here at any time.
         processing: what is done with a file.
     """
 
@@ -54,7 +52,6 @@ class Crew:
         catalogue: Catalogue,
         processing: Processing,
         *,
-        bundle: Path,
         clock: Callable[[], datetime],
         courtesy: Courtesy,
         vitals: Vitals,
@@ -62,7 +59,6 @@ class Crew:
     ) -> None:
         self._catalogue = catalogue
         self.processing = processing
-        self.bundle = bundle
         self._clock = clock
         self._courtesy = courtesy
         self._vitals = vitals
@@ -169,7 +165,7 @@ class Crew:
                 elif self._leaving or (self._draining and not self._catalogue.queue.untried()):
                     return
                 elif self._expected():
-                    worker.warm(self.bundle)
+                    worker.warm(self.processing.bundle.directory)
                     idle_since = time.monotonic()
                 else:
                     self._rest(worker, idle_since, seen)

@@ -157,8 +157,11 @@ class Processing:
         entry = hand.entry
         _demand_still(entry)
         self._follow_rename(entry, hand.identity)
-        self._take_in_edits(entry, hand.identity)
-        tag_state = self._tag_state(entry.path, hand.identity)
+        known = self._catalogue.clip_at(entry.path)
+        if known is not None and known.identity != hand.identity:
+            known = None
+        self._take_in_edits(known)
+        tag_state = self._tag_state(entry.path, known)
         hand.clip = self._catalogue.record(
             entry, hand.identity, tag_state, self._clock(), hand.analysis
         )
@@ -197,13 +200,9 @@ class Processing:
             return True
         return self._catalogue.record_tags(clip, outcome)
 
-    def _tag_state(self, path: Path, identity: str) -> TagState:
-        known = self._catalogue.clip_at(path)
+    def _tag_state(self, path: Path, known: Clip | None) -> TagState:
         stripped = (
-            known is not None
-            and known.identity == identity
-            and known.tag_state is TagState.OFF
-            and known.tag_reason is not None
+            known is not None and known.tag_state is TagState.OFF and known.tag_reason is not None
         )
         return TagState.PENDING if self._wants_tags(path) and not stripped else TagState.OFF
 
@@ -219,9 +218,8 @@ class Processing:
                 log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
-    def _take_in_edits(self, entry: QueueEntry, identity: str) -> None:
-        known = self._catalogue.clip_at(entry.path)
-        if self.edits is None or known is None or known.identity != identity:
+    def _take_in_edits(self, known: Clip | None) -> None:
+        if self.edits is None or known is None:
             return
         # What a write left that broke off before it was recorded looks as if set by hand.
         if not self._catalogue.broke_off(known):

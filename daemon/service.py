@@ -169,7 +169,6 @@ def _wired(
         workers,
         catalogue,
         processing,
-        bundle=bundle.directory,
         clock=clock,
         courtesy=Courtesy(settings.analysis.max_load, settings.analysis.on_battery),
         vitals=vitals,
@@ -227,7 +226,7 @@ def _learning(
     settings = plan.settings
 
     def take_up(other: BundleInService) -> None:
-        processing.bundle, crew.bundle = other, other.directory
+        processing.bundle = other
 
     annotations = Annotations(catalogue.engine)
     return Learning(

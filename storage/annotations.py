@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
+from storage.connecting import in_lots, reading
 from storage.retagging import demand_tags
 from storage.tables import clips, given_annotations
 from storage.views import annotations_view
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.engine import Connection, Engine
-
-_MANY = 500
-"""How many values go into one condition; SQLite takes at least 999."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Annotations:
         """Tell whether entries of a file were taken in, by what their origins begin with."""
         # ";" is the character after ":".
         own = given_annotations.c.origin.between(f"{stem}:", f"{stem};")
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(select(given_annotations.c.id).where(own)).first() is not None
 
     def withdraw(self, identity: str, annotator: str | None, now: datetime) -> int:
@@ -133,7 +131,7 @@ class Annotations:
             identity = select(clips.c.identity).where(clips.c.path == path).scalar_subquery()
             own = select(given_annotations.c.id).where(given_annotations.c.identity == identity)
             statement = statement.where(annotations_view.c.id.in_(own))
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [Annotation(*row) for row in connection.execute(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
@@ -151,17 +149,16 @@ class Annotations:
                 (given.made_at <= moment) & (given.withdrawn_at > moment),
             )
         opinion = given.identity + " " + given.annotator
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             statement = select(func.count(opinion.distinct())).where(changed)
             return connection.execute(statement).scalar_one()
 
     def sounds_at(self, paths: Iterable[Path]) -> dict[Path, str]:
         """Return the identity of each known file among some paths."""
-        wanted = list(paths)
         found: dict[Path, str] = {}
-        with self._reading() as connection:
-            for start in range(0, len(wanted), _MANY):
-                some = clips.c.path.in_(wanted[start : start + _MANY])
+        with reading(self.engine) as connection:
+            for lot in in_lots(paths):
+                some = clips.c.path.in_(lot)
                 rows = connection.execute(select(clips.c.path, clips.c.identity).where(some))
                 found |= {row.path: row.identity for row in rows}
         return found
@@ -170,14 +167,11 @@ class Annotations:
         """Return path and identity of the files that bear each of some names, in any folder."""
         found: dict[str, list[tuple[Path, str]]] = {name: [] for name in names}
         statement = select(clips.c.path, clips.c.identity).where(clips.c.missing_since.is_(None))
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             for row in connection.execute(statement):
                 if row.path.name in found:
                     found[row.path.name].append((row.path, row.identity))
         return found
-
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)
 
 
 _WITHDRAW = (
@@ -188,9 +182,8 @@ _WITHDRAW = (
 
 
 def _present(connection: Connection, column: str, values: set[str]) -> Iterator[Row[Any]]:
-    wanted = sorted(values)
-    for start in range(0, len(wanted), _MANY):
-        some = given_annotations.c[column].in_(wanted[start : start + _MANY])
+    for lot in in_lots(sorted(values)):
+        some = given_annotations.c[column].in_(lot)
         yield from connection.execute(select(given_annotations).where(some))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage import queue as work
+from storage.connecting import reading
 from storage.engine import open_engine
 from storage.records import Clip, FileStamp, Prediction, TagState
 from storage.rows import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
@@ -74,7 +75,7 @@ class Catalogue:
         """
         likeliest = (clips.c.inode == stamp.inode).desc(), clips.c.missing_since.is_(None)
         statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [clip_of(row) for row in connection.execute(statement.limit(FEW))]
 
     def stamps(self) -> dict[Path, FileStamp]:
@@ -96,7 +97,7 @@ class Catalogue:
     def vector_of(self, identity: str) -> bytes | None:
         """Return the packed feature vector of a sound."""
         statement = select(hearings.c.vector).where(hearings.c.identity == identity)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(statement).scalar()
 
     def is_heard(self, identity: str, hearing_settings: str) -> bool:
@@ -106,7 +107,7 @@ class Catalogue:
             .join(predictions, predictions.c.identity == hearings.c.identity)
             .where(hearings.c.identity == identity, hearings.c.settings == hearing_settings)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(statement).first() is not None
 
     def record(
@@ -157,7 +158,7 @@ class Catalogue:
     def clips_in(self, state: TagState) -> Iterator[Clip]:
         """Yield the clips in one tag state that are not missing, however many there are."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             rows = connection.execution_options(yield_per=MANY).execute(select(clips).where(own))
             yield from map(clip_of, rows)
 
@@ -193,7 +194,7 @@ class Catalogue:
     def broke_off(self, clip: Clip) -> bool:
         """Tell whether a tag write was begun since the last whose end was recorded."""
         own = tag_journal.c.clip_id == clip.id
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             count = connection.execute(select(func.count()).where(own)).scalar_one()
         return count > 1
 
@@ -212,7 +213,7 @@ class Catalogue:
         of_this_sound = tag_journal.c.identity == clip.identity
         own_first = (tag_journal.c.clip_id == clip.id).desc()
         statement = select(tag_journal.c.before).where(of_this_sound)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             text = connection.execute(
                 statement.order_by(own_first, tag_journal.c.id.desc()).limit(1)
             ).scalar()
@@ -244,23 +245,20 @@ class Catalogue:
         with self.engine.begin() as connection:
             connection.execute(update(mood_thresholds).values(arousal=arousal, valence=valence))
 
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)
-
     def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [clip_of(row) for row in connection.execute(select(clips).where(condition))]
 
     def _said_of(self, identity: str, by: Table) -> Prediction | None:
         columns = [by.c[column.name] for column in fields(Prediction)]
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             row = connection.execute(
                 select(*columns).where(by.c.identity == identity)
             ).one_or_none()
         return None if row is None else Prediction(*row)
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return {
                 row.path: FileStamp(row.size, row.mtime_ns, row.inode)
                 for row in connection.execute(statement)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from storage.connecting import reading
 from storage.tables import timetable, trainings, wishes
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Engine
 
 KEPT = 100
 """How many trainings are remembered."""
@@ -49,7 +50,7 @@ class Errands:
     def next_run(self, job: str, schedule: str) -> datetime | None:
         """Return when a job is due next, None if it was never planned by this schedule."""
         own = (timetable.c.job == job) & (timetable.c.schedule == schedule)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(select(timetable.c.next_at).where(own)).scalar()
 
     def plan(self, job: str, schedule: str, next_at: datetime) -> None:
@@ -73,7 +74,7 @@ class Errands:
 
     def is_wished(self, errand: str) -> bool:
         """Tell whether an errand is asked for."""
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             statement = select(wishes.c.errand).where(wishes.c.errand == errand)
             return connection.execute(statement).first() is not None
 
@@ -103,9 +104,6 @@ class Errands:
             trainings.c.bundle,
             trainings.c.id,
         ).order_by(trainings.c.id.desc())
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             row = connection.execute(statement.limit(1)).one_or_none()
         return None if row is None else Training(*row)
-
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)

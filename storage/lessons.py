@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
+from storage.connecting import reading
 from storage.tables import clips, hearings, predictions
 from storage.views import rated
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Lessons:
             .group_by(rated.c.identity)
             .order_by(rated.c.identity)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [RatedSound(*row) for row in connection.execute(statement)]
 
     def unrated(self, hearing_settings: str, limit: int) -> list[UnratedSound]:
@@ -115,8 +116,5 @@ class Lessons:
             .order_by(uncertainty.desc(), clips.c.identity)
             .limit(limit)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [UnratedSound(*row) for row in connection.execute(statement)]
-
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)

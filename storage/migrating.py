@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from storage.connecting import reading
 from storage.copies import copy_catalogue, place
 from storage.errors import CatalogueBusy, CatalogueError, SchemaTooNew
 
@@ -58,7 +59,7 @@ def migrate(engine: Engine, others: int | None) -> None:
         CatalogueError: there is no room, or it cannot be changed; it is as it was.
     """
     scripts = schemas()
-    with engine.connect().execution_options(read_only=True) as connection:
+    with reading(engine) as connection:
         found = _schema(connection)
         is_new = not found and _is_empty(connection)
     _demand_known(engine, found, len(scripts))

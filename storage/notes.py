@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from storage.connecting import reading
 from storage.tables import notes
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Notes:
 
     def about(self, thing: str) -> Note | None:
         """Return what is noted about something."""
-        with self.engine.connect().execution_options(read_only=True) as connection:
+        with reading(self.engine) as connection:
             row = connection.execute(
                 select(notes.c.said, notes.c.since).where(notes.c.about == thing)
             ).one_or_none()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
+from storage.connecting import reading
 from storage.queue import RUNNING, WAITING
 from storage.tables import clips, given_annotations, hearings, queue, timetable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Overview:
             .order_by(func.count().desc(), queue.c.reason)
             .limit(most)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [Group(*row) for row in connection.execute(statement)]
 
     def untagged_by_reason(self, most: int) -> list[Group]:
@@ -60,7 +61,7 @@ class Overview:
             .order_by(func.count().desc(), clips.c.tag_reason)
             .limit(most)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [Group(*row) for row in connection.execute(statement)]
 
     def oldest_due(self, now: datetime) -> datetime | None:
@@ -71,32 +72,29 @@ class Overview:
             .order_by(queue.c.due_at)
             .limit(1)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(statement).scalar()
 
     def heard_since(self, moment: datetime) -> int:
         """Count the sounds that were heard since a moment."""
         statement = select(func.count()).where(hearings.c.heard_at >= moment)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(statement).scalar_one()
 
     def last_change(self) -> datetime | None:
         """Return the time of the newest sound that was heard."""
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             statement = select(hearings.c.heard_at).order_by(hearings.c.heard_at.desc()).limit(1)
             return connection.execute(statement).scalar()
 
     def jobs(self) -> list[Job]:
         """Return what is due when, the next first."""
         statement = select(timetable.c.job, timetable.c.next_at).order_by(timetable.c.next_at)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [Job(*row) for row in connection.execute(statement)]
 
     def annotations(self) -> int:
         """Count the annotations that are in force."""
         statement = select(func.count()).where(given_annotations.c.withdrawn_at.is_(None))
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return connection.execute(statement).scalar_one()
-
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)

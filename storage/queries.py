@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, select
 
+from storage.connecting import reading
 from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound
 from storage.tables import below, clips, curve_points, folders, hearings, known_bundles, queue
 from storage.views import failures, sounds
@@ -69,7 +70,7 @@ class Queries:
 
     def sounds(self, asked: SoundFilter) -> list[Sound]:
         """Return the sounds that match, in the order asked for (by path if none was)."""
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             borders = self._borders(connection, asked)
             statement = _selected(asked, borders)
             return [_sound(row) for row in connection.execute(statement)]
@@ -81,7 +82,7 @@ class Queries:
             .join(hearings, hearings.c.identity == clips.c.identity)
             .where(clips.c.missing_since.is_(None))
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             for row in connection.execution_options(yield_per=256).execute(statement):
                 yield row.path, row.vector
 
@@ -92,7 +93,7 @@ class Queries:
             .where(curve_points.c.identity == identity)
             .order_by(curve_points.c.start_s)
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [
                 CurvePoint(row.start_s, row.arousal, row.valence)
                 for row in connection.execute(statement)
@@ -103,7 +104,7 @@ class Queries:
         statement = select(failures).order_by(failures.c.path)
         if path is not None:
             statement = statement.where(failures.c.path == path)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return [
                 Failure(row.path, row.reason, row.attempts, row.retry_at)
                 for row in connection.execute(statement)
@@ -119,24 +120,21 @@ class Queries:
             _count(queue.c.path, queue.c.reason.is_not(None)),
             _count(clips.c.id, present & (clips.c.tag_state == "pending")),
         )
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return Counts(*connection.execute(statement).one())
 
     def folders(self) -> list[FolderState]:
         """Return how the watched folders stood when the service last looked."""
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             rows = connection.execute(select(folders).order_by(folders.c.path))
             return [FolderState(*row) for row in rows]
 
     def bundle_in_service(self) -> ServiceBundle | None:
         """Return the bundle that predicts, None before the first start."""
         statement = select(known_bundles).where(known_bundles.c.in_service == 1)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             row = connection.execute(statement).one_or_none()
         return None if row is None else ServiceBundle(row.name, row.created_at)
-
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)
 
     def _borders(self, connection: Connection, asked: SoundFilter) -> _Borders:
         if asked.percentile is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from storage.connecting import reading
 from storage.records import FileStamp, QueueEntry
 from storage.tables import below, queue
 
@@ -140,12 +141,12 @@ class Queue:
     def untried(self) -> list[Path]:
         """Return the files that still wait for their first attempt, be they due or not."""
         statement = select(queue.c.path).where(queue.c.state == WAITING, queue.c.attempts == 0)
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with reading(self._engine) as connection:
             return list(connection.execute(statement).scalars())
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting file is due, None if none waits."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with reading(self._engine) as connection:
             statement = select(queue.c.due_at).where(queue.c.state == WAITING)
             return connection.execute(statement.order_by(queue.c.due_at).limit(1)).scalar()
 
@@ -154,7 +155,7 @@ class Queue:
         condition = or_(
             queue.c.state == RUNNING, (queue.c.state == WAITING) & (queue.c.due_at <= now)
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with reading(self._engine) as connection:
             return connection.execute(
                 select(func.count()).select_from(queue).where(condition)
             ).scalar_one()

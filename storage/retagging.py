@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, update
 
+from storage.connecting import in_lots
 from storage.tables import clips
 from storage.views import felt
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy.engine import Connection
-
-_MANY = 500
-"""How many values go into one condition; SQLite takes at least 999."""
 
 
 def demand_tags(connection: Connection, identities: Iterable[str], *, step: int) -> int:
@@ -29,9 +27,8 @@ def demand_tags(connection: Connection, identities: Iterable[str], *, step: int)
     Returns:
         How many files it concerns. Files that are gone, or whose tags are off, are left alone.
     """
-    wanted, count = sorted(identities), 0
-    for start in range(0, len(wanted), _MANY):
-        some = wanted[start : start + _MANY]
+    count = 0
+    for some in in_lots(sorted(identities)):
         distances = [
             func.abs(100.0 * felt.c[name] - clips.c[f"tagged_{name}"]) >= step - 0.5
             for name in ("arousal", "valence")

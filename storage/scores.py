@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, bindparam, func, literal_column, select, update
 
+from storage.connecting import in_lots, reading
 from storage.errors import CatalogueError
 from storage.queue import put
 from storage.records import FileStamp, Prediction
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 _ROW: ColumnElement[int] = literal_column("hearings.rowid")
 _UNREADABLE = "unreadable"
-_MANY = 500
-"""How many values go into one condition; SQLite takes at least 999."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Scores:
             .scalar_subquery()
         )
         fitting = hearings.c.settings == func.coalesce(hearing, hearings.c.settings)
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return any(
                 connection.execute(
                     select(names)
@@ -79,7 +78,7 @@ class Scores:
     def outdated_count(self, bundle: str) -> int:
         """Count the predictions by other bundles, those that no vector can renew included."""
         names = predictions.c.bundle
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             return sum(
                 connection.execute(select(func.count()).where(other)).scalar_one()
                 for other in (names < bundle, names > bundle)
@@ -109,7 +108,7 @@ class Scores:
         )
         after = -1
         while True:
-            with self._reading() as connection:
+            with reading(self.engine) as connection:
                 rows = connection.execute(statement.where(after < _ROW)).all()
             if not rows:
                 return
@@ -177,9 +176,6 @@ class Scores:
                 count += put(connection, files, now)
         return count
 
-    def _reading(self) -> Connection:
-        return self.engine.connect().execution_options(read_only=True)
-
 
 def _demand_in_service(connection: Connection, bundle: str) -> None:
     """Refuse to let a bundle that was superseded overwrite what its successor says."""
@@ -203,9 +199,9 @@ def _unchanged(
         predictions.c.arousal,
         predictions.c.valence,
     ).join(hearings, hearings.c.identity == predictions.c.identity)
-    identities, found = list(wanted), {}
-    for start in range(0, len(identities), _MANY):
-        some = predictions.c.identity.in_(identities[start : start + _MANY])
+    found = {}
+    for lot in in_lots(wanted):
+        some = predictions.c.identity.in_(lot)
         for identity, heard_at, bundle, arousal, valence in connection.execute(
             statement.where(some)
         ):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from config.loading import Loaded
     from daemon.condition import Condition
+    from storage.overview import Group
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,6 @@ class JobStatus:
 
     job: str
     next_at: str
-
-
-@dataclass(frozen=True)
-class ReasonStatus:
-    """So many files with one reason."""
-
-    reason: str
-    count: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,7 @@ class Status:
     folders: list[FolderStatus]
     oldest_due_s: float | None
     files_per_hour: int
-    failures: list[ReasonStatus]
+    failures: list[Group]
     paused: str | None
     rescoring_left: int
     annotations: int
@@ -189,7 +182,7 @@ def _document(found: Condition, catalogue: str, now: datetime) -> Status:
         ],
         oldest_due_s=None if due is None else round((now - due).total_seconds(), 1),
         files_per_hour=found.heard_lately,
-        failures=[ReasonStatus(group.reason, group.count) for group in found.failures],
+        failures=found.failures,
         paused=None if found.paused is None else found.paused.said,
         rescoring_left=found.rescoring_left,
         annotations=found.annotations,

@@ -23,6 +23,7 @@ from trainer.corpora.reading import (
     Skipped,
     clips_of,
     rated_rows,
+    reading_of,
     unrated_files,
 )
 from trainer.corpora.songs import artists_below, rating_tables, song_belonging
@@ -81,12 +82,7 @@ def read_deam(request: Request) -> Reading:
         notes.append(note)
     belonging = song_belonging(artists_below(folder))
     taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
-    return Reading(
-        clips=tuple(clip for _, clip in taken),
-        items=tuple(item for item, _ in taken),
-        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
-        notes=tuple(notes),
-    )
+    return reading_of(taken, (*skipped, *unheard, *unrated_files(unclaimed)), notes=notes)
 
 
 def _set_right(

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trainer.corpora.reading import Columns, Origin, Reading, clips_of, rated_rows, unrated_files
+from trainer.corpora.reading import (
+    Columns,
+    Origin,
+    Reading,
+    clips_of,
+    rated_rows,
+    reading_of,
+    unrated_files,
+)
 from trainer.corpora.songs import artists_below, one_table, song_belonging
 from trainer.corpora.sound_files import named_after, sounds_below
 from trainer.corpora.tables import read_rows
@@ -44,11 +52,7 @@ def read_emomusic(request: Request) -> Reading:
     files, unclaimed = named_after(folder, sounds, {row.text("song_id") for row in rows})
     belonging = song_belonging(artists_below(folder))
     taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
-    return Reading(
-        clips=tuple(clip for _, clip in taken),
-        items=tuple(item for item, _ in taken),
-        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
-    )
+    return reading_of(taken, (*skipped, *unheard, *unrated_files(unclaimed)))
 
 
 def emomusic_ratings(source: Path) -> dict[str, tuple[float, float]]:

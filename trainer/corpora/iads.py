@@ -22,6 +22,7 @@ from trainer.corpora.reading import (
     Skipped,
     clips_of,
     rated_rows,
+    reading_of,
     unrated_files,
 )
 from trainer.corpora.sound_files import files_below, named_after, sounds_below
@@ -91,11 +92,7 @@ def _read(request: Request, is_meant: Callable[[Row], bool]) -> Reading:
         return Belonging("music" if moved else "sound", groups[row.item])
 
     taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
-    return Reading(
-        clips=tuple(clip for _, clip in taken),
-        items=tuple(item for item, _ in taken),
-        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
-    )
+    return reading_of(taken, (*skipped, *unheard, *unrated_files(unclaimed)))
 
 
 def _workbook(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from trainer.corpora.reading import (
     Skipped,
     clips_of,
     rated_rows,
+    reading_of,
 )
 from trainer.corpora.sound_files import sounds_below
 from trainer.corpora.tables import Row, read_rows
@@ -73,11 +74,7 @@ def read_manifest(request: Request) -> Reading:
     taken, unheard = clips_of(
         rated, files, Origin(request.name, LICENCE), lambda row: _belonging(row, request.name)
     )
-    return Reading(
-        clips=tuple(clip for _, clip in taken),
-        items=tuple(item for item, _ in taken),
-        skipped=(*skipped, *unheard),
-    )
+    return reading_of(taken, (*skipped, *unheard))
 
 
 def _manifest(place: Path) -> Path:

@@ -17,6 +17,7 @@ from trainer.corpora.reading import (
     Reading,
     clips_of,
     rated_rows,
+    reading_of,
     unrated_files,
 )
 from trainer.corpora.songs import artists_below, one_table
@@ -60,12 +61,8 @@ def read_pmemo(request: Request) -> Reading:
         return Belonging("music", f"pmemo:{group}")
 
     taken, unheard = clips_of(rated, files, Origin(request.name, LICENCE), belonging)
-    return Reading(
-        clips=tuple(clip for _, clip in taken),
-        items=tuple(item for item, _ in taken),
-        skipped=(*skipped, *unheard, *unrated_files(unclaimed)),
-        notes=() if artists else (_no_artists(rows),),
-    )
+    notes = () if artists else (_no_artists(rows),)
+    return reading_of(taken, (*skipped, *unheard, *unrated_files(unclaimed)), notes=notes)
 
 
 def _chorus(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from trainer.corpora.clips import CorpusError, Domain, RatedClip
 from trainer.corpora.reliability import Spread, weight_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from trainer.corpora.tables import Row
     from trainer.scale import Scale
@@ -224,4 +224,19 @@ def _demand_span(
         f"{row.source}: all ratings lie close together on the scale {scale_at(row)} "
         f"(line {row.line}: {columns.arousal} {row.text(columns.arousal)}); "
         "they must be on another scale"
+    )
+
+
+def reading_of(
+    taken: Sequence[tuple[str, RatedClip]],
+    skipped: Iterable[Skipped],
+    *,
+    notes: Iterable[str] = (),
+) -> Reading:
+    """Put together what was taken, what was left out, and what the operator should know."""
+    return Reading(
+        clips=tuple(clip for _, clip in taken),
+        items=tuple(item for item, _ in taken),
+        skipped=tuple(skipped),
+        notes=tuple(notes),
     )
