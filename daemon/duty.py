@@ -22,7 +22,7 @@ from daemon.mail import (
 )
 from storage.errors import CatalogueError
 from storage.maintenance import maintain
-from storage.notes import BUNDLE, PAUSED, Notes
+from storage.notes import BUNDLE, PAUSED, SETTINGS, Notes
 from storage.records import TagState
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Duty:
     unsettled: list[Path] = field(default_factory=list)
     _refused: str | None = None
     _stuck: str | None = None
-    _noted: tuple[str | None, ...] = (None, None)
+    _noted: tuple[str | None, ...] = (None, None, None)
 
     def alive(self) -> None:
         """Give a sign of life, unless a consumer hangs: the supervisor shall start us anew."""
@@ -213,6 +213,7 @@ class Duty:
         self.notifier.reloading()
         try:
             self._refused = self.reload()
+            self._note()
         except CatalogueError:
             self.mail.put(Reload())
             raise
@@ -232,8 +233,9 @@ class Duty:
 
     def _note(self) -> None:
         """Leave word for whoever looks in from outside; the disk is touched by changes only."""
-        if self._noted != (noted := (self.vitals.paused, self.learning.trouble)):
-            for about, said in zip((PAUSED, BUNDLE), noted, strict=True):
+        noted = (self.vitals.paused, self.learning.trouble, self._refused)
+        if noted != self._noted:
+            for about, said in zip((PAUSED, BUNDLE, SETTINGS), noted, strict=True):
                 Notes(self.catalogue.engine).say(about, said, self.clock())
             self._noted = noted
 

@@ -22,7 +22,7 @@ from daemon.vitals import LONGEST_TURN_S, Vitals
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
 from storage.errands import Errands, Training
-from storage.notes import BUNDLE, Notes
+from storage.notes import BUNDLE, SETTINGS, Notes
 from storage.records import FolderState, TagOutcome, TagState
 from tests.daemon.driving import Valenced
 from tests.records import record, stamp
@@ -99,8 +99,9 @@ def degrade(service: Service, promise: Promise) -> None:
         case Promise.TAGS:
             clip = record(catalogue, "/m/a.mp3")
             catalogue.record_tags(clip, TagOutcome(TagState.PENDING, "no room on the disk"))
-        case Promise.BUNDLE:
-            Notes(catalogue.engine).say(BUNDLE, "b-2 cannot be used, so b-1 stays: damaged", now)
+        case Promise.SETTINGS | Promise.BUNDLE:
+            about = SETTINGS if promise is Promise.SETTINGS else BUNDLE
+            Notes(catalogue.engine).say(about, "what is wanted cannot be used: damaged", now)
         case Promise.LEARNING:
             training = Training(now, 30, "failed", "no memory left")
             Errands(catalogue.engine).note_training(training, now)
