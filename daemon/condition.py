@@ -56,6 +56,10 @@ class Promise(StrEnum):
     LOOP = "loop"
 
 
+KNOWN_FROM_WITHIN: Final = frozenset({Promise.WORK, Promise.CATALOGUE, Promise.LOOP})
+"""What the service itself knows more of than the catalogue tells."""
+
+
 @dataclass(frozen=True)
 class Shortfall:
     """A promise that is not kept at the moment, and why, in one line."""

@@ -136,6 +136,31 @@ def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: 
     all_agree_on(service, promise)
 
 
+@pytest.mark.parametrize(
+    ("promise", "sign"),
+    [
+        (Promise.WORK, "stuck"),
+        (Promise.CATALOGUE, "trouble"),
+        (Promise.CATALOGUE, "standstill"),
+    ],
+)
+def test_all_agree_on_what_the_service_alone_knows(
+    service: Service, promise: Promise, sign: str
+) -> None:
+    setattr(service.vitals, sign, "consumer-1")
+    all_agree_on(service, promise)
+
+
+def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
+    degrade(service, Promise.WORK)
+    service.vitals.stuck = "consumer-1"
+    status = service.status()
+    assert status["broken"] == [Promise.WORK, Promise.WORK]
+    told = get(service.address, "/health")[1].decode().splitlines()
+    assert status["degraded"] == told
+    assert figures(service.address)['valenced_degraded{promise="work"}'] == 2
+
+
 def test_a_disk_that_may_only_be_read_breaks_no_promise(service: Service) -> None:
     clip = record(service.catalogue, "/m/a.mp3")
     service.catalogue.record_tags(clip, TagOutcome(TagState.PENDING, READ_ONLY))
