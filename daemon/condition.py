@@ -14,7 +14,7 @@ from daemon.watching import POLLED_INSTEAD
 from storage.engine import file_of, writer_of
 from storage.errands import Errands
 from storage.maintenance import size_of
-from storage.notes import BUNDLE, PAUSED, Notes
+from storage.notes import BUNDLE, PAUSED, SETTINGS, Notes
 from storage.overview import Overview
 from storage.queries import Queries
 from storage.scores import Scores
@@ -44,6 +44,7 @@ AN_HOUR: Final = timedelta(hours=1)
 class Promise(StrEnum):
     """What is promised, and can be found broken."""
 
+    SETTINGS = "settings"
     FOLDERS = "folders"
     COMPARING = "comparing"
     WORK = "work"
@@ -53,6 +54,10 @@ class Promise(StrEnum):
     ROOM = "room"
     CATALOGUE = "catalogue"
     LOOP = "loop"
+
+
+KNOWN_FROM_WITHIN: Final = frozenset({Promise.WORK, Promise.CATALOGUE, Promise.LOOP})
+"""What the service itself knows more of than the catalogue tells."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,9 @@ def condition_of(
         shortfalls=[],
     )
     found.shortfalls.extend(_of_service(found, overview, reconcile_s, now))
-    if running is not None and (note := notes.about(BUNDLE)) is not None:
-        found.shortfalls.append(Shortfall(Promise.BUNDLE, note.said))
+    for promise, about in ((Promise.SETTINGS, SETTINGS), (Promise.BUNDLE, BUNDLE)):
+        if running is not None and (note := notes.about(about)) is not None:
+            found.shortfalls.append(Shortfall(promise, note.said))
     found.shortfalls.extend(_of_catalogue(found, overview))
     if vitals is not None:
         found.shortfalls.extend(_of_vitals(vitals))

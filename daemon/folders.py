@@ -78,7 +78,8 @@ class WatchedFolders:
         hears nothing of it.
         """
         changed = self._look_inside()
-        for root in self.roots:
+        for folder in self._folders:
+            root = folder.path
             before, now = self._seen.get(root), _looks_of(root)
             if now == before:
                 continue
@@ -94,7 +95,7 @@ class WatchedFolders:
             else:
                 log.info("%s: is back", root, extra=told)
             if self._watcher is not None and now is not None:
-                self._watcher.renew(root)
+                self._watcher.renew(folder)
         return changed
 
     def _look_inside(self) -> bool:
@@ -107,9 +108,10 @@ class WatchedFolders:
             else:
                 text = "%s: its disk went away; what is known of its files is kept"
                 log.warning(text, point, extra={"folder": point})
-        for root in self.roots:
-            if self._watcher is not None and any(point.is_relative_to(root) for point in changed):
-                self._watcher.renew(root)
+        for folder in self._folders:
+            inside = any(point.is_relative_to(folder.path) for point in changed)
+            if self._watcher is not None and inside:
+                self._watcher.renew(folder)
         return bool(changed)
 
     def check(self, comparison: Comparison) -> bool:
