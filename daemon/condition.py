@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.tagging.failures import READ_ONLY
 from daemon.vitals import LONGEST_TURN_S
+from daemon.walls import CLOSED
 from daemon.watching import POLLED_INSTEAD
 from storage.engine import file_of, writer_of
 from storage.errands import Errands
@@ -160,7 +161,7 @@ def condition_of(
 
 def is_away(folder: FolderState) -> bool:
     """Tell whether a folder could not be looked into when it was last compared."""
-    return folder.trouble is not None and not folder.trouble.startswith(POLLED_INSTEAD)
+    return folder.trouble is not None and not folder.trouble.startswith((POLLED_INSTEAD, CLOSED))
 
 
 def _of_service(

@@ -28,14 +28,20 @@ class WatchedFolders:
         folders: as the operator named them.
         watcher: listens to them; None for a single pass.
         mounts: the disks inside them.
+        wall: returns what keeps us from a folder although it is there, None if nothing does.
     """
 
     def __init__(
-        self, folders: Sequence[WatchedFolder], watcher: Watcher | None, mounts: NestedMounts
+        self,
+        folders: Sequence[WatchedFolder],
+        watcher: Watcher | None,
+        mounts: NestedMounts,
+        wall: Callable[[Path], str | None] = lambda _: None,
     ) -> None:
         self._folders = folders
         self._watcher = watcher
         self._mounts = mounts
+        self._wall = wall
         self._seen: dict[Path, _Looks | None] = {}
         self._mounted: Mapping[Path, str] = {}
 
@@ -50,6 +56,7 @@ class WatchedFolders:
         self._mounted = self._mounts.look()
         if self._watcher is not None:
             self._watcher.watch(self._folders)
+        self._warn_of_walls()
 
     def change(self, folders: Sequence[WatchedFolder]) -> None:
         """Watch other folders from now on, or the same in another way."""
@@ -69,6 +76,7 @@ class WatchedFolders:
             log.info("%s: watched no more", path, extra={"folder": path})
         for path in after.keys() - before.keys():
             log.info("%s: watched from now on", path, extra={"folder": path})
+        self._warn_of_walls()
 
     def look(self) -> bool:
         """See which folders went away or came back, and tell whether to compare them anew.
@@ -131,12 +139,12 @@ class WatchedFolders:
         watched_by: Callable[[Path], str] = (
             (lambda _: "nothing") if watcher is None else watcher.watched_by
         )
-        states = [
-            FolderState(
-                root, watched_by(root), now, comparison.unread.get(root) or degraded.get(root)
-            )
-            for root in self.roots
-        ]
+        states = []
+        for root in self.roots:
+            wall = self._wall(root)
+            # What is not seen cannot be listed either, and would be taken for a disk that is away.
+            trouble = (not root.exists() and wall) or comparison.unread.get(root) or wall
+            states.append(FolderState(root, watched_by(root), now, trouble or degraded.get(root)))
         # A disk inside a folder is watched with it; its row is what the next run remembers it by.
         for point in self._mounts.known:
             home = max(filter(point.is_relative_to, self.roots), key=lambda root: len(root.parts))
@@ -144,6 +152,11 @@ class WatchedFolders:
                 trouble = comparison.unread.get(point)
                 states.append(FolderState(point, watched_by(home), now, trouble))
         return states
+
+    def _warn_of_walls(self) -> None:
+        for root in self.roots:
+            if (wall := self._wall(root)) is not None:
+                log.warning("%s: %s", root, wall, extra={"folder": root, "reason": wall})
 
 
 class _Looks(NamedTuple):
