@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
 from daemon.clock import utc_now
 from daemon.restoring import restore
 from daemon.spelling import printable
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @with_settings
 def command(loaded: Loaded, file: Path) -> None:
-    """Put the catalogue and the bundles of a backup in service; the old ones are kept aside.
+    """Put what a backup holds in the place of what is there; the old ones are kept aside.
 
     No service may run on the catalogue meanwhile. What was written into the sounds' own tags
     since the backup stays there.
     """
     stamp = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
-    url, registry = catalogue_url(loaded), registry_folder(loaded)
-    label, aside = restore(url, registry, file.absolute(), stamp)
+    url, folders = catalogue_url(loaded), (registry_folder(loaded), corpus_folder(loaded))
+    label, aside = restore(url, *folders, file.absolute(), stamp)
     click.echo(f"restored as of {printable(label.made_at)}", err=True)
     for old in aside:
         click.echo(f"the old one is kept: {printable(str(old))}", err=True)
