@@ -16,11 +16,15 @@ from daemon.bundles import problem_with
 from daemon.clock import utc_now
 from daemon.filesystems import is_read_only, mount_of
 from daemon.links import links_below
+from daemon.units import unopened
+from daemon.walls import is_wall
 from daemon.watching import watch_limit
 from storage.catalogue import Catalogue
 from storage.engine import file_of, writer_of
 from storage.errors import CatalogueError
 from storage.overview import Overview
+from storage.queries import Queries
+from trainer.confinement import landlock_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +36,10 @@ LEAST_FREE_BYTES: Final = 1 << 30
 OLDEST_SQLITE: Final = (3, 35, 0)
 MOST_NAMED: Final = 3
 CLOCK_TOLERANCE: Final = timedelta(minutes=2)
+NOT_OPENED: Final = (
+    "the installed unit does not open it to the service: valenced install, then"
+    " systemctl restart valenced"
+)
 TAG_MODES: Final = frozenset({"replace", "in-place", "sidecar"})
 
 
@@ -43,7 +51,9 @@ class Finding:
     what: str
 
 
-def findings(settings: Settings, url: str, registry: Path, annotations: Path) -> Iterator[Finding]:
+def findings(
+    settings: Settings, url: str, registry: Path, annotations: Path, units: Path | None = None
+) -> Iterator[Finding]:
     """Look at everything that the service needs, with the rights that this process has just now.
 
     Args:
@@ -51,6 +61,7 @@ def findings(settings: Settings, url: str, registry: Path, annotations: Path) ->
         url: of the catalogue.
         registry: folder of the bundles.
         annotations: folder into which tables of annotations are dropped.
+        units: folder of the machine's units, if these are the settings of the machine's service.
     """
     yield from _of_sqlite()
     yield from _of_catalogue(url)
@@ -69,6 +80,8 @@ def findings(settings: Settings, url: str, registry: Path, annotations: Path) ->
         if folder.mode != "poll":
             directories += sum(1 for _ in os.walk(folder.path))
     yield from _of_limits(directories)
+    yield _of_confinement()
+    yield from _of_walls(settings, url, units)
 
 
 _ALL: Final = os.R_OK | os.W_OK | os.X_OK
@@ -190,6 +203,29 @@ def _of_links(folder: Path, settings: Settings) -> Iterator[Finding]:
     count = sum(1 for _ in links_below(folder, admission))
     if count:
         yield Finding("ok", f"{folder}: {count} links, not followed (watch.follow_links)")
+
+
+def _of_confinement() -> Finding:
+    version = landlock_version()
+    if version:
+        return Finding("ok", f"workers are confined (Landlock {version})")
+    return Finding(
+        "warn",
+        "no Landlock in this kernel, or it is not switched on (lsm=): workers that read sound keep"
+        " the rights of the service",
+    )
+
+
+def _of_walls(settings: Settings, url: str, units: Path | None) -> Iterator[Finding]:
+    """Tell which folders the unit keeps from the service: as installed, and as it runs."""
+    behind = {} if units is None else dict.fromkeys(unopened(settings, units), NOT_OPENED)
+    if file_of(url).exists() and writer_of(url) is not None:
+        with closing(Catalogue(url)) as catalogue:
+            for state in Queries(catalogue.engine).folders():
+                if state.trouble is not None and is_wall(state.trouble):
+                    behind[state.path] = state.trouble
+    for path, wall in behind.items():
+        yield Finding("warn", f"{path}: {wall}")
 
 
 def _of_limits(directories: int) -> Iterator[Finding]:

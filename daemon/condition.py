@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.tagging.failures import READ_ONLY
 from daemon.vitals import LONGEST_TURN_S
+from daemon.walls import CLOSED
 from daemon.watching import POLLED_INSTEAD
 from storage.engine import file_of, writer_of
 from storage.errands import Errands
 from storage.maintenance import size_of
-from storage.notes import BUNDLE, PAUSED, Notes
+from storage.notes import BUNDLE, PAUSED, SETTINGS, Notes
 from storage.overview import Overview
 from storage.queries import Queries
 from storage.scores import Scores
@@ -44,6 +45,7 @@ AN_HOUR: Final = timedelta(hours=1)
 class Promise(StrEnum):
     """What is promised, and can be found broken."""
 
+    SETTINGS = "settings"
     FOLDERS = "folders"
     COMPARING = "comparing"
     WORK = "work"
@@ -53,6 +55,10 @@ class Promise(StrEnum):
     ROOM = "room"
     CATALOGUE = "catalogue"
     LOOP = "loop"
+
+
+KNOWN_FROM_WITHIN: Final = frozenset({Promise.WORK, Promise.CATALOGUE, Promise.LOOP})
+"""What the service itself knows more of than the catalogue tells."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,9 @@ def condition_of(
         shortfalls=[],
     )
     found.shortfalls.extend(_of_service(found, overview, reconcile_s, now))
-    if running is not None and (note := notes.about(BUNDLE)) is not None:
-        found.shortfalls.append(Shortfall(Promise.BUNDLE, note.said))
+    for promise, about in ((Promise.SETTINGS, SETTINGS), (Promise.BUNDLE, BUNDLE)):
+        if running is not None and (note := notes.about(about)) is not None:
+            found.shortfalls.append(Shortfall(promise, note.said))
     found.shortfalls.extend(_of_catalogue(found, overview))
     if vitals is not None:
         found.shortfalls.extend(_of_vitals(vitals))
@@ -154,7 +161,7 @@ def condition_of(
 
 def is_away(folder: FolderState) -> bool:
     """Tell whether a folder could not be looked into when it was last compared."""
-    return folder.trouble is not None and not folder.trouble.startswith(POLLED_INSTEAD)
+    return folder.trouble is not None and not folder.trouble.startswith((POLLED_INSTEAD, CLOSED))
 
 
 def _of_service(

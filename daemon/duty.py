@@ -22,7 +22,7 @@ from daemon.mail import (
 )
 from storage.errors import CatalogueError
 from storage.maintenance import maintain
-from storage.notes import BUNDLE, PAUSED, Notes
+from storage.notes import BUNDLE, PAUSED, SETTINGS, Notes
 from storage.records import TagState
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Duty:
         reload: puts the settings in force as they are now, or tells why those before stay.
         vitals: told that the loop comes round, and what stands in its way.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
+        monotonic: the monotonic clock, in seconds.
     """
 
     mail: Mail
@@ -114,13 +115,14 @@ class Duty:
     vitals: Vitals
     reload: Callable[[], str | None] = lambda: None
     unsettled: list[Path] = field(default_factory=list)
+    monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
     _stuck: str | None = None
-    _noted: tuple[str | None, ...] = (None, None)
+    _noted: tuple[str | None, ...] = (None, None, None)
 
     def alive(self) -> None:
         """Give a sign of life, unless a consumer hangs: the supervisor shall start us anew."""
-        now_s = time.monotonic()
+        now_s = self.monotonic()
         self.vitals.beat()
         before, self._stuck = self._stuck, self.crew.stuck(now_s, self.longest_s)
         self.vitals.stuck = self._stuck
@@ -133,7 +135,7 @@ class Duty:
         """Compare the folders with the catalogue, and record how they stand."""
         log.debug("comparing the folders with the catalogue: %s", reason)
         self.notifier.status(f"comparing the folders with the catalogue: {reason}")
-        comparison = self.intake.reconcile(time.monotonic(), self.settle_s, self.alive)
+        comparison = self.intake.reconcile(self.monotonic(), self.settle_s, self.alive)
         if self.folders.check(comparison):
             self.mail.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
@@ -153,7 +155,7 @@ class Duty:
             self.alive()
             try:
                 if end is not None:
-                    self._approach(end, time.monotonic())
+                    self._approach(end, self.monotonic())
                 if self._turn(self._mail(self._patience_s())):
                     return
                 self.vitals.trouble = None
@@ -193,7 +195,7 @@ class Duty:
                         raise broken_by
                     return True
                 case Touched(path):
-                    self.intake.touched(path, time.monotonic())
+                    self.intake.touched(path, self.monotonic())
                 case Reconcile(reason):
                     self.reconcile(reason)
                     self.crew.serve(self.untagged([TagState.PENDING]))
@@ -206,13 +208,14 @@ class Duty:
                 case TimeForUpkeep():
                     is_idle = not self.catalogue.queue.waiting(self.clock())
                     log.debug("catalogue: %s", maintain(self.catalogue.url, is_idle=is_idle))
-        self.intake.settle(time.monotonic())
+        self.intake.settle(self.monotonic())
         return False
 
     def _reload(self) -> None:
         self.notifier.reloading()
         try:
             self._refused = self.reload()
+            self._note()
         except CatalogueError:
             self.mail.put(Reload())
             raise
@@ -232,8 +235,9 @@ class Duty:
 
     def _note(self) -> None:
         """Leave word for whoever looks in from outside; the disk is touched by changes only."""
-        if self._noted != (noted := (self.vitals.paused, self.learning.trouble)):
-            for about, said in zip((PAUSED, BUNDLE), noted, strict=True):
+        noted = (self.vitals.paused, self.learning.trouble, self._refused)
+        if noted != self._noted:
+            for about, said in zip((PAUSED, BUNDLE, SETTINGS), noted, strict=True):
                 Notes(self.catalogue.engine).say(about, said, self.clock())
             self._noted = noted
 
@@ -249,7 +253,7 @@ class Duty:
 
     def _patience_s(self) -> float | None:
         """Return how long to wait for mail: for ever, while nothing is expected or in hand."""
-        now_s = time.monotonic()
+        now_s = self.monotonic()
         waiting = self.catalogue.queue.waiting(self.clock())
         self.reporter.show(waiting, now_s)
         self.notifier.status(self._doing(waiting))

@@ -46,11 +46,15 @@ class Mount:
         point: where it is mounted.
         kind: its type, such as `ext4`, `nfs4`, `fuse.sshfs`.
         device: major and minor number, as the kernel writes them.
+        is_read_only: whether it can only be read at this point, or as a whole.
+        is_read_only_disk: whether it can only be read wherever it is mounted.
     """
 
     point: Path
     kind: str
     device: str
+    is_read_only: bool = False
+    is_read_only_disk: bool = False
 
     @property
     def is_silent(self) -> bool:
@@ -108,9 +112,11 @@ def _listed(mounts: Path) -> list[Mount]:
 def _parsed(line: str) -> Mount | None:
     before, dash, after = line.partition(" - ")
     fields = before.split(" ")
-    if not dash or len(fields) < 5:  # noqa: PLR2004 - the mount point is the fifth field
+    if not dash or len(fields) < 6:  # noqa: PLR2004 - the sixth are the options
         return None
-    return Mount(Path(_unescaped(fields[4])), after.split(" ")[0], fields[2])
+    kind, _, of_disk = after.partition(" ")
+    here, disk = (options.split(",") for options in (*fields[5:6], of_disk.rpartition(" ")[2]))
+    return Mount(Path(_unescaped(fields[4])), kind, fields[2], "ro" in here, "ro" in disk)
 
 
 def _unescaped(text: str) -> str:

@@ -28,14 +28,20 @@ class WatchedFolders:
         folders: as the operator named them.
         watcher: listens to them; None for a single pass.
         mounts: the disks inside them.
+        wall: returns what keeps us from a folder although it is there, None if nothing does.
     """
 
     def __init__(
-        self, folders: Sequence[WatchedFolder], watcher: Watcher | None, mounts: NestedMounts
+        self,
+        folders: Sequence[WatchedFolder],
+        watcher: Watcher | None,
+        mounts: NestedMounts,
+        wall: Callable[[Path], str | None] = lambda _: None,
     ) -> None:
         self._folders = folders
         self._watcher = watcher
         self._mounts = mounts
+        self._wall = wall
         self._seen: dict[Path, _Looks | None] = {}
         self._mounted: Mapping[Path, str] = {}
 
@@ -50,6 +56,7 @@ class WatchedFolders:
         self._mounted = self._mounts.look()
         if self._watcher is not None:
             self._watcher.watch(self._folders)
+        self._warn_of_walls()
 
     def change(self, folders: Sequence[WatchedFolder]) -> None:
         """Watch other folders from now on, or the same in another way."""
@@ -69,6 +76,7 @@ class WatchedFolders:
             log.info("%s: watched no more", path, extra={"folder": path})
         for path in after.keys() - before.keys():
             log.info("%s: watched from now on", path, extra={"folder": path})
+        self._warn_of_walls()
 
     def look(self) -> bool:
         """See which folders went away or came back, and tell whether to compare them anew.
@@ -78,7 +86,8 @@ class WatchedFolders:
         hears nothing of it.
         """
         changed = self._look_inside()
-        for root in self.roots:
+        for folder in self._folders:
+            root = folder.path
             before, now = self._seen.get(root), _looks_of(root)
             if now == before:
                 continue
@@ -94,7 +103,7 @@ class WatchedFolders:
             else:
                 log.info("%s: is back", root, extra=told)
             if self._watcher is not None and now is not None:
-                self._watcher.renew(root)
+                self._watcher.renew(folder)
         return changed
 
     def _look_inside(self) -> bool:
@@ -107,9 +116,10 @@ class WatchedFolders:
             else:
                 text = "%s: its disk went away; what is known of its files is kept"
                 log.warning(text, point, extra={"folder": point})
-        for root in self.roots:
-            if self._watcher is not None and any(point.is_relative_to(root) for point in changed):
-                self._watcher.renew(root)
+        for folder in self._folders:
+            inside = any(point.is_relative_to(folder.path) for point in changed)
+            if self._watcher is not None and inside:
+                self._watcher.renew(folder)
         return bool(changed)
 
     def check(self, comparison: Comparison) -> bool:
@@ -129,12 +139,12 @@ class WatchedFolders:
         watched_by: Callable[[Path], str] = (
             (lambda _: "nothing") if watcher is None else watcher.watched_by
         )
-        states = [
-            FolderState(
-                root, watched_by(root), now, comparison.unread.get(root) or degraded.get(root)
-            )
-            for root in self.roots
-        ]
+        states = []
+        for root in self.roots:
+            wall = self._wall(root)
+            # What is not seen cannot be listed either, and would be taken for a disk that is away.
+            trouble = (not root.exists() and wall) or comparison.unread.get(root) or wall
+            states.append(FolderState(root, watched_by(root), now, trouble or degraded.get(root)))
         # A disk inside a folder is watched with it; its row is what the next run remembers it by.
         for point in self._mounts.known:
             home = max(filter(point.is_relative_to, self.roots), key=lambda root: len(root.parts))
@@ -142,6 +152,11 @@ class WatchedFolders:
                 trouble = comparison.unread.get(point)
                 states.append(FolderState(point, watched_by(home), now, trouble))
         return states
+
+    def _warn_of_walls(self) -> None:
+        for root in self.roots:
+            if (wall := self._wall(root)) is not None:
+                log.warning("%s: %s", root, wall, extra={"folder": root, "reason": wall})
 
 
 class _Looks(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.errors import InstallError
-from daemon.units import DROP_IN, MARK, UNIT
+from daemon.units import DROP_IN, UNIT, UNIT_FOLDER, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,9 +27,8 @@ def places_of(configuration: Path | None) -> list[Path]:
     """Return where an installation has files: of one user, or of the machine for None."""
     if configuration is not None:
         return [configuration / "systemd" / "user" / UNIT]
-    units = Path("/etc/systemd/system")
     names = [Path("/etc", kind, "valenced.conf") for kind in ("sysusers.d", "tmpfiles.d")]
-    return [units / UNIT, units / DROP_IN, *names]
+    return [UNIT_FOLDER / UNIT, UNIT_FOLDER / DROP_IN, *names]
 
 
 def put(file: InstalledFile, root: Path) -> Path:
@@ -40,7 +39,7 @@ def put(file: InstalledFile, root: Path) -> Path:
     """
     path = root / file.path.relative_to("/")
     try:
-        if path.exists() and not _is_ours(path):
+        if path.exists() and not is_ours(path):
             raise InstallError(f"{path}: not made by valenced install; move it away first")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.text, encoding="utf-8")
@@ -61,7 +60,7 @@ def take_away(place: Path, root: Path) -> Iterator[str]:
     try:
         if not path.exists():
             return
-        if not _is_ours(path):
+        if not is_ours(path):
             yield f"left {path}, which valenced install did not make"
             return
         path.unlink()
@@ -96,11 +95,6 @@ def stop_service(configuration: Path | None) -> None:
     scope = ["--user"] if configuration is not None else []
     if places_of(configuration)[0].exists():
         _run("systemctl", *scope, "disable", "--now", UNIT)
-
-
-def _is_ours(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.readline() == MARK
 
 
 def _run(*line: str) -> None:

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
+from daemon.complaints import Complaints
 from daemon.completeness import is_being_written
 from daemon.stamps import is_gone, stamp_at
 from storage.records import Analysis, CurvePoint, TagOutcome, TagState
@@ -103,6 +104,7 @@ class Processing:
         self.settle = timedelta(seconds=settle_s)
         self._clock = clock
         self.edits = edits
+        self._complaints = Complaints(clock)
         self.stages = (
             self.identified,
             self.heard,
@@ -198,7 +200,9 @@ class Processing:
         if outcome is None:
             self._queue_again(clip.path)
             return True
-        return self._catalogue.record_tags(clip, outcome)
+        is_in_line = self._catalogue.record_tags(clip, outcome)
+        self._complaints.tell(clip, outcome)
+        return is_in_line
 
     def _tag_state(self, path: Path, known: Clip | None) -> TagState:
         stripped = (

@@ -48,13 +48,19 @@ class Reporter:
     Args:
         tally: what is shown.
         console: where; None shows plain log lines.
+        doing: what the work is.
+        unit: what is counted.
 
     Attributes:
         tally: what is shown.
     """
 
-    def __init__(self, tally: Tally, console: Console | None) -> None:
+    def __init__(
+        self, tally: Tally, console: Console | None, doing: str = "hearing", unit: str = "files"
+    ) -> None:
         self.tally = tally
+        self._doing = doing
+        self._unit = unit
         self._console = console
         self._bar: Progress | None = None
         self._marks: deque[tuple[float, int]] = deque()
@@ -90,7 +96,7 @@ class Reporter:
     def _show_bar(self, console: Console, done: int, waiting: int) -> None:
         if self._bar is None:
             self._bar = Progress(
-                TextColumn("hearing"),
+                TextColumn(self._doing),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
@@ -103,7 +109,7 @@ class Reporter:
             self._bar.start()
             self._bar.add_task("", total=None, rate="")
         task = self._bar.tasks[0]
-        rate = f"{task.speed:.1f} files/s" if task.speed else ""
+        rate = f"{task.speed:.1f} {self._unit}/s" if task.speed else ""
         self._bar.update(task.id, completed=done, total=done + waiting, rate=rate, refresh=True)
 
     def _log_line(self, done: int, waiting: int, now_s: float) -> None:
@@ -113,4 +119,6 @@ class Reporter:
         then_s, then = self._marks[0]
         rate = (self.tally.attended - then) / (now_s - then_s)
         left = f"{waiting / rate / 60:.0f} min left" if rate else "time left unknown"
-        log.info("%d of %d files, %.1f files/s, %s", done, done + waiting, rate, left)
+        log.info(
+            "%d of %d %s, %.1f %s/s, %s", done, done + waiting, self._unit, rate, self._unit, left
+        )

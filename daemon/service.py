@@ -44,6 +44,7 @@ from daemon.settling import Settler
 from daemon.signals import minding_signals
 from daemon.tagging.cleaning import clean_up
 from daemon.vitals import Vitals
+from daemon.walls import wall_before
 from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
 from storage.annotations import Annotations
@@ -195,7 +196,12 @@ def _wired(
     )
     duty = Duty(
         mail=mail,
-        folders=WatchedFolders(plan.folders, watcher, mounts),
+        folders=WatchedFolders(
+            plan.folders,
+            watcher,
+            mounts,
+            wall=lambda path: wall_before(path, writes=in_force.wants_tags(path)),
+        ),
         intake=intake,
         crew=crew,
         catalogue=catalogue,

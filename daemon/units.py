@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from daemon.admission import Admission
 from daemon.errors import InstallError
+from daemon.links import with_targets
 from daemon.spelling import printable
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 UNIT: Final = "valenced.service"
+UNIT_FOLDER: Final = Path("/etc/systemd/system")
 MARK: Final = "# Made by `valenced install`; `valenced uninstall` takes it away.\n"
 DROP_IN: Final = Path("valenced.service.d/50-here.conf")
 
@@ -56,9 +61,8 @@ def for_machine(settings: Settings, command: Path) -> Iterator[InstalledFile]:
         settings: whose folders are opened.
         command: absolute path of `valenced` in the environment that is to run.
     """
-    units = Path("/etc/systemd/system")
-    yield InstalledFile(units / UNIT, _for_command(shipped(UNIT), command))
-    yield InstalledFile(units / DROP_IN, drop_in(settings, _program_folders(command)))
+    yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped(UNIT), command))
+    yield InstalledFile(UNIT_FOLDER / DROP_IN, drop_in(settings, _program_folders(command)))
     for kind in ("sysusers.d", "tmpfiles.d"):
         text = MARK + shipped(f"{kind}/valenced.conf")
         yield InstalledFile(Path("/etc") / kind / "valenced.conf", text)
@@ -72,11 +76,8 @@ def for_user(configuration: Path, command: Path) -> Iterator[InstalledFile]:
 
 def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     """Return what opens the watched folders for tags, and the program's own for reading."""
-    may_write = settings.tags.mode != "none"
     lines = []
-    for folder in settings.watch.folder:
-        path = folder.path.resolve()
-        writes = may_write and folder.tags
+    for path, writes in _wanted(settings):
         if is_hidden(path):
             lines.append(f"{'BindPaths' if writes else 'BindReadOnlyPaths'}={_quoted(path)}")
         elif writes:
@@ -92,6 +93,72 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
     body = "\n".join(dict.fromkeys(lines))
     return f"{MARK}# Run it again when watched folders change.\n[Service]\n{body}\n"
+
+
+def unopened(settings: Settings, units: Path) -> list[Path]:
+    """Return the folders that settings name and that the installed unit does not open.
+
+    Args:
+        settings: of the service.
+        units: the folder of the machine's units.
+
+    Returns:
+        None at all where the unit is not there, or not by `valenced install`.
+
+    Raises:
+        InstallError: what is installed cannot be read.
+    """
+    try:
+        if not is_ours(units / UNIT):
+            return []
+        written, seen = set[Path](), set[Path]()
+        for file in (units / f"{UNIT}.d").glob("*.conf"):
+            for key, path in _opened_by(file.read_text(encoding="utf-8", errors="replace")):
+                (seen if key == "BindReadOnlyPaths" else written).add(path)
+    except OSError as error:
+        raise InstallError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return [
+        path
+        for path, writes in _wanted(settings)
+        if (writes or is_hidden(path))
+        and not {path, *path.parents} & (written if writes else written | seen)
+    ]
+
+
+def is_ours(file: Path) -> bool:
+    """Tell whether a file was made by `valenced install`; False where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            return stream.readline() == MARK
+    except FileNotFoundError:
+        return False
+
+
+def _wanted(settings: Settings) -> Iterator[tuple[Path, bool]]:
+    """Yield the folders that the service works in, and whether it writes tags there."""
+    watch = settings.watch
+    folders = [folder.model_copy(update={"path": folder.path.resolve()}) for folder in watch.folder]
+    if watch.follow_links:
+        folders = with_targets(folders, Admission(watch.suffixes, watch.ignore))
+    for folder in folders:
+        # A copy of a single file that a link leads to is made beside it.
+        path = folder.path.parent if folder.path.is_file() else folder.path
+        yield path, folder.tags and settings.tags.mode != "none"
+
+
+def _opened_by(drop_in: str) -> Iterator[tuple[str, Path]]:
+    """Yield what the lines of a drop-in open, each with its key."""
+    for line in drop_in.splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in {"ReadWritePaths", "BindPaths", "BindReadOnlyPaths"}:
+            with suppress(ValueError):
+                for word in shlex.split(value.replace("\\:", "\0")):
+                    source = word.lstrip("-+").partition(":")[0]
+                    yield key.strip(), Path(source.replace("\0", ":").replace("%%", "%"))
 
 
 def is_hidden(path: Path) -> bool:

@@ -117,12 +117,14 @@ class Watcher:
             else:
                 self._listen(folder.path)
 
-    def renew(self, folder: Path) -> None:
-        """Watch a folder anew, because it went away and came back, perhaps as another."""
-        if self._taken_off(folder):
-            self._poll(folder)
+    def renew(self, folder: WatchedFolder) -> None:
+        """Watch a folder anew, because it went away and came back, perhaps on another disk."""
+        self._taken_off(folder.path)
+        # One for which watches were too few would be found out again only after two comparisons.
+        if folder.path in self._degraded or _is_polled(folder):
+            self._poll(folder.path)
         else:
-            self._listen(folder)
+            self._listen(folder.path)
 
     def leave(self, folder: Path) -> None:
         """Watch a folder no more."""
@@ -169,30 +171,34 @@ class Watcher:
         for observer in self._observers.values():
             observer.join()
 
-    def _taken_off(self, folder: Path) -> bool:
-        """Take away a folder's watch, if it has one, and tell whether it was polled."""
+    def _taken_off(self, folder: Path) -> None:
+        """Take away a folder's watch, if it has one."""
         polled, watch = self._watches.pop(folder, (False, None))
         if watch is not None:
             # The emitter of a folder that went away may have ended by itself.
             with suppress(KeyError, OSError):
                 self._observers[polled].unschedule(watch)
-        return polled
 
     def _listen(self, folder: Path) -> None:
         try:
             self._schedule(folder, polled=False)
         except FileNotFoundError:
-            log.warning("%s: not there; taken up when it is", folder, extra={"folder": folder})
+            self._say_away(folder)
         except OSError as error:
             self._fall_back(folder, error.strerror or str(error))
 
     def _poll(self, folder: Path) -> None:
         try:
             self._schedule(folder, polled=True)
+        except FileNotFoundError:
+            self._say_away(folder)
         except OSError as error:
             reason = error.strerror or str(error)
             told = {"folder": folder, "reason": reason}
             log.warning("%s: cannot be polled: %s", folder, reason, extra=told)
+
+    def _say_away(self, folder: Path) -> None:
+        log.warning("%s: not there; taken up when it is", folder, extra={"folder": folder})
 
     def _fall_back(self, folder: Path, reason: str) -> None:
         limit = watch_limit()

@@ -8,6 +8,7 @@ attempt.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import signal
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.settings import Analysis as AnalysisSection
+
+log = logging.getLogger(__name__)
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 START_LIMIT_S = 60.0
@@ -97,6 +100,7 @@ class Worker:
         self._running: _Running | None = None
         self._last_read: Path | None = None
         self._files_read = 0
+        self._is_confined: bool | None = None
 
     def warm(self, bundle: Path) -> None:
         """Load everything a first file would wait for.
@@ -208,7 +212,21 @@ class Worker:
         if not isinstance(answer, dict):
             self._kill()
             raise UnreadableClip(path, "the worker that read it answered nonsense")
+        self._note_confinement(answer.pop("confined", None))
         return answer
+
+    def _note_confinement(self, is_confined: object) -> None:
+        """Say once whether the kernel confines what reads sound."""
+        if is_confined is None or self._is_confined is not None:
+            return
+        self._is_confined = bool(is_confined)
+        if self._is_confined:
+            log.debug("the worker that reads sound is confined by Landlock")
+        else:
+            log.warning(
+                "the worker that reads sound is not confined (no Landlock here): a crafted file"
+                " that takes it over could write what the service can"
+            )
 
     def _started(self) -> _Running:
         try:

@@ -23,6 +23,9 @@ PAUSED: Final = "paused"
 BUNDLE: Final = "bundle"
 """Why a bundle that was published is not in service."""
 
+SETTINGS: Final = "settings"
+"""Why the settings that were read last are not in force."""
+
 
 @dataclass(frozen=True)
 class Note:

@@ -23,6 +23,7 @@ OWNERS = {
     "sklearn": {"trainer"},
     "joblib": {"trainer"},
     "openpyxl": {"trainer"},
+    "threadpoolctl": {"trainer"},
     "watchdog": {"daemon"},
     "mutagen": {"daemon"},
     "apscheduler": {"daemon"},

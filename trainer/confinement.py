@@ -49,9 +49,15 @@ def _lower(kind: int, limit: int) -> None:
     resource.setrlimit(kind, (limit, limit))
 
 
+def landlock_version() -> int:
+    """Return which version of Landlock the kernel offers us; 0 if none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return max(int(libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)), 0)
+
+
 def _landlocked() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)
+    version = landlock_version()
     if version < 1:
         return False
     files = sum(rights for since, rights in _FILE_RIGHTS.items() if since <= version)

@@ -123,7 +123,7 @@ class JointRegression:
             blend = self._fitted(table.chosen(~held)).predict(table.vectors[held])
             errors[held] = np.abs(table.ratings[held] - np.clip(blend.affect, -1.0, 1.0))
         self.half_widths_ = np.array(
-            [_conformal(errors[table.follows == name]) for name in ("music", "sound")]
+            [conformal(errors[table.follows == name]) for name in ("music", "sound")]
         )
         return self
 
@@ -210,7 +210,7 @@ def _demand_usable(table: TrainingTable) -> None:
         raise TrainingError("the feature table holds values that are not finite")
 
 
-def _conformal(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+def conformal(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the conformal quantile of absolute errors, shape (dimensions,)."""
     level = min(1.0, LEVEL * (1 + 1 / len(errors)))
     quantile: NDArray[np.float64] = np.quantile(errors, level, axis=0, method="higher")

@@ -11,6 +11,9 @@ able to read them without trusting a process that has just decoded somebody's fi
 | `{"do": "prepare", "registry": D}` | `{"directory", "manifest"}` |
 | `{"do": "predict", "bundle": D, "vectors": [V, …]}` | `{"name", "predictions": [{…}, …]}` |
 
+Each answer also tells by `confined` whether the kernel keeps this process from writing; null as
+long as nothing was read.
+
 Vectors travel packed (`trainer.vectors`), in base64. A clip that cannot be used is answered by
 `{"unreadable": reason}` or `{"unusable": reason}`, a bundle that cannot by `{"bundle": reason}`.
 """
@@ -140,19 +143,18 @@ def main() -> None:
     # Ctrl-C reaches the whole process group, but what is in hand shall be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(int(sys.argv[2]))
-    confined = False
+    is_confined: bool | None = None
     connection = Connection(int(sys.argv[1]))
     while True:
         try:
             request = json.loads(connection.recv_bytes())
         except EOFError:
             return
-        if request["do"] in READS_FILES and not confined:
-            confine(int(sys.argv[3]))
-            confined = True
+        if request["do"] in READS_FILES and is_confined is None:
+            is_confined = confine(int(sys.argv[3]))
         # The parent enforces the limit; this holds even when the parent was killed.
         signal.alarm(request["limit_s"] + 10)
-        answer = _answer(request)
+        answer = _answer(request) | {"confined": is_confined}
         signal.alarm(0)
         try:
             connection.send_bytes(json.dumps(answer).encode("ascii"))

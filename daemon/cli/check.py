@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from config.places import SYSTEM_FILE
 from config.settings import WatchedFolder
 from daemon.checking import Finding, findings
 from daemon.cli.options import (
@@ -23,6 +24,7 @@ from daemon.cli.options import (
     with_settings,
 )
 from daemon.spelling import printable
+from daemon.units import UNIT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,7 @@ def command(loaded: Loaded, *, user: str | None, output: str) -> int:
                 catalogue_url(loaded),
                 registry_folder(loaded),
                 annotation_folder(loaded),
+                _units(loaded),
             ),
         ]
     if output == "json":
@@ -62,6 +65,12 @@ def command(loaded: Loaded, *, user: str | None, output: str) -> int:
         for finding in found:
             click.echo(f"{WORDS[finding.level]:<8} {printable(finding.what)}")
     return 1 if any(finding.level == "fail" for finding in found) else 0
+
+
+def _units(loaded: Loaded) -> Path | None:
+    """Return where the machine's units are, if these settings are those of its service."""
+    is_machines = loaded.sources["watch.folder"] == str(SYSTEM_FILE)
+    return UNIT_FOLDER if is_machines else None
 
 
 def _load_all(settings: Settings) -> None:

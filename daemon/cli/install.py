@@ -49,4 +49,7 @@ def command(loaded: Loaded, *, user: bool, dry_run: bool, root: Path | None) -> 
         click.echo(f"no folder is set yet: name one in {name}/valenced.toml{again}", err=True)
     scope = " --user" if user else ""
     click.echo(f"next:\n  systemctl{scope} enable --now valenced", err=True)
+    click.echo(f"  systemctl{scope} restart valenced    (if it runs already)", err=True)
+    if user:
+        click.echo("  loginctl enable-linger    (to have it run while you are away)", err=True)
     click.echo(f"  journalctl{scope} -fu valenced", err=True)

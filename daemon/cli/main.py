@@ -76,6 +76,7 @@ class _Commands(click.Group):
             "review",
             "corpus",
             "train",
+            "evaluate",
             "tags",
             "bundles",
             "status",

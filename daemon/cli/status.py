@@ -11,7 +11,7 @@ import click
 
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.clock import utc_now
-from daemon.condition import condition_of, is_away
+from daemon.condition import KNOWN_FROM_WITHIN, condition_of, is_away
 from daemon.health import ask
 from daemon.spelling import printable
 from storage.catalogue import Catalogue
@@ -156,9 +156,11 @@ def _status(loaded: Loaded) -> Status:
         found = condition_of(catalogue, settings.watch.reconcile_s, now)
     if found.running is not None and settings.page.listen:
         # What only the process itself can know of itself.
-        known = {shortfall.promise for shortfall in found.shortfalls}
+        known = {shortfall.promise for shortfall in found.shortfalls} - KNOWN_FROM_WITHIN
         told = ask(settings.page.listen)
-        found.shortfalls.extend(each for each in told if each.promise not in known)
+        found.shortfalls.extend(
+            each for each in told if each.promise not in known and each not in found.shortfalls
+        )
     return _document(found, str(file_of(catalogue_url(loaded))), now)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
 
 COMMAND = Path(sys.executable).with_name("valenced")
@@ -25,6 +26,16 @@ PATIENCE_S = 90.0
 def scanned(done: int, failed: int = 0, failed_before: int = 0) -> dict[str, Any]:
     """Return the document of a scan that waited for every file."""
     return {"done": done, "failed": failed, "failed_before": failed_before, "unsettled": []}
+
+
+def heard(supervisor: socket.socket) -> list[str]:
+    """Return what a supervisor was told since it was last asked."""
+    notices = []
+    while True:
+        try:
+            notices.append(supervisor.recv(4096).decode())
+        except BlockingIOError:
+            return notices
 
 
 class Valenced:

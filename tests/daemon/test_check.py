@@ -37,7 +37,16 @@ def test_all_is_well_with_a_plain_folder(valenced: Valenced, music: Path) -> Non
     valenced("query")
     findings = valenced.read("check", "--set", watching(music))
     assert {finding["level"] for finding in findings} == {"ok"}
-    for part in ("settings", "SQLite", "opens", "clock", "MiB free", "bundle", "tags written"):
+    for part in (
+        "settings",
+        "SQLite",
+        "opens",
+        "clock",
+        "MiB free",
+        "bundle",
+        "tags written",
+        "Landlock",
+    ):
         assert of(findings, part) == ["ok"]
     assert b"ok       " in valenced("check", "--set", watching(music))
 

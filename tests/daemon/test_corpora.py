@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from tests.daemon.driving import Valenced
 
+SOUNDS = 60
+"""Enough that an import is met at work."""
+
 
 @pytest.fixture
 def pmemo(tmp_path: Path) -> Path:
@@ -33,6 +36,11 @@ def heard(state: Path) -> dict[Path, int]:
     """Return the sounds that were heard, and when each was kept."""
     kept = (state / "corpora" / ".heard").rglob("*")
     return {path: path.stat().st_mtime_ns for path in kept if path.is_file()}
+
+
+def finished(state: Path) -> dict[Path, int]:
+    """Return of what was heard that which no kill broke off."""
+    return {path: at for path, at in heard(state).items() if not path.suffix}
 
 
 def test_a_data_set_is_brought_in_listed_and_removed(
@@ -62,8 +70,8 @@ def test_an_import_that_is_killed_leaves_nothing_half_done_and_goes_on(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     folder, state = tmp_path / "mine", tmp_path / "state"
-    put_sounds(folder, [f"{i}.wav" for i in range(12)])
-    rows = [(f"{i}.wav", i / 12, -i / 12) for i in range(12)]
+    put_sounds(folder, [f"{i}.wav" for i in range(SOUNDS)])
+    rows = [(f"{i}.wav", i / SOUNDS, -i / SOUNDS) for i in range(SOUNDS)]
     put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
     line = ("corpus", "add", "manifest", folder, "--set", "analysis.workers=1")
     with valenced.start(*line) as adding:
@@ -71,18 +79,18 @@ def test_an_import_that_is_killed_leaves_nothing_half_done_and_goes_on(
             assert adding.process.poll() is None
         adding.process.send_signal(signal.SIGKILL)
         adding.process.wait(PATIENCE_S)
-    before = {path: at for path, at in heard(state).items() if not path.suffix}
+    before = finished(state)
     assert valenced.read("corpus", "list") == []
     with valenced.start(*line) as adding:
-        while len(heard(state)) <= len(before):
+        while len(finished(state)) <= len(before):
             assert adding.process.poll() is None
         assert adding.stop(signal.SIGINT) == 130
     assert valenced.read("corpus", "list") == []
     valenced(*line)
-    assert valenced.read("corpus", "list")[0]["clips"] == 12
-    after = heard(state)
+    assert valenced.read("corpus", "list")[0]["clips"] == SOUNDS
+    after = finished(state)
     assert before.items() <= after.items()
-    assert len([path for path in after if not path.suffix]) == 12
+    assert len(after) == SOUNDS
 
 
 def test_iads_with_its_music_moved(valenced: Valenced, tmp_path: Path) -> None:
@@ -157,15 +165,15 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "from 0 to 1 where 1 to 9 is declared": (
         lambda folder: iads(folder, 0.9, times=0.1),
         (
-            "line 2, column AroMN: 0.1 is not on the scale 1:9, and the column runs from 0.1 to 0.9; "
-            "correct one or the other; nothing was imported"
+            "line 2, column AroMN: 0.1 is not on the scale 1:9, and the column runs "
+            "from 0.1 to 0.9; correct one or the other; nothing was imported"
         ),
     ),
     "one outside the scale": (
         lambda folder: iads(folder, 9.5),
         (
-            "line 13, column AroMN: 9.5 is not on the scale 1:9, and the column runs from 1 to 9.5; "
-            "correct one or the other; nothing was imported"
+            "line 13, column AroMN: 9.5 is not on the scale 1:9, and the column runs "
+            "from 1 to 9.5; correct one or the other; nothing was imported"
         ),
     ),
     "empty folder": (
@@ -204,8 +212,8 @@ def test_two_files_for_one_sound_are_one_line_and_neither_is_taken(
     told = valenced("corpus", "add", "iads-e", folder).decode()
     assert [line for line in told.splitlines() if "0003" in line] == [
         (
-            "doubled  0003: several sounds bear this name (more/0003.mp3, sounds/0003.wav); none is "
-            "taken"
+            "doubled  0003: several sounds bear this name (more/0003.mp3, sounds/0003.wav); "
+            "none is taken"
         )
     ]
     assert valenced.read("corpus", "list")[0]["clips"] + len(told.splitlines()) == 12

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,17 @@ from daemon.service import _wired
 from daemon.workers import Limits, Worker
 from storage.catalogue import Catalogue
 from storage.notes import PAUSED, Notes
+from tests.daemon.driving import heard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from daemon.duty import Duty
+
+
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -75,6 +82,51 @@ def test_word_is_left_of_what_waits_and_taken_away_again(duty: Duty) -> None:
     duty.vitals.paused = None
     duty._turn([LookAtFolders()])
     assert notes.about(PAUSED) is None
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Look until something holds that a thread of the crew is about to do."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s
+
+
+def test_a_consumer_that_hangs_keeps_the_watchdog_unfed_until_it_goes_on(
+    duty: Duty,
+    supervisor: socket.socket,
+    address: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now_s = time.monotonic()
+    duty.monotonic = lambda: now_s
+    duty.notifier = Notifier(address, watchdog_s=40)
+    duty.notifier.ready()
+    with closing(sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)) as somebody:
+        # Whoever keeps the catalogue keeps the consumer that would claim a file.
+        somebody.execute("BEGIN IMMEDIATE")
+        duty.crew.start()
+        wait_until(lambda: duty.crew.stuck(math.inf, 0) is not None)
+        duty.alive()
+        assert heard(supervisor) == ["READY=1", "WATCHDOG=1"]
+        now_s += duty.longest_s + PATIENCE_S
+        for _ in range(3):
+            now_s += 20
+            duty.alive()
+        assert heard(supervisor) == []
+        assert duty.vitals.stuck == "consumer-1"
+        assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+        somebody.execute("ROLLBACK")
+    wait_until(lambda: duty.crew.stuck(math.inf, 0) is None)
+    duty.alive()
+    assert (heard(supervisor), vars(duty.vitals)["stuck"]) == (["WATCHDOG=1"], None)
+    duty.notifier.close()
+
+
+def test_a_consumer_that_rests_does_not_hang(duty: Duty) -> None:
+    assert duty.crew.stuck(math.inf, 0) is None
+    duty.crew.start()
+    wait_until(lambda: duty.crew.stuck(math.inf, 0) is None)
 
 
 def test_the_catalogue_is_kept_small_when_it_is_time(duty: Duty, tmp_path: Path) -> None:

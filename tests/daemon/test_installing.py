@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from config.loading import load
+from daemon.installing import put
+from daemon.units import drop_in, for_machine, unopened
 from tests.daemon.driving import COMMAND, Valenced
 
 if TYPE_CHECKING:
     import pytest
+
+    from config.settings import Settings
 
 UNITS = Path("etc/systemd/system")
 
@@ -35,6 +41,53 @@ def test_the_units_name_this_environment_and_open_the_watched_folders(
     valenced("install", "--root", root)
     valenced("uninstall", "--root", root)
     assert not [path for path in root.rglob("*") if path.is_file()]
+
+
+def settings_with(*texts: str, more: str = "tags.mode=replace") -> Settings:
+    return load(environ={"HOME": "/nowhere"}, overrides=[folders(*texts), more]).settings
+
+
+def test_folders_named_since_the_installation_are_found(tmp_path: Path) -> None:
+    units = tmp_path / UNITS
+    now = ["{path='/srv/my music'}", "{path='/home/ann/50%'}", "{path='/home/x', tags=false}"]
+    odd = ["{path='/srv/a:b'}", "{path='/srv/a\\\\b'}", '{path="/srv/it\'s"}']
+    assert unopened(settings_with(*now), units) == []
+    for file in for_machine(settings_with(*now, *odd), COMMAND):
+        put(file, tmp_path)
+    assert unopened(settings_with(*now, *odd), units) == []
+    later = ["{path='/srv/my music/new'}", "{path='/srv/fx'}", "{path='/home/x'}"]
+    later += ["{path='/srv/my'}", "{path='/home/y', tags=false}", "{path='/mnt/z', tags=false}"]
+    found = unopened(settings_with(*now, *later), units)
+    assert list(map(str, found)) == ["/srv/fx", "/home/x", "/srv/my", "/home/y"]
+    assert unopened(settings_with(*later[:2], more="tags.mode=none"), units) == []
+
+
+def test_what_was_opened_by_hand_counts_and_nonsense_does_not(tmp_path: Path) -> None:
+    named = ["{path='/srv/a'}", "{path='/srv/b'}", "{path='/home/c'}"]
+    for file in for_machine(settings_with(), COMMAND):
+        put(replace(file, path=Path("/", file.path.name)), tmp_path)
+    by_hand = tmp_path / "valenced.service.d" / "folders.conf"
+    by_hand.parent.mkdir()
+    assert len(unopened(settings_with(*named), tmp_path)) == 3
+    by_hand.write_text("[Service]\nReadWritePaths=/srv/a -/srv/b\nBindPaths=-/home/c:/home/c\n")
+    assert unopened(settings_with(*named), tmp_path) == []
+    by_hand.write_bytes(b'ReadWritePaths="/srv/a\n\xff\x00=\nBindPaths\n[[[\nReadWritePaths=')
+    assert len(unopened(settings_with(*named), tmp_path)) == 3
+    (tmp_path / "valenced.service").write_text("[Unit]\n")
+    assert unopened(settings_with(*named), tmp_path) == []
+
+
+def test_what_links_lead_to_is_opened_too(tmp_path: Path) -> None:
+    music, other, single = (tmp_path / name for name in ("music", "other", "single"))
+    for folder in (music, other, single):
+        folder.mkdir()
+    (single / "a.mp3").touch()
+    (music / "more").symlink_to(other)
+    (music / "a.mp3").symlink_to(single / "a.mp3")
+    named = f"{{path='{music}'}}"
+    followed = drop_in(settings_with(named, more="watch.follow_links=true"), [])
+    assert all(f"-{folder}\n" in followed for folder in (music, other, single))
+    assert str(other) not in drop_in(settings_with(named), [])
 
 
 def test_a_dry_run_makes_nothing(valenced: Valenced, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from daemon.vitals import LONGEST_TURN_S, Vitals
 from storage.catalogue import Catalogue
 from storage.engine import only_writer
 from storage.errands import Errands, Training
-from storage.notes import BUNDLE, Notes
+from storage.notes import BUNDLE, SETTINGS, Notes
 from storage.records import FolderState, TagOutcome, TagState
 from tests.daemon.driving import Valenced
 from tests.records import record, stamp
@@ -99,8 +99,9 @@ def degrade(service: Service, promise: Promise) -> None:
         case Promise.TAGS:
             clip = record(catalogue, "/m/a.mp3")
             catalogue.record_tags(clip, TagOutcome(TagState.PENDING, "no room on the disk"))
-        case Promise.BUNDLE:
-            Notes(catalogue.engine).say(BUNDLE, "b-2 cannot be used, so b-1 stays: damaged", now)
+        case Promise.SETTINGS | Promise.BUNDLE:
+            about = SETTINGS if promise is Promise.SETTINGS else BUNDLE
+            Notes(catalogue.engine).say(about, "what is wanted cannot be used: damaged", now)
         case Promise.LEARNING:
             training = Training(now, 30, "failed", "no memory left")
             Errands(catalogue.engine).note_training(training, now)
@@ -133,6 +134,31 @@ def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: 
     assert get(service.address, "/health") == (200, b"ok\n")
     degrade(service, promise)
     all_agree_on(service, promise)
+
+
+@pytest.mark.parametrize(
+    ("promise", "sign"),
+    [
+        (Promise.WORK, "stuck"),
+        (Promise.CATALOGUE, "trouble"),
+        (Promise.CATALOGUE, "standstill"),
+    ],
+)
+def test_all_agree_on_what_the_service_alone_knows(
+    service: Service, promise: Promise, sign: str
+) -> None:
+    setattr(service.vitals, sign, "consumer-1")
+    all_agree_on(service, promise)
+
+
+def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
+    degrade(service, Promise.WORK)
+    service.vitals.stuck = "consumer-1"
+    status = service.status()
+    assert status["broken"] == [Promise.WORK, Promise.WORK]
+    told = get(service.address, "/health")[1].decode().splitlines()
+    assert status["degraded"] == told
+    assert figures(service.address)['valenced_degraded{promise="work"}'] == 2
 
 
 def test_a_disk_that_may_only_be_read_breaks_no_promise(service: Service) -> None:

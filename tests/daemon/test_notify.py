@@ -5,37 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 
 from daemon.notify import Notifier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    return str(tmp_path / "notify")
-
-
-@pytest.fixture
-def supervisor(address: str) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(address)
-        listening.setblocking(False)
-        yield listening
-
-
-def heard(supervisor: socket.socket) -> list[str]:
-    notices = []
-    while True:
-        try:
-            notices.append(supervisor.recv(4096).decode())
-        except BlockingIOError:
-            return notices
+from tests.daemon.driving import heard
 
 
 def test_the_supervisor_hears_of_start_reload_and_end(

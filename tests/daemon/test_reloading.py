@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -112,6 +113,37 @@ def test_wrong_settings_change_nothing_and_every_problem_is_told(
         write_audio(music / "song.flac", music_like(2))
         service.wait_for("song.flac", "arousal")
         assert service.stop() == 0
+
+
+def test_refused_settings_degrade_the_service_until_others_are_accepted(
+    installation: Installation, music: Path
+) -> None:
+    installation.write(named(music))
+    status = functools.partial(installation.valenced.read, "status")
+    with installation.valenced.start_line(installation.line) as service:
+        service.wait_for("watching")
+        assert status()["broken"] == []
+        installation.write(named(music), more="tags.mode = 'loud'")
+        hang_up(service)
+        service.wait_for("stay in force")
+        # The signal is answered by one thread, in turn: what came before is done by then.
+        write_audio(music / "song.flac", music_like(2))
+        service.wait_for("song.flac", "arousal")
+        found = status()
+        assert found["broken"] == ["settings"]
+        assert "tags.mode" in found["degraded"][0]
+        installation.write(named(music))
+        hang_up(service)
+        service.wait_for("settings read again")
+        write_audio(music / "other.flac", noise(2))
+        service.wait_for("other.flac", "arousal")
+        assert status()["broken"] == []
+        installation.write(named(music), more="tags.mode = 'loud'")
+        hang_up(service)
+        service.wait_for("stay in force")
+        assert service.stop() == 0
+    # What is not running refuses nothing.
+    assert status()["broken"] == []
 
 
 def test_no_folder_left_and_a_wrong_cron_line_are_refused_as_well(

@@ -109,6 +109,33 @@ def test_a_folder_that_is_not_there_at_the_start_is_taken_up_later(
     reports.wait_for(disk / "a.mp3")
 
 
+def test_a_folder_to_be_polled_that_is_not_there_at_the_start_is_polled_later(
+    tmp_path: Path, watcher: Watcher
+) -> None:
+    disk = tmp_path / "disk"
+    folders = WatchedFolders([WatchedFolder(path=disk, mode="poll")], watcher, NestedMounts([disk]))
+    folders.start()
+    assert watcher.watched_by(disk) == "nothing"
+    for _ in range(2):
+        disk.mkdir()
+        assert folders.look()
+        assert watcher.watched_by(disk) == "polling"
+        disk.rmdir()
+        assert folders.look()
+
+
+def test_how_a_folder_is_watched_is_decided_anew_when_it_is_back(
+    tmp_path: Path, watcher: Watcher
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    folder = WatchedFolder(path=disk)
+    watcher.watch([folder.model_copy(update={"mode": "poll"})])
+    assert watcher.watched_by(disk) == "polling"
+    watcher.renew(folder)
+    assert watcher.watched_by(disk) == "events"
+
+
 def test_a_watch_ends_without_a_word_while_much_happens(
     tmp_path: Path, watcher: Watcher, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,7 +143,7 @@ def test_a_watch_ends_without_a_word_while_much_happens(
     busy = 'while :; do for n in 1 2 3 4 5 6 7 8; do : > "$0/$n.mp3"; done; done'
     with subprocess.Popen(["sh", "-c", busy, tmp_path]) as writer:
         for _ in range(100):
-            watcher.renew(tmp_path)
+            watcher.renew(WatchedFolder(path=tmp_path))
         writer.kill()
     watcher.stop()
     # A fast writer may overflow the queue, which is the kernel's business and not the ending's.

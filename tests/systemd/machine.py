@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
 LOOK_S = 0.5
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
 
 def why_not() -> str:
@@ -29,6 +31,36 @@ def why_not() -> str:
         if shutil.which(program) is None:
             return f"{program} is not installed (packages systemd-container, dbus)"
     return ""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a machine.
+
+    Attributes:
+        pid: its number in there.
+        folder: what the kernel says of it.
+    """
+
+    pid: str
+    folder: Path
+
+    def status(self, *names: str) -> list[str]:
+        """Return lines of its status, in the order asked for."""
+        lines = (self.folder / "status").read_text().splitlines()
+        values = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return [values[name] for name in names]
+
+    @property
+    def nice(self) -> int:
+        """How far it stands back."""
+        # The name stands in brackets before, and may hold anything.
+        return int((self.folder / "stat").read_text().rpartition(")")[2].split()[16])
+
+    @property
+    def oom_score(self) -> int:
+        """How much rather than others it is ended when memory is short."""
+        return int((self.folder / "oom_score_adj").read_text())
 
 
 class Machine:
@@ -63,6 +95,21 @@ class Machine:
         values = dict(line.partition("=")[::2] for line in lines.splitlines())
         return [values[name] for name in properties]
 
+    def process(self, pid: str) -> Process:
+        """Return a process of the machine, by its number in there."""
+        return Process(pid, self.path(f"/proc/{pid}"))
+
+    def control_group(self, unit: str) -> dict[str, int]:
+        """Return what the kernel holds a unit to, by whichever version of control groups."""
+        (group,) = self.shown("ControlGroup", unit=unit)
+        root = self.path("/sys/fs/cgroup")
+        figures = {
+            "cpu.weight": root / f".{group}/cpu.weight",
+            "cpu.shares": root / f"cpu{group}/cpu.shares",
+            "memory.high": root / f".{group}/memory.high",
+        }
+        return {name: int(file.read_text()) for name, file in figures.items() if file.exists()}
+
     def journal(self, *fields: str) -> str:
         """Return what the service has logged, or what of it has some fields."""
         return self.run("journalctl", "-u", "valenced", "--no-pager", "-q", *fields)
@@ -94,6 +141,8 @@ def booted(folder: Path) -> Iterator[Machine]:
             [
                 *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "-D", merged),
                 *("--private-network", "--link-journal=no", "--console=pipe"),
+                # A container forbids them by itself, a machine does not.
+                f"--system-call-filter={LANDLOCK}",
                 *(f"--bind-ro={path}" for path in sorted(seen)),
                 *("--boot", "systemd.unit=basic.target"),
             ],

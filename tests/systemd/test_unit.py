@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mutagen
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from tests.daemon.driving import COMMAND
 from tests.sounds import music_like, write_audio
 from tests.systemd.machine import Machine, booted, why_not
+from trainer.confinement import landlock_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +70,11 @@ class Host:
 
     def wait_for_tags(self, *files: Path) -> None:
         self.machine.wait_until(lambda: all(map(tagged, files)), "tagged")
+
+    def asked(self, *words: str) -> Any:
+        """Run a command on the service's catalogue and return its document."""
+        state = "STATE_DIRECTORY=/var/lib/valenced"
+        return json.loads(self.machine.run("env", state, COMMAND, *words))
 
     @property
     def pid(self) -> int:
@@ -198,6 +206,81 @@ def test_settings_are_read_again_and_wrong_ones_change_nothing(
     assert not tagged(heard)
     assert service.machine.shown("ActiveState", "NRestarts") == ["active", "0"]
     assert service.pid == before
+
+
+def test_a_folder_named_since_the_installation_is_told_of_until_it_is_opened(
+    service: Host, sounds: list[Path]
+) -> None:
+    later, at_home = Path("/srv/valenced-later"), Path("/home/valenced-later")
+    for folder in (later, at_home):
+        service.make_folder(folder)
+    service.settle("", MUSIC, later, at_home)
+    service.systemctl("reload", "valenced")
+    service.machine.wait_until(
+        lambda: "watching 3 folders" in service.machine.shown("StatusText")[0], "watching all"
+    )
+    for folder, wall in ((later, "write here"), (at_home, "see it")):
+        told = service.machine.journal(f"FOLDER={folder}", "PRIORITY=4")
+        assert f"{wall}: sudo {COMMAND} install, then" in told
+    status = service.asked("status", "--format", "json")
+    assert status["broken"] == ["folders", "folders"]
+    away = {folder["path"]: folder["away"] for folder in status["folders"]}
+    assert away == {str(at_home): True, str(MUSIC): False, str(later): False}
+    checked = service.asked("check", "--user", "valenced", "--format", "json")
+    assert [found["level"] for found in checked if "restart valenced" in found["what"]] == [
+        "warn",
+        "warn",
+    ]
+    heard = service.drop(sounds[0], b"later.flac", later)
+    clip = f"CLIP={later}/later.flac"
+    service.machine.wait_until(lambda: "arousal" in service.machine.journal(clip), "heard")
+    assert not tagged(heard)
+    service.machine.run(COMMAND, "install")
+    service.systemctl("restart", "valenced")
+    service.wait_for_tags(heard, service.drop(sounds[1], b"home.flac", at_home))
+    assert service.asked("status", "--format", "json")["broken"] == []
+
+
+def test_workers_are_confined_and_everything_stands_back(service: Host, sounds: list[Path]) -> None:
+    service.settle("log.level = 'debug'")
+    service.systemctl("restart", "valenced")
+    files = [service.drop(sound, f"nice-{i}.flac".encode()) for i, sound in enumerate(sounds)]
+    service.machine.wait_until(lambda: any(map(tagged, files)), "at work")
+    worker = service.machine.run("pgrep", "-P", str(service.pid), "-f", "trainer.worker").split()[0]
+    main, inside = (service.machine.process(pid) for pid in (str(service.pid), worker))
+    # 10 more than the service, by analysis.nice.
+    assert (main.nice, inside.nice) == (5, 15)
+    for process in (main, inside):
+        assert process.status("Seccomp", "NoNewPrivs", "CapEff") == ["2", "1", "0" * 16]
+        assert process.oom_score == 500
+        assert service.machine.run("ionice", "-p", process.pid).strip() == "idle"
+    if landlock_version():
+        mine = f"_PID={service.pid}"
+        service.machine.wait_until(
+            lambda: "is confined by Landlock" in service.machine.journal(mine), "confined"
+        )
+        assert "is not confined" not in service.machine.journal(mine)
+    assert service.machine.shown("CPUWeight", "IOWeight", "IOSchedulingClass") == ["20", "20", "3"]
+    (limit,) = service.machine.shown("MemoryHigh")
+    assert int(limit) == pytest.approx(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2)
+    for figure, value in service.machine.control_group("valenced").items():
+        assert value == {"cpu.weight": 20, "cpu.shares": 204, "memory.high": int(limit)}[figure]
+
+
+def test_a_unit_that_forbids_landlock_is_told_of(service: Host, sounds: list[Path]) -> None:
+    forbids = Path("/etc/systemd/system/valenced.service.d/80-forbids.conf")
+    service.machine.path(forbids).write_text(
+        "[Service]\nSystemCallFilter=~landlock_create_ruleset\n"
+    )
+    try:
+        service.systemctl("daemon-reload")
+        service.systemctl("restart", "valenced")
+        service.wait_for_tags(service.drop(sounds[0], b"open.flac"))
+        told = f"_PID={service.pid}", "PRIORITY=4"
+        assert "is not confined (no Landlock here)" in service.machine.journal(*told)
+    finally:
+        service.machine.path(forbids).unlink()
+        service.systemctl("daemon-reload")
 
 
 def test_wrong_settings_end_it_with_78_and_it_is_not_tried_again(service: Host) -> None:

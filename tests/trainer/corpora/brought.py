@@ -40,7 +40,7 @@ def put_sounds(folder: Path, names: Iterable[str]) -> None:
     """Write a second of sound under each name, all different."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        seed = sum(name.encode())
+        seed = int.from_bytes(name.encode())
         write_audio(folder / name, music_like(1.0, 16000, seed=seed), 16000)
 
 

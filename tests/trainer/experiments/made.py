@@ -1,0 +1,69 @@
+"""Experiments on small tables whose ratings depend on their descriptors in a known way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tests.trainer.rated import small_draft, small_table
+from trainer.experiments.document import Occasion, document_of
+from trainer.experiments.fitting import Fitting
+from trainer.experiments.material import Material
+from trainer.experiments.outcomes import outcome_of
+from trainer.experiments.plans import plan_of
+from trainer.experiments.protocol import Protocol
+from trainer.experiments.running import Kept, Study, run
+from trainer.regression import JointRegression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from trainer.experiments.fitting import Regression
+    from trainer.experiments.outcomes import Outcome
+    from trainer.table import TrainingTable
+
+FAMILIES = {"telling": np.arange(2), "domain": np.arange(2, 8), "noise": np.arange(8, 30)}
+
+
+def spoken(music: int = 300, sounds: int = 40, seed: int = 5) -> TrainingTable:
+    """Return the small table with descriptors that a linear regression can read."""
+    table = small_table(music, sounds, seed)
+    return replace(table, vectors=np.log(table.vectors))
+
+
+def experiment(
+    name: str,
+    table: TrainingTable,
+    folder: Path,
+    regression: Regression = "svr",
+    protocol: Protocol | None = None,
+) -> Outcome:
+    """Make one experiment on a small table."""
+    protocol = protocol or Protocol(4, 2, 1)
+    plan = plan_of(name, table, FAMILIES)
+    study = Study(table, protocol.splits(table), fitting(regression), FAMILIES)
+    kept = Kept(folder / "cells", study.fingerprint)
+    answers = run(study, plan.recipes, kept=kept, jobs=2, tell=lambda _done, _total: None)
+    return outcome_of(plan, study, answers, 1)
+
+
+def fitting(regression: Regression) -> Fitting:
+    """Return how to fit, with the settings a bundle would bring."""
+    return Fitting(regression, JointRegression().get_params() if regression == "own" else {})
+
+
+def document(
+    table: TrainingTable, outcomes: Sequence[Outcome], command: str = "valenced evaluate"
+) -> dict[str, Any]:
+    """Return the document of some outcomes."""
+    occasion = Occasion(
+        made_at="2026-01-02T03:04:05+00:00",
+        command=command,
+        material=Material(table, small_draft(table), []),
+        fitting=fitting("own"),
+        protocol=Protocol(4, 2, 1),
+    )
+    return document_of(occasion, outcomes)

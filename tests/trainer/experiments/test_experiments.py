@@ -1,0 +1,249 @@
+"""Each experiment finds what is in the ratings, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.trainer.experiments.made import FAMILIES, document, experiment, fitting, spoken
+from trainer.errors import TrainingError
+from trainer.experiments.document import encoded
+from trainer.experiments.paired import NOTHING
+from trainer.experiments.plans import EXPERIMENTS, plan_of
+from trainer.experiments.protocol import Protocol
+from trainer.experiments.recipes import JOINT, Recipe
+from trainer.experiments.running import Answer, Kept, Study, run
+from trainer.experiments.summary import summary_of
+from trainer.experiments.verdicts import verdict_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trainer.experiments.outcomes import Figures, Outcome
+    from trainer.table import TrainingTable
+
+
+def figures(outcome: Outcome, part: str, dimension: str) -> dict[str, Figures]:
+    return {each.condition: each for each in outcome.of(part, dimension)}
+
+
+def found(outcome: Outcome, first: str, second: str) -> dict[tuple[str, str], str]:
+    return {
+        (t.domain, t.dimension): t.verdict
+        for t in outcome.tests
+        if (t.first, t.second) == (first, second)
+    }
+
+
+def r2_of(outcome: Outcome, condition: str, part: str, dimension: str) -> float:
+    score = figures(outcome, part, dimension)[condition].r2
+    assert score is not None
+    return score
+
+
+def without_likeness(table: TrainingTable) -> TrainingTable:
+    """Return a table in which what music tells of arousal holds for no sound."""
+    drawing = np.random.default_rng(8)
+    ratings = table.ratings.copy()
+    music = np.flatnonzero(table.domain == "music")
+    ratings[music] = table.ratings[drawing.permutation(music)]
+    return replace(table, ratings=ratings)
+
+
+def test_a_joint_effect_that_is_there_is_found_and_said(tmp_path: Path) -> None:
+    outcome = experiment("joint", spoken(), tmp_path)
+    verdicts = found(outcome, "joint", "alone")
+    assert verdicts["sound", "arousal"] == "better"
+    assert verdicts["sound", "valence"] != "better"
+    helped = verdict_of(outcome)[0].partition(" and made ")[0]
+    assert helped.startswith("Joint training helped ")
+    assert "arousal of sound" in helped
+    assert "valence of sound" not in helped
+
+
+def test_where_music_tells_nothing_joint_training_is_said_not_to_help(tmp_path: Path) -> None:
+    outcome = experiment("joint", without_likeness(spoken()), tmp_path)
+    assert "better" not in found(outcome, "joint", "alone").values()
+    assert verdict_of(outcome)[0].startswith("Joint training did not help")
+
+
+def test_each_domain_alone_and_by_the_other_only(tmp_path: Path) -> None:
+    alone = experiment("single-domain", spoken(160), tmp_path, regression="elasticnet")
+    assert r2_of(alone, "alone", "all music", "valence") > 0.5
+    assert verdict_of(alone) == []
+    crossed = experiment("cross-domain", spoken(160), tmp_path, regression="elasticnet")
+    assert r2_of(crossed, "the other domain", "all sound", "arousal") > 0.4
+    assert r2_of(crossed, "the other domain", "all sound", "valence") < -0.5
+    assert r2_of(crossed, "alone", "all music", "arousal") == pytest.approx(
+        r2_of(alone, "alone", "all music", "arousal")
+    )
+
+
+def test_mixing_has_every_share_of_both(tmp_path: Path) -> None:
+    outcome = experiment("mixing", spoken(), tmp_path, protocol=Protocol(4, 1, 1))
+    assert len(outcome.plan.conditions) == 24
+    few, many = (
+        r2_of(outcome, f"0.25 own + {added} other", "all sound", "arousal") for added in (0, 1)
+    )
+    assert many > few + 0.1
+    lone = experiment("single-domain", spoken(), tmp_path, protocol=Protocol(4, 1, 1))
+    assert r2_of(outcome, "1 own + 0 other", "all sound", "arousal") == pytest.approx(
+        r2_of(lone, "alone", "all sound", "arousal")
+    )
+
+
+def test_with_a_constant_total_the_other_domain_replaces_what_is_alike_only(
+    tmp_path: Path,
+) -> None:
+    outcome = experiment("constant-size", spoken(200, 160), tmp_path, regression="elasticnet")
+    arousal = [r2_of(outcome, f"{s} other", "all sound", "arousal") for s in ("0", "0.5", "1")]
+    valence = [r2_of(outcome, f"{s} other", "all sound", "valence") for s in ("0", "0.5", "1")]
+    assert min(arousal) > 0.4
+    assert valence[0] > 0.4
+    assert valence[2] < 0 < valence[0] - valence[1]
+
+
+def test_the_shuffled_control_tells_an_effect_from_none(tmp_path: Path) -> None:
+    there = experiment("shuffled-control", spoken(), tmp_path)
+    assert found(there, "1 other", "1 other, shuffled")["sound", "arousal"] == "better"
+    assert found(there, "1 other, shuffled", "0 other")["sound", "arousal"] != "better"
+    gone = experiment("shuffled-control", without_likeness(spoken()), tmp_path)
+    assert found(gone, "1 other", "1 other, shuffled")["sound", "arousal"] == NOTHING
+
+
+def test_the_ablation_finds_the_family_that_tells(tmp_path: Path) -> None:
+    outcome = experiment("ablation", spoken(), tmp_path, regression="own")
+    scores = {name: each.r2 or 0 for name, each in figures(outcome, "all music", "arousal").items()}
+    assert scores["everything"] - scores["without: telling"] > 0.2
+    assert scores["everything"] - scores["permuted: telling"] > 0.2
+    assert scores["only: telling"] > 0.4
+    assert abs(scores["everything"] - scores["permuted: noise"]) < 0.2
+    assert any(line.startswith("without: telling against everything") for line in
+               verdict_of(outcome))  # fmt: skip
+
+
+def test_more_groups_give_better_predictions(tmp_path: Path) -> None:
+    outcome = experiment("learning-curve", spoken(200, 100), tmp_path)
+    for line in ("joint", "alone"):
+        curve = [each for each in outcome.of("all music", "arousal") if each.line == line]
+        assert [each.at for each in curve] == [0.1, 0.25, 0.5, 0.75, 1.0]
+        assert (curve[-1].r2 or 0) > (curve[0].r2 or 0) + 0.05
+
+
+def twins() -> TrainingTable:
+    """Return ratings that nothing tells but a clip's own twin, in the other domain or the same."""
+    table = spoken(160, 160)
+    drawing = np.random.default_rng(3)
+    names = np.tile(np.repeat(np.arange(80), 2), 2)
+    ratings, vectors = drawing.uniform(-0.8, 0.8, (80, 2)), drawing.normal(size=(80, 30))
+    return replace(
+        table,
+        vectors=(vectors[names] + drawing.normal(scale=0.01, size=(320, 30))).astype(np.float32),
+        ratings=ratings[names],
+        group=np.array([f"twins {name}" for name in names]),
+    )
+
+
+def test_a_leak_would_be_seen_and_there_is_none(tmp_path: Path) -> None:
+    known = experiment("joint", twins(), tmp_path, regression="svr")
+    unknown = experiment(
+        "joint",
+        replace(twins(), group=np.arange(320).astype(np.str_)),
+        tmp_path,
+        regression="svr",
+    )
+    for condition in ("joint", "alone"):
+        for part in ("all music", "all sound"):
+            assert r2_of(known, condition, part, "valence") < 0.1
+            assert r2_of(unknown, condition, part, "valence") > 0.5
+
+
+def test_intervals_hold_what_they_promise_in_each_domain(tmp_path: Path) -> None:
+    outcome = experiment("joint", spoken(160, 160), tmp_path, regression="own")
+    for part in ("all music", "all sound"):
+        for dimension in ("arousal", "valence"):
+            coverage = figures(outcome, part, dimension)["joint"].coverage
+            assert coverage is not None
+            assert 0.7 < coverage < 0.9
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_one_domain_is_enough_or_refused_in_a_line(tmp_path: Path, name: str) -> None:
+    table = spoken()
+    music = table.chosen(table.domain == "music")
+    if name in {"single-domain", "ablation", "learning-curve"}:
+        outcome = experiment(name, music, tmp_path, protocol=Protocol(3, 1, 1))
+        assert {each.part for each in outcome.figures} == {"songs", "all music"}
+    else:
+        with pytest.raises(TrainingError, match="there is music only; add a corpus of sound"):
+            plan_of(name, music, FAMILIES)
+
+
+class TestKeeping:
+    def study(self, table: TrainingTable) -> Study:
+        return Study(table, Protocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
+
+    def made(self, study: Study, kept: Kept) -> list[Answer]:
+        return run(study, [JOINT], kept=kept, jobs=1, tell=lambda _done, _total: None)[JOINT]
+
+    def test_finished_cells_are_not_fitted_again(self, tmp_path: Path) -> None:
+        study = self.study(spoken())
+        kept = Kept(tmp_path / "cells", study.fingerprint)
+        first = self.made(study, kept)
+        files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
+        assert len(files) == 3
+        again = self.made(study, kept)
+        assert {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()} == files
+        for one, other in zip(first, again, strict=True):
+            np.testing.assert_array_equal(one.affect, other.affect)
+            np.testing.assert_array_equal(one.low, other.low)
+        kept.clear()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_cells_of_other_clips_or_settings_are_not_taken(self, tmp_path: Path) -> None:
+        table = spoken()
+        study = self.study(table)
+        self.made(study, Kept(tmp_path / "cells", study.fingerprint))
+        changed = self.study(replace(table, weight=table.weight * 0.5))
+        other = Kept(tmp_path / "cells", changed.fingerprint)
+        assert other.find(JOINT, changed.splits[0]) is None
+        own = Kept(tmp_path / "cells", study.fingerprint)
+        assert own.find(JOINT, study.splits[0]) is not None
+        assert own.find(Recipe(music=0.5), study.splits[0]) is None
+
+    @pytest.mark.parametrize("damage", [b"", b"junk", b"PK\x03\x04" + bytes(40)])
+    def test_a_damaged_cell_is_fitted_again(self, tmp_path: Path, damage: bytes) -> None:
+        study = self.study(spoken())
+        kept = Kept(tmp_path / "cells", study.fingerprint)
+        first = self.made(study, kept)
+        for path in (tmp_path / "cells").iterdir():
+            path.write_bytes(damage)
+        np.testing.assert_array_equal(self.made(study, kept)[0].affect, first[0].affect)
+
+    def test_where_nothing_can_be_kept_it_is_fitted_all_the_same(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").write_text("a file")
+        study = self.study(spoken())
+        assert len(self.made(study, Kept(tmp_path / "taken", study.fingerprint))) == 3
+
+
+def test_the_document_is_plain_json_and_its_summary_says_the_same(tmp_path: Path) -> None:
+    table = spoken(160)
+    names = ("joint", "learning-curve")
+    said = document(table, [experiment(name, table, tmp_path) for name in names])
+    assert json.loads(encoded(said)) == said
+    assert (said["seed"], said["folds"], said["repeats"]) == (1, 4, 2)
+    assert len(said["clips"]) == len(said["experiments"][0]["predicted"]["joint"]["affect"])
+    lines = list(summary_of(said))
+    assert "elasticnet" not in lines[0]
+    assert lines[0] == "own regression of small-1 on 40 of noises, 160 of songs"
+    r2 = next(
+        each["r2"]
+        for each in said["experiments"][0]["figures"]
+        if (each["condition"], each["part"], each["dimension"]) == ("joint", "all music", "arousal")
+    )
+    assert any(f"{r2:.3f} [" in line for line in lines)
+    assert any("Joint training helped" in line for line in lines)

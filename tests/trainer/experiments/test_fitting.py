@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.trainer.rated import small_table
+from trainer.errors import TrainingError
+from trainer.experiments.fitting import REGRESSIONS, Fitting
+from trainer.experiments.paper import SupportVectorPipeline
+from trainer.measures import r2
+from trainer.regression import JointRegression
+
+if TYPE_CHECKING:
+    from trainer.experiments.fitting import Regression
+    from trainer.table import TrainingTable
+
+OWN = JointRegression().get_params()
+
+
+@pytest.fixture(scope="module")
+def table() -> TrainingTable:
+    table = small_table(150, 120)
+    return replace(table, vectors=np.log(table.vectors))
+
+
+@pytest.mark.parametrize("regression", REGRESSIONS)
+@pytest.mark.parametrize("domain", ["music", "both"])
+def test_each_learns_what_is_there_and_says_how_sure_it_is(
+    table: TrainingTable, regression: Regression, domain: str
+) -> None:
+    test = np.arange(len(table)) % 3 == 0
+    wanted = table.domain == domain if domain != "both" else np.full(len(table), fill_value=True)
+    fitted = Fitting(regression, OWN).fit(table.chosen(~test & wanted), intervals=True, seed=1)
+    asked = table.chosen(test & wanted)
+    said = fitted.say(asked.vectors)
+    assert r2(asked.ratings[:, 0], said.affect[:, 0]) > 0.3
+    assert said.low is not None
+    assert said.high is not None
+    assert ((said.low <= said.affect) & (said.affect <= said.high)).all()
+    covered = (said.low <= asked.ratings) & (asked.ratings <= said.high)
+    assert 0.6 < covered.mean() < 0.97
+
+
+def test_without_intervals_it_says_the_same(table: TrainingTable) -> None:
+    with_them = Fitting("own", OWN).fit(table, intervals=True, seed=1).say(table.vectors)
+    without = Fitting("own", OWN).fit(table, intervals=False, seed=1).say(table.vectors)
+    np.testing.assert_allclose(with_them.affect, without.affect)
+    assert without.low is None
+
+
+def test_principal_components_are_those_of_scikit_learn(table: TrainingTable) -> None:
+    from sklearn.decomposition import PCA  # noqa: PLC0415 - a yardstick, not a part
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.svm import SVR  # noqa: PLC0415
+
+    ours = SupportVectorPipeline(table, seed=1).predict(table.vectors)[:, 0]
+    theirs = []
+    for cost in (0.3, 1.0, 3.0, 10.0):
+        plain = make_pipeline(
+            StandardScaler(), PCA(0.99, svd_solver="full"), SVR(C=cost, epsilon=0.1)
+        )
+        plain.fit(table.vectors.astype(np.float64), table.ratings[:, 0])
+        theirs.append(plain.predict(table.vectors.astype(np.float64)))
+    assert min(np.abs(ours - each).max() for each in theirs) < 5e-3
+
+
+@pytest.mark.parametrize("regression", REGRESSIONS)
+def test_a_descriptor_that_never_varies_is_no_obstacle(
+    table: TrainingTable, regression: Regression
+) -> None:
+    vectors = table.vectors.copy()
+    vectors[:, 3] = 2.0
+    still = replace(table, vectors=vectors)
+    said = Fitting(regression, OWN).fit(still, intervals=False, seed=1).say(vectors)
+    assert np.isfinite(said.affect).all()
+
+
+@pytest.mark.parametrize("regression", REGRESSIONS)
+def test_a_part_that_is_empty_is_refused_and_one_of_one_group_is_not(
+    table: TrainingTable, regression: Regression
+) -> None:
+    fitting = Fitting(regression, OWN)
+    with pytest.raises(TrainingError, match="nothing to fit on"):
+        fitting.fit(table.chosen(np.arange(0)), intervals=False, seed=1)
+    one = replace(table, group=np.full(len(table), "one")).chosen(table.domain == "music")
+    said = fitting.fit(one, intervals=False, seed=1).say(table.vectors)
+    assert np.isfinite(said.affect).all()

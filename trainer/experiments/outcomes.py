@@ -1,0 +1,235 @@
+"""What came of an experiment: figures of every condition, and the tests between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from trainer.evaluation import parts_of, rank_agreement
+from trainer.experiments.paired import holm, paired
+from trainer.experiments.protocol import domains_of
+from trainer.experts import DIMENSIONS
+from trainer.measures import RESAMPLES, Estimate, ccc, mae, rmse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from trainer.experiments.paired import Paired
+    from trainer.experiments.plans import Condition, Plan
+    from trainer.experiments.recipes import Recipe
+    from trainer.experiments.running import Answer, Study
+    from trainer.measures import Score
+
+_SCORES: Final[Mapping[str, Score]] = {
+    "rmse": rmse,
+    "mae": mae,
+    "ccc": ccc,
+    "spearman": rank_agreement,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Every clip as one condition predicts it while it is held out.
+
+    Attributes:
+        affect: shape (repeats, clips, 2).
+        low: lower ends of the intervals, the same shape; not a number where there are none.
+        high: upper ends.
+    """
+
+    affect: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Scores of one condition in one dimension of one part of the clips.
+
+    Each is the mean over the repeats; None where it is not defined. `r2_low` and `r2_high` are a
+    95 % bootstrap interval over whole groups. `coverage` is the share of ratings in the 80 %
+    intervals, `width` their mean width.
+    """
+
+    condition: str
+    line: str
+    at: float
+    part: str
+    dimension: str
+    clips: int
+    groups: int
+    r2: float | None
+    r2_low: float | None
+    r2_high: float | None
+    rmse: float | None
+    mae: float | None
+    ccc: float | None
+    spearman: float | None
+    coverage: float | None
+    width: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one experiment.
+
+    Attributes:
+        plan: the experiment.
+        figures: of every condition, for each corpus and each domain, in each dimension.
+        tests: of the pairs that the plan compares, for each domain and dimension.
+        predicted: by the conditions whose single predictions are shown.
+    """
+
+    plan: Plan
+    figures: list[Figures]
+    tests: list[Paired]
+    predicted: dict[str, Predicted]
+
+    def of(self, part: str, dimension: str) -> list[Figures]:
+        """Return the figures of one part and dimension, in the order of the conditions."""
+        return [f for f in self.figures if (f.part, f.dimension) == (part, dimension)]
+
+
+def outcome_of(
+    plan: Plan, study: Study, answers: Mapping[Recipe, Sequence[Answer]], seed: int
+) -> Outcome:
+    """Put the answers of a plan's recipes together.
+
+    Args:
+        plan: the experiment.
+        study: what was evaluated.
+        answers: of every recipe, in the order of the splits.
+        seed: of the bootstrap.
+    """
+    predicted = {
+        condition.name: _predicted(condition, study, answers) for condition in plan.conditions
+    }
+    figures = [
+        found
+        for condition in plan.conditions
+        for found in _figures(condition, predicted[condition.name], study, seed)
+    ]
+    tests: list[Paired] = []
+    for first, second in plan.compared:
+        tests += _compared((first, second), (predicted[first], predicted[second]), study)
+    shown = {name: predicted[name] for name in plan.shown}
+    return Outcome(plan, figures, tests, shown)
+
+
+def _predicted(
+    condition: Condition, study: Study, answers: Mapping[Recipe, Sequence[Answer]]
+) -> Predicted:
+    shape = (1 + max(split.repeat for split in study.splits), *study.table.ratings.shape)
+    said = Predicted(*(np.full(shape, np.nan) for _ in range(3)))
+    for domain, recipe in condition.recipes.items():
+        for split, answer in zip(study.splits, answers[recipe], strict=True):
+            own = study.table.domain[split.asked] == domain
+            rows = split.asked[own]
+            affect = answer.affect
+            if condition.family:
+                affect = answer.permuted[list(study.families).index(condition.family)]
+            said.affect[split.repeat, rows] = affect[own]
+            said.low[split.repeat, rows] = answer.low[own]
+            said.high[split.repeat, rows] = answer.high[own]
+    return said
+
+
+def _figures(condition: Condition, predicted: Predicted, study: Study, seed: int) -> list[Figures]:
+    table, found = study.table, []
+    for part, rows in parts_of(table):
+        if not rows.any():
+            continue
+        groups = table.group[rows]
+        for dim, dimension in enumerate(DIMENSIONS):
+            rated, said = table.ratings[rows, dim], predicted.affect[:, rows, dim]
+            low, high = predicted.low[:, rows, dim], predicted.high[:, rows, dim]
+            between = mean_r2(rated, said, groups, seed)
+            meant = bool(np.isfinite(low).all())
+            found.append(
+                Figures(
+                    condition=condition.name,
+                    line=condition.line,
+                    at=condition.at,
+                    part=part,
+                    dimension=dimension,
+                    clips=int(rows.sum()),
+                    groups=len(np.unique(groups)),
+                    r2=_finite(between.value),
+                    r2_low=_finite(between.low),
+                    r2_high=_finite(between.high),
+                    coverage=_finite(np.mean((low <= rated) & (rated <= high))) if meant else None,
+                    width=_finite(np.mean(high - low)) if meant else None,
+                    **{
+                        name: _finite(np.mean([score(rated, each) for each in said]))
+                        for name, score in _SCORES.items()
+                    },
+                )
+            )
+    return found
+
+
+def mean_r2(
+    rated: NDArray[np.float64], said: NDArray[np.float64], groups: NDArray[np.str_], seed: int
+) -> Estimate:
+    """Return R2, mean over the repeats, and its interval as `trainer.measures.estimate` does.
+
+    R2 follows from sums, so what a drawn group adds to them need be known only once.
+
+    Args:
+        rated: shape (clips,).
+        said: shape (repeats, clips).
+        groups: shape (clips,).
+        seed: of the drawing.
+    """
+    missed = np.square(said - rated).mean(axis=0)
+    member = np.unique(groups, return_inverse=True)[1]
+    sums = np.stack(
+        [np.bincount(member, weights=each) for each in (rated**0, rated, rated**2, missed)], axis=1
+    )
+    count = len(sums)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    totals = np.concatenate([sums.sum(axis=0)[None], drawn @ sums])
+    spread = totals[:, 2] - totals[:, 1] ** 2 / totals[:, 0]
+    # What is left of a spread of nothing after rounding is no spread.
+    spread[spread <= 1e-9 * totals[:, 2]] = np.nan
+    scores = 1.0 - totals[:, 3] / spread
+    finite = scores[1:][np.isfinite(scores[1:])]
+    low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
+    return Estimate(float(scores[0]), float(low), float(high))
+
+
+def _compared(
+    names: tuple[str, str], predicted: tuple[Predicted, Predicted], study: Study
+) -> list[Paired]:
+    """Test one pair in each dimension of each domain."""
+    table, tests = study.table, []
+    for domain in domains_of(table):
+        own = table.domain == domain
+        asked = [split.asked[own[split.asked]] for split in study.splits]
+        known = [int(own[split.known].sum()) for split in study.splits]
+        ratio = float(np.mean([len(rows) for rows in asked]) / np.mean(known))
+        for dim, dimension in enumerate(DIMENSIONS):
+            errors = [
+                np.array(
+                    [
+                        np.mean(
+                            np.square(
+                                each.affect[split.repeat, rows, dim] - table.ratings[rows, dim]
+                            )
+                        )
+                        for split, rows in zip(study.splits, asked, strict=True)
+                    ]
+                )
+                for each in predicted
+            ]
+            tests.append(paired(names, (domain, dimension), (errors[0], errors[1]), ratio))
+    return holm(tests)
+
+
+def _finite(value: float | np.floating[Any]) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None

@@ -1,0 +1,57 @@
+"""A report in a few lines for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a table of R2 by domain for each experiment, and what its tests came to.
+
+    Args:
+        document: what `document_of` returned.
+    """
+    parts = ", ".join(
+        f"{part['clips']} of {part['part']}"
+        for part in document["corpora"]
+        if not part["part"].startswith("all ")
+    )
+    yield f"{document['regression']['name']} regression of {document['bundle']} on {parts}"
+    yield (
+        f"{document['repeats']} x {document['folds']} folds, groups whole, seed "
+        f"{document['seed']}; R2 of held-out clips, 95 % interval over groups"
+    )
+    for experiment in document["experiments"]:
+        yield ""
+        yield f"{experiment['name']}: {experiment['question']}"
+        yield from _table(experiment)
+        for line in experiment["verdict"]:
+            yield f"  {line}"
+
+
+def _table(experiment: Mapping[str, Any]) -> Iterator[str]:
+    columns = [
+        (f"all {domain}", dimension)
+        for domain in ("music", "sound")
+        for dimension in ("arousal", "valence")
+    ]
+    found = {
+        (each["condition"], each["part"], each["dimension"]): each for each in experiment["figures"]
+    }
+    columns = [column for column in columns if any(key[1:] == column for key in found)]
+    names = list(dict.fromkeys(each["condition"] for each in experiment["figures"]))
+    width = max(len(name) for name in names)
+    heads = (f"{part.removeprefix('all ')} {dimension}" for part, dimension in columns)
+    yield f"  {'':<{width}} " + " ".join(f"{head:>19}" for head in heads)
+    for name in names:
+        cells = (_figure(found[name, *column]) for column in columns)
+        yield f"  {name:<{width}} " + " ".join(f"{cell:>19}" for cell in cells)
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    if figure["r2"] is None or figure["r2_low"] is None:
+        return "-"
+    return f"{figure['r2']:.3f} [{figure['r2_low']:.2f}, {figure['r2_high']:.2f}]"

@@ -1,0 +1,73 @@
+"""What the tests say, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trainer.experiments.paired import NOTHING, P_LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trainer.experiments.outcomes import Outcome
+    from trainer.experiments.paired import Paired
+
+# What is asked of the first pair that a plan compares.
+_OPENINGS: Final = {
+    "joint": "Joint training",
+    "mixing": "Adding the whole of the other domain",
+    "constant-size": "Taking a quarter of a constant total from the other domain",
+    "shuffled-control": "That the other domain's ratings are its own, and not shuffled,",
+    "cross-domain": "Fitting on the other domain in place of its own",
+}
+
+
+def verdict_of(outcome: Outcome) -> list[str]:
+    """Return what an experiment came to: the answer, the tests behind it, and what else stands out.
+
+    Tests that found nothing and that the answer does not rest on are left to the table of them.
+    """
+    tests = outcome.tests
+    if not tests:
+        return []
+    asked = [t for t in tests if (t.first, t.second) == (tests[0].first, tests[0].second)]
+    opening = _OPENINGS.get(outcome.plan.name)
+    if opening is None:
+        return [line_of(t) for t in tests if t.verdict != NOTHING] or [
+            f"No difference is larger than chance would make (p above {P_LEVEL:g} throughout)."
+        ]
+    others = [t for t in tests if t not in asked and t.verdict != NOTHING]
+    return [_answer(opening, asked), *(line_of(t) for t in (*asked, *others))]
+
+
+def line_of(test: Paired) -> str:
+    """Return a test in one line."""
+    return (
+        f"{test.first} against {test.second}, {test.dimension} of {test.domain}: squared error "
+        f"{-test.gain:+.1%} [{-test.high:+.1%}, {-test.low:+.1%}], p {test.p:.2g}, after Holm "
+        f"{test.p_holm:.2g}: {test.verdict}"
+    )
+
+
+def _answer(opening: str, tests: Sequence[Paired]) -> str:
+    """Say plainly whether it helped, and where."""
+    places = {
+        found: [f"{t.dimension} of {t.domain}" for t in tests if t.verdict == found]
+        for found in ("better", "worse")
+    }
+    if not any(places.values()):
+        return (
+            f"{opening} did not help: no difference is larger than chance would make "
+            f"(p above {P_LEVEL:g} throughout)."
+        )
+    said = [f"helped {_listed(places['better'])}" if places["better"] else "did not help"]
+    if places["worse"]:
+        said.append(f"made {_listed(places['worse'])} worse")
+    text = f"{opening} {' and '.join(said)}"
+    if len(places["better"]) + len(places["worse"]) == len(tests):
+        return f"{text}."
+    return f"{text}; elsewhere chance would make as much of a difference."
+
+
+def _listed(places: Sequence[str]) -> str:
+    return places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
