@@ -1,14 +1,24 @@
-"""Puts a backup in the place of what is there, which is kept aside."""
+"""Puts a backup in the place of what is there, which is kept aside.
+
+Catalogue, bundles and corpora cannot be exchanged by one system call. So a note says first what is
+about to take the catalogue's place; the one rename that puts it there is the moment of the restore.
+Whoever comes next after a kill reads the note: before that moment everything is as it was, after it
+bundles and corpora follow.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import shutil
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from secrets import randbelow
+from typing import TYPE_CHECKING, Self
 
-from daemon.archive import Places, opened, unpack
+from daemon.archive import CORPORA, Places, opened, unpack
 from daemon.errors import BackupError
-from storage.copies import place, problem_with, put_in_place, sync
+from storage.copies import mark, mark_of, place, problem_with, put_in_place, sync
 from storage.engine import file_of, only_writer
 from storage.migrating import schemas
 from trainer.corpora.clips import CorpusError
@@ -22,20 +32,84 @@ if TYPE_CHECKING:
 
     from daemon.archive import Label
 
+log = logging.getLogger(__name__)
 
-def restore(
-    url: str, registry: Path, corpora: Path, archive: Path, stamp: str
-) -> tuple[Label, list[Path]]:
+
+@dataclass(frozen=True)
+class _Note:
+    """What is about to take the catalogue's place.
+
+    Attributes:
+        mark: in the restored catalogue.
+        stamp: a part of the names under which the old ones are kept.
+    """
+
+    mark: int
+    stamp: str
+
+    @classmethod
+    def read(cls, where: Path) -> Self | None:
+        """Return the note that lies somewhere, None if there is none.
+
+        Raises:
+            BackupError: it says nothing that was noted here.
+        """
+        try:
+            said = json.loads(where.read_text(encoding="utf-8"))
+            return cls(int(said["mark"]), str(said["stamp"]))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise BackupError(f"{where}: no note of an interrupted restore; remove it") from error
+
+    def write(self, where: Path) -> None:
+        """Have the note on the disk."""
+        beside = where.with_name(f"{where.name}.new")
+        beside.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        sync(beside)
+        place(beside, where)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where everything is while it is exchanged. The corpora lie beside the registry."""
+
+    file: Path
+    registry: Path
+
+    @property
+    def corpora(self) -> Path:
+        return self.registry.with_name(CORPORA)
+
+    @property
+    def fresh(self) -> Places:
+        parts = (self.file, self.registry, self.corpora)
+        return Places(*(path.with_name(f".{path.name}.restored") for path in parts))
+
+    @property
+    def note(self) -> Path:
+        return self.file.with_name(f".{self.file.name}.restoring")
+
+    def old_file(self, stamp: str) -> Path:
+        return self.file.with_name(f"{self.file.stem}.before-{stamp}.db")
+
+    def old_registry(self, stamp: str) -> Path:
+        return self.registry.with_name(f"{self.registry.name}.before-{stamp}")
+
+    def old_corpora(self, stamp: str) -> Path:
+        return self.corpora.with_name(f"{self.corpora.name}.before-{stamp}")
+
+
+def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Label, list[Path]]:
     """Put the catalogue, the bundles and the corpora of a backup in the place of what is there.
 
     Everything is taken out and looked at beside what is there before anything is exchanged. Ended
-    at any moment, there is the old catalogue or the new one. A backup of a release that left
-    corpora out leaves them as they are.
+    at any moment, there is the old catalogue or the new one, and the next start has the bundles and
+    the corpora that belong to it. A backup of a release that left corpora out leaves them alone.
 
     Args:
         url: of the catalogue.
-        registry: folder of the bundles.
-        corpora: folder of the imported corpora.
+        registry: folder of the bundles; that of the corpora lies beside it.
         archive: the backup.
         stamp: a part of the names under which the old ones are kept.
 
@@ -47,29 +121,108 @@ def restore(
         BackupError: the backup cannot be used; nothing was changed.
         CatalogueError: it cannot be put in place.
     """
-    now = Places(file_of(url), registry, corpora)
-    fresh = Places(*(_beside(path) for path in (now.catalogue, registry, corpora)))
-    with only_writer(url):
+    places = _Places(file_of(url), registry)
+    with in_sole_charge(url, registry):
         try:
-            # What an attempt that was killed left there.
-            _remove(fresh)
-            for folder in (registry, corpora):
-                folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with opened(archive) as tar:
-                label = unpack(tar, archive, fresh)
-            _demand_usable(archive, fresh)
-            if label.corpora is None:
-                fresh.corpora.rmdir()
-            aside = [path for path in _exchanged(now, fresh, stamp) if path.exists()]
+            registry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                with opened(archive) as tar:
+                    label = unpack(tar, archive, places.fresh)
+                _demand_usable(archive, places.fresh)
+                if label.corpora is None:
+                    places.fresh.corpora.rmdir()
+                note = _Note(randbelow(2**31 - 1) + 1, stamp)
+                mark(places.fresh.catalogue, note.mark)
+                note.write(places.note)
+                put_in_place(places.fresh.catalogue, places.file, places.old_file(stamp))
+            finally:
+                _settle(places)
         except OSError as error:
             raise BackupError(f"{archive}: cannot be restored: {error.strerror}") from error
-        finally:
-            _remove(fresh)
-    return label, aside
+    old = (places.old_corpora, places.old_registry, places.old_file)
+    return label, [path for path in (each(stamp) for each in old) if path.exists()]
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.restored")
+@contextmanager
+def in_sole_charge(url: str, registry: Path) -> Iterator[None]:
+    """Hold the catalogue's lock, a restore that was interrupted being finished or undone first.
+
+    Args:
+        url: of the catalogue.
+        registry: folder of the bundles.
+
+    Raises:
+        CatalogueBusy: another process holds it.
+        CatalogueError: the lock cannot be made.
+        BackupError: what an interrupted restore left cannot be understood, or not be moved.
+    """
+    places = _Places(file_of(url), registry)
+    with only_writer(url):
+        try:
+            _settle(places)
+        except OSError as error:
+            why = f"a restore was interrupted, and cannot be finished: {error.strerror}"
+            raise BackupError(f"{places.file}: {why}") from error
+        yield
+
+
+def _settle(places: _Places) -> None:
+    note = _Note.read(places.note)
+    if note is not None:
+        if mark_of(places.file) == note.mark:
+            _let_others_follow(places, note.stamp)
+        else:
+            _undo(places, note.stamp)
+        places.note.unlink()
+        sync(places.note.parent)
+    for left in (places.fresh.catalogue, places.note.with_name(f"{places.note.name}.new")):
+        if left.exists():
+            left.unlink()
+    for folder in (places.fresh.registry, places.fresh.corpora):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def is_restored_in_part(url: str) -> bool:
+    """Tell whether a restore was interrupted, and waits for the next start to settle it."""
+    return _Places(file_of(url), file_of(url)).note.exists()
+
+
+def _let_others_follow(places: _Places, stamp: str) -> None:
+    _let_follow(places.fresh.registry, places.registry, places.old_registry(stamp))
+    old = places.old_corpora(stamp)
+    _let_follow(places.fresh.corpora, places.corpora, old)
+    # How sounds were heard is in no backup, and holds for any corpus.
+    if (old / HEARD).exists() and not (places.corpora / HEARD).exists():
+        (old / HEARD).rename(places.corpora / HEARD)
+    # There need not have been any corpus.
+    with suppress(OSError):
+        old.rmdir()
+
+
+def _let_follow(fresh: Path, folder: Path, old: Path) -> None:
+    if not fresh.exists():
+        return
+    log.debug("%s: follows the restored catalogue", folder)
+    if folder.exists() and not old.exists():
+        folder.rename(old)
+    elif folder.exists():
+        # Made meanwhile by somebody who found none.
+        shutil.rmtree(folder)
+    place(fresh, folder)
+
+
+def _undo(places: _Places, stamp: str) -> None:
+    """Take back what was done before the restored catalogue took its place."""
+    aside = places.old_file(stamp)
+    for end in ("-wal", "-shm"):
+        moved, back = (path.with_name(path.name + end) for path in (aside, places.file))
+        if moved.exists() and not back.exists():
+            moved.rename(back)
+    # A second name of the catalogue; opened by it, it would have a second log.
+    with suppress(FileNotFoundError):
+        if aside.samefile(places.file):
+            aside.unlink()
 
 
 def _demand_usable(archive: Path, fresh: Places) -> None:
@@ -82,37 +235,3 @@ def _demand_usable(archive: Path, fresh: Places) -> None:
     for name, corpus in Shelf(fresh.corpora).listed().items():
         if isinstance(corpus, CorpusError):
             raise BackupError(f"{archive}: its corpus {name} cannot be used: {corpus}")
-
-
-def _exchanged(now: Places, fresh: Places, stamp: str) -> Iterator[Path]:
-    """Exchange what is there for what is new, and yield where the old is kept."""
-    file = now.catalogue
-    # Killed below, what is missing lies aside; the next start brings the starter.
-    if fresh.corpora.exists():
-        old = _exchanged_folder(now.corpora, fresh.corpora, stamp)
-        with suppress(FileNotFoundError):
-            (old / HEARD).rename(now.corpora / HEARD)
-        # There need not have been any corpus.
-        with suppress(OSError):
-            old.rmdir()
-        yield old
-    yield _exchanged_folder(now.registry, fresh.registry, stamp)
-    aside = file.with_name(f"{file.stem}.before-{stamp}.db")
-    put_in_place(fresh.catalogue, file, aside)
-    sync(file.parent)
-    yield aside
-
-
-def _exchanged_folder(folder: Path, fresh: Path, stamp: str) -> Path:
-    aside = folder.with_name(f"{folder.name}.before-{stamp}")
-    with suppress(FileNotFoundError):
-        folder.rename(aside)
-    place(fresh, folder)
-    return aside
-
-
-def _remove(fresh: Places) -> None:
-    with suppress(OSError):
-        fresh.catalogue.unlink(missing_ok=True)
-    for folder in (fresh.registry, fresh.corpora):
-        shutil.rmtree(folder, ignore_errors=True)

@@ -39,6 +39,7 @@ from daemon.processors import usable_processors
 from daemon.progress import Reporter, Tally
 from daemon.projection import Projection
 from daemon.reloading import Reloading
+from daemon.restoring import in_sole_charge
 from daemon.scheduling import LOOK_S, UPKEEP_S, Loop, at, change_rhythm, slower_loops
 from daemon.settling import Settler
 from daemon.signals import minding_signals
@@ -49,7 +50,6 @@ from daemon.watching import Watcher
 from daemon.workers import Limits, Worker
 from storage.annotations import Annotations
 from storage.catalogue import Catalogue
-from storage.engine import only_writer
 from storage.errands import Errands
 from storage.notes import Notes
 from storage.records import TagState
@@ -107,13 +107,14 @@ def run(
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process works on it.
         BundleError: there is no bundle that can be put in service.
+        BackupError: a restore was interrupted, and what it left cannot be understood.
         SettingsError: there is no such address as `page.listen`.
         ListenError: that address is taken.
     """
     notifier = notifier or Notifier()
     with ExitStack() as stack:
         stack.callback(notifier.close)
-        stack.enter_context(only_writer(plan.url))
+        stack.enter_context(in_sole_charge(plan.url, plan.registry))
         notifier.status("opening the catalogue")
         catalogue = stack.enter_context(closing(Catalogue(plan.url)))
         mood = plan.settings.mood

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_TIMEOUT_S: Final = 30.0
+_MARK_AT: Final = 68
+"""Where an SQLite file has its application id (https://www.sqlite.org/fileformat.html)."""
+
 TABLES: Final = frozenset({"clips", "hearings", "predictions", "queue"})
 """By these a catalogue is known, whatever its schema."""
 
@@ -69,6 +72,38 @@ def problem_with(file: Path, newest: int) -> str | None:
     except sqlite3.Error as error:
         return str(error)
     return None if verdict == "ok" else f"damaged: {' '.join(str(verdict).split())}"
+
+
+def mark(file: Path, number: int) -> None:
+    """Put a number into a database that nobody has open, by which its copies are known as well.
+
+    Args:
+        file: the database; it is on the disk when this returns.
+        number: from 1 to 2**31 - 1.
+
+    Raises:
+        CatalogueError: it cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(file, isolation_level=None)) as plain:
+            plain.execute(f"PRAGMA application_id = {number:d}")
+        sync(file)
+    except (sqlite3.Error, OSError) as error:
+        raise CatalogueError(f"{file}: cannot be written: {error}") from error
+
+
+def mark_of(file: Path) -> int | None:
+    """Return the number that `mark` put into a database, 0 if none; None where there is no file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            stream.seek(_MARK_AT)
+            return int.from_bytes(stream.read(4), "big")
+    except FileNotFoundError:
+        return None
 
 
 def put_in_place(fresh: Path, file: Path, aside: Path) -> None:

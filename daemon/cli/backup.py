@@ -12,6 +12,7 @@ from daemon.archive import Places, pack
 from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
 from daemon.clock import utc_now
 from daemon.errors import BackupError
+from daemon.restoring import is_restored_in_part
 from daemon.spelling import printable
 from storage.copies import copy_catalogue
 from storage.engine import file_of
@@ -35,6 +36,10 @@ def command(loaded: Loaded, file: Path) -> None:
         raise BackupError(f"{catalogue}: there is no catalogue yet")
     if not archive.parent.is_dir():
         raise BackupError(f"{archive.parent}: there is no such folder")
+    if is_restored_in_part(catalogue_url(loaded)):
+        raise BackupError(
+            f"{catalogue}: a restore was interrupted; restore again, or start valenced"
+        )
     copy = archive.with_name(f".{archive.name}.{os.getpid()}.db")
     try:
         copy_catalogue(catalogue, copy)

@@ -37,6 +37,7 @@ EXPERIMENTS = (
     "ablation",
     "learning-curve",
 )
+PAGE = "report.html"
 FIGURES = "report.json"
 
 log = logging.getLogger(__name__)
@@ -85,11 +86,13 @@ _STANDING_BACK = 10
 def command(loaded: Loaded, *, folder: Path, output: str, **chosen: Any) -> None:
     """Repeat the paper's experiments on the bundle's clips and the imported corpora.
 
-    Writes report.json, which holds every figure. Nothing is heard, and nothing that is in service
-    changes. An evaluation that was interrupted goes on where it was if it is given again.
+    Writes report.html, one page that shows every figure, and report.json, which holds them. Nothing
+    is heard, and nothing that is in service changes. An evaluation that was interrupted goes on
+    where it was if it is given again.
     """
     from trainer.experiments.document import document_of, encoded  # noqa: PLC0415 - spares others
     from trainer.experiments.evaluating import evaluate  # noqa: PLC0415
+    from trainer.experiments.page import page_of  # noqa: PLC0415
     from trainer.experiments.summary import summary_of  # noqa: PLC0415
 
     os.nice(_STANDING_BACK)
@@ -105,13 +108,14 @@ def command(loaded: Loaded, *, folder: Path, output: str, **chosen: Any) -> None
         raise ValencedError(printable(str(error))) from error
     document = document_of(occasion, outcomes)
     _write(folder / FIGURES, encoded(document))
+    _write(folder / PAGE, page_of(document).encode(errors="xmlcharrefreplace"))
     kept.clear()
     if output == "json":
         write_bytes(encoded(document))
     else:
         for line in summary_of(document):
             click.echo(printable(line))
-    click.echo(f"report: {printable(str(folder / FIGURES))}", err=True)
+    click.echo(f"report: {printable(str(folder / PAGE))}, and {FIGURES} beside it", err=True)
 
 
 def _names(chosen: Sequence[str]) -> Sequence[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
+from daemon.cli.options import catalogue_url, registry_folder, with_settings
 from daemon.clock import utc_now
 from daemon.restoring import restore
 from daemon.spelling import printable
@@ -26,8 +26,8 @@ def command(loaded: Loaded, file: Path) -> None:
     since the backup stays there.
     """
     stamp = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
-    url, folders = catalogue_url(loaded), (registry_folder(loaded), corpus_folder(loaded))
-    label, aside = restore(url, *folders, file.absolute(), stamp)
+    url, registry = catalogue_url(loaded), registry_folder(loaded)
+    label, aside = restore(url, registry, file.absolute(), stamp)
     click.echo(f"restored as of {printable(label.made_at)}", err=True)
     for old in aside:
         click.echo(f"the old one is kept: {printable(str(old))}", err=True)

@@ -33,9 +33,7 @@ def verdict_of(outcome: Outcome) -> list[str]:
     asked = [t for t in tests if (t.first, t.second) == (tests[0].first, tests[0].second)]
     opening = _OPENINGS.get(outcome.plan.name)
     if opening is None:
-        return [line_of(t) for t in tests if t.verdict != NOTHING] or [
-            f"No difference is larger than chance would make (p above {P_LEVEL:g} throughout)."
-        ]
+        return [_without(tests)]
     others = [t for t in tests if t not in asked and t.verdict != NOTHING]
     return [_answer(opening, asked), *(line_of(t) for t in (*asked, *others))]
 
@@ -67,6 +65,25 @@ def _answer(opening: str, tests: Sequence[Paired]) -> str:
     if len(places["better"]) + len(places["worse"]) == len(tests):
         return f"{text}."
     return f"{text}; elsewhere chance would make as much of a difference."
+
+
+def _without(tests: Sequence[Paired]) -> str:
+    """Say which families are missed where they are left out."""
+    said = []
+    for name in dict.fromkeys(test.first for test in tests):
+        for found in ("worse", "better"):
+            own = [t for t in tests if (t.first, t.verdict) == (name, found)]
+            if own:
+                places = _listed([f"{t.dimension} of {t.domain}" for t in own])
+                family = name.removeprefix("without: ")
+                said.append(f"without {family}, {places} is predicted {found}")
+    if not said:
+        return (
+            "No family is missed where it is left out: the others make up for it, or chance would "
+            f"make as much of a difference (p above {P_LEVEL:g} throughout)."
+        )
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}. Elsewhere chance would make as much of a difference."
 
 
 def _listed(places: Sequence[str]) -> str:
