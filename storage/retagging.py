@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, or_, select, update
 
 from storage.connecting import in_lots
-from storage.tables import clips
+from storage.tables import below, clips
 from storage.views import felt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
 
 
 def demand_tags(connection: Connection, identities: Iterable[str], *, step: int) -> int:
@@ -47,3 +48,27 @@ def demand_tags(connection: Connection, identities: Iterable[str], *, step: int)
             update(clips).where(clips.c.id.in_(moved)).values(tag_state="pending", tag_reason=None)
         ).rowcount
     return count
+
+
+def retry_tags(
+    engine: Engine, wanted: Callable[[Path], bool], *, but: str, under: Path | None = None
+) -> int:
+    """Have tags tried again that could not be written so far; return of how many files.
+
+    Args:
+        engine: of a catalogue.
+        wanted: tells whether there shall be tags at a path.
+        but: a reason that no second try overcomes.
+        under: a file or folder; everything if None.
+    """
+    failed = clips.c.tag_state.in_(["pending", "not written"]) & (clips.c.tag_reason != but)
+    failed &= clips.c.missing_since.is_(None)
+    if under is not None:
+        failed &= (clips.c.path == under) | below(clips.c.path, under)
+    due = {"tag_state": "pending", "tag_reason": None}
+    with engine.begin() as connection:
+        rows = connection.execute(select(clips.c.id, clips.c.path).where(failed))
+        numbers = [row.id for row in rows if wanted(row.path)]
+        for some in in_lots(numbers):
+            connection.execute(update(clips).where(clips.c.id.in_(some)).values(due))
+    return len(numbers)
