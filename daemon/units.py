@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 UNIT: Final = "valenced.service"
 UNIT_FOLDER: Final = Path("/etc/systemd/system")
 MARK: Final = "# Made by `valenced install`; `valenced uninstall` takes it away.\n"
+STATE: Final = Path("/var/lib/valenced")
+"""Where the service of the machine keeps its catalogue."""
+
 DROP_IN: Final = Path("valenced.service.d/50-here.conf")
 
 _SHIPPED: Final = "/opt/valenced/bin/valenced"
@@ -123,6 +126,23 @@ def unopened(settings: Settings, units: Path) -> list[Path]:
         if (writes or is_hidden(path))
         and not {path, *path.parents} & (written if writes else written | seen)
     ]
+
+
+def asked_elsewhere(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
+    """Return how to ask for the machine's service, if there is one and this is not its catalogue.
+
+    Args:
+        catalogue: that was asked for.
+        command: absolute path of `valenced`.
+        units: the folder of the machine's units.
+    """
+    with suppress(OSError):
+        if is_ours(units / UNIT) and not catalogue.is_relative_to(STATE):
+            return (
+                "the service of this machine has another catalogue: sudo -u valenced"
+                f" STATE_DIRECTORY={STATE} {command} status"
+            )
+    return None
 
 
 def is_ours(file: Path) -> bool:

@@ -128,7 +128,7 @@ def _occasion(loaded: Loaded, chosen: Mapping[str, Any]) -> Occasion:
     from trainer.experiments.material import gather  # noqa: PLC0415
     from trainer.experiments.protocol import Protocol  # noqa: PLC0415
 
-    wanted = [name for name in (chosen["corpora"] or "").split(",") if name]
+    wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]
     material = gather(registry_folder(loaded), corpus_folder(loaded), wanted)
     for problem in material.problems:
         log.warning("%s", problem)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,7 @@ from daemon.clock import utc_now
 from daemon.condition import KNOWN_FROM_WITHIN, condition_of, is_away
 from daemon.health import ask
 from daemon.spelling import printable
+from daemon.units import asked_elsewhere
 from storage.catalogue import Catalogue
 from storage.engine import file_of
 from storage.tables import as_text
@@ -113,6 +116,9 @@ class Status:
 def command(loaded: Loaded, *, output: str) -> None:
     """Say how the service is: files, folders, failures, what comes next, what is degraded."""
     status = _status(loaded)
+    elsewhere = asked_elsewhere(Path(status.catalogue), Path(sys.argv[0]).absolute())
+    if status.running is None and elsewhere:
+        click.echo(elsewhere, err=True)
     if output == "json":
         click.echo(json.dumps(asdict(status), indent=2))
         return

@@ -37,8 +37,6 @@ def test_joint_training_is_judged_on_the_shipped_clips(valenced: Valenced, tmp_p
     assert {each["condition"] for each in experiment["figures"]} == {"joint", "alone"}
     assert len(experiment["tests"]) == 4
     assert not (report / "cells").exists()
-    again = valenced.read("evaluate", *FEW, "--seed", "7", "--output", tmp_path / "again")
-    assert again["experiments"] == document["experiments"]
 
 
 def test_an_interrupted_evaluation_ends_at_once_and_goes_on_later(
@@ -111,8 +109,9 @@ def test_an_imported_corpus_is_evaluated_beside_the_bundles(
     put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
     valenced("corpus", "add", "manifest", folder, "--name", "mine")
     found = valenced.read(
-        "evaluate", "--corpora", "mine,vgmidi", "--experiment", "single-domain",
+        "evaluate", "--corpora", "mine, vgmidi", "--experiment", "single-domain",
         "--regression", "elasticnet", "--folds", "2", "--repeats", "1", "--output", tmp_path / "r",
     )  # fmt: skip
     assert {each["part"]: each["clips"] for each in found["corpora"]}["mine"] == 32
     assert found["regression"]["name"] == "elasticnet"
+    assert found == json.loads((tmp_path / "r" / "report.json").read_bytes())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from config.loading import load
 from daemon.installing import put
-from daemon.units import drop_in, for_machine, unopened
+from daemon.units import asked_elsewhere, drop_in, for_machine, unopened
 from tests.daemon.driving import COMMAND, Valenced
 
 if TYPE_CHECKING:
@@ -75,6 +75,18 @@ def test_what_was_opened_by_hand_counts_and_nonsense_does_not(tmp_path: Path) ->
     assert len(unopened(settings_with(*named), tmp_path)) == 3
     (tmp_path / "valenced.service").write_text("[Unit]\n")
     assert unopened(settings_with(*named), tmp_path) == []
+
+
+def test_who_asks_the_wrong_catalogue_is_sent_to_the_services(tmp_path: Path) -> None:
+    mine, its = Path("/root/.local/state/valenced/catalogue.db"), Path("/var/lib/valenced/c.db")
+    assert asked_elsewhere(mine, COMMAND, tmp_path) is None
+    for file in for_machine(settings_with(), COMMAND):
+        put(replace(file, path=Path("/", file.path.name)), tmp_path)
+    said = asked_elsewhere(mine, COMMAND, tmp_path) or ""
+    assert said.endswith(f"STATE_DIRECTORY=/var/lib/valenced {COMMAND} status")
+    assert asked_elsewhere(its, COMMAND, tmp_path) is None
+    (tmp_path / "valenced.service").write_bytes(b"\xff\x00")
+    assert asked_elsewhere(mine, COMMAND, tmp_path) is None
 
 
 def test_what_links_lead_to_is_opened_too(tmp_path: Path) -> None:

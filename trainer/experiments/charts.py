@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     """A title, and a plot."""
 
 DIMENSIONS: Final = ("arousal", "valence")
-LOWEST_R2: Final = -0.5
+LOWEST_R2: Final = -0.3
 """Below it a plot does not say how much worse than the mean a prediction is."""
 
 _BINS: Final = 8

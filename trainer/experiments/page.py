@@ -56,8 +56,8 @@ def _head(document: Document) -> str:
     )
     return (
         "<header><h1>Does music help to hear sounds, and sounds music?</h1>"
-        f'<p class="soft">{escape(clips)}; {_regression(document)}; {document["repeats"]} times '
-        f"{document['folds']} folds; {escape(document['made_at'])}</p>"
+        f'<p class="soft">{escape(clips)}; {_regression(document)}; {document["folds"]} folds, '
+        f"drawn {document['repeats']} times; {escape(document['made_at'][:10])}</p>"
         f"<p><code>{escape(document['command'])}</code></p>"
         f'<nav>{links}<a href="#made">how it was made</a></nav></header>'
     )
