@@ -1,6 +1,6 @@
 """Measures what level, rate and codec leave in the descriptors, and in what is predicted.
 
-    python -m bench.tellable CORPORA [--inbox DIR] [--sounds 100] [--kept FILE]
+    python -m bench.tellable CORPORA [--inbox DIR] [--sounds 100] [--ways WAY…] [--kept FILE]
 
 Rated clips of the starter's corpora, with the recordings of a folder, are each written in ten ways
 that differ in level, rate, codec or channels alone (`bench/treatments.py`), and heard. Printed are:
@@ -9,7 +9,8 @@ a treatment takes to a sound; how often a classifier that has met neither the so
 tells which treatment it was; how far predictions move; what is predicted of held-out clips that
 are treated otherwise than those that were fitted on, with descriptors weighted as they are and by
 how steady they are under treatments too; and how well the starter's corpora can be told apart by
-the descriptors that treatments move most. FILE keeps what was heard.
+the descriptors that treatments move most. What is predicted is from what the first way hears.
+FILE keeps what was heard.
 """
 
 from __future__ import annotations
@@ -235,6 +236,7 @@ def main() -> None:
     parser.add_argument("corpora", type=Path)
     parser.add_argument("--inbox", type=Path)
     parser.add_argument("--sounds", type=int, default=100)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--kept", type=Path)
     asked = parser.parse_args()
     table = decode_table((SHIPPED / bundle.TABLE).read_bytes(), "starter")
@@ -244,15 +246,15 @@ def main() -> None:
     paths = [*(asked.corpora / path for path in table.path[rows].tolist()), *others]
     if asked.kept and asked.kept.exists():
         with np.load(asked.kept) as kept:
-            ways = {way: kept[way] for way in WAYS}
+            ways = {way: kept[way] for way in asked.ways}
     else:
-        ways = heard_in_all(paths, list(WAYS), len(os.sched_getaffinity(0)))
+        ways = heard_in_all(paths, asked.ways, len(os.sched_getaffinity(0)))
         if asked.kept:
             np.savez(asked.kept, allow_pickle=False, **ways)
     groups = np.array([*table.group[rows].tolist(), *(path.name for path in others)])
     print(f"{len(rows)} rated clips and {len(others)} recordings\n")
     print_shares(ways, groups)
-    heard = ways["canonical"]
+    heard = next(iter(ways.values()))
     if others:
         new = heard[len(rows) :]
         flat = bundle.load(SHIPPED).regression.predict(new.reshape(-1, new.shape[-1]))
