@@ -19,6 +19,7 @@ from trainer.harmony.describing import HARMONY, describe_harmony, harmony_names
 from trainer.vectors import rounded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from trainer.decoding import DecodedClip
@@ -109,10 +110,7 @@ def hear(path: Path, hearing: Hearing = CANONICAL) -> Heard:
         UnusableClip: it decodes to nothing, to silence, or to too little sound.
     """
     clip = decode_windows(path, hearing)
-    sound = _audible(clip, path)
-    described = np.hstack(
-        [describe(sound, clip.rate_hz, path), describe_harmony(sound, clip.rate_hz)]
-    )
+    described = describe_fully(_audible(clip, path), clip.rate_hz, path)
     return Heard(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
         windows=rounded(described),
@@ -120,6 +118,23 @@ def hear(path: Path, hearing: Hearing = CANONICAL) -> Heard:
         duration_s=clip.duration_s,
         key=hearing.key,
     )
+
+
+def describe_fully(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
+    """Describes windows by openSMILE's functionals, and by harmony and rhythm.
+
+    Args:
+        windows: as for `extraction.describe`.
+        rate_hz: sampling rate of the sound.
+        path: the clip, named in errors.
+
+    Returns:
+        Shape (windows, 6439), float32, finite, in the order of `descriptor_names`.
+
+    Raises:
+        UnusableClip: as `extraction.describe` does.
+    """
+    return np.hstack([describe(windows, rate_hz, path), describe_harmony(windows, rate_hz)])
 
 
 def descriptor_names() -> tuple[str, ...]:
