@@ -18,9 +18,7 @@ from scipy.signal import resample_poly
 
 from tests.sounds import stereo, write_audio
 from trainer.decoding import decode_windows
-from trainer.extraction import describe
-from trainer.harmony.describing import describe_harmony
-from trainer.hearing import CANONICAL, Hearing
+from trainer.hearing import CANONICAL, Hearing, describe_fully
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +102,7 @@ def heard(path: Path, way: Way) -> NDArray[np.float32]:
         power = np.mean([np.mean(np.square(window)) for window in windows])
         gain = np.float32(10 ** (LEVEL_DB / 20) / np.sqrt(max(power, 1e-12)))
         windows = tuple(window * gain for window in windows)
-    found = [describe(windows, clip.rate_hz, path), describe_harmony(windows, clip.rate_hz)]
-    described: NDArray[np.float32] = np.hstack(found).mean(axis=0)
+    described: NDArray[np.float32] = describe_fully(windows, clip.rate_hz, path).mean(axis=0)
     return described
 
 
