@@ -11,6 +11,8 @@
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
 #   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
 #   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/hearing.md
+#   make tellable CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/hearing.md
+#   make real-size            corpora of the size of IADS-E and PMEmo, to the published bundle, timed
 #   make lock                 choose newer versions of everything
 
 PYTHON ?= python3
@@ -23,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint bench rescore-bench long-run torture fuzz starter starter-report hearing-study lock clean
+.PHONY: run test lint bench rescore-bench long-run torture fuzz starter starter-report hearing-study tellable real-size lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -68,6 +70,12 @@ starter-report: .venv/.run
 
 hearing-study: .venv/.bench
 	$(BIN)/python bench/hearing_study.py "$(CORPORA)" .hearing-study
+
+tellable: .venv/.dev
+	$(BIN)/python -m bench.tellable "$(CORPORA)"
+
+real-size: .venv/.dev
+	$(BIN)/python -m bench.real_size
 
 lock: .venv/.dev
 	$(PIP) install uv

@@ -33,7 +33,7 @@ from bench.good_files import good_files
 from bench.mutations import damaged
 from daemon.workers import Limits, Worker
 from trainer.errors import ClipError, UnusableClip
-from trainer.extraction import FEATURES
+from trainer.hearing import DESCRIPTORS
 from trainer.vectors import unpack
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def endings_of(worker: Worker, path: Path) -> list[str]:
 
 def _faults(heard: HeardClip) -> list[str]:
     vectors = [unpack(packed) for packed in (heard.hearing.vector, *heard.windows)]
-    whole = all(len(vector) == FEATURES and np.isfinite(vector).all() for vector in vectors)
+    whole = all(len(vector) == DESCRIPTORS and np.isfinite(vector).all() for vector in vectors)
     numbers = (heard.hearing.duration_s, *heard.starts_s)
     sane = all(math.isfinite(number) and number >= 0 for number in numbers)
     return [] if whole and sane else ["not finite"]

@@ -1,4 +1,4 @@
-"""A backup: one tar that holds the catalogue and the bundles, and how it is read back.
+"""A backup: one tar that holds the catalogue, the bundles and the imported corpora.
 
 It is read with suspicion: it may be damaged, and whoever can write to it could put a bundle into
 it, which is code. So it must be ours alone, and nothing but the names below is taken out of it, as
@@ -20,21 +20,24 @@ from typing import IO, TYPE_CHECKING, Final
 
 from daemon.errors import BackupError
 from storage.copies import place, sync
+from trainer.corpora.shelf import MANIFEST, TABLE, CorpusManifest, Shelf
 from trainer.registry import CURRENT, HISTORY, current_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LABEL: Final = "valenced-backup.json"
 CATALOGUE: Final = "catalogue.db"
 BUNDLES: Final = "bundles"
+CORPORA: Final = "corpora"
 FORMAT: Final = 1
 MOST_MEMBERS: Final = 10_000
 LARGEST_LABEL: Final = 64 * 1024
 SPARE_BYTES: Final = 16 << 20
 _PLAIN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"
 _BUNDLE_FILE: Final = re.compile(f"{BUNDLES}/({_PLAIN})/({_PLAIN})")
+_CORPUS_FILE: Final = re.compile(f"{CORPORA}/({_PLAIN})/({TABLE}|{MANIFEST})")
 _HISTORY_FILE: Final = f"{BUNDLES}/{HISTORY}"
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -46,20 +49,36 @@ class Label:
     Attributes:
         made_at: when, as ISO 8601 text.
         bundle: name of the bundle in service, None if there was none.
+        corpora: how many imported corpora it holds; None if it is of a release that left them out.
         format: of the tar.
     """
 
     made_at: str
     bundle: str | None
+    corpora: int | None
     format: int = FORMAT
 
 
-def pack(copy: Path, registry: Path, archive: Path, made_at: str) -> None:
+@dataclass(frozen=True)
+class Places:
+    """Where what a backup holds lies, or is to lie.
+
+    Attributes:
+        catalogue: a file that nobody else changes.
+        registry: folder of the bundles.
+        corpora: folder of the imported corpora.
+    """
+
+    catalogue: Path
+    registry: Path
+    corpora: Path
+
+
+def pack(places: Places, archive: Path, made_at: str) -> None:
     """Write a backup, whole or not at all.
 
     Args:
-        copy: a catalogue that nobody changes.
-        registry: folder of the bundles; it need not exist.
+        places: what goes into it; the folders need not exist. A damaged corpus is left out.
         archive: where to. An earlier backup there is replaced, nothing else is.
         made_at: when, as ISO 8601 text.
 
@@ -72,11 +91,15 @@ def pack(copy: Path, registry: Path, archive: Path, made_at: str) -> None:
     try:
         with open(os.open(beside, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
             with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:
-                label = json.dumps(asdict(Label(made_at, current_name(registry))), indent=2)
-                content = label.encode()
+                shelf = Shelf(places.corpora).listed()
+                names = [name for name, found in shelf.items() if isinstance(found, CorpusManifest)]
+                label = Label(made_at, current_name(places.registry), len(names))
+                content = json.dumps(asdict(label), indent=2).encode()
                 tar.addfile(_member(LABEL, len(content)), io.BytesIO(content))
-                _add(tar, CATALOGUE, copy)
-                _add_bundles(tar, registry)
+                _add(tar, CATALOGUE, places.catalogue)
+                _add_bundles(tar, places.registry)
+                for name in names:
+                    _add_corpus(tar, places.corpora / name)
             stream.flush()
             os.fsync(stream.fileno())
         place(beside, archive)
@@ -124,14 +147,13 @@ def opened(archive: Path) -> Iterator[tarfile.TarFile]:
         raise BackupError(f"{archive}: no backup, or a damaged one: {error}") from error
 
 
-def unpack(tar: tarfile.TarFile, archive: Path, catalogue: Path, registry: Path) -> Label:
+def unpack(tar: tarfile.TarFile, archive: Path, places: Places) -> Label:
     """Take a backup out into new places.
 
     Args:
         tar: as `opened` gives it.
         archive: its name, for messages.
-        catalogue: where its catalogue goes; must not exist.
-        registry: where its bundles go; must not exist.
+        places: where to; none of them may exist.
 
     Returns:
         What it says of itself.
@@ -140,12 +162,16 @@ def unpack(tar: tarfile.TarFile, archive: Path, catalogue: Path, registry: Path)
         BackupError: it holds something else, or there is no room; what was taken out so far is
             left for the caller to remove.
     """
-    members = _demanded(tar, archive, catalogue.parent)
+    members = _demanded(tar, archive, places.catalogue.parent)
     label = _label(tar, members.pop(LABEL), archive)
+    registry = places.registry
     registry.mkdir(mode=0o700)
+    places.corpora.mkdir(mode=0o700)
+    tops = {BUNDLES: registry, CORPORA: places.corpora}
     for name, member in members.items():
-        target = catalogue if name == CATALOGUE else registry / name.removeprefix(f"{BUNDLES}/")
-        if target.parent.parent == registry:
+        top, _, below = name.partition("/")
+        target = places.catalogue if name == CATALOGUE else tops[top] / below
+        if name.count("/") > 1:
             target.parent.mkdir(mode=0o700, exist_ok=True)
         content = tar.extractfile(member)
         assert content is not None
@@ -160,6 +186,7 @@ def unpack(tar: tarfile.TarFile, archive: Path, catalogue: Path, registry: Path)
             raise BackupError(f"{archive}: lacks {label.bundle!r}, the bundle that was in service")
         (registry / CURRENT).symlink_to(label.bundle)
     sync(registry)
+    sync(places.corpora)
     return label
 
 
@@ -171,7 +198,9 @@ def _demanded(tar: tarfile.TarFile, archive: Path, folder: Path) -> dict[str, ta
     members: dict[str, tarfile.TarInfo] = {}
     for number, member in enumerate(tar):
         name = member.name
-        known = name in {LABEL, CATALOGUE, _HISTORY_FILE} or _BUNDLE_FILE.fullmatch(name)
+        known = name in {LABEL, CATALOGUE, _HISTORY_FILE} or any(
+            names.fullmatch(name) for names in (_BUNDLE_FILE, _CORPUS_FILE)
+        )
         if number >= MOST_MEMBERS or not known or name in members:
             raise BackupError(f"{archive}: no backup of ours: it holds {name!r}")
         if not member.isreg() or member.issparse() or member.size < 0:
@@ -190,8 +219,8 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> Labe
     assert content is not None
     try:
         said = json.loads(content.read(LARGEST_LABEL))
-        label = Label(str(said["made_at"]), said["bundle"], said["format"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        label = Label(str(said["made_at"]), said["bundle"], said.get("corpora"), said["format"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupError(f"{archive}: damaged: {LABEL} cannot be read") from error
     if label.format != FORMAT:
         raise BackupError(f"{archive}: format {label.format!r} is of a later release")
@@ -207,19 +236,29 @@ def _add_bundles(tar: tarfile.TarFile, registry: Path) -> None:
     for directory in sorted(registry.iterdir()) if registry.is_dir() else []:
         if directory.is_symlink() or not directory.is_dir() or directory.name.startswith("."):
             continue
-        with ExitStack() as stack:
-            try:
-                # All are opened before any is written: the service may remove an old bundle.
-                files = [
-                    stack.enter_context(file.open("rb"))
-                    for file in sorted(directory.iterdir())
-                    if file.is_file() and not file.is_symlink()
-                ]
-            except FileNotFoundError:
-                continue
-            for file in files:
-                name = f"{BUNDLES}/{directory.name}/{os.path.basename(file.name)}"  # noqa: PTH119
-                _add_open(tar, name, file)
+        _add_folder(tar, BUNDLES, directory, lambda directory: sorted(directory.iterdir()))
+
+
+def _add_corpus(tar: tarfile.TarFile, folder: Path) -> None:
+    _add_folder(tar, CORPORA, folder, lambda folder: [folder / MANIFEST, folder / TABLE])
+
+
+def _add_folder(
+    tar: tarfile.TarFile, top: str, folder: Path, wanted: Callable[[Path], list[Path]]
+) -> None:
+    with ExitStack() as stack:
+        try:
+            # All are opened before any is written: another process may remove the folder.
+            files = [
+                stack.enter_context(file.open("rb"))
+                for file in wanted(folder)
+                if file.is_file() and not file.is_symlink()
+            ]
+        except FileNotFoundError:
+            return
+        for file in files:
+            name = f"{top}/{folder.name}/{os.path.basename(file.name)}"  # noqa: PTH119
+            _add_open(tar, name, file)
 
 
 def _add(tar: tarfile.TarFile, name: str, file: Path) -> None:

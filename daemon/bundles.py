@@ -6,9 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from daemon.processing import BundleInService
-from trainer.errors import BundleError, BundleMissing
+from storage.scores import Scores
+from trainer.errors import BundleError, BundleMissing, BundleOfOtherHearing
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from daemon.workers import Worker
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def put_in_service(registry: Path, catalogue: Catalogue, worker: Worker) -> BundleInService:
+def put_in_service(
+    registry: Path, catalogue: Catalogue, worker: Worker, now: datetime
+) -> BundleInService:
     """Have a worker make sure that there is a usable bundle, and record which it is.
+
+    Sounds that were heard otherwise than it wants are queued to be heard again.
 
     Raises:
         BundleError: none can be used.
@@ -31,6 +37,9 @@ def put_in_service(registry: Path, catalogue: Catalogue, worker: Worker) -> Bund
         )
     catalogue.put_in_service(manifest["name"], manifest["created_at"], manifest)
     log.info("bundle in service: %s", manifest["name"], extra={"bundle": manifest["name"]})
+    files = Scores(catalogue.engine).hear_otherwise(manifest["hearing"], now)
+    if files:
+        log.info("%d files are heard again: this version hears otherwise than before", files)
     return BundleInService(directory, manifest["name"], manifest["hearing"])
 
 
@@ -41,7 +50,7 @@ def problem_with(registry: Path) -> str | None:
 
     try:
         bundle_in_service(registry)
-    except (BundleMissing, BundleOutdated):
+    except (BundleMissing, BundleOfOtherHearing, BundleOutdated):
         # The next start brings the starter, or fits again from the table.
         return None
     except BundleError as error:

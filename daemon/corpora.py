@@ -17,6 +17,7 @@ from trainer.corpora.importing import IMPORTERS
 from trainer.corpora.reading import Skipped
 from trainer.corpora.shelf import CorpusManifest, LeftOut
 from trainer.errors import ClipError
+from trainer.heard_store import key_of
 from trainer.hearing import CANONICAL
 from trainer.starter_table import table_of
 from trainer.vectors import unpack
@@ -91,9 +92,11 @@ class Intake:
                 "notes": [printable(note) for note in reading.notes],
                 "items": [printable(reading.items[place]) for place, _ in taken],
                 "skipped": [_left_out(each) for each in skipped],
+                "sounds": [key_of(sound.identity) for _, sound in taken],
             }
         )
         self.shelf.put(manifest, table)
+        self.store.prune(self.shelf.sounds(), now)
         return manifest
 
     def _hear(self, paths: Sequence[Path]) -> list[HeardSound | ClipError]:

@@ -1,9 +1,9 @@
 """Puts a backup in the place of what is there, which is kept aside.
 
-Catalogue and bundles cannot be exchanged by one system call. So a note says first what is about to
-take the catalogue's place; the one rename that puts it there is the moment of the restore. Whoever
-comes next after a kill reads the note: before that moment everything is as it was, after it the
-bundles follow.
+Catalogue, bundles and corpora cannot be exchanged by one system call. So a note says first what is
+about to take the catalogue's place; the one rename that puts it there is the moment of the restore.
+Whoever comes next after a kill reads the note: before that moment everything is as it was, after it
+bundles and corpora follow.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass
 from secrets import randbelow
 from typing import TYPE_CHECKING, Self
 
-from daemon.archive import opened, unpack
+from daemon.archive import CORPORA, Places, opened, unpack
 from daemon.errors import BackupError
 from storage.copies import mark, mark_of, place, problem_with, put_in_place, sync
 from storage.engine import file_of, only_writer
 from storage.migrating import schemas
+from trainer.corpora.clips import CorpusError
+from trainer.corpora.shelf import HEARD, Shelf
 from trainer.errors import BundleError
 from trainer.registry import kept
 
@@ -70,18 +72,19 @@ class _Note:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where everything is while it is exchanged."""
+    """Where everything is while it is exchanged. The corpora lie beside the registry."""
 
     file: Path
     registry: Path
 
     @property
-    def fresh(self) -> Path:
-        return self.file.with_name(f".{self.file.name}.restored")
+    def corpora(self) -> Path:
+        return self.registry.with_name(CORPORA)
 
     @property
-    def bundles(self) -> Path:
-        return self.registry.with_name(f".{self.registry.name}.restored")
+    def fresh(self) -> Places:
+        parts = (self.file, self.registry, self.corpora)
+        return Places(*(path.with_name(f".{path.name}.restored") for path in parts))
 
     @property
     def note(self) -> Path:
@@ -93,17 +96,20 @@ class _Places:
     def old_registry(self, stamp: str) -> Path:
         return self.registry.with_name(f"{self.registry.name}.before-{stamp}")
 
+    def old_corpora(self, stamp: str) -> Path:
+        return self.corpora.with_name(f"{self.corpora.name}.before-{stamp}")
+
 
 def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Label, list[Path]]:
-    """Put the catalogue and the bundles of a backup in service.
+    """Put the catalogue, the bundles and the corpora of a backup in the place of what is there.
 
     Everything is taken out and looked at beside what is there before anything is exchanged. Ended
-    at any moment, there is the old catalogue or the new one, and the next start has the bundles
-    that belong to it.
+    at any moment, there is the old catalogue or the new one, and the next start has the bundles and
+    the corpora that belong to it. A backup of a release that left corpora out leaves them alone.
 
     Args:
         url: of the catalogue.
-        registry: folder of the bundles.
+        registry: folder of the bundles; that of the corpora lies beside it.
         archive: the backup.
         stamp: a part of the names under which the old ones are kept.
 
@@ -121,18 +127,20 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Label,
             registry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 with opened(archive) as tar:
-                    label = unpack(tar, archive, places.fresh, places.bundles)
-                _demand_usable(archive, places)
+                    label = unpack(tar, archive, places.fresh)
+                _demand_usable(archive, places.fresh)
+                if label.corpora is None:
+                    places.fresh.corpora.rmdir()
                 note = _Note(randbelow(2**31 - 1) + 1, stamp)
-                mark(places.fresh, note.mark)
+                mark(places.fresh.catalogue, note.mark)
                 note.write(places.note)
-                put_in_place(places.fresh, places.file, places.old_file(stamp))
+                put_in_place(places.fresh.catalogue, places.file, places.old_file(stamp))
             finally:
                 _settle(places)
         except OSError as error:
             raise BackupError(f"{archive}: cannot be restored: {error.strerror}") from error
-    old = (places.old_registry(stamp), places.old_file(stamp))
-    return label, [path for path in old if path.exists()]
+    old = (places.old_corpora, places.old_registry, places.old_file)
+    return label, [path for path in (each(stamp) for each in old) if path.exists()]
 
 
 @contextmanager
@@ -162,16 +170,17 @@ def _settle(places: _Places) -> None:
     note = _Note.read(places.note)
     if note is not None:
         if mark_of(places.file) == note.mark:
-            _let_bundles_follow(places, note.stamp)
+            _let_others_follow(places, note.stamp)
         else:
             _undo(places, note.stamp)
         places.note.unlink()
         sync(places.note.parent)
-    for left in (places.fresh, places.note.with_name(f"{places.note.name}.new")):
+    for left in (places.fresh.catalogue, places.note.with_name(f"{places.note.name}.new")):
         if left.exists():
             left.unlink()
-    if places.bundles.exists():
-        shutil.rmtree(places.bundles)
+    for folder in (places.fresh.registry, places.fresh.corpora):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def is_restored_in_part(url: str) -> bool:
@@ -179,17 +188,28 @@ def is_restored_in_part(url: str) -> bool:
     return _Places(file_of(url), file_of(url)).note.exists()
 
 
-def _let_bundles_follow(places: _Places, stamp: str) -> None:
-    if not places.bundles.exists():
+def _let_others_follow(places: _Places, stamp: str) -> None:
+    _let_follow(places.fresh.registry, places.registry, places.old_registry(stamp))
+    old = places.old_corpora(stamp)
+    _let_follow(places.fresh.corpora, places.corpora, old)
+    # How sounds were heard is in no backup, and holds for any corpus.
+    if (old / HEARD).exists() and not (places.corpora / HEARD).exists():
+        (old / HEARD).rename(places.corpora / HEARD)
+    # There need not have been any corpus.
+    with suppress(OSError):
+        old.rmdir()
+
+
+def _let_follow(fresh: Path, folder: Path, old: Path) -> None:
+    if not fresh.exists():
         return
-    log.debug("%s: the bundles follow the restored catalogue", places.registry)
-    old = places.old_registry(stamp)
-    if places.registry.exists() and not old.exists():
-        places.registry.rename(old)
-    elif places.registry.exists():
+    log.debug("%s: follows the restored catalogue", folder)
+    if folder.exists() and not old.exists():
+        folder.rename(old)
+    elif folder.exists():
         # Made meanwhile by somebody who found none.
-        shutil.rmtree(places.registry)
-    place(places.bundles, places.registry)
+        shutil.rmtree(folder)
+    place(fresh, folder)
 
 
 def _undo(places: _Places, stamp: str) -> None:
@@ -205,10 +225,13 @@ def _undo(places: _Places, stamp: str) -> None:
             aside.unlink()
 
 
-def _demand_usable(archive: Path, places: _Places) -> None:
-    problem = problem_with(places.fresh, len(schemas()))
+def _demand_usable(archive: Path, fresh: Places) -> None:
+    problem = problem_with(fresh.catalogue, len(schemas()))
     if problem is not None:
         raise BackupError(f"{archive}: its catalogue cannot be used: {problem}")
-    for name, found in kept(places.bundles).items():
+    for name, found in kept(fresh.registry).items():
         if isinstance(found, BundleError):
             raise BackupError(f"{archive}: its bundle {name} cannot be used: {found}")
+    for name, corpus in Shelf(fresh.corpora).listed().items():
+        if isinstance(corpus, CorpusError):
+            raise BackupError(f"{archive}: its corpus {name} cannot be used: {corpus}")

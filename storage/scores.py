@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, bindparam, func, literal_column, select, update
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import BindParameter, ColumnElement
+    from sqlalchemy import BindParameter, ColumnElement, Select
     from sqlalchemy.engine import Connection, Engine
 
 _ROW: ColumnElement[int] = literal_column("hearings.rowid")
@@ -169,12 +169,31 @@ class Scores:
             for identity in known:
                 own = hearings.c.identity == identity
                 connection.execute(update(hearings).where(own).values(settings=_UNREADABLE))
-                present = clips.c.missing_since.is_(None)
-                found = select(clips).where(clips.c.identity == identity, present)
-                rows = connection.execute(found).all()
-                files = [(row.path, FileStamp(row.size, row.mtime_ns, row.inode)) for row in rows]
-                count += put(connection, files, now)
+                count += _queue(connection, select(clips).where(clips.c.identity == identity), now)
         return count
+
+    def hear_otherwise(self, hearing: str, now: datetime) -> int:
+        """Queue the files whose sounds were heard in another way than they are from now on.
+
+        What is known of them stays until then. May be asked for at every start: files that are
+        queued already keep their place.
+
+        Args:
+            hearing: key of the hearing from now on.
+            now: when.
+
+        Returns:
+            How many files were queued.
+        """
+        other = select(clips).join(hearings, hearings.c.identity == clips.c.identity)
+        with self.engine.begin() as connection:
+            return _queue(connection, other.where(hearings.c.settings != hearing), now)
+
+
+def _queue(connection: Connection, wanted: Select[Any], now: datetime) -> int:
+    rows = connection.execute(wanted.where(clips.c.missing_since.is_(None))).all()
+    files = [(row.path, FileStamp(row.size, row.mtime_ns, row.inode)) for row in rows]
+    return put(connection, files, now)
 
 
 def _demand_in_service(connection: Connection, bundle: str) -> None:

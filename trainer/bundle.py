@@ -72,7 +72,7 @@ class Bundle:
         """Predict affect, intervals and novelty, for its listeners if it has any.
 
         Args:
-            vectors: shape (clips, 6373), float32, heard as the manifest says.
+            vectors: shape (clips, 6439), float32, heard as the manifest says.
 
         Raises:
             ValueError: another shape, or a value that is not finite.
@@ -85,7 +85,7 @@ class Bundle:
         """Return where each descriptor stands among the clips that the music expert was fitted on.
 
         Args:
-            vectors: shape (clips, 6373), float32, heard as the manifest says.
+            vectors: shape (clips, 6439), float32, heard as the manifest says.
 
         Returns:
             Shape (clips, descriptors), in [-3, 3].

@@ -59,6 +59,10 @@ class BundleIncompatible(BundleError):
     """The bundle was made for another format, feature set or library version."""
 
 
+class BundleOfOtherHearing(BundleIncompatible):
+    """The bundle was fitted on sounds that were heard otherwise; only to hear them again helps."""
+
+
 class TrainingError(ValencedError):
     """A fit cannot be made; the bundle in service stays."""
 

@@ -28,12 +28,14 @@ class ExpertSettings:
     Attributes:
         reach: mean squared difference of weighted scores at which two clips are half alike.
         noise: variance of a rating of weight 1, against a prior variance of 1.
+        harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
         relevance: whether descriptors count by steadiness and by what they tell of a dimension;
             otherwise all count the same.
     """
 
     reach: float
     noise: float
+    harmony: float
     relevance: bool
 
 
@@ -144,19 +146,32 @@ class Expert:
     def _descriptor_weights(
         self, table: TrainingTable, ratings: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        count = table.vectors.shape[1]
-        if not self.settings.relevance:
-            return np.ones((len(DIMENSIONS), count), dtype=np.float32)
-        told = _correlations(self._scores, ratings, table.corpus[self.rows])
-        # What a correlation of pure chance comes to keeps every descriptor in the kernel.
-        weights = np.square(table.steadiness) * (np.square(told) + 1.0 / len(ratings))
-        scaled: NDArray[np.float32] = (weights / weights.mean(axis=1, keepdims=True)).astype(
-            np.float32
-        )
-        return scaled
+        weights = np.ones((len(DIMENSIONS), table.vectors.shape[1]))
+        if self.settings.relevance:
+            told = _correlations(self._scores, ratings, table.corpus[self.rows])
+            # What a correlation of pure chance comes to keeps every descriptor in the kernel.
+            weights = np.square(table.steadiness) * (np.square(told) + 1.0 / len(ratings))
+        return _shared_out(weights, table.is_harmony, self.settings.harmony).astype(np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+def _shared_out(
+    weights: NDArray[np.float64], is_harmony: NDArray[np.bool_], harmony: float
+) -> NDArray[np.float64]:
+    """Scale weights to a mean of 1, of which harmony and rhythm have their share.
+
+    Left to their number, a few dozen descriptors would drown among thousands of others.
+    """
+    parts = [(~is_harmony, 1.0 - harmony), (is_harmony, harmony)]
+    present = [(columns, share) for columns, share in parts if columns.any()]
+    whole = sum(share for _, share in present)
+    scaled = np.empty_like(weights)
+    for columns, share in present:
+        total = weights[:, columns].sum(axis=1, keepdims=True)
+        scaled[:, columns] = weights[:, columns] * (weights.shape[1] * share / (whole * total))
+    return scaled
 
 
 def _correlations(

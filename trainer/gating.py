@@ -39,17 +39,24 @@ class Gate:
 
     Args:
         scores: of the fitted clips, shape (clips, descriptors).
+        products: of each two of them, shape (clips, clips), divided by the number of descriptors.
         first: which of them are on the first side, shape (clips,).
         ridge: shrinkage.
         slope: how sharply it decides.
     """
 
     def __init__(
-        self, scores: NDArray[np.float32], first: NDArray[np.bool_], *, ridge: float, slope: float
+        self,
+        scores: NDArray[np.float32],
+        products: NDArray[np.float64],
+        first: NDArray[np.bool_],
+        *,
+        ridge: float,
+        slope: float,
     ) -> None:
         self.slope = slope
         noise = ridge * 2 * np.where(first, first.mean(), (~first).mean())
-        kernel = (scores @ scores.T).astype(np.float64) / scores.shape[1]
+        kernel = products.copy()
         kernel[np.diag_indices_from(kernel)] += noise
         factor = cho_factor(kernel)
         plain = cho_solve(factor, np.where(first, 1.0, -1.0))
@@ -103,8 +110,11 @@ class GatedExperts:
         self.music = Expert(table, departures, np.flatnonzero(follows_music), music)
         self.sound = Expert(table, departures, np.flatnonzero(~follows_music), sound)
         scores = self.music.scale.scores(table.vectors)
-        self.kind = Gate(scores, follows_music, ridge=gate_ridge, slope=gate_slope)
-        self.domain = Gate(scores, is_music, ridge=gate_ridge, slope=gate_slope)
+        products = (scores @ scores.T).astype(np.float64) / scores.shape[1]
+        self.kind, self.domain = (
+            Gate(scores, products, first, ridge=gate_ridge, slope=gate_slope)
+            for first in (follows_music, is_music)
+        )
 
     def predict(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None

@@ -1,20 +1,32 @@
-"""Keeps how sounds were heard, so that none is heard twice under the same settings."""
+"""Keeps how sounds were heard, so that none is heard twice under the same settings.
+
+What no corpus needs any more goes after a month, or sooner where there is much of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from trainer.errors import TrainingError
 from trainer.vectors import pack, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+
+UNUSED_S: Final = 30 * 86400
+"""How long a sound is kept that is in no corpus: long enough to go on with an import."""
+
+MOST_UNUSED_BYTES: Final = 1 << 30
+"""How much of them is kept: some sixteen thousand sounds of four windows."""
 
 _COUNT_BYTES = 4
 
@@ -31,6 +43,7 @@ class HeardStore:
     """
 
     def __init__(self, folder: Path, hearing: str) -> None:
+        self._folder = folder
         self._place = folder / hearing.replace("/", "_")
         try:
             self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,5 +84,45 @@ class HeardStore:
         except OSError as error:
             raise TrainingError(f"{kept}: {error.strerror}") from error
 
+    def prune(
+        self, used: Collection[str], now: datetime, most_unused_bytes: int = MOST_UNUSED_BYTES
+    ) -> None:
+        """Remove what no corpus needs, of whatever hearing.
+
+        What was heard of late is spared, the latest first, for an import that was broken off and
+        for a corpus that is removed to be added otherwise.
+
+        Args:
+            used: keys of the sounds that are in a corpus, as `key_of` makes them.
+            now: the time, aware of its zone.
+            most_unused_bytes: how much is spared.
+        """
+        unused = []
+        for path in self._folder.glob("*/*"):
+            # Somebody else may be at it, or there is no right to: then it is left for next time.
+            with suppress(OSError):
+                if path.parent != self._place or path.name not in used:
+                    status = path.stat()
+                    unused.append((status.st_mtime, status.st_size, path))
+        room = most_unused_bytes
+        for heard_at, size, path in sorted(unused, reverse=True):
+            room -= size
+            if room < 0 or now.timestamp() - heard_at > UNUSED_S:
+                with suppress(OSError):
+                    path.unlink()
+        for place in self._folder.iterdir():
+            if place != self._place:
+                with suppress(OSError):
+                    place.rmdir()
+
     def _file(self, sound: str) -> Path:
-        return self._place / hashlib.sha256(sound.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._place / key_of(sound)
+
+
+def key_of(sound: str) -> str:
+    """Return the name under which a sound is kept.
+
+    Args:
+        sound: what tells it from others.
+    """
+    return hashlib.sha256(sound.encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,10 +14,12 @@ import numpy as np
 
 from trainer.decoding import decode_windows
 from trainer.errors import UnusableClip
-from trainer.extraction import FEATURE_SET, SHORTEST_S, describe
+from trainer.extraction import FEATURE_SET, FEATURES, SHORTEST_S, describe, feature_names
+from trainer.harmony.describing import HARMONY, describe_harmony, harmony_names
 from trainer.vectors import rounded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from trainer.decoding import DecodedClip
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 # Counts changes of decoding or extraction that change the numbers; part of every key.
 _REVISION = 1
+
+DESCRIPTORS = FEATURES + HARMONY
+"""How many numbers describe a sound: openSMILE's functionals, then harmony and rhythm."""
 
 # A shorter sound is mirrored end to end up to this: ComParE's statistics over a handful of frames
 # are wild, and silence for padding would be described along with the sound.
@@ -62,7 +67,7 @@ class Hearing:
     def key(self) -> str:
         """Names everything the features depend on, for catalogue and manifest."""
         spread = f"{self.windows}x{self.window_s:g}s"
-        return f"{FEATURE_SET}/{self.rate_hz}Hz/{spread}/{_REVISION}"
+        return f"{FEATURE_SET}+harmony/{self.rate_hz}Hz/{spread}/{_REVISION}"
 
 
 # With the joint regression, windows of 4 s order valence better than windows of 2 s.
@@ -76,8 +81,8 @@ class Heard:
     Every value is as it comes back from `vectors.unpack`, so a fresh vector and a stored one agree.
 
     Attributes:
-        vector: shape (6373,), float32, finite: the mean over the windows.
-        windows: shape (n, 6373), float32, finite: each window.
+        vector: shape (6439,), float32, finite: the mean over the windows.
+        windows: shape (n, 6439), float32, finite: each window.
         starts_s: where each window begins.
         duration_s: how long the sound is.
         key: the hearing that made these.
@@ -105,7 +110,7 @@ def hear(path: Path, hearing: Hearing = CANONICAL) -> Heard:
         UnusableClip: it decodes to nothing, to silence, or to too little sound.
     """
     clip = decode_windows(path, hearing)
-    described = describe(_audible(clip, path), clip.rate_hz, path)
+    described = describe_fully(_audible(clip, path), clip.rate_hz, path)
     return Heard(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
         windows=rounded(described),
@@ -113,6 +118,28 @@ def hear(path: Path, hearing: Hearing = CANONICAL) -> Heard:
         duration_s=clip.duration_s,
         key=hearing.key,
     )
+
+
+def describe_fully(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
+    """Describes windows by openSMILE's functionals, and by harmony and rhythm.
+
+    Args:
+        windows: as for `extraction.describe`.
+        rate_hz: sampling rate of the sound.
+        path: the clip, named in errors.
+
+    Returns:
+        Shape (windows, 6439), float32, finite, in the order of `descriptor_names`.
+
+    Raises:
+        UnusableClip: as `extraction.describe` does.
+    """
+    return np.hstack([describe(windows, rate_hz, path), describe_harmony(windows, rate_hz)])
+
+
+def descriptor_names() -> tuple[str, ...]:
+    """Returns the names of the 6439 descriptors, in the order of every vector."""
+    return (*feature_names(), *harmony_names())
 
 
 def _audible(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:

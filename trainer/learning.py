@@ -25,6 +25,7 @@ from trainer.annotations import Annotations
 from trainer.corpora.shelf import Shelf
 from trainer.errors import TooFewAnnotations, TrainingUnderWay
 from trainer.hearing import CANONICAL
+from trainer.refusals import forget
 from trainer.retraining import retrain
 from trainer.vectors import unpack_many
 
@@ -42,7 +43,15 @@ STANDING_BACK: Final = 10
 _NO_VECTORS: Final = np.empty((0, 0), dtype=np.float32)
 
 
-def learn(url: str, registry: Path, corpora: Path, *, keep: int, publish: bool = True) -> Outcome:
+def learn(
+    url: str,
+    registry: Path,
+    corpora: Path,
+    *,
+    keep: int,
+    publish: bool = True,
+    again: bool = False,
+) -> Outcome:
     """Fit a candidate on annotations in force and imported corpora, compare, and note how it went.
 
     Args:
@@ -51,9 +60,10 @@ def learn(url: str, registry: Path, corpora: Path, *, keep: int, publish: bool =
         corpora: folder of the imported corpora; one that cannot be used is told of in the log.
         keep: how many candidates stay in it.
         publish: whether a candidate that passes is put in service.
+        again: whether corpora that were refused before are compared again.
 
     Raises:
-        TooFewAnnotations: nothing is annotated, and no corpus is new.
+        TooFewAnnotations: nothing is annotated, and no corpus is new or all were refused before.
         TrainingUnderWay: another process learns just now.
         TrainingError: a fit fails.
         BundleError: the bundle in service or the registry cannot be used.
@@ -76,6 +86,8 @@ def learn(url: str, registry: Path, corpora: Path, *, keep: int, publish: bool =
             )
         try:
             annotations = _arrays(rated)
+            if again:
+                forget(registry)
             outcome = retrain(registry, annotations, tables, seed=SEED, publish=publish, keep=keep)
         except (TrainingUnderWay, TooFewAnnotations):
             raise

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainer.comparison import Comparison  # noqa: TC001 - pydantic asks for it at run time
-from trainer.errors import BundleCorrupt, BundleIncompatible
+from trainer.errors import BundleCorrupt, BundleIncompatible, BundleOfOtherHearing
 
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
@@ -139,10 +139,10 @@ def demand_hearing(manifest: Manifest, hearing: str, place: str) -> None:
     """Refuse a bundle whose features mean something else than ours.
 
     Raises:
-        BundleIncompatible: it was fitted on another hearing; only a new fit on the sounds helps.
+        BundleOfOtherHearing: it was fitted on another hearing.
     """
     if manifest.hearing != hearing:
-        raise BundleIncompatible(
+        raise BundleOfOtherHearing(
             f"{place}: fitted on sounds heard as '{manifest.hearing}', but we hear as '{hearing}'"
         )
 

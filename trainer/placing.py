@@ -40,9 +40,14 @@ def write_files(destination: Path, content: dict[str, bytes]) -> None:
         os.close(handle)
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove directories that `write_files` began and a killed process left."""
-    for entry in folder.glob(".*"):
+def remove_abandoned(folder: Path, named: str = ".*") -> None:
+    """Remove directories that `write_files` began and a killed process left.
+
+    Args:
+        folder: where they are.
+        named: pattern of their names, where the folder has other hidden ones.
+    """
+    for entry in folder.glob(named):
         if entry.is_symlink() or not entry.is_dir():
             continue
         handle = os.open(entry, os.O_RDONLY | os.O_DIRECTORY)

@@ -108,9 +108,9 @@ def joined(
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(old, name), *(getattr(each, name) for each in corpora)])
         for name in TrainingTable.__dataclass_fields__
-        if name != "steadiness"
+        if name not in {"steadiness", "is_harmony"}
     }
-    joint = TrainingTable(**columns, steadiness=own.steadiness)
+    joint = TrainingTable(**columns, steadiness=own.steadiness, is_harmony=own.is_harmony)
     return joint, np.arange(len(joint)) >= len(old)
 
 

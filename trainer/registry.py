@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from trainer import bundle
-from trainer.errors import BundleError, BundleMissing
+from trainer.errors import BundleError, BundleMissing, BundleOfOtherHearing
 from trainer.manifest import BundleOutdated, Manifest, decode_manifest
 from trainer.placing import remove_abandoned, sync_folder, write_files
 
@@ -31,7 +31,7 @@ HISTORY: Final = "history"
 STAGING: Final = ".retraining"
 """Where a candidate is written, and a removed one goes, before it appears or is gone."""
 
-SHIPPED: Final = Path(__file__).parent / "bundles" / "starter-1"
+SHIPPED: Final = Path(__file__).parent / "bundles" / "starter-2"
 """The starter bundle inside the package."""
 
 _REMEMBERED: Final = 100
@@ -40,15 +40,16 @@ _REMEMBERED: Final = 100
 def prepare(registry_dir: Path, *, hearing: str | None = None) -> Path:
     """Make sure that a usable bundle is in service, and return its directory.
 
-    An empty registry gets the starter. A bundle in service whose libraries have changed is fitted
-    again from its table, and the new fit takes its place.
+    An empty registry gets the starter, and so does one whose bundle was fitted on sounds that were
+    heard otherwise. A bundle in service whose libraries have changed is fitted again from its
+    table, and the new fit takes its place.
 
     Raises:
         BundleError: the bundle in service cannot be used; nothing is changed then.
     """
     try:
         return bundle_in_service(registry_dir, hearing=hearing)
-    except BundleMissing:
+    except (BundleMissing, BundleOfOtherHearing):
         name = install_starter(registry_dir, hearing=hearing)
     except BundleOutdated:
         name = _refitted(registry_dir, _current_name(registry_dir), hearing)

@@ -23,6 +23,7 @@ from trainer.listener_file import encode_listener
 from trainer.manifest import NAME
 from trainer.placing import sync_folder
 from trainer.rebasing import holds
+from trainer.refusals import Refusal, annotations_key, corpora_key, refusal_of, remember
 from trainer.table import decode_table
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def retrain(
 ) -> Outcome:
     """Fit a candidate on annotations, compare it with the bundle in service, publish the better.
 
+    Corpora that were compared with this very regression and not taken are not compared again.
+
     Args:
         registry_dir: the registry; an empty one gets the starter first.
         annotations: all that are in force, not only new ones.
@@ -82,7 +85,7 @@ def retrain(
         hearing: as for `bundle.verify`.
 
     Raises:
-        TooFewAnnotations: nothing is annotated, and no corpus is new.
+        TooFewAnnotations: nothing is annotated, and no corpus is new or all were refused before.
         TrainingUnderWay: another process learns just now.
         TrainingError: a fit fails; nothing changes.
         BundleError: the bundle in service or the registry cannot be used; nothing changes.
@@ -102,8 +105,12 @@ def retrain(
             raise TooFewAnnotations(
                 f"nothing is annotated yet, and {service.name} was fitted on every corpus already"
             )
-        candidate = best_candidate(service, table, annotations, new, seed)
-        comparison = candidate.comparison
+        keys = _keys(content, annotations, new, seed)
+        refused = refusal_of(registry_dir, *keys) if new else None
+        if refused is not None and not len(annotations):
+            raise TooFewAnnotations(_refused_before(refused))
+        candidate = best_candidate(service, table, annotations, [] if refused else new, seed)
+        comparison = _telling(refused, candidate.comparison)
         if candidate.base is not service:
             content[bundle.REGRESSION] = bundle.pickled(candidate.base.regression)
             content[bundle.TABLE] = candidate.table.encoded()
@@ -113,12 +120,52 @@ def retrain(
             update={"name": name, "comparison": comparison, "refitted_from": None}
         )
         _place(registry_dir, draft, content)
+        if new and refused is None and (candidate.base is service or not comparison.passed):
+            _remember(registry_dir, keys, name, comparison)
         published = publish and comparison.passed
         if published:
             registry.publish(registry_dir, name, instead_of=service.name, hearing=hearing)
         registry.prune(registry_dir, keep, hearing=hearing)
     log.info("%s: %s", name, comparison.verdict)
     return Outcome(name, published, comparison.verdict, comparison)
+
+
+def _keys(
+    content: dict[str, bytes],
+    annotations: Annotations,
+    corpora: Sequence[TrainingTable],
+    seed: int,
+) -> tuple[str, str]:
+    """Return what names a comparison of corpora, and what is annotated meanwhile."""
+    fitted = (content[bundle.REGRESSION], content[bundle.TABLE])
+    listener = content.get(bundle.LISTENER, b"")
+    return corpora_key(fitted, corpora, seed), annotations_key(annotations, listener)
+
+
+def _remember(
+    registry_dir: Path, keys: tuple[str, str], candidate: str, comparison: Comparison
+) -> None:
+    compared = comparison.corpora
+    assert compared is not None
+    spoke = keys[1] if compared.passed else None
+    remember(
+        registry_dir,
+        Refusal(corpora=keys[0], annotations=spoke, candidate=candidate, compared=compared),
+    )
+
+
+def _telling(refused: Refusal | None, comparison: Comparison) -> Comparison:
+    if refused is None:
+        return comparison
+    verdict = f"{_refused_before(refused)} {comparison.verdict}"
+    return comparison.model_copy(update={"corpora": refused.compared, "verdict": verdict})
+
+
+def _refused_before(refused: Refusal) -> str:
+    return (
+        f"corpora: as for {refused.candidate}, and so not compared again; they were not taken then"
+        f" ({refused.compared.verdict.rstrip('.')})."
+    )
 
 
 @contextmanager

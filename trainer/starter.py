@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from trainer.manifest import HeldOut
     from trainer.table import TrainingTable
 
-NAME: Final = "starter-1"
+NAME: Final = "starter-2"
 SEED: Final = 20240229
 
 WEAKNESS: Final = (
-    "A starter: arousal of music is its strong side; valence is weak everywhere, and for everyday "
-    "sounds both rest on class averages of about a hundred clips, so trust an order more than a "
-    "value."
+    "A starter: arousal of music is its strong side, its valence of music is fair, and for "
+    "everyday sounds both rest on class averages of about a hundred clips, so trust an order more "
+    "than a value."
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.errors import ClipError, TrainingError
+from trainer.extraction import FEATURES
 from trainer.heard_store import HeardStore
 from trainer.hearing import hear
 from trainer.table import TrainingTable, steadiness_of
@@ -89,6 +90,7 @@ def table_of(clips: Sequence[RatedClip], heard: Sequence[NDArray[np.float32]]) -
         follows=texts("follows"),
         group=texts("group"),
         steadiness=steadiness_of(windows, owner, len(clips)),
+        is_harmony=np.arange(windows.shape[1]) >= FEATURES,
     )
 
 

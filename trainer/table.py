@@ -6,7 +6,7 @@ It travels with the bundle, so that a later fit can be joint, or repeated, witho
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TEXTS: Final = ("path", "corpus", "domain", "follows", "group")
-_NUMBERS: Final = ("ratings", "weight", "steadiness")
+_NUMBERS: Final = ("ratings", "weight", "steadiness", "is_harmony")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class TrainingTable:
         group: shape (clips,), clips of one group are never split between folds.
         steadiness: shape (descriptors,), in [0, 1]: the share of a descriptor's variance that lies
             between clips and not between windows of one clip (intraclass correlation).
+        is_harmony: shape (descriptors,), whether a descriptor is one of harmony and rhythm.
     """
 
     vectors: NDArray[np.float32]
@@ -47,12 +48,13 @@ class TrainingTable:
     follows: NDArray[np.str_]
     group: NDArray[np.str_]
     steadiness: NDArray[np.float32]
+    is_harmony: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.weight)
 
     def chosen(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> TrainingTable:
-        """Return the table of some rows, with the same steadiness."""
+        """Return the table of some rows, what is known of the descriptors staying as it is."""
         return TrainingTable(
             vectors=self.vectors[rows],
             ratings=self.ratings[rows],
@@ -63,6 +65,16 @@ class TrainingTable:
             follows=self.follows[rows],
             group=self.group[rows],
             steadiness=self.steadiness,
+            is_harmony=self.is_harmony,
+        )
+
+    def described_by(self, columns: NDArray[np.intp]) -> TrainingTable:
+        """Return the table of some descriptors."""
+        return replace(
+            self,
+            vectors=self.vectors[:, columns],
+            steadiness=self.steadiness[columns],
+            is_harmony=self.is_harmony[columns],
         )
 
     def encoded(self) -> bytes:

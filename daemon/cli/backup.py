@@ -1,4 +1,4 @@
-"""`valenced backup`: the catalogue and the bundles in one file."""
+"""`valenced backup`: the catalogue, the bundles and the imported corpora in one file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.archive import pack
-from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.archive import Places, pack
+from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
 from daemon.clock import utc_now
 from daemon.errors import BackupError
 from daemon.restoring import is_restored_in_part
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @with_settings
 def command(loaded: Loaded, file: Path) -> None:
-    """Write the catalogue and the bundles into FILE, a tar, as of one moment.
+    """Write catalogue, bundles and imported corpora into FILE, a tar, as of one moment.
 
     The service may run meanwhile. An earlier backup of that name is replaced once this one is
     whole. Sounds and settings are not in it.
@@ -43,7 +43,8 @@ def command(loaded: Loaded, file: Path) -> None:
     copy = archive.with_name(f".{archive.name}.{os.getpid()}.db")
     try:
         copy_catalogue(catalogue, copy)
-        pack(copy, registry_folder(loaded), archive, as_text(utc_now()))
+        places = Places(copy, registry_folder(loaded), corpus_folder(loaded))
+        pack(places, archive, as_text(utc_now()))
     finally:
         copy.unlink(missing_ok=True)
     size = archive.stat().st_size / 2**20

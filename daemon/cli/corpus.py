@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from daemon.progress import Reporter
     from trainer.corpora.request import Music
     from trainer.corpora.shelf import CorpusManifest, Shelf
+    from trainer.heard_store import HeardStore
     from trainer.scale import Scale
 
 _ONLY_FOR = {"music": ("iads-e", "iads-2"), "scale": ("manifest",), "emomusic": ("deam",)}
@@ -135,8 +136,13 @@ def list_(loaded: Loaded, *, output: str) -> None:
 @click.argument("name")
 @with_settings
 def remove(loaded: Loaded, *, name: str) -> None:
-    """Remove the corpus NAME; bundles that learned from it stay as they are."""
-    _shelf(loaded).remove(name)
+    """Remove the corpus NAME; bundles that learned from it stay as they are.
+
+    How its sounds were heard is kept for 30 days from their hearing, in case it is added again.
+    """
+    shelf = _shelf(loaded)
+    shelf.remove(name)
+    _store(shelf).prune(shelf.sounds(), utc_now())
     click.echo(f"{name}: removed", err=True)
 
 
@@ -146,11 +152,17 @@ def _shelf(loaded: Loaded) -> Shelf:
     return Shelf(corpus_folder(loaded))
 
 
+def _store(shelf: Shelf) -> HeardStore:
+    from trainer.corpora.shelf import HEARD  # noqa: PLC0415
+    from trainer.heard_store import HeardStore  # noqa: PLC0415
+    from trainer.hearing import CANONICAL  # noqa: PLC0415
+
+    return HeardStore(shelf.folder / HEARD, CANONICAL.key)
+
+
 def _intake(loaded: Loaded, shelf: Shelf, reporter: Reporter) -> Intake:
     from daemon.corpora import Intake  # noqa: PLC0415
     from daemon.workers import Limits, Worker  # noqa: PLC0415
-    from trainer.heard_store import HeardStore  # noqa: PLC0415
-    from trainer.hearing import CANONICAL  # noqa: PLC0415
 
     def tell(done: int, failed: int, total: int) -> None:
         reporter.tally.done, reporter.tally.failed = done, failed
@@ -160,7 +172,7 @@ def _intake(loaded: Loaded, shelf: Shelf, reporter: Reporter) -> Intake:
     count = analysis.workers or len(os.sched_getaffinity(0))
     return Intake(
         shelf=shelf,
-        store=HeardStore(shelf.folder / ".heard", CANONICAL.key),
+        store=_store(shelf),
         workers=[Worker(Limits.of(analysis)) for _ in range(count)],
         tell=tell,
     )
@@ -188,7 +200,7 @@ def _say_added(manifest: CorpusManifest, output: str) -> None:
     from daemon.corpora import faults  # noqa: PLC0415
 
     if output == "json":
-        click.echo(json.dumps(manifest.model_dump(), indent=2))
+        click.echo(json.dumps(manifest.model_dump(exclude={"sounds"}), indent=2))
     else:
         for line in _lines(manifest):
             click.echo(line)
@@ -208,7 +220,7 @@ def _lines(manifest: CorpusManifest) -> Iterator[str]:
 
 def _row(manifest: CorpusManifest, hearing: str) -> dict[str, Any]:
     usable = manifest.hearing == hearing
-    return manifest.model_dump(exclude={"items", "format"}) | {
+    return manifest.model_dump(exclude={"items", "format", "sounds"}) | {
         "skipped": len(manifest.skipped),
         "usable": usable,
         "problem": None if usable else "heard otherwise; remove it and add it again",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @with_settings
 def command(loaded: Loaded, file: Path) -> None:
-    """Put the catalogue and the bundles of a backup in service; the old ones are kept aside.
+    """Put what a backup holds in the place of what is there; the old ones are kept aside.
 
     No service may run on the catalogue meanwhile. What was written into the sounds' own tags
     since the backup stays there.

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.option("--publish", is_flag=True, help="Put the candidate in service if it is better.")
 @click.option(
+    "--again", is_flag=True, help="Compare corpora that were compared before and not taken."
+)
+@click.option(
     "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
 )
 @with_settings
-def command(loaded: Loaded, *, publish: bool, output: str) -> None:
+def command(loaded: Loaded, *, publish: bool, again: bool, output: str) -> None:
     """Fit a candidate on annotations and new corpora, and compare it with the bundle in service.
 
     The candidate and the comparison are kept either way: valenced bundles show NAME. A running
@@ -42,6 +45,7 @@ def command(loaded: Loaded, *, publish: bool, output: str) -> None:
         corpus_folder(loaded),
         keep=loaded.settings.retrain.keep,
         publish=publish,
+        again=again,
     )
     if output == "json":
         document = {

@@ -17,6 +17,7 @@ from storage.catalogue import Catalogue
 from tests.daemon.driving import Valenced
 from tests.records import record
 from tests.sounds import music_like, write_audio
+from tests.trainer.corpora.brought import put_sounds, put_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +129,52 @@ def test_a_backup_replaces_an_earlier_one_and_nothing_else(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "letter.txt", "state"]
 
 
+def bring_in(valenced: Valenced, folder: Path, name: str) -> None:
+    put_sounds(folder, ["1.wav", "2.wav"])
+    rows = [("1.wav", 0.5, -0.5), ("2.wav", -0.5, 0.5)]
+    put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
+    valenced("corpus", "add", "manifest", folder, "--name", name)
+
+
+def test_imported_corpora_are_carried_and_what_was_heard_of_others_stays(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive, shelf = tmp_path / "a.tar", state_of(valenced) / "corpora"
+    known(valenced, "a.mp3")
+    bring_in(valenced, tmp_path / "mine", "mine")
+    mine = everything(shelf / "mine")
+    (shelf / "damaged").mkdir()
+    valenced("backup", archive)
+    valenced("corpus", "remove", "damaged")
+    bring_in(valenced, tmp_path / "later", "later")
+    heard = everything(shelf / ".heard")
+    assert len(heard) == 2
+    valenced("restore", archive)
+    (old,) = state_of(valenced).glob("corpora.before-*")
+    assert str(old) in valenced.said
+    assert sorted(path.name for path in old.iterdir()) == ["later", "mine"]
+    assert [row["name"] for row in valenced.read("corpus", "list")] == ["mine"]
+    assert everything(shelf / "mine") == mine
+    assert everything(shelf / ".heard") == heard
+    other = Valenced(tmp_path / "other")
+    other("restore", archive)
+    assert "kept" not in other.said
+    assert [row["name"] for row in other.read("corpus", "list")] == ["mine"]
+
+
+def test_a_backup_of_a_release_that_left_corpora_out_leaves_them_as_they_are(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    rewritten(archive, label(bundle=None))
+    bring_in(valenced, tmp_path / "mine", "mine")
+    valenced("restore", archive)
+    assert [row["name"] for row in valenced.read("corpus", "list")] == ["mine"]
+    assert not list(state_of(valenced).glob("corpora.before-*"))
+
+
 def member(name: str, content: bytes = b"x", **fields: Any) -> Member:
     made = tarfile.TarInfo(name)
     made.size = len(content)
@@ -170,6 +217,12 @@ HOSTILE: dict[str, Callable[[list[Member]], None]] = {
     "hard link": adding(member("bundles/x/y", b"", type=tarfile.LNKTYPE, linkname=CATALOGUE)),
     "pipe": adding(member("bundles/x/y", b"", type=tarfile.FIFOTYPE)),
     "twice": adding(member(CATALOGUE)),
+    "corpus out of the folder": adding(member("corpora/../evil", b"x")),
+    "corpus hidden": adding(member("corpora/.heard/table.npz")),
+    "more than a corpus has": adding(member("corpora/x/model.joblib")),
+    "corpus that is none": adding(member("corpora/x/manifest.json", b"{}")),
+    "corpus of nonsense": adding(member("corpora/x/manifest.json", b"[" * 9000)),
+    "label that is a list": lambda members: members.__setitem__(0, member(LABEL, b"[]")),
     "bundle that is none": adding(member("bundles/x/manifest.json", b"{}")),
     "no label": lambda members: members.__delitem__(0),
     "no catalogue": lambda members: members.__delitem__(1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from tests.sounds import noise, silence, write_audio
 from tests.trainer.corpora.brought import iads_row, put_pmemo, put_sounds, put_table, put_workbook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.daemon.driving import Valenced
@@ -146,6 +147,76 @@ def test_what_is_wrong_as_a_whole_is_one_line_and_nothing_is_kept(
     assert valenced.read("corpus", "list") == []
     valenced("train", exit_code=1)
     assert "nothing is annotated yet, and there is no corpus" in valenced.said
+
+
+def iads(folder: Path, last: Any, *, sheet: str = "SoundsAll", times: float = 1) -> None:
+    """Put twelve rated sounds, the last of which has the given arousal."""
+    felt = [times * (1 + number / 2) for number in range(11)]
+    rows = [iads_row(f"{i:04}", f"thing {i}", each, each) for i, each in enumerate([*felt, last])]
+    put_workbook(folder / "Sound Ratings.xlsx", rows, sheet=sheet)
+    put_sounds(folder / "sounds", [f"{i:04}.wav" for i in range(12)])
+
+
+BAD: dict[str, tuple[Callable[[Path], None], str]] = {
+    "wrong sheet": (
+        lambda folder: iads(folder, 2, sheet="Sheet1"),
+        "no sheet SoundsAll; it has Read me, Sheet1; take the workbook as it came",
+    ),
+    "from 0 to 1 where 1 to 9 is declared": (
+        lambda folder: iads(folder, 0.9, times=0.1),
+        (
+            "line 2, column AroMN: 0.1 is not on the scale 1:9, and the column runs "
+            "from 0.1 to 0.9; correct one or the other; nothing was imported"
+        ),
+    ),
+    "one outside the scale": (
+        lambda folder: iads(folder, 9.5),
+        (
+            "line 13, column AroMN: 9.5 is not on the scale 1:9, and the column runs "
+            "from 1 to 9.5; correct one or the other; nothing was imported"
+        ),
+    ),
+    "empty folder": (
+        lambda _: None,
+        "holds no Sound Ratings.xlsx; name the folder that IADS-E was unpacked into",
+    ),
+    "text for a number": (
+        lambda folder: iads(folder, "calm"),
+        "line 13, column AroMN: 'calm' is not a number; correct it; nothing was imported",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_corpus_is_one_line_and_leaves_nothing(
+    valenced: Valenced, tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "IADS-E"
+    folder.mkdir()
+    put, told = BAD[kind]
+    put(folder)
+    valenced("corpus", "add", "iads-e", folder, exit_code=1)
+    (line,) = valenced.said.splitlines()
+    assert str(folder) in line
+    assert line.endswith(told)
+    assert [path for path in (tmp_path / "state").rglob("*") if path.is_file()] == []
+    assert valenced("corpus", "list") == b""
+
+
+def test_two_files_for_one_sound_are_one_line_and_neither_is_taken(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    folder = tmp_path / "IADS-E"
+    iads(folder, 7)
+    put_sounds(folder / "more", ["0003.mp3"])
+    told = valenced("corpus", "add", "iads-e", folder).decode()
+    assert [line for line in told.splitlines() if "0003" in line] == [
+        (
+            "doubled  0003: several sounds bear this name (more/0003.mp3, sounds/0003.wav); "
+            "none is taken"
+        )
+    ]
+    assert valenced.read("corpus", "list")[0]["clips"] + len(told.splitlines()) == 12
 
 
 def test_hostile_sounds_cost_themselves_alone(valenced: Valenced, tmp_path: Path) -> None:

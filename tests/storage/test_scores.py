@@ -91,6 +91,19 @@ def test_features_of_another_hearing_are_left_alone(catalogue: Catalogue, scores
     assert list(scores.outdated_chunks(NEW, "test/2", 10)) == []
 
 
+def test_what_was_heard_otherwise_is_queued_once(catalogue: Catalogue, scores: Scores) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    gone = record(catalogue, "/m/gone.mp3")
+    catalogue.mark_missing([gone.path], NOON)
+    assert scores.hear_otherwise(HEARING, NOON) == 0
+    assert scores.hear_otherwise("test/2", NOON) == 1
+    assert scores.hear_otherwise("test/2", LATER) == 0
+    entry = catalogue.queue.claim(LATER)
+    assert entry is not None
+    assert entry.path == Path("/m/a.mp3")
+    assert catalogue.prediction_of(clip.identity) is not None
+
+
 def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Scores) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.2)
     prediction = Prediction(NEW, 0.3, 0.2, 0.4, -0.5, -0.7, -0.3, 1.25)

@@ -39,6 +39,7 @@ def small_table(music: int = 80, sounds: int = 60, seed: int = 5) -> TrainingTab
         follows=domain,
         group=np.array([f"group {i // 2}" for i in range(count)]),
         steadiness=np.linspace(1.0, 0.5, DESCRIPTORS, dtype=np.float32),
+        is_harmony=np.zeros(DESCRIPTORS, np.bool_),
     )
 
 

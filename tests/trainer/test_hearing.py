@@ -8,8 +8,7 @@ import pytest
 
 from tests.sounds import KINDS, music_like, noise, silence, tone, write_audio, write_video
 from trainer.errors import UnreadableClip, UnusableClip
-from trainer.extraction import FEATURES
-from trainer.hearing import CANONICAL, Hearing, hear
+from trainer.hearing import CANONICAL, DESCRIPTORS, Hearing, descriptor_names, hear
 from trainer.vectors import pack, unpack
 
 if TYPE_CHECKING:
@@ -20,14 +19,18 @@ BRIEF = Hearing(rate_hz=16000, windows=3, window_s=1.0)
 
 def test_a_long_file_is_heard_in_windows(tmp_path: Path) -> None:
     heard = hear(write_audio(tmp_path / "long.flac", music_like(10)), BRIEF)
-    assert heard.vector.shape == (FEATURES,)
-    assert heard.windows.shape == (3, FEATURES)
+    assert heard.vector.shape == (DESCRIPTORS,)
+    assert heard.windows.shape == (3, DESCRIPTORS)
     assert heard.vector.dtype == heard.windows.dtype == np.float32
     assert np.isfinite(heard.vector).all()
     assert np.isfinite(heard.windows).all()
     assert heard.starts_s == pytest.approx((1.75, 4.5, 7.25))
     assert heard.duration_s == pytest.approx(10)
     assert heard.key == BRIEF.key
+
+
+def test_every_descriptor_has_a_name_of_its_own() -> None:
+    assert len(set(descriptor_names())) == DESCRIPTORS
 
 
 def test_fresh_and_stored_vectors_are_the_same(tmp_path: Path) -> None:
@@ -122,4 +125,4 @@ def test_the_key_tells_hearings_apart() -> None:
         Hearing(CANONICAL.rate_hz, CANONICAL.windows, CANONICAL.window_s + 0.5),
     ]
     assert len({hearing.key for hearing in hearings}) == 4
-    assert all(hearing.key.startswith("ComParE_2016/") for hearing in hearings)
+    assert all(hearing.key.startswith("ComParE_2016+harmony/") for hearing in hearings)

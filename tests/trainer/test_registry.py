@@ -106,6 +106,14 @@ def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
     assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1.refit-1"
 
 
+def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, small: Path) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    assert registry.prepare(kept).name.startswith(registry.SHIPPED.name)
+    assert (kept / "small-1").is_dir()
+    assert registry.previous(kept) == "small-1"
+
+
 def test_a_damaged_bundle_in_service_is_not_replaced_unasked(kept: Path, small: Path) -> None:
     install(kept, small)
     registry.publish(kept, "small-1", hearing=HEARING)

@@ -25,8 +25,7 @@ from tests.trainer.rated import small_draft, small_table
 from trainer import registry
 from trainer.bundle import load, write_bundle
 from trainer.decoding import decode_windows
-from trainer.extraction import describe
-from trainer.hearing import CANONICAL
+from trainer.hearing import CANONICAL, describe_fully
 from trainer.regression import JointRegression
 from trainer.vectors import pack, unpack, unpack_many
 
@@ -269,7 +268,7 @@ def test_stored_features_predict_what_fresh_ones_do(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.flac"
         write_audio(path, sound)
         clip = decode_windows(path, CANONICAL)
-        fresh = describe(clip.windows, clip.rate_hz, path).mean(axis=0)
+        fresh = describe_fully(clip.windows, clip.rate_hz, path).mean(axis=0)
         stored = unpack(pack(fresh))
         said = starter.predict(np.stack([fresh, stored]))
         assert abs(said.arousal[0] - said.arousal[1]) < 0.005

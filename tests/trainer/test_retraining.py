@@ -14,7 +14,7 @@ import pytest
 from tests.trainer.bundles import pristine, small
 from tests.trainer.listeners import Taste, annotated, halves_of_the_starter, write_base
 from tests.trainer.rated import HEARING, small_table
-from trainer import bundle, registry
+from trainer import bundle, refusals, registry
 from trainer.annotations import Annotations
 from trainer.errors import BundleError, TooFewAnnotations, TrainingError
 from trainer.measures import rmse
@@ -299,16 +299,49 @@ class TestSmallRegistry:
     def test_a_corpus_of_dice_stays_out_and_the_layer_comes_in(
         self, in_service: Path, annotations: Annotations
     ) -> None:
-        corpus = more_music()
-        dice = np.random.default_rng(4).uniform(-1.0, 1.0, corpus.ratings.shape)
-        corpus = dataclasses.replace(corpus, ratings=dice)
-        outcome = retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+        outcome = retrain(in_service, annotations, [corpus_of_dice()], seed=1, hearing=HEARING)
         assert outcome.comparison.corpora is not None
         assert not outcome.comparison.corpora.passed
         assert outcome.published
         taught = bundle.load(in_service / outcome.name, hearing=HEARING)
         assert [part.corpus for part in taught.manifest.fitted_on] == ["songs"]
         assert taught.listener is not None
+
+    def test_what_was_refused_is_not_compared_again_until_something_is_other(
+        self, in_service: Path, annotations: Annotations
+    ) -> None:
+        none = annotations.chosen(np.arange(0))
+        corpus = corpus_of_dice()
+        first = retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        assert not first.published
+        with pytest.raises(TooFewAnnotations, match=f"as for {first.name}, and so not compared"):
+            retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        layer = retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+        assert layer.published
+        assert f"as for {first.name}" in layer.reason
+        assert layer.comparison.corpora == first.comparison.corpora
+        # Published is a layer: the regression that the corpus was refused by is still the same.
+        with pytest.raises(TooFewAnnotations, match="not compared again"):
+            retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        other = dataclasses.replace(corpus, ratings=-corpus.ratings)
+        for corpora, seed in (([other], 1), ([corpus], 2)):
+            fresh = retrain(in_service, none, corpora, seed=seed, hearing=HEARING)
+            assert "not compared again" not in fresh.reason
+        refusals.forget(in_service)
+        assert not retrain(in_service, none, [corpus], seed=1, hearing=HEARING).published
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{}", b"[1]", b"[" * 100_000, b'[{"corpora": "x"}]', b"\xff" * 99]
+    )
+    def test_a_damaged_memory_of_what_was_refused_costs_work_and_nothing_else(
+        self, in_service: Path, annotations: Annotations, content: bytes
+    ) -> None:
+        (in_service / refusals.FILE).write_bytes(content)
+        assert refusals.refusal_of(in_service, "x", "y") is None
+        none = annotations.chosen(np.arange(0))
+        retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
+        with pytest.raises(TooFewAnnotations, match="not compared again"):
+            retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
 
     def test_a_corpus_of_other_descriptors_is_refused(
         self, in_service: Path, annotations: Annotations
@@ -328,3 +361,10 @@ def more_music(seed: int = 21) -> TrainingTable:
         corpus=np.full(120, "drums"),
         group=np.array([f"drum {i}" for i in range(120)]),
     )
+
+
+def corpus_of_dice() -> TrainingTable:
+    """Return a corpus whose ratings know nothing of its sounds."""
+    corpus = more_music()
+    dice = np.random.default_rng(4).uniform(-1.0, 1.0, corpus.ratings.shape)
+    return dataclasses.replace(corpus, ratings=dice)

@@ -10,7 +10,7 @@ from trainer import registry
 from trainer.bundle import TABLE, Bundle, load, verify
 from trainer.corpora.clips import RatedClip
 from trainer.errors import TrainingError
-from trainer.hearing import CANONICAL, Hearing, hear
+from trainer.hearing import CANONICAL, DESCRIPTORS, Hearing, hear
 from trainer.manifest import BundleOutdated
 from trainer.registry import SHIPPED
 from trainer.regression import regression_from
@@ -68,7 +68,7 @@ class TestHearingTheCorpora:
         table = table_of(
             clips, heard_windows(tmp_path, clips, BRIEF, tmp_path / "k", ignore_progress)
         )
-        assert table.vectors.shape == (2, 6373)
+        assert table.vectors.shape == (2, DESCRIPTORS)
         assert table.path.tolist() == ["a.wav", "b.wav"]
         assert ((table.steadiness >= 0) & (table.steadiness <= 1)).all()
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trainer.extraction import FEATURES
+from trainer.hearing import DESCRIPTORS
 from trainer.vectors import (
     LARGEST,
     RELATIVE_ERROR,
@@ -49,7 +49,7 @@ def test_what_is_too_large_becomes_the_largest_and_too_small_becomes_zero() -> N
 
 
 def test_two_bytes_a_value() -> None:
-    assert len(pack(np.ones(FEATURES, np.float32))) == 1 + 2 * FEATURES <= 14 * 1024
+    assert len(pack(np.ones(DESCRIPTORS, np.float32))) == 1 + 2 * DESCRIPTORS <= 14 * 1024
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])

@@ -1,8 +1,10 @@
 """emoMusic: 744 excerpts of 45 s from the Free Music Archive, rated by ten people each.
 
 Soleymani, Caro, Schmidt, Sha and Yang, 1000 songs for emotional analysis of music, CrowdMM 2013.
-Ratings of whole excerpts on the nine points of the self-assessment manikin
-(`static_annotations.csv`).
+Ratings of whole excerpts on nine points (`static_annotations.csv`); the 744 are what was left of
+1000 songs without redundancies (page of the data set at the University of Geneva). Ten is what the
+table itself says: 736 of its rows are whole multiples of 1/10 in both means. A licence of the
+ratings could not be found.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from trainer.corpora.request import Request
 
 LICENCE: Final = (
-    "for research (Soleymani et al., 2013); songs under the Creative Commons licence of each"
+    "ratings: none found (Soleymani et al., 2013); songs under the Creative Commons licence of each"
 )
 SCALE: Final = Scale(1.0, 9.0)
 RATERS: Final = 10

@@ -2,8 +2,13 @@
 
 Yang, Makita, Nakao and others, Affective auditory stimulus database: An expanded version of the
 International Affective Digitized Sounds (IADS-E), Behavior Research Methods 50, 2018: 935 sounds,
-the 167 of IADS-2 among them. Bradley and Lang, The International Affective Digitized Sounds (2nd
-edition; IADS-2), technical report B-3, University of Florida, 2007.
+the 167 of IADS-2 among them, rated anew by 207 people. Bradley and Lang, The International
+Affective Digitized Sounds (2nd edition; IADS-2), technical report B-3, University of Florida, 2007.
+
+How many of the 207 rated a sound can be read from the table: the six means of a row are whole
+multiples of 1/22 (in 519 of 935 rows), of 1/24 (312) or of 1/25 (104). The terms are those on the
+page of IADS-E at Hiroshima University, which does not give out the sounds of IADS-2. How many rated
+a sound of IADS-2 is from memory: the report could not be looked up.
 """
 
 from __future__ import annotations
@@ -36,12 +41,15 @@ if TYPE_CHECKING:
     from trainer.corpora.request import Request
     from trainer.corpora.tables import Row
 
-LICENCE: Final = "for research, by agreement with the authors; sounds may not be passed on"
+LICENCE: Final = (
+    "IADS-E's own sounds for non-profit academic use (Hiroshima University); "
+    "IADS-2's from the University of Florida alone"
+)
 SCALE: Final = Scale(1.0, 9.0)
 SHEET: Final = "SoundsAll"
 MUSIC: Final = "music"
 
-# The means of IADS-E are over some twenty-two people each, those of IADS-2 over a hundred and more.
+# The fewest that a mean of IADS-E is over; for IADS-2 not verified, see above.
 _RATERS: Final = 22
 _RATERS_OF_IADS_2: Final = 100
 
@@ -105,7 +113,9 @@ def _workbook(folder: Path) -> Path:
     if len(found) != 1:
         told = " and ".join(path.name for path in found[:2])
         what = (
-            f"several workbooks of ratings ({told}); keep one" if found else "no Sound Ratings.xlsx"
+            f"several workbooks of ratings ({told}); keep one"
+            if found
+            else "holds no Sound Ratings.xlsx; name the folder that IADS-E was unpacked into"
         )
         raise CorpusError(f"{folder}: {what}")
     return found[0]
@@ -113,7 +123,9 @@ def _workbook(folder: Path) -> Path:
 
 def _sheet(source: Path, names: Sequence[str]) -> str:
     if SHEET not in names:
-        raise CorpusError(f"{source}: no sheet {SHEET}; it has {', '.join(names)}")
+        raise CorpusError(
+            f"{source}: no sheet {SHEET}; it has {', '.join(names)}; take the workbook as it came"
+        )
     return SHEET
 
 

@@ -84,7 +84,9 @@ def _manifest(place: Path) -> Path:
         return place / FILE
     tables = sorted(place.glob("*.csv")) if place.is_dir() else []
     if len(tables) != 1:
-        raise CorpusError(f"{place}: holds no {FILE}; its heading: {','.join(_NEEDED)}")
+        raise CorpusError(
+            f"{place}: holds no {FILE}; put one beside the sounds, headed {','.join(_NEEDED)}"
+        )
     return tables[0]
 
 

@@ -1,7 +1,10 @@
-"""PMEmo: the choruses of 794 pop songs, rated by at least ten people each.
+"""PMEmo: the choruses of 794 pop songs, rated by at least ten people each; 767 have whole ratings.
 
-Zhang, Zhang, Li, Chen and Sun, The PMEmo Dataset for Music Emotion Recognition, ICMR 2018. The
-ratings were given on a scale of nine and are published from 0 to 1 (`static_annotations.csv`).
+Zhang, Zhang, Li, Yang and Sun, The PMEmo Dataset for Music Emotion Recognition, ICMR 2018. The
+ratings are published from 0 to 1 (`static_annotations.csv`). The table itself says that they were
+given on nine points, and by ten people: 747 of its 767 rows are whole multiples of 1/80, the others
+of 1/88, which is eleven. Its authors call it available to the research community and state no
+licence.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from trainer.corpora.request import Request
     from trainer.corpora.tables import Row
 
-LICENCE: Final = "for research, by agreement with the authors (Zhang et al., ICMR 2018)"
+LICENCE: Final = "for research; no licence stated (Zhang et al., ICMR 2018)"
 SCALE: Final = Scale(0.0, 1.0)
 RATERS: Final = 10
 

@@ -7,6 +7,7 @@ that throws doubt on the whole table (another scale, words where numbers belong)
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -131,7 +132,10 @@ def rated_rows(
         elif any(text.lower() in _NO_RATING for text in texts):
             skipped.append(Skipped(item, "unrated", f"line {row.line} holds no rating"))
         else:
-            found.append(_rated(row, columns, scale_at(row), raters_at(row)))
+            scale = scale_at(row)
+            for name in columns[1:3]:
+                _demand_on_scale(rows, row, name, scale)
+            found.append(_rated(row, columns, scale, raters_at(row)))
     _demand_span(found, columns, scale_at)
     return found, skipped
 
@@ -184,7 +188,7 @@ def unrated_files(paths: Sequence[str]) -> list[Skipped]:
 
 
 def _rated(row: Row, columns: Columns, scale: Scale, raters: int) -> RatedRow:
-    arousal, valence = (_on_scale(row, name, scale) for name in columns[1:3])
+    arousal, valence = (row.number(name, scale.low, scale.high) for name in columns[1:3])
     width = (scale.high - scale.low) / 2
     spreads = [_spread(row, name, scale) / width for name in columns[3:] if _given(row, name)]
     weight = weight_of([Spread(spread, raters) for spread in spreads] or [Spread(None, raters)])
@@ -193,13 +197,19 @@ def _rated(row: Row, columns: Columns, scale: Scale, raters: int) -> RatedRow:
     )
 
 
-def _on_scale(row: Row, column: str, scale: Scale) -> float:
+def _demand_on_scale(rows: Sequence[Row], row: Row, column: str, scale: Scale) -> None:
     value = row.number(column, -math.inf, math.inf)
-    if not scale.low <= value <= scale.high:
-        raise CorpusError(
-            f"{row.where(column)}: {value:g} is not on the scale {scale}; nothing was imported"
-        )
-    return value
+    if scale.low <= value <= scale.high:
+        return
+    numbers = []
+    for each in rows:
+        # Of what is no number, the first is told once the scale is right.
+        with suppress(CorpusError):
+            numbers.append(each.number(column, -math.inf, math.inf))
+    raise CorpusError(
+        f"{row.where(column)}: {value:g} is not on the scale {scale}, and the column runs from "
+        f"{min(numbers):g} to {max(numbers):g}; correct one or the other; nothing was imported"
+    )
 
 
 def _spread(row: Row, column: str, scale: Scale) -> float:

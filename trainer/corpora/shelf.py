@@ -20,7 +20,7 @@ from trainer.corpora.kinship import joined_groups
 from trainer.corpora.request import FAMILIES, KINDS
 from trainer.errors import BundleError
 from trainer.manifest import NAME
-from trainer.placing import write_files
+from trainer.placing import remove_abandoned, write_files
 from trainer.table import decode_table
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 TABLE: Final = "table.npz"
 MANIFEST: Final = "manifest.json"
+HEARD: Final = ".heard"
+"""Beside the corpora: where a `HeardStore` keeps how their sounds were heard."""
 
 
 class _Part(BaseModel):
@@ -48,7 +50,8 @@ class LeftOut(_Part):
 class CorpusManifest(_Part):
     """What is known of an imported corpus.
 
-    `items` are what the corpus calls its clips, in the order of the table; `domains` counts clips.
+    `items` are what the corpus calls its clips, in the order of the table; `sounds` are the keys
+    under which a `HeardStore` keeps them; `domains` counts clips.
     """
 
     format: Literal[1] = 1
@@ -63,6 +66,7 @@ class CorpusManifest(_Part):
     notes: list[str]
     items: list[str]
     skipped: list[LeftOut]
+    sounds: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class Shelf:
         document = json.dumps(manifest.model_dump(), indent=1)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # What a kill left of one that was put or removed.
+            remove_abandoned(self.folder, ".*.*")
             content = {TABLE: table.encoded(), MANIFEST: document.encode("ascii")}
             write_files(self.folder / manifest.name, content)
         except OSError as error:
@@ -141,6 +147,11 @@ class Shelf:
                     problems.append(str(error))
         return _akin(kept), problems
 
+    def sounds(self) -> set[str]:
+        """Return the keys of the sounds of all corpora, but for those that cannot be read."""
+        listed = self.listed().values()
+        return {key for each in listed if isinstance(each, CorpusManifest) for key in each.sounds}
+
     def ratings(self, kind: str) -> dict[str, tuple[float, float]]:
         """Return arousal and valence of every item of the corpora of a kind.
 
@@ -169,9 +180,9 @@ class Shelf:
         aside = self.folder / f".{name}.{uuid.uuid4().hex}"
         try:
             (self.folder / name).rename(aside)
-            shutil.rmtree(aside)
         except OSError as error:
             raise CorpusError(f"{self.folder / name}: {error.strerror}") from error
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _names(self) -> list[str]:
         try:
@@ -185,7 +196,7 @@ class Shelf:
         try:
             document = json.loads((self.folder / name / MANIFEST).read_bytes())
             manifest = CorpusManifest.model_validate(document)
-        except (OSError, ValueError, ValidationError) as error:
+        except (OSError, ValueError, RecursionError, ValidationError) as error:
             raise _damaged(name) from error
         if manifest.name != name or manifest.kind not in KINDS:
             raise _damaged(name)

@@ -46,7 +46,9 @@ def rating_tables(folder: Path, columns: Collection[str], other: str = "") -> li
         wanted = (
             f"a CSV file with static_annotations in its name and the columns {', '.join(columns)}"
         )
-        near = f"; {named[0].name} has other columns" if named else ""
+        near = "; name the folder that the data set was unpacked into"
+        if named:
+            near = f"; {named[0].name} has other columns"
         raise CorpusError(f"{folder}: holds no ratings ({wanted}){near}")
     return [read_rows(path, tuple(columns)) for path in fitting]
 

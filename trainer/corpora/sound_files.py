@@ -45,7 +45,7 @@ def sounds_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """
     found = [path for path in files_below(folder) if path.suffix.lower().lstrip(".") in suffixes]
     if not found:
-        raise CorpusError(f"{folder}: holds no sound file")
+        raise CorpusError(f"{folder}: holds no sound file; put the sounds beside their ratings")
     return found
 
 

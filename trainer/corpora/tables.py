@@ -44,7 +44,9 @@ class Row:
         try:
             number = float(text)
         except ValueError:
-            raise CorpusError(f"{self.where(column)}: '{text}' is not a number") from None
+            raise CorpusError(
+                f"{self.where(column)}: '{text}' is not a number; correct it; nothing was imported"
+            ) from None
         if not (math.isfinite(number) and low <= number <= high):
             raise CorpusError(f"{self.where(column)}: {text} is not between {low:g} and {high:g}")
         return number

@@ -8,7 +8,7 @@ from trainer.experiments.families import families_of
 from trainer.experiments.outcomes import outcome_of
 from trainer.experiments.plans import plan_of
 from trainer.experiments.running import Kept, Study, run
-from trainer.extraction import feature_names
+from trainer.hearing import descriptor_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ def evaluate(
         TrainingError: there are too few clips, or one domain only where both are needed.
     """
     table = occasion.material.table
-    families = families_of(feature_names())
+    families = families_of(descriptor_names())
     splits = occasion.protocol.splits(table)
     plans = [plan_of(name, table, families) for name in dict.fromkeys(names)]
     study = Study(table, splits, occasion.fitting, families)

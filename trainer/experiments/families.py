@@ -1,4 +1,4 @@
-"""Families of ComParE's low-level descriptors, each with its deltas and all their functionals."""
+"""Families of descriptors: ComParE's, with their deltas and all functionals, and harmony."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ _BEGINNINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "sharpness and harmonicity": ("pcm_fftMag_psySharpness", "pcm_fftMag_spectralHarmonicity"),
     "pitch and voicing": ("F0final", "voicingFinalUnclipped"),
     "jitter, shimmer, HNR": ("jitter", "shimmer", "logHNR"),
+    "keys, chords, intervals": (
+        "harmony_key",
+        "harmony_scale",
+        "harmony_chord",
+        "harmony_interval",
+        "harmony_chroma",
+    ),
+    "voices and roughness": (
+        "harmony_tuning",
+        "harmony_pitch",
+        "harmony_partials",
+        "harmony_upper",
+        "harmony_lower",
+        "harmony_voices",
+        "harmony_roughness",
+    ),
+    "onsets and pulse": ("harmony_onset", "harmony_pulse"),
 }
 
 

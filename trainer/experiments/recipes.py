@@ -95,11 +95,7 @@ def training_table(
         chosen = _shuffled(chosen, recipe.shuffled, split.seed)
     count = table.vectors.shape[1]
     columns = columns_of(families, count, without=recipe.without, only=recipe.only)
-    if columns is None:
-        return chosen
-    return replace(
-        chosen, vectors=chosen.vectors[:, columns], steadiness=chosen.steadiness[columns]
-    )
+    return chosen if columns is None else chosen.described_by(columns)
 
 
 def permuted(

@@ -105,7 +105,13 @@ class Study:
         """A digest of all that an answer depends on but its recipe and split."""
         digest = hashlib.blake2b(digest_size=16)
         table = self.table
-        for array in (table.vectors, table.ratings, table.weight, table.steadiness):
+        for array in (
+            table.vectors,
+            table.ratings,
+            table.weight,
+            table.steadiness,
+            table.is_harmony,
+        ):
             digest.update(np.ascontiguousarray(array).tobytes())
         for texts in (table.corpus, table.domain, table.follows, table.group):
             digest.update("\0".join(texts.tolist()).encode(errors="surrogatepass"))

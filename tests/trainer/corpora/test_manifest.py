@@ -87,7 +87,9 @@ def test_one_sound_under_two_spellings_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_manifest_or_sound_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no manifest.csv; its heading: path,arousal,valence"):
+    with pytest.raises(
+        CorpusError, match=r"no manifest.csv; put one beside .* path,arousal,valence"
+    ):
         read_manifest(asked(tmp_path))
     put_table(tmp_path / "manifest.csv", PLAIN, [("a.wav", 0, 0)])
     with pytest.raises(CorpusError, match="holds no sound file"):

@@ -95,6 +95,7 @@ def test_a_name_that_is_none_or_taken_is_refused(shelf: Shelf, name: str) -> Non
         (MANIFEST, b"[1]"),
         (MANIFEST, b'{"format": 2}'),
         (MANIFEST, b"\xff"),
+        (MANIFEST, b"[" * 100_000),
         (TABLE, b""),
         (TABLE, b"PK\x05\x06" + bytes(18)),
     ],

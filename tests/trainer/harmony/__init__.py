@@ -1,0 +1,1 @@
+"""Tests of the descriptors of harmony and rhythm."""

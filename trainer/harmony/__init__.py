@@ -1,0 +1,1 @@
+"""Harmony and rhythm of sound, which openSMILE's ComParE functionals leave out."""
