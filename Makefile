@@ -32,8 +32,9 @@ run: .venv/.run
 	@test -n "$(MEDIA)" || { echo 'which folder? make run MEDIA=~/Music'; exit 2; }
 	@exec $(BIN)/valenced run $(if $(filter no,$(TAGS)),--no-tags) "$(HOME_MEDIA)"
 
+# One process a core already; threads of linear algebra on top of that would only wait for each other.
 test: .venv/.dev
-	$(BIN)/pytest -n auto
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
