@@ -118,7 +118,7 @@ def outcome_of(
     for first, second in plan.compared:
         tests += _compared((first, second), (predicted[first], predicted[second]), study)
     shown = {name: predicted[name] for name in plan.shown}
-    return Outcome(plan, figures, tests, shown)
+    return Outcome(plan, figures, holm(tests) if plan.searched else tests, shown)
 
 
 def _predicted(

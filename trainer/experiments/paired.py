@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 TEST: Final = (
     "corrected resampled t test (Nadeau and Bengio, 2003) on the mean squared error of each fold, "
-    "two-sided; p by Holm over the dimensions and domains that are compared"
+    "two-sided; p by Holm over the two dimensions and domains of each pair, in the ablation over "
+    "all families, too"
 )
 P_LEVEL: Final = 0.05
 NOTHING: Final = "no difference that chance would not make"

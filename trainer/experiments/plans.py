@@ -53,6 +53,8 @@ class Plan:
         compared: pairs of their names; the first is asked to err less than the second.
         shown: names of the conditions whose single predictions are shown.
         axis: what the places on the lines mean.
+        searched: whether the pairs are looked through for any that differ, so that p must allow for
+            all of them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Plan:
     compared: list[tuple[str, str]] = field(default_factory=list)
     shown: tuple[str, ...] = ()
     axis: str = ""
+    searched: bool = False
 
     @property
     def recipes(self) -> Iterable[Recipe]:
@@ -232,6 +235,7 @@ def _ablation(table: TrainingTable, families: Families) -> Plan:
         question="Which families of descriptors does the joint fit rest on?",
         conditions=conditions,
         compared=[(f"without: {family}", "everything") for family in families],
+        searched=True,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trainer.experiments.paired import NOTHING, P_LEVEL
+from trainer.experiments.protocol import DOMAINS
+from trainer.experts import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +31,7 @@ def verdict_of(outcome: Outcome) -> list[str]:
     """
     tests = outcome.tests
     if not tests:
-        return []
+        return _rise(outcome) if outcome.plan.name == "learning-curve" else []
     asked = [t for t in tests if (t.first, t.second) == (tests[0].first, tests[0].second)]
     opening = _OPENINGS.get(outcome.plan.name)
     if opening is None:
@@ -67,14 +69,29 @@ def _answer(opening: str, tests: Sequence[Paired]) -> str:
     return f"{text}; elsewhere chance would make as much of a difference."
 
 
+def _rise(outcome: Outcome) -> list[str]:
+    """Say what the last quarter of the groups gave to the first line of a learning curve."""
+    said = []
+    for domain in DOMAINS:
+        for dimension in DIMENSIONS:
+            curve = outcome.of(f"all {domain}", dimension)
+            scores = {each.at: each.r2 for each in curve if each.line == "joint"}
+            before, after = scores.get(0.75), scores.get(1.0)
+            if before is not None and after is not None:
+                said.append(f"{after - before:+.3f} for {dimension} of {domain}")
+    if not said:
+        return []
+    return [f"From three quarters of the groups to all of them, R2 changes by {_listed(said)}."]
+
+
 def _without(tests: Sequence[Paired]) -> str:
-    """Say which families are missed where they are left out."""
+    """Say which families are missed where they are left out, and what that does to the error."""
     said = []
     for name in dict.fromkeys(test.first for test in tests):
         for found in ("worse", "better"):
             own = [t for t in tests if (t.first, t.verdict) == (name, found)]
             if own:
-                places = _listed([f"{t.dimension} of {t.domain}" for t in own])
+                places = _listed([f"{t.dimension} of {t.domain} ({-t.gain:+.1%})" for t in own])
                 family = name.removeprefix("without: ")
                 said.append(f"without {family}, {places} is predicted {found}")
     if not said:

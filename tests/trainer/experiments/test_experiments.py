@@ -123,6 +123,8 @@ def test_the_ablation_finds_the_family_that_tells(tmp_path: Path) -> None:
     assert scores["only: telling"] > 0.4
     assert abs(scores["everything"] - scores["permuted: noise"]) < 0.2
     assert verdict_of(outcome)[0].startswith("Without telling, arousal of music")
+    surest = min(outcome.tests, key=lambda test: test.p)
+    assert surest.p_holm == pytest.approx(len(outcome.tests) * surest.p)
 
 
 def test_more_groups_give_better_predictions(tmp_path: Path) -> None:
@@ -131,6 +133,9 @@ def test_more_groups_give_better_predictions(tmp_path: Path) -> None:
         curve = [each for each in outcome.of("all music", "arousal") if each.line == line]
         assert [each.at for each in curve] == [0.1, 0.25, 0.5, 0.75, 1.0]
         assert (curve[-1].r2 or 0) > (curve[0].r2 or 0) + 0.05
+    (told,) = verdict_of(outcome)
+    assert told.startswith("From three quarters of the groups to all of them, R2 changes by ")
+    assert "for valence of sound" in told
 
 
 def twins() -> TrainingTable:
