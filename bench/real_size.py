@@ -8,9 +8,9 @@
 processor's seconds of the whole tree of processes shared among the cores (what it would take on a
 machine with nothing else to do), and the most memory that the tree held at any moment (the sum of
 what is resident, so that shared pages count several times). Then a process of its own fits and
-cross-validates both dimensions again on the table of the published bundle, which is timed likewise.
-Behind it stand the limits, and what was learned. If a limit is passed, or nothing is published,
-the exit code is 1.
+cross-validates both dimensions again on the table of the candidate, which is timed likewise.
+Then follow why it was published or not, and what was learned, be it published or not. If a limit is
+passed, or nothing is published, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ MOST_S = 600.0
 MOST_FITTING_S = 180.0
 MOST_MIB = 4096.0
 SEED = 20240229
+CANDIDATE = "learned-1"
 
 
 class Taken(NamedTuple):
@@ -104,18 +105,19 @@ def _resident_mib(process: int) -> float:
     return 0.0
 
 
-def fit_again(registry_dir: Path) -> None:
-    """Fits and cross-validates the regression in service on its own table."""
-    directory = registry.bundle_in_service(registry_dir)
+def fit_again(directory: Path) -> None:
+    """Fits and cross-validates the regression of a bundle on its own table."""
     manifest = bundle.verify(directory)
     table = decode_table((directory / bundle.TABLE).read_bytes(), "")
     regression = regression_from(manifest.recipe.settings).fit(table)
     cross_validate(table, regression, SEED)
 
 
-def learned(registry_dir: Path, corpora: Path, sounds: Sequence[Rated]) -> None:
-    """Prints the held-out R2 of the new corpora, beside that of who knows the rule."""
-    manifest = bundle.verify(registry.bundle_in_service(registry_dir))
+def learned(candidate: Path, corpora: Path, sounds: Sequence[Rated]) -> None:
+    """Prints why a candidate was taken or not, and its R2 beside that of who knows the rule."""
+    manifest = bundle.verify(candidate)
+    assert manifest.comparison is not None
+    print(f"{manifest.comparison.verdict}\n")
     felt = {f"{each.path.parent.name}/{each.path.name}": each.felt for each in sounds}
     tables, _ = Shelf(corpora).tables(CANONICAL.key)
     print("| corpus | dimension | clips | R2, held out | 95 % interval | R2 of the rule itself |")
@@ -161,7 +163,8 @@ def measure(folder: Path, share: float) -> bool:
     ]
     bundles = state / "bundles"
     published = registry.bundle_in_service(bundles).name
-    again: list[str | Path] = [sys.executable, "-m", "bench.real_size", "--fit-again", bundles]
+    candidate = bundles / CANDIDATE
+    again: list[str | Path] = [sys.executable, "-m", "bench.real_size", "--fit-again", candidate]
     fitting = timed("of which fitting and cross-validating", valenced, again)
     whole = Taken(
         "all three",
@@ -174,9 +177,9 @@ def measure(folder: Path, share: float) -> bool:
         used_s = each.processor_s / CORES
         print(f"| {each.what} | {each.clock_s:.0f} | {used_s:.0f} | {each.most_mib:.0f} |")
     print(f"\nin service: {published}\n")
-    learned(bundles, state / "corpora", [*sounds, *songs])
+    learned(candidate, state / "corpora", [*sounds, *songs])
     return (
-        published.startswith("learned-")
+        published == CANDIDATE
         and whole.clock_s <= MOST_S
         and fitting.clock_s <= MOST_FITTING_S
         and whole.most_mib <= MOST_MIB
@@ -188,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--share", type=float, default=1.0, help="of the corpora, to try it out")
     parser.add_argument("--folder", type=Path, help="where sounds are kept, to be used again")
-    parser.add_argument("--fit-again", type=Path, metavar="REGISTRY", help=argparse.SUPPRESS)
+    parser.add_argument("--fit-again", type=Path, metavar="BUNDLE", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.fit_again:
         fit_again(asked.fit_again)
