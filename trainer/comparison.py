@@ -40,8 +40,8 @@ class DimensionCompared(_Part):
 class PartCompared(_Part):
     """Cross-validated R2 of one part of the corpora, by the regressions below the listener layers.
 
-    A part is bounded if it has clips and groups enough for its R2 to mean something; the others
-    are told and not judged.
+    A part is bounded if it has clips and groups enough for its R2 to mean something, and ratings of
+    its own rather than norms of a class; the others are told and not judged.
     """
 
     part: str

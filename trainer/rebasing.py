@@ -36,6 +36,9 @@ MOST_FALL_OF_A_PART: Final = 0.05
 
 _CLIPS_OF_A_PART: Final = 50
 _GROUPS_OF_A_PART: Final = 10
+_WEIGHT_OF_A_PART: Final = 0.5
+"""Ratings that weigh less are norms of a class that were lent to its clips. To be outvoted by clips
+that people rated is no loss, and R2 on them says little."""
 
 _LICENCE: Final = "imported here, under the licence it came with"
 
@@ -190,6 +193,7 @@ def _part(
 ) -> PartCompared:
     part, dim = key
     clips, groups = int(rows.sum()), len(set(old.group[rows].tolist()))
+    is_told = clips >= _CLIPS_OF_A_PART and groups >= _GROUPS_OF_A_PART
     scores = [r2(old.ratings[rows, dim], each[rows, dim]) for each in (before, after)]
     finite = [round(score, 4) if np.isfinite(score) else None for score in scores]
     return PartCompared(
@@ -199,7 +203,7 @@ def _part(
         groups=groups,
         r2_in_service=finite[0],
         r2_candidate=finite[1],
-        bounded=clips >= _CLIPS_OF_A_PART and groups >= _GROUPS_OF_A_PART,
+        bounded=is_told and float(old.weight[rows].mean()) >= _WEIGHT_OF_A_PART,
     )
 
 

@@ -18,6 +18,7 @@ from trainer import bundle, refusals, registry
 from trainer.annotations import Annotations
 from trainer.errors import BundleError, TooFewAnnotations, TrainingError
 from trainer.measures import rmse
+from trainer.rebasing import rebase
 from trainer.retraining import retrain
 
 if TYPE_CHECKING:
@@ -284,6 +285,18 @@ class TestSmallRegistry:
         said = taught.regression.predict_all(drums.vectors)
         before = bundle.load(in_service / "small-1", hearing=HEARING).predict(drums.vectors)
         assert rmse(drums.ratings[:, 0], said.arousal) < rmse(drums.ratings[:, 0], before.arousal)
+
+    def test_class_norms_are_told_and_not_judged(self, in_service: Path) -> None:
+        service, own = bundle.load(in_service / "small-1", hearing=HEARING), small_table()
+        own = dataclasses.replace(own, weight=np.where(own.domain == "sound", 0.4, own.weight))
+        compared = rebase(service, own, [more_music()], seed=1).compared
+        assert {part.part: part.bounded for part in compared.parts} == {
+            "songs": True,
+            "noises": False,
+            "all music": True,
+            "all sound": False,
+        }
+        assert all(part.r2_candidate is not None for part in compared.parts)
 
     def test_corpora_are_enough_and_one_that_is_known_is_not_new(
         self, in_service: Path, annotations: Annotations
