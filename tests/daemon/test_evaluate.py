@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.trainer.corpora.brought import put_sounds, put_table
+from trainer.registry import SHIPPED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ FEW = ("--corpora", "vgmidi,naturalsounds", "--folds", "2", "--repeats", "2")
 def test_joint_training_is_judged_on_the_shipped_clips(valenced: Valenced, tmp_path: Path) -> None:
     report = tmp_path / "a report"
     told = valenced("evaluate", *FEW, "--seed", "7", "--output", report).decode()
-    assert "own regression of starter-1 on 17 of naturalsounds (music)" in told
+    assert f"own regression of {SHIPPED.name} on 17 of naturalsounds (music)" in told
     assert "joint: Does one fit on both domains" in told
     assert "Joint training" in told
     document = json.loads((report / "report.json").read_bytes())
