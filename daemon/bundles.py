@@ -10,7 +10,6 @@ from storage.scores import Scores
 from trainer.errors import BundleError, BundleMissing, BundleOfOtherHearing
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from daemon.workers import Worker
@@ -19,12 +18,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def put_in_service(
-    registry: Path, catalogue: Catalogue, worker: Worker, now: datetime
-) -> BundleInService:
+def put_in_service(registry: Path, catalogue: Catalogue, worker: Worker) -> BundleInService:
     """Have a worker make sure that there is a usable bundle, and record which it is.
 
-    Sounds that were heard otherwise than it wants are queued to be heard again.
+    What was heard otherwise than it wants counts as changed from then on.
 
     Raises:
         BundleError: none can be used.
@@ -37,9 +34,8 @@ def put_in_service(
         )
     catalogue.put_in_service(manifest["name"], manifest["created_at"], manifest)
     log.info("bundle in service: %s", manifest["name"], extra={"bundle": manifest["name"]})
-    files = Scores(catalogue.engine).hear_otherwise(manifest["hearing"], now)
-    if files:
-        log.info("%d files are heard again: this version hears otherwise than before", files)
+    if files := len(Scores(catalogue.engine).heard_otherwise()):
+        log.info("%d files were heard otherwise before; those watched are heard again", files)
     return BundleInService(directory, manifest["name"], manifest["hearing"])
 
 

@@ -156,7 +156,7 @@ def _wired(
     mail: Mail = SimpleQueue()
     vitals = Vitals(tally.count, len(workers))
     stack.callback(reporter.rest)
-    bundle = put_in_service(plan.registry, catalogue, workers[0], clock())
+    bundle = put_in_service(plan.registry, catalogue, workers[0])
     projection = Projection(settings.tags, settings.mood, catalogue, clock)
     processing = Processing(
         catalogue,

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from storage import queue as work
 from storage.connecting import reading
 from storage.engine import open_engine
-from storage.records import Clip, FileStamp, Prediction, TagState
+from storage.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
 from storage.rows import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
+from storage.scores import Scores
 from storage.tables import (
     below,
     clips,
@@ -79,8 +80,13 @@ class Catalogue:
             return [clip_of(row) for row in connection.execute(statement.limit(FEW))]
 
     def stamps(self) -> dict[Path, FileStamp]:
-        """Return the stamp of every clip that is not missing."""
-        return self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
+        """Return the stamp of every clip that is not missing.
+
+        What was heard otherwise than the bundle in service wants has one that no file has: where
+        it is found, it counts as changed and is heard again.
+        """
+        found = self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
+        return found | dict.fromkeys(found.keys() & Scores(self.engine).heard_otherwise(), NO_STAMP)
 
     def queued_stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every file in the queue, given up ones included."""

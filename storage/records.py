@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,10 @@ class FileStamp:
     def of(cls, stat: stat_result) -> FileStamp:
         """Take the stamp of a stat result."""
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+NO_STAMP: Final = FileStamp(-1, -1, -1)
+"""The stamp of no file."""
 
 
 @dataclass(frozen=True)

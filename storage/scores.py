@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, bindparam, func, literal_column, select, update
 
@@ -17,8 +17,9 @@ from storage.tables import clips, curve_points, hearings, known_bundles, predict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
-    from sqlalchemy import BindParameter, ColumnElement, Select
+    from sqlalchemy import BindParameter, ColumnElement
     from sqlalchemy.engine import Connection, Engine
 
 _ROW: ColumnElement[int] = literal_column("hearings.rowid")
@@ -74,6 +75,30 @@ class Scores:
                 ).first()
                 for other in (names < bundle, names > bundle)
             )
+
+    def heard_otherwise(self) -> list[Path]:
+        """Return the files whose sounds were heard otherwise than the bundle in service wants.
+
+        What that bundle has predicted was heard as it wants, so that only the rest is looked at.
+        """
+        columns = known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
+        names = predictions.c.bundle
+        statement = (
+            select(clips.c.path)
+            .join(predictions, predictions.c.identity == clips.c.identity)
+            .join(hearings, hearings.c.identity == clips.c.identity)
+            .where(clips.c.missing_since.is_(None))
+        )
+        with reading(self.engine) as connection:
+            served = connection.execute(select(*columns).where(known_bundles.c.in_service == 1))
+            return [
+                path
+                for bundle, hearing in served.all()
+                for other in (names < bundle, names > bundle)
+                for path in connection.execute(
+                    statement.where(other, hearings.c.settings != hearing)
+                ).scalars()
+            ]
 
     def outdated_count(self, bundle: str) -> int:
         """Count the predictions by other bundles, those that no vector can renew included."""
@@ -169,31 +194,12 @@ class Scores:
             for identity in known:
                 own = hearings.c.identity == identity
                 connection.execute(update(hearings).where(own).values(settings=_UNREADABLE))
-                count += _queue(connection, select(clips).where(clips.c.identity == identity), now)
+                present = clips.c.missing_since.is_(None)
+                found = select(clips).where(clips.c.identity == identity, present)
+                rows = connection.execute(found).all()
+                files = [(row.path, FileStamp(row.size, row.mtime_ns, row.inode)) for row in rows]
+                count += put(connection, files, now)
         return count
-
-    def hear_otherwise(self, hearing: str, now: datetime) -> int:
-        """Queue the files whose sounds were heard in another way than they are from now on.
-
-        What is known of them stays until then. May be asked for at every start: files that are
-        queued already keep their place.
-
-        Args:
-            hearing: key of the hearing from now on.
-            now: when.
-
-        Returns:
-            How many files were queued.
-        """
-        other = select(clips).join(hearings, hearings.c.identity == clips.c.identity)
-        with self.engine.begin() as connection:
-            return _queue(connection, other.where(hearings.c.settings != hearing), now)
-
-
-def _queue(connection: Connection, wanted: Select[Any], now: datetime) -> int:
-    rows = connection.execute(wanted.where(clips.c.missing_since.is_(None))).all()
-    files = [(row.path, FileStamp(row.size, row.mtime_ns, row.inode)) for row in rows]
-    return put(connection, files, now)
 
 
 def _demand_in_service(connection: Connection, bundle: str) -> None:

@@ -209,7 +209,7 @@ def test_check_finds_what_would_fail(valenced: Valenced, tmp_path: Path) -> None
 def test_bundles_tell_their_figures_and_their_weak_side(valenced: Valenced) -> None:
     text = valenced("bundles", "show").decode()
     assert "starter" in text
-    assert "weak" in text
+    assert "trust an order more than a value" in text
     (bundle,) = valenced.read("bundles", "list")
     assert bundle["name"].startswith("starter")
 

@@ -14,6 +14,7 @@ from daemon.errors import BackupError
 from daemon.restoring import in_sole_charge, is_restored_in_part
 from tests.daemon.driving import Valenced
 from tests.daemon.test_backup import everything, known
+from trainer.registry import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +151,7 @@ def test_the_next_start_has_the_bundles_that_belong_to_the_catalogue(
     valenced("scan", stock.empty)
     assert held(valenced) == NEW
     assert (valenced.catalogue.parent / "bundles.before-then" / "learned-since").exists()
-    assert valenced.read("status")["bundle"] == "starter-1"
+    assert valenced.read("status")["bundle"] == SHIPPED.name
     valenced("backup", tmp_path / "b.tar")
 
 

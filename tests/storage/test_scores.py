@@ -9,7 +9,7 @@ import pytest
 from storage.annotations import Annotations, GivenAnnotation
 from storage.errors import CatalogueError
 from storage.queries import Queries, SoundFilter
-from storage.records import CurvePoint, Prediction, Tagged, TagOutcome, TagState
+from storage.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from storage.scores import OutdatedSound, Scores
 from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
 
@@ -91,17 +91,18 @@ def test_features_of_another_hearing_are_left_alone(catalogue: Catalogue, scores
     assert list(scores.outdated_chunks(NEW, "test/2", 10)) == []
 
 
-def test_what_was_heard_otherwise_is_queued_once(catalogue: Catalogue, scores: Scores) -> None:
+def test_what_was_heard_otherwise_counts_as_changed(catalogue: Catalogue, scores: Scores) -> None:
     clip = record(catalogue, "/m/a.mp3")
     gone = record(catalogue, "/m/gone.mp3")
     catalogue.mark_missing([gone.path], NOON)
-    assert scores.hear_otherwise(HEARING, NOON) == 0
-    assert scores.hear_otherwise("test/2", NOON) == 1
-    assert scores.hear_otherwise("test/2", LATER) == 0
-    entry = catalogue.queue.claim(LATER)
-    assert entry is not None
-    assert entry.path == Path("/m/a.mp3")
-    assert catalogue.prediction_of(clip.identity) is not None
+    catalogue.put_in_service(NEW, "", {"hearing": HEARING})
+    assert scores.heard_otherwise() == []
+    assert catalogue.stamps() == {clip.path: clip.stamp}
+    catalogue.put_in_service("test-3", "", {"hearing": "test/2"})
+    assert scores.heard_otherwise() == [clip.path]
+    assert catalogue.stamps() == {clip.path: NO_STAMP}
+    catalogue.put_in_service("test-4", "", {})
+    assert scores.heard_otherwise() == []
 
 
 def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Scores) -> None:
