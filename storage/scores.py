@@ -94,6 +94,7 @@ class Scores:
             return [
                 path
                 for bundle, hearing in served.all()
+                if hearing is not None
                 for other in (names < bundle, names > bundle)
                 for path in connection.execute(
                     statement.where(other, hearings.c.settings != hearing)
