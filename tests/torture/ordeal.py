@@ -237,6 +237,9 @@ class Ordeal:
 
     def _bury(self, errands: list[int]) -> None:
         """See that no errand outlives the service."""
+        # One that we froze before it could ask to die with the service has to see that it is alone.
+        for errand in errands:
+            send(errand, signal.SIGCONT)
         until = time.monotonic() + DIES_WITHIN_S
         while living := outliving(self._valenced.catalogue, errands):
             if time.monotonic() > until:
