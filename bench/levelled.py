@@ -24,7 +24,6 @@ from bench.treatments import WAYS, heard
 from trainer import bundle
 from trainer.evaluation import parts_of
 from trainer.folds import grouped_folds
-from trainer.gating import GatedExperts
 from trainer.measures import r2
 from trainer.registry import SHIPPED
 from trainer.regression import regression_from
@@ -47,13 +46,7 @@ def predicted(table: TrainingTable, seed: int) -> NDArray[np.float64]:
     said = np.empty(table.ratings.shape)
     for fold in range(FOLDS):
         out = folds == fold
-        fitted = GatedExperts(
-            table.chosen(~out),
-            music=asked.music_settings(),
-            sound=asked.sound_settings(),
-            gate_ridge=asked.gate_ridge,
-            gate_slope=asked.gate_slope,
-        )
+        fitted = asked.fit_experts(table.chosen(~out))
         said[out] = np.clip(fitted.predict(table.vectors[out]).affect, -1, 1)
     return said
 

@@ -30,7 +30,6 @@ from trainer.calibration import Rated, fit_calibration
 from trainer.candidate import Base, Met, layered, meet
 from trainer.experts import DIMENSIONS
 from trainer.folds import grouped_folds
-from trainer.gating import GatedExperts
 from trainer.listener import Listener, fit_space
 from trainer.manifest import decode_manifest
 from trainer.registry import SHIPPED
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trainer.gating import GatedExperts
     from trainer.table import TrainingTable
 
     Floats = NDArray[np.float64]
@@ -273,14 +273,7 @@ def joined(known: Library, ratings: Floats, rows: Rows, weight: float) -> Traini
 
 def experts(table: TrainingTable) -> GatedExperts:
     """Fit the two experts as the regression does, without intervals."""
-    plain = JointRegression()
-    return GatedExperts(
-        table,
-        music=plain.music_settings(),
-        sound=plain.sound_settings(),
-        gate_ridge=plain.gate_ridge,
-        gate_slope=plain.gate_slope,
-    )
+    return JointRegression().fit_experts(table)
 
 
 def _rows_and_layer(known: Library, ratings: Floats, rows: Rows) -> Floats:

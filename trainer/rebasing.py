@@ -13,7 +13,6 @@ from trainer.errors import TrainingError
 from trainer.evaluation import OUTER_FOLDS, cross_validate, figures, parts_of
 from trainer.experts import DIMENSIONS
 from trainer.folds import grouped_folds
-from trainer.gating import GatedExperts
 from trainer.judging import MARGIN, P_LEVEL, chance_of
 from trainer.manifest import FittedOn
 from trainer.measures import r2
@@ -132,13 +131,7 @@ def _without_new(
     affect = np.empty(joint.ratings.shape)
     for fold in range(OUTER_FOLDS):
         out = folds == fold
-        fitted = GatedExperts(
-            joint.chosen(~out & ~is_new),
-            music=regression.music_settings(),
-            sound=regression.sound_settings(),
-            gate_ridge=regression.gate_ridge,
-            gate_slope=regression.gate_slope,
-        )
+        fitted = regression.fit_experts(joint.chosen(~out & ~is_new))
         affect[out] = np.clip(fitted.predict(joint.vectors[out]).affect, -1.0, 1.0)
     return affect
 

@@ -122,12 +122,12 @@ class JointRegression:
         """
         del y
         _demand_usable(table)
-        self.experts_ = self._fitted(table)
+        self.experts_ = self.fit_experts(table)
         folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, self.seed)
         errors = np.full(table.ratings.shape, np.nan)
         for fold in range(_INNER_FOLDS):
             held = folds == fold
-            blend = self._fitted(table.chosen(~held)).predict(table.vectors[held])
+            blend = self.fit_experts(table.chosen(~held)).predict(table.vectors[held])
             errors[held] = np.abs(table.ratings[held] - np.clip(blend.affect, -1.0, 1.0))
         self.half_widths_ = np.array(
             [conformal(errors[table.follows == name]) for name in ("music", "sound")]
@@ -178,6 +178,16 @@ class JointRegression:
         """Take the fitted clips from their table again, after unpickling."""
         self.experts_.attach(table)
 
+    def fit_experts(self, table: TrainingTable) -> GatedExperts:
+        """Return the experts and gates that `fit` fits on a table, without intervals."""
+        return GatedExperts(
+            table,
+            music=self.music_settings(),
+            sound=self.sound_settings(),
+            gate_ridge=self.gate_ridge,
+            gate_slope=self.gate_slope,
+        )
+
     def music_settings(self) -> ExpertSettings:
         """Return how the music expert is fitted."""
         return ExpertSettings(
@@ -194,15 +204,6 @@ class JointRegression:
             noise=self.sound_noise,
             harmony=_SOUND_HARMONY,
             relevance=False,
-        )
-
-    def _fitted(self, table: TrainingTable) -> GatedExperts:
-        return GatedExperts(
-            table,
-            music=self.music_settings(),
-            sound=self.sound_settings(),
-            gate_ridge=self.gate_ridge,
-            gate_slope=self.gate_slope,
         )
 
 

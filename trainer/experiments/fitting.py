@@ -14,7 +14,6 @@ from trainer.errors import TrainingError
 from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
 from trainer.experiments.protocol import inner_splits
 from trainer.experts import DIMENSIONS, Expert, ExpertSettings
-from trainer.gating import GatedExperts
 from trainer.regression import conformal, regression_from
 
 if TYPE_CHECKING:
@@ -113,13 +112,7 @@ class _Gated:
 
     def __init__(self, table: TrainingTable, settings: dict[str, float | int]) -> None:
         regression = regression_from(settings)
-        self._fitted = GatedExperts(
-            table,
-            music=regression.music_settings(),
-            sound=regression.sound_settings(),
-            gate_ridge=regression.gate_ridge,
-            gate_slope=regression.gate_slope,
-        )
+        self._fitted = regression.fit_experts(table)
 
     def say(self, vectors: NDArray[np.float32]) -> Said:
         return Said(np.clip(self._fitted.predict(vectors).affect, -1.0, 1.0))
