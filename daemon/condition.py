@@ -18,6 +18,7 @@ from storage.maintenance import size_of
 from storage.notes import BUNDLE, PAUSED, SETTINGS, Notes
 from storage.overview import Overview
 from storage.queries import Queries
+from storage.records import TagState
 from storage.scores import Scores
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Condition:
         oldest_due: since when the file waits that is due longest, None if none is due.
         heard_lately: sounds heard within the last hour.
         failures: why files could not be heard, the commonest reasons first.
+        untagged: why files are left without tags, the commonest reasons first.
         bundle: name of the bundle in service, None before the first start.
         rescoring_left: predictions that are by another bundle.
         jobs: what is due when.
@@ -97,6 +99,7 @@ class Condition:
     oldest_due: datetime | None
     heard_lately: int
     failures: list[Group]
+    untagged: list[Group]
     bundle: str | None
     rescoring_left: int
     jobs: list[Job]
@@ -138,6 +141,7 @@ def condition_of(
         oldest_due=overview.oldest_due(now),
         heard_lately=overview.heard_since(now - AN_HOUR),
         failures=overview.failures_by_reason(MOST_REASONS),
+        untagged=overview.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
         bundle=None if bundle is None else bundle.name,
         rescoring_left=0 if bundle is None else Scores(engine).outdated_count(bundle.name),
         jobs=overview.jobs(),
@@ -189,7 +193,7 @@ def _of_service(
 
 
 def _of_catalogue(found: Condition, overview: Overview) -> Iterator[Shortfall]:
-    for group in overview.untagged_by_reason(MOST_REASONS):
+    for group in overview.untagged_by_reason(TagState.PENDING, MOST_REASONS):
         if group.reason == READ_ONLY:
             # Somebody wants it so, and the catalogue is all that is promised there.
             continue

@@ -80,6 +80,7 @@ def _of_files(condition: Condition, now: datetime) -> Iterator[Metric]:
     yield _gauge("files_pending", "Files that are due or in hand.", counts.pending)
     yield _gauge("files_failed", "Files that could not be heard.", counts.failed)
     yield _gauge("tags_pending", "Files whose tags are still to be written.", counts.tags_pending)
+    yield _gauge("tags_given_up", "Files left without tags.", counts.tags_given_up)
     yield _gauge("rescoring_left", "Predictions by another bundle.", condition.rescoring_left)
     yield _gauge("annotations", "Annotations in force.", condition.annotations)
     age_s = 0.0 if due is None else (now - due).total_seconds()

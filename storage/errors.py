@@ -10,7 +10,12 @@ class CatalogueError(ValencedError):
 
 
 class SchemaTooNew(CatalogueError):
-    """A later release wrote this catalogue; it is left untouched."""
+    """A later release wrote this catalogue; it is left untouched.
+
+    Its exit code is that of wrong settings: trying again mends it no more than those.
+    """
+
+    exit_code = 78
 
 
 class CatalogueBusy(CatalogueError):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+    from storage.records import TagState
+
 
 @dataclass(frozen=True)
 class Group:
@@ -51,11 +53,16 @@ class Overview:
         with reading(self.engine) as connection:
             return [Group(*row) for row in connection.execute(statement)]
 
-    def untagged_by_reason(self, most: int) -> list[Group]:
-        """Return why tags that are wanted could not be written so far, the commonest first."""
+    def untagged_by_reason(self, state: TagState, most: int) -> list[Group]:
+        """Return why files in a state of their tags have none of ours, the commonest first.
+
+        Args:
+            state: `PENDING` for what is tried again, `NOT_WRITTEN` for what was given up.
+            most: how many reasons to return.
+        """
         statement = (
             select(clips.c.tag_reason, func.count())
-            .where(clips.c.tag_state == "pending", clips.c.missing_since.is_(None))
+            .where(clips.c.tag_state == state, clips.c.missing_since.is_(None))
             .where(clips.c.tag_reason.is_not(None))
             .group_by(clips.c.tag_reason)
             .order_by(func.count().desc(), clips.c.tag_reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, select
 
 from storage.connecting import reading
-from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound
+from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound, TagState
 from storage.tables import below, clips, curve_points, folders, hearings, known_bundles, queue
 from storage.views import failures, sounds
 
@@ -111,14 +111,15 @@ class Queries:
             ]
 
     def counts(self, now: datetime) -> Counts:
-        """Count known, pending and failed files, and tags still to be written."""
+        """Count known, pending and failed files, tags to be written, and those given up."""
         present = clips.c.missing_since.is_(None)
         waiting = queue.c.state.in_(["waiting", "running"])
         statement = select(
             _count(clips.c.id, present),
             _count(queue.c.path, waiting & (queue.c.due_at <= now)),
             _count(queue.c.path, queue.c.reason.is_not(None)),
-            _count(clips.c.id, present & (clips.c.tag_state == "pending")),
+            _count(clips.c.id, present & (clips.c.tag_state == TagState.PENDING)),
+            _count(clips.c.id, present & (clips.c.tag_state == TagState.NOT_WRITTEN)),
         )
         with reading(self.engine) as connection:
             return Counts(*connection.execute(statement).one())

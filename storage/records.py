@@ -228,3 +228,4 @@ class Counts:
     pending: int
     failed: int
     tags_pending: int
+    tags_given_up: int

@@ -113,7 +113,7 @@ def valenced() -> None:
 def main() -> None:
     """Run the command line and end the process with the promised exit code.
 
-    0 done; 1 failed; 2 wrong usage; 78 wrong settings.
+    0 done; 1 failed; 2 wrong usage; 78 wrong settings, or a catalogue of a newer release.
     """
     try:
         code = valenced(standalone_mode=False) or 0

@@ -69,6 +69,7 @@ class Status:
         pending: files that are due or in hand.
         failed: files that could not be heard, waiting for another try or given up.
         tags_pending: files whose tags are still to be written.
+        tags_given_up: files that are left without tags until they change, or `retry` is asked for.
         degraded: one line for each promise that is not being kept at the moment.
         broken: the names of these promises, in the same order.
         bundle: name of the bundle in service, None before the first start.
@@ -77,6 +78,7 @@ class Status:
         oldest_due_s: how long the file waits that is due longest, in seconds; None if none is due.
         files_per_hour: sounds heard within the last hour.
         failures: the commonest reasons.
+        untagged: the commonest reasons why files are left without tags.
         paused: why work waits for others, None if it does not.
         rescoring_left: predictions that are still by another bundle.
         annotations: number of those in force.
@@ -91,6 +93,7 @@ class Status:
     pending: int
     failed: int
     tags_pending: int
+    tags_given_up: int
     degraded: list[str]
     broken: list[str]
     bundle: str | None
@@ -99,6 +102,7 @@ class Status:
     oldest_due_s: float | None
     files_per_hour: int
     failures: list[Group]
+    untagged: list[Group]
     paused: str | None
     rescoring_left: int
     annotations: int
@@ -137,7 +141,10 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     yield "failed", f"{status.failed}{'   (valenced show FILE says why)' * bool(status.failed)}"
     for failure in status.failures:
         yield "", f"{failure.count:>6}  {failure.reason}"
-    yield "tags", f"{status.tags_pending} still to be written"
+    given_up = f"; {status.tags_given_up} left without"
+    yield "tags", f"{status.tags_pending} to be written{given_up * bool(status.tags_given_up)}"
+    for group in status.untagged:
+        yield "", f"{group.count:>6}  {group.reason}"
     left = f"; {status.rescoring_left} sounds still to be scored by it"
     yield "bundle", f"{status.bundle or 'none yet'}{left * bool(status.rescoring_left)}"
     yield "learning", f"{status.annotations} annotations"
@@ -178,6 +185,7 @@ def _document(found: Condition, catalogue: str, now: datetime) -> Status:
         pending=found.counts.pending,
         failed=found.counts.failed,
         tags_pending=found.counts.tags_pending,
+        tags_given_up=found.counts.tags_given_up,
         degraded=found.degraded,
         broken=[shortfall.promise for shortfall in found.shortfalls],
         bundle=found.bundle,
@@ -191,6 +199,7 @@ def _document(found: Condition, catalogue: str, now: datetime) -> Status:
         oldest_due_s=None if due is None else round((now - due).total_seconds(), 1),
         files_per_hour=found.heard_lately,
         failures=found.failures,
+        untagged=found.untagged,
         paused=None if found.paused is None else found.paused.said,
         rescoring_left=found.rescoring_left,
         annotations=found.annotations,

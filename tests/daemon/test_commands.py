@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -153,6 +154,19 @@ def test_failures_elsewhere_are_no_concern_of_a_scan(valenced: Valenced, music: 
     assert valenced.read("scan", music / "a" / "letter.mp3", exit_code=1) == scanned(
         0, failed_before=1
     )
+
+
+def test_a_catalogue_of_a_later_release_ends_it_as_wrong_settings_do(
+    valenced: Valenced, music: Path
+) -> None:
+    valenced("query")
+    with closing(sqlite3.connect(valenced.catalogue)) as plain:
+        plain.execute("PRAGMA user_version = 99")
+    before = valenced.catalogue.read_bytes()
+    valenced("run", music, exit_code=78)
+    assert "schema 99" in valenced.said
+    assert "upgrade valenced" in valenced.said
+    assert valenced.catalogue.read_bytes() == before
 
 
 def test_a_dry_run_says_what_is_new_and_does_nothing(valenced: Valenced, music: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import mutagen
 
-from daemon.tagging.failures import READ_ONLY
+from daemon.tagging.failures import NO_SCHEME, READ_ONLY
 from storage.catalogue import Catalogue
 from storage.records import TagOutcome, TagState
 from tests.records import NOON, record
@@ -43,6 +43,28 @@ def test_a_running_service_writes_at_once_what_can_be_written_now(
     assert "MOOD_AROUSAL" in mutagen.File(first)
     valenced("retry")
     assert valenced.said == "0 files are tried again at the next run or scan\n"
+
+
+def test_what_is_left_without_tags_is_counted_with_its_reasons(valenced: Valenced) -> None:
+    outcomes = {
+        "/m/a.mp3": NOT_WRITTEN,
+        "/m/b.mp3": NOT_WRITTEN,
+        "/m/c.mkv": TagOutcome(TagState.NOT_WRITTEN, NO_SCHEME),
+        "/m/full.mp3": TagOutcome(TagState.PENDING, "no room"),
+        "/m/fine.mp3": TagOutcome(TagState.WRITTEN),
+    }
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        for path, outcome in outcomes.items():
+            catalogue.record_tags(record(catalogue, path), outcome)
+    status = valenced.read("status")
+    assert (status["tags_pending"], status["tags_given_up"]) == (1, 3)
+    assert status["untagged"] == [
+        {"reason": "no permission", "count": 2},
+        {"reason": NO_SCHEME, "count": 1},
+    ]
+    said = valenced("status").decode().splitlines()
+    place = said.index("tags       1 to be written; 3 left without")
+    assert said[place + 1].split(maxsplit=1) == ["2", "no permission"]
 
 
 def test_only_what_failed_and_is_wanted_is_tried_again(valenced: Valenced) -> None:
