@@ -85,6 +85,7 @@ class Projection:
             return TagOutcome(state, error.reason)
         except ValueError as error:
             return TagOutcome(TagState.NOT_WRITTEN, f"its journal cannot be read: {error}")
+        _tell(clip, done)
         if done.outcome is replacing.Outcome.CHANGED:
             return None
         if done.outcome is replacing.Outcome.SKIPPED:
@@ -132,6 +133,7 @@ class Projection:
     ) -> replacing.TagWrite:
         was_known = stamp_at(clip.path) == clip.stamp
         done = withdraw()
+        _tell(clip, done)
         if not self._dry_run and done.outcome is not replacing.Outcome.CHANGED:
             # A file that somebody changed since it was heard keeps its old stamp in the
             # catalogue, so that it is looked at again.
@@ -166,6 +168,11 @@ class Projection:
             dry_run=self._dry_run,
             record=lambda before: self._catalogue.journal_tag_write(clip, before, self._clock()),
         )
+
+
+def _tell(clip: Clip, done: replacing.TagWrite) -> None:
+    if done.warning is not None:
+        log.warning("%s: %s", clip.path, done.warning, extra={"clip": clip.path})
 
 
 def _stamp(done: replacing.TagWrite) -> FileStamp | None:

@@ -19,6 +19,7 @@ from daemon.spelling import printable
 from daemon.units import asked_elsewhere
 from storage.catalogue import Catalogue
 from storage.engine import file_of
+from storage.errors import CatalogueError
 from storage.tables import as_text
 
 if TYPE_CHECKING:
@@ -119,8 +120,13 @@ class Status:
 @with_settings
 def command(loaded: Loaded, *, output: str) -> None:
     """Say how the service is: files, folders, failures, what comes next, what is degraded."""
+    file = file_of(catalogue_url(loaded))
+    elsewhere = asked_elsewhere(file, Path(sys.argv[0]).absolute())
+    if not file.exists():
+        # Made now, it would belong to whoever asks, perhaps not to the service's user.
+        hint = f"; {elsewhere}" if elsewhere else ": the first run or scan makes it"
+        raise CatalogueError(f"{file}: there is no catalogue{hint}")
     status = _status(loaded)
-    elsewhere = asked_elsewhere(Path(status.catalogue), Path(sys.argv[0]).absolute())
     if status.running is None and elsewhere:
         click.echo(elsewhere, err=True)
     if output == "json":

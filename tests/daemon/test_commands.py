@@ -203,6 +203,12 @@ def test_wrong_settings_end_in_78_with_one_line_each(valenced: Valenced) -> None
     assert "nothing to watch" in valenced.said
 
 
+def test_asking_how_the_service_is_makes_no_catalogue(valenced: Valenced) -> None:
+    valenced("status", exit_code=1)
+    assert "the first run or scan makes it" in valenced.said
+    assert not valenced.catalogue.exists()
+
+
 def test_config_show_names_the_source_of_every_value(valenced: Valenced) -> None:
     shown = valenced.read("config", "show")
     assert shown["watch.settle_s"] == {"value": 0.3, "source": "--set"}
@@ -243,6 +249,7 @@ def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, music: Pat
 
 @pytest.mark.parametrize("command", ["status", "query", "query --help", "--help", "query --near x"])
 def test_nobody_need_read_our_output(valenced: Valenced, command: str) -> None:
+    valenced("query")
     line = valenced.line(*command.split())
     done = valenced.piped([COMMAND, command] if command == "--help" else line, "true")
     if "near" in command:

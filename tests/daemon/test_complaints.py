@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,23 @@ import pytest
 from daemon.complaints import AN_HOUR, MOST_ALOUD, MOST_REASONS, Complaints
 from daemon.tagging.failures import READ_ONLY
 from storage.records import Clip, TagOutcome, TagState
+from tests.daemon.driving import PATIENCE_S
 from tests.records import NOON, stamp
 from tests.sounds import music_like, write_audio
 
 if TYPE_CHECKING:
     from tests.daemon.driving import Valenced
 
+UNSYNCED = """
+from daemon.cli.main import main
+from daemon.tagging.files import Disk
+
+def sync_folder(disk, folder):
+    raise OSError(5, "Input/output error")
+
+Disk.sync_folder = sync_folder
+main()
+"""
 FULL = "no room on its disk for a copy; free some space"
 
 
@@ -106,3 +118,13 @@ def test_the_service_says_why_a_file_has_no_tags_and_says_it_once(
         service.wait_for("b.flac", "arousal")
         assert service.stop() == 0
     assert not any("a.flac" in line for line in service.said)
+
+
+def test_a_file_that_was_written_and_not_synced_is_told_of(valenced: Valenced, music: Path) -> None:
+    file = write_audio(music / "a.mp3", music_like(2))
+    with valenced.start_line(
+        [sys.executable, "-c", UNSYNCED, *valenced.line("scan", music)[1:]]
+    ) as scan:
+        scan.wait_for(str(file), "written, but its folder could not be synced")
+        assert scan.process.wait(PATIENCE_S) == 0
+    assert valenced.select("SELECT tag_state FROM clips") == [(b"written",)]
