@@ -19,6 +19,7 @@ from trainer.experts import DIMENSIONS
 from trainer.hearing import CANONICAL, Hearing
 from trainer.measures import r2
 from trainer.mixing import alone, mixing_tests
+from trainer.pairs import pairs_text
 from trainer.regression import JointRegression
 from trainer.starter_table import heard_windows, table_of
 
@@ -87,6 +88,8 @@ def full_report(
             beside_text(table, held, whole, paper),
             f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",
             alone_text(table, held[0], seed),
+            "Comparisons of Sonancia ordered as listeners did, by chance .50:",
+            pairs_text(table, _ways(table, held[0], seed), corpora_dir, seed),
             "Does novelty tell of larger errors? Spearman of novelty and absolute error:",
             novelty_text(table, held[0]),
             "Order of unmet sounds by one expert fitted on each mixture, Spearman:",
@@ -186,6 +189,15 @@ def mixing_text(table: TrainingTable, seed: int) -> str:
         for test in mixing_tests(table, settings, seed)
     ]
     return "\n".join(lines)
+
+
+def _ways(table: TrainingTable, held: Held, seed: int) -> dict[str, NDArray[np.float64]]:
+    music, sound = (alone(table, settings, seed) for settings in _settings_of_both())
+    return {
+        "joint": held.affect,
+        "sounds alone, as the sound expert": sound,
+        "as the music expert": music,
+    }
 
 
 def _settings_of_both() -> tuple[ExpertSettings, ExpertSettings]:
