@@ -13,6 +13,7 @@
 #   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/hearing.md
 #   make tellable CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/hearing.md
 #   make real-size            corpora of the size of IADS-E and PMEmo, to the published bundle, timed
+#   make regressions          ways of fitting on the same folds, an AutoML's hour included, as in docs/starter.md
 #   make lock                 choose newer versions of everything
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint bench rescore-bench long-run torture fuzz starter starter-report hearing-study tellable real-size lock clean
+.PHONY: run test lint bench rescore-bench long-run torture fuzz starter starter-report hearing-study tellable real-size regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -77,6 +78,9 @@ tellable: .venv/.dev
 
 real-size: .venv/.dev
 	$(BIN)/python -m bench.real_size
+
+regressions: .venv/.bench
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.regressions
 
 lock: .venv/.dev
 	$(PIP) install uv

@@ -3,11 +3,11 @@
     python -m bench.regressions [--automl-s 3600] [--kept DIR]
 
 Every way gets the same descriptors and the same five grouped folds, and chooses its settings inside
-the training part of each. Ours is fitted on the whole table, as the bundle is; the others on one
-corpus and dimension at a time, which leaves them no other domain to be misled by. The AutoML is
-FLAML (Wang et al., MLSys 2021), which is given so many seconds in all, and the first seed only.
-Times are those of the processor, one core. Predictions are kept in DIR, and what lies there is not
-made again.
+the training part of each. Ours is fitted on the whole table, as the bundle is, and so is the one
+kernel of `bench/joint_kernels.py`; the others on one corpus at a time, which leaves them no other
+domain to be misled by. The AutoML is FLAML (Wang et al., MLSys 2021), which is given so many
+seconds in all, and the first seed only. Times are those of the processor, one core. Predictions are
+kept in DIR, and what lies there is not made again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,23 @@ import sys
 import time
 import warnings
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
+from bench.fitting_ways import (
+    CORPORA,
+    MUSIC,
+    by_automl,
+    by_model,
+    by_pipeline,
+    least_squares,
+    ours,
+    ours_chosen,
+    trees,
+)
+from bench.joint_kernels import by_one_kernel
 from trainer.bundle import TABLE
 from trainer.evaluation import OUTER_FOLDS
 from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
@@ -31,7 +41,6 @@ from trainer.experts import DIMENSIONS
 from trainer.folds import grouped_folds
 from trainer.measures import r2
 from trainer.registry import SHIPPED
-from trainer.regression import JointRegression
 from trainer.table import decode_table
 
 if TYPE_CHECKING:
@@ -44,16 +53,7 @@ if TYPE_CHECKING:
     Predict = Callable[[TrainingTable, int], NDArray[np.float64]]
 
 SEEDS = (20240229, 20240230, 20240231)
-CORPORA = ("vgmidi", "emotify", "sonancia")
-MUSIC = ("vgmidi", "emotify")
-INNER_FOLDS = 3
 AUTOML = "automl"
-CHOICES: Mapping[str, Sequence[float]] = {
-    "music_harmony": (0.15, 0.25, 0.4),
-    "music_reach": (1.0, 1.5, 2.5),
-    "music_noise": (0.06, 0.12, 0.2),
-}
-"""What is tried for the music expert where its settings are chosen inside the folds."""
 
 
 class Way(NamedTuple):
@@ -71,112 +71,6 @@ class Trial(NamedTuple):
     processor_s: float
 
 
-def ours(table: TrainingTable, seed: int) -> NDArray[np.float64]:
-    """Predict by the joint regression, its settings as shipped."""
-    return _jointly(table, seed, lambda _: JointRegression(seed=seed))
-
-
-def ours_chosen(table: TrainingTable, seed: int) -> NDArray[np.float64]:
-    """Predict by the joint regression, the music expert's settings chosen inside each fold."""
-    return _jointly(table, seed, partial(_chosen, seed=seed))
-
-
-def _jointly(
-    table: TrainingTable, seed: int, regression: Callable[[TrainingTable], JointRegression]
-) -> NDArray[np.float64]:
-    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
-    predicted = np.empty(table.ratings.shape)
-    for fold in range(OUTER_FOLDS):
-        known = table.chosen(folds != fold)
-        fitted = regression(known).fit_experts(known)
-        predicted[folds == fold] = fitted.predict(table.vectors[folds == fold]).affect
-    return np.clip(predicted, -1.0, 1.0)
-
-
-def _chosen(table: TrainingTable, seed: int) -> JointRegression:
-    """Return the settings that predict held-out groups of a table best, one setting at a time."""
-    best = JointRegression(seed=seed)
-    for name, values in CHOICES.items():
-        tried = [JointRegression().set_params(**{**best.get_params(), name: x}) for x in values]
-        best = max(tried, key=partial(_inner_score, table))
-    return best
-
-
-def _inner_score(table: TrainingTable, regression: JointRegression) -> float:
-    folds = grouped_folds(table.corpus, table.group, INNER_FOLDS, regression.seed + 1)
-    predicted = np.empty(table.ratings.shape)
-    for fold in range(INNER_FOLDS):
-        fitted = regression.fit_experts(table.chosen(folds != fold))
-        predicted[folds == fold] = fitted.predict(table.vectors[folds == fold]).affect
-    return float(np.mean([_r2(table, predicted, name) for name in MUSIC]))
-
-
-def by_pipeline(
-    pipeline: type[SupportVectorPipeline | ElasticNetPipeline],
-    table: TrainingTable,
-    seed: int,
-    *,
-    harmony: bool = True,
-) -> NDArray[np.float64]:
-    """Predict each corpus by a pipeline of the paper, with or without our own descriptors."""
-    columns = np.flatnonzero(~table.is_harmony | harmony)
-    described = table.described_by(columns)
-
-    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
-        return pipeline(described.chosen(known), seed).predict(described.vectors[asked])
-
-    return _one_by_one(table, seed, fit_predict)
-
-
-def by_automl(table: TrainingTable, seed: int, *, budget_s: float) -> NDArray[np.float64]:
-    """Predict each corpus and dimension by what FLAML finds in its share of the time."""
-    automl: Any = import_module("flaml")  # untyped, takes seconds, and only one way needs it
-
-    share_s = budget_s / (len(CORPORA) * len(DIMENSIONS) * OUTER_FOLDS)
-
-    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
-        columns = []
-        for dim in range(len(DIMENSIONS)):
-            search = automl.AutoML()
-            search.fit(
-                table.vectors[known],
-                table.ratings[known, dim],
-                task="regression",
-                metric="r2",
-                time_budget=share_s,
-                eval_method="cv",
-                split_type=GroupKFold(INNER_FOLDS),
-                groups=table.group[known],
-                n_jobs=1,
-                seed=seed,
-                verbose=0,
-            )
-            columns.append(search.predict(table.vectors[asked]))
-        return np.stack(columns, axis=1)
-
-    return _one_by_one(table, seed, fit_predict)
-
-
-def _one_by_one(
-    table: TrainingTable,
-    seed: int,
-    fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
-    predicted = np.zeros(table.ratings.shape)
-    for corpus in CORPORA:
-        for fold in range(OUTER_FOLDS):
-            known = np.flatnonzero((table.corpus == corpus) & (folds != fold))
-            asked = np.flatnonzero((table.corpus == corpus) & (folds == fold))
-            predicted[asked] = fit_predict(known, asked)
-    return np.clip(predicted, -1.0, 1.0)
-
-
-def _r2(table: TrainingTable, predicted: NDArray[np.float64], corpus: str) -> list[float]:
-    rows = table.corpus == corpus
-    return [r2(table.ratings[rows, dim], predicted[rows, dim]) for dim in range(len(DIMENSIONS))]
-
-
 def ways(automl_s: float) -> dict[str, Way]:
     """Names all ways; the AutoML has so many seconds in all, and is left out if they are none."""
     found = {
@@ -187,6 +81,12 @@ def ways(automl_s: float) -> dict[str, Way]:
             "the same on ComParE alone", partial(by_pipeline, SupportVectorPipeline, harmony=False)
         ),
         "elasticnet": Way("elastic net", partial(by_pipeline, ElasticNetPipeline)),
+        "pls": Way("partial least squares", partial(by_model, least_squares)),
+        "trees": Way("extremely randomised trees", partial(by_model, trees)),
+        "kernel": Way("one kernel for both", partial(by_one_kernel, telling="nothing")),
+        "feature": Way("+ the domain as a feature", partial(by_one_kernel, telling="feature")),
+        "offset": Way("+ each domain's mean", partial(by_one_kernel, telling="offset")),
+        "coral": Way("+ that, and CORAL", partial(by_one_kernel, telling="coral")),
     }
     if automl_s > 0:
         found[AUTOML] = Way("FLAML", partial(by_automl, budget_s=automl_s), SEEDS[:1])
