@@ -19,6 +19,8 @@ DIMENSIONS: Final = ("arousal", "valence")
 
 _NEIGHBOURS: Final = 5
 _NOVEL_AT: Final = 0.95
+_FEWEST_FOR_SCALE: Final = 100
+"""Two clips for each quantile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +33,15 @@ class ExpertSettings:
         harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
         relevance: whether descriptors count by steadiness and by what they tell of a dimension;
             otherwise all count the same.
+        anchored: whether the scale is that of the clips which set it, if they are a hundred;
+            otherwise that of all fitted ones.
     """
 
     reach: float
     noise: float
     harmony: float
     relevance: bool
+    anchored: bool
 
 
 class Expert:
@@ -68,7 +73,9 @@ class Expert:
     ) -> None:
         self.settings = settings
         self.rows = rows
-        self.scale = RankScale(table.vectors[rows])
+        setting = rows[table.sets_scale[rows]] if settings.anchored else rows
+        enough = len(setting) >= _FEWEST_FOR_SCALE
+        self.scale = RankScale(table.vectors[setting if enough else rows])
         self._scores = self.scale.scores(table.vectors[rows])
         ratings, weight = ratings[rows], table.weight[rows]
         self.weights = self._descriptor_weights(table, ratings)

@@ -195,6 +195,7 @@ class JointRegression:
             noise=self.music_noise,
             harmony=self.music_harmony,
             relevance=True,
+            anchored=True,
         )
 
     def sound_settings(self) -> ExpertSettings:
@@ -204,6 +205,7 @@ class JointRegression:
             noise=self.sound_noise,
             harmony=_SOUND_HARMONY,
             relevance=False,
+            anchored=False,
         )
 
 

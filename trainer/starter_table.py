@@ -89,6 +89,7 @@ def table_of(clips: Sequence[RatedClip], heard: Sequence[NDArray[np.float32]]) -
         domain=texts("domain"),
         follows=texts("follows"),
         group=texts("group"),
+        sets_scale=np.ones(len(clips), np.bool_),
         steadiness=steadiness_of(windows, owner, len(clips)),
         is_harmony=np.arange(windows.shape[1]) >= FEATURES,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TEXTS: Final = ("path", "corpus", "domain", "follows", "group")
-_NUMBERS: Final = ("ratings", "weight", "steadiness", "is_harmony")
+_NUMBERS: Final = ("ratings", "weight", "sets_scale", "steadiness", "is_harmony")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,9 @@ class TrainingTable:
         domain: shape (clips,), ``music`` or ``sound``.
         follows: shape (clips,), the expert that learns from the clip, ``music`` or ``sound``.
         group: shape (clips,), clips of one group are never split between folds.
+        sets_scale: shape (clips,), whether an anchored expert takes its scale from the clip; not so
+            for what was brought in later, or many sounds of one kind would squeeze all others into
+            a corner of it.
         steadiness: shape (descriptors,), in [0, 1]: the share of a descriptor's variance that lies
             between clips and not between windows of one clip (intraclass correlation).
         is_harmony: shape (descriptors,), whether a descriptor is one of harmony and rhythm.
@@ -47,6 +50,7 @@ class TrainingTable:
     domain: NDArray[np.str_]
     follows: NDArray[np.str_]
     group: NDArray[np.str_]
+    sets_scale: NDArray[np.bool_]
     steadiness: NDArray[np.float32]
     is_harmony: NDArray[np.bool_]
 
@@ -64,6 +68,7 @@ class TrainingTable:
             domain=self.domain[rows],
             follows=self.follows[rows],
             group=self.group[rows],
+            sets_scale=self.sets_scale[rows],
             steadiness=self.steadiness,
             is_harmony=self.is_harmony,
         )
@@ -113,16 +118,19 @@ def decode_table(content: bytes, place: str) -> TrainingTable:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             planes = np.stack([arrays["low"].T, arrays["high"].T], axis=-1)
             codes = np.ascontiguousarray(planes, dtype=np.uint8)
+            known = {name: arrays[name] for name in (*_TEXTS, *_NUMBERS) if name in arrays}
+            # The first bundles hold nothing but what sets it.
+            known.setdefault("sets_scale", np.ones(len(planes), np.bool_))
             flat = unpack(bytes([int(arrays["code"])]) + codes.tobytes())
             table = TrainingTable(
                 vectors=flat.reshape(planes.shape[:2]),
-                **{name: arrays[name] for name in (*_TEXTS, *_NUMBERS)},
+                **known,
             )
     except Exception as error:
         # What zip, zlib and numpy's header parser raise on damage is more than they document.
         raise BundleCorrupt(f"{place}: table.npz is no feature table: {error}") from error
-    columns = [getattr(table, name) for name in (*_TEXTS, "weight", "ratings")]
-    if any(len(column) != len(table.vectors) for column in columns):
+    lengths = [len(getattr(table, name)) for name in (*_TEXTS, "weight", "ratings", "sets_scale")]
+    if any(length != len(table.vectors) for length in lengths):
         raise BundleCorrupt(f"{place}: the columns of table.npz differ in length")
     return table
 

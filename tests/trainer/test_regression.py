@@ -81,7 +81,7 @@ def test_the_same_table_and_seed_give_the_same_fit(said: Predictions) -> None:
 
 def test_a_weightier_rating_pulls_harder() -> None:
     table = small_table()
-    settings = ExpertSettings(reach=1.0, noise=0.5, harmony=0.1, relevance=True)
+    settings = ExpertSettings(reach=1.0, noise=0.5, harmony=0.1, relevance=True, anchored=False)
     table.ratings[0] = (0.9, 0.9)
     pulled = []
     for weight in (0.1, 1.0):

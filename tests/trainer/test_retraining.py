@@ -18,8 +18,10 @@ from trainer import bundle, refusals, registry
 from trainer.annotations import Annotations
 from trainer.errors import BundleError, TooFewAnnotations, TrainingError
 from trainer.measures import rmse
+from trainer.ranks import RankScale
 from trainer.rebasing import rebase
 from trainer.retraining import retrain
+from trainer.table import decode_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,6 +299,35 @@ class TestSmallRegistry:
             "all sound": False,
         }
         assert all(part.r2_candidate is not None for part in compared.parts)
+
+    @pytest.mark.parametrize(("weight", "leeway"), [(0.1, 1.0), (2.0, 240 / 116), (9.0, 3.0)])
+    def test_ratings_that_outweigh_the_old_ones_may_cost_them_more(
+        self, in_service: Path, weight: float, leeway: float
+    ) -> None:
+        service = bundle.load(in_service / "small-1", hearing=HEARING)
+        new = dataclasses.replace(more_music(), weight=np.full(120, weight))
+        compared = rebase(service, small_table(), [new], seed=1).compared
+        assert compared.most_fall == pytest.approx(0.02 * leeway, abs=1e-4)
+        assert compared.most_fall_of_a_part == pytest.approx(0.05 * leeway, abs=1e-4)
+
+    def test_what_comes_in_leaves_the_scale_of_music_as_it_was(self, in_service: Path) -> None:
+        service = bundle.load(in_service / "small-1", hearing=HEARING)
+        own = small_table(music=120)
+        far = dataclasses.replace(more_music(), vectors=more_music().vectors * 50)
+        rebased = rebase(service, own, [far], seed=1)
+        scale = rebased.bundle.regression.experts_.music.scale
+        of_own = RankScale(own.vectors[own.follows == "music"])
+        np.testing.assert_array_equal(scale.quantiles, of_own.quantiles)
+        assert rebased.table.sets_scale.tolist() == [True] * len(own) + [False] * len(far)
+        again = decode_table(rebased.table.encoded(), "")
+        np.testing.assert_array_equal(again.sets_scale, rebased.table.sets_scale)
+
+    def test_few_clips_do_not_set_the_scale_for_many(self, in_service: Path) -> None:
+        service = bundle.load(in_service / "small-1", hearing=HEARING)
+        rebased = rebase(service, small_table(music=60), [more_music()], seed=1)
+        scale, table = rebased.bundle.regression.experts_.music.scale, rebased.table
+        of_all = RankScale(table.vectors[table.follows == "music"])
+        np.testing.assert_array_equal(scale.quantiles, of_all.quantiles)
 
     def test_corpora_are_enough_and_one_that_is_known_is_not_new(
         self, in_service: Path, annotations: Annotations
