@@ -164,10 +164,9 @@ def report(columns: Mapping[str, list[Column]], taken_s: Mapping[str, float]) ->
         first = max(columns, key=lambda title: columns[title][place].whole)
         lead = columns[first][place].whole - columns[our][place].whole
         spread = columns[first][place].spread
-        word = "within" if lead <= spread else "BEYOND"
-        lines.append(
-            f"\n{name}: first is {first}, {our} is behind by {lead:.3f}, {word} its spread"
-        )
+        if lead > 0:
+            word = "within" if lead <= spread else "BEYOND"
+            lines.append(f"\n{name}: {first} leads by {lead:.3f}, {word} its fold spread")
     return "\n".join(lines)
 
 
