@@ -1,7 +1,7 @@
 """One kernel regression over both domains, told in several ways which domain a clip is of.
 
-What our two experts and their gate are measured against. All are told the domain of the clips that
-they are asked of, which the gate has to find out.
+What our two experts and their gate are measured against. All but the one that is told nothing know
+the domain of the clips that they are asked of, which the gate has to find out.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +42,7 @@ from trainer.experts import DIMENSIONS
 from trainer.folds import grouped_folds
 from trainer.measures import r2
 from trainer.registry import SHIPPED
+from trainer.regression import JointRegression
 from trainer.table import decode_table
 
 if TYPE_CHECKING:
@@ -101,8 +103,9 @@ def tried(way: Way, kept: Path, table: TrainingTable, seed: int) -> Trial:
             # Some of the settings that are tried do not converge, and are not chosen.
             warnings.simplefilter("ignore")
             predicted = way.predict(table, seed)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, predicted=predicted, processor_s=time.process_time() - began_s)
+        beside = kept.with_suffix(".part.npz")
+        np.savez(beside, predicted=predicted, processor_s=time.process_time() - began_s)
+        beside.rename(kept)
     with np.load(kept) as found:
         return Trial(found["predicted"], float(found["processor_s"]))
 
@@ -177,13 +180,16 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, default=Path(".regressions"))
     asked = parser.parse_args()
     table = decode_table((SHIPPED / TABLE).read_bytes(), str(SHIPPED))
+    # Of other clips, or of another regression, nothing is to be found again.
+    known = (SHIPPED / TABLE).read_bytes() + repr(JointRegression().get_params()).encode()
+    kept = asked.kept / sha256(known).hexdigest()[:12]
+    kept.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[Column]] = {}
     taken_s: dict[str, float] = {}
     for name, way in ways(asked.automl_s).items():
         suffix = f"-{asked.automl_s:.0f}" if name == AUTOML else ""
         trials = {
-            seed: tried(way, asked.kept / f"{name}{suffix}-{seed}.npz", table, seed)
-            for seed in way.seeds
+            seed: tried(way, kept / f"{name}{suffix}-{seed}.npz", table, seed) for seed in way.seeds
         }
         columns[way.title] = columns_of(table, trials)
         taken_s[way.title] = float(np.mean([trial.processor_s for trial in trials.values()]))

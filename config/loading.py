@@ -107,13 +107,15 @@ def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 def _from_file(
     file: Path | None, where: Places, problems: list[str]
 ) -> Iterator[tuple[str, _Entry]]:
-    chosen = file or next((path for path in where.settings_files if path.is_file()), None)
-    if chosen is None:
-        return
+    chosen = file
     try:
+        chosen = file or next((path for path in where.settings_files if path.is_file()), None)
+        if chosen is None:
+            return
         table = tomllib.loads(chosen.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{chosen}: cannot be read: {getattr(error, 'strerror', None) or error}")
+        place = chosen or getattr(error, "filename", None)
+        problems.append(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{chosen}: not valid TOML: {error}")
     else:

@@ -82,7 +82,7 @@ class Bundle:
         return said if self.listener is None else self.listener.heard(said, scores)
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return where each descriptor stands among the clips that the music expert was fitted on.
+        """Return where each descriptor stands among the clips that set the music expert's scale.
 
         Args:
             vectors: shape (clips, 6439), float32, heard as the manifest says.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,6 +11,8 @@ from scipy.linalg import cho_factor, cho_solve
 from trainer.ranks import RankScale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from trainer.table import TrainingTable
@@ -19,8 +21,8 @@ DIMENSIONS: Final = ("arousal", "valence")
 
 _NEIGHBOURS: Final = 5
 _NOVEL_AT: Final = 0.95
-_FEWEST_FOR_SCALE: Final = 100
-"""Two clips for each quantile."""
+_FEWEST_FOR_SCALE: Final = 30
+"""Of fewer clips nothing like a distribution is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +35,7 @@ class ExpertSettings:
         harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
         relevance: whether descriptors count by steadiness and by what they tell of a dimension;
             otherwise all count the same.
-        anchored: whether the scale is that of the clips which set it, if they are a hundred;
-            otherwise that of all fitted ones.
+        anchored: whether the scale is that of the clips which set it; otherwise of all fitted ones.
     """
 
     reach: float
@@ -42,6 +43,11 @@ class ExpertSettings:
     harmony: float
     relevance: bool
     anchored: bool
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Take up what was pickled, by a release that knew of no anchor too."""
+        for field, value in zip(fields(self), (*state, False), strict=False):
+            object.__setattr__(self, field.name, value)
 
 
 class Expert:

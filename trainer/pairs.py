@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from trainer.corpora.clips import CorpusError
 from trainer.corpora.sonancia import CORPUS, bradley_terry, cluster_of
 from trainer.corpora.tables import read_pairs
 from trainer.experts import DIMENSIONS
@@ -73,7 +74,7 @@ def pairs_text(
         seed: of the intervals.
 
     Raises:
-        CorpusError: the comparisons cannot be read.
+        CorpusError: the comparisons cannot be read, or are of other sounds.
     """
     rows = np.flatnonzero(table.corpus == CORPUS)
     names = [PurePosixPath(path).stem for path in table.path[rows].tolist()]
@@ -85,6 +86,10 @@ def pairs_text(
     for dim, dimension in enumerate(DIMENSIONS):
         all_pairs = read_pairs(corpora_dir / CORPUS / "pairs" / _SHEETS[dimension])
         pairs = [pair for pair in all_pairs if set(pair) <= groups.keys()]
+        if not pairs:
+            raise CorpusError(
+                f"{CORPUS}: no two of the table's sounds were compared by {dimension}"
+            )
         said = [dict(zip(names, way[rows, dim].tolist(), strict=True)) for way in ways.values()]
         found = [pair_accuracy(pairs, each, groups, seed) for each in (*said, bradley_terry(pairs))]
         cells = [f"{each.value:.2f} [{each.low:.2f}, {each.high:.2f}]" for each in found]

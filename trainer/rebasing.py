@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from trainer.regression import regression_from
 from trainer.table import TrainingTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,8 +34,12 @@ MOST_FALL_OF_A_PART: Final = 0.05
 """R2 that one of them may lose, if it is large enough for its R2 to mean something."""
 
 MOST_OUTWEIGHED: Final = 3.0
-"""Both grow as the new ratings outweigh the old, up to so many times: what a thousand people's
-ratings say counts for more than what hundreds say, but is no leave to forget these."""
+"""Both grow as the new ratings of a domain outweigh the old ones, up to so many times: what
+thousands of ratings say counts for more than what hundreds say, but is no leave to forget these."""
+
+FEWEST_FOR_SCALE: Final = 100
+"""So many clips of music set its scale, two for each quantile; if there are fewer, all of them do.
+"""
 
 _CLIPS_OF_A_PART: Final = 50
 _GROUPS_OF_A_PART: Final = 10
@@ -75,7 +79,7 @@ def rebase(
     Raises:
         TrainingError: a corpus was heard otherwise or cannot be used, or a fit fails.
     """
-    joint, is_new = joined(own, corpora)
+    joint, is_new = joined(_known_as_brought_in(own, service.manifest), corpora)
     regression = regression_from(service.manifest.recipe.settings).fit(joint)
     held = cross_validate(joint, regression, seed)
     before = _without_new(joint, is_new, regression, seed)
@@ -119,13 +123,22 @@ def joined(
         if name not in {"sets_scale", "steadiness", "is_harmony"}
     }
     is_new = np.arange(len(columns["weight"])) >= len(old)
+    sets_scale = np.concatenate([old.sets_scale, np.zeros(is_new.sum(), np.bool_)])
+    if (sets_scale & (columns["follows"] == "music")).sum() < FEWEST_FOR_SCALE:
+        sets_scale[:] = True
     joint = TrainingTable(
         **columns,
-        sets_scale=np.concatenate([old.sets_scale, np.zeros(is_new.sum(), np.bool_)]),
+        sets_scale=sets_scale,
         steadiness=own.steadiness,
         is_harmony=own.is_harmony,
     )
     return joint, is_new
+
+
+def _known_as_brought_in(own: TrainingTable, manifest: Manifest) -> TrainingTable:
+    """Take the scale from what the bundle shipped with, where its table is too old to say so."""
+    brought = {each.corpus for each in manifest.fitted_on if each.licence == _LICENCE}
+    return replace(own, sets_scale=own.sets_scale & ~np.isin(own.corpus, sorted(brought)))
 
 
 def holds(own: TrainingTable, corpus: TrainingTable) -> bool:
@@ -156,23 +169,19 @@ def _compared(
     seed: int,
 ) -> CorporaCompared:
     old = joint.chosen(~is_new)
-    parts = [
-        _part(old, rows, (part, dim), before[~is_new], after[~is_new])
-        for part, rows in parts_of(old)
-        if rows.any()
-        for dim in range(len(DIMENSIONS))
-    ]
+    parts = {
+        domain: [
+            _part(old, rows, (part, dim), before[~is_new], after[~is_new])
+            for part, rows in parts_of(old)
+            if (old.domain[rows] == domain).any()
+            for dim in range(len(DIMENSIONS))
+        ]
+        for domain in ("music", "sound")
+    }
     errors = [np.square(joint.ratings - each)[is_new].sum(axis=1) for each in (before, after)]
     gain = float(1 - errors[1].sum() / max(errors[0].sum(), 1e-12))
     chance = chance_of(errors[0] - errors[1], joint.group[is_new], seed)
-    falls = [
-        each.r2_in_service - each.r2_candidate
-        for each in parts
-        if each.bounded and each.r2_in_service is not None and each.r2_candidate is not None
-    ]
-    mean, most = (float(np.mean(falls)), max(falls)) if falls else (0.0, 0.0)
-    outweighed = joint.weight[is_new].sum() / joint.weight[~is_new].sum()
-    leeway = float(np.clip(outweighed, 1.0, MOST_OUTWEIGHED))
+    mean, most, leeway = _worst_fall(parts, _leeways(joint, is_new))
     allowed = round(MOST_FALL * leeway, 4), round(MOST_FALL_OF_A_PART * leeway, 4)
     kept = mean < allowed[0] and most <= allowed[1]
     better = gain >= MARGIN and chance <= P_LEVEL
@@ -183,7 +192,7 @@ def _compared(
         f"({allowed[0]:.3f} and {allowed[1]:.3f} are allowed)."
     )
     return CorporaCompared(
-        parts=parts,
+        parts=[part for each in parts.values() for part in each],
         most_fall=allowed[0],
         most_fall_of_a_part=allowed[1],
         gain_on_new=round(gain, 6),
@@ -191,6 +200,39 @@ def _compared(
         passed=kept and better,
         verdict=verdict,
     )
+
+
+def _leeways(joint: TrainingTable, is_new: NDArray[np.bool_]) -> dict[str, float]:
+    """Return for each domain how many times the usual its old parts may lose."""
+    weights = {
+        domain: [joint.weight[rows & (joint.domain == domain)].sum() for rows in (is_new, ~is_new)]
+        for domain in ("music", "sound")
+    }
+    return {
+        domain: float(np.clip(new / old, 1.0, MOST_OUTWEIGHED)) if old else 1.0
+        for domain, (new, old) in weights.items()
+    }
+
+
+def _worst_fall(
+    parts: Mapping[str, Sequence[PartCompared]], leeways: Mapping[str, float]
+) -> tuple[float, float, float]:
+    """Return the mean fall, the largest, and the leeway, of the domain that comes off worst."""
+    found = []
+    for domain, leeway in leeways.items():
+        falls = [
+            each.r2_in_service - each.r2_candidate
+            for each in parts[domain]
+            if each.bounded and each.r2_in_service is not None and each.r2_candidate is not None
+        ]
+        if falls:
+            found.append((float(np.mean(falls)), max(falls), leeway))
+    return max(found, key=_excess, default=(0.0, 0.0, 1.0))
+
+
+def _excess(fall: tuple[float, float, float]) -> float:
+    mean, most, leeway = fall
+    return max(mean / MOST_FALL, most / MOST_FALL_OF_A_PART) / leeway
 
 
 def _part(

@@ -119,7 +119,7 @@ def decode_table(content: bytes, place: str) -> TrainingTable:
             planes = np.stack([arrays["low"].T, arrays["high"].T], axis=-1)
             codes = np.ascontiguousarray(planes, dtype=np.uint8)
             known = {name: arrays[name] for name in (*_TEXTS, *_NUMBERS) if name in arrays}
-            # The first bundles hold nothing but what sets it.
+            # Without it, a bundle was fitted on a scale of all its clips, and is fitted again so.
             known.setdefault("sets_scale", np.ones(len(planes), np.bool_))
             flat = unpack(bytes([int(arrays["code"])]) + codes.tobytes())
             table = TrainingTable(

@@ -122,10 +122,7 @@ def command(loaded: Loaded, *, output: str) -> None:
     """Say how the service is: files, folders, failures, what comes next, what is degraded."""
     file = file_of(catalogue_url(loaded))
     elsewhere = asked_elsewhere(file, Path(sys.argv[0]).absolute())
-    if not file.exists():
-        # Made now, it would belong to whoever asks, perhaps not to the service's user.
-        hint = f"; {elsewhere}" if elsewhere else ": the first run or scan makes it"
-        raise CatalogueError(f"{file}: there is no catalogue{hint}")
+    _demand_there(file, elsewhere)
     status = _status(loaded)
     if status.running is None and elsewhere:
         click.echo(elsewhere, err=True)
@@ -134,6 +131,17 @@ def command(loaded: Loaded, *, output: str) -> None:
         return
     for word, text in _lines(status):
         click.echo(f"{word:<10} {printable(text)}")
+
+
+def _demand_there(file: Path, elsewhere: str | None) -> None:
+    # Made now, it would belong to whoever asks, perhaps not to the service's user.
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        hint = f"; {elsewhere}" if elsewhere else ": the first run or scan makes it"
+        raise CatalogueError(f"{file}: there is no catalogue{hint}") from error
+    except OSError as error:
+        raise CatalogueError(f"{file}: {error.strerror}; ask as the service's user") from error
 
 
 def _lines(status: Status) -> Iterator[tuple[str, str]]:

@@ -111,3 +111,21 @@ def test_an_attribute_that_only_root_may_set_stays(shared: Path, service: Valenc
     service("scan", shared)
     assert service.read("query")[0]["tag_state"] == "written"
     assert os.getxattr(file, "security.valenced_test") == b"sealed"
+
+
+def test_a_catalogue_out_of_reach_is_not_said_to_be_missing(shared: Path) -> None:
+    there = f"catalogue.url=sqlite:///{shared}/catalogue.db"
+    Valenced(shared.parent, there)("query")
+    shared.chmod(0)
+    asked = Valenced(shared.parent, there, by=POWERLESS)
+    asked("status", exit_code=1)
+    assert "catalogue.db: Permission denied" in asked.said
+    shared.chmod(0o755)
+    Valenced(shared.parent, there)("status")
+
+
+def test_settings_out_of_reach_are_not_passed_over(shared: Path) -> None:
+    shared.chmod(0)
+    asked = Valenced(shared / "home", by=POWERLESS)
+    asked("status", exit_code=78)
+    assert "valenced.toml: cannot be read: Permission denied" in asked.said

@@ -16,10 +16,11 @@ from tests.trainer.listeners import Taste, annotated, halves_of_the_starter, wri
 from tests.trainer.rated import HEARING, small_table
 from trainer import bundle, refusals, registry
 from trainer.annotations import Annotations
+from trainer.comparison import PartCompared
 from trainer.errors import BundleError, TooFewAnnotations, TrainingError
 from trainer.measures import rmse
 from trainer.ranks import RankScale
-from trainer.rebasing import rebase
+from trainer.rebasing import _leeways, _worst_fall, joined, rebase
 from trainer.retraining import retrain
 from trainer.table import decode_table
 
@@ -300,15 +301,23 @@ class TestSmallRegistry:
         }
         assert all(part.r2_candidate is not None for part in compared.parts)
 
-    @pytest.mark.parametrize(("weight", "leeway"), [(0.1, 1.0), (2.0, 240 / 116), (9.0, 3.0)])
+    @pytest.mark.parametrize(("weight", "leeway"), [(0.1, 1.0), (0.9, 108 / 80), (9.0, 3.0)])
     def test_ratings_that_outweigh_the_old_ones_may_cost_them_more(
-        self, in_service: Path, weight: float, leeway: float
+        self, weight: float, leeway: float
     ) -> None:
-        service = bundle.load(in_service / "small-1", hearing=HEARING)
         new = dataclasses.replace(more_music(), weight=np.full(120, weight))
-        compared = rebase(service, small_table(), [new], seed=1).compared
-        assert compared.most_fall == pytest.approx(0.02 * leeway, abs=1e-4)
-        assert compared.most_fall_of_a_part == pytest.approx(0.05 * leeway, abs=1e-4)
+        found = _leeways(*joined(small_table(), [new]))
+        assert found == pytest.approx({"music": leeway, "sound": 1.0})
+
+    def test_ratings_of_music_give_no_leave_to_forget_sounds(self) -> None:
+        own, is_new = small_table(), np.arange(140) < 20
+        leeways = _leeways(own, is_new)
+        assert leeways == {"music": 1.0, "sound": 1.0}
+        heavy = dataclasses.replace(own, weight=np.where(is_new, 9.0, own.weight))
+        assert _leeways(heavy, is_new) == {"music": 3.0, "sound": 1.0}
+        fallen = {"music": [part(0.5, 0.4)], "sound": [part(0.5, 0.45)]}
+        assert _worst_fall(fallen, {"music": 3.0, "sound": 1.0}) == pytest.approx((0.05, 0.05, 1.0))
+        assert _worst_fall({"music": [], "sound": []}, leeways) == (0.0, 0.0, 1.0)
 
     def test_what_comes_in_leaves_the_scale_of_music_as_it_was(self, in_service: Path) -> None:
         service = bundle.load(in_service / "small-1", hearing=HEARING)
@@ -404,6 +413,19 @@ def more_music(seed: int = 21) -> TrainingTable:
         table,
         corpus=np.full(120, "drums"),
         group=np.array([f"drum {i}" for i in range(120)]),
+    )
+
+
+def part(before: float, after: float) -> PartCompared:
+    """Return what became of a part that counts."""
+    return PartCompared(
+        part="songs",
+        dimension="arousal",
+        clips=80,
+        groups=40,
+        r2_in_service=before,
+        r2_candidate=after,
+        bounded=True,
     )
 
 
