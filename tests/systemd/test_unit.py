@@ -77,14 +77,6 @@ class Host:
         state = "STATE_DIRECTORY=/var/lib/valenced"
         return json.loads(self.machine.run("env", state, COMMAND, *words))
 
-    def schema(self, change: str = "") -> str:
-        """Change the number of the catalogue's schema, or tell it, by another SQLite than ours."""
-        script = (
-            "import sqlite3; plain = sqlite3.connect('/var/lib/valenced/catalogue.db');"
-            f" print(*plain.execute('PRAGMA user_version {change}').fetchall()[0:1])"
-        )
-        return self.machine.run(COMMAND.with_name("python"), "-c", script).strip("(,)\n")
-
     @property
     def pid(self) -> int:
         return int(self.machine.shown("MainPID")[0])
@@ -316,20 +308,6 @@ def test_wrong_settings_end_it_with_78_and_it_is_not_tried_again(service: Host) 
     states = service.machine.shown("ActiveState", "ExecMainStatus", "NRestarts", "Result")
     assert states == ["failed", "78", "0", "exit-code"]
     assert "tags.mode" in service.machine.journal("PRIORITY=3")
-
-
-def test_a_catalogue_of_a_later_release_ends_it_likewise(service: Host) -> None:
-    service.systemctl("stop", "valenced")
-    known = service.schema()
-    try:
-        service.schema("= 99")
-        service.machine.run("systemctl", "start", "valenced", exit_code=1)
-        states = service.machine.shown("ActiveState", "ExecMainStatus", "NRestarts", "Result")
-        assert states == ["failed", "78", "0", "exit-code"]
-        assert "schema 99" in service.machine.journal("PRIORITY=3")
-        assert service.schema() == "99"
-    finally:
-        service.schema(f"= {known}")
 
 
 def test_a_stop_finishes_what_is_in_hand(service: Host, sounds: list[Path], tmp_path: Path) -> None:
