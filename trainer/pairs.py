@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.corpora.clips import CorpusError
-from trainer.corpora.sonancia import CORPUS, bradley_terry, cluster_of
-from trainer.corpora.tables import read_pairs
+from trainer.corpora.sonancia import CORPUS, bradley_terry, cluster_of, read_comparisons
 from trainer.experts import DIMENSIONS
 from trainer.measures import RESAMPLES, Estimate
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.table import TrainingTable
-
-_SHEETS: Final = {name: f"{name.capitalize()}_Preferences.csv" for name in DIMENSIONS}
 
 
 def pair_accuracy(
@@ -84,8 +81,8 @@ def pairs_text(
         f"| --- |{' --- |' * (len(ways) + 2)}",
     ]
     for dim, dimension in enumerate(DIMENSIONS):
-        all_pairs = read_pairs(corpora_dir / CORPUS / "pairs" / _SHEETS[dimension])
-        pairs = [pair for pair in all_pairs if set(pair) <= groups.keys()]
+        compared = read_comparisons(corpora_dir, dimension)
+        pairs = [pair for pair in compared if set(pair) <= groups.keys()]
         if not pairs:
             raise CorpusError(
                 f"{CORPUS}: no two of the table's sounds were compared by {dimension}"

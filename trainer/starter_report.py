@@ -76,6 +76,7 @@ def full_report(
     """
     seeds = [seed + repeat for repeat in range(REPEATS)]
     held = [cross_validate(table, JointRegression(seed=seed), each) for each in seeds]
+    singles = [alone(table, settings, seed) for settings in _settings_of_both()]
     music = [clip for clip in clips if clip.corpus in MUSIC_CORPORA]
     heard = heard_windows(corpora_dir, music, PAPER_HEARING, cache_dir, progress)
     whole = table_of(music, heard)
@@ -87,9 +88,9 @@ def full_report(
             f"R2 beside the paper's pipeline (44.1 kHz, whole files), same folds, seeds {seeds}:",
             beside_text(table, held, whole, paper),
             f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",
-            alone_text(table, held[0], seed),
+            alone_text(table, held[0], singles),
             "Comparisons of Sonancia ordered as listeners did, by chance .50:",
-            pairs_text(table, _ways(table, held[0], seed), corpora_dir, seed),
+            pairs_text(table, _ways(held[0], *singles), corpora_dir, seed),
             "Does novelty tell of larger errors? Spearman of novelty and absolute error:",
             novelty_text(table, held[0]),
             "Order of unmet sounds by one expert fitted on each mixture, Spearman:",
@@ -157,12 +158,11 @@ def novelty_text(table: TrainingTable, held: Held) -> str:
     return "\n".join(lines)
 
 
-def alone_text(table: TrainingTable, held: Held, seed: int) -> str:
+def alone_text(table: TrainingTable, held: Held, singles: Sequence[NDArray[np.float64]]) -> str:
     """Return R2 and Spearman's rho of the joint regression and of single-domain experts.
 
     Each of the joint one's experts is also fitted on one domain only; the better R2 is shown.
     """
-    singles = [alone(table, settings, seed) for settings in _settings_of_both()]
     lines = ["| part | dimension | joint | alone |", "| --- | --- | --- | --- |"]
     for part, rows in parts_of(table):
         for dim, name in enumerate(DIMENSIONS):
@@ -191,8 +191,9 @@ def mixing_text(table: TrainingTable, seed: int) -> str:
     return "\n".join(lines)
 
 
-def _ways(table: TrainingTable, held: Held, seed: int) -> dict[str, NDArray[np.float64]]:
-    music, sound = (alone(table, settings, seed) for settings in _settings_of_both())
+def _ways(
+    held: Held, music: NDArray[np.float64], sound: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
     return {
         "joint": held.affect,
         "sounds alone, as the sound expert": sound,

@@ -49,20 +49,18 @@ def read_sonancia(corpora_dir: Path) -> list[RatedClip]:
         CorpusError: the comparisons or all sounds are missing, or a compared name is malformed.
     """
     places = {
-        dimension: bradley_terry(
-            read_pairs(corpora_dir / CORPUS / "pairs" / f"{dimension}_Preferences.csv")
-        )
-        for dimension in ("Arousal", "Valence")
+        dimension: bradley_terry(read_comparisons(corpora_dir, dimension))
+        for dimension in ("arousal", "valence")
     }
     present = [
         name
-        for name in sorted(places["Arousal"].keys() & places["Valence"].keys())
+        for name in sorted(places["arousal"].keys() & places["valence"].keys())
         if (corpora_dir / CORPUS / "audio" / f"{name}.opus").is_file()
     ]
     if not present:
         raise CorpusError(f"{corpora_dir / CORPUS / 'audio'}: holds none of the compared sounds")
-    arousal = _scaled([places["Arousal"][name] for name in present], *AROUSAL_SCALE)
-    valence = _scaled([places["Valence"][name] for name in present], *VALENCE_SCALE)
+    arousal = _scaled([places["arousal"][name] for name in present], *AROUSAL_SCALE)
+    valence = _scaled([places["valence"][name] for name in present], *VALENCE_SCALE)
     return [
         RatedClip(
             path=sound_path(corpora_dir, CORPUS, f"audio/{name}.opus"),
@@ -77,6 +75,16 @@ def read_sonancia(corpora_dir: Path) -> list[RatedClip]:
         )
         for i, name in enumerate(present)
     ]
+
+
+def read_comparisons(corpora_dir: Path, dimension: str) -> list[tuple[str, str]]:
+    """Read which of two sounds was said to have more of a dimension; that one comes first.
+
+    Raises:
+        CorpusError: the comparisons are missing or malformed.
+    """
+    sheet = f"{dimension.capitalize()}_Preferences.csv"
+    return read_pairs(corpora_dir / CORPUS / "pairs" / sheet)
 
 
 def cluster_of(name: str) -> str:
