@@ -56,12 +56,22 @@ def _jointly(
     table: TrainingTable, seed: int, regression: Callable[[TrainingTable], JointRegression]
 ) -> NDArray[np.float64]:
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    return np.clip(_held_out(table, folds, regression), -1.0, 1.0)
+
+
+def _held_out(
+    table: TrainingTable,
+    folds: NDArray[np.intp],
+    regression: Callable[[TrainingTable], JointRegression],
+) -> NDArray[np.float64]:
+    """Predict each fold by a fit on the others."""
     predicted = np.empty(table.ratings.shape)
-    for fold in range(OUTER_FOLDS):
-        known = table.chosen(folds != fold)
+    for fold in np.unique(folds):
+        out = folds == fold
+        known = table.chosen(~out)
         fitted = regression(known).fit_experts(known)
-        predicted[folds == fold] = fitted.predict(table.vectors[folds == fold]).affect
-    return np.clip(predicted, -1.0, 1.0)
+        predicted[out] = fitted.predict(table.vectors[out]).affect
+    return predicted
 
 
 def _chosen(table: TrainingTable, seed: int) -> JointRegression:
@@ -75,10 +85,7 @@ def _chosen(table: TrainingTable, seed: int) -> JointRegression:
 
 def _inner_score(table: TrainingTable, regression: JointRegression) -> float:
     folds = grouped_folds(table.corpus, table.group, INNER_FOLDS, regression.seed + 1)
-    predicted = np.empty(table.ratings.shape)
-    for fold in range(INNER_FOLDS):
-        fitted = regression.fit_experts(table.chosen(folds != fold))
-        predicted[folds == fold] = fitted.predict(table.vectors[folds == fold]).affect
+    predicted = _held_out(table, folds, lambda _: regression)
     return float(np.mean([_r2(table, predicted, name) for name in MUSIC]))
 
 
