@@ -43,13 +43,13 @@ lint: .venv/.dev
 	$(BIN)/mypy
 
 bench: .venv/.bench
-	$(BIN)/python bench/hearing_cost.py
+	$(BIN)/python bench/speed/hearing_cost.py
 
 rescore-bench: .venv/.dev
-	$(BIN)/python bench/rescoring.py
+	$(BIN)/python bench/speed/rescoring.py
 
 long-run: .venv/.dev
-	$(BIN)/python -m bench.long_run --files 50000 --plot docs/long_run.svg
+	$(BIN)/python -m bench.speed.long_run --files 50000 --plot docs/long_run.svg
 
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
@@ -62,25 +62,25 @@ torture: .venv/.dev
 	$(BIN)/python -m tests.torture --flood 50000 --seed 1
 
 fuzz: .venv/.dev
-	$(BIN)/python bench/fuzz_hearing.py --inputs 20000 --seed 1
+	$(BIN)/python bench/fuzz/fuzz_hearing.py --inputs 20000 --seed 1
 
 starter: .venv/.run
-	$(BIN)/python -m trainer.starter build --corpora "$(CORPORA)"
+	$(BIN)/python -m trainer.starter.build build --corpora "$(CORPORA)"
 
 starter-report: .venv/.run
-	$(BIN)/python -m trainer.starter report --corpora "$(CORPORA)" --into docs/starter.md
+	$(BIN)/python -m trainer.starter.build report --corpora "$(CORPORA)" --into docs/starter.md
 
 hearing-study: .venv/.bench
-	$(BIN)/python bench/hearing_study.py "$(CORPORA)" .hearing-study
+	$(BIN)/python bench/studies/hearing_study.py "$(CORPORA)" .hearing-study
 
 tellable: .venv/.dev
-	$(BIN)/python -m bench.tellable "$(CORPORA)"
+	$(BIN)/python -m bench.studies.tellable "$(CORPORA)"
 
 real-size: .venv/.dev
-	$(BIN)/python -m bench.real_size
+	$(BIN)/python -m bench.speed.real_size
 
 regressions: .venv/.bench
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.regressions
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.studies.regressions
 
 lock: .venv/.dev
 	$(PIP) install uv

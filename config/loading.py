@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from config.default_paths import DefaultPaths, places
 from config.errors import SettingsError
-from config.places import Places, places
-from config.settings import Settings, WatchedFolder
+from config.settings import FolderSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ DEFAULT_SOURCE = "default"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedSettings:
     """The settings in force and where each came from.
 
     Attributes:
@@ -37,8 +37,8 @@ class Loaded:
 
     settings: Settings
     sources: Mapping[str, str]
-    places: Places
-    again: Callable[[], Loaded]
+    places: DefaultPaths
+    again: Callable[[], LoadedSettings]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def load(
     environ: Mapping[str, str],
     file: Path | None = None,
     overrides: Sequence[str] = (),
-) -> Loaded:
+) -> LoadedSettings:
     """Read and check all settings once.
 
     Args:
@@ -78,7 +78,7 @@ def load(
             else:
                 problems.append(_unknown(key, entry.source, known))
     settings = _validated(entries, problems)
-    return Loaded(
+    return LoadedSettings(
         settings,
         {key: entry.source for key, entry in entries.items()},
         where,
@@ -105,7 +105,7 @@ def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _from_file(
-    file: Path | None, where: Places, problems: list[str]
+    file: Path | None, where: DefaultPaths, problems: list[str]
 ) -> Iterator[tuple[str, _Entry]]:
     chosen = file
     try:
@@ -187,7 +187,7 @@ def _told(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(
-            str(detail["loc"][-1]), WatchedFolder.model_fields, n=1, cutoff=0
+            str(detail["loc"][-1]), FolderSettings.model_fields, n=1, cutoff=0
         )
         message = f"unknown setting; the nearest is {nearest[0]}"
     found = "" if detail["type"] in {"missing", "extra_forbidden"} else f" = {detail['input']!r}"

@@ -43,13 +43,13 @@ Suffix = Annotated[str, AfterValidator(lambda text: text.lower().lstrip("."))]
 Affect = Annotated[float, Field(ge=-1, le=1)]
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A table of the settings file, frozen once read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class WatchedFolder(Section):
+class FolderSettings(SettingsSection):
     """One folder to watch; `tags` false keeps its files untouched."""
 
     path: AbsolutePath
@@ -57,10 +57,10 @@ class WatchedFolder(Section):
     tags: bool = True
 
 
-class Watch(Section):
+class WatchSettings(SettingsSection):
     """What is watched, and when a file counts as complete. Times in seconds."""
 
-    folder: tuple[WatchedFolder, ...]
+    folder: tuple[FolderSettings, ...]
     settle_s: Annotated[float, Field(ge=0.1, le=3600)]
     reconcile_s: Annotated[float, Field(ge=10, le=604800)]
     suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)]
@@ -68,7 +68,7 @@ class Watch(Section):
     follow_links: bool
 
 
-class Analysis(Section):
+class AnalysisSettings(SettingsSection):
     """How sound is heard: number of workers (0 for automatic), the limits of each, and courtesy."""
 
     workers: Annotated[int, Field(ge=0, le=64)]
@@ -80,7 +80,7 @@ class Analysis(Section):
     on_battery: Literal["pause", "go on"]
 
 
-class Tags(Section):
+class TagSettings(SettingsSection):
     """Whether, how and under which names values go into the files."""
 
     mode: TagMode
@@ -90,27 +90,27 @@ class Tags(Section):
     step: Annotated[int, Field(ge=1, le=100)]
 
 
-class CatalogueSection(Section):
+class CatalogueSettings(SettingsSection):
     """Where the catalogue is; an empty URL means the state directory."""
 
     url: Annotated[str, AfterValidator(_sqlite)]
 
 
-class Mood(Section):
+class MoodSettings(SettingsSection):
     """The borders of the four quadrants, both in [-1, 1]."""
 
     arousal_threshold: Affect
     valence_threshold: Affect
 
 
-class Annotations(Section):
+class AnnotationSettings(SettingsSection):
     """Where people's values come from, besides the command line."""
 
     folder: Annotated[AbsolutePath | None, BeforeValidator(lambda value: value or None)]
     from_tags: bool
 
 
-class Retrain(Section):
+class RetrainSettings(SettingsSection):
     """When to learn from annotations, and how many bundles to keep."""
 
     schedule: str
@@ -118,30 +118,30 @@ class Retrain(Section):
     keep: Annotated[int, Field(ge=1, le=100)]
 
 
-class Page(Section):
+class PageSettings(SettingsSection):
     """Where the service tells how it is."""
 
     listen: Annotated[str, AfterValidator(_listenable)]
 
 
-class Log(Section):
+class LogSettings(SettingsSection):
     """How much is said."""
 
     level: Literal["debug", "info", "warning", "error"]
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """All settings in force."""
 
-    watch: Watch
-    analysis: Analysis
-    tags: Tags
-    catalogue: CatalogueSection
-    mood: Mood
-    annotations: Annotations
-    retrain: Retrain
-    page: Page
-    log: Log
+    watch: WatchSettings
+    analysis: AnalysisSettings
+    tags: TagSettings
+    catalogue: CatalogueSettings
+    mood: MoodSettings
+    annotations: AnnotationSettings
+    retrain: RetrainSettings
+    page: PageSettings
+    log: LogSettings
 
 
 def differences(before: Settings, after: Settings) -> list[str]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from storage.connecting import in_lots, reading
-from storage.retagging import demand_tags
-from storage.tables import clips, given_annotations
-from storage.views import annotations_view
+from storage.database.sessions import in_lots, reading
+from storage.schema.tables import clips, given_annotations
+from storage.schema.views import annotations_view
+from storage.stale_tags import demand_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +58,7 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Annotations:
+class AnnotationStore:
     """The annotations of one catalogue. Every method is one transaction."""
 
     engine: Engine

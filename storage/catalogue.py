@@ -10,12 +10,12 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage import queue as work
-from storage.connecting import reading
-from storage.engine import open_engine
+from storage.database.engine import open_engine
+from storage.database.sessions import reading
 from storage.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
-from storage.rows import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
-from storage.scores import Scores
-from storage.tables import (
+from storage.rescoring import Rescoring
+from storage.schema.row_mapping import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
+from storage.schema.tables import (
     below,
     clips,
     folders,
@@ -25,8 +25,8 @@ from storage.tables import (
     predictions,
     tag_journal,
 )
-from storage.tables import queue as queue_table
-from storage.views import felt
+from storage.schema.tables import queue as queue_table
+from storage.schema.views import felt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +86,9 @@ class Catalogue:
         it is found, it counts as changed and is heard again.
         """
         found = self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
-        return found | dict.fromkeys(found.keys() & Scores(self.engine).heard_otherwise(), NO_STAMP)
+        return found | dict.fromkeys(
+            found.keys() & Rescoring(self.engine).heard_otherwise(), NO_STAMP
+        )
 
     def queued_stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every file in the queue, given up ones included."""

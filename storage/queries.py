@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, select
 
-from storage.connecting import reading
+from storage.database.sessions import reading
 from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound, TagState
-from storage.tables import below, clips, curve_points, folders, hearings, known_bundles, queue
-from storage.views import failures, sounds
+from storage.schema.tables import (
+    below,
+    clips,
+    curve_points,
+    folders,
+    hearings,
+    known_bundles,
+    queue,
+)
+from storage.schema.views import failures, sounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +63,7 @@ class SoundFilter:
 
 
 @dataclass(frozen=True)
-class ServiceBundle:
+class PublishedBundle:
     """The bundle in service, as the catalogue remembers it."""
 
     name: str
@@ -130,12 +138,12 @@ class Queries:
             rows = connection.execute(select(folders).order_by(folders.c.path))
             return [FolderState(*row) for row in rows]
 
-    def bundle_in_service(self) -> ServiceBundle | None:
+    def bundle_in_service(self) -> PublishedBundle | None:
         """Return the bundle that predicts, None before the first start."""
         statement = select(known_bundles).where(known_bundles.c.in_service == 1)
         with reading(self.engine) as connection:
             row = connection.execute(statement).one_or_none()
-        return None if row is None else ServiceBundle(row.name, row.created_at)
+        return None if row is None else PublishedBundle(row.name, row.created_at)
 
     def _borders(self, connection: Connection, asked: SoundFilter) -> _Borders:
         if asked.percentile is None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from storage.connecting import reading
+from storage.database.sessions import reading
 from storage.records import FileStamp, QueueEntry
-from storage.tables import below, queue
+from storage.schema.tables import below, queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

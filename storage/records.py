@@ -87,7 +87,7 @@ class QueueEntry:
 
 
 @dataclass(frozen=True)
-class Hearing:
+class FeatureRecord:
     """The descriptors of one sound.
 
     Attributes:
@@ -130,7 +130,7 @@ class Prediction:
 class Analysis:
     """All that one analysis found, recorded together or not at all."""
 
-    hearing: Hearing
+    hearing: FeatureRecord
     prediction: Prediction
     curve: Sequence[CurvePoint]
 

@@ -10,8 +10,8 @@ from storage.records import (
     Analysis,
     Clip,
     CurvePoint,
+    FeatureRecord,
     FileStamp,
-    Hearing,
     Prediction,
     QueueEntry,
     TagState,
@@ -40,7 +40,7 @@ def analysis(identity: str, arousal: float, valence: float, **prediction: Any) -
         "novelty": 0.5,
     }
     return Analysis(
-        Hearing(identity, "test/1", 12.5, b"\x01vector"),
+        FeatureRecord(identity, "test/1", 12.5, b"\x01vector"),
         Prediction(**(values | prediction)),
         [CurvePoint(0.0, arousal, valence), CurvePoint(6.0, arousal, valence)],
     )

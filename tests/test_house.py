@@ -32,12 +32,12 @@ OWNERS = {
     "prometheus_client": {"daemon"},
 }
 SINGLE_MODULES = {
-    "opensmile": {"trainer/extraction.py"},
-    "openpyxl": {"trainer/corpora/workbook.py"},
-    "mutagen": {"daemon/tagging/opinion.py"},
-    "apscheduler": {"daemon/scheduling.py"},
-    "watchdog": {"daemon/watching.py"},
-    "prometheus_client": {"daemon/metrics.py"},
+    "opensmile": {"trainer/features/opensmile.py"},
+    "openpyxl": {"trainer/corpora/tables/xlsx.py"},
+    "mutagen": {"daemon/tagging/formats/opinion.py"},
+    "apscheduler": {"daemon/service/scheduler.py"},
+    "watchdog": {"daemon/watch/watcher.py"},
+    "prometheus_client": {"daemon/monitoring/prometheus_metrics.py"},
 }
 TAKEN_NAMES = {
     "daemon": {"daemon", "pidfile"},
@@ -131,7 +131,7 @@ def test_the_service_process_stays_free_of_heavy_libraries() -> None:
     """Workers load them; the service that idles for a year must not."""
 
     script = (
-        "import sys, daemon.service, daemon.cli.run, daemon.cli.status;"
+        "import sys, daemon.service.app, daemon.cli.service.run, daemon.cli.service.status;"
         "heavy = {'sklearn', 'opensmile', 'pandas', 'av', 'scipy', 'prometheus_client'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )

@@ -15,9 +15,9 @@ import click
 from config.loading import defaults_text
 from daemon.cli.main import valenced
 from daemon.clock import utc_now
-from daemon.condition import Promise, condition_of
-from daemon.metrics import Metrics
-from daemon.vitals import Vitals
+from daemon.monitoring.prometheus_metrics import Metrics
+from daemon.monitoring.service_status import Promise, condition_of
+from daemon.pipeline.run_stats import RunStats
 from storage.catalogue import Catalogue
 from storage.records import FolderState
 
@@ -116,7 +116,7 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
 def test_every_figure_is_documented_with_its_kind_and_no_other(tmp_path: Path) -> None:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
         catalogue.record_folders([FolderState(tmp_path, "events", utc_now(), None)])
-        vitals = Vitals(lambda _: None, 1)
+        vitals = RunStats(lambda _: None, 1)
         metrics = Metrics(lambda: condition_of(catalogue, 900, utc_now(), vitals), vitals, utc_now)
         text = metrics.text().decode()
     program = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE))

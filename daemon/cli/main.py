@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.journal import is_journal
+from daemon.system.journald import is_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

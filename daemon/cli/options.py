@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from config.loading import Loaded, load
-from daemon.logs import start_logging
+from config.loading import LoadedSettings, load
+from daemon.system.log_setup import start_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,21 +47,21 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def catalogue_url(loaded: Loaded) -> str:
+def catalogue_url(loaded: LoadedSettings) -> str:
     """Return the URL of the catalogue in force."""
     return loaded.settings.catalogue.url or f"sqlite:///{loaded.places.state / 'catalogue.db'}"
 
 
-def registry_folder(loaded: Loaded) -> Path:
+def registry_folder(loaded: LoadedSettings) -> Path:
     """Return the folder of the bundles."""
     return loaded.places.state / "bundles"
 
 
-def corpus_folder(loaded: Loaded) -> Path:
+def corpus_folder(loaded: LoadedSettings) -> Path:
     """Return the folder of the imported corpora."""
     return loaded.places.state / "corpora"
 
 
-def annotation_folder(loaded: Loaded) -> Path:
+def annotation_folder(loaded: LoadedSettings) -> Path:
     """Return the folder into which tables of annotations are dropped."""
     return loaded.settings.annotations.folder or loaded.places.state / "annotations"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trainer.scale import Scale, scale_of
+from trainer.rating_scale import RatingScale, scale_of
 
 
 class _Range(click.ParamType[tuple[float, float]]):
@@ -46,15 +46,15 @@ class _Pair(click.ParamType[tuple[float, float]]):
         return arousal, valence
 
 
-class _ScaleType(click.ParamType[Scale]):
+class _ScaleType(click.ParamType[RatingScale]):
     """`LOW:HIGH`, the ends of a rating scale."""
 
     name = "scale"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Scale:
-        if isinstance(value, Scale):
+    ) -> RatingScale:
+        if isinstance(value, RatingScale):
             return value
         try:
             return scale_of(str(value))

@@ -15,14 +15,14 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from daemon.tagging import names
-from daemon.tagging.copying import forget
-from daemon.tagging.failures import Refused
+from daemon.tagging.disk import temp_names
+from daemon.tagging.disk.atomic_copy import forget
+from daemon.tagging.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.files import Disk
+    from daemon.tagging.disk.syscalls import DiskCalls
     from daemon.tagging.keys import Items
 
 FORMAT = 1
@@ -42,14 +42,14 @@ class Sidecar(NamedTuple):
     items: Items
 
 
-def read_sidecar(sound: Path, disk: Disk) -> Sidecar | None:
+def read_sidecar(sound: Path, disk: DiskCalls) -> Sidecar | None:
     """Return what stands beside a sound; None if there is no sidecar.
 
     Raises:
         Refused: something else than a sidecar of ours has its name.
         OSError: it cannot be read.
     """
-    path = names.sidecar_of(sound)
+    path = temp_names.sidecar_of(sound)
     try:
         descriptor = disk.open_to_read(path)
     except FileNotFoundError:
@@ -75,11 +75,11 @@ def _parsed(record: Any) -> Sidecar:
     return Sidecar(str(record["file"]), items)
 
 
-def _not_ours(path: Path) -> Refused:
-    return Refused(f"{path.name} is not a sidecar of ours; move it away")
+def _not_ours(path: Path) -> TagsRefused:
+    return TagsRefused(f"{path.name} is not a sidecar of ours; move it away")
 
 
-def discard_stale(sound: Path, disk: Disk) -> bool:
+def discard_stale(sound: Path, disk: DiskCalls) -> bool:
     """Remove the sidecar of a sound that has another name now; tell whether there was one.
 
     A file that is not surely the sidecar which we wrote for this very name stays.
@@ -91,25 +91,25 @@ def discard_stale(sound: Path, disk: Disk) -> bool:
     sidecar = read_sidecar(sound, disk)
     if sidecar is None or sidecar.file != sound.name:
         return False
-    path = names.sidecar_of(sound)
+    path = temp_names.sidecar_of(sound)
     disk.remove(path)
     disk.sync_folder(path.parent)
     return True
 
 
-def write_sidecar(sound: Path, items: Items, disk: Disk) -> None:
+def write_sidecar(sound: Path, items: Items, disk: DiskCalls) -> None:
     """Write the items beside a sound, or remove the sidecar if there are none.
 
     Raises:
         OSError: the system objected; a sidecar that was there is as it was.
     """
-    path = names.sidecar_of(sound)
+    path = temp_names.sidecar_of(sound)
     if not items:
         disk.remove(path)
         disk.sync_folder(path.parent)
         return
     record = {"format": FORMAT, "file": sound.name, "items": items}
-    temporary = names.new_temporary(path.parent)
+    temporary = temp_names.new_temporary(path.parent)
     descriptor = disk.create(temporary)
     try:
         disk.try_lock(descriptor)

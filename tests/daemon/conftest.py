@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.driving import Valenced
+from tests.driving import Valenced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

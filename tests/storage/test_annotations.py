@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.annotations import Annotation, Annotations, GivenAnnotation
-from storage.engine import file_of
-from storage.errors import CatalogueError
-from storage.lessons import Lessons
+from storage.annotations import Annotation, AnnotationStore, GivenAnnotation
+from storage.catalogue_errors import CatalogueError
+from storage.database.engine import file_of
 from storage.queries import Queries, SoundFilter
 from storage.records import Mood, Tagged, TagOutcome, TagState
+from storage.training_examples import TrainingExamples
 from tests.records import A_MINUTE, NOON, record
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def heard(catalogue: Catalogue) -> Clip:
 
 
 @pytest.fixture
-def given(catalogue: Catalogue) -> Annotations:
-    return Annotations(catalogue.engine)
+def given(catalogue: Catalogue) -> AnnotationStore:
+    return AnnotationStore(catalogue.engine)
 
 
 def shown(catalogue: Catalogue) -> tuple[float, float, Mood, str]:
@@ -48,7 +48,7 @@ def shown(catalogue: Catalogue) -> tuple[float, float, Mood, str]:
 
 
 def test_what_a_person_heard_stands_in_front_of_the_prediction(
-    catalogue: Catalogue, given: Annotations, heard: Clip
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, -0.5, 0.25)], NOON)
     assert shown(catalogue) == (-0.5, 0.25, Mood.CALM, "annotation")
@@ -62,17 +62,17 @@ def test_what_a_person_heard_stands_in_front_of_the_prediction(
 
 
 def test_several_people_count_by_their_mean(
-    catalogue: Catalogue, given: Annotations, heard: Clip
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, 0.0, 0.5), said(heard, 0.5, None, "bob")], NOON)
     assert shown(catalogue)[:2] == (0.25, 0.5)
-    (rated,) = Lessons(catalogue.engine).rated("test/1")
+    (rated,) = TrainingExamples(catalogue.engine).rated("test/1")
     assert (rated.arousal, rated.valence, rated.annotators) == (0.25, 0.5, 2)
-    assert Lessons(catalogue.engine).rated("another hearing") == []
+    assert TrainingExamples(catalogue.engine).rated("another hearing") == []
 
 
 def test_a_person_who_thinks_again_is_counted_once(
-    catalogue: Catalogue, given: Annotations, heard: Clip
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, 0.0, 0.75)], NOON)
     given.add([said(heard, -1.0, None)], NOON + A_MINUTE)
@@ -84,7 +84,7 @@ def test_a_person_who_thinks_again_is_counted_once(
 
 
 def test_what_is_withdrawn_counts_no_more(
-    catalogue: Catalogue, given: Annotations, heard: Clip
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, 0.0, 0.0), said(heard, 1.0, 1.0, "bob")], NOON)
     assert given.withdraw(heard.identity, "bob", NOON + A_MINUTE) == 1
@@ -96,7 +96,7 @@ def test_what_is_withdrawn_counts_no_more(
 
 
 def test_an_annotation_follows_its_sound(
-    catalogue: Catalogue, given: Annotations, heard: Clip
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, 0.0, 0.0)], NOON)
     odd = Path(os.fsdecode(b"/m/caf\xe9.mp3"))
@@ -108,7 +108,7 @@ def test_an_annotation_follows_its_sound(
     assert [one.path for one in given.all()] == [odd]
 
 
-def test_an_entry_of_a_file_is_taken_in_once(given: Annotations, heard: Clip) -> None:
+def test_an_entry_of_a_file_is_taken_in_once(given: AnnotationStore, heard: Clip) -> None:
     assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 1
     assert given.add([said(heard, 0.5, 0.0, origin="file:3")], NOON) == 1
     assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 0
@@ -118,7 +118,7 @@ def test_an_entry_of_a_file_is_taken_in_once(given: Annotations, heard: Clip) ->
 @pytest.mark.parametrize("bad", [(1.5, 0.0), (0.0, -2.0), (None, None), (float("inf"), 0.0)])
 def test_what_is_no_affect_is_refused_whole(
     catalogue: Catalogue,
-    given: Annotations,
+    given: AnnotationStore,
     heard: Clip,
     bad: tuple[float | None, float | None],
 ) -> None:
@@ -137,7 +137,7 @@ def tag(catalogue: Catalogue, clip: Clip, arousal: int, valence: int) -> None:
     ("arousal", "due"), [(0.5, "written"), (0.504, "written"), (0.51, "pending")]
 )
 def test_tags_are_due_where_they_say_something_else(
-    catalogue: Catalogue, given: Annotations, heard: Clip, arousal: float, due: str
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip, arousal: float, due: str
 ) -> None:
     tag(catalogue, heard, 50, 50)
     given.add([said(heard, arousal, 0.5)], NOON)
@@ -147,7 +147,9 @@ def test_tags_are_due_where_they_say_something_else(
     assert clip.tagged == Tagged(50, 50, "test-1")
 
 
-def test_tags_that_are_off_stay_off(catalogue: Catalogue, given: Annotations, heard: Clip) -> None:
+def test_tags_that_are_off_stay_off(
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
+) -> None:
     catalogue.record_tags(heard, TagOutcome(TagState.OFF, "taken out on request"))
     given.add([said(heard, -1, -1)], NOON)
     clip = catalogue.clip_at(heard.path)
@@ -172,7 +174,7 @@ def test_what_was_written_is_forgotten_with_the_sound_it_was_written_for(
     assert other.tagged is None
 
 
-def test_sounds_are_found_by_path_and_by_name(catalogue: Catalogue, given: Annotations) -> None:
+def test_sounds_are_found_by_path_and_by_name(catalogue: Catalogue, given: AnnotationStore) -> None:
     first, second = record(catalogue, "/m/a/x.mp3"), record(catalogue, "/m/b/x.mp3")
     record(catalogue, "/m/b/y.mp3")
     paths = [first.path, Path("/m/unknown.mp3")]
@@ -183,7 +185,7 @@ def test_sounds_are_found_by_path_and_by_name(catalogue: Catalogue, given: Annot
     }
 
 
-def test_to_say_the_same_again_changes_nothing(given: Annotations, heard: Clip) -> None:
+def test_to_say_the_same_again_changes_nothing(given: AnnotationStore, heard: Clip) -> None:
     assert given.add([said(heard, 0.25, 0.0)], NOON) == 1
     assert given.add([said(heard, 0.25, None)], NOON + A_MINUTE) == 0
     assert given.changed_since(NOON) == 0

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.engine import file_of, only_writer, writer_of
-from storage.errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.database.engine import file_of, only_writer, writer_of
 from storage.queries import Queries, SoundFilter
 from storage.records import Mood, Sound, TagOutcome, TagState
-from storage.tables import metadata
+from storage.schema.tables import metadata
 from tests.records import NOON, record, stamp
 
 ODD_NAMES = [
@@ -143,7 +143,7 @@ def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalo
 def test_a_second_writer_is_kept_out_and_told_by_whom(url: str) -> None:
     assert writer_of(url) is None
     script = (
-        "import sys, time\nfrom storage.engine import only_writer\n"
+        "import sys, time\nfrom storage.database.engine import only_writer\n"
         "with only_writer(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE)

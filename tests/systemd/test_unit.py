@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import mutagen
 import pytest
 
-from tests.daemon.driving import COMMAND
+from tests.driving import COMMAND
 from tests.sounds import music_like, write_audio
 from tests.systemd.machine import Machine, booted, why_not
-from trainer.confinement import landlock_version
+from trainer.audio.sandbox import landlock_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ class Host:
         return int(self.machine.shown("MainPID")[0])
 
     def kill(self, number: signal.Signals, *, worker: bool = False) -> None:
-        pattern = ["-P", str(self.pid), "-f", "trainer.worker"] if worker else None
+        pattern = ["-P", str(self.pid), "-f", "trainer.processes.worker"] if worker else None
         target = self.machine.run("pgrep", *pattern).split()[0] if pattern else str(self.pid)
         self.machine.run("kill", f"-{number.name.removeprefix('SIG')}", target)
 
@@ -265,7 +265,9 @@ def test_workers_are_confined_and_everything_stands_back(service: Host, sounds: 
     service.systemctl("restart", "valenced")
     files = [service.drop(sound, f"nice-{i}.flac".encode()) for i, sound in enumerate(sounds)]
     service.machine.wait_until(lambda: any(map(tagged, files)), "at work")
-    worker = service.machine.run("pgrep", "-P", str(service.pid), "-f", "trainer.worker").split()[0]
+    worker = service.machine.run(
+        "pgrep", "-P", str(service.pid), "-f", "trainer.processes.worker"
+    ).split()[0]
     main, inside = (service.machine.process(pid) for pid in (str(service.pid), worker))
     # 10 more than the service, by analysis.nice.
     assert (main.nice, inside.nice) == (5, 15)

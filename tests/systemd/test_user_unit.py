@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.driving import COMMAND
+from tests.driving import COMMAND
 from tests.sounds import music_like, write_audio
 from tests.systemd.machine import Machine, booted, why_not
 from tests.systemd.test_unit import tagged

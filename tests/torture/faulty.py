@@ -18,13 +18,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.cli.main import main
-from daemon.tagging.files import Disk
+from daemon.tagging.disk.syscalls import DiskCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EINTR)
-CALLS = tuple(name for name in vars(Disk) if not name.startswith("_"))
+CALLS = tuple(name for name in vars(DiskCalls) if not name.startswith("_"))
 # A descriptor that is returned after the failure would be lost, which no kernel does.
 _NEVER_LATE = {"open_to_read", "open_to_change", "create"}
 
@@ -47,10 +47,10 @@ class Ledger(NamedTuple):
 
 
 def failing(name: str, call: Callable[..., Any], ledger: Ledger, rate: float, rng: Random) -> Any:
-    """Return a method of `Disk` that fails now and then."""
+    """Return a method of `DiskCalls` that fails now and then."""
 
     @wraps(call)
-    def sometimes(disk: Disk, *arguments: Any) -> Any:
+    def sometimes(disk: DiskCalls, *arguments: Any) -> Any:
         if rng.random() >= rate or ledger.calm.exists():
             return call(disk, *arguments)
         number = rng.choice(ERRORS)
@@ -76,7 +76,9 @@ if __name__ == "__main__":
     _, _ledger, _rate, _seed, *_arguments = sys.argv
     _rng = Random(int(_seed))
     for _name in CALLS:
-        _faulty = failing(_name, getattr(Disk, _name), Ledger(Path(_ledger)), float(_rate), _rng)
-        setattr(Disk, _name, _faulty)
+        _faulty = failing(
+            _name, getattr(DiskCalls, _name), Ledger(Path(_ledger)), float(_rate), _rng
+        )
+        setattr(DiskCalls, _name, _faulty)
     sys.argv = ["valenced", *_arguments]
     main()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.daemon.driving import Valenced
+from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
 from tests.torture.killing import Victim
 

@@ -17,12 +17,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.registry import current_name
+from trainer.bundles.registry import current_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.daemon.driving import Valenced
+    from tests.driving import Valenced
 
 GLANCE_S = 0.002
 ENDS_WITHIN_S = 60.0
@@ -60,7 +60,10 @@ STAGES = {
 """Between which two stages a sound stands, by the one that it is to pass next."""
 
 _NEXT = re.compile(r"DEBUG (.*): to be (\w+)$", re.MULTILINE)
-_MODULES = {b"trainer.learning": State.LEARNING, b"trainer.rescoring": State.SCORING}
+_MODULES = {
+    b"trainer.processes.retrain_process": State.LEARNING,
+    b"trainer.processes.rescore_process": State.SCORING,
+}
 _SEEN = """
 SELECT
     (SELECT count(*) FROM queue WHERE state = 'waiting' AND reason IS NULL),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from config.errors import ValencedError
-from trainer import registry
-from trainer.bundle import load
-from trainer.vectors import unpack_many
+from trainer.bundles import registry
+from trainer.bundles.bundle import load
+from trainer.features.vector_codec import unpack_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,7 +74,7 @@ def _is_errand_on(catalogue: Path, pid: int) -> bool:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return b"trainer.attached" in line and str(catalogue).encode() in line
+    return b"trainer.processes.die_with_parent" in line and str(catalogue).encode() in line
 
 
 def _mispredicted(catalogue: sqlite3.Connection, registry_dir: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.daemon.driving import Valenced
+from tests.driving import Valenced
 from tests.torture.faulty import Ledger, through
 from tests.torture.killing import GLANCE_S, LESSONS, State, Victim, send
 from tests.torture.lessons import lesson_faults, outliving, unusable
@@ -32,7 +32,7 @@ from tests.torture.remainder import (
 )
 from tests.torture.stock import Stock
 from tests.torture.verdict import faults
-from trainer.registry import current_name
+from trainer.bundles.registry import current_name
 
 if TYPE_CHECKING:
     from pathlib import Path

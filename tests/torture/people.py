@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from trainer import bundle, registry
-from trainer.annotations import Annotations
-from trainer.retraining import retrain
-from trainer.table import decode_table
-from trainer.vectors import unpack
+from trainer.bundles import bundle, registry
+from trainer.features.vector_codec import unpack
+from trainer.personal.annotation_arrays import AnnotationArrays
+from trainer.regression.training_table import decode_table
+from trainer.retraining.retrain import retrain
 
 if TYPE_CHECKING:
     from random import Random
 
     from numpy.typing import NDArray
 
-    from tests.daemon.driving import Valenced
+    from tests.driving import Valenced
 
 TAUGHT: Final = "taught-1"
 ACTS: Final = {
@@ -72,7 +72,7 @@ def teach(registry_dir: Path, seed: int, sounds: int = 80) -> None:
     # Sounds that it was fitted on teach nothing; these only resemble them.
     vectors *= drawing.normal(1.0, 0.05, vectors.shape).astype(np.float32)
     ratings = feel(_affect(starter, vectors)) + drawing.normal(0.0, 0.02, (sounds, 2))
-    annotations = Annotations(
+    annotations = AnnotationArrays(
         vectors=vectors,
         ratings=np.clip(ratings, -1.0, 1.0),
         raters=np.ones(sounds, np.intp),

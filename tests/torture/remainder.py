@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.daemon.driving import Valenced
+    from tests.driving import Valenced
 
 SETTLING_ROUNDS = 6
 LOOK_S = 0.2

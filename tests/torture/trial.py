@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.daemon.driving import Valenced
+from tests.driving import Valenced
 from tests.torture.disks import Disk, Full, PowerCut, ReadOnly, journalling_disk, memory_disk
 from tests.torture.killing import State, Victim
 from tests.torture.ordeal import SETTINGS, Report

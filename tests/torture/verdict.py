@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from daemon.tagging import replacing
+from daemon.tagging import api
 from tests.torture.killing import temporaries
 from tests.torture.others import title_of
-from trainer.identity import identify
+from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,7 +100,7 @@ def _wrong(row: Row, truth: Truth) -> Iterator[str]:
     if row.tag_state != "written":
         yield f"{row.path}: tags {row.tag_state}"
         return
-    tags = replacing.read(row.path)
+    tags = api.read(row.path)
     for key, value in (("MOOD_AROUSAL", row.arousal), ("MOOD_VALENCE", row.valence)):
         if tags.get(key) != [str(round(value * 100))]:
             yield f"{row.path}: {key} is {tags.get(key)}, the catalogue says {value}"

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 import numpy as np
 
-from trainer.errors import TrainingError
 from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
-from trainer.experiments.protocol import inner_splits
-from trainer.experts import DIMENSIONS, Expert, ExpertSettings
-from trainer.regression import conformal, regression_from
+from trainer.experiments.splits import inner_splits
+from trainer.regression.joint import conformal, regression_from
+from trainer.regression.kernel_expert import DIMENSIONS, ExpertSettings, KernelExpert
+from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from trainer.table import TrainingTable
+    from trainer.regression.training_table import TrainingTable
 
 Regression = Literal["own", "svr", "elasticnet"]
 REGRESSIONS: Final[tuple[str, ...]] = get_args(Regression)
@@ -30,7 +30,7 @@ _FEWEST_FOR_AN_EXPERT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FittedPredictions:
     """What a fit says of some clips; each array has shape (clips, 2), in [-1, 1].
 
     `low` and `high` are the ends of the 80 % intervals, None where none were asked for.
@@ -44,7 +44,7 @@ class Said:
 class Fitted(Protocol):
     """A fit that can be asked."""
 
-    def say(self, vectors: NDArray[np.float32]) -> Said:
+    def say(self, vectors: NDArray[np.float32]) -> FittedPredictions:
         """Predict clips from their vectors, shape (clips, descriptors)."""
 
 
@@ -98,13 +98,13 @@ class _Joint:
     def __init__(self, table: TrainingTable, settings: dict[str, float | int]) -> None:
         self._fitted = regression_from(settings).fit(table)
 
-    def say(self, vectors: NDArray[np.float32]) -> Said:
+    def say(self, vectors: NDArray[np.float32]) -> FittedPredictions:
         told = self._fitted.predict_all(vectors)
 
         def both(end: str) -> NDArray[np.float64]:
             return np.stack([getattr(told, f"{name}{end}") for name in DIMENSIONS], axis=1)
 
-        return Said(both(""), both("_low"), both("_high"))
+        return FittedPredictions(both(""), both("_low"), both("_high"))
 
 
 class _Gated:
@@ -114,8 +114,8 @@ class _Gated:
         regression = regression_from(settings)
         self._fitted = regression.fit_experts(table)
 
-    def say(self, vectors: NDArray[np.float32]) -> Said:
-        return Said(np.clip(self._fitted.predict(vectors).affect, -1.0, 1.0))
+    def say(self, vectors: NDArray[np.float32]) -> FittedPredictions:
+        return FittedPredictions(np.clip(self._fitted.predict(vectors).affect, -1.0, 1.0))
 
 
 class _OneExpert:
@@ -133,7 +133,7 @@ class _OneExpert:
         self._chosen = np.argmin(weighted.sum(axis=1), axis=0)
         rows = np.arange(len(table))
         self._experts = {
-            int(choice): Expert(table, table.ratings, rows, choices[choice])
+            int(choice): KernelExpert(table, table.ratings, rows, choices[choice])
             for choice in np.unique(self._chosen)
         }
         best = np.take_along_axis(held, self._chosen[None, None, :], axis=0)[0]
@@ -153,7 +153,7 @@ def _held(table: TrainingTable, settings: ExpertSettings, seed: int) -> NDArray[
     """Predict each clip by an expert that met nothing of its group, shape (clips, 2)."""
     said = np.empty(table.ratings.shape)
     for known, asked in inner_splits(table, seed):
-        expert = Expert(table, table.ratings, known, settings)
+        expert = KernelExpert(table, table.ratings, known, settings)
         said[asked] = expert.predict(expert.scale.scores(table.vectors[asked]))[0]
     return said
 
@@ -175,7 +175,7 @@ class _Interval:
     def around(cls, fitted: _Asked) -> _Interval:
         return cls(fitted, conformal(fitted.held_errors))
 
-    def say(self, vectors: NDArray[np.float32]) -> Said:
+    def say(self, vectors: NDArray[np.float32]) -> FittedPredictions:
         affect = np.clip(self._fitted.predict(vectors), -1.0, 1.0)
         low, high = affect - self._half_widths, affect + self._half_widths
-        return Said(affect, np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0))
+        return FittedPredictions(affect, np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0))

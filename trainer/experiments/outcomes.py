@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from trainer.evaluation import parts_of, rank_agreement
-from trainer.experiments.paired import holm, paired
-from trainer.experiments.protocol import domains_of
-from trainer.experts import DIMENSIONS
-from trainer.measures import RESAMPLES, Estimate, ccc, mae, rmse
+from trainer.evaluation.cross_validation import parts_of, rank_agreement
+from trainer.evaluation.scores import RESAMPLES, Estimate, ccc, mae, rmse
+from trainer.experiments.paired_test import holm, paired
+from trainer.experiments.splits import domains_of
+from trainer.regression.kernel_expert import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from trainer.experiments.paired import Paired
-    from trainer.experiments.plans import Condition, Plan
-    from trainer.experiments.recipes import Recipe
-    from trainer.experiments.running import Answer, Study
-    from trainer.measures import Score
+    from trainer.evaluation.scores import Score
+    from trainer.experiments.cells import CellResult, Study
+    from trainer.experiments.conditions import TrainingRecipe
+    from trainer.experiments.paired_test import PairedTest
+    from trainer.experiments.plans import ExperimentPlan, FitCondition
 
 _SCORES: Final[Mapping[str, Score]] = {
     "rmse": rmse,
@@ -33,7 +33,7 @@ _SCORES: Final[Mapping[str, Score]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class CellPredictions:
     """Every clip as one condition predicts it while it is held out.
 
     Attributes:
@@ -48,7 +48,7 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class ConditionScores:
     """Scores of one condition in one dimension of one part of the clips.
 
     Each is the mean over the repeats; None where it is not defined. `r2_low` and `r2_high` are a
@@ -75,7 +75,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExperimentResult:
     """What came of one experiment.
 
     Attributes:
@@ -85,19 +85,22 @@ class Outcome:
         predicted: by the conditions whose single predictions are shown.
     """
 
-    plan: Plan
-    figures: list[Figures]
-    tests: list[Paired]
-    predicted: dict[str, Predicted]
+    plan: ExperimentPlan
+    figures: list[ConditionScores]
+    tests: list[PairedTest]
+    predicted: dict[str, CellPredictions]
 
-    def of(self, part: str, dimension: str) -> list[Figures]:
+    def of(self, part: str, dimension: str) -> list[ConditionScores]:
         """Return the figures of one part and dimension, in the order of the conditions."""
         return [f for f in self.figures if (f.part, f.dimension) == (part, dimension)]
 
 
 def outcome_of(
-    plan: Plan, study: Study, answers: Mapping[Recipe, Sequence[Answer]], seed: int
-) -> Outcome:
+    plan: ExperimentPlan,
+    study: Study,
+    answers: Mapping[TrainingRecipe, Sequence[CellResult]],
+    seed: int,
+) -> ExperimentResult:
     """Put the answers of a plan's recipes together.
 
     Args:
@@ -114,18 +117,18 @@ def outcome_of(
         for condition in plan.conditions
         for found in _figures(condition, predicted[condition.name], study, seed)
     ]
-    tests: list[Paired] = []
+    tests: list[PairedTest] = []
     for first, second in plan.compared:
         tests += _compared((first, second), (predicted[first], predicted[second]), study)
     shown = {name: predicted[name] for name in plan.shown}
-    return Outcome(plan, figures, holm(tests) if plan.searched else tests, shown)
+    return ExperimentResult(plan, figures, holm(tests) if plan.searched else tests, shown)
 
 
 def _predicted(
-    condition: Condition, study: Study, answers: Mapping[Recipe, Sequence[Answer]]
-) -> Predicted:
+    condition: FitCondition, study: Study, answers: Mapping[TrainingRecipe, Sequence[CellResult]]
+) -> CellPredictions:
     shape = (1 + max(split.repeat for split in study.splits), *study.table.ratings.shape)
-    said = Predicted(*(np.full(shape, np.nan) for _ in range(3)))
+    said = CellPredictions(*(np.full(shape, np.nan) for _ in range(3)))
     for domain, recipe in condition.recipes.items():
         for split, answer in zip(study.splits, answers[recipe], strict=True):
             own = study.table.domain[split.asked] == domain
@@ -139,7 +142,9 @@ def _predicted(
     return said
 
 
-def _figures(condition: Condition, predicted: Predicted, study: Study, seed: int) -> list[Figures]:
+def _figures(
+    condition: FitCondition, predicted: CellPredictions, study: Study, seed: int
+) -> list[ConditionScores]:
     table, found = study.table, []
     for part, rows in parts_of(table):
         if not rows.any():
@@ -151,7 +156,7 @@ def _figures(condition: Condition, predicted: Predicted, study: Study, seed: int
             between = mean_r2(rated, said, groups, seed)
             meant = bool(np.isfinite(low).all())
             found.append(
-                Figures(
+                ConditionScores(
                     condition=condition.name,
                     line=condition.line,
                     at=condition.at,
@@ -176,7 +181,7 @@ def _figures(condition: Condition, predicted: Predicted, study: Study, seed: int
 def mean_r2(
     rated: NDArray[np.float64], said: NDArray[np.float64], groups: NDArray[np.str_], seed: int
 ) -> Estimate:
-    """Return R2, mean over the repeats, and its interval as `trainer.measures.estimate` does.
+    """Return R2, mean over the repeats, and its interval as `scores.estimate` does.
 
     R2 follows from sums, so what a drawn group adds to them need be known only once.
 
@@ -204,8 +209,8 @@ def mean_r2(
 
 
 def _compared(
-    names: tuple[str, str], predicted: tuple[Predicted, Predicted], study: Study
-) -> list[Paired]:
+    names: tuple[str, str], predicted: tuple[CellPredictions, CellPredictions], study: Study
+) -> list[PairedTest]:
     """Test one pair in each dimension of each domain.
 
     The test is told how many clips of that domain are asked and fitted on. With more to fit on from

@@ -14,14 +14,14 @@ from scipy.linalg import eigh
 from sklearn.linear_model import enet_path
 from sklearn.svm import SVR
 
-from trainer.experiments.protocol import inner_splits
+from trainer.experiments.splits import inner_splits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from trainer.table import TrainingTable
+    from trainer.regression.training_table import TrainingTable
 
 SVR_COSTS: Final = (0.3, 1.0, 3.0, 10.0)
 SVR_MARGIN: Final = 0.1

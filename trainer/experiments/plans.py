@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from trainer.errors import TrainingError
-from trainer.experiments.protocol import domains_of
-from trainer.experiments.recipes import JOINT, Recipe, alone_on, mixture
+from trainer.experiments.conditions import JOINT, TrainingRecipe, alone_on, mixture
+from trainer.experiments.splits import domains_of
+from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from trainer.experiments.families import Families
-    from trainer.table import TrainingTable
+    from trainer.regression.training_table import TrainingTable
 
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The paper's k and p."""
@@ -24,7 +24,7 @@ _OTHER: Final = {"music": "sound", "sound": "music"}
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class FitCondition:
     """One way to predict every held-out clip.
 
     Attributes:
@@ -36,14 +36,14 @@ class Condition:
     """
 
     name: str
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, TrainingRecipe]
     line: str = ""
     at: float = 0.0
     family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExperimentPlan:
     """One experiment.
 
     Attributes:
@@ -59,19 +59,19 @@ class Plan:
 
     name: str
     question: str
-    conditions: list[Condition]
+    conditions: list[FitCondition]
     compared: list[tuple[str, str]] = field(default_factory=list)
     shown: tuple[str, ...] = ()
     axis: str = ""
     searched: bool = False
 
     @property
-    def recipes(self) -> Iterable[Recipe]:
+    def recipes(self) -> Iterable[TrainingRecipe]:
         """All that must be fitted, repetitions included."""
         return (each for condition in self.conditions for each in condition.recipes.values())
 
 
-def plan_of(name: str, table: TrainingTable, families: Families) -> Plan:
+def plan_of(name: str, table: TrainingTable, families: Families) -> ExperimentPlan:
     """Return the plan of an experiment for the clips at hand.
 
     Args:
@@ -92,44 +92,44 @@ def plan_of(name: str, table: TrainingTable, families: Families) -> Plan:
     return EXPERIMENTS[name](table, families)
 
 
-def _alone(table: TrainingTable) -> dict[str, Recipe]:
+def _alone(table: TrainingTable) -> dict[str, TrainingRecipe]:
     return {domain: alone_on(domain, table) for domain in domains_of(table)}
 
 
-def _single_domain(table: TrainingTable, _: Families) -> Plan:
-    return Plan(
+def _single_domain(table: TrainingTable, _: Families) -> ExperimentPlan:
+    return ExperimentPlan(
         name="single-domain",
         question="How well is each domain predicted by what was fitted on it alone?",
-        conditions=[Condition("alone", _alone(table))],
+        conditions=[FitCondition("alone", _alone(table))],
         shown=("alone",),
     )
 
 
-def _joint(table: TrainingTable, _: Families) -> Plan:
+def _joint(table: TrainingTable, _: Families) -> ExperimentPlan:
     both = dict.fromkeys(domains_of(table), JOINT)
-    return Plan(
+    return ExperimentPlan(
         name="joint",
         question="Does one fit on both domains predict each better than a fit on it alone?",
-        conditions=[Condition("joint", both), Condition("alone", _alone(table))],
+        conditions=[FitCondition("joint", both), FitCondition("alone", _alone(table))],
         compared=[("joint", "alone")],
         shown=("joint",),
     )
 
 
-def _cross_domain(table: TrainingTable, _: Families) -> Plan:
+def _cross_domain(table: TrainingTable, _: Families) -> ExperimentPlan:
     other = {domain: alone_on(_OTHER[domain], table) for domain in domains_of(table)}
-    return Plan(
+    return ExperimentPlan(
         name="cross-domain",
         question="How well is each domain predicted by what was fitted on the other one only?",
-        conditions=[Condition("the other domain", other), Condition("alone", _alone(table))],
+        conditions=[FitCondition("the other domain", other), FitCondition("alone", _alone(table))],
         compared=[("the other domain", "alone")],
         shown=("the other domain",),
     )
 
 
-def _mixing(table: TrainingTable, _: Families) -> Plan:
+def _mixing(table: TrainingTable, _: Families) -> ExperimentPlan:
     conditions = [
-        Condition(
+        FitCondition(
             name=f"{own:g} own + {added:g} other",
             recipes={
                 domain: mixture(**{domain: own, _OTHER[domain]: added})
@@ -142,7 +142,7 @@ def _mixing(table: TrainingTable, _: Families) -> Plan:
         for added in SHARES
         if own or added
     ]
-    return Plan(
+    return ExperimentPlan(
         name="mixing",
         question="What does it give to add the other domain to the training part, share by share?",
         conditions=conditions,
@@ -153,13 +153,13 @@ def _mixing(table: TrainingTable, _: Families) -> Plan:
     )
 
 
-def _constant_size(table: TrainingTable, _: Families) -> Plan:
+def _constant_size(table: TrainingTable, _: Families) -> ExperimentPlan:
     conditions = [
-        Condition(
+        FitCondition(
             name=f"{share:g} other",
             recipes={
-                "sound": Recipe(sound=1 - share, music=share, constant=True),
-                "music": Recipe(sound=share, music=1 - share, constant=True),
+                "sound": TrainingRecipe(sound=1 - share, music=share, constant=True),
+                "music": TrainingRecipe(sound=share, music=1 - share, constant=True),
             },
             line="constant total",
             at=share,
@@ -167,7 +167,7 @@ def _constant_size(table: TrainingTable, _: Families) -> Plan:
         for share in SHARES
     ]
     del table
-    return Plan(
+    return ExperimentPlan(
         name="constant-size",
         question="With as many clips in all, can the other domain stand in for its own?",
         conditions=conditions,
@@ -176,16 +176,16 @@ def _constant_size(table: TrainingTable, _: Families) -> Plan:
     )
 
 
-def _shuffled_control(table: TrainingTable, _: Families) -> Plan:
-    def conditions(*, shuffled: bool) -> list[Condition]:
+def _shuffled_control(table: TrainingTable, _: Families) -> ExperimentPlan:
+    def conditions(*, shuffled: bool) -> list[FitCondition]:
         return [
-            Condition(
+            FitCondition(
                 name=f"{added:g} other{', shuffled' if shuffled else ''}",
                 recipes={
-                    "sound": Recipe(music=added, shuffled="music")
+                    "sound": TrainingRecipe(music=added, shuffled="music")
                     if shuffled
                     else mixture(sound=1.0, music=added),
-                    "music": Recipe(sound=added, shuffled="sound")
+                    "music": TrainingRecipe(sound=added, shuffled="sound")
                     if shuffled
                     else mixture(sound=added, music=1.0),
                 },
@@ -197,7 +197,7 @@ def _shuffled_control(table: TrainingTable, _: Families) -> Plan:
         ]
 
     del table
-    return Plan(
+    return ExperimentPlan(
         name="shuffled-control",
         question="Is it the ratings of the other domain that help, or merely more clips?",
         conditions=conditions(shuffled=False) + conditions(shuffled=True),
@@ -210,27 +210,27 @@ def _shuffled_control(table: TrainingTable, _: Families) -> Plan:
     )
 
 
-def _ablation(table: TrainingTable, families: Families) -> Plan:
+def _ablation(table: TrainingTable, families: Families) -> ExperimentPlan:
     domains = domains_of(table)
 
-    def all_by(recipe: Recipe) -> dict[str, Recipe]:
+    def all_by(recipe: TrainingRecipe) -> dict[str, TrainingRecipe]:
         return dict.fromkeys(domains, recipe)
 
-    asked = Recipe(permuted=True)
-    conditions = [Condition("everything", all_by(asked))]
+    asked = TrainingRecipe(permuted=True)
+    conditions = [FitCondition("everything", all_by(asked))]
     conditions += [
-        Condition(f"permuted: {family}", all_by(asked), line="permuted", family=family)
+        FitCondition(f"permuted: {family}", all_by(asked), line="permuted", family=family)
         for family in families
     ]
     conditions += [
-        Condition(f"without: {family}", all_by(Recipe(without=family)), line="without")
+        FitCondition(f"without: {family}", all_by(TrainingRecipe(without=family)), line="without")
         for family in families
     ]
     conditions += [
-        Condition(f"only: {family}", all_by(Recipe(only=family)), line="only")
+        FitCondition(f"only: {family}", all_by(TrainingRecipe(only=family)), line="only")
         for family in families
     ]
-    return Plan(
+    return ExperimentPlan(
         name="ablation",
         question="Which families of descriptors does the joint fit rest on?",
         conditions=conditions,
@@ -239,14 +239,14 @@ def _ablation(table: TrainingTable, families: Families) -> Plan:
     )
 
 
-def _learning_curve(table: TrainingTable, _: Families) -> Plan:
+def _learning_curve(table: TrainingTable, _: Families) -> ExperimentPlan:
     domains = domains_of(table)
     conditions = []
     for share in LEARNING_SHARES:
         whole = share == 1.0
-        joint = JOINT if whole else Recipe(groups=share)
+        joint = JOINT if whole else TrainingRecipe(groups=share)
         conditions.append(
-            Condition(f"joint, {share:g}", dict.fromkeys(domains, joint), "joint", share)
+            FitCondition(f"joint, {share:g}", dict.fromkeys(domains, joint), "joint", share)
         )
         if len(domains) > 1:
             alone = {
@@ -255,8 +255,8 @@ def _learning_curve(table: TrainingTable, _: Families) -> Plan:
                 else replace(alone_on(domain, table), groups=share, intervals=False)
                 for domain in domains
             }
-            conditions.append(Condition(f"alone, {share:g}", alone, "alone", share))
-    return Plan(
+            conditions.append(FitCondition(f"alone, {share:g}", alone, "alone", share))
+    return ExperimentPlan(
         name="learning-curve",
         question="Would more clips help, and for how long?",
         conditions=conditions,
@@ -264,7 +264,7 @@ def _learning_curve(table: TrainingTable, _: Families) -> Plan:
     )
 
 
-EXPERIMENTS: Final[Mapping[str, Callable[[TrainingTable, Families], Plan]]] = {
+EXPERIMENTS: Final[Mapping[str, Callable[[TrainingTable, Families], ExperimentPlan]]] = {
     "single-domain": _single_domain,
     "joint": _joint,
     "mixing": _mixing,

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from daemon.tagging import keys
-from daemon.tagging.replacing import Manner
-from trainer.identity import identify
+from daemon.tagging.api import WriteOptions
+from trainer.audio.fingerprint import identify
 
 AFFECT: keys.Items = {
     **keys.affect_items(0.42, -0.1),
@@ -16,8 +16,8 @@ AFFECT: keys.Items = {
 
 
 @pytest.fixture
-def manner() -> Manner:
-    return Manner(identify=partial(identify, whole=True))
+def manner() -> WriteOptions:
+    return WriteOptions(identify=partial(identify, whole=True))
 
 
 @pytest.fixture

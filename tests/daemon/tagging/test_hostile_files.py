@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.errors import TagWriteError
-from daemon.tagging.replacing import Manner, Outcome, read, restore, write
+from daemon.service_errors import TagWriteError
+from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, write
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
-from trainer.identity import identify
+from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,10 +48,10 @@ def test_mutated_files_are_never_harmed(
     tmp_path: Path, affect: Items, kind: str, *, tagged: bool
 ) -> None:
     # What ffmpeg can make of the wreck is not the question here, and it is slow at it.
-    manner = Manner(identify=lambda _: "same")
+    manner = WriteOptions(identify=lambda _: "same")
     path = sound_file(tmp_path, kind)
     if tagged:
-        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, Manner(identify=identify))
+        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(identify=identify))
     content = path.read_bytes()
     chance = random.Random(f"{kind} {tagged}")
     for _ in range(_EXAMPLES):
@@ -62,7 +62,7 @@ def test_mutated_files_are_never_harmed(
         except TagWriteError as error:
             assert "\n" not in str(error.reason)  # noqa: PT017 - both ends are fine
         else:
-            if done.outcome is Outcome.WRITTEN:
+            if done.outcome is WriteOutcome.WRITTEN:
                 assert done.before is not None
                 assert read(path)["MOOD_AROUSAL"] == ["42"]
                 restore(path, done.before, manner)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 
 from tests.sounds import music_like, write_audio
-from trainer.corpora.request import Request
+from trainer.corpora.import_request import ImportRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,9 +23,9 @@ IADS_E = (
 )  # fmt: skip
 
 
-def asked(folder: Path, name: str = "ours", **more: Any) -> Request:
+def asked(folder: Path, name: str = "ours", **more: Any) -> ImportRequest:
     """Return a request for a folder."""
-    return Request(folder=folder, name=name, suffixes=SUFFIXES, **more)
+    return ImportRequest(folder=folder, name=name, suffixes=SUFFIXES, **more)
 
 
 def put_table(path: Path, heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:

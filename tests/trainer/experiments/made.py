@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.trainer.rated import small_draft, small_table
-from trainer.experiments.document import Occasion, document_of
+from tests.trainer.regression.rated import small_draft, small_table
+from trainer.experiments.cells import CellStore, Study, run
+from trainer.experiments.dataset import Dataset
 from trainer.experiments.fitting import Fitting
-from trainer.experiments.material import Material
 from trainer.experiments.outcomes import outcome_of
 from trainer.experiments.plans import plan_of
-from trainer.experiments.protocol import Protocol
-from trainer.experiments.running import Kept, Study, run
-from trainer.regression import JointRegression
+from trainer.experiments.report.document import ReportContext, document_of
+from trainer.experiments.splits import SplitProtocol
+from trainer.regression.joint import JointRegression
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from trainer.experiments.fitting import Regression
-    from trainer.experiments.outcomes import Outcome
-    from trainer.table import TrainingTable
+    from trainer.experiments.outcomes import ExperimentResult
+    from trainer.regression.training_table import TrainingTable
 
 FAMILIES = {"telling": np.arange(2), "domain": np.arange(2, 8), "noise": np.arange(8, 30)}
 
@@ -39,13 +39,13 @@ def experiment(
     table: TrainingTable,
     folder: Path,
     regression: Regression = "svr",
-    protocol: Protocol | None = None,
-) -> Outcome:
+    protocol: SplitProtocol | None = None,
+) -> ExperimentResult:
     """Make one experiment on a small table."""
-    protocol = protocol or Protocol(4, 2, 1)
+    protocol = protocol or SplitProtocol(4, 2, 1)
     plan = plan_of(name, table, FAMILIES)
     study = Study(table, protocol.splits(table), fitting(regression), FAMILIES)
-    kept = Kept(folder / "cells", study.fingerprint)
+    kept = CellStore(folder / "cells", study.fingerprint)
     answers = run(study, plan.recipes, kept=kept, jobs=2, tell=lambda _done, _total: None)
     return outcome_of(plan, study, answers, 1)
 
@@ -56,14 +56,14 @@ def fitting(regression: Regression) -> Fitting:
 
 
 def document(
-    table: TrainingTable, outcomes: Sequence[Outcome], command: str = "valenced evaluate"
+    table: TrainingTable, outcomes: Sequence[ExperimentResult], command: str = "valenced evaluate"
 ) -> dict[str, Any]:
     """Return the document of some outcomes."""
-    occasion = Occasion(
+    occasion = ReportContext(
         made_at="2026-01-02T03:04:05+00:00",
         command=command,
-        material=Material(table, small_draft(table), []),
+        material=Dataset(table, small_draft(table), []),
         fitting=fitting("own"),
-        protocol=Protocol(4, 2, 1),
+        protocol=SplitProtocol(4, 2, 1),
     )
     return document_of(occasion, outcomes)

@@ -10,28 +10,28 @@ import numpy as np
 import pytest
 
 from tests.trainer.experiments.made import FAMILIES, document, experiment, fitting, spoken
-from trainer.errors import TrainingError
-from trainer.experiments.document import encoded
-from trainer.experiments.paired import NOTHING
+from trainer.experiments.cells import CellResult, CellStore, Study, run
+from trainer.experiments.conditions import JOINT, TrainingRecipe
+from trainer.experiments.paired_test import NOTHING
 from trainer.experiments.plans import EXPERIMENTS, plan_of
-from trainer.experiments.protocol import Protocol
-from trainer.experiments.recipes import JOINT, Recipe
-from trainer.experiments.running import Answer, Kept, Study, run
-from trainer.experiments.summary import summary_of
-from trainer.experiments.verdicts import verdict_of
+from trainer.experiments.report.document import encoded
+from trainer.experiments.report.terminal import summary_of
+from trainer.experiments.report.verdicts import verdict_of
+from trainer.experiments.splits import SplitProtocol
+from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trainer.experiments.outcomes import Figures, Outcome
-    from trainer.table import TrainingTable
+    from trainer.experiments.outcomes import ConditionScores, ExperimentResult
+    from trainer.regression.training_table import TrainingTable
 
 
-def figures(outcome: Outcome, part: str, dimension: str) -> dict[str, Figures]:
+def figures(outcome: ExperimentResult, part: str, dimension: str) -> dict[str, ConditionScores]:
     return {each.condition: each for each in outcome.of(part, dimension)}
 
 
-def found(outcome: Outcome, first: str, second: str) -> dict[tuple[str, str], str]:
+def found(outcome: ExperimentResult, first: str, second: str) -> dict[tuple[str, str], str]:
     return {
         (t.domain, t.dimension): t.verdict
         for t in outcome.tests
@@ -39,7 +39,7 @@ def found(outcome: Outcome, first: str, second: str) -> dict[tuple[str, str], st
     }
 
 
-def r2_of(outcome: Outcome, condition: str, part: str, dimension: str) -> float:
+def r2_of(outcome: ExperimentResult, condition: str, part: str, dimension: str) -> float:
     score = figures(outcome, part, dimension)[condition].r2
     assert score is not None
     return score
@@ -84,13 +84,13 @@ def test_each_domain_alone_and_by_the_other_only(tmp_path: Path) -> None:
 
 
 def test_mixing_has_every_share_of_both(tmp_path: Path) -> None:
-    outcome = experiment("mixing", spoken(), tmp_path, protocol=Protocol(4, 1, 1))
+    outcome = experiment("mixing", spoken(), tmp_path, protocol=SplitProtocol(4, 1, 1))
     assert len(outcome.plan.conditions) == 24
     few, many = (
         r2_of(outcome, f"0.25 own + {added} other", "all sound", "arousal") for added in (0, 1)
     )
     assert many > few + 0.1
-    lone = experiment("single-domain", spoken(), tmp_path, protocol=Protocol(4, 1, 1))
+    lone = experiment("single-domain", spoken(), tmp_path, protocol=SplitProtocol(4, 1, 1))
     assert r2_of(outcome, "1 own + 0 other", "all sound", "arousal") == pytest.approx(
         r2_of(lone, "alone", "all sound", "arousal")
     )
@@ -180,7 +180,7 @@ def test_one_domain_is_enough_or_refused_in_a_line(tmp_path: Path, name: str) ->
     table = spoken()
     music = table.chosen(table.domain == "music")
     if name in {"single-domain", "ablation", "learning-curve"}:
-        outcome = experiment(name, music, tmp_path, protocol=Protocol(3, 1, 1))
+        outcome = experiment(name, music, tmp_path, protocol=SplitProtocol(3, 1, 1))
         assert {each.part for each in outcome.figures} == {"songs", "all music"}
     else:
         with pytest.raises(TrainingError, match="there is music only; add a corpus of sound"):
@@ -189,14 +189,14 @@ def test_one_domain_is_enough_or_refused_in_a_line(tmp_path: Path, name: str) ->
 
 class TestKeeping:
     def study(self, table: TrainingTable) -> Study:
-        return Study(table, Protocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
+        return Study(table, SplitProtocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
 
-    def made(self, study: Study, kept: Kept) -> list[Answer]:
+    def made(self, study: Study, kept: CellStore) -> list[CellResult]:
         return run(study, [JOINT], kept=kept, jobs=1, tell=lambda _done, _total: None)[JOINT]
 
     def test_finished_cells_are_not_fitted_again(self, tmp_path: Path) -> None:
         study = self.study(spoken())
-        kept = Kept(tmp_path / "cells", study.fingerprint)
+        kept = CellStore(tmp_path / "cells", study.fingerprint)
         first = self.made(study, kept)
         files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
         assert len(files) == 3
@@ -211,18 +211,18 @@ class TestKeeping:
     def test_cells_of_other_clips_or_settings_are_not_taken(self, tmp_path: Path) -> None:
         table = spoken()
         study = self.study(table)
-        self.made(study, Kept(tmp_path / "cells", study.fingerprint))
+        self.made(study, CellStore(tmp_path / "cells", study.fingerprint))
         changed = self.study(replace(table, weight=table.weight * 0.5))
-        other = Kept(tmp_path / "cells", changed.fingerprint)
+        other = CellStore(tmp_path / "cells", changed.fingerprint)
         assert other.find(JOINT, changed.splits[0]) is None
-        own = Kept(tmp_path / "cells", study.fingerprint)
+        own = CellStore(tmp_path / "cells", study.fingerprint)
         assert own.find(JOINT, study.splits[0]) is not None
-        assert own.find(Recipe(music=0.5), study.splits[0]) is None
+        assert own.find(TrainingRecipe(music=0.5), study.splits[0]) is None
 
     @pytest.mark.parametrize("damage", [b"", b"junk", b"PK\x03\x04" + bytes(40)])
     def test_a_damaged_cell_is_fitted_again(self, tmp_path: Path, damage: bytes) -> None:
         study = self.study(spoken())
-        kept = Kept(tmp_path / "cells", study.fingerprint)
+        kept = CellStore(tmp_path / "cells", study.fingerprint)
         first = self.made(study, kept)
         for path in (tmp_path / "cells").iterdir():
             path.write_bytes(damage)
@@ -231,7 +231,7 @@ class TestKeeping:
     def test_where_nothing_can_be_kept_it_is_fitted_all_the_same(self, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("a file")
         study = self.study(spoken())
-        assert len(self.made(study, Kept(tmp_path / "taken", study.fingerprint))) == 3
+        assert len(self.made(study, CellStore(tmp_path / "taken", study.fingerprint))) == 3
 
 
 def test_the_document_is_plain_json_and_its_summary_says_the_same(tmp_path: Path) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.trainer.rated import small_table
-from trainer.errors import TrainingError
+from tests.trainer.regression.rated import small_table
+from trainer.evaluation.scores import r2
 from trainer.experiments.fitting import REGRESSIONS, Fitting
 from trainer.experiments.paper import SupportVectorPipeline
-from trainer.measures import r2
-from trainer.regression import JointRegression
+from trainer.regression.joint import JointRegression
+from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
     from trainer.experiments.fitting import Regression
-    from trainer.table import TrainingTable
+    from trainer.regression.training_table import TrainingTable
 
 OWN = JointRegression().get_params()
 

@@ -1,0 +1,262 @@
+"""Sends damaged and hostile files through a real worker, and counts how each one ends.
+
+    python bench/fuzz/fuzz_hearing.py --inputs 20000 --seed 1 [--workers 1] [--report FILE]
+        [--more DIR] [--only NUMBER] [--keep DIR]
+
+Good files of every kind are synthesised (recordings in `--more` join them) and damaged
+(`bench/fuzz/mutations.py`). Each is identified and heard by `daemon.pipeline.worker_client.Worker`
+as the service does it. The run fails when a worker outlives its limits, a vector is not finite, a
+reason is not one line, or anything but a clip error reaches the service. Inputs that killed, hung
+or surprised a worker are kept for diagnosis; `--only` makes one input again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.fuzz.good_files import good_files
+from bench.fuzz.mutations import damaged
+from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from trainer.features.extract import DESCRIPTORS
+from trainer.features.vector_codec import unpack
+from trainer.trainer_errors import ClipError, UnusableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bench.fuzz.mutations import Input
+    from daemon.pipeline.worker_client import ExtractedClip
+
+LIMITS = WorkerLimits(timeout_s=20, memory_mib=1024, nice=19)
+
+# A worker that does not answer in time is given another second to end, then it is killed.
+GRACE_S = 5.0
+
+HEARD = "heard"
+TIMED_OUT = "worker stopped at its time limit"
+NEVER = {
+    "worker alive beyond its limit": "a process of a worker that was given up is still there",
+    "answer later than the limit": "the service waited longer than its own limit",
+    "not finite": "a vector, duration or start that is NaN or infinite",
+    "reason not one line": "empty, or several lines",
+    "foreign error": "something else than a clip error reached the service",
+}
+# How many of the slowest inputs are named, to be sent again with `--only`.
+_SLOWEST = 20
+_KEPT = ("worker", "not finite", "reason not", "foreign", "answer later", "surprise")
+
+
+@dataclass
+class Tally:
+    """How the inputs of a run ended.
+
+    Attributes:
+        inputs: how many were sent.
+        endings: how many ended in which way.
+        damages: how many were damaged in which way.
+        slowest: seconds and number of the inputs that took longest, longest first.
+    """
+
+    inputs: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    damages: Counter[str] = field(default_factory=Counter)
+    slowest: list[tuple[float, int]] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Take in the counts of another."""
+        self.inputs += other.inputs
+        self.endings += other.endings
+        self.damages += other.damages
+        self.timed(*other.slowest)
+
+    def timed(self, *took: tuple[float, int]) -> None:
+        """Take in seconds and numbers of inputs, keeping the slowest."""
+        self.slowest = sorted([*self.slowest, *took], reverse=True)[:_SLOWEST]
+
+    @property
+    def broken(self) -> int:
+        """How often something happened that must never happen."""
+        return sum(self.endings[ending] for ending in NEVER)
+
+    @property
+    def deaths(self) -> int:
+        """How many workers died of an input, stopped ones not counted."""
+        return sum(n for ending, n in self.endings.items() if ending.startswith("worker died"))
+
+
+def endings_of(worker: WorkerClient, path: Path) -> list[str]:
+    """Has one input identified and heard; returns how it ended, and what broke a promise."""
+    before = _children()
+    started_s = time.monotonic()
+    try:
+        identity = worker.identify(path)
+        identified_s = time.monotonic()
+        late = identified_s - started_s > LIMITS.timeout_s + GRACE_S
+        started_s = identified_s
+        found = [HEARD, *_faults(worker.hear(path, identity))]
+    except ClipError as error:
+        late = False
+        found = _classified(error)
+    except Exception as error:  # noqa: BLE001 - that nothing else arrives is what is tested
+        late = False
+        found = ["foreign error", f"surprise: {type(error).__name__}: {error}"]
+    if late or time.monotonic() - started_s > LIMITS.timeout_s + GRACE_S:
+        found.append("answer later than the limit")
+    if _in_sessions(before - _children()):
+        found.append("worker alive beyond its limit")
+    return found
+
+
+def _faults(heard: ExtractedClip) -> list[str]:
+    vectors = [unpack(packed) for packed in (heard.hearing.vector, *heard.windows)]
+    whole = all(len(vector) == DESCRIPTORS and np.isfinite(vector).all() for vector in vectors)
+    numbers = (heard.hearing.duration_s, *heard.starts_s)
+    sane = all(math.isfinite(number) and number >= 0 for number in numbers)
+    return [] if whole and sane else ["not finite"]
+
+
+def _classified(error: ClipError) -> list[str]:
+    reason = error.reason
+    one_line = bool(reason.strip()) and len(reason.splitlines()) == 1
+    faults = [] if one_line else ["reason not one line"]
+    if "no result within" in reason:
+        return [TIMED_OUT, *faults]
+    died = re.search(r"ended by (\w+)|ended with status (\d+)|answered nonsense", reason)
+    if died and "the worker" in reason:
+        return [f"worker died: {died.group(0)}", *faults]
+    if "memory" in reason.lower():
+        return [f"memory refused: {reason}", *faults]
+    if " failed: " in reason:
+        faults.append("surprise")
+    kind = "unusable" if isinstance(error, UnusableClip) else "unreadable"
+    return [f"{kind}: {re.sub(r'[0-9]+([.][0-9]+)?', 'N', reason)}", *faults]
+
+
+def _children() -> set[int]:
+    # Of this thread alone: each thread starts its own worker.
+    task = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    return {int(number) for number in task.read_text().split()}
+
+
+def _in_sessions(sessions: set[int]) -> set[int]:
+    """Finds what still runs of the sessions that workers led, their own children included."""
+    if not sessions:
+        return set()
+    alive = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, fields = stat.read_text(errors="replace").rpartition(")")
+        except OSError:
+            continue
+        if int(fields.split()[3]) in sessions:
+            alive.add(int(stat.parent.name))
+    return alive
+
+
+def run(
+    numbers: Iterable[int],
+    make: Callable[[int], Input],
+    scratch: Path,
+    keep: Path,
+    progress: Callable[[Tally], None] = lambda _: None,
+) -> Tally:
+    """Sends inputs through one worker.
+
+    Args:
+        numbers: which inputs.
+        make: makes one.
+        scratch: a folder where each lies while it is read.
+        keep: a folder for those that killed, hung or surprised a worker.
+        progress: told after each.
+    """
+    tally = Tally()
+    with closing(WorkerClient(LIMITS)) as worker:
+        for number in numbers:
+            made = make(number)
+            path = scratch / made.name
+            path.write_bytes(made.content)
+            started_s = time.monotonic()
+            found = endings_of(worker, path)
+            tally.timed((time.monotonic() - started_s, number))
+            tally.inputs += 1
+            tally.endings.update(found)
+            tally.damages.update(made.made_by)
+            if any(ending.startswith(_KEPT) for ending in found):
+                print(number, path.name, made.made_by, found, file=sys.stderr, flush=True)
+                (keep / f"{number}-{made.name}").write_bytes(made.content)
+            path.unlink()
+            progress(tally)
+        sessions = _children()
+    if _in_sessions(sessions):
+        tally.endings["worker alive beyond its limit"] += 1
+    return tally
+
+
+def table(tally: Tally) -> str:
+    """Writes the counts as Markdown."""
+    lines = ["| ending | inputs |", "| --- | ---: |", f"| **inputs sent** | {tally.inputs} |"]
+    shown = [*tally.endings.most_common(), *((ending, 0) for ending in (HEARD, TIMED_OUT))]
+    counts = dict(reversed(shown)) | {"worker died of a signal": tally.deaths}
+    ordinary = sorted(counts, key=lambda ending: -counts[ending])
+    lines += [f"| {ending} | {counts[ending]} |" for ending in ordinary if ending not in NEVER]
+    lines += [f"| **never:** {ending} | {tally.endings[ending]} |" for ending in NEVER]
+    slowest_s, _ = max(tally.slowest, default=(0.0, 0))
+    lines += [f"| slowest input, in seconds | {slowest_s:.1f} |", ""]
+    lines += ["| damage | times |", "| --- | ---: |"]
+    lines += [f"| {damage} | {count} |" for damage, count in tally.damages.most_common()]
+    return "\n".join(lines) + "\n"
+
+
+def _progress(every: int, tally: Tally) -> None:
+    if tally.inputs % every == 0:
+        heard, broken = tally.endings[HEARD], tally.broken
+        print(tally.inputs, "sent,", heard, "heard,", broken, "broken", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Runs, prints the counts, and fails if anything happened that must never happen."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=20000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--report", type=Path, help="where the table goes as well")
+    parser.add_argument("--more", type=Path, help="a folder of recordings to damage as well")
+    parser.add_argument("--only", type=int, help="make and send this one input")
+    parser.add_argument("--keep", type=Path, help="where inputs go that did harm")
+    chosen = parser.parse_args()
+    keep = chosen.keep or Path(tempfile.mkdtemp(prefix="fuzz-hearing-"))
+    keep.mkdir(parents=True, exist_ok=True)
+    total = Tally()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(chosen.workers) as threads:
+        short, long = good_files(Path(folder), chosen.more)
+        make = partial(damaged, chosen.seed, short=short, long=long)
+        numbers = range(chosen.inputs) if chosen.only is None else [chosen.only]
+        shares = [numbers[share :: chosen.workers] for share in range(chosen.workers)]
+        send = partial(run, make=make, keep=keep, progress=partial(_progress, 500))
+        for tally in threads.map(lambda share: send(share, scratch=Path(folder)), shares):
+            total.add(tally)
+    print(table(total))
+    named = (f"{number} ({took_s:.1f} s)" for took_s, number in total.slowest)
+    print("slowest inputs:", ", ".join(named), file=sys.stderr)
+    if chosen.report:
+        chosen.report.write_text(table(total))
+    return 1 if total.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

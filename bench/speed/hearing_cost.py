@@ -1,0 +1,122 @@
+"""Times our hearing beside its peers on one 4-minute MP3, in one run.
+
+    python bench/speed/hearing_cost.py [--track FILE] [--rounds N]
+
+Each listener runs in a process of its own that warms up once; rounds are interleaved, so a machine
+that slows down slows all alike. Figures are processor seconds (user and system, all threads) for
+one file, decoding included. The targets are 0.40 of bliss-rs and 0.05 of Essentia's MusicExtractor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.speed.track import write_track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TARGETS = {"bliss-rs": 0.40, "Essentia MusicExtractor": 0.05}
+OURS = "valenced"
+
+
+# Each listener is loaded in its own process only.
+def _valenced() -> Callable[[str], Any]:
+    hearing = import_module("trainer.features.extract")
+    return lambda track: hearing.hear(Path(track))
+
+
+def _bliss() -> Callable[[str], Any]:
+    song: Callable[[str], Any] = import_module("bliss_audio").Song
+    return song
+
+
+def _essentia() -> Callable[[str], Any]:
+    log = import_module("essentia").log
+    log.infoActive = False
+    log.warningActive = False
+    extractor: Callable[[str], Any] = import_module("essentia.standard").MusicExtractor()
+    return extractor
+
+
+LISTENERS = {OURS: _valenced, "bliss-rs": _bliss, "Essentia MusicExtractor": _essentia}
+
+
+def serve(listener: str, track: str) -> None:
+    """Hears the track once for every line on stdin, and prints the processor seconds it took."""
+    hear = LISTENERS[listener]()
+    hear(track)
+    for _ in sys.stdin:
+        started_s = time.process_time()
+        hear(track)
+        print(json.dumps(time.process_time() - started_s), flush=True)
+
+
+def measure(track: Path, rounds: int) -> dict[str, list[float]]:
+    """Asks every listener in turn, `rounds` times; returns seconds for each."""
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, __file__, "--serve", name, "--track", str(track)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in LISTENERS
+    }
+    taken: dict[str, list[float]] = {name: [] for name in LISTENERS}
+    for _ in range(rounds):
+        for name, process in running.items():
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            taken[name].append(float(json.loads(process.stdout.readline())))
+    for process in running.values():
+        process.communicate()
+    return taken
+
+
+def report(taken: dict[str, list[float]]) -> bool:
+    """Prints the table; tells whether both targets are met."""
+    ours = statistics.median(taken[OURS])
+    met = True
+    print(f"{'listener':<26}{'median s':>10}{'min':>8}{'max':>8}{'ours / it':>11}{'target':>8}")
+    for name, seconds in taken.items():
+        line = f"{name:<26}{statistics.median(seconds):>10.3f}{min(seconds):>8.3f}"
+        line += f"{max(seconds):>8.3f}"
+        if name in TARGETS:
+            ratio = ours / statistics.median(seconds)
+            met = met and ratio <= TARGETS[name]
+            line += f"{ratio:>11.3f}{TARGETS[name]:>8.2f}"
+        print(line)
+    return met
+
+
+def main() -> int:
+    """Synthesises the track unless one is given, measures, reports."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--track", type=Path, help="a 4-minute recording to hear instead")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--serve", choices=LISTENERS, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.serve:
+        serve(chosen.serve, str(chosen.track))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        track = chosen.track or Path(folder) / "track.mp3"
+        if chosen.track is None:
+            write_track(track)
+        return 0 if report(measure(track, chosen.rounds)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

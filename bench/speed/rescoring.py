@@ -1,0 +1,140 @@
+"""Times how long it takes to score every known sound again, by the real process.
+
+    python bench/speed/rescoring.py [--sounds 100000] [--into DIR]
+
+The catalogue is made in a temporary folder: as many sounds as asked for, each with the features of
+a clip of the bundle's own table, every value off by some percent, and predictions by a bundle that
+is no more. Printed are seconds, processor seconds, the largest memory, and how busy the machine was
+with other things, since on a busy one the seconds say little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from storage.catalogue import Catalogue
+from storage.schema.tables import clips, curve_points, hearings, predictions
+from trainer.bundles.bundle import TABLE, verify
+from trainer.bundles.registry import prepare
+from trainer.features.vector_codec import pack
+from trainer.regression.training_table import decode_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+CHUNK = 1000
+NOISE = 0.05
+WINDOWS = 4
+EARLIER = "earlier-1"
+NOW = datetime.now(UTC)
+
+
+def fill(catalogue: Catalogue, bundle: Path, sounds: int) -> None:
+    """Makes sounds known that another bundle predicted."""
+    fitted = decode_table((bundle / TABLE).read_bytes(), str(bundle)).vectors
+    drawing = np.random.default_rng(1)
+    hearing = verify(bundle).hearing
+    for start in range(0, sounds, CHUNK):
+        vectors = fitted[drawing.integers(0, len(fitted), min(CHUNK, sounds - start))]
+        noise = drawing.normal(1.0, NOISE, vectors.shape).astype(np.float32)
+        rows = list(_rows(start, vectors * noise, hearing))
+        with catalogue.engine.begin() as connection:
+            for number, table in enumerate((hearings, predictions, clips)):
+                connection.execute(table.insert(), [row[number] for row in rows])
+            connection.execute(curve_points.insert(), [point for row in rows for point in row[3]])
+
+
+def _rows(start: int, vectors: NDArray[np.float32], hearing: str) -> Iterator[tuple[Any, ...]]:
+    for number, vector in enumerate(vectors, start):
+        # Identities are hashes: in no order.
+        identity = f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
+        affect = {"arousal": 0.0, "valence": 0.0}
+        ends = {f"{name}_{end}": 0.0 for name in affect for end in ("low", "high")}
+        yield (
+            {
+                "identity": identity,
+                "settings": hearing,
+                "duration_s": 200.0,
+                "heard_at": NOW,
+                "vector": pack(vector),
+            },
+            {
+                "identity": identity,
+                "bundle": EARLIER,
+                "novelty": 0.0,
+                "analysed_at": NOW,
+                **affect,
+                **ends,
+            },
+            {
+                "path": f"/library/{number // 100}/{number}.flac",
+                "identity": identity,
+                "size": 1,
+                "mtime_ns": 1,
+                "inode": number,
+                "found_at": NOW,
+                "tag_state": "written",
+                "tagged_arousal": 0,
+                "tagged_valence": 0,
+                "tagged_bundle": EARLIER,
+            },
+            [{"identity": identity, "start_s": 50.0 * at, **affect} for at in range(WINDOWS)],
+        )
+
+
+def _busy_s() -> float:
+    """Returns the processor seconds of the whole machine since it started."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Fills a catalogue, scores it again, prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sounds", type=int, default=100_000)
+    parser.add_argument("--into", type=Path, help="keep the catalogue in this folder")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.into or Path(temporary)
+        bundle = prepare(folder / "bundles")
+        url = f"sqlite:///{folder / 'catalogue.db'}"
+        with closing(Catalogue(url)) as catalogue:
+            fill(catalogue, bundle, chosen.sounds)
+        began_s, busy_s = time.monotonic(), _busy_s()
+        # Not standing back as it would in service: what else runs here is no part of the figures.
+        command = [
+            sys.executable,
+            "-m",
+            "trainer.processes.rescore_process",
+            url,
+            str(bundle),
+            "--nice",
+            "0",
+        ]
+        subprocess.run(command, check=True)
+        took_s, busy_s = time.monotonic() - began_s, _busy_s() - busy_s
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cores = len(os.sched_getaffinity(0))
+    own_s = used.ru_utime + used.ru_stime
+    print(f"{chosen.sounds} sounds in {took_s:.1f} s on {cores} cores, {own_s:.1f} s of processor")
+    print(f"{chosen.sounds / took_s:.0f} sounds a second, at most {used.ru_maxrss / 1024:.0f} MB")
+    print(f"others took {max(busy_s - own_s, 0.0) / (took_s * cores):.0%} of the processors")
+
+
+if __name__ == "__main__":
+    main()

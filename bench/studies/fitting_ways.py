@@ -1,0 +1,176 @@
+"""Ways of fitting that the regression is compared with; all predict five grouped folds.
+
+Each takes a table and the seed of its folds, and returns shape (clips, 2): what it says of clips
+whose groups it has not met. What it chooses, it chooses inside the training part.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.model_selection import GroupKFold
+
+from trainer.evaluation.cross_validation import OUTER_FOLDS
+from trainer.evaluation.scores import r2
+from trainer.regression.folds import grouped_folds
+from trainer.regression.joint import JointRegression
+from trainer.regression.kernel_expert import DIMENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
+    from trainer.regression.training_table import TrainingTable
+
+CORPORA = ("vgmidi", "emotify", "sonancia")
+MUSIC = ("vgmidi", "emotify")
+INNER_FOLDS = 3
+LEAST_SQUARES_COMPONENTS = 3
+TREES = 300
+CHOICES: Mapping[str, Sequence[float]] = {
+    "music_harmony": (0.15, 0.25, 0.4),
+    "music_reach": (1.0, 1.5, 2.5),
+    "music_noise": (0.06, 0.12, 0.2),
+}
+"""What is tried for the music expert where its settings are chosen inside the folds."""
+
+
+def ours(table: TrainingTable, seed: int) -> NDArray[np.float64]:
+    """Predict by the joint regression, its settings as shipped."""
+    return _jointly(table, seed, lambda _: JointRegression(seed=seed))
+
+
+def ours_chosen(table: TrainingTable, seed: int) -> NDArray[np.float64]:
+    """Predict by the joint regression, the music expert's settings chosen inside each fold."""
+    return _jointly(table, seed, partial(_chosen, seed=seed))
+
+
+def _jointly(
+    table: TrainingTable, seed: int, regression: Callable[[TrainingTable], JointRegression]
+) -> NDArray[np.float64]:
+    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    return np.clip(_held_out(table, folds, regression), -1.0, 1.0)
+
+
+def _held_out(
+    table: TrainingTable,
+    folds: NDArray[np.intp],
+    regression: Callable[[TrainingTable], JointRegression],
+) -> NDArray[np.float64]:
+    """Predict each fold by a fit on the others."""
+    predicted = np.empty(table.ratings.shape)
+    for fold in np.unique(folds):
+        out = folds == fold
+        known = table.chosen(~out)
+        fitted = regression(known).fit_experts(known)
+        predicted[out] = fitted.predict(table.vectors[out]).affect
+    return predicted
+
+
+def _chosen(table: TrainingTable, seed: int) -> JointRegression:
+    """Return the settings that predict held-out groups of a table best, one setting at a time."""
+    best = JointRegression(seed=seed)
+    for name, values in CHOICES.items():
+        tried = [JointRegression().set_params(**{**best.get_params(), name: x}) for x in values]
+        best = max(tried, key=partial(_inner_score, table))
+    return best
+
+
+def _inner_score(table: TrainingTable, regression: JointRegression) -> float:
+    folds = grouped_folds(table.corpus, table.group, INNER_FOLDS, regression.seed + 1)
+    predicted = _held_out(table, folds, lambda _: regression)
+    return float(np.mean([_r2(table, predicted, name) for name in MUSIC]))
+
+
+def by_pipeline(
+    pipeline: type[SupportVectorPipeline | ElasticNetPipeline],
+    table: TrainingTable,
+    seed: int,
+    *,
+    harmony: bool = True,
+) -> NDArray[np.float64]:
+    """Predict each corpus by a pipeline of the paper, with or without our own descriptors."""
+    columns = np.flatnonzero(~table.is_harmony | harmony)
+    described = table.described_by(columns)
+
+    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
+        return pipeline(described.chosen(known), seed).predict(described.vectors[asked])
+
+    return _one_by_one(table, seed, fit_predict)
+
+
+def by_model(model: Callable[[int], Any], table: TrainingTable, seed: int) -> NDArray[np.float64]:
+    """Predict each corpus by a model of scikit-learn that fits both dimensions at once."""
+
+    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
+        fitted = model(seed).fit(table.vectors[known], table.ratings[known])
+        predicted: NDArray[np.float64] = fitted.predict(table.vectors[asked])
+        return predicted
+
+    return _one_by_one(table, seed, fit_predict)
+
+
+def least_squares(_seed: int) -> PLSRegression:
+    """Return an unfitted partial least squares regression."""
+    return PLSRegression(n_components=LEAST_SQUARES_COMPONENTS)
+
+
+def trees(seed: int) -> ExtraTreesRegressor:
+    """Return unfitted extremely randomised trees."""
+    return ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed)
+
+
+def by_automl(table: TrainingTable, seed: int, *, budget_s: float) -> NDArray[np.float64]:
+    """Predict each corpus and dimension by what FLAML finds in its share of the time."""
+    automl: Any = import_module("flaml")  # untyped, takes seconds, and only one way needs it
+
+    share_s = budget_s / (len(CORPORA) * len(DIMENSIONS) * OUTER_FOLDS)
+
+    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
+        columns = []
+        for dim in range(len(DIMENSIONS)):
+            search = automl.AutoML()
+            search.fit(
+                table.vectors[known],
+                table.ratings[known, dim],
+                task="regression",
+                metric="r2",
+                time_budget=share_s,
+                eval_method="cv",
+                split_type=GroupKFold(INNER_FOLDS),
+                groups=table.group[known],
+                n_jobs=1,
+                seed=seed,
+                verbose=0,
+            )
+            columns.append(search.predict(table.vectors[asked]))
+        return np.stack(columns, axis=1)
+
+    return _one_by_one(table, seed, fit_predict)
+
+
+def _one_by_one(
+    table: TrainingTable,
+    seed: int,
+    fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    predicted = np.zeros(table.ratings.shape)
+    for corpus in CORPORA:
+        for fold in range(OUTER_FOLDS):
+            known = np.flatnonzero((table.corpus == corpus) & (folds != fold))
+            asked = np.flatnonzero((table.corpus == corpus) & (folds == fold))
+            predicted[asked] = fit_predict(known, asked)
+    return np.clip(predicted, -1.0, 1.0)
+
+
+def _r2(table: TrainingTable, predicted: NDArray[np.float64], corpus: str) -> list[float]:
+    rows = table.corpus == corpus
+    return [r2(table.ratings[rows, dim], predicted[rows, dim]) for dim in range(len(DIMENSIONS))]

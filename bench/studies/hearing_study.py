@@ -1,0 +1,269 @@
+"""Measures how rate, number and length of windows and level trade accuracy against cost.
+
+    python bench/studies/hearing_study.py CORPORA CACHE [--track FILE] [--no-reference]
+
+CORPORA holds `vgmidi/` and `emotify/` (sound in `audio/`, ratings in a CSV beside it). CACHE keeps
+the features of each extraction, so a second run costs only the regressions. What is printed is the
+table of `docs/hearing.md`.
+
+Accuracy is R2 over out-of-fold predictions, five folds, mean and spread over `SEEDS`: VGMIDI
+grouped by series, Emotify's arousal and valence proxies stratified by genre. Cost is the processor
+time of one process for one 4-minute MP3, decoding included, best of `COST_RUNS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
+from bench.speed.track import write_track
+from trainer.audio.decode import decode_windows
+from trainer.features.extract import HearingSettings
+from trainer.features.opensmile import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Floats = NDArray[np.float64]
+
+SEEDS = (1, 2, 3)
+COST_RUNS = 5
+PENALTY = 2.0
+LEVEL_DB = -20.0
+WHOLE_S = 90.0
+EMOTIFY = {
+    "arousal": "joyful_activation power tension -calmness -tenderness -sadness",
+    "valence": "joyful_activation tenderness calmness amazement -tension -sadness",
+}
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Features of every clip by one hearing; smaller numbers of windows are taken out of it."""
+
+    hearing: HearingSettings
+    take: tuple[int, ...]
+    levelled: bool = False
+
+    @property
+    def slug(self) -> str:
+        """File name in the cache."""
+        return self.hearing.key.replace("/", "-") + ("-levelled" if self.levelled else "")
+
+
+REFERENCE = Extraction(HearingSettings(44100, 1, WHOLE_S), (1,))
+EXTRACTIONS = (
+    Extraction(HearingSettings(8000, 12, 2.0), (8, 10, 12)),
+    Extraction(HearingSettings(8000, 8, 4.0), (4, 6, 8)),
+    Extraction(HearingSettings(12000, 12, 2.0), (6, 8, 12)),
+    Extraction(HearingSettings(12000, 6, 4.0), (4, 5, 6)),
+    Extraction(HearingSettings(12800, 8, 2.0), (8,)),
+    Extraction(HearingSettings(16000, 12, 2.0), (6, 8, 12)),
+    Extraction(HearingSettings(16000, 8, 4.0), (3, 4, 5, 6, 8)),
+    Extraction(HearingSettings(16000, 4, 4.0), (4,), levelled=True),
+    Extraction(HearingSettings(16000, 4, 6.0), (2, 3, 4)),
+)
+
+
+class Corpus(NamedTuple):
+    """Rated clips and how to fold them."""
+
+    paths: list[str]
+    ratings: dict[str, Floats]
+    folds: Callable[[int], Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]]
+
+
+def read_corpora(root: Path) -> dict[str, Corpus]:
+    """Reads the ratings of both corpora."""
+    rated = list(csv.DictReader((root / "vgmidi" / "ratings.csv").open(encoding="utf-8")))
+    felt = list(csv.DictReader((root / "emotify" / "gems.csv").open(encoding="utf-8")))
+    series = [row["group"] for row in rated]
+    genres = [row["genre"] for row in felt]
+    return {
+        "vgmidi": Corpus(
+            [f"vgmidi/{row['path']}" for row in rated],
+            {name: np.array([float(row[name]) for row in rated]) for name in EMOTIFY},
+            lambda seed: GroupKFold(5, shuffle=True, random_state=seed).split(
+                series, groups=series
+            ),
+        ),
+        "emotify": Corpus(
+            [f"emotify/{row['path']}" for row in felt],
+            {name: _proxy(felt, terms) for name, terms in EMOTIFY.items()},
+            lambda seed: StratifiedKFold(5, shuffle=True, random_state=seed).split(genres, genres),
+        ),
+    }
+
+
+def _proxy(rows: Sequence[dict[str, str]], terms: str) -> Floats:
+    total = np.zeros(len(rows))
+    for term in terms.split():
+        sign = -1 if term.startswith("-") else 1
+        total += sign * np.array([float(row[term.lstrip("-")]) for row in rows])
+    return total
+
+
+def extract(extraction: Extraction, root: Path, paths: Sequence[str], cache: Path) -> list[Floats]:
+    """Returns the windows' features of each clip, from the cache if they are there."""
+    kept = cache / f"{extraction.slug}.npz"
+    if not kept.exists():
+        started_s = time.process_time()
+        found = [_described(extraction, root / path) for path in paths]
+        counts = np.array([len(windows) for windows in found])
+        partial = kept.with_suffix(".partial.npz")
+        np.savez(partial, windows=np.concatenate(found), counts=counts, path=np.array(paths))
+        partial.rename(kept)
+        print(f"# {extraction.slug}: {time.process_time() - started_s:.0f} s", flush=True)
+    with np.load(kept) as stored:
+        return np.split(stored["windows"], np.cumsum(stored["counts"])[:-1])
+
+
+def _described(extraction: Extraction, path: Path) -> NDArray[np.float32]:
+    clip = decode_windows(path, extraction.hearing)
+    windows = clip.windows
+    if extraction.levelled:
+        rms = float(np.sqrt(np.mean(np.square(np.concatenate(windows))))) or 1.0
+        peak = max(float(np.abs(window).max()) for window in windows) or 1.0
+        gain = min(10 ** (LEVEL_DB / 20) / rms, 1 / peak)
+        windows = tuple((window * gain).astype(np.float32) for window in windows)
+    return describe(windows, clip.rate_hz, path)
+
+
+def averaged(found: Sequence[Floats], take: int) -> Floats:
+    """Averages `take` evenly spread windows of each clip; all of them where there are fewer."""
+    rows = []
+    for windows in found:
+        count = min(take, len(windows))
+        chosen = [int((index + 0.5) * len(windows) / count) for index in range(count)]
+        rows.append(windows[chosen].mean(axis=0))
+    return np.stack(rows)
+
+
+def ranked(train: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """Maps each feature to a normal distribution by its rank within the training part."""
+    size = len(train)
+    table = ndtri((np.arange(2 * size + 1) + 0.5).clip(1, 2 * size - 1) / (2 * size + 1))
+    inside = np.rint(2 * (rankdata(train, axis=0) - 0.5)).astype(int)
+    ordered = np.sort(train, axis=0)
+    outside = np.empty(test.shape, dtype=int)
+    for feature in range(test.shape[1]):
+        column, values = ordered[:, feature], test[:, feature]
+        outside[:, feature] = np.searchsorted(column, values) + np.searchsorted(
+            column, values, side="right"
+        )
+    return table[inside], table[outside]
+
+
+def standardised(train: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """The paper's pipeline: standard scaling, then the components that hold 99 % of variance."""
+    scaler = StandardScaler().fit(train)
+    components = PCA(0.99, svd_solver="full").fit(scaler.transform(train))
+    return (
+        components.transform(scaler.transform(train)),
+        components.transform(scaler.transform(test)),
+    )
+
+
+def accuracy(
+    vectors: Floats, corpus: Corpus, prepare: Callable[[Floats, Floats], tuple[Floats, Floats]]
+) -> dict[str, list[float]]:
+    """R2 over out-of-fold predictions, one for each seed."""
+    scores: dict[str, list[float]] = {name: [] for name in corpus.ratings}
+    for seed in SEEDS:
+        predicted = {name: np.zeros(len(vectors)) for name in corpus.ratings}
+        for train, test in corpus.folds(seed):
+            known, unknown = prepare(vectors[train], vectors[test])
+            for name, ratings in corpus.ratings.items():
+                mean, spread = ratings[train].mean(), ratings[train].std()
+                fitted = SVR(C=PENALTY).fit(known, (ratings[train] - mean) / spread)
+                predicted[name][test] = fitted.predict(unknown) * spread + mean
+        for name, ratings in corpus.ratings.items():
+            scores[name].append(float(r2_score(ratings, predicted[name])))
+    return scores
+
+
+def cost_s(hearing: HearingSettings, track: Path) -> float:
+    """Processor seconds for one track: decoding and description, best of several."""
+    best = float("inf")
+    for _ in range(COST_RUNS):
+        started = time.process_time()
+        clip = decode_windows(track, hearing)
+        describe(clip.windows, clip.rate_hz, track)
+        best = min(best, time.process_time() - started)
+    return best
+
+
+def row(
+    label: str,
+    seconds: float | None,
+    vectors: dict[str, Floats],
+    corpora: dict[str, Corpus],
+    prepare: Callable[[Floats, Floats], tuple[Floats, Floats]] = ranked,
+) -> str:
+    """One line of the table."""
+    columns = []
+    means = []
+    for name, corpus in corpora.items():
+        for scores in accuracy(vectors[name], corpus, prepare).values():
+            columns.append(f"{np.mean(scores):.3f} ± {np.std(scores):.3f}")
+            means.append(np.array(scores))
+    overall = np.mean(means, axis=0)
+    cost = "" if seconds is None else f"{seconds:.3f}"
+    joined = " | ".join(columns)
+    return f"| {label} | {cost} | {joined} | {overall.mean():.3f} ± {overall.std():.3f} |"
+
+
+def main() -> None:
+    """Extracts what is missing, then prints a line for each combination."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("corpora", type=Path)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--track", type=Path, help="a 4-minute recording to time instead")
+    parser.add_argument("--no-reference", action="store_true", help="leave out 44.1 kHz, whole")
+    chosen = parser.parse_args()
+    chosen.cache.mkdir(parents=True, exist_ok=True)
+    corpora = read_corpora(chosen.corpora)
+    paths = [path for corpus in corpora.values() for path in corpus.paths]
+    with tempfile.TemporaryDirectory() as folder:
+        track = chosen.track or Path(folder) / "track.mp3"
+        if chosen.track is None:
+            write_track(track)
+        print("| hearing | s | VGMIDI arousal | valence | Emotify arousal | valence | mean |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for extraction in (*EXTRACTIONS, *(() if chosen.no_reference else (REFERENCE,))):
+            found = extract(extraction, chosen.corpora, paths, chosen.cache)
+            for take in extraction.take:
+                heard = extraction.hearing
+                label = f"{heard.rate_hz / 1000:g} kHz, {take} x {heard.window_s:g} s"
+                label += ", levelled" if extraction.levelled else ""
+                vectors = _by_corpus(averaged(found, take), corpora)
+                whole = extraction is REFERENCE
+                hearing = HearingSettings(heard.rate_hz, take, heard.window_s)
+                seconds = None if whole else cost_s(hearing, track)
+                print(row(label, seconds, vectors, corpora), flush=True)
+                if whole:
+                    print(row(f"{label}, PCA", None, vectors, corpora, standardised), flush=True)
+
+
+def _by_corpus(vectors: Floats, corpora: dict[str, Corpus]) -> dict[str, Floats]:
+    ends = np.cumsum([len(corpus.paths) for corpus in corpora.values()])[:-1]
+    return dict(zip(corpora, np.split(vectors, ends), strict=True))
+
+
+if __name__ == "__main__":
+    main()

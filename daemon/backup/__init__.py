@@ -1,0 +1,1 @@
+"""Backup of the catalogue, bundles and corpora into one tar file, and restore from it."""

@@ -1,0 +1,1 @@
+"""Commands that teach and compare: annotate, review, corpus, train, evaluate, bundles."""

@@ -1,0 +1,142 @@
+"""`valenced annotate`: what a person heard."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from config.errors import ValencedError
+from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.ranges import SCALE
+from daemon.clock import utc_now
+from daemon.paths import located, printable
+from daemon.service.background_job import RETAG
+from daemon.training_data.annotation_csv import LARGEST_BYTES, AnnotationTable, annotations_in
+from storage.annotations import AnnotationStore, GivenAnnotation
+from storage.catalogue import Catalogue
+from storage.jobs import JobStore
+from trainer.rating_scale import AFFECT_SCALE
+
+if TYPE_CHECKING:
+    from config.loading import LoadedSettings
+    from trainer.rating_scale import RatingScale
+
+SOURCE = "command"
+
+
+@click.command("annotate")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--arousal", type=float, metavar="A", help="How energetic it is, on the scale.")
+@click.option("--valence", type=float, metavar="V", help="How pleasant it is, on the scale.")
+@click.option(
+    "--from",
+    "table",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="CSV",
+    help="Take in a table of annotations, whole or not at all.",
+)
+@click.option(
+    "--scale",
+    type=SCALE,
+    default=str(AFFECT_SCALE),
+    metavar="LOW:HIGH",
+    help="The scale of the values; -1:1 if not given.",
+)
+@click.option("--by", "annotator", metavar="NAME", help="Who heard it; you if not given.")
+@click.option("--withdraw", is_flag=True, help="Take back what was said of FILE (only by NAME).")
+@with_settings
+def command(
+    loaded: LoadedSettings,
+    *,
+    file: Path | None,
+    arousal: float | None,
+    valence: float | None,
+    table: Path | None,
+    scale: RatingScale,
+    annotator: str | None,
+    withdraw: bool,
+) -> None:
+    """Record what a person heard in FILE, or in the sounds of a table.
+
+    Shown, found and tagged from then on is what people said, not the prediction. A table is a CSV
+    file with the columns path (or file), arousal, valence, and if wanted annotator and scale.
+    """
+    values = (arousal, valence)
+    if (file is None) == (table is None):
+        raise click.UsageError("either a FILE or --from CSV is needed")
+    if (table is not None or withdraw) and values != (None, None):
+        raise click.UsageError("--arousal and --valence go with a FILE alone")
+    if table is not None and withdraw:
+        raise click.UsageError("--withdraw goes with a FILE")
+    if file is not None and not withdraw and values == (None, None):
+        raise click.UsageError("--arousal or --valence is needed, or both")
+    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
+        if table is not None:
+            said = _taken_in(catalogue, table, scale, annotator or you())
+        else:
+            assert file is not None
+            path = located(file)
+            if withdraw:
+                said = _withdrawn(catalogue, path, annotator)
+            else:
+                said = _recorded(catalogue, path, values, scale, annotator or you())
+        JobStore(catalogue.engine).wish(RETAG, utc_now())
+    click.echo(said, err=True)
+
+
+def _taken_in(catalogue: Catalogue, table: Path, scale: RatingScale, annotator: str) -> str:
+    annotations = AnnotationStore(catalogue.engine)
+    try:
+        with table.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise ValencedError(f"{table}: cannot be read: {error.strerror}") from error
+    given = annotations_in(AnnotationTable(str(table), content, scale, annotator), annotations)
+    new = annotations.add(given, utc_now())
+    return f"{len(given)} annotations taken in, {new} of them new"
+
+
+def _recorded(
+    catalogue: Catalogue,
+    path: Path,
+    values: tuple[float | None, float | None],
+    scale: RatingScale,
+    annotator: str,
+) -> str:
+    for name, value in zip(("arousal", "valence"), values, strict=True):
+        if value is not None and not scale.low <= value <= scale.high:
+            raise click.UsageError(f"--{name} {value:g} is not on the scale {scale}")
+    arousal, valence = (None if value is None else scale.affect(value) for value in values)
+    identity = _identity(catalogue, path)
+    given = GivenAnnotation(identity, path, annotator, arousal, valence, SOURCE)
+    new = AnnotationStore(catalogue.engine).add([given], utc_now())
+    return printable(f"{path}: {'annotated' if new else 'you said so before'}")
+
+
+def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
+    count = AnnotationStore(catalogue.engine).withdraw(
+        _identity(catalogue, path), annotator, utc_now()
+    )
+    return printable(f"{path}: {count} annotations withdrawn")
+
+
+def _identity(catalogue: Catalogue, path: Path) -> str:
+    clip = catalogue.clip_at(path)
+    if clip is None:
+        raise ValencedError(
+            printable(f"{path}: not in the catalogue; hear it first: valenced scan {path.parent}")
+        )
+    return clip.identity
+
+
+def you() -> str:
+    """Return the name of the user who runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

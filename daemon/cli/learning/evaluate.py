@@ -1,0 +1,184 @@
+"""`valenced evaluate`: the paper's experiments, on the corpora at hand."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from config.errors import ValencedError
+from daemon.cli.options import FORMAT_HELP, corpus_folder, registry_folder, with_settings
+from daemon.clock import utc_now
+from daemon.paths import printable, write_bytes
+from daemon.service.progress import ProgressReporter, Tally
+from daemon.system.cpu_quota import usable_processors
+from daemon.system.log_setup import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from config.loading import LoadedSettings
+    from trainer.experiments.report.document import ReportContext
+
+EXPERIMENTS = (
+    "single-domain",
+    "joint",
+    "mixing",
+    "constant-size",
+    "shuffled-control",
+    "cross-domain",
+    "ablation",
+    "learning-curve",
+)
+PAGE = "report.html"
+FIGURES = "report.json"
+
+log = logging.getLogger(__name__)
+
+# As learning does, for everything else.
+_STANDING_BACK = 10
+
+
+@click.command("evaluate")
+@click.option(
+    "--experiment",
+    "experiments",
+    multiple=True,
+    type=click.Choice([*EXPERIMENTS, "all"]),
+    help="Which; may be repeated. joint if not given.",
+)
+@click.option(
+    "--regression",
+    type=click.Choice(["own", "svr", "elasticnet"]),
+    default="own",
+    help="The bundle's own (default), or one of the paper's pipelines.",
+)
+@click.option(
+    "--corpora", metavar="NAME,…", help="Only these, of the bundle's and the imported ones."
+)
+@click.option("--folds", type=click.IntRange(2, 20), default=5, help="How many folds; 5.")
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), default=3, help="How often the folds are drawn; 3."
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=20240229, help="Of every draw.")
+@click.option(
+    "--jobs", type=click.IntRange(0, 256), default=0, help="Fits at a time; 0 for automatic."
+)
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("valenced-report"),
+    metavar="DIR",
+    help="Where the report goes; valenced-report if not given.",
+)
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
+)
+@with_settings
+def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any) -> None:
+    """Repeat the paper's experiments on the bundle's clips and the imported corpora.
+
+    Writes report.html, one page that shows every figure, and report.json, which holds them. Nothing
+    is heard, and nothing that is in service changes. An evaluation that was interrupted goes on
+    where it was if it is given again.
+    """
+    from trainer.experiments.report.document import document_of, encoded  # noqa: PLC0415 - spares others
+    from trainer.experiments.report.html import page_of  # noqa: PLC0415
+    from trainer.experiments.report.terminal import summary_of  # noqa: PLC0415
+    from trainer.experiments.run_experiments import evaluate  # noqa: PLC0415
+
+    os.nice(_STANDING_BACK)
+    jobs = chosen["jobs"] or usable_processors()
+    try:
+        occasion = _occasion(loaded, chosen)
+        with _made(folder), _progress() as tell:
+            outcomes, kept = evaluate(
+                _names(chosen["experiments"]), occasion, folder, jobs=jobs, tell=tell
+            )
+    except ValencedError as error:
+        # A name may hold anything; what is said of it stays on one line.
+        raise ValencedError(printable(str(error))) from error
+    document = document_of(occasion, outcomes)
+    _write(folder / FIGURES, encoded(document))
+    _write(folder / PAGE, page_of(document).encode(errors="xmlcharrefreplace"))
+    kept.clear()
+    if output == "json":
+        write_bytes(encoded(document))
+    else:
+        for line in summary_of(document):
+            click.echo(printable(line))
+    click.echo(f"report: {printable(str(folder / PAGE))}, and {FIGURES} beside it", err=True)
+
+
+def _names(chosen: Sequence[str]) -> Sequence[str]:
+    return EXPERIMENTS if "all" in chosen else chosen or ("joint",)
+
+
+def _occasion(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext:
+    from trainer.experiments.dataset import gather  # noqa: PLC0415
+    from trainer.experiments.fitting import Fitting  # noqa: PLC0415
+    from trainer.experiments.report.document import ReportContext  # noqa: PLC0415
+    from trainer.experiments.splits import SplitProtocol  # noqa: PLC0415
+
+    wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]
+    material = gather(registry_folder(loaded), corpus_folder(loaded), wanted)
+    for problem in material.problems:
+        log.warning("%s", problem)
+    own = chosen["regression"] == "own"
+    return ReportContext(
+        made_at=utc_now().isoformat(timespec="seconds"),
+        command=shlex.join(["valenced", *sys.argv[1:]]),
+        material=material,
+        fitting=Fitting(chosen["regression"], material.manifest.recipe.settings if own else {}),
+        protocol=SplitProtocol(chosen["folds"], chosen["repeats"], chosen["seed"]),
+    )
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make the folder of the report, and take it away again if nothing came of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValencedError(f"{folder}: {error.strerror}; choose another --output") from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    reporter = ProgressReporter(
+        Tally(), terminal if terminal.is_terminal else None, "fitting", "fits"
+    )
+
+    def tell(done: int, total: int) -> None:
+        reporter.tally.done = done
+        reporter.show(total - done, time.monotonic())
+
+    try:
+        yield tell
+    finally:
+        reporter.rest()
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a part of the report whole, or leave what was there."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ValencedError(f"{file}: {error.strerror}") from error

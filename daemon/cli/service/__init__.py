@@ -1,0 +1,1 @@
+"""Commands about the service: run, status, check, config, install, backup, restore."""

@@ -1,0 +1,51 @@
+"""`valenced backup`: the catalogue, the bundles and the imported corpora in one file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.backup.archive import BackupPaths, pack
+from daemon.backup.restore_archive import is_restored_in_part
+from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
+from daemon.clock import utc_now
+from daemon.paths import printable
+from daemon.service_errors import BackupError
+from storage.database.catalogue_copy import copy_catalogue
+from storage.database.engine import file_of
+from storage.schema.tables import as_text
+
+if TYPE_CHECKING:
+    from config.loading import LoadedSettings
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@with_settings
+def command(loaded: LoadedSettings, file: Path) -> None:
+    """Write catalogue, bundles and imported corpora into FILE, a tar, as of one moment.
+
+    The service may run meanwhile. An earlier backup of that name is replaced once this one is
+    whole. Sounds and settings are not in it.
+    """
+    catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
+    if not catalogue.exists():
+        raise BackupError(f"{catalogue}: there is no catalogue yet")
+    if not archive.parent.is_dir():
+        raise BackupError(f"{archive.parent}: there is no such folder")
+    if is_restored_in_part(catalogue_url(loaded)):
+        raise BackupError(
+            f"{catalogue}: a restore was interrupted; restore again, or start valenced"
+        )
+    copy = archive.with_name(f".{archive.name}.{os.getpid()}.db")
+    try:
+        copy_catalogue(catalogue, copy)
+        places = BackupPaths(copy, registry_folder(loaded), corpus_folder(loaded))
+        pack(places, archive, as_text(utc_now()))
+    finally:
+        copy.unlink(missing_ok=True)
+    size = archive.stat().st_size / 2**20
+    click.echo(f"{printable(str(archive))}: {size:.1f} MiB", err=True)

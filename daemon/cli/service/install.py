@@ -1,0 +1,55 @@
+"""`valenced install`: puts the systemd units in place, for this environment and these settings."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.options import with_settings
+from daemon.install.installer import as_user, put, tell_systemd
+from daemon.install.units import for_machine, for_user
+
+if TYPE_CHECKING:
+    from config.loading import LoadedSettings
+
+ROOT_HELP = "Work below this folder instead of /, and leave the running system alone."
+
+
+@click.command("install")
+@click.option("--user", is_flag=True, help="For this user only (systemctl --user).")
+@click.option("--dry-run", is_flag=True, help="Print the files, and put nothing in place.")
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), help=ROOT_HELP)
+@with_settings
+def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | None) -> None:
+    """Put the systemd units in place, so that the service starts with the machine.
+
+    Run it again after an upgrade, and when watched folders change.
+    """
+    program = Path(sysconfig.get_path("scripts"), "valenced")
+    files = list(
+        for_user(as_user(os.environ), program) if user else for_machine(loaded.settings, program)
+    )
+    prefix = root or Path("/")
+    for file in files:
+        if dry_run:
+            click.echo(f"# {prefix / file.path.relative_to('/')}\n{file.text}")
+        else:
+            click.echo(f"made {put(file, prefix)}", err=True)
+    if dry_run:
+        return
+    if root is None:
+        tell_systemd(user=user)
+    if not loaded.settings.watch.folder:
+        name = "~/.config/valenced" if user else "/etc/valenced"
+        again = "" if user else " and run valenced install again"
+        click.echo(f"no folder is set yet: name one in {name}/valenced.toml{again}", err=True)
+    scope = " --user" if user else ""
+    click.echo(f"next:\n  systemctl{scope} enable --now valenced", err=True)
+    click.echo(f"  systemctl{scope} restart valenced    (if it runs already)", err=True)
+    if user:
+        click.echo("  loginctl enable-linger    (to have it run while you are away)", err=True)
+    click.echo(f"  journalctl{scope} -fu valenced", err=True)

@@ -1,0 +1,34 @@
+"""`valenced uninstall`: takes away what `valenced install` made, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.options import with_settings
+from daemon.cli.service.install import ROOT_HELP
+from daemon.install.installer import as_user, places_of, stop_service, take_away, tell_systemd
+
+if TYPE_CHECKING:
+    from config.loading import LoadedSettings
+
+
+@click.command("uninstall")
+@click.option("--user", is_flag=True, help="The service of this user (systemctl --user).")
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), help=ROOT_HELP)
+@with_settings
+def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
+    """Stop the service and take its units away. Catalogue, settings and tags stay."""
+    del loaded
+    configuration = as_user(os.environ) if user else None
+    if root is None:
+        stop_service(configuration)
+    for path in places_of(configuration):
+        for line in take_away(path, root or Path("/")):
+            click.echo(line, err=True)
+    if root is None:
+        tell_systemd(user=user, makes_user=False)
+    click.echo("the catalogue and the settings stay where they are", err=True)

@@ -1,0 +1,1 @@
+"""Commands about sound files: scan, query, show, tags, retry."""

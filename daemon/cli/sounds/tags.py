@@ -1,0 +1,166 @@
+"""`valenced tags`: what is in the files, into them, out of them, and back to what was there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.clock import utc_now
+from daemon.paths import located, printable
+from daemon.pipeline.tag_sync import TagSync
+from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.service_errors import TagWriteError
+from daemon.tagging import api
+from daemon.watch.file_filter import FileFilter
+from daemon.watch.scanner import SkippedEntry, walk
+from storage.catalogue import Catalogue
+from storage.records import TagState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from config.loading import LoadedSettings
+    from storage.records import Clip
+
+PATHS = click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+@click.group("tags")
+def command() -> None:
+    """Work with the tags in the files themselves."""
+
+
+@command.command("show")
+@PATHS
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
+)
+@with_settings
+def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int:
+    """Print our tags as they stand in the files at or below the PATHs."""
+    rows: list[dict[str, Any]] = []
+    for path in _files(loaded, paths):
+        try:
+            rows.append({"path": str(path), "tags": api.read(path)})
+        except TagWriteError as error:
+            rows.append({"path": str(path), "error": error.reason})
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            items = row.get("tags") or {"": [row.get("error", "none")]}
+            told = "  ".join(f"{key} {', '.join(values)}" for key, values in items.items())
+            click.echo(printable(f"{row['path']}: {told.strip()}"))
+    return 1 if any("error" in row for row in rows) else 0
+
+
+@command.command("write")
+@PATHS
+@DRY_RUN
+@with_settings
+def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
+    """Write the catalogue's values into the files at or below the PATHs, also where taken out."""
+
+    def one(catalogue: Catalogue, clip: Clip, projection: TagSync, worker: WorkerClient) -> str:
+        prediction = catalogue.affect_of(clip.identity)
+        if prediction is None:
+            return "no prediction"
+        outcome = projection.write(clip, prediction, worker.fingerprint)
+        if outcome is None:
+            return "changed since it was heard"
+        if not dry_run:
+            catalogue.record_tags(clip, outcome)
+        if outcome.state in {TagState.NOT_WRITTEN, TagState.PENDING}:
+            raise TagWriteError(clip.path, outcome.reason or "")
+        if outcome.state is TagState.OFF:
+            return "skipped: tags.mode is none"
+        return "would be written" if dry_run else "written"
+
+    return _each(loaded, paths, one, dry_run=dry_run)
+
+
+@command.command("strip")
+@PATHS
+@DRY_RUN
+@with_settings
+def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
+    """Take our tags out of the files at or below the PATHs, and nothing else."""
+    return _each(
+        loaded,
+        paths,
+        lambda _, clip, projection, worker: (
+            projection.strip(clip, worker.fingerprint).outcome.value
+        ),
+        dry_run=dry_run,
+    )
+
+
+@command.command("restore")
+@PATHS
+@DRY_RUN
+@with_settings
+def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
+    """Put back what stood in the files before we first wrote to them."""
+    return _each(
+        loaded,
+        paths,
+        lambda _, clip, projection, worker: (
+            projection.restore(clip, worker.fingerprint).outcome.value
+        ),
+        dry_run=dry_run,
+    )
+
+
+def _each(
+    loaded: LoadedSettings,
+    paths: tuple[Path, ...],
+    action: Callable[[Catalogue, Clip, TagSync, WorkerClient], str],
+    *,
+    dry_run: bool,
+) -> int:
+    """Do something to every known file, go on after a failure, and say how it went."""
+    settings = loaded.settings
+    told: Counter[str] = Counter()
+    worker = WorkerClient(WorkerLimits.of(settings.analysis))
+    with closing(Catalogue(catalogue_url(loaded))) as catalogue, closing(worker):
+        projection = TagSync(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
+        for clip in _clips(catalogue, paths):
+            try:
+                outcome = action(catalogue, clip, projection, worker)
+            except TagWriteError as error:
+                click.echo(printable(f"valenced: {error}"), err=True)
+                outcome = "failed"
+            told[outcome] += 1
+            click.echo(printable(f"{outcome}  {clip.path}"))
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(told.items()))
+    click.echo(summary or "no file there is in the catalogue", err=True)
+    return 1 if told["failed"] or not told else 0
+
+
+def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
+    for path in map(located, paths):
+        clip = catalogue.clip_at(path)
+        yield from [clip] if clip is not None else catalogue.clips_below(path)
+
+
+def _files(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Iterator[Path]:
+    watch = loaded.settings.watch
+    admission = FileFilter(watch.suffixes, watch.ignore)
+    for path in paths:
+        if path.is_file():
+            yield path
+        else:
+            yield from sorted(found.path for found in walk(path, admission, SkippedEntry()))

@@ -1,0 +1,109 @@
+"""Puts the files of an installation in place, takes them away, and tells systemd."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.install.units import DROP_IN, UNIT, UNIT_FOLDER, is_ours
+from daemon.service_errors import InstallError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from daemon.install.units import InstalledFile
+
+PATIENCE_S = 240.0
+
+
+def as_user(environment: Mapping[str, str]) -> Path:
+    """Return the folder of a user's own configuration."""
+    chosen = environment.get("XDG_CONFIG_HOME", "")
+    return Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".config"
+
+
+def places_of(configuration: Path | None) -> list[Path]:
+    """Return where an installation has files: of one user, or of the machine for None."""
+    if configuration is not None:
+        return [configuration / "systemd" / "user" / UNIT]
+    names = [Path("/etc", kind, "valenced.conf") for kind in ("sysusers.d", "tmpfiles.d")]
+    return [UNIT_FOLDER / UNIT, UNIT_FOLDER / DROP_IN, *names]
+
+
+def put(file: InstalledFile, root: Path) -> Path:
+    """Put a file in place below a root, over an earlier one of ours only; return where.
+
+    Raises:
+        InstallError: somebody else's file is there, or nothing can be written there.
+    """
+    path = root / file.path.relative_to("/")
+    try:
+        if path.exists() and not is_ours(path):
+            raise InstallError(f"{path}: not made by valenced install; move it away first")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text, encoding="utf-8")
+        path.chmod(0o644)
+    except OSError as error:
+        advice = "; run it as root, or with --user" if isinstance(error, PermissionError) else ""
+        raise InstallError(f"{path}: cannot be made: {error.strerror}{advice}") from error
+    return path
+
+
+def take_away(place: Path, root: Path) -> Iterator[str]:
+    """Remove a file of ours below a root, and its folder if that is a drop-in's; say so.
+
+    Raises:
+        InstallError: it cannot be removed.
+    """
+    path = root / place.relative_to("/")
+    try:
+        if not path.exists():
+            return
+        if not is_ours(path):
+            yield f"left {path}, which valenced install did not make"
+            return
+        path.unlink()
+        yield f"removed {path}"
+        if path.parent.name == f"{UNIT}.d" and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    except OSError as error:
+        raise InstallError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
+def tell_systemd(*, user: bool, makes_user: bool = True) -> None:
+    """Let systemd take up what was installed: the service's user and folders, then the units.
+
+    Raises:
+        InstallError: it does not.
+    """
+    if makes_user and not user:
+        _run("systemd-sysusers", "/etc/sysusers.d/valenced.conf")
+        _run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/valenced.conf")
+    _run("systemctl", *(["--user"] if user else []), "daemon-reload")
+
+
+def stop_service(configuration: Path | None) -> None:
+    """Stop the service, and let it not start with the machine any more, if it is installed.
+
+    Args:
+        configuration: folder of the user whose service it is, None for the machine's.
+
+    Raises:
+        InstallError: it does not stop.
+    """
+    scope = ["--user"] if configuration is not None else []
+    if places_of(configuration)[0].exists():
+        _run("systemctl", *scope, "disable", "--now", UNIT)
+
+
+def _run(*line: str) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - systemd's own programs, and no text from outside
+            line, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InstallError(f"{line[0]}: {error}; is this a machine with systemd?") from error
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise InstallError(f"{' '.join(line)}: {said}")

@@ -1,0 +1,216 @@
+"""The units as they are installed: with this environment's paths, open for the watched folders."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from daemon.paths import printable
+from daemon.service_errors import InstallError
+from daemon.watch.file_filter import FileFilter
+from daemon.watch.symlinks import with_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from config.settings import Settings
+
+UNIT: Final = "valenced.service"
+UNIT_FOLDER: Final = Path("/etc/systemd/system")
+MARK: Final = "# Made by `valenced install`; `valenced uninstall` takes it away.\n"
+STATE: Final = Path("/var/lib/valenced")
+"""Where the service of the machine keeps its catalogue."""
+
+DROP_IN: Final = Path("valenced.service.d/50-here.conf")
+
+_SHIPPED: Final = "/opt/valenced/bin/valenced"
+_HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - what the unit hides, nothing is put there
+_STOP_MARGIN_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class InstalledFile:
+    """One file that an installation puts in place.
+
+    Attributes:
+        path: where, absolute, below the root prefix.
+        text: what is in it.
+    """
+
+    path: Path
+    text: str
+
+
+def shipped(name: str) -> str:
+    """Return the text of a file of the folder `systemd`, of the checkout or of the environment.
+
+    Raises:
+        FileNotFoundError: neither has it.
+    """
+    beside = Path(__file__).resolve().parents[2] / "systemd" / name
+    installed = Path(sys.prefix) / "share" / "valenced" / "systemd" / name
+    return (beside if beside.is_file() else installed).read_text(encoding="utf-8")
+
+
+def for_machine(settings: Settings, command: Path) -> Iterator[InstalledFile]:
+    """Yield the files of the service for the whole machine.
+
+    Args:
+        settings: whose folders are opened.
+        command: absolute path of `valenced` in the environment that is to run.
+    """
+    yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped(UNIT), command))
+    yield InstalledFile(UNIT_FOLDER / DROP_IN, drop_in(settings, _program_folders(command)))
+    for kind in ("sysusers.d", "tmpfiles.d"):
+        text = MARK + shipped(f"{kind}/valenced.conf")
+        yield InstalledFile(Path("/etc") / kind / "valenced.conf", text)
+
+
+def for_user(configuration: Path, command: Path) -> Iterator[InstalledFile]:
+    """Yield the files of the service of one user, whose configuration folder is given."""
+    text = _for_command(shipped(f"user/{UNIT}"), command)
+    yield InstalledFile(configuration / "systemd" / "user" / UNIT, text)
+
+
+def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
+    """Return what opens the watched folders for tags, and the program's own for reading."""
+    lines = []
+    for path, writes in _wanted(settings):
+        if is_hidden(path):
+            lines.append(f"{'BindPaths' if writes else 'BindReadOnlyPaths'}={_quoted(path)}")
+        elif writes:
+            lines.append(f"ReadWritePaths={_quoted(path)}")
+    lines += [
+        f"BindReadOnlyPaths={_quoted(path)}"
+        for path in sorted(set(program_folders))
+        if is_hidden(path)
+    ]
+    if settings.annotations.folder is not None:
+        path = settings.annotations.folder.resolve()
+        lines.append(f"{'BindPaths' if is_hidden(path) else 'ReadWritePaths'}={_quoted(path)}")
+    lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
+    body = "\n".join(dict.fromkeys(lines))
+    return f"{MARK}# Run it again when watched folders change.\n[Service]\n{body}\n"
+
+
+def unopened(settings: Settings, units: Path) -> list[Path]:
+    """Return the folders that settings name and that the installed unit does not open.
+
+    Args:
+        settings: of the service.
+        units: the folder of the machine's units.
+
+    Returns:
+        None at all where the unit is not there, or not by `valenced install`.
+
+    Raises:
+        InstallError: what is installed cannot be read.
+    """
+    try:
+        if not is_ours(units / UNIT):
+            return []
+        written, seen = set[Path](), set[Path]()
+        for file in (units / f"{UNIT}.d").glob("*.conf"):
+            for key, path in _opened_by(file.read_text(encoding="utf-8", errors="replace")):
+                (seen if key == "BindReadOnlyPaths" else written).add(path)
+    except OSError as error:
+        raise InstallError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return [
+        path
+        for path, writes in _wanted(settings)
+        if (writes or is_hidden(path))
+        and not {path, *path.parents} & (written if writes else written | seen)
+    ]
+
+
+def asked_elsewhere(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
+    """Return how to ask for the machine's service, if there is one and this is not its catalogue.
+
+    Args:
+        catalogue: that was asked for.
+        command: absolute path of `valenced`.
+        units: the folder of the machine's units.
+    """
+    with suppress(OSError):
+        if is_ours(units / UNIT) and not catalogue.is_relative_to(STATE):
+            return (
+                "the service of this machine has another catalogue: sudo -u valenced"
+                f" STATE_DIRECTORY={STATE} {command} status"
+            )
+    return None
+
+
+def is_ours(file: Path) -> bool:
+    """Tell whether a file was made by `valenced install`; False where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            return stream.readline() == MARK
+    except FileNotFoundError:
+        return False
+
+
+def _wanted(settings: Settings) -> Iterator[tuple[Path, bool]]:
+    """Yield the folders that the service works in, and whether it writes tags there."""
+    watch = settings.watch
+    folders = [folder.model_copy(update={"path": folder.path.resolve()}) for folder in watch.folder]
+    if watch.follow_links:
+        folders = with_targets(folders, FileFilter(watch.suffixes, watch.ignore))
+    for folder in folders:
+        # A copy of a single file that a link leads to is made beside it.
+        path = folder.path.parent if folder.path.is_file() else folder.path
+        yield path, folder.tags and settings.tags.mode != "none"
+
+
+def _opened_by(drop_in: str) -> Iterator[tuple[str, Path]]:
+    """Yield what the lines of a drop-in open, each with its key."""
+    for line in drop_in.splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in {"ReadWritePaths", "BindPaths", "BindReadOnlyPaths"}:
+            with suppress(ValueError):
+                for word in shlex.split(value.replace("\\:", "\0")):
+                    source = word.lstrip("-+").partition(":")[0]
+                    yield key.strip(), Path(source.replace("\0", ":").replace("%%", "%"))
+
+
+def is_hidden(path: Path) -> bool:
+    """Tell whether the service does not see a path unless it is bound."""
+    return any(path.is_relative_to(hidden) for hidden in _HIDDEN)
+
+
+def _for_command(unit: str, command: Path) -> str:
+    return MARK + unit.replace(f"ExecStart={_SHIPPED}", f"ExecStart={_quoted(command, '')}")
+
+
+def _program_folders(command: Path) -> Iterator[Path]:
+    """Yield what the interpreter reads: its environment, the one that was made of, our source."""
+    yield command.parents[2]
+    yield Path(sys.prefix)
+    yield Path(sys.base_prefix).resolve()
+    source = Path(__file__).resolve().parents[2]
+    if not source.is_relative_to(sys.prefix):
+        yield source
+
+
+def _quoted(path: Path, mark: str = "-") -> str:
+    """Spell a path for a unit file; one marked `-` need not exist.
+
+    Raises:
+        InstallError: it cannot be written in a unit file.
+    """
+    text = str(path)
+    if not text.isprintable():
+        raise InstallError(f"{printable(text)}: a unit file cannot name it; rename the folder")
+    # A colon would end the path in Bind…Paths=, and % starts a specifier.
+    spelled = re.sub(r'([\\":])', r"\\\1", text).replace("%", "%%")
+    if not mark:
+        spelled = spelled.replace("$", "$$").replace("\\:", ":")
+    return f'"{mark}{spelled}"' if re.search(r"[\s'\";]", text) else f"{mark}{spelled}"

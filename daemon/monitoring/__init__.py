@@ -1,0 +1,1 @@
+"""The state of the service: status, health and metrics endpoints, checks before a start."""

@@ -1,0 +1,246 @@
+"""The one small listener of the service, for `/health` and `/metrics`."""
+
+from __future__ import annotations
+
+import errno
+import io
+import ipaddress
+import logging
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, Final
+
+from config.errors import SettingsError, ValencedError
+from daemon.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 8
+REQUEST_S: Final = 5.0
+REQUEST_BYTES: Final = 16 * 1024
+_WRONG_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL})
+
+
+class ListenError(ValencedError):
+    """Nothing can be listened to at an address just now."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer to a request.
+
+    Attributes:
+        status: its HTTP status.
+        content_type: of the body.
+        body: what is said.
+    """
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@contextmanager
+def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Iterator[str]:
+    """Answer requests at an address for the time of a block.
+
+    A request gets five seconds and 16 KiB, and eight are answered at once; more wait in the kernel.
+    While there are none, a thread sleeps and nothing else happens.
+
+    Args:
+        address: `host:port`; port 0 takes any that is free.
+        views: what answers at each path; told whether JSON is asked for.
+
+    Yields:
+        The address in use, as part of a URL.
+
+    Raises:
+        SettingsError: there is no such address.
+        ListenError: it is taken, or may not be used by us.
+    """
+    host, _, port = address.rpartition(":")
+    listener = _bound(address, host.strip("[]"), int(port))
+    names = frozenset({host.lower(), "localhost"})
+    thread = threading.Thread(target=_serve, args=(listener, views, names), name="listener")
+    thread.start()
+    in_use = f"{host}:{listener.getsockname()[1]}"
+    log.info("listening at http://%s", in_use)
+    try:
+        yield in_use
+    finally:
+        # This wakes the thread; closing alone would not.
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        listener.close()
+
+
+def _bound(address: str, host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise SettingsError([f"page.listen = {address!r}: there is no host {host!r}"]) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(4 * AT_ONCE)
+    except OSError as error:
+        listener.close()
+        said = f"page.listen = {address!r}: {error.strerror or error}"
+        if error.errno in _WRONG_ADDRESS:
+            raise SettingsError([said]) from error
+        raise ListenError(f"{said}; free it, or choose another") from error
+    if not ipaddress.ip_address(where[0]).is_loopback:
+        log.warning(
+            "page.listen = %s: other machines can reach this, and need no password", address
+        )
+    return listener
+
+
+def _serve(
+    listener: socket.socket,
+    views: Mapping[str, Callable[[bool], Reply]],
+    names: frozenset[str],
+) -> None:
+    free = threading.BoundedSemaphore(AT_ONCE)
+
+    def answer(connection: socket.socket, client: Any) -> None:
+        try:
+            with connection:
+                _Request(connection, client, views, names)
+        except OSError as error:
+            log.debug("%s: %s", client, error)
+        except Exception:
+            log.exception("a request could not be answered")
+        finally:
+            free.release()
+
+    while True:
+        free.acquire()
+        try:
+            connection, client = listener.accept()
+        except OSError as error:
+            free.release()
+            if error.errno in {errno.EINVAL, errno.EBADF}:
+                return
+            # Out of descriptors, say: the service itself is not to suffer from it.
+            time.sleep(1)
+            continue
+        # A request is short, and must not keep the service from ending.
+        threading.Thread(target=answer, args=(connection, client), daemon=True).start()
+
+
+class _Bounded(io.RawIOBase):
+    """What a client sends, up to a size and a time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._until_s = time.monotonic() + REQUEST_S
+        self._left = REQUEST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer what there is; nothing once the size is used up."""
+        self._connection.settimeout(max(self._until_s - time.monotonic(), 0.001))
+        got = self._connection.recv_into(buffer, min(len(buffer), self._left)) if self._left else 0
+        self._left -= got
+        return got
+
+
+class _Request(BaseHTTPRequestHandler):
+    """One request, its answer, and no more on the same connection."""
+
+    protocol_version = "HTTP/1.1"
+    error_message_format = "%(code)d %(message)s\n"
+    error_content_type = "text/plain; charset=utf-8"
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        client: Any,
+        views: Mapping[str, Callable[[bool], Reply]],
+        names: frozenset[str],
+    ) -> None:
+        self._views = views
+        self._names = names
+        super().__init__(connection, client, None)  # type: ignore[arg-type]
+
+    def setup(self) -> None:
+        self.connection = self.request
+        self.rfile = io.BufferedReader(_Bounded(self.request))
+        self.wfile = io.BytesIO()
+
+    def finish(self) -> None:
+        self.request.settimeout(REQUEST_S)
+        self.request.sendall(self.wfile.getvalue())  # type: ignore[attr-defined]
+
+    def handle(self) -> None:
+        self.close_connection = True
+        try:
+            self.raw_requestline = self.rfile.readline(REQUEST_BYTES)
+            if self.raw_requestline and self.parse_request():
+                self.close_connection = True
+                self._answer()
+        except TimeoutError:
+            self.send_error(HTTPStatus.REQUEST_TIMEOUT)
+
+    def version_string(self) -> str:
+        return "valenced"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
+        log.debug("request: %s", printable(format % args))
+
+    def _answer(self) -> None:
+        view = self._views.get(self.path.partition("?")[0])
+        if not self._is_for_us():
+            # A page of somebody else's may have had its name resolved to this machine.
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this is not the host of that name")
+        elif self.command not in {"GET", "HEAD"}:
+            refusal = b"only GET and HEAD\n"
+            self._send(Reply(HTTPStatus.METHOD_NOT_ALLOWED, self.error_content_type, refusal))
+        elif view is None:
+            self.send_error(HTTPStatus.NOT_FOUND, "there is " + " and ".join(self._views))
+        else:
+            self._send(view("application/json" in self.headers.get("Accept", "")))
+
+    def _is_for_us(self) -> bool:
+        """Tell whether the client meant us: an address, or one of our names."""
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1:
+            return False
+        host = hosts[0].strip().lower()
+        if not host.endswith("]"):
+            name, colon, port = host.rpartition(":")
+            host = name if colon and port.isdecimal() else host
+        if host in self._names:
+            return True
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.send_header("Allow", "GET, HEAD")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)

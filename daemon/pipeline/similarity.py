@@ -1,0 +1,71 @@
+"""Finds what sounds like a given file, by the descriptors themselves."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from storage.queries import Queries
+from trainer.bundles.bundle import load
+from trainer.features.vector_codec import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from daemon.pipeline.worker_client import WorkerClient
+    from storage.catalogue import Catalogue
+    from storage.records import Sound
+    from trainer.bundles.bundle import Bundle
+
+BATCH = 512
+
+
+def most_like(
+    file: Path, sounds: Sequence[Sound], catalogue: Catalogue, worker: WorkerClient, registry: Path
+) -> list[Sound]:
+    """Sort sounds by likeness to a file, the likest first.
+
+    Likeness is the correlation of all descriptors, each as its normal score among the clips
+    that the bundle in service was fitted on, so that no descriptor outweighs another.
+
+    Args:
+        file: any sound file; it is heard if the catalogue does not know it.
+        sounds: to be sorted.
+        catalogue: holds the stored feature vectors.
+        worker: hears the file.
+        registry: folder of the bundles.
+
+    Raises:
+        ClipError: the file cannot be heard.
+        BundleError: the bundle in service cannot be used.
+    """
+    directory, _ = worker.prepare(registry)
+    bundle = load(directory)
+    identity = worker.identify(file)
+    known = catalogue.vector_of(identity)
+    packed = known or worker.hear(file, identity).hearing.vector
+    wanted = _directions(bundle, [packed])[0]
+    likeness = dict(_likenesses(bundle, wanted, catalogue))
+    return sorted(sounds, key=lambda sound: (-likeness.get(sound.path, -1.0), sound.path))
+
+
+def _likenesses(
+    bundle: Bundle, wanted: NDArray[np.float32], catalogue: Catalogue
+) -> Iterator[tuple[Path, float]]:
+    rows = Queries(catalogue.engine).vectors()
+    while batch := list(islice(rows, BATCH)):
+        likeness = _directions(bundle, [packed for _, packed in batch]) @ wanted
+        yield from zip((path for path, _ in batch), map(float, likeness), strict=True)
+
+
+def _directions(bundle: Bundle, packed: Sequence[bytes]) -> NDArray[np.float32]:
+    """Return the normal scores of packed vectors, each row of length 1."""
+    scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
+    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
+    directions: NDArray[np.float32] = scores / lengths
+    return directions

@@ -1,0 +1,89 @@
+"""Values that a person set in a file's own tags, after we had written ours."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from daemon.service_errors import TagWriteError
+from daemon.tagging import api
+from daemon.tagging.keys import PROVENANCE, Preset, affect_in, affect_items, provenance_fields
+from storage.annotations import AnnotationStore, GivenAnnotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from config.settings import Settings
+    from storage.catalogue import Catalogue
+    from storage.records import Clip, Tagged
+
+log = logging.getLogger(__name__)
+
+ANNOTATOR: Final = "tag editor"
+SOURCE: Final = "tags"
+
+
+class TagEdits:
+    """Takes what people write over our values for annotations.
+
+    Args:
+        annotations: takes them.
+        preset: the names and the scale of the tags.
+        clock: the time, aware of its zone.
+    """
+
+    def __init__(
+        self, annotations: AnnotationStore, preset: Preset, clock: Callable[[], datetime]
+    ) -> None:
+        self._annotations = annotations
+        self._preset = preset
+        self._clock = clock
+
+    def take_in(self, clip: Clip) -> None:
+        """Compare a known file's tags with what we last wrote into them.
+
+        Only a file that still bears the mark of that very write counts: one that came back from a
+        backup holds older values of ours, which nobody set by hand.
+        """
+        if clip.tagged is None:
+            return
+        try:
+            items = api.read(clip.path)
+        except TagWriteError:
+            return
+        arousal, valence = edited(items, clip.tagged, self._preset)
+        if arousal is None and valence is None:
+            return
+        said = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
+        if self._annotations.add([said], self._clock()):
+            text = "%s: its tags were set by hand, which counts as an annotation"
+            log.info(text, clip.path, extra={"clip": clip.path})
+
+
+def edits_by(
+    settings: Settings, catalogue: Catalogue, clock: Callable[[], datetime]
+) -> TagEdits | None:
+    """Return what takes in edits as the settings ask for, None if they ask for none."""
+    if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
+        return None
+    return TagEdits(AnnotationStore(catalogue.engine), Preset(settings.tags.preset), clock)
+
+
+def edited(
+    items: dict[str, list[str]], tagged: Tagged, preset: Preset
+) -> tuple[float | None, float | None]:
+    """Return the arousal and the valence that a person set, in [-1, 1]; None where nobody did.
+
+    Args:
+        items: our keys as they stand in the file.
+        tagged: what we last wrote.
+        preset: the names and the scale of the tags.
+    """
+    marks = [provenance_fields(text) for text in items.get(PROVENANCE, [])]
+    if [mark.get("bundle") for mark in marks] != [tagged.bundle]:
+        return None, None
+    ours = affect_items(tagged.arousal / 100, tagged.valence / 100, preset)
+    found = zip(ours, affect_in(items, preset), strict=True)
+    arousal, valence = (None if items.get(key) == ours[key] else value for key, value in found)
+    return arousal, valence

@@ -1,0 +1,174 @@
+"""Tags as a projection of the catalogue: written from it, taken out, put back."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from daemon.service_errors import TagWriteError
+from daemon.tagging import api
+from daemon.tagging.disk.syscalls import DISK
+from daemon.tagging.keys import Preset, affect_items, mood_item, provenance_item
+from daemon.tagging.sidecar import discard_stale
+from daemon.tagging.tag_errors import TagsRefused
+from daemon.watch.file_state import stamp_at
+from storage.records import FileStamp, Mood, Tagged, TagOutcome, TagState
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from config.settings import MoodSettings, TagSettings
+    from daemon.tagging.keys import Items
+    from storage.catalogue import Catalogue
+    from storage.records import Clip, Prediction
+
+log = logging.getLogger(__name__)
+
+STRIPPED = "taken out on request"
+"""Why a clip has no tags although they are wanted: they stay out until asked for again."""
+
+
+class TagSync:
+    """Writes tags as the settings say, with a journal that leads back.
+
+    Args:
+        tags: mode, preset and so on.
+        mood: the borders of the quadrants, for the mood word.
+        catalogue: holds the journal.
+        clock: the time, aware of its zone.
+        dry_run: only say what would be done.
+    """
+
+    def __init__(
+        self,
+        tags: TagSettings,
+        mood: MoodSettings,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime],
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        self._tags = tags
+        self._thresholds = (mood.arousal_threshold, mood.valence_threshold)
+        self._catalogue = catalogue
+        self._clock = clock
+        self._dry_run = dry_run
+
+    def write(
+        self, clip: Clip, prediction: Prediction, fingerprint: Callable[[Path], str]
+    ) -> TagOutcome | None:
+        """Bring a file's tags in line with what the catalogue shows of its sound.
+
+        Args:
+            clip: the file.
+            prediction: what the sound feels like, to people or else to the bundle.
+            fingerprint: hash of all audio packets, to prove that the sound stays.
+
+        Returns:
+            What to record; None if the file changed meanwhile and must be looked at again.
+        """
+        earlier = self._catalogue.journalled(clip)
+        try:
+            # Only the very file that was heard; another under its name has another feeling.
+            manner = self._manner(
+                clip, fingerprint, expects=lambda status: FileStamp.of(status) == clip.stamp
+            )
+            done = api.write(clip.path, self._items(prediction), manner, earlier=earlier)
+        except TagWriteError as error:
+            # What may pass by itself, such as a full disk, is tried again at every reconcile.
+            state = TagState.PENDING if error.retry else TagState.NOT_WRITTEN
+            return TagOutcome(state, error.reason)
+        except ValueError as error:
+            return TagOutcome(TagState.NOT_WRITTEN, f"its journal cannot be read: {error}")
+        _tell(clip, done)
+        if done.outcome is api.WriteOutcome.CHANGED:
+            return None
+        if done.outcome is api.WriteOutcome.SKIPPED:
+            return TagOutcome(TagState.OFF)
+        return TagOutcome(TagState.WRITTEN, None, _stamp(done), Tagged.of(prediction))
+
+    def strip(self, clip: Clip, fingerprint: Callable[[Path], str]) -> api.TagWrite:
+        """Take our items out of a file, and nothing else.
+
+        Raises:
+            TagWriteError: the file is as it was.
+        """
+        return self._withdraw(clip, lambda: api.strip(clip.path, self._manner(clip, fingerprint)))
+
+    def restore(self, clip: Clip, fingerprint: Callable[[Path], str]) -> api.TagWrite:
+        """Put back what stood in a file before our first write.
+
+        Raises:
+            TagWriteError: the file is as it was.
+        """
+        before = self._catalogue.journalled(clip)
+        if before is None:
+            return self.strip(clip, fingerprint)
+        done = self._withdraw(
+            clip, lambda: api.restore(clip.path, before, self._manner(clip, fingerprint))
+        )
+        if done.outcome is api.WriteOutcome.WRITTEN:
+            self._catalogue.forget_journal(clip)
+        return done
+
+    def leave(self, path: Path) -> None:
+        """Take away the sidecar of a file that has another name now, if that is surely ours."""
+        if self._dry_run or self._tags.mode != "sidecar":
+            return
+        try:
+            discard_stale(path, DISK)
+        except (TagsRefused, OSError) as error:
+            text = "%s: what lies beside its old name stays there: %s"
+            log.info(text, path, error, extra={"clip": path})
+
+    def _withdraw(self, clip: Clip, withdraw: Callable[[], api.TagWrite]) -> api.TagWrite:
+        was_known = stamp_at(clip.path) == clip.stamp
+        done = withdraw()
+        _tell(clip, done)
+        if not self._dry_run and done.outcome is not api.WriteOutcome.CHANGED:
+            # A file that somebody changed since it was heard keeps its old stamp in the
+            # catalogue, so that it is looked at again.
+            stamp = _stamp(done) if was_known else None
+            self._catalogue.record_tags(clip, TagOutcome(TagState.OFF, STRIPPED, stamp))
+        return done
+
+    def _items(self, prediction: Prediction) -> Items:
+        arousal, valence = prediction.arousal, prediction.valence
+        items = affect_items(arousal, valence, Preset(self._tags.preset))
+        items |= provenance_item(prediction.bundle, version("valenced"), self._clock())
+        if self._tags.mood:
+            items |= mood_item(Mood.of(arousal, valence, self._thresholds))
+        return items
+
+    def _manner(
+        self,
+        clip: Clip,
+        fingerprint: Callable[[Path], str],
+        *,
+        expects: Callable[[os.stat_result], bool] | None = None,
+    ) -> api.WriteOptions:
+        mode = api.WriteMode(self._tags.mode)
+        if expects is None and mode is api.WriteMode.NONE:
+            # Taking out what was written under another setting must still be possible.
+            mode = api.WriteMode.REPLACE
+        return api.WriteOptions(
+            fingerprint,
+            mode=mode,
+            expects=expects or (lambda _: True),
+            keep_mtime=self._tags.keep_mtime,
+            dry_run=self._dry_run,
+            record=lambda before: self._catalogue.journal_tag_write(clip, before, self._clock()),
+        )
+
+
+def _tell(clip: Clip, done: api.TagWrite) -> None:
+    if done.warning is not None:
+        log.warning("%s: %s", clip.path, done.warning, extra={"clip": clip.path})
+
+
+def _stamp(done: api.TagWrite) -> FileStamp | None:
+    return None if done.status is None else FileStamp.of(done.status)

@@ -1,0 +1,303 @@
+"""Builds the service from its parts, runs it, and undoes everything in reverse."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from daemon.backup.restore_archive import in_sole_charge
+from daemon.clock import utc_now
+from daemon.install.sandbox_check import wall_before
+from daemon.monitoring.endpoints import seen_from_outside
+from daemon.pipeline.active_bundle import put_in_service
+from daemon.pipeline.consumers import ConsumerPool
+from daemon.pipeline.run_stats import RunStats
+from daemon.pipeline.stages import Pipeline
+from daemon.pipeline.tag_edits import edits_by
+from daemon.pipeline.tag_sync import TagSync
+from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.service.background_job import JobCommands
+from daemon.service.event_loop import EventLoop
+from daemon.service.messages import (
+    CheckFolders,
+    Mail,
+    MaintenanceDue,
+    PathChanged,
+    Reconcile,
+    RetrainDue,
+    Stop,
+)
+from daemon.service.progress import ProgressReporter, Tally
+from daemon.service.reload import Reloader
+from daemon.service.retrain_control import RetrainControl
+from daemon.service.run_config import ActiveConfig, untagged
+from daemon.service.scheduler import LOOK_S, UPKEEP_S, PeriodicJob, at, change_rhythm, slower_loops
+from daemon.service.signals import minding_signals
+from daemon.system.cpu_quota import usable_processors
+from daemon.system.load_throttle import LoadThrottle
+from daemon.system.sd_notify import Notifier
+from daemon.tagging.disk.recovery import clean_up
+from daemon.training_data.annotation_folder import AnnotationFolder
+from daemon.watch.enqueue import Enqueuer
+from daemon.watch.file_filter import FileFilter
+from daemon.watch.nested_mounts import remembered_mounts
+from daemon.watch.stability import StabilityTracker
+from daemon.watch.watched_folders import WatchedFolders
+from daemon.watch.watcher import Watcher
+from storage.annotations import AnnotationStore
+from storage.catalogue import Catalogue
+from storage.jobs import JobStore
+from storage.records import TagState
+from storage.service_notes import ServiceNotes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from daemon.pipeline.stages import ActiveBundle
+    from daemon.service.run_config import RunConfig
+
+log = logging.getLogger(__name__)
+
+REQUESTS_A_FILE, MARGIN_S = 5, 60.0
+"""How many limited requests one file may cost, and what its tags may take besides, in seconds."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        done: number of files that got all the way.
+        failed: number of files that did not.
+        unsettled: files that a single pass did not wait for, because they kept changing.
+    """
+
+    done: int
+    failed: int
+    unsettled: Sequence[Path] = ()
+
+
+def run(
+    plan: RunConfig,
+    *,
+    console: Console | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    ready: Callable[[Catalogue], None] = lambda _: None,
+    notifier: Notifier | None = None,
+    read: Callable[[], RunConfig] | None = None,
+) -> RunResult:
+    """Run the service until a signal asks it to stop, or for one pass.
+
+    Args:
+        plan: what to do.
+        console: a terminal for the progress bar.
+        clock: the time, aware of its zone.
+        ready: called when the folders are watched and the catalogue is open.
+        notifier: tells a supervisor how it is; None if there is none.
+        read: makes the plan anew, for SIGHUP; None lets that signal end the run.
+
+    Raises:
+        CatalogueError: the catalogue cannot be opened, or another process works on it.
+        BundleError: there is no bundle that can be put in service.
+        BackupError: a restore was interrupted, and what it left cannot be understood.
+        SettingsError: there is no such address as `page.listen`.
+        ListenError: that address is taken.
+    """
+    notifier = notifier or Notifier()
+    with ExitStack() as stack:
+        stack.callback(notifier.close)
+        stack.enter_context(in_sole_charge(plan.url, plan.registry))
+        notifier.status("opening the catalogue")
+        catalogue = stack.enter_context(closing(Catalogue(plan.url)))
+        mood = plan.settings.mood
+        catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
+        tally = Tally()
+        workers = _workers(plan)
+        stack.callback(workers[0].close)
+        reporter = ProgressReporter(tally, console)
+        in_force = ActiveConfig(plan)
+        duty = _wired(in_force, catalogue, stack, workers, reporter, notifier, clock)
+        stack.enter_context(minding_signals(duty.mail, reloads=read is not None))
+        if plan.keep_watching:
+            listen = plan.settings.page.listen
+            stack.enter_context(
+                seen_from_outside(listen, catalogue, in_force.reconcile_s, duty.vitals, clock)
+            )
+        _start(in_force, duty, stack, workers[0], read)
+        ready(catalogue)
+        notifier.ready()
+        duty.loop()
+        notifier.stopping()
+        notifier.status("finishing what is in hand")
+    return RunResult(tally.done, tally.failed, duty.unsettled)
+
+
+def _wired(
+    in_force: ActiveConfig,
+    catalogue: Catalogue,
+    stack: ExitStack,
+    workers: Sequence[WorkerClient],
+    reporter: ProgressReporter,
+    notifier: Notifier,
+    clock: Callable[[], datetime],
+) -> EventLoop:
+    """Build the parts and hand each its collaborators."""
+    plan = in_force.plan
+    settings = plan.settings
+    tally = reporter.tally
+    mail: Mail = SimpleQueue()
+    vitals = RunStats(tally.count, len(workers))
+    stack.callback(reporter.rest)
+    bundle = put_in_service(plan.registry, catalogue, workers[0])
+    projection = TagSync(settings.tags, settings.mood, catalogue, clock)
+    processing = Pipeline(
+        catalogue,
+        bundle,
+        projection,
+        in_force.wants_tags,
+        settings.watch.settle_s,
+        clock,
+        edits_by(settings, catalogue, clock),
+    )
+    crew = ConsumerPool(
+        workers,
+        catalogue,
+        processing,
+        clock=clock,
+        courtesy=LoadThrottle(settings.analysis.max_load, settings.analysis.on_battery),
+        vitals=vitals,
+        ended=lambda broken_by: mail.put(Stop(broken_by)),
+    )
+    stack.callback(crew.stop)
+    watcher = None
+    if plan.keep_watching:
+        watcher = Watcher(
+            report=lambda path: mail.put(PathChanged(path)),
+            lost=lambda: mail.put(Reconcile("the kernel dropped events")),
+        )
+        stack.callback(watcher.stop)
+    mounts = remembered_mounts(plan.folders, catalogue)
+    intake = Enqueuer(
+        [folder.path for folder in plan.folders],
+        FileFilter(settings.watch.suffixes, settings.watch.ignore),
+        StabilityTracker(settings.watch.settle_s),
+        catalogue,
+        mounts=mounts,
+        clock=clock,
+        queued=crew.wake,
+        expected=crew.expect,
+    )
+    duty = EventLoop(
+        mail=mail,
+        folders=WatchedFolders(
+            plan.folders,
+            watcher,
+            mounts,
+            wall=lambda path: wall_before(path, writes=in_force.wants_tags(path)),
+        ),
+        intake=intake,
+        crew=crew,
+        catalogue=catalogue,
+        reporter=reporter,
+        tally=tally,
+        untagged=lambda states: untagged(catalogue, in_force.plan, states),
+        learning=_learning(in_force, catalogue, bundle, crew, processing, clock),
+        clock=clock,
+        settle_s=settings.watch.settle_s,
+        keep_watching=plan.keep_watching,
+        vitals=vitals,
+        notifier=notifier,
+        longest_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
+    )
+    stack.callback(duty.learning.stop)
+    return duty
+
+
+def _learning(
+    in_force: ActiveConfig,
+    catalogue: Catalogue,
+    bundle: ActiveBundle,
+    crew: ConsumerPool,
+    processing: Pipeline,
+    clock: Callable[[], datetime],
+) -> RetrainControl:
+    plan = in_force.plan
+    settings = plan.settings
+
+    def take_up(other: ActiveBundle) -> None:
+        processing.bundle = other
+
+    annotations = AnnotationStore(catalogue.engine)
+    return RetrainControl(
+        catalogue,
+        AnnotationFolder(plan.annotations, annotations, settings.watch.settle_s, clock),
+        JobCommands(
+            plan.url, plan.registry, plan.corpora, settings.retrain.keep, settings.tags.step
+        ),
+        bundle,
+        fewest=settings.retrain.min_annotations,
+        clock=clock,
+        take_up=take_up,
+        retag=lambda: crew.serve(untagged(catalogue, in_force.plan, [TagState.PENDING])),
+    )
+
+
+def _start(
+    in_force: ActiveConfig,
+    duty: EventLoop,
+    stack: ExitStack,
+    worker: WorkerClient,
+    read: Callable[[], RunConfig] | None,
+) -> None:
+    """Start listening before looking, so that nothing falls between the two."""
+    plan = in_force.plan
+    duty.catalogue.queue.take_up_again()
+    ServiceNotes(duty.catalogue.engine).clear()
+    duty.folders.start()
+    if plan.keep_watching:
+        errands = JobStore(duty.catalogue.engine)
+        loops = _loops(plan, duty.mail)
+        scheduler = stack.enter_context(slower_loops(loops, errands, duty.clock))
+        if read is not None:
+            duty.reload = Reloader(
+                read,
+                in_force,
+                duty,
+                every_s=partial(change_rhythm, scheduler, "reconcile"),
+            )
+        # What was being learned or scored again when we were killed shall not wait for the loop.
+        duty.mail.put(CheckFolders())
+    else:
+        duty.learning.catch_up()
+    comparison = duty.reconcile("the service starts")
+    for folder in sorted(comparison.littered):
+        for cleaned in clean_up(folder, identify=worker.fingerprint):
+            log.info("%s: %s", cleaned.path, cleaned.outcome)
+    duty.crew.serve(duty.untagged(list(TagState)))
+    duty.crew.start()
+
+
+def _loops(plan: RunConfig, mail: Mail) -> Iterator[PeriodicJob]:
+    """Yield what recurs; each only tells the main loop."""
+    reconcile_s, schedule = plan.settings.watch.reconcile_s, plan.settings.retrain.schedule
+    yield PeriodicJob("reconcile", lambda: mail.put(Reconcile("it is time")), every_s=reconcile_s)
+    yield PeriodicJob("look at folders", lambda: mail.put(CheckFolders()), every_s=LOOK_S)
+    yield PeriodicJob("upkeep", lambda: mail.put(MaintenanceDue()), every_s=UPKEEP_S)
+    if schedule:
+        yield PeriodicJob(
+            "learn", lambda: mail.put(RetrainDue()), schedule=at(schedule), lasts=True
+        )
+
+
+def _workers(plan: RunConfig) -> list[WorkerClient]:
+    analysis = plan.settings.analysis
+    count = plan.jobs or analysis.workers or usable_processors()
+    return [WorkerClient(WorkerLimits.of(analysis)) for _ in range(count)]

@@ -1,0 +1,97 @@
+"""When work waits for others: above a load, or on battery, if the operator asks for it."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUPPLIES = Path("/sys/class/power_supply")
+LOAD_OVER_S = 60.0
+
+
+class LoadThrottle:
+    """Tells whether to begin another file. Safe to use from several threads.
+
+    Args:
+        max_load: most processes of others that may want a processor, as an average over a
+            minute; 0 for any number.
+        on_battery: what to do there.
+        load: returns the load averages of the machine, over one minute first.
+        clock: the monotonic clock, in seconds.
+        supplies: a folder in the form of `/sys/class/power_supply`.
+    """
+
+    def __init__(
+        self,
+        max_load: float,
+        on_battery: Literal["pause", "go on"],
+        *,
+        load: Callable[[], tuple[float, ...]] = os.getloadavg,
+        clock: Callable[[], float] = time.monotonic,
+        supplies: Path = SUPPLIES,
+    ) -> None:
+        self._max_load = max_load
+        self._pauses_on_battery = on_battery == "pause"
+        self._load = load
+        self._clock = clock
+        self._supplies = supplies
+        self._lock = threading.Lock()
+        self._own_load = 0.0
+        self._asked_at_s = clock()
+
+    def reason_to_wait(self, busy: int) -> str | None:
+        """Return in one line why nothing is to be begun now, None if all is free.
+
+        Args:
+            busy: number of our workers that are at work.
+        """
+        if self._pauses_on_battery and is_on_battery(self._supplies):
+            return "paused on battery (analysis.on_battery)"
+        if self._max_load:
+            others = max(self._load()[0] - self._own(busy), 0.0)
+            if others > self._max_load:
+                return (
+                    f"paused while the load of others is {others:.1f}, above {self._max_load:g}"
+                    " (analysis.max_load)"
+                )
+        return None
+
+    def _own(self, busy: int) -> float:
+        """Return our part of the load, averaged as the kernel does."""
+        with self._lock:
+            now_s = self._clock()
+            weight = math.exp(-(now_s - self._asked_at_s) / LOAD_OVER_S)
+            self._asked_at_s = now_s
+            self._own_load = busy + (self._own_load - busy) * weight
+            return self._own_load
+
+
+def is_on_battery(supplies: Path = SUPPLIES) -> bool:
+    """Tell whether this machine runs on battery: one is discharging, and no mains is there."""
+    batteries = 0
+    try:
+        found = sorted(supplies.iterdir())
+    except OSError:
+        return False
+    for supply in found:
+        kind = _read(supply / "type")
+        if kind in {"Mains", "USB", "Wireless"} and _read(supply / "online") == "1":
+            return False
+        # Mice and headphones have batteries, too.
+        if kind == "Battery" and _read(supply / "scope") != "Device":
+            batteries += _read(supply / "status") == "Discharging"
+    return batteries > 0
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,120 @@
+"""What an interrupted write left in a folder: removed, or for writing in place, finished."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from daemon.tagging import keys
+from daemon.tagging.disk import temp_names
+from daemon.tagging.disk.source import opened
+from daemon.tagging.disk.syscalls import DISK, DiskCalls
+from daemon.tagging.formats.detect import container_of
+from daemon.tagging.tag_errors import TagsRefused, damage_refused
+from trainer.trainer_errors import ClipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class RecoveredFile(NamedTuple):
+    """One left-over.
+
+    Attributes:
+        path: of the temporary file.
+        outcome: what became of it, fit for the log.
+    """
+
+    path: Path
+    outcome: str
+
+
+def clean_up(
+    folder: Path,
+    *,
+    identify: Callable[[Path], str] | None = None,
+    disk: DiskCalls = DISK,
+) -> list[RecoveredFile]:
+    """Remove the temporary files of ours in one folder (not below it) that no write still uses.
+
+    Args:
+        folder: where to look.
+        identify: hash of a file's audio. With it, a file that was being written in place and no
+            longer has readable tags and the audio of its rescue copy is completed from that;
+            without it, rescue copies are left where they are.
+        disk: does the system calls.
+
+    Returns:
+        What was found.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        found = [folder / entry.name for entry in entries if temp_names.is_temporary(entry.name)]
+    cleaned = []
+    for path in sorted(found):
+        try:
+            outcome = _cleaned(path, identify, disk)
+        except OSError as error:
+            outcome = f"could not be cleaned up: {error.strerror}"
+        if outcome:
+            cleaned.append(RecoveredFile(path, outcome))
+    return cleaned
+
+
+def _cleaned(path: Path, identify: Callable[[Path], str] | None, disk: DiskCalls) -> str | None:
+    descriptor = disk.open_to_change(path)
+    try:
+        if not disk.try_lock(descriptor):
+            return None
+        facts = temp_names.rescued(path.name)
+        if facts is not None:
+            if identify is None:
+                return "kept: the complete copy of a file that was being written in place"
+            for original in _with_inode(path.parent, facts[0]):
+                if _broken(original, path, facts[1], identify):
+                    _finish(descriptor, original, disk)
+                    disk.remove(path)
+                    return f"put back into {original.name}, whose writing had broken off"
+        disk.remove(path)
+    finally:
+        os.close(descriptor)
+    return "removed"
+
+
+def _with_inode(folder: Path, inode: int) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.inode() == inode and entry.is_file(follow_symlinks=False):
+                yield folder / entry.name
+                return
+
+
+def _broken(
+    original: Path,
+    rescue: Path,
+    size_before: int,
+    identify: Callable[[Path], str],
+) -> bool:
+    # Another size means that somebody else has written the file since.
+    if original.stat().st_size not in (size_before, rescue.stat().st_size):
+        return False
+    try:
+        with opened(original, DISK) as source, damage_refused():
+            container_of(source.view).items(source.view, keys.ALL_KEYS)
+        return identify(original) != identify(rescue)
+    except (ClipError, TagsRefused):
+        return True
+
+
+def _finish(rescue: int, original: Path, disk: DiskCalls) -> None:
+    size = os.fstat(rescue).st_size
+    target = disk.open_to_change(original)
+    try:
+        disk.copy_range(rescue, target, 0, 0, size)
+        disk.cut(target, size)
+        disk.sync(target)
+    finally:
+        os.close(target)

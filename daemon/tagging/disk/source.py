@@ -1,0 +1,93 @@
+"""The original of a write: opened once, and recognised again before it is replaced."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.tagging.formats.splices import OpenFile
+from daemon.tagging.tag_errors import TagsRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.tagging.disk.syscalls import DiskCalls
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A regular file held open.
+
+    Attributes:
+        path: without symbolic links.
+        descriptor: open for reading.
+        status: when it was opened.
+        view: its bytes.
+    """
+
+    path: Path
+    descriptor: int
+    status: os.stat_result
+    view: OpenFile
+
+    def unchanged(self) -> bool:
+        """Tell whether neither the file nor what its name leads to has changed since opening."""
+        try:
+            there = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - same fields as fstat
+        except FileNotFoundError:
+            return False
+        return _same(self.status, os.fstat(self.descriptor)) and _same(self.status, there)
+
+
+@contextmanager
+def opened(path: Path, disk: DiskCalls) -> Iterator[SourceFile]:
+    """Hold the file that a path leads to open for reading.
+
+    Args:
+        path: links on the way are followed.
+        disk: does the system calls.
+
+    Raises:
+        Refused: not a regular file.
+        OSError: it cannot be opened.
+    """
+    real = Path(os.path.realpath(path, strict=True))
+    descriptor = disk.open_to_read(real)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise TagsRefused("it is not a regular file")
+        yield SourceFile(real, descriptor, status, OpenFile(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def refuse_read_only(source: SourceFile) -> None:
+    """Honour a file that this user may not write, although its folder would let us replace it.
+
+    Raises:
+        Refused: this user may not write the file.
+        OSError: nobody may, as its file system is read-only.
+    """
+    if os.fstatvfs(source.descriptor).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    if os.access(source.path, os.W_OK, effective_ids=True):
+        return
+    owner_may = source.status.st_mode & stat.S_IWUSR
+    if source.status.st_uid != os.geteuid() and owner_may:
+        raise TagsRefused(
+            "another user owns it and this one may only read it; let a group of both write to it"
+            " (chmod g+w), or set tags.mode = sidecar"
+        )
+    raise TagsRefused("the file is read-only; kept in the catalogue only")
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    # The change time also tells of new owners, attributes and links.
+    names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_nlink")
+    return all(getattr(one, name) == getattr(other, name) for name in names)

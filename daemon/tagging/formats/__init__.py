@@ -1,0 +1,1 @@
+"""Where tags stand in each container format, and how they are edited."""

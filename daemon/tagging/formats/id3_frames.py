@@ -1,0 +1,120 @@
+"""The two ID3v2 frames that are ours: user text under our descriptions, and the mood of v2.4."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from daemon.tagging.keys import ALL_KEYS, MOOD
+
+if TYPE_CHECKING:
+    from daemon.tagging.formats.splices import View
+
+_CODINGS = {0: "latin-1", 1: "utf-16", 2: "utf-16-be", 3: "utf-8"}
+_V23, _V24 = 3, 4
+# Per version: flag bits of a frame whose body is compressed, encrypted or grouped.
+_OPAQUE = {3: 0x00E0, 4: 0x004C}
+_V24_UNSYNCHRONISED, _V24_LENGTH = 0x0002, 0x0001
+
+
+def encode_text_frame(major: int, key: str, values: list[str]) -> bytes:
+    """Return the frame (v2.2 and v2.3: frames) that holds the values; none for no values.
+
+    Args:
+        major: 2, 3 or 4 for ID3v2.2 to v2.4.
+        key: one of our keys.
+        values: v2.4 joins them in one frame, older versions get a frame for each.
+    """
+    if not values:
+        return b""
+    if major == _V24:
+        text = "\0".join(values)
+        if key == MOOD:
+            return _frame(major, b"TMOO", b"\x03" + text.encode())
+        return _frame(major, b"TXXX", b"\x03" + f"{key}\0{text}".encode())
+    name = b"TXXX" if major == _V23 else b"TXX"
+    return b"".join(_frame(major, name, _old_body(key, value)) for value in values)
+
+
+def decode_text_frame(major: int, raw: bytes) -> tuple[str | None, list[str]]:
+    """Return the key and values of one of our frames; `(None, [])` for everybody else's.
+
+    Args:
+        major: 2, 3 or 4 for ID3v2.2 to v2.4.
+        raw: one frame with its header.
+    """
+    name = raw[: 3 if major == 2 else 4]  # noqa: PLR2004
+    mood = major == _V24 and name == b"TMOO"
+    if name not in (b"TXX", b"TXXX") and not mood:
+        return None, []
+    body = _body(major, raw)
+    coding = _CODINGS.get(body[0]) if body else None
+    if coding is None:
+        return None, []
+    try:
+        if mood:
+            return MOOD, _split(body[1:], coding)
+        key, *values = _split(body[1:], coding)
+    except UnicodeDecodeError:
+        return None, []
+    # Others spell the mood of v2.3 in either case, and it must never be written over.
+    key = MOOD if key.upper() == MOOD else key
+    return (key, values or [""]) if key in ALL_KEYS else (None, [])
+
+
+def mirrored_v1(view: View) -> bytes:
+    """Return v2.4 frames that repeat what an ID3v1 block at the end of the file says.
+
+    Players look at ID3v1 only where there is no ID3v2, so a first ID3v2 tag of ours would hide
+    title and artist. The comment is left out, as comments are never ours to write.
+    """
+    block = view.read(view.size - 128, 128) if view.size >= 128 else b""  # noqa: PLR2004
+    if block[:3] != b"TAG":
+        return b""
+    fields = [(b"TIT2", 3, 33), (b"TPE1", 33, 63), (b"TALB", 63, 93), (b"TDRC", 93, 97)]
+    frames = [(name, block[start:end].split(b"\0")[0].strip()) for name, start, end in fields]
+    if block[125] == 0 and block[126]:
+        frames.append((b"TRCK", str(block[126]).encode()))
+    if block[127] <= 191:  # noqa: PLR2004
+        frames.append((b"TCON", str(block[127]).encode()))
+    return b"".join(_frame(_V24, name, b"\x00" + text) for name, text in frames if text)
+
+
+def _split(text: bytes, coding: str) -> list[str]:
+    parts = text.decode(coding).split("\0")
+    # A trailing null ends the last value, it does not start another.
+    if len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    # Each UTF-16 value may begin with a mark of its own.
+    return [part.lstrip("\ufeff") for part in parts]
+
+
+def _body(major: int, raw: bytes) -> bytes:
+    if major == 2:  # noqa: PLR2004
+        return raw[6:]
+    flags = struct.unpack_from(">H", raw, 8)[0]
+    if flags & _OPAQUE[major]:
+        return b""
+    body = raw[10:]
+    if major == _V24 and flags & _V24_LENGTH:
+        body = body[4:]
+    if major == _V24 and flags & _V24_UNSYNCHRONISED:
+        body = body.replace(b"\xff\x00", b"\xff")
+    return body
+
+
+def _old_body(key: str, value: str) -> bytes:
+    text = f"{key}\0{value}"
+    try:
+        return b"\x00" + text.encode("latin-1")
+    except UnicodeEncodeError:
+        return b"\x01" + f"{key}\0".encode("utf-16") + value.encode("utf-16")
+
+
+def _frame(major: int, name: bytes, body: bytes) -> bytes:
+    if major == 2:  # noqa: PLR2004
+        return name + len(body).to_bytes(3, "big") + body
+    size = len(body).to_bytes(4, "big")
+    if major == _V24:
+        size = bytes((len(body) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return name + size + b"\0\0" + body

@@ -1,0 +1,1 @@
+"""Ratings from outside: tables of annotations and rated corpora."""

@@ -1,0 +1,1 @@
+"""Watched folders: events, scans, waiting for complete files, queueing."""

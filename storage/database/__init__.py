@@ -1,0 +1,1 @@
+"""The SQLite database itself: engine, sessions, copies, maintenance."""

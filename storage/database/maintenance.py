@@ -1,0 +1,112 @@
+"""Keeps the catalogue's file small and its plans good, without being in anybody's way."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from storage.catalogue_errors import CatalogueError
+from storage.database.engine import file_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES_AT_ONCE: Final = 256
+"""So many free pages are given back in one transaction: a megabyte, some milliseconds."""
+
+MOST_ROUNDS: Final = 64
+KEPT_FREE: Final = 1024
+"""So many free pages stay in the file, since it will grow again."""
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What was done, as far as nobody was in the way.
+
+    Attributes:
+        freed_bytes: given back to the disk.
+        is_folded: whether the log of changes was written into the file, and is empty.
+    """
+
+    freed_bytes: int
+    is_folded: bool
+
+
+def maintain(url: str, *, is_idle: bool) -> Maintenance:
+    """Renew the statistics, give back free room, and fold the log of changes into the file.
+
+    It waits for nobody: what another has locked is left for the next time. Readers go on reading
+    what they began to read.
+
+    Args:
+        url: of the catalogue.
+        is_idle: whether nothing is being written; otherwise the log is folded as far as may be,
+            and not emptied.
+
+    Raises:
+        CatalogueError: the catalogue cannot be read or written.
+    """
+    file = file_of(url)
+    try:
+        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as plain:
+            plain.execute("PRAGMA analysis_limit = 400")
+            _unless_locked(plain, "PRAGMA optimize")
+            freed = _give_back(plain) if is_idle else 0
+            mode = "TRUNCATE" if is_idle else "PASSIVE"
+            row = _unless_locked(plain, f"PRAGMA wal_checkpoint({mode})")
+            return Maintenance(freed, is_folded=is_idle and row is not None and row[0] == 0)
+    except sqlite3.Error as error:
+        raise CatalogueError(f"{file}: {error}") from error
+
+
+def size_of(url: str) -> int:
+    """Return how many bytes the catalogue takes, its log of changes included."""
+    file = file_of(url)
+    return sum(_size(file.with_name(file.name + end)) for end in ("", "-wal", "-shm"))
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _give_back(plain: sqlite3.Connection) -> int:
+    (page_bytes,) = plain.execute("PRAGMA page_size").fetchone()
+    freed = 0
+    for _ in range(MOST_ROUNDS):
+        (free,) = plain.execute("PRAGMA freelist_count").fetchone()
+        wanted = min(PAGES_AT_ONCE, free - KEPT_FREE)
+        if wanted <= 0:
+            break
+        try:
+            # A script is run to its end; as a statement, it would stop after one page.
+            plain.executescript(f"PRAGMA incremental_vacuum({wanted})")
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error):
+                raise
+            break
+        (left,) = plain.execute("PRAGMA freelist_count").fetchone()
+        if left == free:
+            # A file of the first releases, which cannot shrink.
+            break
+        freed += (free - left) * page_bytes
+    return freed
+
+
+def _unless_locked(plain: sqlite3.Connection, statement: str) -> tuple[int, ...] | None:
+    """Run a statement to its end; return its first row, None if somebody is in the way."""
+    try:
+        rows = plain.execute(statement).fetchall()
+    except sqlite3.OperationalError as error:
+        if _is_locked(error):
+            return None
+        raise
+    return tuple(rows[0]) if rows else ()
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

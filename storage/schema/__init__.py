@@ -1,0 +1,1 @@
+"""The schema of the catalogue: tables, views, migrations, rows and records."""

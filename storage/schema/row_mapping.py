@@ -1,0 +1,87 @@
+"""How a clip and its analysis become rows, and rows a clip."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, delete, insert
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from storage.records import Clip, FileStamp, Tagged, TagState
+from storage.schema.tables import clips, curve_points, hearings, predictions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.engine import Connection
+
+    from storage.records import Analysis, QueueEntry
+
+
+def clip_of(row: Row[Any]) -> Clip:
+    """Make a clip of a row of `clips`."""
+    return Clip(
+        id=row.id,
+        path=row.path,
+        identity=row.identity,
+        stamp=FileStamp(row.size, row.mtime_ns, row.inode),
+        tag_state=TagState(row.tag_state),
+        tag_reason=row.tag_reason,
+        is_missing=row.missing_since is not None,
+        tagged=_tagged(row),
+    )
+
+
+def _tagged(row: Row[Any]) -> Tagged | None:
+    if row.tagged_bundle is None:
+        return None
+    return Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle)
+
+
+def clip_values(
+    entry: QueueEntry, identity: str, tag_state: TagState, now: datetime
+) -> dict[str, Any]:
+    """Return the columns of a clip that was just recorded."""
+    return {
+        "path": entry.path,
+        "identity": identity,
+        **vars(entry.stamp),
+        "found_at": now,
+        "missing_since": None,
+        "tag_state": tag_state,
+        "tag_reason": None,
+    }
+
+
+TAGGED = tuple(column.name for column in fields(Tagged))
+"""What is kept of the last tag write, in columns that begin with `tagged_`."""
+
+_KEPT = {"id", "path", "found_at"}
+UPSERT_CLIP = upsert(clips)
+_SAME_SOUND = clips.c.identity == UPSERT_CLIP.excluded.identity
+UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
+    index_elements=["path"],
+    set_={
+        column.name: UPSERT_CLIP.excluded[column.name]
+        for column in clips.columns
+        if column.name not in _KEPT
+    }
+    # What we wrote into a file that was replaced by another sound went with it.
+    | {f"tagged_{name}": case((_SAME_SOUND, clips.c[f"tagged_{name}"])) for name in TAGGED},
+)
+
+
+def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> None:
+    """Record an analysis in place of an earlier one, within a transaction."""
+    identity = analysis.hearing.identity
+    # Prediction and curve go with the old hearing, by the schema's cascade.
+    connection.execute(delete(hearings).where(hearings.c.identity == identity))
+    connection.execute(insert(hearings).values(heard_at=now, **vars(analysis.hearing)))
+    connection.execute(
+        insert(predictions).values(identity=identity, analysed_at=now, **vars(analysis.prediction))
+    )
+    if analysis.curve:
+        points = [{"identity": identity, **vars(point)} for point in analysis.curve]
+        connection.execute(insert(curve_points), points)

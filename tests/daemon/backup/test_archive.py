@@ -1,0 +1,272 @@
+"""Backups: made while the service runs, and read back with suspicion."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import tarfile
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from daemon.backup.archive import CATALOGUE, LABEL
+from storage.catalogue import Catalogue
+from tests.driving import Valenced
+from tests.records import record
+from tests.sounds import music_like, write_audio
+from tests.trainer.corpora.brought import put_sounds, put_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Member = tuple[tarfile.TarInfo, bytes]
+
+
+def state_of(valenced: Valenced) -> Path:
+    return valenced.catalogue.parent
+
+
+def known(valenced: Valenced, *names: str) -> None:
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        for name in names:
+            record(catalogue, f"/m/{name}")
+
+
+def paths(valenced: Valenced) -> list[str]:
+    return [row["path"] for row in valenced.read("query")]
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def rewritten(archive: Path, change: Callable[[list[Member]], None]) -> None:
+    """Write a backup anew with other members."""
+    members: list[Member] = []
+    with tarfile.open(archive, "r:") as tar:
+        for member in tar:
+            content = tar.extractfile(member)
+            members.append((member, content.read() if content else b""))
+    change(members)
+    with tarfile.open(archive, "w:") as tar:
+        for member, content_ in members:
+            tar.addfile(member, io.BytesIO(content_))
+    archive.chmod(0o600)
+
+
+def test_what_was_backed_up_while_it_ran_is_there_again(
+    valenced: Valenced, music: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.tar"
+    write_audio(music / "a.flac", music_like(2))
+    with valenced.start("run", music, "--no-tags") as service:
+        service.wait_for("a.flac", "arousal")
+        valenced("backup", archive)
+        valenced("restore", archive, exit_code=1)
+        assert f"process {service.process.pid}" in valenced.said
+        assert service.stop() == 0
+    rows = valenced.read("query")
+    assert archive.stat().st_mode & 0o777 == 0o600
+    other = Valenced(tmp_path / "other")
+    other("restore", archive)
+    assert "kept" not in other.said
+    assert other.read("query") == rows
+    assert other.read("bundles", "list") == valenced.read("bundles", "list")
+    other("scan", music, "--no-tags")
+    assert other.select("SELECT count(*) FROM hearings") == [(1,)]
+
+
+def test_the_old_one_is_kept_aside(valenced: Valenced, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    known(valenced, "b.mp3")
+    valenced("restore", archive)
+    (old,) = state_of(valenced).glob("catalogue.before-*.db")
+    assert str(old) in valenced.said
+    assert paths(valenced) == ["/m/a.mp3"]
+    with closing(sqlite3.connect(old)) as plain:
+        assert plain.execute("SELECT count(*) FROM clips").fetchone() == (2,)
+    assert not list(state_of(valenced).glob(".*"))
+
+
+def test_a_damaged_catalogue_gives_way_to_its_backup(valenced: Valenced, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    valenced.catalogue.write_bytes(b"nothing that SQLite knows" * 500)
+    valenced("query", exit_code=1)
+    valenced("restore", archive)
+    assert paths(valenced) == ["/m/a.mp3"]
+
+
+def test_a_backup_replaces_an_earlier_one_and_nothing_else(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive, letter = tmp_path / "a.tar", tmp_path / "letter.txt"
+    valenced("backup", archive, exit_code=1)
+    assert "no catalogue yet" in valenced.said
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    first = archive.read_bytes()
+    known(valenced, "b.mp3")
+    valenced("backup", archive)
+    assert archive.read_bytes() != first
+    letter.write_text("Dear all")
+    valenced("backup", letter, exit_code=1)
+    assert "name another file" in valenced.said
+    assert letter.read_text() == "Dear all"
+    valenced("backup", tmp_path / "nowhere" / "a.tar", exit_code=1)
+    assert "no such folder" in valenced.said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "letter.txt", "state"]
+
+
+def bring_in(valenced: Valenced, folder: Path, name: str) -> None:
+    put_sounds(folder, ["1.wav", "2.wav"])
+    rows = [("1.wav", 0.5, -0.5), ("2.wav", -0.5, 0.5)]
+    put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
+    valenced("corpus", "add", "manifest", folder, "--name", name)
+
+
+def test_imported_corpora_are_carried_and_what_was_heard_of_others_stays(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive, shelf = tmp_path / "a.tar", state_of(valenced) / "corpora"
+    known(valenced, "a.mp3")
+    bring_in(valenced, tmp_path / "mine", "mine")
+    mine = everything(shelf / "mine")
+    (shelf / "damaged").mkdir()
+    valenced("backup", archive)
+    valenced("corpus", "remove", "damaged")
+    bring_in(valenced, tmp_path / "later", "later")
+    heard = everything(shelf / ".heard")
+    assert len(heard) == 2
+    valenced("restore", archive)
+    (old,) = state_of(valenced).glob("corpora.before-*")
+    assert str(old) in valenced.said
+    assert sorted(path.name for path in old.iterdir()) == ["later", "mine"]
+    assert [row["name"] for row in valenced.read("corpus", "list")] == ["mine"]
+    assert everything(shelf / "mine") == mine
+    assert everything(shelf / ".heard") == heard
+    other = Valenced(tmp_path / "other")
+    other("restore", archive)
+    assert "kept" not in other.said
+    assert [row["name"] for row in other.read("corpus", "list")] == ["mine"]
+
+
+def test_a_backup_of_a_release_that_left_corpora_out_leaves_them_as_they_are(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    rewritten(archive, label(bundle=None))
+    bring_in(valenced, tmp_path / "mine", "mine")
+    valenced("restore", archive)
+    assert [row["name"] for row in valenced.read("corpus", "list")] == ["mine"]
+    assert not list(state_of(valenced).glob("corpora.before-*"))
+
+
+def member(name: str, content: bytes = b"x", **fields: Any) -> Member:
+    made = tarfile.TarInfo(name)
+    made.size = len(content)
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made, content
+
+
+def label(**said: Any) -> Callable[[list[Member]], None]:
+    content = json.dumps({"made_at": "x", "bundle": None, "format": 1} | said).encode()
+
+    def change(members: list[Member]) -> None:
+        members[0] = member(LABEL, content)
+
+    return change
+
+
+def with_catalogue(statement: str) -> Callable[[list[Member]], None]:
+    def change(members: list[Member]) -> None:
+        at = [found.name for found, _ in members].index(CATALOGUE)
+        with closing(sqlite3.connect(":memory:")) as plain:
+            plain.deserialize(members[at][1])
+            plain.executescript(statement)
+            content = plain.serialize()
+        members[at] = member(CATALOGUE, content)
+
+    return change
+
+
+def adding(*extra: Member) -> Callable[[list[Member]], None]:
+    return lambda members: members.extend(extra)
+
+
+HOSTILE: dict[str, Callable[[list[Member]], None]] = {
+    "out of the folder": adding(member("bundles/../../evil", b"x")),
+    "absolute": adding(member("/tmp/evil-of-a-backup")),
+    "hidden": adding(member("bundles/.x/evil")),
+    "deep": adding(member("bundles/x/y/evil")),
+    "link": adding(member("bundles/x/y", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")),
+    "hard link": adding(member("bundles/x/y", b"", type=tarfile.LNKTYPE, linkname=CATALOGUE)),
+    "pipe": adding(member("bundles/x/y", b"", type=tarfile.FIFOTYPE)),
+    "twice": adding(member(CATALOGUE)),
+    "corpus out of the folder": adding(member("corpora/../evil", b"x")),
+    "corpus hidden": adding(member("corpora/.heard/table.npz")),
+    "more than a corpus has": adding(member("corpora/x/model.joblib")),
+    "corpus that is none": adding(member("corpora/x/manifest.json", b"{}")),
+    "corpus of nonsense": adding(member("corpora/x/manifest.json", b"[" * 9000)),
+    "label that is a list": lambda members: members.__setitem__(0, member(LABEL, b"[]")),
+    "bundle that is none": adding(member("bundles/x/manifest.json", b"{}")),
+    "no label": lambda members: members.__delitem__(0),
+    "no catalogue": lambda members: members.__delitem__(1),
+    "label of nonsense": lambda members: members.__setitem__(0, member(LABEL, b"[" * 9000)),
+    "later format": label(format=2),
+    "bundle elsewhere": label(bundle="../../etc"),
+    "bundle that is not there": label(bundle="starter-9"),
+    "another database": with_catalogue("DROP TABLE clips"),
+    "a trigger": with_catalogue(
+        "CREATE TRIGGER t AFTER DELETE ON queue BEGIN DELETE FROM clips; END"
+    ),
+    "later schema": with_catalogue("PRAGMA user_version = 99"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_backup_changes_nothing(valenced: Valenced, tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    rewritten(archive, HOSTILE[kind])
+    before = everything(tmp_path)
+    valenced("restore", archive, exit_code=1)
+    (line,) = valenced.said.splitlines()
+    assert str(archive) in line
+    assert "unexpected" not in line
+    assert everything(tmp_path) == before
+
+
+def test_a_backup_that_others_could_have_written_or_that_is_cut_off_is_refused(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    archive.chmod(0o622)
+    valenced("restore", archive, exit_code=1)
+    assert "chmod go-w" in valenced.said
+    archive.chmod(0o600)
+    whole = archive.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no tar" * 999, os.urandom(4096)):
+        archive.write_bytes(content)
+        valenced("restore", archive, exit_code=1)
+        assert "a damaged one" in valenced.said or "lacks" in valenced.said
+        assert len(valenced.said.splitlines()) == 1
+    assert paths(valenced) == ["/m/a.mp3"]
+    valenced("restore", tmp_path / "absent.tar", exit_code=2)

@@ -1,0 +1,258 @@
+"""The command line as its users meet it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.catalogue import Catalogue
+from storage.records import FileStamp
+from tests.driving import COMMAND, scanned
+from tests.records import NOON
+from tests.sounds import music_like, noise, silence, tone, write_audio
+
+if TYPE_CHECKING:
+    from tests.driving import Valenced
+
+PIPE_HOLDS = 65536
+ODD = b"caf\xe9 two\nlines.wav"
+
+
+@pytest.fixture
+def library(valenced: Valenced, music: Path) -> Path:
+    write_audio(music / "tone.wav", tone(3))
+    write_audio(music / "noise.wav", noise(3))
+    write_audio(music / os.fsdecode(ODD), music_like(3), kind="wav")
+    valenced("scan", music)
+    return music
+
+
+def test_every_format_names_the_same_sounds(valenced: Valenced, library: Path) -> None:
+    rows = valenced.read("query")
+    paths = [os.fsencode(row["path"]) for row in rows]
+    assert os.fsencode(library) + b"/" + ODD in paths
+    assert valenced("query", "--format", "paths0").split(b"\0")[:-1] == paths
+    assert valenced("query", "--format", "paths") == b"".join(path + b"\n" for path in paths)
+    text = valenced("query", "--format", "csv").decode("utf-8", "surrogateescape")
+    table = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [os.fsencode(row["path"]) for row in table] == paths
+    assert list(table[0]) == list(rows[0])
+    playlist = valenced("query", "--format", "m3u8").decode("utf-8").splitlines()
+    assert playlist[0] == "#EXTM3U"
+    assert len(playlist) == 1 + 2 * len(rows)
+    assert any(line.startswith("file://") and "caf%E9%20two%0Alines" in line for line in playlist)
+    assert "two\\nlines.wav" in valenced("query").decode("utf-8")
+
+
+def test_moods_divide_the_library(valenced: Valenced, library: Path) -> None:
+    total = len(valenced.read("query", "--under", library))
+    moods = [valenced.read("query", mood) for mood in ("calm", "energetic", "tense", "sad")]
+    assert sum(map(len, moods)) == total == 3
+    for mood, rows in zip(("calm", "energetic", "tense", "sad"), moods, strict=True):
+        assert {row["mood"] for row in rows} <= {mood}
+        in_view = valenced.select(f"SELECT path FROM {mood} ORDER BY path")
+        assert [os.fsencode(row["path"]) for row in rows] == [path for (path,) in in_view]
+
+
+def test_ranges_points_order_and_limit(valenced: Valenced, library: Path) -> None:
+    rows = valenced.read("query", "--sort", "-arousal")
+    values = [row["arousal"] for row in rows]
+    assert values == sorted(values, reverse=True)
+    near = valenced.read("query", "--near", f"{values[1]},{rows[1]['valence']}", "--limit", "1")
+    assert near == [rows[1]]
+    between = valenced.read("query", "--arousal", f"{values[1] - 1e-6}:{values[1] + 1e-6}")
+    assert between == [rows[1]]
+    assert valenced.read("query", "--under", library / "nowhere") == []
+
+
+def test_like_puts_the_file_itself_first_even_from_outside(
+    valenced: Valenced, library: Path, tmp_path: Path
+) -> None:
+    outside = write_audio(tmp_path / "similar.wav", noise(3, seed=7))
+    (first, *_) = valenced.read("query", "--like", outside, "--limit", "2")
+    assert Path(first["path"]).name == "noise.wav"
+    (first, *_) = valenced.read("query", "--like", library / "tone.wav")
+    assert Path(first["path"]).name == "tone.wav"
+
+
+def test_show_tells_what_is_known(valenced: Valenced, library: Path) -> None:
+    document = valenced.read("show", library / "noise.wav")
+    assert document["sound"]["path"] == str(library / "noise.wav")
+    assert document["curve"]
+    assert document["tags"]["VALENCED"]
+    text = valenced("show", library / "noise.wav").decode()
+    assert "between" in text
+    assert "novelty" in text
+    valenced("show", library / "absent.wav", exit_code=1)
+    assert "not in the catalogue" in valenced.said
+    write_audio(library / "silence.wav", silence(2))
+    valenced("scan", library, exit_code=1)
+    assert "silence" in valenced.read("show", library / "silence.wav")["failure"]["reason"]
+
+
+def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, music: Path) -> None:
+    (music / "letter.mp3").write_text("no song\n" * 99)
+    valenced("scan", music, exit_code=1)
+    assert valenced.read("scan", music, exit_code=1) == scanned(0, failed_before=1)
+    assert "1 could not be heard before" in valenced.said
+    valenced("retry", music)
+    assert valenced.said.startswith("1 files")
+    assert valenced.read("scan", music, exit_code=1) == scanned(0, failed=1)
+
+
+def test_a_scan_ends_although_a_file_never_does(valenced: Valenced, music: Path) -> None:
+    good = write_audio(music / "good.wav", tone(1))
+    growing = write_audio(music / "two\nlines.wav", noise(60))
+    append = 'while :; do printf xxxx >> "$0"; sleep 0.05; done'
+    with subprocess.Popen(["sh", "-c", append, growing]) as writer:
+        try:
+            report = valenced.read("scan", music, exit_code=1)
+        finally:
+            writer.kill()
+    assert report == {**scanned(1), "unsettled": [str(growing)]}
+    assert "two\\nlines.wav: still being written; run scan again" in valenced.said
+    assert [row["path"] for row in valenced.read("query")] == [str(good)]
+    assert valenced.read("scan", music) == scanned(1)
+
+
+def test_a_scan_does_not_wait_for_a_writer_that_never_closes(
+    valenced: Valenced, music: Path
+) -> None:
+    held = [write_audio(music / name, tone(1)) for name in ("a.wav", "b.wav")]
+    with held[0].open("ab"), held[1].open("ab"):
+        valenced("scan", music, exit_code=1)
+    assert "a.wav and 1 more: still being written" in valenced.said
+
+
+def test_a_scan_does_not_wait_for_what_it_sets_aside_again_and_again(
+    valenced: Valenced, music: Path
+) -> None:
+    file = write_audio(music / "a.wav", tone(1))
+    valenced("query")
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        catalogue.queue.put([(file, FileStamp.of(file.lstat()))], NOON)
+    with file.open("ab"):
+        report = valenced.read("scan", music, exit_code=1)
+    assert report == {**scanned(0), "unsettled": [str(file)]}
+    assert valenced.read("scan", music) == scanned(1)
+
+
+def test_failures_elsewhere_are_no_concern_of_a_scan(valenced: Valenced, music: Path) -> None:
+    (music / "a").mkdir()
+    (music / "b").mkdir()
+    (music / "a" / "letter.mp3").write_text("no song\n" * 99)
+    valenced("scan", music, exit_code=1)
+    assert valenced.read("scan", music / "b") == scanned(0)
+    assert valenced.read("scan", music / "a" / "letter.mp3", exit_code=1) == scanned(
+        0, failed_before=1
+    )
+
+
+def test_a_catalogue_of_a_later_release_ends_it_as_wrong_settings_do(
+    valenced: Valenced, music: Path
+) -> None:
+    valenced("query")
+    with closing(sqlite3.connect(valenced.catalogue)) as plain:
+        plain.execute("PRAGMA user_version = 99")
+    before = valenced.catalogue.read_bytes()
+    valenced("run", music, exit_code=78)
+    assert "schema 99" in valenced.said
+    assert "upgrade valenced" in valenced.said
+    assert valenced.catalogue.read_bytes() == before
+
+
+def test_a_dry_run_says_what_is_new_and_does_nothing(valenced: Valenced, music: Path) -> None:
+    file = write_audio(music / "a.wav", tone(1))
+    assert valenced.read("scan", music, "--dry-run")["new"] == [str(file)]
+    assert valenced.read("query") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("query", "joyful"),
+        ("query", "--arousal", "0.5"),
+        ("query", "--arousal", "0.5:0.1"),
+        ("query", "--arousal", "nan:1"),
+        ("query", "--near", "0.5"),
+        ("query", "--near", "5,5"),
+        ("query", "--sort", "colour"),
+        ("query", "--limit", "0"),
+        ("scan", "/nowhere/at/all"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_ends_in_2(valenced: Valenced, line: tuple[str, ...]) -> None:
+    valenced(*line, exit_code=2)
+    assert "Error" in valenced.said
+    assert "Traceback" not in valenced.said
+
+
+def test_wrong_settings_end_in_78_with_one_line_each(valenced: Valenced) -> None:
+    valenced("status", "--set", "watch.settel_s=3", "--set", "tags.mode=magic", exit_code=78)
+    assert len(valenced.said.splitlines()) == 2
+    valenced("run", exit_code=78)
+    assert "nothing to watch" in valenced.said
+
+
+def test_asking_how_the_service_is_makes_no_catalogue(valenced: Valenced) -> None:
+    valenced("status", exit_code=1)
+    assert "the first run or scan makes it" in valenced.said
+    assert not valenced.catalogue.exists()
+
+
+def test_config_show_names_the_source_of_every_value(valenced: Valenced) -> None:
+    shown = valenced.read("config", "show")
+    assert shown["watch.settle_s"] == {"value": 0.3, "source": "--set"}
+    assert shown["tags.mode"] == {"value": "replace", "source": "default"}
+    assert "catalogue" in valenced("config", "path").decode()
+
+
+def test_check_finds_what_would_fail(valenced: Valenced, tmp_path: Path) -> None:
+    folder = f'watch.folder=[{{path = "{tmp_path}"}}, {{path = "/nowhere"}}]'
+    findings = valenced.read("check", "--set", folder, exit_code=1)
+    assert {finding["level"] for finding in findings} >= {"ok", "fail"}
+    assert any("/nowhere" in finding["what"] for finding in findings if finding["level"] == "fail")
+    assert all(
+        "/nowhere" not in finding["what"] for finding in findings if finding["level"] == "ok"
+    )
+
+
+def test_bundles_tell_their_figures_and_their_weak_side(valenced: Valenced) -> None:
+    text = valenced("bundles", "show").decode()
+    assert "starter" in text
+    assert "trust an order more than a value" in text
+    (bundle,) = valenced.read("bundles", "list")
+    assert bundle["name"].startswith("starter")
+
+
+def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, music: Path) -> None:
+    sound = write_audio(music / f"{'long name ' * 20}.wav", tone(1)).read_bytes()
+    for number in range(260):
+        (music / f"{'long name ' * 20}{number}.wav").write_bytes(sound)
+    valenced("scan", music, "--no-tags")
+    for output in ("table", "json", "csv", "m3u8", "paths", "paths0"):
+        query = valenced.line("query", "--format", output)
+        whole = valenced("query", "--format", output)
+        assert len(whole) > PIPE_HOLDS
+        done = valenced.piped(query, "head -c 1")
+        assert (done.returncode, done.stdout, done.stderr) == (0, whole[:1], b"")
+
+
+@pytest.mark.parametrize("command", ["status", "query", "query --help", "--help", "query --near x"])
+def test_nobody_need_read_our_output(valenced: Valenced, command: str) -> None:
+    valenced("query")
+    line = valenced.line(*command.split())
+    done = valenced.piped([COMMAND, command] if command == "--help" else line, "true")
+    if "near" in command:
+        assert done.returncode == 2
+    else:
+        assert (done.returncode, done.stderr) == (0, b"")

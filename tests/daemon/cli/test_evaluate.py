@@ -1,0 +1,118 @@
+"""The experiments are made by the real command, on the table that the bundle brings."""
+
+from __future__ import annotations
+
+import html
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.trainer.corpora.brought import put_sounds, put_table
+from trainer.bundles.registry import SHIPPED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.driving import Valenced
+
+FEW = ("--corpora", "vgmidi,naturalsounds", "--folds", "2", "--repeats", "2")
+
+
+def test_joint_training_is_judged_on_the_shipped_clips(valenced: Valenced, tmp_path: Path) -> None:
+    report = tmp_path / "a report"
+    told = valenced("evaluate", *FEW, "--seed", "7", "--output", report).decode()
+    assert f"own regression of {SHIPPED.name} on 17 of naturalsounds (music)" in told
+    assert "joint: Does one fit on both domains" in told
+    assert "Joint training" in told
+    document = json.loads((report / "report.json").read_bytes())
+    page = (report / "report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert document["experiments"][0]["verdict"][0] in html.unescape(page)
+    assert (document["seed"], document["folds"], document["repeats"]) == (7, 2, 2)
+    assert document["command"].startswith("valenced evaluate --set ")
+    assert {each["part"] for each in document["corpora"]} >= {"vgmidi", "all music", "all sound"}
+    assert {"scikit-learn", "numpy", "valenced"} <= set(document["versions"])
+    (experiment,) = document["experiments"]
+    assert {each["condition"] for each in experiment["figures"]} == {"joint", "alone"}
+    assert len(experiment["tests"]) == 4
+    assert not (report / "cells").exists()
+
+
+def test_an_interrupted_evaluation_ends_at_once_and_goes_on_later(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    line = ("evaluate", *FEW, "--experiment", "mixing", "--jobs", "1", "--output", report)
+    with valenced.start(*line) as evaluating:
+        while not (report / "cells").exists() or len(list((report / "cells").glob("*.npz"))) < 2:
+            assert evaluating.process.poll() is None
+        assert evaluating.stop(signal.SIGINT) == 130
+        assert "Traceback" not in "\n".join(evaluating.said)
+    kept = {path: path.stat().st_mtime_ns for path in (report / "cells").glob("*.npz")}
+    assert len(kept) >= 2
+    assert not list(report.glob("report.*"))
+    with valenced.start(*line) as evaluating:
+        while len(list((report / "cells").glob("*.npz"))) <= len(kept):
+            assert evaluating.process.poll() is None
+        evaluating.stop(signal.SIGINT)
+    after = {path: path.stat().st_mtime_ns for path in (report / "cells").glob("*.npz")}
+    assert kept.items() < after.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--experiment", "jointly"], "'jointly' is not one of"),
+        (["--regression", "forest"], "'forest' is not one of"),
+        (["--folds", "1"], "1 is not in the range"),
+        (["--repeats", "0"], "0 is not in the range"),
+        (["--seed", "-1"], "-1 is not in the range"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(
+    valenced: Valenced, arguments: list[str], told: str
+) -> None:
+    valenced("evaluate", *arguments, exit_code=2)
+    assert told in valenced.said
+
+
+def test_what_cannot_be_evaluated_is_one_line_and_leaves_nothing(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+
+    def refused(*arguments: str | Path) -> str:
+        valenced("evaluate", "--output", report, *arguments, exit_code=1)
+        assert valenced.said.count("\n") == 1
+        assert not report.exists()
+        return valenced.said
+
+    assert "there is music only; add a corpus of sound" in refused("--corpora", "emotify")
+    assert "no corpus of that name can be used; there are emotify" in refused("--corpora", "no\x1b")
+    assert "\x1b" not in valenced.said
+    assert "64 rated clips of sound in 8 groups are too few for 9 folds" in refused(
+        "--corpora", "esc10", "--experiment", "single-domain", "--folds", "9"
+    )
+    report.write_text("in the way")
+    valenced("evaluate", "--output", report / "below", exit_code=1)
+    assert "choose another --output" in valenced.said
+
+
+def test_an_imported_corpus_is_evaluated_beside_the_bundles(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    names = ["a" * (i + 1) + ".wav" for i in range(32)]
+    put_sounds(folder, names)
+    rows = [(name, i / 40, -i / 40) for i, name in enumerate(names)]
+    put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
+    valenced("corpus", "add", "manifest", folder, "--name", "mine")
+    found = valenced.read(
+        "evaluate", "--corpora", "mine, vgmidi", "--experiment", "single-domain",
+        "--regression", "elasticnet", "--folds", "2", "--repeats", "1", "--output", tmp_path / "r",
+    )  # fmt: skip
+    assert {each["part"]: each["clips"] for each in found["corpora"]}["mine"] == 32
+    assert found["regression"]["name"] == "elasticnet"
+    assert found == json.loads((tmp_path / "r" / "report.json").read_bytes())

@@ -1,0 +1,103 @@
+"""`valenced retry` for tags: what could not be written is tried again at once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mutagen
+
+from daemon.tagging.tag_errors import NO_SCHEME, READ_ONLY
+from storage.catalogue import Catalogue
+from storage.records import TagOutcome, TagState
+from tests.records import NOON, record
+from tests.sounds import music_like, write_audio
+
+if TYPE_CHECKING:
+    from tests.driving import Valenced
+
+NOT_WRITTEN = TagOutcome(TagState.NOT_WRITTEN, "no permission")
+
+
+def test_a_running_service_writes_at_once_what_can_be_written_now(
+    valenced: Valenced, music: Path
+) -> None:
+    first, last = (write_audio(music / f"{name}.flac", music_like(2)) for name in "ab")
+    for sound in (first, last):
+        # A copy would tear the two names apart.
+        (music.parent / sound.name).hardlink_to(sound)
+    with valenced.start("run", music, "--set", "analysis.workers=1") as service:
+        service.wait_for("WARNING", "b.flac", "no tags")
+        (music.parent / last.name).unlink()
+        valenced("retry", music)
+        assert "the tags of 2 files are tried again now" in valenced.said
+        # What was listed last is done first, and who asked is told once more of what is left.
+        service.wait_for("WARNING", "a.flac", "no tags")
+        assert service.stop() == 0
+    assert ["MOOD_AROUSAL" in mutagen.File(sound) for sound in (first, last)] == [False, True]
+    (music.parent / first.name).unlink()
+    valenced("retry", first)
+    assert "the tags of 1 files are tried again at the next run or scan" in valenced.said
+    valenced("scan", music)
+    assert "MOOD_AROUSAL" in mutagen.File(first)
+    valenced("retry")
+    assert valenced.said == "0 files are tried again at the next run or scan\n"
+
+
+def test_what_is_left_without_tags_is_counted_with_its_reasons(valenced: Valenced) -> None:
+    outcomes = {
+        "/m/a.mp3": NOT_WRITTEN,
+        "/m/b.mp3": NOT_WRITTEN,
+        "/m/c.mkv": TagOutcome(TagState.NOT_WRITTEN, NO_SCHEME),
+        "/m/full.mp3": TagOutcome(TagState.PENDING, "no room"),
+        "/m/fine.mp3": TagOutcome(TagState.WRITTEN),
+    }
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        for path, outcome in outcomes.items():
+            catalogue.record_tags(record(catalogue, path), outcome)
+    status = valenced.read("status")
+    assert (status["tags_pending"], status["tags_given_up"]) == (1, 3)
+    assert status["untagged"] == [
+        {"reason": "no permission", "count": 2},
+        {"reason": NO_SCHEME, "count": 1},
+    ]
+    said = valenced("status").decode().splitlines()
+    place = said.index("tags       1 to be written; 3 left without")
+    assert said[place + 1].split(maxsplit=1) == ["2", "no permission"]
+
+
+def test_only_what_failed_and_is_wanted_is_tried_again(valenced: Valenced) -> None:
+    outcomes = {
+        "/m/failed.mp3": NOT_WRITTEN,
+        "/m/full.mp3": TagOutcome(TagState.PENDING, "no room"),
+        "/m/caf\udce9.mp3": NOT_WRITTEN,
+        "/quiet/a.mp3": NOT_WRITTEN,
+        "/quiet/loud/a.mp3": NOT_WRITTEN,
+        "/m/gone.mp3": NOT_WRITTEN,
+        "/m/readable.mp3": TagOutcome(TagState.PENDING, READ_ONLY),
+        "/m/stripped.mp3": TagOutcome(TagState.OFF, "taken out on request"),
+        "/m/fine.mp3": TagOutcome(TagState.WRITTEN),
+    }
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        for path, outcome in outcomes.items():
+            catalogue.record_tags(record(catalogue, path), outcome)
+        catalogue.mark_missing([Path("/m/gone.mp3")], NOON)
+        record(catalogue, "/m/x.mp3")
+    quiet = 'watch.folder=[{path = "/quiet", tags = false}, {path = "/quiet/loud"}]'
+    valenced("retry", "--set", "tags.mode=none")
+    assert "tags" not in valenced.said
+    valenced("retry", "/m/full.mp3", "--set", quiet)
+    assert "the tags of 1 files" in valenced.said
+    valenced("retry", "--set", quiet)
+    assert "the tags of 3 files are tried again at the next run or scan" in valenced.said
+    rows = valenced.select(
+        "SELECT path FROM clips WHERE tag_state = 'pending' AND tag_reason IS NULL"
+    )
+    assert {path for (path,) in rows} == {
+        b"/m/failed.mp3",
+        b"/m/full.mp3",
+        b"/m/caf\xe9.mp3",
+        b"/quiet/loud/a.mp3",
+        b"/m/x.mp3",
+    }

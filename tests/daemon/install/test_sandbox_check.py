@@ -1,0 +1,68 @@
+"""What the unit keeps from the service, by the mounts that it was started with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.install.sandbox_check import CLOSED, HIDDEN, is_wall, wall_before
+
+STARTED = {"INVOCATION_ID": "0123"}
+# As systemd leaves them for the unit: what was installed is open, all else closed or empty.
+INSIDE = """\
+207 141 8:1 / / ro,nosuid,relatime shared:33 master:1 - ext4 /dev/sda1 rw
+229 207 0:66 / /home rw,nosuid,relatime shared:76 - tmpfs tmpfs rw
+254 207 8:1 /srv/a /srv/a rw,nosuid,relatime shared:88 master:1 - ext4 /dev/sda1 rw
+255 207 8:17 / /mnt/disk ro,nosuid shared:89 - ext4 /dev/sdb1 rw,errors=remount-ro
+256 207 8:33 / /mnt/dvd ro,nosuid shared:90 - udf /dev/sr0 ro
+257 207 8:49 / /mnt/late rw shared:91 master:7 - ext4 /dev/sdc1 rw
+"""
+OUTSIDE = INSIDE.replace("/ / ro,", "/ / rw,")
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> Path:
+    file = tmp_path / "mountinfo"
+    file.write_text(INSIDE)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("folder", "wall"),
+    [
+        ("/srv/a/b", None),
+        ("/srv/b", CLOSED),
+        ("/mnt/disk/music", CLOSED),
+        ("/mnt/dvd", None),
+        ("/mnt/late", None),
+        ("/home/nobody-at-all/Music", HIDDEN),
+        ("/root/no such folder", HIDDEN),
+    ],
+)
+def test_a_folder_that_was_not_opened_is_found(mounts: Path, folder: str, wall: str | None) -> None:
+    found = wall_before(Path(folder), writes=True, environ=STARTED, mounts=mounts)
+    if wall is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.startswith(wall)
+        assert "valenced install, then sudo systemctl restart valenced" in found
+        assert is_wall(found)
+
+
+def test_where_no_tags_are_wanted_it_is_enough_to_see(mounts: Path) -> None:
+    for folder, wall in (("/srv/b", None), ("/home/nobody-at-all", HIDDEN)):
+        found = wall_before(Path(folder), writes=False, environ=STARTED, mounts=mounts)
+        assert (found or "").startswith(wall or "")
+        assert (found is None) == (wall is None)
+
+
+def test_without_such_a_unit_nothing_is_said(mounts: Path, tmp_path: Path) -> None:
+    disk = Path("/mnt/disk")
+    assert wall_before(disk, writes=True, environ={}, mounts=mounts) is None
+    assert wall_before(disk, writes=True, environ=STARTED, mounts=tmp_path / "absent") is None
+    mounts.write_text(OUTSIDE)
+    assert wall_before(disk, writes=True, environ=STARTED, mounts=mounts) is None
+    mounts.write_bytes(b"\xff\n1 2 3 / / ro\n1 2 3 4 5 6 - \n - \n")
+    assert wall_before(disk, writes=True, environ=STARTED, mounts=mounts) is None

@@ -1,0 +1,293 @@
+"""What is told over the network, and to whom."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config.errors import SettingsError
+from daemon.clock import utc_now
+from daemon.monitoring.endpoints import ask, seen_from_outside
+from daemon.monitoring.http_server import AT_ONCE, ListenError, Reply, listening
+from daemon.monitoring.service_status import Promise
+from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
+from daemon.tagging.tag_errors import READ_ONLY
+from storage.catalogue import Catalogue
+from storage.database.engine import only_writer
+from storage.jobs import JobStore, TrainingRun
+from storage.records import FolderState, TagOutcome, TagState
+from storage.service_notes import BUNDLE, SETTINGS, ServiceNotes
+from tests.driving import Valenced
+from tests.records import record, stamp
+from tests.sounds import music_like, write_audio
+from tests.torture.disks import NoDisk, memory_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECONCILE_S = 900.0
+ANYWHERE = "127.0.0.1:0"
+
+
+def get(address: str, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    host, _, port = address.rpartition(":")
+    with closing(HTTPConnection(host, int(port), timeout=60)) as connection:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def raw(address: str, request: bytes) -> bytes:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(request)
+        pieces = list(iter(lambda: connection.recv(65536), b""))
+        return b"".join(pieces)
+
+
+def figures(address: str) -> dict[str, float]:
+    status, text = get(address, "/metrics")
+    assert status == 200
+    lines = (line for line in text.decode().splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+class Service:
+    """A catalogue that is worked on by this process, told of as the service does it."""
+
+    def __init__(self, valenced: Valenced, stack: ExitStack) -> None:
+        self.url = f"sqlite:///{valenced.catalogue}"
+        stack.enter_context(only_writer(self.url))
+        self.catalogue = stack.enter_context(closing(Catalogue(self.url)))
+        self.now_s = 0.0
+        self.vitals = RunStats(lambda _: None, 2, clock=lambda: self.now_s)
+        self.address = stack.enter_context(
+            seen_from_outside(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.vitals, utc_now)
+        )
+        self._valenced = valenced
+
+    def status(self) -> Any:
+        return self._valenced.read("status", "--set", f"page.listen={self.address}")
+
+
+@pytest.fixture
+def service(valenced: Valenced) -> Iterator[Service]:
+    with ExitStack() as stack:
+        yield Service(valenced, stack)
+
+
+def degrade(service: Service, promise: Promise) -> None:
+    """Let a promise not be kept."""
+    catalogue, now = service.catalogue, utc_now()
+    long_ago = now - timedelta(days=2)
+    match promise:
+        case Promise.FOLDERS:
+            state = FolderState(Path("/m"), "events", now, "empty; is its disk mounted?")
+            catalogue.record_folders([state])
+        case Promise.COMPARING:
+            state = FolderState(Path("/m"), "events", long_ago, None)
+            catalogue.record_folders([state])
+        case Promise.WORK:
+            catalogue.queue.put([(Path("/m/a.mp3"), stamp())], long_ago)
+        case Promise.TAGS:
+            clip = record(catalogue, "/m/a.mp3")
+            catalogue.record_tags(clip, TagOutcome(TagState.PENDING, "no room on the disk"))
+        case Promise.SETTINGS | Promise.BUNDLE:
+            about = SETTINGS if promise is Promise.SETTINGS else BUNDLE
+            ServiceNotes(catalogue.engine).say(about, "what is wanted cannot be used: damaged", now)
+        case Promise.LEARNING:
+            training = TrainingRun(now, 30, "failed", "no memory left")
+            JobStore(catalogue.engine).note_training(training, now)
+        case Promise.CATALOGUE:
+            service.vitals.trouble = "catalogue.db: database or disk is full"
+        case Promise.LOOP:
+            service.now_s += LONGEST_TURN_S + 1
+        case Promise.ROOM:
+            raise AssertionError("takes a disk of its own")
+
+
+def all_agree_on(service: Service, promise: Promise) -> None:
+    """Compare what is told in each way."""
+    status = service.status()
+    assert status["broken"] == [promise]
+    (why,) = status["degraded"]
+    assert get(service.address, "/health") == (503, f"{why}\n".encode())
+    code, body = get(service.address, "/health", Accept="application/json")
+    told = {"status": "degraded", "reasons": [{"promise": promise, "why": why}]}
+    assert (code, json.loads(body)) == (503, told)
+    found = figures(service.address)
+    assert [other for other in Promise if found[f'valenced_degraded{{promise="{other}"}}']] == [
+        promise
+    ]
+
+
+@pytest.mark.parametrize("promise", [each for each in Promise if each is not Promise.ROOM])
+def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: Promise) -> None:
+    assert service.status()["broken"] == []
+    assert get(service.address, "/health") == (200, b"ok\n")
+    degrade(service, promise)
+    all_agree_on(service, promise)
+
+
+@pytest.mark.parametrize(
+    ("promise", "sign"),
+    [
+        (Promise.WORK, "stuck"),
+        (Promise.CATALOGUE, "trouble"),
+        (Promise.CATALOGUE, "standstill"),
+    ],
+)
+def test_all_agree_on_what_the_service_alone_knows(
+    service: Service, promise: Promise, sign: str
+) -> None:
+    setattr(service.vitals, sign, "consumer-1")
+    all_agree_on(service, promise)
+
+
+def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
+    degrade(service, Promise.WORK)
+    service.vitals.stuck = "consumer-1"
+    status = service.status()
+    assert status["broken"] == [Promise.WORK, Promise.WORK]
+    told = get(service.address, "/health")[1].decode().splitlines()
+    assert status["degraded"] == told
+    assert figures(service.address)['valenced_degraded{promise="work"}'] == 2
+
+
+def test_a_disk_that_may_only_be_read_breaks_no_promise(service: Service) -> None:
+    clip = record(service.catalogue, "/m/a.mp3")
+    service.catalogue.record_tags(clip, TagOutcome(TagState.PENDING, READ_ONLY))
+    assert service.status()["broken"] == []
+    assert get(service.address, "/health") == (200, b"ok\n")
+
+
+def test_all_agree_that_there_is_little_room(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(memory_disk(state, "size=32m,mode=700"))
+        except NoDisk as error:
+            pytest.skip(str(error))
+        all_agree_on(Service(Valenced(state), stack), Promise.ROOM)
+
+
+def test_a_catalogue_that_cannot_be_read_is_told_of(service: Service, valenced: Valenced) -> None:
+    with service.catalogue.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE queue")
+    status, body = get(service.address, "/health")
+    assert status == 503
+    assert b"no such table" in body
+    assert get(service.address, "/metrics")[0] == 503
+    valenced("status", exit_code=1)
+    assert "no such table" in valenced.said
+
+
+def test_a_real_service_tells_of_its_work(valenced: Valenced, music: Path) -> None:
+    write_audio(music / "a.flac", music_like(2))
+    (music / "letter.mp3").write_text("no song\n" * 99)
+    with valenced.start("run", music, "--set", f"page.listen={ANYWHERE}") as service:
+        address = service.wait_for("listening at http://").rpartition("http://")[2].strip()
+        service.wait_for("watching")
+        for part in ("a.flac: arousal", "letter.mp3: "):
+            if not any(part in line for line in service.said):
+                service.wait_for(part)
+        assert get(address, "/health") == (200, b"ok\n")
+        found = figures(address)
+        assert found["valenced_files_known"] == 1
+        assert found["valenced_workers"] >= 1
+        (path,) = (name for name in found if name.startswith("valenced_folder_away"))
+        assert str(music) in path
+        status = valenced.read("status", "--set", f"page.listen={address}")
+        assert (status["known"], status["degraded"]) == (1, [])
+        assert status["files_per_hour"] == 1
+        assert [folder["away"] for folder in status["folders"]] == [False]
+        assert [job["job"] for job in status["jobs"]] == ["learn"]
+        assert sum(failure["count"] for failure in status["failures"]) == 1
+        assert service.stop() == 0
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    views = {"/health": lambda as_json: Reply(200, "text/plain", b"json" if as_json else b"text")}
+    with listening(ANYWHERE, views) as in_use:
+        yield in_use
+
+
+def test_get_and_head_are_answered_and_nothing_else(address: str) -> None:
+    assert get(address, "/health") == (200, b"text")
+    assert get(address, "/health?x=1", Accept="application/json") == (200, b"json")
+    assert get(address, "/health", "HEAD") == (200, b"")
+    assert get(address, "/nowhere")[0] == 404
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "BREW"):
+        assert get(address, "/health", method)[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:9", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:80", 421),
+        ("", 421),
+        ("[::1", 421),
+    ],
+)
+def test_only_who_means_us_is_answered(address: str, host: str, status: int) -> None:
+    assert get(address, "/health", Host=host)[0] == status
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n" + b"X-Long: " + b"x" * 15000 + b"\r\n\r\n",
+        b"GET " + b"/" * 14000 + b" HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
+        b"GET /health HTTP/9.9\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_nonsense_is_refused_and_the_next_request_answered(address: str, request_: bytes) -> None:
+    assert b"200 OK" not in raw(address, request_)
+    assert get(address, "/health") == (200, b"text")
+
+
+def test_clients_that_say_nothing_are_let_go(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    with ExitStack() as stack:
+        for number in range(2 * AT_ONCE):
+            silent = stack.enter_context(socket.create_connection((host, int(port))))
+            silent.sendall(b"GET /health HTTP/1.1\r\nHost: " * (number % 2))
+        assert get(address, "/health") == (200, b"text")
+
+
+@pytest.mark.parametrize("wrong", ["192.0.2.1:80", "no.such.host.invalid:80", "1.2.3.4.5:80"])
+def test_an_address_that_is_none_of_ours_is_a_wrong_setting(
+    valenced: Valenced, music: Path, wrong: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"page\.listen"), listening(wrong, {}):
+        pass
+    if wrong.startswith("192"):
+        valenced("run", music, "--set", f"page.listen={wrong}", exit_code=78)
+        (line,) = (line for line in valenced.said.splitlines() if "page.listen" in line)
+        assert wrong in line
+
+
+def test_an_address_that_is_taken_is_told_of(address: str) -> None:
+    with pytest.raises(ListenError, match="free it, or choose another"), listening(address, {}):
+        pass
+
+
+def test_asking_somebody_else_gives_nothing(address: str) -> None:
+    assert ask(address) == []
+    assert ask(ANYWHERE) == []

@@ -1,0 +1,101 @@
+"""`valenced check`, with the rights of several users and on folders in all states."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.driving import Valenced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY = "nobody"
+
+
+def watching(*folders: Path, **more: str) -> str:
+    """Return the setting that watches some folders."""
+    rest = "".join(f', {key} = "{value}"' for key, value in more.items())
+    return "watch.folder=[" + ", ".join(f'{{path = "{path}"{rest}}}' for path in folders) + "]"
+
+
+def of(findings: list[dict[str, str]], part: str) -> list[str]:
+    """Return the levels of what is said about something."""
+    return [finding["level"] for finding in findings if part in finding["what"]]
+
+
+def test_all_is_well_with_a_plain_folder(valenced: Valenced, music: Path) -> None:
+    findings: Any = valenced.read("check", "--set", watching(music))
+    assert of(findings, "the first start makes it") == ["ok"]
+    assert not valenced.catalogue.exists()
+    valenced("query")
+    findings = valenced.read("check", "--set", watching(music))
+    assert {finding["level"] for finding in findings} == {"ok"}
+    for part in (
+        "settings",
+        "SQLite",
+        "opens",
+        "clock",
+        "MiB free",
+        "bundle",
+        "tags written",
+        "Landlock",
+    ):
+        assert of(findings, part) == ["ok"]
+    assert b"ok       " in valenced("check", "--set", watching(music))
+
+
+def test_a_clock_that_went_back_and_a_running_service_are_told_of(
+    valenced: Valenced, music: Path
+) -> None:
+    with valenced.start("run", music) as service:
+        service.wait_for("watching")
+        with closing(sqlite3.connect(valenced.catalogue)) as plain, plain:
+            plain.execute(
+                "INSERT INTO hearings VALUES ('x', 'x', 1, '2999-01-01T00:00:00.000Z', x'00')"
+            )
+        findings = valenced.read("check", "--set", watching(music))
+        assert of(findings, "set the clock") == ["warn"]
+        assert of(findings, f"process {service.process.pid} works") == ["ok"]
+        assert service.stop() == 0
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user can reach, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
+def test_folders_are_looked_at_as_the_user_of_the_service(shared: Path) -> None:
+    music, secret, state = (shared / name for name in ("music", "secret", "state"))
+    for folder in (music, music / "open", state):
+        folder.mkdir(mode=0o755)
+    secret.mkdir(mode=0o700)
+    (music / "closed").mkdir(mode=0o700)
+    valenced = Valenced(state)
+    assert of(valenced.read("check", "--set", watching(music)), "tags written") == ["ok"]
+    as_user = "check", "--user", NOBODY, "--set"
+    findings = valenced.read(*as_user, watching(music), exit_code=1)
+    assert of(findings, "may not read") == ["warn"]
+    assert of(findings, "so no tags there") == ["warn"]
+    assert of(findings, f"may not write to {state}") == ["fail"]
+    valenced("query")
+    # What root has made there is not theirs to write.
+    findings = valenced.read(*as_user, watching(music), exit_code=1)
+    assert "fail" in of(findings, "catalogue.db")
+    findings = valenced.read(*as_user, watching(secret), exit_code=1)
+    assert of(findings, f"{secret}: this user may not read it") == ["fail"]
+
+
+def test_a_user_there_is_not_is_wrong_usage(valenced: Valenced) -> None:
+    valenced("check", "--user", "no one\nat all", exit_code=2)
+    assert "there is no such user" in valenced.said

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import wave
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from trainer.trainer_errors import UnreadableClip, UnusableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def worker() -> Iterator[WorkerClient]:
+    with closing(WorkerClient(WorkerLimits(60, 1024, 0))) as started:
+        yield started
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    seconds = np.arange(16000 * 2) / 16000
+    samples = (np.sin(2 * np.pi * 440 * seconds) * 8000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, len(samples), "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return path
+
+
+def process_of(worker: WorkerClient) -> int:
+    assert worker._running is not None
+    return worker._running.process.pid
+
+
+def is_alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_identifies_and_hears(worker: WorkerClient, tone: Path) -> None:
+    identity = worker.identify(tone)
+    heard = worker.hear(tone, identity)
+    assert heard.hearing.identity == identity
+    assert heard.hearing.duration_s == pytest.approx(2.0, abs=0.01)
+    assert len(heard.windows) == len(heard.starts_s) >= 1
+    assert len(heard.hearing.vector) <= 14 * 1024
+
+
+def test_a_file_that_is_no_sound_is_told_so_and_the_worker_goes_on(
+    worker: WorkerClient, tone: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.mp3"
+    text.write_text("this is a letter, not a song\n" * 50)
+    before = worker.identify(tone)
+    process = process_of(worker)
+    with pytest.raises(UnreadableClip) as caught:
+        worker.identify(text)
+    assert caught.value.path == text
+    assert "\n" not in caught.value.reason
+    silence = tmp_path / "empty.wav"
+    with wave.open(str(silence), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+    with pytest.raises((UnreadableClip, UnusableClip)):
+        worker.hear(silence, "x")
+    assert worker.identify(tone) == before
+    assert process_of(worker) == process
+
+
+def test_a_worker_that_hangs_is_stopped_and_replaced(tone: Path) -> None:
+    with closing(WorkerClient(WorkerLimits(60, 1024, 0))) as worker:
+        identity = worker.identify(tone)
+        hung = process_of(worker)
+        worker._limits = WorkerLimits(0.2, 1024, 0)
+        os.kill(hung, signal.SIGSTOP)
+        with pytest.raises(UnreadableClip, match=r"no result within 0\.2 s"):
+            worker.identify(tone)
+        assert not is_alive(hung)
+        worker._limits = WorkerLimits(60, 1024, 0)
+        assert worker.identify(tone) == identity
+        assert process_of(worker) != hung
+
+
+def test_a_worker_that_dies_is_named_as_the_cause_and_replaced(
+    worker: WorkerClient, tone: Path
+) -> None:
+    identity = worker.identify(tone)
+    process = process_of(worker)
+    os.kill(process, signal.SIGSTOP)
+    os.kill(process, signal.SIGSEGV)
+    os.kill(process, signal.SIGCONT)
+    with pytest.raises(UnreadableClip, match="ended by SIGSEGV"):
+        worker.identify(tone)
+    assert worker.identify(tone) == identity
+
+
+def test_a_closed_worker_leaves_no_process_and_starts_anew_when_asked(
+    worker: WorkerClient, tone: Path
+) -> None:
+    identity = worker.identify(tone)
+    process = process_of(worker)
+    worker.close()
+    worker.close()
+    assert not is_alive(process)
+    assert worker.identify(tone) == identity
+
+
+def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from daemon.pipeline.worker_client import WorkerClient, WorkerLimits\n"
+        "worker = WorkerClient(WorkerLimits(60, 1024, 0))\nworker.identify(Path(sys.argv[1]))\n"
+        "print(worker._running.process.pid, flush=True)\nsys.stdin.read()"
+    )
+    service = subprocess.Popen(
+        [sys.executable, "-c", script, str(tone)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert service.stdout is not None
+    number = int(service.stdout.readline())
+    handle = os.pidfd_open(number)
+    service.kill()
+    service.communicate()
+    ended, _, _ = select.select([handle], [], [], 30)
+    os.close(handle)
+    assert ended, "it outlived the service"
+
+
+def test_a_worker_is_renewed_after_so_many_files(tone: Path, tmp_path: Path) -> None:
+    with closing(WorkerClient(WorkerLimits(60, 1024, 0, renew_after=2))) as worker:
+        processes = []
+        for number in range(5):
+            file = tmp_path / f"{number}.wav"
+            file.write_bytes(tone.read_bytes())
+            identity = worker.identify(file)
+            first = process_of(worker)
+            worker.hear(file, identity)
+            # Never in the middle of one.
+            assert process_of(worker) == first
+            processes.append(first)
+    assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]

@@ -1,0 +1,136 @@
+"""The main loop, built of its real parts, when what it needs is in trouble."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config.loading import load
+from config.settings import FolderSettings
+from daemon.clock import utc_now
+from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.service.app import _wired
+from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Stop
+from daemon.service.progress import ProgressReporter, Tally
+from daemon.service.run_config import ActiveConfig, RunConfig
+from daemon.system.sd_notify import Notifier
+from storage.catalogue import Catalogue
+from storage.service_notes import PAUSED, ServiceNotes
+from tests.driving import heard
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from daemon.service.event_loop import EventLoop
+
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def duty(tmp_path: Path, music: Path) -> Iterator[EventLoop]:
+    settings = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).settings
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    plan = RunConfig(
+        settings=settings,
+        url=url,
+        registry=tmp_path / "bundles",
+        annotations=tmp_path / "annotations",
+        corpora=tmp_path / "corpora",
+        folders=[FolderSettings(path=music)],
+    )
+    worker = WorkerClient(WorkerLimits.of(settings.analysis))
+    tally = Tally()
+    with ExitStack() as stack:
+        catalogue = stack.enter_context(closing(Catalogue(url)))
+        stack.callback(worker.close)
+        yield _wired(
+            ActiveConfig(plan),
+            catalogue,
+            stack,
+            [worker],
+            ProgressReporter(tally, None),
+            Notifier(),
+            utc_now,
+        )
+
+
+def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
+    duty: EventLoop, music: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "catalogue.db")) as catalogue:
+        catalogue.execute("DROP TABLE clips")
+    duty.mail.put(PathChanged(music / "gone.mp3"))
+    duty.mail.put(Stop())
+    duty.loop()
+
+
+def test_word_is_left_of_what_waits_and_taken_away_again(duty: EventLoop) -> None:
+    notes = ServiceNotes(duty.catalogue.engine)
+    duty.vitals.paused = "paused on battery"
+    duty._turn([CheckFolders()])
+    note = notes.about(PAUSED)
+    assert note is not None
+    assert note.said == "paused on battery"
+    duty.vitals.paused = None
+    duty._turn([CheckFolders()])
+    assert notes.about(PAUSED) is None
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Look until something holds that a thread of the crew is about to do."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s
+
+
+def test_a_consumer_that_hangs_keeps_the_watchdog_unfed_until_it_goes_on(
+    duty: EventLoop,
+    supervisor: socket.socket,
+    address: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now_s = time.monotonic()
+    duty.monotonic = lambda: now_s
+    duty.notifier = Notifier(address, watchdog_s=40)
+    duty.notifier.ready()
+    with closing(sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)) as somebody:
+        # Whoever keeps the catalogue keeps the consumer that would claim a file.
+        somebody.execute("BEGIN IMMEDIATE")
+        duty.crew.start()
+        wait_until(lambda: duty.crew.stuck(math.inf, 0) is not None)
+        duty.alive()
+        assert heard(supervisor) == ["READY=1", "WATCHDOG=1"]
+        now_s += duty.longest_s + PATIENCE_S
+        for _ in range(3):
+            now_s += 20
+            duty.alive()
+        assert heard(supervisor) == []
+        assert duty.vitals.stuck == "consumer-1"
+        assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+        somebody.execute("ROLLBACK")
+    wait_until(lambda: duty.crew.stuck(math.inf, 0) is None)
+    duty.alive()
+    assert (heard(supervisor), vars(duty.vitals)["stuck"]) == (["WATCHDOG=1"], None)
+    duty.notifier.close()
+
+
+def test_a_consumer_that_rests_does_not_hang(duty: EventLoop) -> None:
+    assert duty.crew.stuck(math.inf, 0) is None
+    duty.crew.start()
+    wait_until(lambda: duty.crew.stuck(math.inf, 0) is None)
+
+
+def test_the_catalogue_is_kept_small_when_it_is_time(duty: EventLoop, tmp_path: Path) -> None:
+    log = tmp_path / "catalogue.db-wal"
+    assert log.stat().st_size > 0
+    duty._turn([MaintenanceDue()])
+    assert log.stat().st_size == 0

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from queue import Queue
+from typing import TYPE_CHECKING
+
+import pytest
+from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.triggers.cron import CronTrigger
+
+from config.errors import SettingsError
+from daemon.service.scheduler import PeriodicJob, at, slower_loops
+from storage.catalogue import Catalogue
+from storage.jobs import JobStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+A_SECOND = timedelta(seconds=1)
+"""By which the clock is beyond each hour: it is not asked for to the last microsecond."""
+AT_FOUR = CronTrigger.from_crontab("0 4 * * *", timezone="UTC")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def errands(tmp_path: Path) -> Iterator[JobStore]:
+    with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
+        yield JobStore(catalogue.engine)
+
+
+def runs_of(clock: Clock, errands: JobStore, hours: list[int]) -> list[datetime]:
+    """Let the service run, the clock stepping to each hour after its start; return the runs."""
+    runs: list[datetime] = []
+    ran: Queue[object] = Queue()
+    loop = PeriodicJob(
+        "learn", lambda: runs.append(clock() - A_SECOND), schedule=AT_FOUR, lasts=True
+    )
+    tick = PeriodicJob("tick", lambda: None, every_s=3590)
+    with slower_loops([loop, tick], errands, clock) as scheduler:
+        scheduler.add_listener(ran.put, EVENT_JOB_EXECUTED)
+        for hour in hours:
+            clock.now = START + timedelta(hours=hour) + A_SECOND
+            scheduler.wakeup()
+            # The tick is due at every step, and executed after whatever was due before it.
+            while ran.get(timeout=20).job_id != "tick":  # type: ignore[attr-defined]
+                pass
+    return runs
+
+
+def test_a_month_of_hours_brings_a_run_for_each_night(clock: Clock, errands: JobStore) -> None:
+    runs = runs_of(clock, errands, list(range(1, 30 * 24 + 1)))
+    assert runs == [datetime(2026, 3, day, 4, tzinfo=UTC) for day in range(2, 32)]
+
+
+def test_what_was_missed_while_it_was_down_is_made_up_for_once(
+    clock: Clock, errands: JobStore
+) -> None:
+    assert len(runs_of(clock, errands, [1, 17])) == 1
+    assert runs_of(clock, errands, [24 * 7, 24 * 7 + 1]) == [START + timedelta(days=7)]
+    assert runs_of(clock, errands, [24 * 7 + 2]) == []
+
+
+def test_it_rests_while_nothing_is_due(errands: JobStore) -> None:
+    asked, ticks = 0, Queue[object]()
+
+    def counted() -> datetime:
+        nonlocal asked
+        asked += 1
+        return datetime.now(UTC)
+
+    with slower_loops(
+        [PeriodicJob("tick", lambda: None, every_s=0.2)], errands, counted
+    ) as scheduler:
+        scheduler.add_listener(ticks.put, EVENT_JOB_EXECUTED)
+        for _ in range(3):
+            ticks.get(timeout=20)
+    assert asked < 100
+
+
+def test_another_schedule_starts_anew(clock: Clock, errands: JobStore) -> None:
+    errands.plan("learn", "another schedule", START - timedelta(days=1))
+    assert runs_of(clock, errands, [1]) == []
+
+
+@pytest.mark.parametrize("bad", ["", "now and then", "61 4 * * *", "0 4 * *", "0 4 * * 0"])
+def test_a_line_that_is_no_schedule_is_refused(bad: str) -> None:
+    with pytest.raises(SettingsError, match=r"retrain\.schedule"):
+        at(bad)
+
+
+def test_weekdays_go_by_name() -> None:
+    assert "sun" in str(at("30 5 * * sun"))

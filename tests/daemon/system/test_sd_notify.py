@@ -1,0 +1,93 @@
+"""What a supervisor is told, received on a real socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import closing
+
+import pytest
+
+from daemon.system.sd_notify import Notifier
+from tests.driving import heard
+
+
+def test_the_supervisor_hears_of_start_reload_and_end(
+    supervisor: socket.socket, address: str
+) -> None:
+    with closing(Notifier(address)) as notifier:
+        notifier.status("opening\nthe catalogue")
+        notifier.status("opening the catalogue")
+        notifier.ready()
+        notifier.reloading()
+        notifier.ready()
+        notifier.stopping()
+    said = heard(supervisor)
+    assert said[:2] == ["STATUS=opening the catalogue", "READY=1"]
+    assert said[2].startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert said[3:] == ["READY=1", "STOPPING=1"]
+
+
+def test_a_sign_of_life_asks_for_time_until_ready_and_then_comes_in_its_rhythm(
+    supervisor: socket.socket, address: str
+) -> None:
+    with closing(Notifier(address, watchdog_s=40)) as notifier:
+        assert notifier.sign_every_s == 10
+        notifier.alive(0)
+        notifier.ready()
+        for now_s in (5, 10, 15, 20):
+            notifier.alive(now_s)
+    assert heard(supervisor) == [
+        "EXTEND_TIMEOUT_USEC=60000000",
+        "READY=1",
+        "WATCHDOG=1",
+        "WATCHDOG=1",
+    ]
+
+
+def test_an_abstract_address_is_understood_and_kept_from_children() -> None:
+    name = f"valenced-test-{os.getpid()}"
+    environment = {
+        "NOTIFY_SOCKET": f"@{name}",
+        "WATCHDOG_USEC": "2000000",
+        "WATCHDOG_PID": str(os.getpid()),
+    }
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(f"\0{name}")
+        supervisor.setblocking(False)
+        with closing(Notifier.of(environment)) as notifier:
+            notifier.ready()
+            assert notifier.sign_every_s == 0.5
+        assert heard(supervisor) == ["READY=1"]
+    assert environment == {}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"NOTIFY_SOCKET": "nowhere"},
+        {"NOTIFY_SOCKET": ""},
+        {"WATCHDOG_USEC": "1000000"},
+        {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "a while"},
+        {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "²"},
+        {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"},
+    ],
+)
+def test_nobody_waits_for_signs_unless_the_environment_says_so(environment: dict[str, str]) -> None:
+    with closing(Notifier.of(environment)) as notifier:
+        assert notifier.sign_every_s is None
+
+
+def test_a_supervisor_that_is_gone_or_does_not_listen_stops_nothing(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Notifier(address)) as notifier:
+        notifier.ready()
+    assert "cannot be told" in caplog.text
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(address)
+        with closing(Notifier(address, watchdog_s=1)) as notifier:
+            notifier.ready()
+            for now_s in range(2000):
+                notifier.alive(now_s)

@@ -1,0 +1,423 @@
+"""What must stay of a file besides its bytes, and what the disk may refuse."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import stat
+import struct
+import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.service_errors import TagWriteError
+from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, read, restore, strip, write
+from daemon.tagging.disk import temp_names
+from daemon.tagging.disk.recovery import clean_up
+from daemon.tagging.disk.syscalls import DiskCalls
+from tests.daemon.tagging.sounds import encoded, sound, sound_file
+from trainer.audio.fingerprint import identify
+from trainer.trainer_errors import UnreadableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.tagging.keys import Items
+
+NOBODY = 65534
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this to a file")
+
+
+class Meddled(DiskCalls):
+    """Lets somebody else write the original once the copy is synced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def sync(self, descriptor: int) -> None:
+        super().sync(descriptor)
+        with self.path.open("ab") as file:
+            file.write(b"more")
+
+
+class GivesWay(DiskCalls):
+    """Copies a part back into the original and then nothing more, both times it is tried."""
+
+    def __init__(self, path: Path, share: float) -> None:
+        self.path = path
+        self.share = share
+        self.target = -1
+
+    def open_to_change(self, path: Path) -> int:
+        descriptor = super().open_to_change(path)
+        if path == self.path:
+            self.target = descriptor
+        return descriptor
+
+    def copy_range(self, source: int, target: int, start: int, at: int, length: int) -> None:
+        if target != self.target:
+            super().copy_range(source, target, start, at, length)
+            return
+        super().copy_range(source, target, start, at, int(length * self.share))
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class CutOff(DiskCalls):
+    """Loses power while the original is written in place."""
+
+    def reserve(self, descriptor: int, length: int) -> None:
+        super().reserve(descriptor, length)
+        self.write(descriptor, bytes(3000), 0)
+        raise KeyboardInterrupt
+
+    def cut(self, descriptor: int, length: int) -> None:
+        pass
+
+    def remove(self, path: Path) -> None:
+        pass
+
+
+def test_owner_permissions_and_attributes_stay(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "flac")
+    with suppress(PermissionError):
+        # Root alone may, and not in every container.
+        os.chown(path, 1234, 4321)
+    path.chmod(0o2640)
+    attributes = {"user.comment": b"mine\0\xff"}
+    if path.stat().st_uid == 1234:
+        # Entries for the owner, user 99, the group, the mask and others.
+        entries = [(1, 6, -1), (2, 4, 99), (4, 4, -1), (0x10, 4, -1), (0x20, 0, -1)]
+        acl = struct.pack("<I", 2) + b"".join(
+            struct.pack("<HHI", tag, bits, who & 0xFFFFFFFF) for tag, bits, who in entries
+        )
+        attributes["system.posix_acl_access"] = acl
+    for name, value in attributes.items():
+        try:
+            os.setxattr(path, name, value)
+        except OSError as error:
+            pytest.skip(f"this file system keeps no {name}: {error.strerror}")
+    was = path.stat()
+    write(path, affect, manner)
+    now = path.stat()
+    assert now.st_ino != was.st_ino
+    assert (now.st_uid, now.st_gid, now.st_mode) == (was.st_uid, was.st_gid, was.st_mode)
+    assert {name: os.getxattr(path, name) for name in os.listxattr(path)} == attributes
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_modification_time_stays_by_choice(
+    tmp_path: Path, manner: WriteOptions, affect: Items, mode: WriteMode, *, keep: bool
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    os.utime(path, ns=(10**18, 10**18 + 7))
+    write(path, affect, replace(manner, mode=mode, keep_mtime=keep))
+    assert (path.stat().st_mtime_ns == 10**18 + 7) is keep
+
+
+def test_hard_links_are_not_taken_apart(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    twin = tmp_path / "twin"
+    twin.hardlink_to(path)
+    with pytest.raises(TagWriteError, match=r"2 hard links; tags\.mode = in-place"):
+        write(path, affect, manner)
+    in_place = replace(manner, mode=WriteMode.IN_PLACE)
+    done = write(path, affect, in_place)
+    assert twin.samefile(path)
+    assert read(twin)["MOOD_AROUSAL"] == ["42"]
+    assert done.before is not None
+    restore(twin, done.before, in_place)
+    assert path.read_bytes() == sound("mp3")
+    assert sorted(tmp_path.iterdir()) == sorted([path, twin])
+
+
+def test_links_are_followed_and_stay_links(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "opus")
+    link = tmp_path / "link"
+    link.symlink_to(path.name)
+    done = write(link, affect, manner)
+    assert done.path == path
+    assert link.is_symlink()
+    assert read(path) == read(link)
+
+
+def test_link_circles_end(tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(TagWriteError, match="links lead in a circle"):
+        write(tmp_path / "a", affect, manner)
+
+
+def test_folders_and_pipes_are_not_waited_for(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(TagWriteError, match="not a regular file"):
+            write(path, affect, manner)
+
+
+def test_a_missing_file_is_said_to_be_gone(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    with pytest.raises(TagWriteError, match="no longer there"):
+        write(tmp_path / "x", affect, manner)
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Give up root's powers for a while; without them there is nothing to give up."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_read_only_file_is_honoured(manner: WriteOptions, affect: Items) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = sound_file(Path(name), "wav")
+        path.chmod(0o444)
+        with (
+            as_nobody(Path(name)),
+            pytest.raises(TagWriteError, match="the file is read-only"),
+        ):
+            write(path, affect, manner)
+        assert path.read_bytes() == sound("wav")
+
+
+@root_only
+def test_an_immutable_file_is_left_alone(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "wav")
+    if subprocess.run(["chattr", "+i", path], capture_output=True, check=False).returncode:
+        pytest.skip("no immutable files here")
+    try:
+        with pytest.raises(TagWriteError, match=r"read-only|immutable"):
+            write(path, affect, manner)
+        with pytest.raises(TagWriteError, match=r"read-only|immutable"):
+            write(path, affect, replace(manner, mode=WriteMode.IN_PLACE))
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == sound("wav")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip("this user may not mount a file system")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
+def test_a_full_disk_keeps_the_original(
+    small_disk: Path, manner: WriteOptions, affect: Items, mode: WriteMode
+) -> None:
+    path = small_disk / "long.wav"
+    path.write_bytes(encoded("wav", 1.0))
+    before = path.read_bytes()
+    with pytest.raises(TagWriteError, match="no room on its disk") as caught:
+        write(path, affect, replace(manner, mode=mode))
+    assert caught.value.retry
+    assert path.read_bytes() == before
+    assert list(small_disk.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE, WriteMode.SIDECAR])
+def test_a_read_only_disk_keeps_everything(
+    small_disk: Path, manner: WriteOptions, affect: Items, mode: WriteMode
+) -> None:
+    path = sound_file(small_disk, "opus")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(TagWriteError, match="read-only"):
+        write(path, affect, replace(manner, mode=mode))
+    assert read(path) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"a\nb.flac", b"\xff\xfe\x80.mp3", b"x" * 255, b"quo'te \"\\ $(x).ogg", b"-n", b" "],
+)
+def test_any_name_will_do(tmp_path: Path, manner: WriteOptions, affect: Items, name: bytes) -> None:
+    path = sound_file(tmp_path, "flac", os.fsdecode(name))
+    write(path, affect, manner)
+    assert read(path)["MOOD_AROUSAL"] == ["42"]
+    assert [os.fsencode(entry.name) for entry in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
+def test_a_file_that_changes_meanwhile_is_left_to_the_other_program(
+    tmp_path: Path, manner: WriteOptions, affect: Items, mode: WriteMode
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    done = write(path, affect, replace(manner, mode=mode, disk=Meddled(path)))
+    assert done.outcome is WriteOutcome.CHANGED
+    assert path.read_bytes() == sound("mp3") + b"more"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
+def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
+    tmp_path: Path, affect: Items, mode: WriteMode
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    path = sound_file(album, "mp3")
+
+    def identify_and_rename(file: Path) -> str:
+        identity = identify(file)
+        if file == path:
+            album.rename(tmp_path / "renamed")
+        return identity
+
+    with suppress(TagWriteError):
+        done = write(path, affect, WriteOptions(identify=identify_and_rename, mode=mode))
+        assert done.outcome is WriteOutcome.CHANGED
+    (file,) = (tmp_path / "renamed").iterdir()
+    assert file.read_bytes() == sound("mp3")
+
+
+@pytest.mark.parametrize("kind", ["mp3", "mp3-bare", "flac", "wav", "opus", "m4a"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
+    tmp_path: Path, affect: Items, kind: str, share: float
+) -> None:
+    whole = partial(identify, whole=True)
+    path = sound_file(tmp_path, kind)
+    identity = whole(path)
+    manner = WriteOptions(identify=whole, mode=WriteMode.IN_PLACE)
+    with pytest.raises(TagWriteError, match="put back at the next start") as broken:
+        write(path, affect, replace(manner, disk=GivesWay(path, share)))
+    assert broken.value.retry
+    with suppress(TagWriteError):
+        write(path, affect, manner)
+    clean_up(tmp_path, identify=whole)
+    assert whole(path) == identity
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_worker_that_died_during_the_proof_does_not_cost_the_tags(
+    tmp_path: Path, affect: Items
+) -> None:
+    def fail(path: Path) -> str:
+        raise UnreadableClip(path, "the worker that read it was ended by SIGKILL")
+
+    path = sound_file(tmp_path, "mp3")
+    with pytest.raises(TagWriteError, match="ended by SIGKILL") as failed:
+        write(path, affect, WriteOptions(identify=fail))
+    assert failed.value.retry
+    assert path.read_bytes() == sound("mp3")
+
+
+def test_nothing_is_written_if_the_journal_cannot_be(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    def fail(record: object) -> None:
+        raise OSError(errno.ENOSPC, json.dumps(record))
+
+    path = sound_file(tmp_path, "mp3")
+    with pytest.raises(TagWriteError, match="no room"):
+        write(path, affect, replace(manner, record=fail))
+    assert path.read_bytes() == sound("mp3")
+
+
+def test_a_sidecar_leaves_the_sound_alone(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "matroska", os.fsdecode(b"\xff.mka"))
+    beside = replace(manner, mode=WriteMode.SIDECAR)
+    assert write(path, affect, beside).outcome is WriteOutcome.WRITTEN
+    assert write(path, affect, beside).outcome is WriteOutcome.UNCHANGED
+    sidecar = temp_names.sidecar_of(path)
+    assert json.loads(sidecar.read_bytes())["items"]["MOOD_AROUSAL"] == ["42"]
+    assert stat.S_IMODE(sidecar.stat().st_mode) == 0o644
+    assert path.read_bytes() == sound("matroska")
+    assert strip(path, beside).outcome is WriteOutcome.WRITTEN
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_of_others_with_a_sidecars_name_stays(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    temp_names.sidecar_of(path).write_text("{}")
+    with pytest.raises(TagWriteError, match="not a sidecar of ours"):
+        write(path, affect, replace(manner, mode=WriteMode.SIDECAR))
+
+
+def test_mode_none_writes_nothing(tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+    path = sound_file(tmp_path, "mp3")
+    assert write(path, affect, replace(manner, mode=WriteMode.NONE)).outcome is WriteOutcome.SKIPPED
+    assert path.read_bytes() == sound("mp3")
+
+
+def test_clean_up_removes_ours_and_nothing_else(tmp_path: Path) -> None:
+    ours = temp_names.new_temporary(tmp_path)
+    ours.write_bytes(b"left over")
+    theirs = tmp_path / ".valenced-notes.tmp"
+    theirs.write_bytes(b"mine")
+    assert [found.path for found in clean_up(tmp_path)] == [ours]
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
+def test_clean_up_leaves_a_write_that_is_under_way(tmp_path: Path) -> None:
+    ours = temp_names.new_temporary(tmp_path)
+    with ours.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert clean_up(tmp_path) == []
+    assert ours.exists()
+
+
+def test_clean_up_finishes_what_broke_off_in_place(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    cut_off = replace(manner, mode=WriteMode.IN_PLACE, disk=CutOff())
+    with pytest.raises(KeyboardInterrupt):
+        write(path, affect, cut_off)
+    assert path.read_bytes()[:3000] == bytes(3000)
+    (kept,) = clean_up(tmp_path)
+    assert "kept" in kept.outcome
+    (finished,) = clean_up(tmp_path, identify=identify)
+    assert "put back" in finished.outcome
+    assert read(path)["MOOD_AROUSAL"] == ["42"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_clean_up_drops_a_rescue_whose_file_is_well(tmp_path: Path) -> None:
+    path = sound_file(tmp_path, "mp3")
+    rescue = temp_names.rescue_of(temp_names.new_temporary(tmp_path), path.stat().st_ino, 1)
+    rescue.write_bytes(b"older")
+    assert [found.outcome for found in clean_up(tmp_path, identify=identify)] == ["removed"]
+    assert path.read_bytes() == sound("mp3")

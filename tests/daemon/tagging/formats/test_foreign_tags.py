@@ -1,0 +1,434 @@
+"""The ways in which tag writers are known to have harmed files, container by container."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import TYPE_CHECKING, Any
+
+import mutagen
+import mutagen.flac
+import mutagen.id3
+import mutagen.mp4
+import mutagen.oggopus
+import pytest
+
+from daemon.service_errors import TagWriteError
+from daemon.tagging import keys
+from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
+from tests.daemon.tagging import sounds
+from tests.daemon.tagging.sounds import chunk, encoded, frame, id3_tag, sound, sound_file, wav_with
+from trainer.audio.fingerprint import identify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.tagging.keys import Items
+
+MP3 = encoded("mp3-bare")
+PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
+
+# One track with one index point, and the lead-out.
+_TRACKS = bytes(8) + b"\1" + bytes(26) + b"\1" + bytes(12) + bytes(8) + b"\xaa" + bytes(27)
+CUE_SHEET = b"\5" + (396 + len(_TRACKS)).to_bytes(3, "big") + bytes(395) + b"\2" + _TRACKS
+
+# mutagen's constructors carry no types.
+tags_of: Any = mutagen.File
+flac: Any = mutagen.flac
+id3: Any = mutagen.id3
+mp4: Any = mutagen.mp4
+oggopus: Any = mutagen.oggopus
+
+
+def made(folder: Path, content: bytes) -> Path:
+    path = folder / "sound"
+    path.write_bytes(content)
+    return path
+
+
+def round_trip(path: Path, manner: WriteOptions, affect: Items) -> bytes:
+    """Write and restore; return what was in between."""
+    before = path.read_bytes()
+    done = write(path, affect, manner)
+    between = path.read_bytes()
+    assert read(path)["MOOD_AROUSAL"] == ["42"]
+    assert done.before is not None
+    restore(path, done.before, manner)
+    assert path.read_bytes() == before
+    return between
+
+
+class TestId3:
+    V23_FRAMES = (
+        frame(3, b"TYER", b"\0" + b"1999"),
+        frame(3, b"TDAT", b"\0" + b"3112"),
+        frame(3, b"IPLS", b"\0producer\0Somebody\0"),
+        frame(3, b"RVAD", bytes(10)),
+        frame(3, b"TXXX", b"\0SAME\0one"),
+        frame(3, b"TXXX", b"\0SAME\0two"),
+        frame(3, b"COMM", b"\1eng\xff\xfe\0\0\xff\xfea\0"),
+        frame(3, b"XYZ1", b"nobody knows"),
+        frame(3, b"TIT2", b"\3not allowed in v2.3, yet common"),
+        frame(3, b"APIC", b"\0image/jpeg\0\3\0" + PICTURE),
+        frame(3, b"PRIV", b"owner\0\xff\xe0\0\xff"),
+    )
+
+    @pytest.mark.parametrize("padding", [0, 10, 5000])
+    def test_v23_stays_v23_with_every_frame_in_its_place(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, padding: int
+    ) -> None:
+        path = made(tmp_path, id3_tag(3, *self.V23_FRAMES, padding=padding) + MP3)
+        mood = {**affect, **keys.mood_item("calm")}
+        between = round_trip(path, manner, mood)
+        assert between[3] == 3
+        assert between[10:].startswith(b"".join(self.V23_FRAMES))
+        assert b"TMOO" not in between
+        assert b"MOOD\0calm" in between
+        assert (len(between) == path.stat().st_size) is (padding == 5000)
+
+    def test_v22_stays_v22(self, tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+        frames = [frame(2, b"TT2", b"\0title"), frame(2, b"TXX", b"\0X\0y")]
+        path = made(tmp_path, id3_tag(2, *frames, padding=7) + MP3)
+        between = round_trip(path, manner, affect)
+        assert between[3] == 2
+        path.write_bytes(between)
+        tags = tags_of(path).tags
+        assert str(tags["TXXX:MOOD_AROUSAL"]) == "42"
+        assert str(tags["TIT2"]) == "title"
+
+    def test_v24_gets_a_mood_frame(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = made(tmp_path, id3_tag(4, frame(4, b"TIT2", b"\3title")) + MP3)
+        write(path, {**affect, **keys.mood_item("calm")}, manner)
+        assert str(tags_of(path).tags["TMOO"]) == "calm"
+
+    @pytest.mark.parametrize("name", [b"mood", b"Mood", b"MOOD"])
+    def test_a_mood_of_v23_stays_however_it_is_spelled(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, name: bytes
+    ) -> None:
+        path = made(tmp_path, id3_tag(3, frame(3, b"TXXX", b"\0" + name + b"\0blue")) + MP3)
+        write(path, {**affect, **keys.mood_item("calm")}, manner)
+        assert b"calm" not in path.read_bytes()
+        assert read(path)["MOOD"] == ["blue"]
+
+    def test_v24_with_the_sizes_of_v23_is_understood(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        big = b"APIC" + len(PICTURE).to_bytes(4, "big") + b"\0\0" + PICTURE
+        path = made(tmp_path, id3_tag(4, big, frame(4, b"TIT2", b"\3t"), padding=30) + MP3)
+        between = round_trip(path, manner, affect)
+        assert big in between
+
+    def test_unsynchronised_tags_stay_so(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        body = frame(3, b"PRIV", b"x\0\xff\xe3\xff\0\xff\xfb")
+        raw = body.replace(b"\xff", b"\xff\0")
+        path = made(tmp_path, id3_tag(3, raw, flags=0x80) + MP3)
+        between = round_trip(path, manner, affect)
+        assert between[5] == 0x80
+        assert raw in between
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            id3_tag(4, frame(4, b"TIT2", b"\3t"), flags=0x10) + b"3DI\4\0\x10\0\0\0\x0c" + MP3,
+            id3_tag(3, b"\0\0\0\6\0\0\0\0\0\5", frame(3, b"TIT2", b"\0t"), flags=0x40) + MP3,
+            id3_tag(4, b"\0\0\0\6\1\0", frame(4, b"TIT2", b"\3t"), flags=0x40) + MP3,
+            id3_tag(3, frame(3, b"TIT2", b"\0t"), b"\1\2junk after the frames") + MP3,
+            id3_tag(3, padding=100) + MP3,
+            id3_tag(3) + MP3,
+            id3_tag(3, frame(3, b"TIT2", b"\0t")) + id3_tag(4, frame(4, b"TIT2", b"\3u")) + MP3,
+            b"\0" * 600 + MP3,
+        ],
+        ids=["footer", "extended-v23", "extended-v24", "junk", "padding", "empty", "two", "zeros"],
+    )
+    def test_unusual_tags_survive(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, content: bytes
+    ) -> None:
+        round_trip(made(tmp_path, content), manner, affect)
+
+    def test_blocks_at_the_end_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        ape = b"APETAGEX" + struct.pack("<IIIIQ", 2000, 32, 0, 0, 0)
+        end = ape + b"TAG" + b"Title".ljust(30, b"\0") + bytes(94) + b"\x11"
+        path = made(tmp_path, MP3 + end)
+        assert round_trip(path, manner, affect).endswith(end)
+
+    def test_a_first_tag_does_not_hide_id3v1_from_players(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        fields = [b"Title".ljust(30), b"Artist".ljust(30, b"\0"), bytes(30), b"1987"]
+        block = b"TAG" + b"".join(fields) + b"a comment".ljust(28, b"\0") + b"\0\5\x11"
+        path = made(tmp_path, MP3 + block)
+        round_trip(path, manner, affect)
+        write(path, affect, manner)
+        tags = id3.ID3(path, load_v1=False)
+        assert [str(tags[name]) for name in ("TIT2", "TPE1", "TRCK")] == ["Title", "Artist", "5"]
+        assert not tags.getall("COMM")
+
+    def test_damaged_tags_are_left_alone(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        checked = b"\0\0\0\x0a\x80\0\0\0\0\0\1\2\3\4"
+        path = made(tmp_path, id3_tag(3, checked, flags=0x40) + MP3)
+        with pytest.raises(TagWriteError, match="checksum"):
+            write(path, affect, manner)
+
+    def test_our_values_are_found_in_any_coding(self, tmp_path: Path) -> None:
+        text = "MOOD_AROUSAL\0".encode("utf-16") + "55".encode("utf-16")
+        path = made(tmp_path, id3_tag(3, frame(3, b"TXXX", b"\1" + text)) + MP3)
+        assert read(path) == {"MOOD_AROUSAL": ["55"]}
+
+
+class TestWav:
+    @pytest.mark.parametrize("after", [True, False])
+    def test_every_other_chunk_stays(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, *, after: bool
+    ) -> None:
+        chunks = [
+            chunk(b"LIST", b"INFOISFT\x05\0\0\0Lavf\0\0"),
+            chunk(b"bext", bytes(602)),
+            chunk(b"iXML", b"<BWFXML/>odd"[:11]),
+            chunk(b"cue ", struct.pack("<IIIIIII", 1, 1, 0, int.from_bytes(b"data"), 0, 0, 9)),
+        ]
+        path = made(tmp_path, wav_with(*chunks, after=after))
+        between = round_trip(path, manner, affect)
+        assert b"".join(chunks) in between
+        path.write_bytes(between)
+        assert str(tags_of(path).tags["TXXX:MOOD_AROUSAL"]) == "42"
+        assert int.from_bytes(between[4:8], "little") == len(between) - 8
+
+    @pytest.mark.parametrize("name", [b"id3 ", b"ID3 "])
+    @pytest.mark.parametrize("after", [True, False])
+    @pytest.mark.parametrize("odd", [b"\0title", b"\0titl"])
+    def test_a_tag_chunk_grows_where_it_stands(
+        self,
+        tmp_path: Path,
+        manner: WriteOptions,
+        affect: Items,
+        name: bytes,
+        odd: bytes,
+        *,
+        after: bool,
+    ) -> None:
+        tag = chunk(name, id3_tag(3, frame(3, b"TIT2", odd)))
+        path = made(tmp_path, wav_with(tag, chunk(b"note", b"123"), after=after))
+        between = round_trip(path, manner, affect)
+        assert between.count(name) == 1
+        assert between.count(b"note\3\0\0\x00123\0") == 1
+        write(path, affect, manner)
+        strip(path, manner)
+        assert path.read_bytes() == wav_with(tag, chunk(b"note", b"123"), after=after)
+
+    def test_a_forgotten_last_byte_does_not_misalign_our_chunk(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        content = bytearray(wav_with(chunk(b"note", b"123"))[:-1])
+        content[4:8] = struct.pack("<I", len(content) - 8)
+        path = made(tmp_path, bytes(content))
+        between = round_trip(path, manner, affect)
+        assert between.index(b"id3 ") % 2 == 0
+
+    @pytest.mark.parametrize("size", [0xFFFFFFFF, 0, 100])
+    def test_a_header_that_lies_is_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, size: int
+    ) -> None:
+        content = encoded("wav")
+        path = made(tmp_path, content[:4] + struct.pack("<I", size) + content[8:])
+        with pytest.raises(TagWriteError, match="its header claims"):
+            write(path, affect, manner)
+
+    def test_rf64_is_refused(self, tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+        path = made(tmp_path, b"RF64" + encoded("wav")[4:])
+        with pytest.raises(TagWriteError, match="RF64"):
+            write(path, affect, manner)
+
+
+class TestFlac:
+    def test_pictures_cue_sheet_seek_table_and_application_blocks_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "flac")
+        file = flac.FLAC(path)
+        picture = flac.Picture()
+        picture.data = PICTURE
+        picture.mime = "image/jpeg"
+        file.add_picture(picture)
+        file["title"] = ["a", "b"]
+        file["Title"] = "c"
+        file.metadata_blocks.insert(1, flac.Padding(b"\0" * 50))
+        file.save(padding=lambda _: 3)
+        blocks = b"\2\0\0\x0atestabcdef" + CUE_SHEET
+        content = path.read_bytes()
+        path.write_bytes(content[:42] + blocks + content[42:])
+        between = round_trip(path, manner, affect)
+        assert blocks in between
+        assert PICTURE in between
+
+    @pytest.mark.parametrize("padding", [0, 1, 100, 210, 5000])
+    def test_padding_is_used_as_far_as_it_goes(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, padding: int
+    ) -> None:
+        path = sound_file(tmp_path, "flac")
+        file = flac.FLAC(path)
+        file.save(padding=lambda _: padding)
+        between = round_trip(path, manner, affect)
+        assert (len(between) == path.stat().st_size) is (padding >= 210)
+
+    def test_without_a_comment_block_one_is_added_and_goes_again(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        content = encoded("flac")
+        first_frame = content.index(b"\xff\xf8", 42)
+        bare = content[:4] + b"\x80" + content[5:42] + content[first_frame:]
+        path = made(tmp_path, bare)
+        round_trip(path, manner, affect)
+        write(path, affect, manner)
+        strip(path, manner)
+        assert path.read_bytes() == bare
+
+    def test_a_tag_in_front_stays(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        front = id3_tag(3, frame(3, b"TIT2", b"\0title"), padding=40)
+        path = made(tmp_path, front + encoded("flac"))
+        assert round_trip(path, manner, affect).startswith(front)
+
+    def test_blocks_that_lead_nowhere_are_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        content = encoded("flac")
+        path = made(tmp_path, content[:42] + b"\6\0\0\7" + content[42:])
+        with pytest.raises(TagWriteError, match="left alone"):
+            write(path, affect, manner)
+
+
+class TestOgg:
+    @pytest.mark.parametrize("cover", [0, 60_000, 64_500, 65_000, 65_025, 200_000])
+    def test_covers_over_many_pages_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, cover: int
+    ) -> None:
+        path = sound_file(tmp_path, "opus")
+        file = oggopus.OggOpus(path)
+        file["metadata_block_picture"] = base64.b64encode(bytes(cover)).decode()[:cover]
+        file.save(padding=lambda _: 0)
+        sound_before = identify(path)
+        path.write_bytes(round_trip(path, manner, affect))
+        assert identify(path) == sound_before
+        after = oggopus.OggOpus(path)
+        assert after["mood_arousal"] == ["42"]
+        assert len(after["metadata_block_picture"][0]) == cover
+
+    def test_padding_and_binary_behind_the_comments_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "opus")
+        file = oggopus.OggOpus(path)
+        file.save(padding=lambda _: 300)
+        assert bytes(300) in round_trip(path, manner, affect)
+
+    def test_chained_recordings_are_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = made(tmp_path, encoded("opus") + encoded("vorbis"))
+        with pytest.raises(TagWriteError, match="several recordings"):
+            write(path, affect, manner)
+
+    def test_a_stream_beside_the_sound_stays(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        content = encoded("opus")
+        fish = sounds.ogg_pages([b"whatever" + bytes(56), b"x"], serial=5)
+        second = fish.index(b"OggS", 4)
+        head_end = content.index(b"OggS", 4)
+        mixed = fish[:second] + content[:head_end] + content[head_end:] + fish[second:]
+        between = round_trip(made(tmp_path, mixed), manner, affect)
+        assert fish[:second] in between
+        assert fish[second:] in between
+
+
+class TestMp4:
+    def test_chapters_covers_and_freeform_items_of_others_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        for kind in ("m4a", "m4a-front"):
+            path = sound_file(tmp_path, kind)
+            file = mp4.MP4(path)
+            file["covr"] = [mp4.MP4Cover(PICTURE, mp4.MP4Cover.FORMAT_JPEG)]
+            file["----:com.apple.iTunes:REPLAYGAIN_TRACK_GAIN"] = [b"-1 dB", b"-2 dB"]
+            file["----:org.example:MOOD_AROUSAL"] = b"theirs"
+            file["\xa9cmt"] = "comment"
+            file.save(padding=lambda _: 20)
+            between = round_trip(path, manner, affect)
+            assert PICTURE in between
+            path.write_bytes(between)
+            after = mp4.MP4(path)
+            assert after["----:org.example:MOOD_AROUSAL"] == [b"theirs"]
+
+    def test_free_space_keeps_the_file_from_growing(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "m4a-front")
+        file = mp4.MP4(path)
+        file["\xa9nam"] = "title"
+        file.save(padding=lambda _: 2000)
+        assert len(round_trip(path, manner, affect)) == path.stat().st_size
+
+    def test_without_a_metadata_list_one_is_made(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        content = encoded("m4a-front")
+        # A box of another name is what no tagger looks into.
+        path = made(tmp_path, content.replace(b"udta", b"skip", 1))
+        sound_before = identify(path)
+        path.write_bytes(round_trip(path, manner, affect))
+        assert identify(path) == sound_before
+        assert mp4.MP4(path)["----:com.apple.iTunes:MOOD_AROUSAL"] == [b"42"]
+
+    def test_fragments_and_quicktime_are_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "m4a-fragmented")
+        with pytest.raises(TagWriteError, match="fragmented"):
+            write(path, affect, manner)
+        path.write_bytes(encoded("m4a").replace(b"M4A ", b"qt  ", 1))
+        with pytest.raises(TagWriteError, match="no tag scheme"):
+            write(path, affect, manner)
+
+
+class TestApe:
+    @pytest.mark.parametrize("kind", ["wavpack", "ape", "musepack"])
+    def test_blocks_of_others_and_id3v1_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, kind: str
+    ) -> None:
+        item = struct.pack("<II", 4, 2) + b"Cover Art (Front)\0\0\1\2\3"
+        size = struct.pack("<III", 2000, len(item) + 32, 1)
+        header = b"APETAGEX" + size + struct.pack("<IQ", 0xA0000000, 0)
+        footer = b"APETAGEX" + size + struct.pack("<IQ", 0x80000000, 0)
+        end = b"TAG" + bytes(125)
+        content = sound(kind)
+        if kind == "wavpack":
+            content = content[: content.index(b"APETAGEX")] if b"APETAGEX" in content else content
+        path = made(tmp_path, content + header + item + footer + end)
+        between = round_trip(path, manner, affect)
+        assert between.endswith(end)
+        assert item in between
+
+
+def test_wma_values_of_other_types_stay(
+    tmp_path: Path, manner: WriteOptions, affect: Items
+) -> None:
+    path = sound_file(tmp_path, "wma")
+    file = tags_of(path)
+    file["WM/Track"] = [7]
+    file["Rating"] = [True]
+    file["Blob"] = [b"\1\2"]
+    file.save()
+    round_trip(path, manner, affect)
+    write(path, affect, manner)
+    after = tags_of(path)
+    assert (after["WM/Track"], after["Rating"], after["Blob"]) == ([7], [True], [b"\1\2"])
+    assert strip(path, manner).outcome is WriteOutcome.WRITTEN

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.watch.enqueue import Enqueuer
+from daemon.watch.file_filter import FileFilter
+from daemon.watch.nested_mounts import NestedMounts
+from daemon.watch.stability import StabilityTracker
+from storage.catalogue import Catalogue
+from storage.records import FileStamp
+from tests.records import NOON, record_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SETTLE_S = 3.0
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    with closing(Catalogue(f"sqlite:///{tmp_path / 'state' / 'catalogue.db'}")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "music"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def intake(catalogue: Catalogue, folder: Path, calls: list[str]) -> Enqueuer:
+    return made(folder, catalogue, calls, NOON)
+
+
+def made(folder: Path, catalogue: Catalogue, calls: list[str], now: datetime) -> Enqueuer:
+    return Enqueuer(
+        [folder],
+        FileFilter(["mp3"], [".*"]),
+        StabilityTracker(SETTLE_S),
+        catalogue,
+        mounts=NestedMounts([folder]),
+        clock=lambda: now,
+        queued=lambda: calls.append("queued"),
+        expected=lambda: calls.append("expected"),
+    )
+
+
+def heard(catalogue: Catalogue) -> None:
+    """Let everything that is queued have been heard."""
+    while (entry := catalogue.queue.claim(NOON)) is not None:
+        record_entry(catalogue, entry)
+
+
+def queued(catalogue: Catalogue) -> list[str]:
+    return sorted(path.name for path in catalogue.queued_stamps())
+
+
+def test_a_touched_file_is_queued_once_it_is_complete(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path, calls: list[str]
+) -> None:
+    file = folder / "a.mp3"
+    file.write_bytes(b"first half")
+    intake.touched(file, 0.0)
+    file.write_bytes(b"first half, second half")
+    intake.settle(SETTLE_S)
+    assert queued(catalogue) == []
+    intake.settle(2 * SETTLE_S)
+    assert queued(catalogue) == ["a.mp3"]
+    assert calls == ["expected", "queued"]
+    assert intake.next_due() is None
+
+
+def test_a_file_that_somebody_still_writes_to_waits_however_silent(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path
+) -> None:
+    file = folder / "a.mp3"
+    with file.open("wb") as writer:
+        writer.truncate(1000)
+        intake.touched(file, 0.0)
+        for turn in range(1, 4):
+            intake.settle(turn * SETTLE_S)
+        assert queued(catalogue) == []
+        assert intake.reconcile(3 * SETTLE_S, settle_s=-1e9).known == 0
+        assert queued(catalogue) == []
+    intake.settle(10 * SETTLE_S)
+    assert queued(catalogue) == ["a.mp3"]
+
+
+def test_a_file_that_vanishes_before_it_settles_is_forgotten(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path
+) -> None:
+    file = folder / "a.mp3"
+    file.write_bytes(b"x")
+    intake.touched(file, 0.0)
+    file.unlink()
+    intake.settle(SETTLE_S)
+    assert queued(catalogue) == []
+    assert intake.next_due() is None
+
+
+def test_our_own_write_is_recognised_by_the_recorded_stamp(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path, calls: list[str]
+) -> None:
+    file = folder / "a.mp3"
+    file.write_bytes(b"x")
+    catalogue.queue.put([(file, FileStamp.of(file.lstat()))], NOON)
+    heard(catalogue)
+    intake.touched(file, 0.0)
+    assert intake.next_due() is None
+    assert calls == []
+
+
+def test_names_that_do_not_count_are_passed_by(intake: Enqueuer, folder: Path) -> None:
+    for name in ("cover.jpg", ".a.mp3.Xy12"):
+        (folder / name).write_bytes(b"x")
+        intake.touched(folder / name, 0.0)
+    intake.touched(folder.parent / "elsewhere.mp3", 0.0)
+    intake.touched(folder, 0.0)
+    assert intake.next_due() is None
+
+
+def test_a_folder_moved_in_is_looked_into(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path
+) -> None:
+    (folder / "album" / "cd1").mkdir(parents=True)
+    (folder / "album" / "cd1" / "a.mp3").write_bytes(b"x")
+    intake.touched(folder / "album", 0.0)
+    intake.settle(SETTLE_S)
+    assert queued(catalogue) == ["a.mp3"]
+
+
+def test_links_pipes_and_ignored_folders_are_passed_by(
+    intake: Enqueuer, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside.mp3").write_bytes(b"x")
+    (folder / "link.mp3").symlink_to(tmp_path / "outside.mp3")
+    (folder / "long").symlink_to("a" * 300)
+    os.mkfifo(folder / "pipe.mp3")
+    (folder / ".hidden" / "deep").mkdir(parents=True)
+    (folder / ".hidden" / "deep" / "a.mp3").write_bytes(b"x")
+    for path in (*folder.iterdir(), folder / ".hidden" / "deep", folder / "link.mp3" / "below"):
+        intake.touched(path, 0.0)
+    assert intake.next_due() is None
+
+
+def test_of_nested_folders_the_inner_one_speaks_for_its_files(
+    catalogue: Catalogue, folder: Path
+) -> None:
+    inner = folder / ".inner"
+    inner.mkdir()
+    (inner / "a.mp3").write_bytes(b"x")
+    intake = Enqueuer(
+        [folder, inner],
+        FileFilter(["mp3"], [".*"]),
+        StabilityTracker(SETTLE_S),
+        catalogue,
+        mounts=NestedMounts([folder]),
+        clock=lambda: NOON,
+        queued=lambda: None,
+        expected=lambda: None,
+    )
+    intake.touched(inner / "a.mp3", 0.0)
+    assert intake.next_due() is not None
+
+
+def test_a_folder_moved_out_takes_its_files_along(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path, tmp_path: Path
+) -> None:
+    album = folder / "album"
+    album.mkdir()
+    (album / "a.mp3").write_bytes(b"x")
+    intake.touched(album, 0.0)
+    intake.settle(SETTLE_S)
+    heard(catalogue)
+    album.rename(tmp_path / "out")
+    intake.touched(album, 10.0)
+    clip = catalogue.clip_at(album / "a.mp3")
+    assert clip is not None
+    assert clip.is_missing
+
+
+@pytest.mark.parametrize(("age_s", "at_once"), [(SETTLE_S + 1, ["a.mp3"]), (SETTLE_S - 1, [])])
+def test_a_reconcile_takes_old_files_at_once_and_lets_fresh_ones_settle(
+    catalogue: Catalogue, folder: Path, age_s: float, at_once: list[str]
+) -> None:
+    (folder / "a.mp3").write_bytes(b"x")
+    now = datetime.fromtimestamp((folder / "a.mp3").stat().st_ctime + age_s, UTC)
+    intake = made(folder, catalogue, [], now)
+    assert len(intake.reconcile(0.0, SETTLE_S).new) == 1
+    assert queued(catalogue) == at_once
+
+
+def test_a_reconcile_marks_what_is_gone_and_takes_it_back_when_it_returns(
+    intake: Enqueuer, catalogue: Catalogue, folder: Path
+) -> None:
+    file = folder / "a.mp3"
+    file.write_bytes(b"x")
+    intake.touched(file, 0.0)
+    intake.settle(SETTLE_S)
+    heard(catalogue)
+    (folder / "cover.jpg").write_bytes(b"something else is still there")
+    file.rename(folder.parent / "away")
+    assert intake.reconcile(10.0, SETTLE_S).gone == [file]
+    assert catalogue.stamps() == {}
+    (folder.parent / "away").rename(file)
+    intake.reconcile(20.0, SETTLE_S)
+    intake.settle(20.0 + SETTLE_S)
+    assert queued(catalogue) == ["a.mp3"]

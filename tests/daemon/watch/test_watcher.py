@@ -1,0 +1,199 @@
+"""Watching by the real kernel: what is reported, what is lost, what is not granted."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config.settings import FolderSettings
+from daemon.watch.nested_mounts import NestedMounts
+from daemon.watch.watched_folders import WatchedFolders
+from daemon.watch.watcher import Watcher, granted_watches
+from tests.sounds import music_like, write_audio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.driving import Valenced
+
+PATIENCE_S = 20
+# The limit of a user namespace; the better known fs.inotify.max_user_watches is everybody's.
+LIMIT = Path("/proc/sys/user/max_inotify_watches")
+EVERYBODYS_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+
+
+class Reports:
+    """Takes what a watcher reports, in whatever thread."""
+
+    def __init__(self) -> None:
+        self._paths: SimpleQueue[Path] = SimpleQueue()
+
+    def __call__(self, path: Path) -> None:
+        self._paths.put(path)
+
+    def wait_for(self, path: Path) -> None:
+        while self._paths.get(timeout=PATIENCE_S) != path:
+            pass
+
+
+class Stopping(Watcher):
+    def close(self) -> None:
+        self.stop()
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+@pytest.fixture
+def watcher(reports: Reports) -> Iterator[Watcher]:
+    with closing(Stopping(reports, lost=lambda: None)) as started:
+        yield started
+
+
+def test_files_made_moved_and_deleted_anywhere_below_are_reported(
+    tmp_path: Path, watcher: Watcher, reports: Reports
+) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    watcher.watch([FolderSettings(path=tmp_path)])
+    file = tmp_path / "deep" / "er" / os.fsdecode(b"caf\xe9\n.mp3")
+    file.write_bytes(b"x")
+    reports.wait_for(file)
+    moved = file.rename(tmp_path / "moved.mp3")
+    reports.wait_for(moved)
+    moved.unlink()
+    reports.wait_for(moved)
+    assert watcher.watched_by(tmp_path) == "events"
+    assert tmp_path.stat().st_ino in granted_watches()
+
+
+def test_a_folder_that_went_away_is_watched_again_when_it_is_back(
+    tmp_path: Path, watcher: Watcher, reports: Reports
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    folders = WatchedFolders([FolderSettings(path=disk)], watcher, NestedMounts([disk]))
+    folders.start()
+    assert not folders.look()
+    disk.rename(tmp_path / "unplugged")
+    assert folders.look()
+    assert not folders.look()
+    disk.mkdir()
+    assert folders.look()
+    assert not folders.look()
+    (disk / "a.mp3").write_bytes(b"x")
+    reports.wait_for(disk / "a.mp3")
+
+
+def test_a_folder_that_is_not_there_at_the_start_is_taken_up_later(
+    tmp_path: Path, watcher: Watcher, reports: Reports
+) -> None:
+    disk = tmp_path / "disk"
+    folders = WatchedFolders([FolderSettings(path=disk)], watcher, NestedMounts([disk]))
+    folders.start()
+    assert watcher.watched_by(disk) == "nothing"
+    disk.mkdir()
+    assert folders.look()
+    assert watcher.watched_by(disk) == "events"
+    (disk / "a.mp3").write_bytes(b"x")
+    reports.wait_for(disk / "a.mp3")
+
+
+def test_a_folder_to_be_polled_that_is_not_there_at_the_start_is_polled_later(
+    tmp_path: Path, watcher: Watcher
+) -> None:
+    disk = tmp_path / "disk"
+    folders = WatchedFolders(
+        [FolderSettings(path=disk, mode="poll")], watcher, NestedMounts([disk])
+    )
+    folders.start()
+    assert watcher.watched_by(disk) == "nothing"
+    for _ in range(2):
+        disk.mkdir()
+        assert folders.look()
+        assert watcher.watched_by(disk) == "polling"
+        disk.rmdir()
+        assert folders.look()
+
+
+def test_how_a_folder_is_watched_is_decided_anew_when_it_is_back(
+    tmp_path: Path, watcher: Watcher
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    folder = FolderSettings(path=disk)
+    watcher.watch([folder.model_copy(update={"mode": "poll"})])
+    assert watcher.watched_by(disk) == "polling"
+    watcher.renew(folder)
+    assert watcher.watched_by(disk) == "events"
+
+
+def test_a_watch_ends_without_a_word_while_much_happens(
+    tmp_path: Path, watcher: Watcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher.watch([FolderSettings(path=tmp_path)])
+    busy = 'while :; do for n in 1 2 3 4 5 6 7 8; do : > "$0/$n.mp3"; done; done'
+    with subprocess.Popen(["sh", "-c", busy, tmp_path]) as writer:
+        for _ in range(100):
+            watcher.renew(FolderSettings(path=tmp_path))
+        writer.kill()
+    watcher.stop()
+    # A fast writer may overflow the queue, which is the kernel's business and not the ending's.
+    assert [text for text in caplog.messages if "overflow" not in text] == []
+
+
+def test_a_polled_folder_needs_no_events(valenced: Valenced, music: Path) -> None:
+    folder = f'watch.folder=[{{path = "{music}", mode = "poll"}}]'
+    with valenced.start("run", "--set", folder) as service:
+        service.wait_for("watching")
+        assert valenced.read("status")["folders"][0]["watched_by"] == "polling"
+        write_audio(music / "a.wav", music_like(1))
+        service.wait_for("a.wav", "arousal")
+
+
+def test_events_that_the_kernel_dropped_are_made_up_for(valenced: Valenced, music: Path) -> None:
+    room = int(QUEUE.read_text())
+    if room > 100_000:
+        pytest.skip(f"the kernel queues {room} events here; too many to overflow in a test")
+    sound = write_audio(music.parent / "a.wav", music_like(1)).read_bytes()
+    with valenced.start("run", music) as service:
+        service.wait_for("watching")
+        service.process.send_signal(signal.SIGSTOP)
+        for number in range(room // 2):
+            (music / f"{number}.txt").touch()
+        (music / "a.wav").write_bytes(sound)
+        service.process.send_signal(signal.SIGCONT)
+        service.wait_for("a.wav", "arousal")
+        assert any("overflow" in line for line in service.said)
+
+
+def test_a_tree_that_exceeds_the_watch_limit_is_polled_and_said_so(
+    valenced: Valenced, music: Path
+) -> None:
+    for number in range(8):
+        (music / f"album {number}").mkdir()
+    line = valenced.line("run", music)
+    inside = f"echo 3 > {LIMIT} && exec {shlex.join(map(str, line))}"
+    unshare = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+    everybodys = EVERYBODYS_LIMIT.read_text()
+    probe = subprocess.run([*unshare, f"echo 3 > {LIMIT}"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("no user namespace to set a limit in")
+    with valenced.start_line([*unshare, inside]) as service:
+        said = service.wait_for("polled instead of watched")
+        assert "sysctl fs.inotify.max_user_watches=" in said
+        status = valenced.read("status")
+        assert any("polled instead of watched" in line for line in status["degraded"])
+        write_audio(music / "album 7" / "a.wav", music_like(1))
+        service.wait_for("a.wav", "arousal")
+    assert EVERYBODYS_LIMIT.read_text() == everybodys

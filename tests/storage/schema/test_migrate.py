@@ -1,0 +1,197 @@
+"""Every released schema, with rows in it, on the way to the newest."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.annotations import AnnotationStore
+from storage.catalogue import Catalogue
+from storage.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.database.engine import file_of
+from storage.jobs import JobStore
+from storage.queries import Queries, SoundFilter
+from storage.schema.migrate import apply, schemas
+from tests.records import NOON
+from tests.torture.disks import Full, NoDisk, memory_disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEWEST = len(schemas())
+RELEASED = range(1, NEWEST)
+ODD = b"/m/caf\xe9 two\nlines.mp3"
+AT = "2026-01-31T12:00:00.000Z"
+SOUNDS = 40
+
+
+def old_catalogue(url: str, schema: int) -> Path:
+    """Write a catalogue as the release of a schema left it: its scripts alone, and rows."""
+    file = file_of(url)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file, isolation_level=None)) as plain:
+        plain.execute("PRAGMA journal_mode = WAL")
+        plain.execute("BEGIN")
+        apply(plain, schemas()[:schema], 0)
+        for number in range(SOUNDS):
+            _insert_sound(plain, number)
+        name = "INSERT INTO queue VALUES (CAST(? AS TEXT), 1, 1, 1, ?, ?, ?, ?, ?)"
+        plain.execute(name, (ODD, "waiting", 0, AT, AT, None))
+        plain.execute(name, (b"/m/bad.mp3", "given up", 6, AT, AT, "no sound in it"))
+        plain.execute(name, (b"/m/hand.mp3", "running", 1, AT, AT, None))
+        plain.execute("INSERT INTO known_bundles VALUES ('starter-1', ?, '{}', 1)", (AT,))
+        if schema >= 2:
+            plain.execute("INSERT INTO folders VALUES ('/m', 'events', ?, NULL)", (AT,))
+        if schema >= 3:
+            plain.execute(
+                "INSERT INTO given_annotations VALUES"
+                " (1, 'sound 1', '/m/1.mp3', 'ann', 0.5, -0.5, ?, 'cli', NULL, NULL)",
+                (AT,),
+            )
+            plain.execute("INSERT INTO timetable VALUES ('learn', 'daily', ?)", (AT,))
+        plain.execute("COMMIT")
+    return file
+
+
+def _insert_sound(plain: sqlite3.Connection, number: int) -> None:
+    identity = f"sound {number}"
+    plain.execute(
+        "INSERT INTO clips (path, identity, size, mtime_ns, inode, found_at, tag_state)"
+        " VALUES (?, ?, 1, 1, ?, ?, 'written')",
+        (f"/m/{number}.mp3", identity, number, AT),
+    )
+    vector = os.urandom(5000)
+    plain.execute("INSERT INTO hearings VALUES (?, 'x/1', 9.5, ?, ?)", (identity, AT, vector))
+    values = (identity, "starter-1", 0.1, 0.0, 0.2, -0.1, -0.2, 0.0, 0.5, AT)
+    plain.execute(f"INSERT INTO predictions VALUES ({', '.join('?' * 10)})", values)
+    plain.execute("INSERT INTO curve_points VALUES (?, 0.0, 0.1, -0.1)", (identity,))
+
+
+def rows_of(file: Path, statement: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(file)) as plain:
+        plain.text_factory = bytes
+        return plain.execute(statement).fetchall()
+
+
+def everything(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(file)) as plain:
+        tables = plain.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {name: rows_of(file, f"SELECT * FROM {name}") for (name,) in sorted(tables)}
+
+
+@pytest.mark.parametrize("schema", RELEASED)
+def test_all_that_an_earlier_release_knew_is_known_after_it(url: str, schema: int) -> None:
+    file = old_catalogue(url, schema)
+    before = everything(file)
+    with closing(Catalogue(url)) as catalogue:
+        assert len(Queries(catalogue.engine).sounds(SoundFilter())) == SOUNDS
+        assert catalogue.queue.take_up_again() == 1
+        entry = catalogue.queue.claim(NOON)
+        assert entry is not None
+        assert os.fsencode(entry.path) == ODD
+        assert len(catalogue.queued_stamps()) == 3
+        if schema >= 3:
+            assert AnnotationStore(catalogue.engine).changed_since(None) == 1
+            assert JobStore(catalogue.engine).next_run("learn", "daily") == NOON
+    assert rows_of(file, "PRAGMA user_version") == [(NEWEST,)]
+    assert rows_of(file, "PRAGMA integrity_check") == [(b"ok",)]
+    assert rows_of(file, "PRAGMA foreign_key_check") == []
+    after = everything(file)
+    for name in ("hearings", "predictions", "curve_points", "known_bundles"):
+        assert after[name] == before[name]
+    assert [row[:10] for row in after["clips"]] == [row[:10] for row in before["clips"]]
+    copy = file.with_name(f"catalogue.schema-{schema}.db")
+    assert everything(copy) == before
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_old_small_file_can_shrink_from_then_on_as_a_new_one_can(url: str) -> None:
+    file = old_catalogue(url, NEWEST - 1)
+    assert rows_of(file, "PRAGMA auto_vacuum") == [(0,)]
+    Catalogue(url).close()
+    assert rows_of(file, "PRAGMA auto_vacuum") == [(2,)]
+
+
+def test_only_the_newest_copy_stays_and_a_new_catalogue_has_none(url: str) -> None:
+    file = old_catalogue(url, 1)
+    stale = file.with_name("catalogue.schema-0.db")
+    stale.write_bytes(b"")
+    Catalogue(url).close()
+    assert sorted(path.name for path in file.parent.glob("*.schema-*")) == ["catalogue.schema-1.db"]
+    fresh = f"sqlite:///{file.parent / 'new' / 'catalogue.db'}"
+    Catalogue(fresh).close()
+    assert [path.name for path in file_of(fresh).parent.iterdir()] == ["catalogue.db"]
+    assert rows_of(file_of(fresh), "PRAGMA auto_vacuum") == [(2,)]
+
+
+def test_several_processes_at_once_bring_it_up_once(url: str) -> None:
+    file = old_catalogue(url, 1)
+    script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
+    all_ = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(3)]
+    assert [process.wait() for process in all_] == [0, 0, 0]
+    assert rows_of(file, "PRAGMA user_version") == [(NEWEST,)]
+    assert rows_of(file.with_name("catalogue.schema-1.db"), "PRAGMA user_version") == [(1,)]
+
+
+def test_nothing_changes_under_a_service_of_an_earlier_release(url: str) -> None:
+    file = old_catalogue(url, 1)
+    script = (
+        "import sys\nfrom storage.database.engine import only_writer\n"
+        "with only_writer(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(CatalogueBusy, match=f"process {holder.pid} .* stop that process"):
+            Catalogue(url)
+        holder.kill()
+    assert rows_of(file, "PRAGMA user_version") == [(1,)]
+    Catalogue(url).close()
+
+
+@pytest.mark.parametrize("for_the_copy", [False, True])
+def test_a_full_disk_leaves_the_old_catalogue_as_it_was(
+    tmp_path: Path, *, for_the_copy: bool
+) -> None:
+    """Without room for the copy, and with room for the copy but not for the change."""
+    state = tmp_path / "state"
+    url = f"sqlite:///{state / 'catalogue.db'}"
+    try:
+        with memory_disk(state, "size=2m,mode=700"):
+            file = old_catalogue(url, 1)
+            before = everything(file)
+            disk = Full(state)
+            disk.strike()
+            room = (48 << 10) + for_the_copy * file.stat().st_size
+            with disk._ballast.open("r+b") as ballast:
+                ballast.truncate(disk._ballast.stat().st_size - room)
+            with pytest.raises(CatalogueError, match="as it was") as caught:
+                Catalogue(url)
+            assert "\n" not in str(caught.value)
+            assert ("copied first" in str(caught.value)) != for_the_copy
+            disk.mend()
+            assert everything(file) == before
+            assert not list(state.glob(".*"))
+            Catalogue(url).close()
+            assert rows_of(file, "PRAGMA user_version") == [(NEWEST,)]
+    except NoDisk as error:
+        pytest.skip(str(error))
+
+
+def test_a_newer_schema_is_left_untouched(url: str) -> None:
+    file = old_catalogue(url, NEWEST - 1)
+    with closing(sqlite3.connect(file)) as plain:
+        plain.execute(f"PRAGMA user_version = {NEWEST + 1}")
+    before = file.read_bytes()
+    with pytest.raises(SchemaTooNew, match="upgrade valenced"):
+        Catalogue(url)
+    assert file.read_bytes() == before
+    assert not list(file.parent.glob("*.schema-*"))

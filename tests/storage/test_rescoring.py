@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.annotations import AnnotationStore, GivenAnnotation
+from storage.catalogue_errors import CatalogueError
+from storage.queries import Queries, SoundFilter
+from storage.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
+from storage.rescoring import OutdatedSound, Rescoring
+from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
+
+if TYPE_CHECKING:
+    from storage.catalogue import Catalogue
+    from storage.records import Clip, Sound
+
+OLD, NEW, HEARING = "test-1", "test-2", "test/1"
+LATER = NOON + A_MINUTE
+
+
+@pytest.fixture
+def scores(catalogue: Catalogue) -> Rescoring:
+    return Rescoring(catalogue.engine)
+
+
+def said(arousal: float, valence: float, bundle: str = NEW) -> Prediction:
+    return analysis("", arousal, valence, bundle=bundle).prediction
+
+
+def outdated(scores: Rescoring, size: int = 100) -> list[OutdatedSound]:
+    return [each for chunk in scores.outdated_chunks(NEW, HEARING, size) for each in chunk]
+
+
+def renew(scores: Rescoring, arousal: float, valence: float, step: int = 2) -> int:
+    fresh = [(sound, said(arousal, valence)) for sound in outdated(scores)]
+    return scores.record(fresh, LATER, step=step)
+
+
+def tagged(catalogue: Catalogue, path: str, arousal: float, valence: float) -> Clip:
+    clip = record(catalogue, path, arousal, valence)
+    prediction = catalogue.prediction_of(clip.identity)
+    assert prediction is not None
+    written = TagOutcome(TagState.WRITTEN, None, clip.stamp, Tagged.of(prediction))
+    catalogue.record_tags(clip, written)
+    return clip
+
+
+def state_of(catalogue: Catalogue, clip: Clip) -> TagState:
+    found = catalogue.clip_at(clip.path)
+    assert found is not None
+    return found.tag_state
+
+
+def test_sounds_of_other_bundles_are_outdated_until_they_are_scored(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    assert not scores.outdated(NEW)
+    for name in "abcde":
+        record(catalogue, f"/m/{name}.mp3", 0.1, 0.2)
+    assert not scores.outdated(OLD)
+    assert scores.outdated(NEW)
+    assert scores.outdated_count(NEW) == 5
+    chunks = list(scores.outdated_chunks(NEW, HEARING, 2))
+    assert [len(chunk) for chunk in chunks] == [2, 2, 1]
+    assert chunks[0][0] == OutdatedSound(
+        "identity of PosixPath('/m/a.mp3')", NOON, OLD, b"\x01vector"
+    )
+    assert renew(scores, 0.3, 0.4) == 5
+    assert not scores.outdated(NEW)
+    assert scores.outdated_count(NEW) == 0
+    assert outdated(scores) == []
+
+
+def test_bundles_are_told_apart_on_either_side_of_the_alphabet(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    record(catalogue, "/m/a.mp3")
+    for bundle in ("a", "test-0", "test-1.l1", "z"):
+        assert scores.outdated(bundle)
+        assert scores.outdated_count(bundle) == 1
+
+
+def test_features_of_another_hearing_are_left_alone(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    record(catalogue, "/m/a.mp3")
+    catalogue.put_in_service(NEW, "", {"hearing": "test/2"})
+    assert not scores.outdated(NEW)
+    assert scores.outdated_count(NEW) == 1
+    assert list(scores.outdated_chunks(NEW, "test/2", 10)) == []
+
+
+def test_what_was_heard_otherwise_counts_as_changed(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    gone = record(catalogue, "/m/gone.mp3")
+    catalogue.mark_missing([gone.path], NOON)
+    catalogue.put_in_service(NEW, "", {"hearing": HEARING})
+    assert scores.heard_otherwise() == []
+    assert catalogue.stamps() == {clip.path: clip.stamp}
+    catalogue.put_in_service("test-3", "", {"hearing": "test/2"})
+    assert scores.heard_otherwise() == [clip.path]
+    assert catalogue.stamps() == {clip.path: NO_STAMP}
+    catalogue.put_in_service("test-4", "", {})
+    assert scores.heard_otherwise() == []
+
+
+def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Rescoring) -> None:
+    clip = record(catalogue, "/m/a.mp3", 0.1, 0.2)
+    prediction = Prediction(NEW, 0.3, 0.2, 0.4, -0.5, -0.7, -0.3, 1.25)
+    assert scores.record([(outdated(scores)[0], prediction)], LATER, step=2) == 1
+    assert catalogue.prediction_of(clip.identity) == prediction
+    (sound,) = [row.analysed_at for row in _rows(catalogue)]
+    assert sound == "2026-01-31T12:01:00.000Z"
+
+
+def test_the_curve_moves_along_and_stays_on_the_scale(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    catalogue.queue.put([(Path("/m/a.mp3"), stamp())], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    curve = [CurvePoint(0.0, 0.25, 0.5), CurvePoint(6.0, -0.5, -0.75)]
+    catalogue.record(
+        entry, "one", TagState.OFF, NOON, replace(analysis("one", 0.0, 0.0), curve=curve)
+    )
+    renew(scores, 0.5, -0.5)
+    assert Queries(catalogue.engine).curve("one") == [
+        CurvePoint(0.0, 0.75, 0.0),
+        CurvePoint(6.0, 0.0, -1.0),
+    ]
+
+
+def test_tags_are_due_only_where_they_would_differ_by_a_step(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    near, far = tagged(catalogue, "/m/near.mp3", 0.29, 0.41), tagged(catalogue, "/m/far.mp3", 0, 0)
+    just = tagged(catalogue, "/m/just.mp3", 0.30, 0.43)
+    off = record(catalogue, "/m/off.mp3", -0.9, -0.9)
+    catalogue.record_tags(off, TagOutcome(TagState.OFF))
+    gone = tagged(catalogue, "/m/gone.mp3", -0.9, -0.9)
+    catalogue.mark_missing([gone.path], NOON)
+    unknown = tagged(catalogue, "/m/unknown.mp3", 0.30, 0.41)
+    catalogue.record_tags(unknown, TagOutcome(TagState.WRITTEN))
+    renew(scores, 0.301, 0.409)
+    states = [state_of(catalogue, clip) for clip in (near, far, just, off, gone, unknown)]
+    assert states == ["written", "pending", "pending", "off", "written", "pending"]
+
+
+def test_where_people_said_what_they_hear_tags_stay(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = tagged(catalogue, "/m/a.mp3", 0.5, 0.5)
+    given = GivenAnnotation(clip.identity, clip.path, "ann", 0.5, 0.5, "command", None)
+    AnnotationStore(catalogue.engine).add([given], NOON)
+    renew(scores, -0.5, -0.5)
+    assert state_of(catalogue, clip) is TagState.WRITTEN
+
+
+def test_what_was_heard_or_scored_meanwhile_is_not_overwritten(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    for name in "abc":
+        record(catalogue, f"/m/{name}.mp3")
+    read = outdated(scores)
+    catalogue.queue.put([(Path("/m/a.mp3"), stamp(size=5))], LATER)
+    entry = catalogue.queue.claim(LATER)
+    assert entry is not None
+    fresh = analysis(read[0].identity, 0.7, 0.7)
+    catalogue.record(entry, read[0].identity, TagState.PENDING, LATER, fresh)
+    scores.record([(read[1], said(0.6, 0.6))], LATER, step=2)
+    assert scores.record([(each, said(-0.5, -0.5)) for each in read], LATER, step=2) == 1
+    arousals = {row.path.name: row.arousal for row in _rows(catalogue)}
+    assert arousals == {"a.mp3": 0.7, "b.mp3": 0.6, "c.mp3": -0.5}
+    # A curve never moves twice.
+    assert Queries(catalogue.engine).curve(read[1].identity)[0].arousal == 0.6
+    # What was heard meanwhile by the old bundle has its turn.
+    assert [each.identity for each in outdated(scores)] == [read[0].identity]
+
+
+def test_a_bundle_that_was_superseded_records_nothing(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
+    catalogue.put_in_service("test-3", "", {})
+    with pytest.raises(CatalogueError, match="test-2 is not in service, test-3 is"):
+        renew(scores, 0.9, 0.9)
+    kept = catalogue.prediction_of(clip.identity)
+    assert kept is not None
+    assert (kept.bundle, kept.arousal) == (OLD, 0.1)
+
+
+def test_more_sounds_than_one_condition_takes(catalogue: Catalogue, scores: Rescoring) -> None:
+    catalogue.queue.put([(Path(f"/m/{n}.mp3"), stamp(inode=n)) for n in range(600)], NOON)
+    while (entry := catalogue.queue.claim(NOON)) is not None:
+        record_entry(catalogue, entry)
+    assert renew(scores, 0.3, 0.4) == 600
+
+
+def test_a_sound_whose_vector_is_damaged_is_heard_again(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
+    gone = record(catalogue, "/m/gone.mp3")
+    catalogue.mark_missing([gone.path], NOON)
+    catalogue.put_in_service(NEW, "", {"hearing": HEARING})
+    assert scores.hear_again(outdated(scores), LATER) == 1
+    assert not catalogue.is_heard(clip.identity, HEARING)
+    assert catalogue.queued_stamps() == {clip.path: clip.stamp}
+    # Until then it is shown as it was, and nobody waits for it.
+    assert catalogue.prediction_of(clip.identity) is not None
+    assert not scores.outdated(NEW)
+    assert outdated(scores) == []
+
+
+def _rows(catalogue: Catalogue) -> list[Sound]:
+    return Queries(catalogue.engine).sounds(SoundFilter())
+
+
+def test_tags_that_were_written_while_the_values_moved_are_due_again(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3", 0.5, 0.5)
+    before = catalogue.prediction_of(clip.identity)
+    assert before is not None
+    assert renew(scores, 0.0, 0.5) == 1
+    assert not catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(before)))
+    assert state_of(catalogue, clip) is TagState.PENDING
+    after = catalogue.prediction_of(clip.identity)
+    assert after is not None
+    assert catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(after)))
+    assert state_of(catalogue, clip) is TagState.WRITTEN

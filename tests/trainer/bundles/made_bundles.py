@@ -1,0 +1,56 @@
+"""Small bundles on disk, fitted once for all tests that look at bundles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.trainer.regression.rated import small_draft, small_table
+from trainer.bundles.bundle import MANIFEST, write_bundle
+from trainer.regression.joint import JointRegression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle that no test may change."""
+    table = small_table()
+    directory = tmp_path_factory.mktemp("pristine") / "small-1"
+    write_bundle(directory, small_draft(table), JointRegression().fit(table), table)
+    return directory
+
+
+@pytest.fixture
+def small(pristine: Path, tmp_path: Path) -> Path:
+    """Return a bundle that a test may spoil."""
+    directory = tmp_path / "small-1"
+    shutil.copytree(pristine, directory)
+    return directory
+
+
+def rewrite_manifest(directory: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest of a bundle."""
+    document = json.loads((directory / MANIFEST).read_bytes())
+    change(document)
+    (directory / MANIFEST).write_text(json.dumps(document))
+
+
+def replace_file(directory: Path, name: str, content: bytes) -> None:
+    """Exchange a file of a bundle and its checksum, as someone with write access could."""
+    (directory / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    rewrite_manifest(directory, lambda document: document["files"].update({name: digest}))
+
+
+def as_if_fitted_under_another_sklearn(directory: Path) -> None:
+    """Let a bundle say that it was fitted under an older scikit-learn."""
+    rewrite_manifest(
+        directory, lambda document: document["versions"].update({"scikit-learn": "1.0.2"})
+    )

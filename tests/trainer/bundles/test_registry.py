@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.trainer.bundles.made_bundles import (
+    as_if_fitted_under_another_sklearn,
+    pristine,
+    rewrite_manifest,
+    small,
+)
+from tests.trainer.regression.rated import HEARING, small_table
+from trainer.bundles import registry
+from trainer.bundles.bundle import MANIFEST, REGRESSION, load
+from trainer.bundles.bundle_manifest import Manifest
+from trainer.trainer_errors import BundleCorrupt, BundleError, BundleMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "bundles"
+
+
+def install(kept: Path, shipped: Path) -> str:
+    return registry.install_starter(kept, shipped=shipped, hearing=HEARING)
+
+
+def test_the_starter_is_installed_for_its_owner_alone(kept: Path, small: Path) -> None:
+    for file in small.iterdir():
+        file.chmod(0o664)
+    small.chmod(0o775)
+    assert install(kept, small) == "small-1"
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (kept / "small-1").iterdir()} == {0o600}
+
+
+def test_installing_again_changes_nothing(kept: Path, small: Path) -> None:
+    install(kept, small)
+    before = (kept / "small-1" / REGRESSION).stat()
+    assert install(kept, small) == "small-1"
+    assert (kept / "small-1" / REGRESSION).stat() == before
+
+
+def test_a_damaged_starter_is_not_installed(kept: Path, small: Path) -> None:
+    (small / REGRESSION).write_bytes(b"rot")
+    with pytest.raises(BundleCorrupt):
+        install(kept, small)
+    assert registry.kept(kept, hearing=HEARING) == {}
+
+
+def test_under_other_libraries_the_starter_is_fitted_again(kept: Path, small: Path) -> None:
+    as_if_fitted_under_another_sklearn(small)
+    assert install(kept, small) == "small-1.refit-1"
+    said = load(kept / "small-1.refit-1", hearing=HEARING).predict(small_table().vectors)
+    assert abs(said.arousal).max() <= 1
+    # The second start finds the fit that the first one made.
+    assert install(kept, small) == "small-1.refit-1"
+    assert sorted(registry.kept(kept, hearing=HEARING)) == ["small-1", "small-1.refit-1"]
+
+
+def test_a_published_bundle_is_in_service(kept: Path, small: Path) -> None:
+    with pytest.raises(BundleMissing):
+        registry.bundle_in_service(kept, hearing=HEARING)
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
+    assert sorted(entry.name for entry in kept.iterdir()) == ["current", "history", "small-1"]
+
+
+@pytest.mark.parametrize("name", ["none", "../small-1", ".hidden", ""])
+def test_what_is_no_bundle_is_not_published(kept: Path, small: Path, name: str) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    with pytest.raises(BundleError):
+        registry.publish(kept, name, hearing=HEARING)
+    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
+
+
+def test_a_link_that_leads_out_of_the_registry_is_not_followed(kept: Path, small: Path) -> None:
+    install(kept, small)
+    (kept / "current").symlink_to(small)
+    with pytest.raises(BundleError, match="not the name of a bundle"):
+        registry.bundle_in_service(kept, hearing=HEARING)
+
+
+def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
+    kept: Path, small: Path
+) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    as_if_fitted_under_another_sklearn(kept / "small-1")
+    assert registry.prepare(kept, hearing=HEARING) == kept / "small-1.refit-1"
+    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1.refit-1"
+
+
+def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, small: Path) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    assert registry.prepare(kept).name.startswith(registry.SHIPPED.name)
+    assert (kept / "small-1").is_dir()
+    assert registry.previous(kept) == "small-1"
+
+
+def test_a_damaged_bundle_in_service_is_not_replaced_unasked(kept: Path, small: Path) -> None:
+    install(kept, small)
+    registry.publish(kept, "small-1", hearing=HEARING)
+    (kept / "small-1" / REGRESSION).write_bytes(b"rot")
+    with pytest.raises(BundleCorrupt):
+        registry.prepare(kept, hearing=HEARING)
+
+
+def test_the_list_says_what_is_wrong_with_which(kept: Path, small: Path) -> None:
+    install(kept, small)
+    rewrite_manifest(small, lambda document: document.update(name="small-2"))
+    install(kept, small)
+    (kept / "small-2" / MANIFEST).write_text("{")
+    (kept / ".small-3.tmp").mkdir()
+    listed = registry.kept(kept, hearing=HEARING)
+    assert isinstance(listed["small-1"], Manifest)
+    assert isinstance(listed["small-2"], BundleCorrupt)
+    assert len(listed) == 2
+
+
+def installed(kept: Path, small: Path, *names: str) -> None:
+    """Put copies of a bundle in service, one after another."""
+    for name in names:
+        rewrite_manifest(small, partial(dict.update, name=name))
+        install(kept, small)
+        registry.publish(kept, name, hearing=HEARING)
+
+
+class TestRollback:
+    def test_what_was_in_service_before_returns(self, kept: Path, small: Path) -> None:
+        installed(kept, small, "small-1", "small-2", "small-3")
+        assert registry.previous(kept) == "small-2"
+        assert registry.rollback(kept, hearing=HEARING) == "small-2"
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+        assert registry.rollback(kept, hearing=HEARING) == "small-3"
+
+    def test_publishing_the_same_again_is_no_step(self, kept: Path, small: Path) -> None:
+        installed(kept, small, "small-1", "small-2", "small-2")
+        assert registry.previous(kept) == "small-1"
+
+    def test_the_first_cannot_be_rolled_back(self, kept: Path, small: Path) -> None:
+        assert registry.previous(kept) is None
+        installed(kept, small, "small-1")
+        with pytest.raises(BundleMissing, match="before 'small-1'"):
+            registry.rollback(kept, hearing=HEARING)
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-1"
+
+    def test_a_damaged_one_does_not_return(self, kept: Path, small: Path) -> None:
+        installed(kept, small, "small-1", "small-2")
+        (kept / "small-1" / REGRESSION).write_bytes(b"rot")
+        with pytest.raises(BundleCorrupt):
+            registry.rollback(kept, hearing=HEARING)
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+
+    def test_killed_between_history_and_link_nothing_has_happened(
+        self, kept: Path, small: Path
+    ) -> None:
+        installed(kept, small, "small-1", "small-2")
+        with (kept / "history").open("a") as stream:
+            stream.write("small-3\n")
+        assert registry.previous(kept) == "small-1"
+        registry.publish(kept, "small-1", hearing=HEARING)
+        assert (kept / "history").read_text().split() == ["small-1", "small-2", "small-1"]
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../etc\n.hidden\n\n", b"\0" * 99])
+    def test_a_history_that_is_none_forgets_but_does_not_fail(
+        self, kept: Path, small: Path, content: bytes
+    ) -> None:
+        installed(kept, small, "small-1", "small-2")
+        (kept / "history").write_bytes(content)
+        assert registry.previous(kept) is None
+        registry.publish(kept, "small-1", hearing=HEARING)
+        assert registry.previous(kept) == "small-2"
+
+    def test_a_bundle_that_expects_another_in_service_is_not_published(
+        self, kept: Path, small: Path
+    ) -> None:
+        installed(kept, small, "small-1", "small-2")
+        with pytest.raises(BundleError, match="'small-2' has been put in service instead"):
+            registry.publish(kept, "small-1", instead_of="small-1", hearing=HEARING)
+        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+
+
+class TestPruning:
+    @pytest.fixture
+    def full(self, kept: Path, small: Path) -> Path:
+        """Return a registry with the starter and seven candidates, of which two were in service."""
+        installed(kept, small, "small-1")
+        comparison = {
+            "yardstick": "small-1", "seed": 1, "folds": 10, "test": "t", "level": 0.01,
+            "margin": 0.05, "left_out": 0, "dimensions": [], "corpora": None, "passed": False,
+            "verdict": "v",
+        }  # fmt: skip
+        for number in range(1, 8):
+            stamp = f"2026-01-0{number}T00:00:00+00:00"
+            named: dict[str, Any] = {
+                "name": f"learned-{number}",
+                "created_at": stamp,
+                "comparison": comparison,
+            }
+            rewrite_manifest(small, partial(dict.update, **named))
+            install(kept, small)
+        for name in ("learned-1", "learned-2"):
+            registry.publish(kept, name, hearing=HEARING)
+        return kept
+
+    def test_the_latest_stay_and_so_does_what_was_in_service(self, full: Path) -> None:
+        assert registry.prune(full, 2, hearing=HEARING) == ["learned-3", "learned-4", "learned-5"]
+        assert sorted(registry.kept(full, hearing=HEARING)) == [
+            "learned-1", "learned-2", "learned-6", "learned-7", "small-1",
+        ]  # fmt: skip
+        assert registry.rollback(full, hearing=HEARING) == "learned-1"
+
+    def test_where_there_are_few_nothing_goes(self, full: Path) -> None:
+        assert registry.prune(full, 5, hearing=HEARING) == []
+
+    def test_a_damaged_one_is_left_for_the_operator(self, full: Path) -> None:
+        (full / "learned-3" / MANIFEST).write_text("{")
+        assert registry.prune(full, 0, hearing=HEARING) == [
+            "learned-4", "learned-5", "learned-6", "learned-7",
+        ]  # fmt: skip
+        assert (full / "learned-3").is_dir()
+
+
+@contextmanager
+def held_at_rename(
+    number: int, call: str, *arguments: Any, hearing: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a call of the registry in a process that stops before one of its renames."""
+    code = (
+        "import sys; from itertools import count; from pathlib import Path;"
+        "from trainer.bundles import registry; from trainer.files import atomic_dir;"
+        "renames = count(1);"
+        "sys.addaudithook(lambda event, _: event == 'os.rename'"
+        f" and next(renames) == {number} and (print('now', flush=True), sys.stdin.read()));"
+        f"registry.{call}(Path(sys.argv[1]), *sys.argv[2:], hearing={hearing!r})"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"now\n"
+        yield process
+
+
+@pytest.mark.parametrize("rename", [1, 2])
+def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
+    kept: Path, small: Path, rename: int
+) -> None:
+    installed(kept, small, "small-1", "small-2")
+    with held_at_rename(rename, "publish", kept, "small-1", hearing=HEARING) as process:
+        process.kill()
+    assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+    assert [entry for entry in kept.iterdir() if entry.name.startswith(".")]
+    registry.tidy(kept)
+    assert names(kept) == ["current", "history", "small-1", "small-2"]
+    assert registry.previous(kept) == "small-1"
+
+
+def test_what_is_written_just_now_is_no_litter_until_its_writer_is_killed(kept: Path) -> None:
+    kept.mkdir(mode=0o700, parents=True)
+    with held_at_rename(1, "install_starter", kept) as process:
+        registry.tidy(kept)
+        assert len(names(kept)) == 1
+        process.kill()
+    registry.tidy(kept)
+    assert names(kept) == []
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())

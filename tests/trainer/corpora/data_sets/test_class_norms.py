@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.trainer.corpora.folders import put_esc10, put_naturalsounds
+from trainer.corpora.data_sets.class_norms import read_esc10, read_naturalsounds
+from trainer.corpora.rated_clip import CorpusError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_norms_go_from_one_to_nine_onto_minus_one_to_one(tmp_path: Path) -> None:
+    put_naturalsounds(tmp_path, "doorbell,Doorbell,4,1,9", "piano,^Piano,10,5,7")
+    doorbell, piano = read_naturalsounds(tmp_path)
+    assert (doorbell.arousal, doorbell.valence, doorbell.domain) == (-1.0, 1.0, "sound")
+    assert (piano.arousal, piano.valence, piano.domain) == (0.0, 0.5, "music")
+
+
+def test_names_without_a_norm_are_left_out(tmp_path: Path) -> None:
+    put_naturalsounds(tmp_path, "velcro,,,,", "zipper,Zipper,2,5,4")
+    assert len(read_naturalsounds(tmp_path)) == 1
+
+
+def test_norms_that_share_sounds_share_a_group(tmp_path: Path) -> None:
+    put_naturalsounds(
+        tmp_path,
+        "telephone ringing,Phone|Telephong|^phone,4,6,4",
+        "ringtone,^Ring\\d|Phone,6,6.2,4.1",
+        "siren,^ring\\d,8,6.4,3.4",
+        "zipper,Zipper,2,5,4",
+    )
+    groups = [clip.group for clip in read_naturalsounds(tmp_path)]
+    assert groups[0] == groups[1] == groups[2] != groups[3]
+
+
+def test_a_class_of_both_corpora_is_one_group(tmp_path: Path) -> None:
+    put_naturalsounds(tmp_path, "helicopter,Helicopter,5,5.5,4.5", "zipper,Zipper,2,5,4")
+    put_esc10(tmp_path, "helicopter,5.5,4.5", "rain,4.8,4.6")
+    natural = {clip.group for clip in read_naturalsounds(tmp_path)}
+    helicopter, rain = sorted({clip.group for clip in read_esc10(tmp_path)})
+    assert helicopter in natural
+    assert rain not in natural
+
+
+def test_every_fifth_clip_of_a_class_is_taken(tmp_path: Path) -> None:
+    put_esc10(tmp_path, "rain,4.8,4.6", clips=11)
+    clips = read_esc10(tmp_path)
+    assert [clip.path[-9:] for clip in clips] == ["1-00.opus", "1-05.opus", "1-10.opus"]
+
+
+@pytest.mark.parametrize("norm", ["rain,0.5,4", "rain,5,9.5", "rain,loud,4"])
+def test_a_norm_off_the_scale_is_refused(tmp_path: Path, norm: str) -> None:
+    put_esc10(tmp_path, norm)
+    with pytest.raises(CorpusError, match="line 2, column"):
+        read_esc10(tmp_path)
+
+
+def test_a_class_without_sound_is_refused(tmp_path: Path) -> None:
+    put_esc10(tmp_path, "rain,5,4", clips=0)
+    with pytest.raises(CorpusError, match="rain"):
+        read_esc10(tmp_path)

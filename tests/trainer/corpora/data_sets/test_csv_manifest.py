@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.trainer.corpora.brought import asked, put_empty, put_table
+from trainer.corpora.data_sets.csv_manifest import read_manifest
+from trainer.corpora.rated_clip import CorpusError
+from trainer.rating_scale import RatingScale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAIN = ("path", "arousal", "valence")
+FULL = (*PLAIN, "arousal_sd", "valence_sd", "raters", "group", "domain", "scale")
+
+
+def test_the_plain_heading_is_enough(tmp_path: Path) -> None:
+    put_empty(tmp_path / "in", ["a.wav", "b.wav"])
+    put_table(tmp_path / "manifest.csv", PLAIN, [("in/a.wav", 0.5, -1), ("./in/b.wav", 0, 0)])
+    reading = read_manifest(asked(tmp_path))
+    first, second = reading.clips
+    assert (first.path, first.arousal, first.valence) == ("in/a.wav", 0.5, -1.0)
+    assert second.path == "in/b.wav"
+    assert first.group != second.group
+    assert first.domain == "music"
+
+
+def test_everything_that_may_be_said_is_heeded(tmp_path: Path) -> None:
+    put_empty(tmp_path, ["a.wav", "b.wav", "c.wav"])
+    rows = [
+        ("a.wav", 9, 1, 1, 1, 100, "x", "sound", "1:9"),
+        ("b.wav", 50, 0, "", "", "", "x", "", ""),
+        ("c.wav", 9, 1, 3, 3, 2, "", "music", "1:9"),
+    ]
+    table = put_table(tmp_path / "mine.csv", FULL, rows)
+    reading = read_manifest(asked(table, scale=RatingScale(0, 100)))
+    first, second, third = reading.clips
+    assert (first.arousal, first.valence, first.domain) == (1.0, -1.0, "sound")
+    assert (second.arousal, second.valence) == (0.0, -1.0)
+    assert first.group == second.group != third.group
+    assert first.weight > second.weight > third.weight
+    assert read_manifest(asked(tmp_path, scale=RatingScale(0, 100))).clips == reading.clips
+
+
+def test_what_lies_elsewhere_or_nowhere_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    put_empty(tmp_path, ["outside.wav"])
+    put_empty(folder, ["a.wav"])
+    paths = ["a.wav", "../outside.wav", "/etc/passwd", "b.wav", "x/../../outside.wav", "\0.wav"]
+    put_table(folder / "manifest.csv", PLAIN, [(path, 0, 0) for path in paths])
+    reading = read_manifest(asked(folder))
+    assert [clip.path for clip in reading.clips] == ["a.wav"]
+    assert [each.fault for each in reading.skipped] == ["missing"] * 5
+    assert sum("leaves the folder" in each.reason for each in reading.skipped) == 3
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"arousal": 5}, "column arousal: 5 is not on the scale -1:1"),
+        ({"arousal": "high"}, "column arousal: 'high' is not a number"),
+        ({"scale": "9:1"}, "column scale: '9:1'; LOW:HIGH"),
+        ({"scale": "nan:1"}, "column scale"),
+        ({"domain": "speech"}, "column domain: 'speech'; music and sound"),
+        ({"raters": 0}, "column raters: 0 is not between 1"),
+        ({"raters": "many"}, "column raters: 'many' is not a number"),
+        ({"arousal_sd": -1}, "column arousal_sd: -1 is not between"),
+    ],
+)
+def test_a_wrong_cell_is_told_with_its_place(
+    tmp_path: Path, cells: dict[str, object], told: str
+) -> None:
+    put_empty(tmp_path, ["a.wav"])
+    right = dict.fromkeys(FULL, "") | {"path": "a.wav", "arousal": 0, "valence": 0}
+    put_table(tmp_path / "manifest.csv", FULL, [tuple((right | cells).values())])
+    with pytest.raises(CorpusError, match=f"line 2, {told}"):
+        read_manifest(asked(tmp_path))
+
+
+def test_one_sound_under_two_spellings_is_refused(tmp_path: Path) -> None:
+    put_empty(tmp_path, ["a.wav"])
+    put_table(tmp_path / "manifest.csv", PLAIN, [("a.wav", 0, 0), ("./a.wav", 1, 1)])
+    with pytest.raises(CorpusError, match="rated twice"):
+        read_manifest(asked(tmp_path))
+
+
+def test_a_folder_without_manifest_or_sound_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        CorpusError, match=r"no manifest.csv; put one beside .* path,arousal,valence"
+    ):
+        read_manifest(asked(tmp_path))
+    put_table(tmp_path / "manifest.csv", PLAIN, [("a.wav", 0, 0)])
+    with pytest.raises(CorpusError, match="holds no sound file"):
+        read_manifest(asked(tmp_path))
+    (tmp_path / "manifest.csv").write_bytes(b"path,arousal,valence\n\xff,0,0\n")
+    with pytest.raises(CorpusError, match="not UTF-8"):
+        read_manifest(asked(tmp_path))

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.shared_data import CORPORA
+from trainer.corpora.data_sets.starter_corpora import read_starter_corpora
+from trainer.corpora.rated_clip import CorpusError, RatedClip
+
+
+@pytest.mark.parametrize(("arousal", "weight"), [(1.5, 1.0), (float("nan"), 1.0), (0.0, 0.0)])
+def test_no_reader_can_let_a_wrong_clip_through(arousal: float, weight: float) -> None:
+    with pytest.raises(CorpusError):
+        RatedClip(
+            path="x/audio/y.opus",
+            corpus="x",
+            domain="sound",
+            follows="sound",
+            arousal=arousal,
+            valence=0.0,
+            weight=weight,
+            group="g",
+            licence="none",
+        )
+
+
+@pytest.mark.skipif(not CORPORA.is_dir(), reason="needs the rated corpora in ../shared/data")
+def test_the_corpora_of_the_starter_are_read_whole() -> None:
+    clips = read_starter_corpora(CORPORA)
+    counts = Counter(clip.corpus for clip in clips)
+    assert counts == {
+        "vgmidi": 200, "emotify": 400, "sonancia": 39, "esc10": 64, "naturalsounds": 104,
+    }  # fmt: skip
+    assert len({clip.path for clip in clips}) == len(clips)
+    assert all(clip.licence for clip in clips)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.trainer.regression.rated import small_table
+from trainer.evaluation.cross_validation import (
+    cross_validate,
+    figures,
+    paper_predictions,
+    parts_of,
+    rank_agreement,
+)
+from trainer.evaluation.scores import r2
+from trainer.regression.joint import JointRegression
+from trainer.regression.kernel_expert import ExpertSettings
+from trainer.starter.mixing import SOURCES, mixing_tests
+from trainer.starter.starter_report import (
+    beside_text,
+    figures_text,
+    novelty_text,
+    put_between_marks,
+)
+from trainer.trainer_errors import TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trainer.regression.training_table import TrainingTable
+
+
+@pytest.fixture(scope="module")
+def table() -> TrainingTable:
+    return small_table(music=100, sounds=60)
+
+
+def test_ratings_that_depend_on_nothing_are_not_predicted(table: TrainingTable) -> None:
+    drawing = np.random.default_rng(3)
+    by_group = {name: drawing.uniform(-0.5, 0.5, 2) for name in sorted(set(table.group.tolist()))}
+    noise = dataclasses.replace(table, ratings=np.array([by_group[g] for g in table.group]))
+    # Clips of one group share their rating here: a split group would give it away.
+    held = cross_validate(noise, JointRegression(), seed=1)
+    for rows in (noise.domain == "music", noise.domain == "sound"):
+        assert r2(noise.ratings[rows, 0], held.affect[rows, 0]) < 0.1
+
+
+def test_the_figures_are_those_of_the_held_out_predictions(table: TrainingTable) -> None:
+    held = cross_validate(table, JointRegression(), seed=1)
+    rows = figures(table, held, seed=1)
+    assert [(row.part, row.dimension) for row in rows] == [
+        (part, dimension)
+        for part in ("noises", "songs", "all music", "all sound")
+        for dimension in ("arousal", "valence")
+    ]
+    songs = table.corpus == "songs"
+    expected = r2(table.ratings[songs, 0], held.affect[songs, 0])
+    assert rows[2].r2.value == pytest.approx(expected, abs=1e-4)
+    inside = (held.low <= table.ratings) & (table.ratings <= held.high)
+    assert rows[2].coverage == pytest.approx(inside[songs, 0].mean(), abs=1e-4)
+    assert rows[2].clips == 100
+    assert rows[2].groups == 50
+    assert len(figures_text(rows).splitlines()) == 2 + len(rows)
+
+
+def test_a_corpus_of_two_domains_is_told_apart(table: TrainingTable) -> None:
+    mixed = dataclasses.replace(table, corpus=np.full(len(table), "one"))
+    assert [part for part, _ in parts_of(mixed)] == [
+        "one (music)", "one (sound)", "all music", "all sound",
+    ]  # fmt: skip
+
+
+def test_the_pipeline_of_the_paper_learns_what_is_there(table: TrainingTable) -> None:
+    predicted = paper_predictions(table, np.log(table.vectors), seed=1)
+    songs = table.corpus == "songs"
+    assert r2(table.ratings[songs, 0], predicted[songs, 0]) > 0.3
+
+
+def test_rank_agreement_is_spearmans_rho() -> None:
+    assert rank_agreement(np.array([1.0, 2.0, 3.0, 4.0]), np.array([10.0, 30.0, 20.0, 40.0])) == (
+        pytest.approx(0.8)
+    )
+    assert np.isnan(rank_agreement(np.ones(4), np.arange(4.0)))
+
+
+def test_every_mixture_is_asked_of_sounds_it_has_not_met(table: TrainingTable) -> None:
+    names = np.array(["vgmidi", "emotify", "naturalsounds", "sonancia", "esc10"])
+    corpus = np.concatenate([np.resize(names[:2], 100), np.resize(names[2:], 60)])
+    named = dataclasses.replace(table, corpus=corpus)
+    settings = ExpertSettings(reach=2.0, noise=0.2, harmony=0.1, relevance=False, anchored=False)
+    tests = mixing_tests(named, settings, seed=1)
+    assert [(test.target, test.source) for test in tests] == [
+        (target, source) for target in ("naturalsounds", "sonancia") for source in SOURCES
+    ]
+    for test in tests:
+        assert test.arousal.low <= test.arousal.value <= test.arousal.high
+
+
+def test_reports_are_tables_of_one_width(table: TrainingTable) -> None:
+    named = dataclasses.replace(
+        table, corpus=np.where(np.arange(len(table)) % 2, "vgmidi", "emotify")
+    )
+    held = cross_validate(named, JointRegression(), seed=1)
+    beside = beside_text(named, [held], named, [held.affect])
+    assert "| both, mean | arousal | | | +0.000 |" in beside
+    for text in (beside, novelty_text(named, held)):
+        assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_a_page_keeps_all_but_its_marked_part(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    begin, end = (
+        "<!-- written by trainer.starter.build report -->",
+        "<!-- end of what is written -->",
+    )
+    page.write_text(f"Before.\n{begin}\nold\n{end}\nAfter.\n")
+    put_between_marks(page, "new")
+    put_between_marks(page, "newer")
+    assert page.read_text() == f"Before.\n{begin}\n\nnewer\n\n{end}\nAfter.\n"
+    page.write_text("nothing marked")
+    with pytest.raises(TrainingError, match="no part marked"):
+        put_between_marks(page, "new")
+    with pytest.raises(TrainingError, match="No such file"):
+        put_between_marks(tmp_path / "none.md", "new")

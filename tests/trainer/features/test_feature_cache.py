@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainer.features.feature_cache import FeatureCache, key_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ROWS = np.ones((3, 40), dtype=np.float32)
+
+
+def put(folder: Path, sound: str, days_old: float, hearing: str = "now/1") -> FeatureCache:
+    store = FeatureCache(folder, hearing)
+    store.keep(sound, ROWS)
+    heard_at = (NOW - timedelta(days=days_old)).timestamp()
+    os.utime(folder / hearing.replace("/", "_") / key_of(sound), (heard_at, heard_at))
+    return store
+
+
+def test_what_is_in_a_corpus_stays_and_what_is_in_none_goes_after_a_month(tmp_path: Path) -> None:
+    put(tmp_path, "used", 400)
+    put(tmp_path, "broken off", 29)
+    store = put(tmp_path, "removed", 31)
+    store.prune({key_of("used")}, NOW)
+    found = [store.recall(sound) is not None for sound in ("used", "broken off", "removed")]
+    assert found == [True, True, False]
+
+
+def test_what_was_heard_otherwise_is_in_no_corpus(tmp_path: Path) -> None:
+    put(tmp_path, "used", 31, hearing="before/1")
+    store = put(tmp_path, "used", 31)
+    store.prune({key_of("used")}, NOW)
+    assert store.recall("used") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["now_1"]
+
+
+def test_of_much_that_is_in_no_corpus_the_latest_stays(tmp_path: Path) -> None:
+    store = FeatureCache(tmp_path, "now/1")
+    for days_old in range(5):
+        put(tmp_path, str(days_old), days_old)
+    size = next((tmp_path / "now_1").iterdir()).stat().st_size
+    store.prune(set(), NOW, most_unused_bytes=3 * size)
+    assert [store.recall(str(each)) is not None for each in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_what_cannot_be_removed_is_left(tmp_path: Path) -> None:
+    store = put(tmp_path, "x", 31)
+    (tmp_path / "stray").write_bytes(b"?")
+    (tmp_path / "now_1" / "folder").mkdir()
+    store.prune(set(), NOW)
+    assert store.recall("x") is None
+    assert (tmp_path / "stray").exists()

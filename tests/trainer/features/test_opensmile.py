@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from tests.sounds import music_like, noise, silence, tone
+from trainer.features import opensmile
+from trainer.features.opensmile import FEATURES, SHORTEST_S, describe, feature_names
+from trainer.trainer_errors import UnusableClip
+
+HERE = Path("clip.wav")
+RATE_HZ = 16000
+
+
+def test_names_are_those_of_the_set_in_its_order() -> None:
+    opensmile = pytest.importorskip("opensmile")
+    smile = opensmile.Smile(opensmile.FeatureSet.ComParE_2016, opensmile.FeatureLevel.Functionals)
+    assert list(feature_names()) == smile.feature_names
+    assert len(set(feature_names())) == FEATURES
+
+
+def test_one_window_is_what_opensmile_itself_computes() -> None:
+    opensmile = pytest.importorskip("opensmile")
+    smile = opensmile.Smile(opensmile.FeatureSet.ComParE_2016, opensmile.FeatureLevel.Functionals)
+    sound = music_like(4, RATE_HZ)
+    expected = smile(sound, RATE_HZ).ravel()
+    ours = describe([sound], RATE_HZ, HERE)[0]
+    # The last few frames differ: there is sound after the window here, and silence there.
+    relative = np.abs(ours - expected) / (np.abs(expected) + 1e-9)
+    assert np.median(relative) < 0.01
+    assert spearmanr(ours, expected).statistic > 0.98
+
+
+def test_windows_in_one_run_are_what_they_are_alone() -> None:
+    windows = [music_like(4, RATE_HZ, seed=seed) for seed in range(3)]
+    together = describe(windows, RATE_HZ, HERE)
+    assert together.shape == (3, FEATURES)
+    assert together.dtype == np.float32
+    for window, row in zip(windows, together, strict=True):
+        alone = describe([window], RATE_HZ, HERE)[0]
+        assert np.median(np.abs(alone - row) / (np.abs(alone) + 1e-9)) < 0.04
+        assert spearmanr(alone, row).statistic > 0.95
+
+
+def test_the_same_sound_gives_the_same_numbers() -> None:
+    windows = [music_like(1, RATE_HZ)]
+    assert np.array_equal(describe(windows, RATE_HZ, HERE), describe(windows, RATE_HZ, HERE))
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        silence(1, RATE_HZ),
+        np.ones(RATE_HZ, np.float32),
+        np.full(RATE_HZ, -1, np.float32),
+        np.sign(tone(1, RATE_HZ)).astype(np.float32),
+        noise(1, RATE_HZ, gain=1 / 32768),
+        np.eye(1, RATE_HZ, 5000, dtype=np.float32)[0],
+        tone(1, RATE_HZ, gain=40.0),
+        tone(SHORTEST_S, RATE_HZ),
+    ],
+    ids=["silence", "dc", "minus one", "square", "faint", "click", "beyond scale", "shortest"],
+)
+def test_every_value_is_finite(sound: np.ndarray) -> None:
+    described = describe([sound], RATE_HZ, HERE)
+    assert described.shape == (1, FEATURES)
+    assert np.isfinite(described).all()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11000, 12000, 16000, 22050, 44100])
+@pytest.mark.parametrize("window_s", [0.07, 0.5, 0.977, 1.13])
+def test_every_rate_and_length_gives_every_window(rate_hz: int, window_s: float) -> None:
+    windows = [noise(window_s, rate_hz, seed=seed) for seed in range(3)]
+    assert describe(windows, rate_hz, HERE).shape == (3, FEATURES)
+
+
+@pytest.mark.parametrize("samples", [1, 100, 900])
+def test_too_short_says_how_much_is_needed(samples: int) -> None:
+    with pytest.raises(UnusableClip, match=r"0\.06 s are needed"):
+        describe([np.zeros(samples, np.float32)], RATE_HZ, HERE)
+
+
+def test_what_is_not_finite_in_one_window_is_taken_from_the_others() -> None:
+    vectors = np.arange(2.0 * FEATURES, dtype=np.float32).reshape(2, FEATURES)
+    vectors[0, 7] = np.nan
+    repaired = opensmile._finite(vectors, HERE)
+    assert repaired[0, 7] == vectors[1, 7]
+    assert np.isfinite(repaired).all()
+
+
+def test_what_is_finite_in_no_window_is_named() -> None:
+    vectors = np.zeros((2, FEATURES), np.float32)
+    vectors[:, 3] = np.inf
+    with pytest.raises(UnusableClip, match=feature_names()[3]):
+        opensmile._finite(vectors, HERE)
+
+
+def test_an_installation_path_of_any_letters_works(tmp_path: Path) -> None:
+    folder = tmp_path / "répertoire à moi"
+    folder.mkdir()
+    for name in ("hearing.conf", "hearing_frames.conf.inc"):
+        (folder / name).write_bytes((opensmile._HERE / name).read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opensmile, "_HERE", folder)
+        assert describe([noise(1, RATE_HZ)], RATE_HZ, HERE).shape == (1, FEATURES)
+
+
+def test_hearing_never_loads_pandas_nor_prints() -> None:
+    program = (
+        "import sys, numpy, pathlib;"
+        "from trainer.features.opensmile import describe, feature_names;"
+        "assert 'opensmile' not in sys.modules;"
+        "describe([numpy.zeros(16000, 'f4')], 16000, pathlib.Path('x')); feature_names();"
+        "assert not {'pandas', 'audinterface'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ran.stdout == ran.stderr == b""

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.trainer.bundles.made_bundles import (
+    as_if_fitted_under_another_sklearn,
+    pristine,
+    replace_file,
+    rewrite_manifest,
+    small,
+)
+from tests.trainer.regression.rated import DESCRIPTORS, HEARING, small_table
+from trainer.bundles import bundle
+from trainer.bundles.bundle import LISTENER, load, read_bundle_files, refit, verify, write_content
+from trainer.personal.annotation_arrays import AnnotationArrays, group_keys, sound_keys
+from trainer.personal.gaussian_process import (
+    MOST_ROWS,
+    RatedSounds,
+    ResidualProcess,
+    fit_calibration,
+)
+from trainer.personal.layer import PersonalLayer, fit_space
+from trainer.personal.layer_file import decode_listener, encode_listener
+from trainer.regression.quantile_scale import QuantileScale
+from trainer.trainer_errors import BundleCorrupt, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
+
+
+def rated_by(
+    feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]],
+    count: int = 80,
+    seed: int = 0,
+) -> RatedSounds:
+    """Sounds of two kinds that lie apart, rated as `feel` says of what was said and of the kind."""
+    drawing = np.random.default_rng(seed)
+    second = np.arange(count) % 2 == 1
+    places = drawing.normal(0.0, 0.5, (count, 4)).astype(np.float32)
+    places[second, 0] += 4.0
+    said = drawing.uniform(-0.5, 0.5, count)
+    rating = feel(said, second) + drawing.normal(0.0, 0.03, count)
+    return RatedSounds(
+        places=places,
+        said=said,
+        rating=np.clip(rating, -1.0, 1.0),
+        raters=np.ones(count),
+        sound=np.arange(count, dtype=np.uint64),
+        group=np.arange(count, dtype=np.uint64) // np.uint64(2),
+    )
+
+
+def error(
+    calibration: ResidualProcess,
+    feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]],
+) -> float:
+    others = rated_by(feel, seed=99)
+    return float(np.abs(calibration.predict(others.places, others.said) - others.rating).mean())
+
+
+class TestCalibration:
+    @pytest.mark.parametrize(
+        "feel",
+        [
+            lambda said, _: said,
+            lambda said, _: said + 0.3,
+            lambda said, _: 1.6 * said,
+            lambda said, _: 0.4 * said - 0.2,
+            lambda said, second: np.where(second, -said, said),
+            lambda said, second: np.where(second, said + 0.4, said - 0.2),
+        ],
+        ids=["the same", "offset", "gain", "both", "one kind inverted", "one kind offset"],
+    )
+    def test_it_learns_how_a_listener_differs(
+        self,
+        feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]],
+    ) -> None:
+        assert error(fit_calibration(rated_by(feel), seed=1), feel) < 0.06
+
+    def test_two_annotations_move_little(self) -> None:
+        rated = rated_by(lambda said, _: said + 0.3, count=2)
+        moved = fit_calibration(rated, seed=1).predict(rated.places, np.zeros(2))
+        assert (moved > 0).all()
+        assert (moved < 0.3).all()
+
+    def test_what_many_people_say_counts_for_more(self) -> None:
+        rated = rated_by(lambda said, _: said, count=40)
+        rating = np.where(np.arange(40) % 4 < 2, 0.4, -0.4)
+        crowd = np.where(rating > 0, 30.0, 1.0)
+        alike = np.zeros_like(rated.places)
+        split = replace(rated, rating=rating, said=np.zeros(40), places=alike)
+        even = fit_calibration(split, seed=1).predict(alike[:1], np.zeros(1))
+        moved = fit_calibration(replace(split, raters=crowd), seed=1).predict(
+            alike[:1], np.zeros(1)
+        )
+        assert abs(even[0]) < 0.05
+        assert moved[0] > even[0] + 0.1
+
+    def test_what_is_taken_out_no_longer_counts(self) -> None:
+        rated = rated_by(lambda said, _: said + 0.3)
+        whole = fit_calibration(rated, seed=1)
+        wrong = rated.rating.copy()
+        wrong[:10] = -1.0
+        spoilt = replace(whole, rated=replace(rated, rating=wrong))
+        nobody = np.array([], dtype=np.uint64)
+        by_sound = spoilt.without(rated.sound[:10], nobody)
+        by_group = spoilt.without(nobody, rated.group[:10])
+        assert by_sound is not None
+        assert by_group is not None
+        assert len(by_sound.rated) == len(by_group.rated) == 70
+        np.testing.assert_array_equal(by_sound.duals, by_group.duals)
+        assert error(by_sound, lambda said, _: said + 0.3) < 0.06
+        assert spoilt.without(rated.sound, nobody) is None
+
+    def test_of_very_many_annotations_a_part_is_kept(self) -> None:
+        feel = lambda said, _: said + 0.3  # noqa: E731 - as in the other tests
+        fitted = fit_calibration(rated_by(feel, count=MOST_ROWS + 50), seed=1)
+        assert len(fitted.rated) == MOST_ROWS
+        assert error(fitted, feel) < 0.05
+
+    def test_no_answer_leaves_the_scale(self) -> None:
+        fitted = fit_calibration(rated_by(lambda said, _: 3 * said), seed=1)
+        said = fitted.predict(np.full((3, 4), 1e6, dtype=np.float32), np.array([-1.0, 0.0, 1.0]))
+        assert (np.abs(said) <= 1).all()
+
+
+class TestAnnotations:
+    def of(self, **changed: Any) -> AnnotationArrays:
+        columns: dict[str, Any] = {
+            "vectors": np.zeros((2, 3), dtype=np.float32),
+            "ratings": np.array([[0.5, np.nan], [-1.0, 1.0]]),
+            "raters": np.array([1, 2]),
+            "group": np.array(["a", "b"]),
+            "place": np.array(["c", "c"]),
+        }
+        return AnnotationArrays(**columns | changed)
+
+    def test_a_dimension_may_be_left_unrated(self) -> None:
+        assert len(self.of()) == 2
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"ratings": np.array([[0.5, 0.0], [1.5, 0.0]])}, "row 1 is rated .1.5, 0.0."),
+            ({"ratings": np.array([[0.5, np.inf], [0.0, 0.0]])}, "outside -1 to 1"),
+            ({"ratings": np.zeros((2, 3))}, "two ratings a sound"),
+            ({"ratings": np.zeros((3, 2))}, "two ratings a sound"),
+            ({"vectors": np.full((2, 3), np.nan, dtype=np.float32)}, "not finite"),
+            ({"vectors": np.zeros(3, dtype=np.float32)}, "two ratings a sound"),
+            ({"raters": np.array([1])}, "differ in length"),
+            ({"raters": np.array([0, 1])}, "fewer than one person"),
+            ({"group": np.array(["a"])}, "differ in length"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, changed: dict[str, Any], said: str) -> None:
+        with pytest.raises(TrainingError, match=said) as caught:
+            self.of(**changed)
+        assert "\n" not in str(caught.value)
+
+    def test_keys_tell_apart_and_give_nothing_away(self) -> None:
+        vectors = small_table().vectors
+        assert len(set(sound_keys(vectors).tolist())) == len(vectors)
+        np.testing.assert_array_equal(sound_keys(vectors[:3].copy()), sound_keys(vectors)[:3])
+        hostile = np.array(["/home/a", "/home/b", "", "\udce4", "/home/a"])
+        assert len(set(group_keys(hostile).tolist())) == 4
+
+
+@pytest.fixture(scope="module")
+def layer() -> PersonalLayer:
+    """Return a layer above the small bundle, fitted on sounds that are felt .3 higher."""
+    table, others = small_table(), small_table(seed=9)
+    scale = QuantileScale(table.vectors)
+    space = fit_space(scale.scores(table.vectors))
+    rated = RatedSounds(
+        places=space.places(scale.scores(others.vectors)),
+        said=others.ratings[:, 0] - 0.3,
+        rating=others.ratings[:, 0],
+        raters=np.ones(len(others)),
+        sound=sound_keys(others.vectors),
+        group=group_keys(others.group),
+    )
+    fitted = replace(fit_calibration(rated.chosen(rated.said >= -1), seed=1), widening=1.5)
+    return PersonalLayer(space, fitted, None)
+
+
+@pytest.fixture
+def taught(small: Path, layer: PersonalLayer, tmp_path: Path) -> Path:
+    """Return the small bundle with the layer."""
+    content = read_bundle_files(small, HEARING, guarded=True)
+    directory = tmp_path / "taught-1"
+    draft = verify(small, hearing=HEARING).model_copy(update={"name": "taught-1"})
+    write_content(directory, draft, {**content, LISTENER: encode_listener(layer)})
+    return directory
+
+
+class TestBundleWithListener:
+    def test_it_says_what_the_listener_would_say(self, taught: Path, small: Path) -> None:
+        vectors = small_table(seed=11).vectors
+        before = load(small, hearing=HEARING).predict(vectors)
+        after = load(taught, hearing=HEARING).predict(vectors)
+        assert 0.2 < (after.arousal - before.arousal).mean() < 0.4
+        np.testing.assert_array_equal(after.valence, before.valence)
+        np.testing.assert_array_equal(after.valence_low, before.valence_low)
+        np.testing.assert_array_equal(after.novelty, before.novelty)
+        wider = (after.arousal_high - after.arousal_low) / (
+            before.arousal_high - before.arousal_low
+        )
+        inside = (after.arousal_high < 1) & (after.arousal_low > -1)
+        inside &= (before.arousal_high < 1) & (before.arousal_low > -1)
+        np.testing.assert_allclose(wider[inside], 1.5)
+        assert (after.arousal_low >= -1).all()
+        assert (after.arousal_low <= after.arousal).all()
+        assert (after.arousal <= after.arousal_high).all()
+        assert (after.arousal_high <= 1).all()
+
+    def test_a_window_alone_gets_what_it_gets_among_others(self, taught: Path) -> None:
+        vectors = small_table(seed=11).vectors
+        taught_bundle = load(taught, hearing=HEARING)
+        together = taught_bundle.predict(vectors).arousal
+        alone = [taught_bundle.predict(vector[None]).arousal[0] for vector in vectors[:5]]
+        np.testing.assert_allclose(alone, together[:5], atol=1e-5)
+
+    def test_fitted_again_it_keeps_its_listener(self, taught: Path, tmp_path: Path) -> None:
+        vectors = small_table(seed=11).vectors
+        before = load(taught, hearing=HEARING).predict(vectors)
+        as_if_fitted_under_another_sklearn(taught)
+        refit(taught, tmp_path / "again", name="taught-1.refit-1", hearing=HEARING)
+        after = load(tmp_path / "again", hearing=HEARING).predict(vectors)
+        np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-5)
+
+    def test_only_what_a_prediction_needs_travels_with_it(
+        self, taught: Path, layer: PersonalLayer
+    ) -> None:
+        with np.load(taught / LISTENER, allow_pickle=False) as arrays:
+            texts = [name for name in arrays.files if arrays[name].dtype.kind in "USO"]
+            widest = max(arrays[name].shape[-1] for name in arrays.files if name != "basis")
+        assert texts == []
+        assert layer.arousal is not None
+        assert widest <= max(DESCRIPTORS, len(layer.arousal.rated))
+
+    def test_a_layer_that_was_changed_is_refused(self, taught: Path) -> None:
+        content = bytearray((taught / LISTENER).read_bytes())
+        content[len(content) // 2] ^= 1
+        (taught / LISTENER).write_bytes(bytes(content))
+        with pytest.raises(BundleCorrupt, match=r"listener\.npz: differs from its checksum"):
+            verify(taught, hearing=HEARING)
+
+    def test_a_layer_that_is_gone_is_missed(self, taught: Path) -> None:
+        (taught / LISTENER).unlink()
+        with pytest.raises(BundleCorrupt, match=r"listener\.npz: cannot be opened"):
+            verify(taught, hearing=HEARING)
+
+    def test_a_layer_that_the_manifest_does_not_name_is_not_looked_at(
+        self, taught: Path, small: Path
+    ) -> None:
+        rewrite_manifest(taught, lambda document: document["files"].pop(LISTENER))
+        (taught / LISTENER).write_bytes(b"rot")
+        vectors = small_table(seed=11).vectors
+        np.testing.assert_array_equal(
+            load(taught, hearing=HEARING).predict(vectors).arousal,
+            load(small, hearing=HEARING).predict(vectors).arousal,
+        )
+
+    def test_a_layer_for_other_descriptors_is_refused(
+        self, taught: Path, layer: PersonalLayer
+    ) -> None:
+        basis = np.zeros((DESCRIPTORS + 1, len(layer.space.origin)), dtype=np.float32)
+        other = replace(layer, space=replace(layer.space, basis=basis))
+        replace_file(taught, LISTENER, encode_listener(other))
+        with pytest.raises(BundleCorrupt, match="'basis' is not as it should be"):
+            load(taught, hearing=HEARING)
+
+
+class TestListenerFile:
+    def test_it_comes_back_as_it_was(self, layer: PersonalLayer) -> None:
+        back = decode_listener(encode_listener(layer), "test", DESCRIPTORS)
+        assert back.valence is None
+        assert back.arousal is not None
+        assert layer.arousal is not None
+        np.testing.assert_array_equal(back.space.basis, layer.space.basis)
+        np.testing.assert_array_equal(back.arousal.duals, layer.arousal.duals)
+        np.testing.assert_array_equal(back.arousal.rated.sound, layer.arousal.rated.sound)
+        assert back.arousal.widening == 1.5
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"PK\x05\x06" + bytes(18), b"{}" * 100]
+    )
+    def test_what_is_no_archive_is_refused(self, content: bytes) -> None:
+        with pytest.raises(BundleCorrupt, match=r"listener\.npz is no listener layer"):
+            decode_listener(content, "test", DESCRIPTORS)
+
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("basis", lambda _: None),
+            ("origin", lambda array: array[:0]),
+            ("origin", lambda array: array.astype(np.float64)),
+            ("arousal_duals", lambda _: None),
+            ("arousal_duals", lambda array: array[1:]),
+            ("arousal_duals", lambda array: array * np.nan),
+            ("arousal_duals", lambda array: array + 1e300),
+            ("arousal_said", lambda array: array + 2),
+            ("arousal_said", lambda array: array[:0]),
+            ("arousal_raters", lambda array: array * 0),
+            ("arousal_spreads", lambda array: -array),
+            ("arousal_spreads", lambda array: array[:3]),
+            ("arousal_widening", lambda array: array * 0),
+            ("arousal_widening", lambda array: np.array([array, array])),
+            ("arousal_places", lambda array: array[:, :1]),
+            ("arousal_places", lambda array: array.astype(object)),
+            ("arousal_sound", lambda array: array.astype(np.float64)),
+        ],
+    )
+    def test_arrays_that_do_not_fit_are_refused(
+        self,
+        layer: PersonalLayer,
+        name: str,
+        change: Callable[[NDArray[Any]], NDArray[Any] | None],
+    ) -> None:
+        with np.load(io.BytesIO(encode_listener(layer))) as stored:
+            arrays: dict[str, Any] = {key: stored[key] for key in stored.files}
+        changed = change(arrays.pop(name))
+        stream = io.BytesIO()
+        kept = arrays if changed is None else arrays | {name: changed}
+        np.savez(stream, allow_pickle=True, **kept)
+        with pytest.raises(BundleCorrupt, match=r"listener\.npz") as caught:
+            decode_listener(stream.getvalue(), "test", DESCRIPTORS)
+        assert "\n" not in str(caught.value)
+
+    def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(self) -> None:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("basis.npy", bytes(80 * 1024 * 1024))
+        with pytest.raises(BundleCorrupt, match="'size'"):
+            decode_listener(stream.getvalue(), "test", DESCRIPTORS)
+
+    def test_damage_anywhere_is_refused_or_harmless(self, layer: PersonalLayer) -> None:
+        content = encode_listener(layer)
+        drawing = np.random.default_rng(3)
+        for _ in range(200):
+            spoilt = bytearray(content)
+            for place in drawing.integers(0, len(content), 3):
+                spoilt[place] = drawing.integers(0, 256)
+            try:
+                decode_listener(bytes(spoilt), "test", DESCRIPTORS)
+            except BundleCorrupt:
+                continue
+
+
+def test_the_file_has_one_name() -> None:
+    assert bundle.LISTENER == "listener.npz"

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainer.processes import worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+
+def test_an_unforeseen_error_becomes_a_reason_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: Mapping[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("first line\n  second line\r\n")
+
+    monkeypatch.setattr(worker, "REQUESTS", {"hear": failing})
+    answer = worker._answer({"do": "hear"})
+    assert answer == {"unreadable": "hear failed: RuntimeError: first line second line"}

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.personal.comparison import CorporaCompared
+from trainer.retraining.rejected import FILE, MOST, RejectedCandidate, refusal_of, remember
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def refusal(
+    corpora: str, annotations: str | None = None, candidate: str = "learned-1"
+) -> RejectedCandidate:
+    compared = CorporaCompared(
+        parts=[],
+        most_fall=0.02,
+        most_fall_of_a_part=0.05,
+        gain_on_new=0.0,
+        p_on_new=1.0,
+        passed=annotations is not None,
+        verdict="corpora: no better.",
+    )
+    return RejectedCandidate(
+        corpora=corpora, annotations=annotations, candidate=candidate, compared=compared
+    )
+
+
+def test_what_the_corpora_themselves_decided_holds_whatever_is_annotated(tmp_path: Path) -> None:
+    remember(tmp_path, refusal("a"))
+    assert refusal_of(tmp_path, "a", "anything") == refusal("a")
+    assert refusal_of(tmp_path, "b", "anything") is None
+
+
+def test_what_annotations_decided_holds_for_them_alone(tmp_path: Path) -> None:
+    remember(tmp_path, refusal("a", "these"))
+    assert refusal_of(tmp_path, "a", "these") is not None
+    assert refusal_of(tmp_path, "a", "others") is None
+
+
+def test_the_latest_are_kept_once_each(tmp_path: Path) -> None:
+    for number in range(MOST + 5):
+        remember(tmp_path, refusal(str(number)))
+    remember(tmp_path, refusal("7", candidate="learned-9"))
+    found = [refusal_of(tmp_path, str(number), "") for number in range(MOST + 5)]
+    assert [each is not None for each in found] == [False] * 5 + [True] * MOST
+    assert found[7] == refusal("7", candidate="learned-9")
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]

@@ -1,0 +1,443 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from subprocess import PIPE
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.trainer.bundles.made_bundles import pristine, small
+from tests.trainer.personal.listeners import Taste, annotated, halves_of_the_starter, write_base
+from tests.trainer.regression.rated import HEARING, small_table
+from trainer.bundles import bundle, registry
+from trainer.evaluation.scores import rmse
+from trainer.personal.annotation_arrays import AnnotationArrays
+from trainer.personal.comparison import PartCompared
+from trainer.regression.quantile_scale import QuantileScale
+from trainer.regression.training_table import decode_table
+from trainer.retraining import rejected
+from trainer.retraining.refit import _leeways, _worst_fall, joined, rebase
+from trainer.retraining.retrain import retrain
+from trainer.trainer_errors import BundleError, TooFewAnnotations, TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from trainer.regression.training_table import TrainingTable
+
+__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
+
+CONTRARY = Taste(offset=(0.25, -0.25), gain=1.2, inverted="vgmidi")
+
+
+@dataclass(frozen=True)
+class Library:
+    """Sounds that the bundle in service was not fitted on, in an order drawn once."""
+
+    pristine: Path
+    sounds: TrainingTable
+    order: NDArray[np.intp]
+
+    def test_rows(self) -> NDArray[np.intp]:
+        return self.order[:200]
+
+    def rated_rows(self, count: int) -> NDArray[np.intp]:
+        return self.order[200 : 200 + count]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    pristine = tmp_path_factory.mktemp("registry")
+    fitted, sounds = halves_of_the_starter(seed=4)
+    write_base(pristine, fitted)
+    registry.publish(pristine, "base-1")
+    return Library(pristine, sounds, np.random.default_rng(4).permutation(len(sounds)))
+
+
+@pytest.fixture
+def kept(library: Library, tmp_path: Path) -> Path:
+    """Return a registry that a test may change."""
+    directory = tmp_path / "bundles"
+    shutil.copytree(library.pristine, directory, symlinks=True)
+    return directory
+
+
+def errors(
+    kept: Path, name: str, library: Library, ratings: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """RMSE of arousal, of valence and of both on the sounds that were not annotated."""
+    rows = library.test_rows()
+    said = bundle.load(kept / name).predict(library.sounds.vectors[rows])
+    both = np.stack([said.arousal, said.valence], axis=1)
+    return (
+        rmse(ratings[rows, 0], both[:, 0]),
+        rmse(ratings[rows, 1], both[:, 1]),
+        rmse(ratings[rows], both),
+    )
+
+
+def test_sixty_annotations_of_a_consistent_listener_take_a_third_off_the_error(
+    kept: Path, library: Library
+) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    before = errors(kept, "base-1", library, ratings)
+    outcome = retrain(kept, annotated(library.sounds, ratings, library.rated_rows(60)), seed=1)
+    after = errors(kept, outcome.name, library, ratings)
+    assert outcome.published
+    assert registry.bundle_in_service(kept).name == outcome.name
+    assert after[2] <= 0.7 * before[2]
+    assert after[0] < before[0]
+    assert after[1] < before[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_sixty_random_annotations_are_not_published(
+    kept: Path, library: Library, seed: int
+) -> None:
+    dice = np.random.default_rng(seed).uniform(-1.0, 1.0, (len(library.sounds), 2))
+    outcome = retrain(kept, annotated(library.sounds, dice, library.rated_rows(60)), seed=seed)
+    assert not outcome.published
+    assert registry.bundle_in_service(kept).name == "base-1"
+    manifest = registry.kept(kept)[outcome.name]
+    assert not isinstance(manifest, BundleError)
+    assert manifest.comparison == outcome.comparison
+
+
+def test_five_annotations_are_too_few_for_the_test(kept: Path, library: Library) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    outcome = retrain(kept, annotated(library.sounds, ratings, library.rated_rows(5)), seed=1)
+    assert not outcome.published
+    assert registry.bundle_in_service(kept).name == "base-1"
+
+
+def test_none_is_an_error(kept: Path, library: Library) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    with pytest.raises(TooFewAnnotations, match="nothing is annotated"):
+        retrain(kept, annotated(library.sounds, ratings, library.rated_rows(0)), seed=1)
+    assert sorted(registry.kept(kept)) == ["base-1"]
+
+
+def test_what_was_learned_is_kept_dimension_by_dimension(kept: Path, library: Library) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    rows = library.rated_rows(60)
+    ratings[rows, 1] = np.random.default_rng(8).uniform(-1.0, 1.0, len(rows))
+    outcome = retrain(kept, annotated(library.sounds, ratings, rows), seed=1)
+    arousal, valence = outcome.comparison.dimensions
+    assert (arousal.passed, valence.passed, outcome.published) == (True, False, True)
+    taught, base = bundle.load(kept / outcome.name), bundle.load(kept / "base-1")
+    assert taught.listener is not None
+    assert taught.listener.valence is None
+    said, before = (each.predict(library.sounds.vectors[:50]) for each in (taught, base))
+    np.testing.assert_array_equal(said.valence, before.valence)
+    assert not np.allclose(said.arousal, before.arousal)
+
+
+def test_the_same_annotations_are_not_published_twice_and_the_corpora_figures_stay(
+    kept: Path, library: Library
+) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    annotations = annotated(library.sounds, ratings, library.rated_rows(60))
+    first = retrain(kept, annotations, seed=1)
+    again = retrain(kept, annotations, seed=2)
+    assert first.published
+    assert not again.published
+    assert again.comparison.yardstick == first.name
+    assert registry.bundle_in_service(kept).name == first.name
+    manifests = registry.kept(kept)
+    held_out = [
+        manifest.held_out
+        for manifest in manifests.values()
+        if not isinstance(manifest, BundleError)
+    ]
+    assert len(manifests) == 3
+    assert held_out == [held_out[0]] * 3
+    # The regression below is the very one that these figures are about.
+    assert (kept / "base-1" / bundle.REGRESSION).read_bytes() == (
+        kept / first.name / bundle.REGRESSION
+    ).read_bytes()
+    assert registry.rollback(kept) == "base-1"
+    assert registry.rollback(kept) == first.name
+
+
+def test_sounds_that_the_regression_was_fitted_on_tell_nothing(kept: Path) -> None:
+    fitted, _ = halves_of_the_starter(seed=4)
+    ratings = CONTRARY.ratings(fitted, seed=1)
+    outcome = retrain(kept, annotated(fitted, ratings, np.arange(40)), seed=1)
+    assert outcome.comparison.left_out == 40
+    assert not outcome.published
+    assert "0 annotations cannot be told from chance" in outcome.reason
+
+
+def test_on_request_nothing_is_published(kept: Path, library: Library) -> None:
+    ratings = CONTRARY.ratings(library.sounds, seed=1)
+    annotations = annotated(library.sounds, ratings, library.rated_rows(60))
+    outcome = retrain(kept, annotations, seed=1, publish=False, name="by-hand")
+    assert (outcome.name, outcome.published, outcome.comparison.passed) == ("by-hand", False, True)
+    assert registry.bundle_in_service(kept).name == "base-1"
+    registry.publish(kept, "by-hand")
+    assert registry.previous(kept) == "base-1"
+
+
+class TestSmallRegistry:
+    """What does not depend on sound is tried on a bundle of thirty descriptors."""
+
+    @pytest.fixture
+    def in_service(self, small: Path, tmp_path: Path) -> Path:
+        directory = tmp_path / "state" / "bundles"
+        registry.install_starter(directory, shipped=small, hearing=HEARING)
+        registry.publish(directory, "small-1", hearing=HEARING)
+        return directory
+
+    @pytest.fixture
+    def annotations(self) -> AnnotationArrays:
+        heard = small_table(seed=9)
+        return AnnotationArrays(
+            vectors=heard.vectors[:40],
+            ratings=np.clip(heard.ratings[:40] + 0.4, -1.0, 1.0),
+            raters=np.ones(40, dtype=np.intp),
+            group=heard.path[:40],
+            place=heard.group[:40],
+        )
+
+    def test_two_at_once_are_one_too_many(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        code = (
+            "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+            "print('held', flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", code, str(in_service / "retraining.lock")]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(TrainingError, match="another retraining is under way"):
+                retrain(in_service, annotations, seed=1, hearing=HEARING)
+            other.kill()
+        # Its lock ended with it.
+        assert retrain(in_service, annotations, seed=1, hearing=HEARING).published
+
+    def test_killed_while_it_writes_the_old_stays_and_the_next_run_cleans_up(
+        self, in_service: Path, annotations: AnnotationArrays, tmp_path: Path
+    ) -> None:
+        np.savez(tmp_path / "a.npz", v=annotations.vectors, r=annotations.ratings)
+        code = (
+            "import sys, numpy as np; from pathlib import Path;"
+            "from trainer.files import atomic_dir;"
+            "from trainer.personal.annotation_arrays import AnnotationArrays;"
+            "from trainer.retraining.retrain import retrain;"
+            "a = np.load(sys.argv[2]); n = len(a['v']);"
+            "sys.addaudithook(lambda event, _: event == 'os.rename' and"
+            " (print('writing', flush=True), sys.stdin.read()));"
+            "retrain(Path(sys.argv[1]), AnnotationArrays(vectors=a['v'], ratings=a['r'],"
+            " raters=np.ones(n, int), group=np.arange(n).astype(str),"
+            " place=np.full(n, 'a')), seed=1,"
+            f" hearing={HEARING!r})"
+        )
+        command = [sys.executable, "-c", code, str(in_service), str(tmp_path / "a.npz")]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as run:
+            assert run.stdout is not None
+            assert run.stdout.readline() == b"writing\n"
+            run.kill()
+        assert (in_service / registry.STAGING).is_dir()
+        assert registry.bundle_in_service(in_service, hearing=HEARING).name == "small-1"
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+        outcome = retrain(in_service, annotations, seed=1, hearing=HEARING)
+        assert outcome.name == "learned-1"
+        assert outcome.published
+        assert sorted(entry.name for entry in in_service.iterdir()) == [
+            "current", "history", "learned-1", "retraining.lock", "small-1",
+        ]  # fmt: skip
+
+    def test_only_the_latest_are_kept(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        for seed in range(4):
+            retrain(in_service, annotations, seed=seed, keep=1, hearing=HEARING)
+        # In service, before it, and the one latest beside them.
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == [
+            "learned-1", "learned-4", "small-1",
+        ]  # fmt: skip
+
+    def test_a_name_that_is_taken_or_none_is_refused(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        for name in ("small-1", "../elsewhere", ".hidden", "", "a/b", "A"):
+            with pytest.raises((TrainingError, BundleError)) as caught:
+                retrain(in_service, annotations, seed=1, name=name, hearing=HEARING)
+            assert "\n" not in str(caught.value)
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+
+    def test_vectors_of_other_descriptors_are_refused(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        shorter = dataclasses.replace(annotations, vectors=annotations.vectors[:, :29])
+        with pytest.raises(TrainingError, match="29 descriptors"):
+            retrain(in_service, shorter, seed=1, hearing=HEARING)
+
+    def test_a_corpus_that_teaches_something_new_comes_into_the_regression(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        outcome = retrain(in_service, annotations, [more_music()], seed=1, hearing=HEARING)
+        assert outcome.comparison.corpora is not None
+        assert outcome.comparison.corpora.passed
+        assert outcome.published
+        taught = bundle.load(in_service / outcome.name, hearing=HEARING)
+        assert [part.corpus for part in taught.manifest.fitted_on] == ["songs", "drums"]
+        assert {row.part for row in taught.manifest.held_out} >= {"drums", "songs", "noises"}
+        drums = more_music(seed=23)
+        said = taught.regression.predict_all(drums.vectors)
+        before = bundle.load(in_service / "small-1", hearing=HEARING).predict(drums.vectors)
+        assert rmse(drums.ratings[:, 0], said.arousal) < rmse(drums.ratings[:, 0], before.arousal)
+
+    def test_class_norms_are_told_and_not_judged(self, in_service: Path) -> None:
+        service, own = bundle.load(in_service / "small-1", hearing=HEARING), small_table()
+        own = dataclasses.replace(own, weight=np.where(own.domain == "sound", 0.4, own.weight))
+        compared = rebase(service, own, [more_music()], seed=1).compared
+        assert {part.part: part.bounded for part in compared.parts} == {
+            "songs": True,
+            "noises": False,
+            "all music": True,
+            "all sound": False,
+        }
+        assert all(part.r2_candidate is not None for part in compared.parts)
+
+    @pytest.mark.parametrize(("weight", "leeway"), [(0.1, 1.0), (0.9, 108 / 80), (9.0, 3.0)])
+    def test_ratings_that_outweigh_the_old_ones_may_cost_them_more(
+        self, weight: float, leeway: float
+    ) -> None:
+        new = dataclasses.replace(more_music(), weight=np.full(120, weight))
+        found = _leeways(*joined(small_table(), [new]))
+        assert found == pytest.approx({"music": leeway, "sound": 1.0})
+
+    def test_ratings_of_music_give_no_leave_to_forget_sounds(self) -> None:
+        own, is_new = small_table(), np.arange(140) < 20
+        leeways = _leeways(own, is_new)
+        assert leeways == {"music": 1.0, "sound": 1.0}
+        heavy = dataclasses.replace(own, weight=np.where(is_new, 9.0, own.weight))
+        assert _leeways(heavy, is_new) == {"music": 3.0, "sound": 1.0}
+        fallen = {"music": [part(0.5, 0.4)], "sound": [part(0.5, 0.45)]}
+        assert _worst_fall(fallen, {"music": 3.0, "sound": 1.0}) == pytest.approx((0.05, 0.05, 1.0))
+        assert _worst_fall({"music": [], "sound": []}, leeways) == (0.0, 0.0, 1.0)
+
+    def test_what_comes_in_leaves_the_scale_of_music_as_it_was(self, in_service: Path) -> None:
+        service = bundle.load(in_service / "small-1", hearing=HEARING)
+        own = small_table(music=120)
+        far = dataclasses.replace(more_music(), vectors=more_music().vectors * 50)
+        rebased = rebase(service, own, [far], seed=1)
+        scale = rebased.bundle.regression.experts_.music.scale
+        of_own = QuantileScale(own.vectors[own.follows == "music"])
+        np.testing.assert_array_equal(scale.quantiles, of_own.quantiles)
+        assert rebased.table.sets_scale.tolist() == [True] * len(own) + [False] * len(far)
+        again = decode_table(rebased.table.encoded(), "")
+        np.testing.assert_array_equal(again.sets_scale, rebased.table.sets_scale)
+
+    def test_few_clips_do_not_set_the_scale_for_many(self, in_service: Path) -> None:
+        service = bundle.load(in_service / "small-1", hearing=HEARING)
+        rebased = rebase(service, small_table(music=60), [more_music()], seed=1)
+        scale, table = rebased.bundle.regression.experts_.music.scale, rebased.table
+        of_all = QuantileScale(table.vectors[table.follows == "music"])
+        np.testing.assert_array_equal(scale.quantiles, of_all.quantiles)
+
+    def test_corpora_are_enough_and_one_that_is_known_is_not_new(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        none = annotations.chosen(np.arange(0))
+        outcome = retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
+        assert outcome.published
+        with pytest.raises(TooFewAnnotations, match="fitted on every corpus already"):
+            retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
+        again = retrain(in_service, annotations, [more_music()], seed=1, hearing=HEARING)
+        assert again.comparison.corpora is None
+
+    def test_a_corpus_of_dice_stays_out_and_the_layer_comes_in(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        outcome = retrain(in_service, annotations, [corpus_of_dice()], seed=1, hearing=HEARING)
+        assert outcome.comparison.corpora is not None
+        assert not outcome.comparison.corpora.passed
+        assert outcome.published
+        taught = bundle.load(in_service / outcome.name, hearing=HEARING)
+        assert [part.corpus for part in taught.manifest.fitted_on] == ["songs"]
+        assert taught.listener is not None
+
+    def test_what_was_refused_is_not_compared_again_until_something_is_other(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        none = annotations.chosen(np.arange(0))
+        corpus = corpus_of_dice()
+        first = retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        assert not first.published
+        with pytest.raises(TooFewAnnotations, match=f"as for {first.name}, and so not compared"):
+            retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        layer = retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+        assert layer.published
+        assert f"as for {first.name}" in layer.reason
+        assert layer.comparison.corpora == first.comparison.corpora
+        # Published is a layer: the regression that the corpus was refused by is still the same.
+        with pytest.raises(TooFewAnnotations, match="not compared again"):
+            retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        other = dataclasses.replace(corpus, ratings=-corpus.ratings)
+        for corpora, seed in (([other], 1), ([corpus], 2)):
+            fresh = retrain(in_service, none, corpora, seed=seed, hearing=HEARING)
+            assert "not compared again" not in fresh.reason
+        rejected.forget(in_service)
+        assert not retrain(in_service, none, [corpus], seed=1, hearing=HEARING).published
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{}", b"[1]", b"[" * 100_000, b'[{"corpora": "x"}]', b"\xff" * 99]
+    )
+    def test_a_damaged_memory_of_what_was_refused_costs_work_and_nothing_else(
+        self, in_service: Path, annotations: AnnotationArrays, content: bytes
+    ) -> None:
+        (in_service / rejected.FILE).write_bytes(content)
+        assert rejected.refusal_of(in_service, "x", "y") is None
+        none = annotations.chosen(np.arange(0))
+        retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
+        with pytest.raises(TooFewAnnotations, match="not compared again"):
+            retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
+
+    def test_a_corpus_of_other_descriptors_is_refused(
+        self, in_service: Path, annotations: AnnotationArrays
+    ) -> None:
+        corpus = more_music()
+        corpus = dataclasses.replace(corpus, vectors=corpus.vectors[:, :29])
+        with pytest.raises(TrainingError, match="corpus drums: 29 descriptors, not 30"):
+            retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+
+
+def more_music(seed: int = 21) -> TrainingTable:
+    """Return a corpus that follows the rules of the music that is known."""
+    table = small_table(music=120, sounds=0, seed=seed)
+    return dataclasses.replace(
+        table,
+        corpus=np.full(120, "drums"),
+        group=np.array([f"drum {i}" for i in range(120)]),
+    )
+
+
+def part(before: float, after: float) -> PartCompared:
+    """Return what became of a part that counts."""
+    return PartCompared(
+        part="songs",
+        dimension="arousal",
+        clips=80,
+        groups=40,
+        r2_in_service=before,
+        r2_candidate=after,
+        bounded=True,
+    )
+
+
+def corpus_of_dice() -> TrainingTable:
+    """Return a corpus whose ratings know nothing of its sounds."""
+    corpus = more_music()
+    dice = np.random.default_rng(4).uniform(-1.0, 1.0, corpus.ratings.shape)
+    return dataclasses.replace(corpus, ratings=dice)

@@ -1,0 +1,1 @@
+"""Sound files: containers, decoding, fingerprints, and the sandbox in which they are read."""

@@ -1,0 +1,129 @@
+"""Opens sound files, and only sound files: the one door through which ffmpeg touches the disk.
+
+Some formats name other files or addresses to read (HLS, concat, DASH, SDP, image sequences).
+A watched folder may hold a crafted one, so the list of demuxers says what may be opened, and the
+only protocol is `file`: a playlist dressed as `.mp3` is refused before its first line is followed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.stream import Discard
+
+from trainer.audio.decode_errors import reason_of
+from trainer.trainer_errors import UnreadableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.packet import Packet
+
+    from trainer.audio.tag_blocks import Extent
+
+# Every demuxer here reads the one file it is given. MOV's external data references and Matroska's
+# linked segments are not followed by ffmpeg unless asked, and we never ask.
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,loas,"
+    "matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,osq,qcp,rm,shn,sox,tak,truehd,"
+    "tta,voc,w64,wav,wv"
+)
+
+# `fastseek` lets MP3 jump by proportion of its bytes; without it ffmpeg reads its way to the spot.
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
+
+_FOREIGN = (
+    av.error.FFmpegError,
+    av.error.PyAVCallbackError,
+    OSError,
+    MemoryError,
+    UnicodeError,
+)
+
+# How often ffmpeg may ask to be called again; it does where a broadcast was spliced.
+_MOST_PAUSES = 1000
+
+
+@contextmanager
+def open_sound(
+    path: Path, within: Extent | None = None
+) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """Opens a file and picks its best audio stream; cover art and video are passed over.
+
+    Args:
+        path: a regular file; its name need not be valid UTF-8.
+        within: the only bytes of it that ffmpeg gets to see; None for all.
+
+    Yields:
+        The open container and the audio stream, every other stream discarded.
+
+    Raises:
+        UnreadableClip: the file is absent, forbidden, not regular, not a sound file, has no audio
+            stream, or ffmpeg gives up on it inside the `with` block.
+    """
+    with _as_unreadable(path):
+        _require_regular(path)
+        # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
+        name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+        options = dict(_OPTIONS)
+        if within is not None:
+            if within.start >= within.end:
+                raise UnreadableClip(path, "holds tags and nothing else")
+            name = f"subfile,,start,{within.start},end,{within.end},,:{name}"
+            options["protocol_whitelist"] = "file,subfile"
+        # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound.
+        with av.open(name, options=options, metadata_errors="replace") as container:
+            stream = container.streams.best("audio")
+            if not isinstance(stream, AudioStream):
+                raise UnreadableClip(path, "holds no audio stream")
+            for other in container.streams:
+                if other is not stream:
+                    other.discard = Discard.all
+            yield container, stream
+
+
+def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    """Yields the packets of a stream up to its end, or to damage that ffmpeg cannot read past.
+
+    The last packet at a true end is empty; decoding it flushes the codec.
+    """
+    for _ in range(_MOST_PAUSES):
+        try:
+            yield from container.demux(stream)
+        except av.error.BlockingIOError:
+            continue
+        except (av.error.InvalidDataError, av.error.EOFError):
+            return
+        except IndexError:
+            # Streams that appear midway (MPEG-TS, MPEG-PS, FLV) are unknown to PyAV, which may
+            # stumble over them when it flushes: after the last packet of ours, as later streams
+            # count higher.
+            return
+        return
+
+
+@contextmanager
+def _as_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _FOREIGN as error:
+        raise UnreadableClip(path, reason_of(path, error)) from error
+
+
+def _require_regular(path: Path) -> None:
+    # A pipe or a device would block or never end.
+    mode = os.stat(path).st_mode  # noqa: PTH116 - bytes-like names survive os.stat unchanged
+    if stat.S_ISDIR(mode):
+        raise UnreadableClip(path, "is a directory")
+    if not stat.S_ISREG(mode):
+        raise UnreadableClip(path, "is not a regular file")
+    if os.stat(path).st_size == 0:  # noqa: PTH116
+        raise UnreadableClip(path, "is empty")

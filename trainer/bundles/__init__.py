@@ -1,0 +1,1 @@
+"""Bundles: a fitted regression with its training table and manifest, and the registry of them."""

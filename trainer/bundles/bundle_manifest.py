@@ -1,0 +1,185 @@
+"""What a bundle says of itself, and whether this installation can take it at its word."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trainer.personal.comparison import BundleComparison  # noqa: TC001 - pydantic asks for it at run time
+from trainer.trainer_errors import BundleCorrupt, BundleIncompatible, BundleOfOtherHearing
+
+FORMAT: Final = 1
+"""Grows when a bundle's files change their meaning. 1: the first."""
+
+LAYOUT: Final = 2
+"""Grows when the classes in ``model.joblib`` move to other modules. 1: no manifest names it."""
+
+NAME: Final = r"[a-z0-9][a-z0-9._-]{0,63}"
+"""What a bundle may be called."""
+
+REFIT_ON: Final = ("scikit-learn", "numpy", "scipy")
+"""Libraries whose change makes a pickle doubtful; the bundle is then fitted from its own table."""
+
+_NAMED: Final = (*REFIT_ON, "joblib", "opensmile", "av", "valenced")
+
+
+class BundleOutdated(BundleIncompatible):
+    """The bundle is sound but was fitted under other library versions: fit it from its table."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FittedOn(_Part):
+    """One corpus, or the part of it in one domain, that the bundle was fitted on."""
+
+    corpus: str
+    domain: Literal["music", "sound"]
+    clips: int
+    groups: int
+    weight: float
+    licence: str
+
+
+class FitRecipe(_Part):
+    """How the bundle was fitted: enough to do it again from the table."""
+
+    name: str
+    settings: dict[str, float | int]
+
+
+class ManifestScore(_Part):
+    """A score and its 95 % bootstrap interval; all three absent where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class HeldOutScores(_Part):
+    """Cross-validated figures of one dimension on one part of the corpora.
+
+    `coverage` is the share of held-out ratings inside the prediction interval, and `width` the
+    mean width of that interval.
+    """
+
+    part: str
+    dimension: Literal["arousal", "valence"]
+    clips: int
+    groups: int
+    r2: ManifestScore
+    rmse: ManifestScore
+    mae: ManifestScore
+    ccc: ManifestScore
+    spearman: ManifestScore
+    coverage: float
+    width: float
+
+
+class Manifest(_Part):
+    """The whole of ``manifest.json``."""
+
+    format: int
+    layout: int = 1
+    name: str = Field(pattern=rf"^{NAME}$")
+    created_at: str
+    fitted_on: list[FittedOn]
+    hearing: str
+    features: int
+    versions: dict[str, str]
+    python: str
+    seed: int
+    recipe: FitRecipe
+    files: dict[str, str]
+    held_out: list[HeldOutScores]
+    interval_level: float
+    weakness: str
+    refitted_from: dict[str, str] | None = None
+    comparison: BundleComparison | None = None
+
+    def encoded(self) -> bytes:
+        """Return the manifest as indented UTF-8 JSON."""
+        return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def decode_manifest(content: bytes, place: str) -> Manifest:
+    """Read a manifest.
+
+    The format is looked at first, since nothing else of another format can be relied on.
+
+    Args:
+        content: the bytes of ``manifest.json``.
+        place: what to call the bundle in an error.
+
+    Raises:
+        BundleCorrupt: this is no manifest.
+        BundleIncompatible: the manifest is of another format.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleCorrupt(f"{place}: manifest.json is not JSON") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(found, int):
+        raise BundleCorrupt(f"{place}: manifest.json names no format")
+    if found != FORMAT:
+        raise BundleIncompatible(
+            f"{place}: bundle format {found}; this version of valenced reads format {FORMAT}"
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BundleCorrupt(f"{place}: manifest.json, {key}: {first['msg']}") from error
+
+
+def demand_hearing(manifest: Manifest, hearing: str, place: str) -> None:
+    """Refuse a bundle whose features mean something else than ours.
+
+    Raises:
+        BundleOfOtherHearing: it was fitted on another hearing.
+    """
+    if manifest.hearing != hearing:
+        raise BundleOfOtherHearing(
+            f"{place}: fitted on sounds heard as '{manifest.hearing}', but we hear as '{hearing}'"
+        )
+
+
+def demand_versions(manifest: Manifest, place: str) -> None:
+    """Refuse a bundle whose fitted object was pickled under other versions of code or libraries.
+
+    Raises:
+        BundleOutdated: naming what changed, with both versions.
+    """
+    ours = library_versions()
+    changed = [f"code layout {manifest.layout} -> {LAYOUT}"] if manifest.layout != LAYOUT else []
+    changed += [
+        f"{name} {manifest.versions.get(name, 'unknown')} -> {ours[name]}"
+        for name in REFIT_ON
+        if manifest.versions.get(name) != ours[name]
+    ]
+    if changed:
+        raise BundleOutdated(f"{place}: versions changed since it was fitted: {', '.join(changed)}")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the version of every library whose change could change a bundle, without importing."""
+    return {name: _version(name) for name in _NAMED}
+
+
+def python_version() -> str:
+    """Return the running Python's version, such as ``3.11.7``."""
+    return platform.python_version()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

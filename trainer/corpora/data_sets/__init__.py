@@ -1,0 +1,1 @@
+"""One importer for each published data set, and for manifests."""

@@ -1,0 +1,1 @@
+"""Rating tables: CSV files, spreadsheets and song tables, read into rated clips."""

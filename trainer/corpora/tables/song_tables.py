@@ -1,0 +1,124 @@
+"""What the song data sets have in common: tables by name and heading, and artists."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Final
+
+from trainer.corpora.rated_clip import CorpusError
+from trainer.corpora.tables.csv_tables import read_rows
+from trainer.corpora.tables.rating_rows import RowGroups
+from trainer.corpora.tables.sound_files import files_below
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from trainer.corpora.tables.csv_tables import CsvRow
+    from trainer.corpora.tables.rating_rows import RatedRow
+
+_IDS: Final = ("song_id", "musicid", "id")
+_MANY: Final = frozenset(
+    {"", "various artists", "various", "unknown", "unknown artist", "va", "n/a"}
+)
+_GUESTS: Final = (" feat. ", " feat ", " ft. ", " ft ", " featuring ", " with ", " & ", ", ", ";")
+
+
+def rating_tables(folder: Path, columns: Collection[str], other: str = "") -> list[list[CsvRow]]:
+    """Read every `static_annotations` table below a folder that has some columns.
+
+    Args:
+        folder: where to look.
+        columns: headings that tell the table from others of such a name.
+        other: tables with this in their names are another data set's.
+
+    Raises:
+        CorpusError: there is none, or one cannot be read.
+    """
+    named = [
+        path
+        for path in files_below(folder)
+        if path.suffix.lower() == ".csv" and "static_annotations" in path.name.lower()
+        if not (other and other in path.name.lower())
+    ]
+    fitting = [path for path in named if set(columns) <= set(_heading(path))]
+    if not fitting:
+        wanted = (
+            f"a CSV file with static_annotations in its name and the columns {', '.join(columns)}"
+        )
+        near = "; name the folder that the data set was unpacked into"
+        if named:
+            near = f"; {named[0].name} has other columns"
+        raise CorpusError(f"{folder}: holds no ratings ({wanted}){near}")
+    return [read_rows(path, tuple(columns)) for path in fitting]
+
+
+def one_table(folder: Path, columns: Collection[str], other: str = "") -> list[CsvRow]:
+    """Read the one table of song ratings below a folder.
+
+    Raises:
+        CorpusError: as `rating_tables`, or there are several.
+    """
+    tables = rating_tables(folder, columns, other)
+    if len(tables) > 1:
+        names = " and ".join(str(rows[0].source) for rows in tables[:2])
+        raise CorpusError(f"{names}: two tables of ratings; remove one")
+    return tables[0]
+
+
+def artists_below(folder: Path) -> dict[str, str]:
+    """Return the artist of each song, from whatever metadata tables lie below a folder.
+
+    Only the first of several artists counts, in small letters. A table that cannot be read tells
+    nothing: artists make groups larger, and are not needed.
+    """
+    artists: dict[str, str] = {}
+    for path in files_below(folder):
+        name = path.name.lower()
+        if path.suffix.lower() == ".csv" and ("metadata" in name or "songs_info" in name):
+            artists |= _artists_in(path)
+    return artists
+
+
+def song_belonging(artists: Mapping[str, str]) -> Callable[[RatedRow], RowGroups]:
+    """Return what gives songs their groups, alike in emoMusic and DEAM."""
+
+    def belonging(row: RatedRow) -> RowGroups:
+        artist = artists.get(row.item)
+        group = f"song:{row.item}" if artist is None else f"artist:{artist}"
+        return RowGroups("music", f"freemusic:{group}")
+
+    return belonging
+
+
+def _artists_in(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            rows = list(csv.reader(stream))
+    except (OSError, csv.Error):
+        return {}
+    heading = [cell.strip().lower() for cell in rows[0]] if rows else []
+    key = next((heading.index(name) for name in _IDS if name in heading), None)
+    if key is None or "artist" not in heading:
+        return {}
+    artist = heading.index("artist")
+    return {
+        row[key].strip(): name
+        for row in rows[1:]
+        if len(row) > max(key, artist) and (name := _first_artist(row[artist])) not in _MANY
+    }
+
+
+def _first_artist(text: str) -> str:
+    name = f" {text.strip().lower()} "
+    for guest in _GUESTS:
+        name = name.split(guest, maxsplit=1)[0]
+    return " ".join(name.split())
+
+
+def _heading(path: Path) -> Sequence[str]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return [cell.strip() for cell in next(csv.reader(stream), [])]
+    except (OSError, csv.Error) as error:
+        raise CorpusError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,81 @@
+"""What there is to evaluate on: the table of the bundle in service, and the imported corpora."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainer.bundles import registry
+from trainer.bundles.bundle import MANIFEST, TABLE, read_bundle_files
+from trainer.bundles.bundle_manifest import BundleOutdated, decode_manifest
+from trainer.corpora.corpus_store import CorpusStore
+from trainer.features.extract import CANONICAL
+from trainer.regression.training_table import decode_table
+from trainer.retraining.refit import joined
+from trainer.trainer_errors import BundleMissing, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from trainer.bundles.bundle_manifest import Manifest
+    from trainer.regression.training_table import TrainingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Rated clips, and the bundle whose regression is evaluated.
+
+    Attributes:
+        table: all clips.
+        manifest: of the bundle.
+        problems: in one line each, why a corpus could not be used.
+    """
+
+    table: TrainingTable
+    manifest: Manifest
+    problems: list[str]
+
+
+def gather(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> Dataset:
+    """Bring together all rated clips.
+
+    Args:
+        registry_dir: of the bundles; where none is in service, the shipped one stands in.
+        corpora_dir: of the imported corpora.
+        names: of the corpora that are wanted; all if empty.
+
+    Raises:
+        TrainingError: a name is that of no corpus, or a corpus was heard otherwise.
+        BundleError: the bundle in service cannot be used.
+    """
+    directory, guarded = _bundle(registry_dir)
+    content = read_bundle_files(directory, guarded=guarded)
+    manifest = decode_manifest(content[MANIFEST], str(directory))
+    own = decode_table(content[TABLE], str(directory))
+    imported, problems = CorpusStore(corpora_dir).tables(CANONICAL.key)
+    table = joined(own, [each for each in imported if len(each)])[0]
+    if not names:
+        return Dataset(table, manifest, problems)
+    there = sorted(set(table.corpus.tolist()))
+    for name in names:
+        if name not in there:
+            raise TrainingError(
+                f"{name}: no corpus of that name can be used; there are {', '.join(there)}"
+            )
+    return Dataset(table.chosen(np.isin(table.corpus, names)), manifest, problems)
+
+
+def _bundle(registry_dir: Path) -> tuple[Path, bool]:
+    """Return the bundle whose table is used, and whether its folder must be ours alone."""
+    try:
+        return registry.bundle_in_service(registry_dir), True
+    except BundleMissing:
+        return registry.SHIPPED, False
+    except BundleOutdated:
+        # Its table is as good as ever; the next start fits it again.
+        current = registry.current_name(registry_dir)
+        assert current is not None
+        return registry_dir / current, True

@@ -1,0 +1,1 @@
+"""The report of an evaluation: HTML, SVG charts, JSON and terminal output."""

@@ -1,0 +1,146 @@
+"""The report as one JSON document; the page shows the same numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from trainer.bundles.bundle_manifest import library_versions, python_version
+from trainer.evaluation.cross_validation import parts_of
+from trainer.experiments.paired_test import TEST
+from trainer.experiments.report.verdicts import verdict_of
+from trainer.regression.joint import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trainer.experiments.dataset import Dataset
+    from trainer.experiments.fitting import Fitting
+    from trainer.experiments.outcomes import CellPredictions, ExperimentResult
+    from trainer.experiments.splits import SplitProtocol
+
+FORMAT: Final = 1
+
+PROTOCOL: Final = (
+    "Folds are stratified by Ward clusters of the two ratings within each domain, and by corpus; "
+    "groups of clips that belong together are never split, so clusters are spread as evenly as "
+    "whole groups allow. Whatever is added, left out, shuffled or tuned is so inside the training "
+    "part of a fold alone. One split serves both domains: what is added of the other domain comes "
+    "from the training part, too. Scores are of held-out clips, mean over the repeats; intervals "
+    "of R2 are a bootstrap of whole groups."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContext:
+    """What an evaluation was made of, and when.
+
+    Attributes:
+        made_at: ISO 8601, UTC.
+        command: as it was given.
+        material: what was evaluated on.
+        fitting: what was fitted.
+        protocol: how the clips were split.
+    """
+
+    made_at: str
+    command: str
+    material: Dataset
+    fitting: Fitting
+    protocol: SplitProtocol
+
+
+def document_of(occasion: ReportContext, outcomes: Sequence[ExperimentResult]) -> dict[str, Any]:
+    """Return everything that was found, ready for JSON."""
+    table = occasion.material.table
+    return {
+        "format": FORMAT,
+        "made_at": occasion.made_at,
+        "command": occasion.command,
+        "seed": occasion.protocol.seed,
+        "folds": occasion.protocol.folds,
+        "repeats": occasion.protocol.repeats,
+        "regression": {
+            "name": occasion.fitting.regression,
+            "settings": dict(occasion.fitting.settings),
+        },
+        "bundle": occasion.material.manifest.name,
+        "hearing": occasion.material.manifest.hearing,
+        "interval_level": LEVEL,
+        "versions": library_versions(),
+        "python": python_version(),
+        "protocol": PROTOCOL,
+        "test": TEST,
+        "problems": occasion.material.problems,
+        "corpora": [
+            {
+                "part": part,
+                "clips": int(rows.sum()),
+                "groups": len(np.unique(table.group[rows])),
+                "mean": _numbers(table.ratings[rows].mean(axis=0)),
+                "deviation": _numbers(table.ratings[rows].std(axis=0)),
+            }
+            for part, rows in parts_of(table)
+            if rows.any()
+        ],
+        "clips": [
+            {"path": path, "corpus": corpus, "domain": domain, "rated": rated}
+            for path, corpus, domain, rated in zip(
+                table.path.tolist(),
+                table.corpus.tolist(),
+                table.domain.tolist(),
+                _numbers(table.ratings),
+                strict=True,
+            )
+        ],
+        "experiments": [_experiment(outcome) for outcome in outcomes],
+    }
+
+
+def encoded(document: dict[str, Any]) -> bytes:
+    """Return a document as JSON in ASCII, whatever names it holds."""
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
+    plan = outcome.plan
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "verdict": verdict_of(outcome),
+        "axis": plan.axis,
+        "conditions": [
+            {
+                "name": condition.name,
+                "line": condition.line,
+                "at": condition.at,
+                "recipes": {domain: asdict(recipe) for domain, recipe in condition.recipes.items()},
+            }
+            for condition in plan.conditions
+        ],
+        "figures": [asdict(each) for each in outcome.figures],
+        "tests": [asdict(each) | {"verdict": each.verdict} for each in outcome.tests],
+        "predicted": {name: _of_the_first(each) for name, each in outcome.predicted.items()},
+    }
+
+
+def _of_the_first(predicted: CellPredictions) -> dict[str, Any]:
+    """Return the predictions of the first repeat; the clips are in the order of `clips`."""
+    return {
+        "affect": _numbers(predicted.affect[0]),
+        "low": _numbers(predicted.low[0]),
+        "high": _numbers(predicted.high[0]),
+    }
+
+
+def _numbers(values: NDArray[np.float64]) -> list[Any]:
+    """Round to four digits, which is less than any rating is exact to; None where there is none."""
+    plain = np.round(values, 4).astype(object)
+    plain[~np.isfinite(values)] = None
+    listed: list[Any] = plain.tolist()
+    return listed

@@ -1,0 +1,56 @@
+"""An evaluation from beginning to end: plans, fits, outcomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trainer.experiments.cells import CellStore, Study, run
+from trainer.experiments.families import families_of
+from trainer.experiments.outcomes import outcome_of
+from trainer.experiments.plans import plan_of
+from trainer.features.extract import descriptor_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from trainer.experiments.outcomes import ExperimentResult
+    from trainer.experiments.report.document import ReportContext
+
+CELLS: Final = "cells"
+"""Folder of the finished cells, while the report is not written."""
+
+
+def evaluate(
+    names: Sequence[str],
+    occasion: ReportContext,
+    folder: Path,
+    *,
+    jobs: int,
+    tell: Callable[[int, int], None],
+) -> tuple[list[ExperimentResult], CellStore]:
+    """Make experiments. A cell that several of them need is fitted once.
+
+    Args:
+        names: of the experiments.
+        occasion: what is evaluated, and how.
+        folder: where finished cells are kept; must exist.
+        jobs: how many fits at a time.
+        tell: called with the number of fits done and of all.
+
+    Returns:
+        An outcome for each name, and the cells, to be cleared once all is written.
+
+    Raises:
+        TrainingError: there are too few clips, or one domain only where both are needed.
+    """
+    table = occasion.material.table
+    families = families_of(descriptor_names())
+    splits = occasion.protocol.splits(table)
+    plans = [plan_of(name, table, families) for name in dict.fromkeys(names)]
+    study = Study(table, splits, occasion.fitting, families)
+    kept = CellStore(folder / CELLS, study.fingerprint)
+    recipes = [recipe for plan in plans for recipe in plan.recipes]
+    answers = run(study, recipes, kept=kept, jobs=jobs, tell=tell)
+    seed = occasion.protocol.seed
+    return [outcome_of(plan, study, answers, seed) for plan in plans], kept

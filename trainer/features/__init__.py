@@ -1,0 +1,1 @@
+"""Acoustic descriptors: openSMILE functionals, harmony and rhythm, their storage."""

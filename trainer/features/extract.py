@@ -1,0 +1,155 @@
+"""Hears a file: a few windows of it, described and averaged.
+
+`CANONICAL` is the one way of hearing that features, bundles and catalogue share; the measurements
+behind it are in `docs/hearing.md`. Features of different hearings must never be mixed, which is
+what `HearingSettings.key` is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainer.audio.decode import decode_windows
+from trainer.features.harmony.describe import HARMONY, describe_harmony, harmony_names
+from trainer.features.opensmile import FEATURE_SET, FEATURES, SHORTEST_S, describe, feature_names
+from trainer.features.vector_codec import rounded
+from trainer.trainer_errors import UnusableClip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from trainer.audio.decode import DecodedClip
+    from trainer.features.vector_codec import FloatArray
+
+# Counts changes of decoding or extraction that change the numbers; part of every key.
+_REVISION = 1
+
+DESCRIPTORS = FEATURES + HARMONY
+"""How many numbers describe a sound: openSMILE's functionals, then harmony and rhythm."""
+
+# A shorter sound is mirrored end to end up to this: ComParE's statistics over a handful of frames
+# are wild, and silence for padding would be described along with the sound.
+_FLOOR_S = 1.0
+
+# Half a step of 16-bit sound: what never rises above it is digital silence.
+_SILENCE = 0.5 / 32768
+
+
+@dataclass(frozen=True)
+class HearingSettings:
+    """How files are heard.
+
+    Attributes:
+        rate_hz: sampling rate the sound is brought to; a multiple of 100.
+        windows: how many windows are heard of a long file.
+        window_s: length of each, in seconds.
+    """
+
+    rate_hz: int
+    windows: int
+    window_s: float
+
+    @property
+    def budget_s(self) -> float:
+        """How much sound is heard at most; a file no longer than this is heard whole."""
+        return self.windows * self.window_s
+
+    @property
+    def samples(self) -> int:
+        """Samples in a window."""
+        return round(self.window_s * self.rate_hz)
+
+    @property
+    def key(self) -> str:
+        """Names everything the features depend on, for catalogue and manifest."""
+        spread = f"{self.windows}x{self.window_s:g}s"
+        return f"{FEATURE_SET}+harmony/{self.rate_hz}Hz/{spread}/{_REVISION}"
+
+
+# With the joint regression, windows of 4 s order valence better than windows of 2 s.
+CANONICAL = HearingSettings(rate_hz=12800, windows=4, window_s=4.0)
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """What was heard of one file.
+
+    Every value is as it comes back from `vectors.unpack`, so a fresh vector and a stored one agree.
+
+    Attributes:
+        vector: shape (6439,), float32, finite: the mean over the windows.
+        windows: shape (n, 6439), float32, finite: each window.
+        starts_s: where each window begins.
+        duration_s: how long the sound is.
+        key: the hearing that made these.
+    """
+
+    vector: FloatArray
+    windows: FloatArray
+    starts_s: tuple[float, ...]
+    duration_s: float
+    key: str
+
+
+def hear(path: Path, hearing: HearingSettings = CANONICAL) -> ClipFeatures:
+    """Hears one file.
+
+    Args:
+        path: a regular file of any kind ffmpeg decodes.
+        hearing: how to hear it.
+
+    Returns:
+        The described windows and their mean.
+
+    Raises:
+        UnreadableClip: the file cannot be opened or is not sound.
+        UnusableClip: it decodes to nothing, to silence, or to too little sound.
+    """
+    clip = decode_windows(path, hearing)
+    described = describe_fully(_audible(clip, path), clip.rate_hz, path)
+    return ClipFeatures(
+        vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
+        windows=rounded(described),
+        starts_s=clip.starts_s,
+        duration_s=clip.duration_s,
+        key=hearing.key,
+    )
+
+
+def describe_fully(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
+    """Describes windows by openSMILE's functionals, and by harmony and rhythm.
+
+    Args:
+        windows: as for `extraction.describe`.
+        rate_hz: sampling rate of the sound.
+        path: the clip, named in errors.
+
+    Returns:
+        Shape (windows, 6439), float32, finite, in the order of `descriptor_names`.
+
+    Raises:
+        UnusableClip: as `extraction.describe` does.
+    """
+    return np.hstack([describe(windows, rate_hz, path), describe_harmony(windows, rate_hz)])
+
+
+def descriptor_names() -> tuple[str, ...]:
+    """Returns the names of the 6439 descriptors, in the order of every vector."""
+    return (*feature_names(), *harmony_names())
+
+
+def _audible(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
+    length = len(clip.windows[0])
+    if length < SHORTEST_S * clip.rate_hz:
+        lasts_s = length / clip.rate_hz
+        raise UnusableClip(path, f"lasts {lasts_s:.4f} s; at least {SHORTEST_S} s are needed")
+    if max(float(np.abs(window).max()) for window in clip.windows) <= _SILENCE:
+        raise UnusableClip(path, "nothing but silence")
+    missing = round(_FLOOR_S * clip.rate_hz) - length
+    if missing <= 0:
+        return clip.windows
+    return tuple(np.pad(window, (0, missing), mode="symmetric") for window in clip.windows)

@@ -1,0 +1,66 @@
+"""All descriptors of harmony and rhythm, for the windows of a clip."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from trainer.features.harmony.partials import partials_of
+from trainer.features.harmony.rhythm import rhythm
+from trainer.features.harmony.tonality import tonality
+from trainer.features.harmony.voices import voices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trainer.features.vector_codec import FloatArray
+
+HARMONY: Final = 66
+"""How many descriptors there are."""
+
+
+def describe_harmony(windows: Sequence[FloatArray], rate_hz: int) -> FloatArray:
+    """Describe harmony and rhythm of each window.
+
+    Nothing here changes with the level of the sound, and nothing of what counts lies above 4 kHz
+    but onsets.
+
+    Args:
+        windows: mono sound in [-1, 1], each at least one sample.
+        rate_hz: sampling rate of the sound.
+
+    Returns:
+        Shape (windows, 66), float32, finite, in the order of `harmony_names`. Where a window has no
+        partials, the mean of the others stands in; 0 where none has any.
+    """
+    rows = np.array([list(_described(window, rate_hz).values()) for window in windows])
+    silent = np.isnan(rows)
+    heard = np.maximum((~silent).sum(axis=0), 1)
+    means = np.where(silent, 0.0, rows).sum(axis=0) / heard
+    return np.where(silent, means, rows).astype(np.float32)
+
+
+@cache
+def harmony_names() -> tuple[str, ...]:
+    """Return the names of the descriptors, in the order of every vector."""
+    return tuple(f"harmony_{name}" for name in _described(_example(), 8000))
+
+
+def _described(sound: FloatArray, rate_hz: int) -> dict[str, float]:
+    partials = partials_of(sound, rate_hz)
+    if partials is None:
+        return {**dict.fromkeys(_tonal_names(), np.nan), **rhythm(sound, rate_hz)}
+    return {**tonality(partials.chroma), **voices(partials), **rhythm(sound, rate_hz)}
+
+
+@cache
+def _tonal_names() -> tuple[str, ...]:
+    partials = partials_of(_example(), 8000)
+    assert partials is not None
+    return (*tonality(partials.chroma), *voices(partials))
+
+
+def _example() -> FloatArray:
+    return np.sin(np.arange(8000, dtype=np.float32))

@@ -1,0 +1,36 @@
+"""Rating scales, whose ends become the ends of [-1, 1]."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+
+class RatingScale(NamedTuple):
+    """The ends of a rating scale; both become the ends of [-1, 1]."""
+
+    low: float
+    high: float
+
+    def affect(self, value: float) -> float:
+        """Return a rating as affect, in [-1, 1]."""
+        return min(max(2 * (value - self.low) / (self.high - self.low) - 1, -1.0), 1.0)
+
+    def __str__(self) -> str:
+        return f"{self.low:g}:{self.high:g}"
+
+
+AFFECT_SCALE: Final = RatingScale(-1.0, 1.0)
+
+
+def scale_of(text: str) -> RatingScale:
+    """Read a scale as it is written, such as `1:9`.
+
+    Raises:
+        ValueError: this is no scale.
+    """
+    low, _, high = text.partition(":")
+    scale = RatingScale(float(low), float(high))
+    if not (math.isfinite(scale.low) and math.isfinite(scale.high) and scale.low < scale.high):
+        raise ValueError(f"{text!r} is no scale")
+    return scale

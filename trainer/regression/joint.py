@@ -1,0 +1,237 @@
+"""The joint regression: one fitted object for both domains and both dimensions.
+
+Music and everyday sounds follow different rules: what makes music arousing does not make a dog's
+bark so. Two experts are fitted, each on the clips that follow its rules, and a gate says how much
+of each a new clip is given; nobody has to say what it is. Why there are two, and what else was
+tried, stands in docs/starter.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from trainer.regression.folds import grouped_folds
+from trainer.regression.kernel_expert import DIMENSIONS, ExpertSettings
+from trainer.regression.mixture import ExpertMixture
+from trainer.trainer_errors import TrainingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trainer.regression.training_table import TrainingTable
+
+RECIPE: Final = "two-experts-2"
+"""Name of this way of fitting; the digit grows when the same settings would fit otherwise."""
+
+LEVEL: Final = 0.8
+"""Share of ratings that the intervals are meant to hold."""
+
+_SETTINGS: Final = (
+    "music_reach",
+    "music_noise",
+    "music_harmony",
+    "sound_reach",
+    "sound_noise",
+    "gate_ridge",
+    "gate_slope",
+    "seed",
+)
+_SOUND_HARMONY: Final = 0.01
+"""Every descriptor counts the same for everyday sounds."""
+
+_INNER_FOLDS: Final = 5
+_FEWEST_CLIPS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a bundle says of some clips; every array has shape (clips,).
+
+    Attributes:
+        arousal: in [-1, 1].
+        arousal_low: lower end of the 80 % interval, in [-1, 1].
+        arousal_high: upper end.
+        valence: in [-1, 1].
+        valence_low: lower end of the 80 % interval, in [-1, 1].
+        valence_high: upper end.
+        novelty: 0 or more; above 1 the clip is farther from all fitted clips than 95 % of those
+            are from each other.
+    """
+
+    arousal: NDArray[np.float64]
+    arousal_low: NDArray[np.float64]
+    arousal_high: NDArray[np.float64]
+    valence: NDArray[np.float64]
+    valence_low: NDArray[np.float64]
+    valence_high: NDArray[np.float64]
+    novelty: NDArray[np.float64]
+
+
+class JointRegression:
+    """Two kernel experts, a gate between them, and cross-conformal intervals.
+
+    The gate is a ridge discriminant on the music expert's normal scores. Half the width of an
+    interval is the quantile of the absolute errors on held-out groups inside the fitted clips
+    (Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence, 2015; the
+    split form of the rule), one for each expert and dimension, mixed as the gate says.
+
+    It keeps scikit-learn's conventions (settings as keywords, `fit`, `predict`, `get_params`,
+    `set_params`, and so `sklearn.base.clone`) without its base class: importing that would cost
+    each process that only predicts over 100 MB.
+
+    Args:
+        music_reach: kernel width of the music expert.
+        music_noise: its noise variance.
+        music_harmony: share of harmony and rhythm in its kernel, in [0, 1].
+        sound_reach: kernel width of the sound expert.
+        sound_noise: its noise variance.
+        gate_ridge: shrinkage of the gate.
+        gate_slope: how sharply the gate decides.
+        seed: of the inner folds.
+    """
+
+    def __init__(
+        self,
+        *,
+        music_reach: float = 1.5,
+        music_noise: float = 0.12,
+        music_harmony: float = 0.25,
+        sound_reach: float = 2.0,
+        sound_noise: float = 0.2,
+        gate_ridge: float = 0.5,
+        gate_slope: float = 8.0,
+        seed: int = 20240229,
+    ) -> None:
+        self.music_reach = music_reach
+        self.music_noise = music_noise
+        self.music_harmony = music_harmony
+        self.sound_reach = sound_reach
+        self.sound_noise = sound_noise
+        self.gate_ridge = gate_ridge
+        self.gate_slope = gate_slope
+        self.seed = seed
+
+    def fit(self, table: TrainingTable, y: None = None) -> JointRegression:
+        """Fit experts, gate and intervals on a table, which holds the ratings too.
+
+        Raises:
+            TrainingError: the table has too few clips for either expert, or values not finite.
+        """
+        del y
+        _demand_usable(table)
+        self.experts_ = self.fit_experts(table)
+        folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, self.seed)
+        errors = np.full(table.ratings.shape, np.nan)
+        for fold in range(_INNER_FOLDS):
+            held = folds == fold
+            blend = self.fit_experts(table.chosen(~held)).predict(table.vectors[held])
+            errors[held] = np.abs(table.ratings[held] - np.clip(blend.affect, -1.0, 1.0))
+        self.half_widths_ = np.array(
+            [conformal(errors[table.follows == name]) for name in ("music", "sound")]
+        )
+        return self
+
+    def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return affect of shape (clips, 2) in [-1, 1] for vectors of shape (clips, 6439)."""
+        return np.clip(self.experts_.predict(vectors).affect, -1.0, 1.0)
+
+    def predict_all(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
+    ) -> Predictions:
+        """Predict affect, intervals and novelty.
+
+        Args:
+            vectors: shape (clips, descriptors), float32, finite.
+            scores: their normal scores on the music expert's scale, where they are known already.
+        """
+        blend = self.experts_.predict(vectors, scores)
+        affect, share = np.clip(blend.affect, -1.0, 1.0), blend.music_share[:, None]
+        half = share * self.half_widths_[0] + (1 - share) * self.half_widths_[1]
+        low, high = np.clip(affect - half, -1.0, 1.0), np.clip(affect + half, -1.0, 1.0)
+        columns = {}
+        for dim, name in enumerate(DIMENSIONS):
+            columns[name] = affect[:, dim]
+            columns[f"{name}_low"], columns[f"{name}_high"] = low[:, dim], high[:, dim]
+        return Predictions(**columns, novelty=blend.novelty)
+
+    def get_params(self, deep: bool = True) -> dict[str, float | int]:  # noqa: FBT001, FBT002 - scikit-learn's signature
+        """Return the settings by name."""
+        del deep
+        return {name: getattr(self, name) for name in _SETTINGS}
+
+    def set_params(self, **settings: float) -> JointRegression:
+        """Change settings by name.
+
+        Raises:
+            ValueError: there is no such setting.
+        """
+        for name, value in settings.items():
+            if name not in _SETTINGS:
+                raise ValueError(f"no such setting: {name}")
+            setattr(self, name, value)
+        return self
+
+    def attach(self, table: TrainingTable) -> None:
+        """Take the fitted clips from their table again, after unpickling."""
+        self.experts_.attach(table)
+
+    def fit_experts(self, table: TrainingTable) -> ExpertMixture:
+        """Return the experts and gates that `fit` fits on a table, without intervals."""
+        return ExpertMixture(
+            table,
+            music=self.music_settings(),
+            sound=self.sound_settings(),
+            gate_ridge=self.gate_ridge,
+            gate_slope=self.gate_slope,
+        )
+
+    def music_settings(self) -> ExpertSettings:
+        """Return how the music expert is fitted."""
+        return ExpertSettings(
+            reach=self.music_reach,
+            noise=self.music_noise,
+            harmony=self.music_harmony,
+            relevance=True,
+            anchored=True,
+        )
+
+    def sound_settings(self) -> ExpertSettings:
+        """Return how the sound expert is fitted."""
+        return ExpertSettings(
+            reach=self.sound_reach,
+            noise=self.sound_noise,
+            harmony=_SOUND_HARMONY,
+            relevance=False,
+            anchored=False,
+        )
+
+
+def regression_from(settings: dict[str, Any]) -> JointRegression:
+    """Return an unfitted regression with settings from a manifest.
+
+    Raises:
+        TrainingError: a setting is unknown or no number.
+    """
+    wrong = [k for k, v in settings.items() if k not in _SETTINGS or not isinstance(v, int | float)]
+    if wrong:
+        raise TrainingError(f"the recipe {RECIPE} has no such setting: {', '.join(sorted(wrong))}")
+    return JointRegression(**settings)
+
+
+def _demand_usable(table: TrainingTable) -> None:
+    for name in ("music", "sound"):
+        count = int((table.follows == name).sum())
+        if count < _FEWEST_CLIPS:
+            raise TrainingError(f"{count} rated clips for the {name} expert, not {_FEWEST_CLIPS}")
+    if not (np.isfinite(table.vectors).all() and np.isfinite(table.ratings).all()):
+        raise TrainingError("the feature table holds values that are not finite")
+
+
+def conformal(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the conformal quantile of absolute errors, shape (dimensions,)."""
+    level = min(1.0, LEVEL * (1 + 1 / len(errors)))
+    quantile: NDArray[np.float64] = np.quantile(errors, level, axis=0, method="higher")
+    return quantile

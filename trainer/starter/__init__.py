@@ -1,0 +1,1 @@
+"""How the starter bundle is built from the corpora, and how good it is."""
