@@ -12,8 +12,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from storage import queue as work
 from storage.database.engine import open_engine
 from storage.database.sessions import reading
-from storage.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
 from storage.rescoring import Rescoring
+from storage.schema.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
 from storage.schema.row_mapping import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
 from storage.schema.tables import (
     below,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection, Engine
 
-    from storage.records import Analysis, FolderState, QueueEntry, Tagged, TagOutcome
+    from storage.schema.records import Analysis, FolderState, QueueEntry, Tagged, TagOutcome
 
 FEW, MANY = 16, 1000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, select
 
 from storage.database.sessions import reading
-from storage.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound, TagState
+from storage.schema.records import Counts, CurvePoint, Failure, FolderState, Mood, Sound, TagState
 from storage.schema.tables import (
     below,
     clips,

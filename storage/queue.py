@@ -8,7 +8,7 @@ from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from storage.database.sessions import reading
-from storage.records import FileStamp, QueueEntry
+from storage.schema.records import FileStamp, QueueEntry
 from storage.schema.tables import below, queue
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, bindparam, func, literal_column, select, update
 
-from storage.catalogue_errors import CatalogueError
 from storage.database.sessions import in_lots, reading
 from storage.queue import put
-from storage.records import FileStamp, Prediction
+from storage.schema.catalogue_errors import CatalogueError
+from storage.schema.records import FileStamp, Prediction
 from storage.schema.tables import clips, curve_points, hearings, known_bundles, predictions
 from storage.stale_tags import demand_tags
 

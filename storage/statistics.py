@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
-    from storage.records import TagState
+    from storage.schema.records import TagState
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.records import (
+from storage.schema.records import (
     Analysis,
     Clip,
     CurvePoint,

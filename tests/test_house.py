@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import statistics
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -13,7 +15,58 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("config", "storage", "trainer", "daemon")
-"""From the ground up: each may import from itself and from those before it."""
+
+LAYERS = (
+    "config",
+    "storage/schema",
+    "storage/database",
+    "storage",
+    "trainer",
+    "trainer/audio",
+    "trainer/files",
+    "trainer/features/harmony",
+    "trainer/features",
+    "trainer/regression",
+    "trainer/personal",
+    "trainer/bundles",
+    "trainer/corpora",
+    "trainer/corpora/tables",
+    "trainer/corpora/data_sets",
+    "trainer/evaluation",
+    "trainer/retraining",
+    "trainer/starter",
+    "trainer/experiments",
+    "trainer/experiments/report",
+    "trainer/processes",
+    "daemon",
+    "daemon/system",
+    "daemon/tagging/formats",
+    "daemon/tagging/disk",
+    "daemon/tagging",
+    "daemon/backup",
+    "daemon/watch",
+    "daemon/pipeline",
+    "daemon/install",
+    "daemon/monitoring",
+    "daemon/training_data",
+    "daemon/service",
+    "daemon/cli",
+    "daemon/cli/sounds",
+    "daemon/cli/learning",
+    "daemon/cli/service",
+)
+"""From the ground up: a folder imports only from itself and from those before it."""
+
+AT_A_ROOT = {
+    "config": {"default_paths", "errors", "loading", "settings"},
+    "trainer": {"arrays", "rating_scale", "trainer_errors"},
+    "daemon": {"clock", "paths", "service_errors"},
+}
+"""The modules that lie at the root of a package; all others have a folder that says their stage."""
+
+MOST_MODULES = 19
+MEDIAN_LINES = 120
+LONGEST_FUNCTION = 40
 
 OWNERS = {
     "pydantic": {"config", "trainer"},
@@ -64,15 +117,70 @@ def imports(module: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_from_below(room: str) -> None:
-    above = set(ROOMS[ROOMS.index(room) + 1 :])
-    wrong = {
-        str(module.relative_to(ROOT)): imports(module) & above
-        for module in modules(room)
-        if imports(module) & above
-    }
-    assert wrong == {}
+ALL = [module for room in ROOMS for module in modules(room)]
+WRITTEN = [module for module in ALL if module.name != "__init__.py"]
+
+
+def name_of(module: Path) -> str:
+    return ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def folder_of(module: Path) -> str:
+    return module.relative_to(ROOT).parent.as_posix()
+
+
+FOLDERS = {name_of(module): folder_of(module) for module in ALL}
+
+
+def folders_imported_by(module: Path) -> set[str]:
+    """Every import, also those for type checking and those inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in FOLDERS else node.module for name in names}
+    return {FOLDERS[name] for name in found if name in FOLDERS}
+
+
+def test_every_folder_has_its_layer_and_imports_only_from_below() -> None:
+    assert {folder_of(module) for module in WRITTEN} == set(LAYERS)
+    wrong = [
+        f"{name_of(module)} imports from {folder}"
+        for module in WRITTEN
+        for folder in folders_imported_by(module)
+        if LAYERS.index(folder) > LAYERS.index(folder_of(module))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", AT_A_ROOT)
+def test_no_module_lies_at_a_root_without_a_folder(room: str) -> None:
+    found = {module.stem for module in (ROOT / room).glob("*.py")} - {"__init__"}
+    assert found == AT_A_ROOT[room]
+
+
+def test_no_folder_is_crowded_and_the_median_module_is_short() -> None:
+    count = Counter(folder_of(module) for module in WRITTEN)
+    assert {folder: n for folder, n in count.items() if n > MOST_MODULES} == {}
+    lines = [len(module.read_text(encoding="utf-8").splitlines()) for module in WRITTEN]
+    assert statistics.median(lines) <= MEDIAN_LINES
+
+
+def test_no_two_modules_have_one_name() -> None:
+    count = Counter(module.stem for module in ALL if not module.stem.startswith("__"))
+    assert {name: n for name, n in count.items() if n > 1} == {}
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    count = Counter(
+        node.name
+        for module in ALL
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name: n for name, n in count.items() if n > 1} == {}
 
 
 @pytest.mark.parametrize("library", OWNERS)

@@ -19,7 +19,7 @@ from daemon.monitoring.prometheus_metrics import Metrics
 from daemon.monitoring.service_status import Promise, condition_of
 from daemon.pipeline.run_stats import RunStats
 from storage.catalogue import Catalogue
-from storage.records import FolderState
+from storage.schema.records import FolderState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

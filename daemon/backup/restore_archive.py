@@ -20,7 +20,7 @@ from daemon.backup.archive import CORPORA, BackupPaths, opened, unpack
 from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import mark, mark_of, place, problem_with, put_in_place, sync
 from storage.database.engine import file_of, only_writer
-from storage.schema.migrate import schemas
+from storage.database.migrate import schemas
 from trainer.bundles.registry import kept
 from trainer.corpora.corpus_store import HEARD, CorpusStore
 from trainer.corpora.rated_clip import CorpusError

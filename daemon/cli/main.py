@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -45,6 +45,30 @@ def _unheard() -> click.exceptions.Exit:
     return click.exceptions.Exit(0)
 
 
+_FOLDERS: Final = {
+    "run": "service",
+    "scan": "sounds",
+    "query": "sounds",
+    "show": "sounds",
+    "annotate": "learning",
+    "review": "learning",
+    "corpus": "learning",
+    "train": "learning",
+    "evaluate": "learning",
+    "tags": "sounds",
+    "bundles": "learning",
+    "status": "service",
+    "retry": "sounds",
+    "check": "service",
+    "backup": "service",
+    "restore": "service",
+    "config": "service",
+    "install": "service",
+    "uninstall": "service",
+}
+"""The folder of each subcommand's module."""
+
+
 class _Commands(click.Group):
     """Loads a subcommand's module only when that one is called for."""
 
@@ -65,35 +89,17 @@ class _Commands(click.Group):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order of a first acquaintance."""
+        """Return the names, in the order in which a newcomer needs them."""
         del ctx
-        return [
-            "run",
-            "scan",
-            "query",
-            "show",
-            "annotate",
-            "review",
-            "corpus",
-            "train",
-            "evaluate",
-            "tags",
-            "bundles",
-            "status",
-            "retry",
-            "check",
-            "backup",
-            "restore",
-            "config",
-            "install",
-            "uninstall",
-        ]
+        return list(_FOLDERS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the subcommand of a name."""
-        if cmd_name not in self.list_commands(ctx):
+        del ctx
+        folder = _FOLDERS.get(cmd_name)
+        if folder is None:
             return None
-        command: click.Command = import_module(f"daemon.cli.{cmd_name}").command
+        command: click.Command = import_module(f"daemon.cli.{folder}.{cmd_name}").command
         return command
 
 

@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
 
 from daemon.monitoring.service_status import Problem, Promise, condition_of
-from storage.catalogue_errors import CatalogueError
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

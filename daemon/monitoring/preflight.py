@@ -20,9 +20,9 @@ from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import links_below
 from daemon.watch.watcher import watch_limit
 from storage.catalogue import Catalogue
-from storage.catalogue_errors import CatalogueError
 from storage.database.engine import file_of, writer_of
 from storage.queries import Queries
+from storage.schema.catalogue_errors import CatalogueError
 from storage.statistics import CatalogueStatistics
 from trainer.audio.sandbox import landlock_version
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.install.sandbox_check import CLOSED
 from daemon.pipeline.run_stats import LONGEST_TURN_S
-from daemon.tagging.tag_errors import READ_ONLY
+from daemon.tagging.formats.tag_errors import READ_ONLY
 from daemon.watch.watcher import POLLED_INSTEAD
 from storage.database.engine import file_of, writer_of
 from storage.database.maintenance import size_of
 from storage.jobs import JobStore
 from storage.queries import Queries
-from storage.records import TagState
 from storage.rescoring import Rescoring
+from storage.schema.records import TagState
 from storage.service_notes import BUNDLE, PAUSED, SETTINGS, ServiceNotes
 from storage.statistics import CatalogueStatistics
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.run_stats import RunStats
     from storage.catalogue import Catalogue
     from storage.jobs import TrainingRun
-    from storage.records import Counts, FolderState
+    from storage.schema.records import Counts, FolderState
     from storage.service_notes import ServiceNote
     from storage.statistics import ReasonCount, ScheduledJob
 

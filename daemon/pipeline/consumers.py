@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
-from storage.records import TagState
+from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.worker_client import WorkerClient
     from daemon.system.load_throttle import LoadThrottle
     from storage.catalogue import Catalogue
-    from storage.records import Clip, QueueEntry
+    from storage.schema.records import Clip, QueueEntry
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from daemon.pipeline.worker_client import WorkerClient
     from storage.catalogue import Catalogue
-    from storage.records import Sound
+    from storage.schema.records import Sound
     from trainer.bundles.bundle import Bundle
 
 BATCH = 512

@@ -12,7 +12,7 @@ from config.errors import ValencedError
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.watch.file_state import is_gone, stamp_at
 from daemon.watch.open_writers import is_being_written
-from storage.records import Analysis, CurvePoint, TagOutcome, TagState
+from storage.schema.records import Analysis, CurvePoint, TagOutcome, TagState
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.tag_sync import TagSync
     from daemon.pipeline.worker_client import ExtractedClip, WorkerClient
     from storage.catalogue import Catalogue
-    from storage.records import Clip, Prediction, QueueEntry
+    from storage.schema.records import Clip, Prediction, QueueEntry
 
 log = logging.getLogger(__name__)
 

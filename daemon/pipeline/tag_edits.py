@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
-from daemon.tagging.keys import PROVENANCE, Preset, affect_in, affect_items, provenance_fields
+from daemon.tagging.formats.keys import (
+    PROVENANCE,
+    Preset,
+    affect_in,
+    affect_items,
+    provenance_fields,
+)
 from storage.annotations import AnnotationStore, GivenAnnotation
 
 if TYPE_CHECKING:
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
     from storage.catalogue import Catalogue
-    from storage.records import Clip, Tagged
+    from storage.schema.records import Clip, Tagged
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from daemon.tagging.tag_errors import READ_ONLY
+from daemon.tagging.formats.tag_errors import READ_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from storage.records import Clip, TagOutcome
+    from storage.schema.records import Clip, TagOutcome
 
 log = logging.getLogger(__name__)
 

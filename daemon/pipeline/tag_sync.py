@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.tagging.disk.syscalls import DISK
-from daemon.tagging.keys import Preset, affect_items, mood_item, provenance_item
+from daemon.tagging.formats.keys import Preset, affect_items, mood_item, provenance_item
+from daemon.tagging.formats.tag_errors import TagsRefused
 from daemon.tagging.sidecar import discard_stale
-from daemon.tagging.tag_errors import TagsRefused
 from daemon.watch.file_state import stamp_at
-from storage.records import FileStamp, Mood, Tagged, TagOutcome, TagState
+from storage.schema.records import FileStamp, Mood, Tagged, TagOutcome, TagState
 
 if TYPE_CHECKING:
     import os
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import MoodSettings, TagSettings
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
     from storage.catalogue import Catalogue
-    from storage.records import Clip, Prediction
+    from storage.schema.records import Clip, Prediction
 
 log = logging.getLogger(__name__)
 

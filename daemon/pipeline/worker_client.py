@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import WorkerError
-from storage.records import FeatureRecord, Prediction
+from storage.schema.records import FeatureRecord, Prediction
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ from daemon.watch.watcher import Watcher
 from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
 from storage.jobs import JobStore
-from storage.records import TagState
+from storage.schema.records import TagState
 from storage.service_notes import ServiceNotes
 
 if TYPE_CHECKING:
@@ -72,13 +72,7 @@ REQUESTS_A_FILE, MARGIN_S = 5, 60.0
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did.
-
-    Attributes:
-        done: number of files that got all the way.
-        failed: number of files that did not.
-        unsettled: files that a single pass did not wait for, because they kept changing.
-    """
+    """Numbers of files processed and failed, and those a single pass did not wait for."""
 
     done: int
     failed: int

@@ -20,9 +20,9 @@ from daemon.service.messages import (
     Stop,
 )
 from daemon.service_errors import WorkerError
-from storage.catalogue_errors import CatalogueError
 from storage.database.maintenance import maintain
-from storage.records import TagState
+from storage.schema.catalogue_errors import CatalogueError
+from storage.schema.records import TagState
 from storage.service_notes import BUNDLE, PAUSED, SETTINGS, ServiceNotes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from daemon.watch.scanner import FolderComparison
     from daemon.watch.watched_folders import WatchedFolders
     from storage.catalogue import Catalogue
-    from storage.records import Clip
+    from storage.schema.records import Clip
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from daemon.pipeline.tag_edits import edits_by
 from daemon.pipeline.tag_sync import TagSync
 from daemon.system.log_setup import change_level
 from daemon.watch.file_filter import FileFilter
-from storage.records import TagState
+from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.system.mounts import is_read_only
-from storage.records import TagState
+from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from config.settings import FolderSettings, Settings
     from storage.catalogue import Catalogue
-    from storage.records import Clip
+    from storage.schema.records import Clip
 
 
 @dataclass(frozen=True)

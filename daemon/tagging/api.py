@@ -9,15 +9,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging import edit_plan, keys
+from daemon.tagging import edit_plan
 from daemon.tagging.disk.atomic_copy import Changed
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import SourceFile, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
+from daemon.tagging.formats import keys
 from daemon.tagging.formats.detect import container_of
 from daemon.tagging.formats.opinion import foreign_tags
+from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused, refusal_of
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
-from daemon.tagging.tag_errors import TagsRefused, damage_refused, refusal_of
 from daemon.tagging.undo_record import UndoRecord
 from trainer.trainer_errors import ClipError
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from daemon.tagging.formats.keys import Items
     from daemon.tagging.formats.splices import View
-    from daemon.tagging.keys import Items
 
 
 class WriteMode(StrEnum):

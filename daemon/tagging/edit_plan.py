@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from daemon.tagging import keys
+from daemon.tagging.formats import keys
 from daemon.tagging.formats.detect import container_of
 from daemon.tagging.formats.splices import Patched, inverse
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 from daemon.tagging.undo_record import UndoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from daemon.tagging.formats.format import Container, Layout
+    from daemon.tagging.formats.keys import Changes, Items
     from daemon.tagging.formats.splices import Splice, View
-    from daemon.tagging.keys import Changes, Items
 
 
 @dataclass(frozen=True)

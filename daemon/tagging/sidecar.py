@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.atomic_copy import forget
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.tagging.disk.syscalls import DiskCalls
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 FORMAT = 1
 _LARGEST = 1 << 20

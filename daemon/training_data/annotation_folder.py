@@ -15,7 +15,7 @@ from daemon.training_data.annotation_csv import (
 )
 from daemon.watch.file_state import stamp_at
 from daemon.watch.open_writers import is_being_written
-from storage.catalogue_errors import CatalogueError
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.annotations import AnnotationStore
-    from storage.records import FileStamp
+    from storage.schema.records import FileStamp
 
 log = logging.getLogger(__name__)
 

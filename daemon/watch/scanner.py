@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.tagging.disk import temp_names
 from daemon.watch.file_state import is_folder, stamp_at
-from storage.records import FileStamp
+from storage.schema.records import FileStamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

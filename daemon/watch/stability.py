@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage.records import FileStamp
+    from storage.schema.records import FileStamp
 
 
 @dataclass(frozen=True)

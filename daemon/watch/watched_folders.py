@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.system.mounts import is_read_only
-from storage.records import FolderState
+from storage.schema.records import FolderState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
-from storage.catalogue_errors import CatalogueError
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from pathlib import Path

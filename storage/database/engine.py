@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from storage.catalogue_errors import CatalogueBusy, CatalogueError
-from storage.schema.migrate import migrate
+from storage.database.migrate import migrate
+from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from storage.catalogue_errors import CatalogueError
 from storage.database.engine import file_of
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from pathlib import Path

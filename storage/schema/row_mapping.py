@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, delete, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from storage.records import Clip, FileStamp, Tagged, TagState
+from storage.schema.records import Clip, FileStamp, Tagged, TagState
 from storage.schema.tables import clips, curve_points, hearings, predictions
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.engine import Connection
 
-    from storage.records import Analysis, QueueEntry
+    from storage.schema.records import Analysis, QueueEntry
 
 
 def clip_of(row: Row[Any]) -> Clip:

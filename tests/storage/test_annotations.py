@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.annotations import Annotation, AnnotationStore, GivenAnnotation
-from storage.catalogue_errors import CatalogueError
 from storage.database.engine import file_of
 from storage.queries import Queries, SoundFilter
-from storage.records import Mood, Tagged, TagOutcome, TagState
+from storage.schema.catalogue_errors import CatalogueError
+from storage.schema.records import Mood, Tagged, TagOutcome, TagState
 from storage.training_examples import TrainingExamples
 from tests.records import A_MINUTE, NOON, record
 
 if TYPE_CHECKING:
     from storage.catalogue import Catalogue
-    from storage.records import Clip
+    from storage.schema.records import Clip
 
 
 def said(

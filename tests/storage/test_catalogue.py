@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.database.engine import file_of, only_writer, writer_of
 from storage.queries import Queries, SoundFilter
-from storage.records import Mood, Sound, TagOutcome, TagState
+from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.schema.records import Mood, Sound, TagOutcome, TagState
 from storage.schema.tables import metadata
 from tests.records import NOON, record, stamp
 

@@ -9,7 +9,7 @@ from tests.records import A_MINUTE, NOON, record_entry, stamp
 
 if TYPE_CHECKING:
     from storage.catalogue import Catalogue
-    from storage.records import QueueEntry
+    from storage.schema.records import QueueEntry
 
 A, B = Path("/m/a.mp3"), Path("/m/b.mp3")
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.annotations import AnnotationStore, GivenAnnotation
-from storage.catalogue_errors import CatalogueError
 from storage.queries import Queries, SoundFilter
-from storage.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from storage.rescoring import OutdatedSound, Rescoring
+from storage.schema.catalogue_errors import CatalogueError
+from storage.schema.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
 
 if TYPE_CHECKING:
     from storage.catalogue import Catalogue
-    from storage.records import Clip, Sound
+    from storage.schema.records import Clip, Sound
 
 OLD, NEW, HEARING = "test-1", "test-2", "test/1"
 LATER = NOON + A_MINUTE

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from numpy.typing import NDArray
 
+    from trainer.arrays import FloatArray
     from trainer.audio.stream import Stretch
     from trainer.audio.tag_blocks import Extent
-    from trainer.features.extract import HearingSettings
-    from trainer.features.vector_codec import FloatArray
+    from trainer.audio.window_plan import WindowPlan
 
 # A window that lost less than this to its neighbours' codec delay still counts as whole.
 _SLACK_S = 0.25
@@ -71,12 +71,12 @@ class _Heard:
     duration_s: float
 
 
-def decode_windows(path: Path, hearing: HearingSettings) -> DecodedClip:
-    """Decodes the windows `hearing` asks for; a file shorter than all of them is heard whole.
+def decode_windows(path: Path, plan: WindowPlan) -> DecodedClip:
+    """Decodes the windows `plan` asks for; a file shorter than all of them is heard whole.
 
     Args:
         path: a regular file.
-        hearing: rate, number and length of the windows.
+        plan: rate, number and length of the windows.
 
     Returns:
         At least one window; fewer than asked for when the file is short.
@@ -86,21 +86,21 @@ def decode_windows(path: Path, hearing: HearingSettings) -> DecodedClip:
         UnusableClip: nothing could be decoded.
     """
     try:
-        return _decoded(path, hearing, None)
+        return _decoded(path, plan, None)
     except UnreadableClip:
         # Demuxers that know no tags of other formats stumble over them. Files they do read are
         # left to them: to leave the tags out moves the windows of an MP3 without a header.
         extent = between_tags(path)
         if extent is None:
             raise
-        return _decoded(path, hearing, extent)
+        return _decoded(path, plan, extent)
 
 
-def _decoded(path: Path, hearing: HearingSettings, within: Extent | None) -> DecodedClip:
+def _decoded(path: Path, plan: WindowPlan, within: Extent | None) -> DecodedClip:
     with open_sound(path, within) as (container, stream):
         _refuse_absurd_rate(path, stream)
         sound = SoundStream(container, stream)
-        heard = _hear_short(sound, hearing) or _hear_long(sound, hearing)
+        heard = _hear_short(sound, plan) or _hear_long(sound, plan)
         if not heard.windows:
             raise UnusableClip(path, "no sound could be decoded")
         context = stream.codec_context
@@ -108,7 +108,7 @@ def _decoded(path: Path, hearing: HearingSettings, within: Extent | None) -> Dec
             windows=heard.windows,
             starts_s=heard.starts_s,
             duration_s=heard.duration_s,
-            rate_hz=hearing.rate_hz,
+            rate_hz=plan.rate_hz,
             codec=context.name,
             container=container.format.name,
             source_rate_hz=context.sample_rate,
@@ -130,69 +130,69 @@ def _refuse_absurd_rate(path: Path, stream: AudioStream) -> None:
         raise UnusableClip(path, f"{stated}, more than any sound has; it is damaged")
 
 
-def _hear_short(sound: SoundStream, hearing: HearingSettings) -> _Heard | None:
+def _hear_short(sound: SoundStream, plan: WindowPlan) -> _Heard | None:
     """Hears a file whole if it turns out to be short; None if there is more than that."""
-    limit_s = hearing.budget_s + _SLACK_S
+    limit_s = plan.budget_s + _SLACK_S
     if sound.stated_s is not None and sound.stated_s > limit_s:
         return None
-    whole = _canonical(sound.read(0.0, limit_s + 1.0), hearing.rate_hz)
-    if len(whole) > limit_s * hearing.rate_hz:
+    whole = _canonical(sound.read(0.0, limit_s + 1.0), plan.rate_hz)
+    if len(whole) > limit_s * plan.rate_hz:
         return None
-    return _cut(whole, hearing)
+    return _cut(whole, plan)
 
 
-def _hear_long(sound: SoundStream, hearing: HearingSettings) -> _Heard:
-    duration_s = sound.true_duration_s(at_least_s=hearing.budget_s)
-    heard = _hear_spread(sound, hearing, duration_s)
-    if len(heard.windows) < hearing.windows:
+def _hear_long(sound: SoundStream, plan: WindowPlan) -> _Heard:
+    duration_s = sound.true_duration_s(at_least_s=plan.budget_s)
+    heard = _hear_spread(sound, plan, duration_s)
+    if len(heard.windows) < plan.windows:
         # Either the header promised too much, or some stretch of the file is damaged.
         duration_s = sound.end_s(duration_s)
-        if duration_s > hearing.budget_s:
-            again = _hear_spread(sound, hearing, duration_s)
+        if duration_s > plan.budget_s:
+            again = _hear_spread(sound, plan, duration_s)
             heard = max(again, heard, key=lambda each: len(each.windows))
-    if len(heard.windows) * 2 > hearing.windows:
+    if len(heard.windows) * 2 > plan.windows:
         return heard
-    return _hear_from_beginning(sound, hearing) or heard
+    return _hear_from_beginning(sound, plan) or heard
 
 
-def _hear_spread(sound: SoundStream, hearing: HearingSettings, duration_s: float) -> _Heard:
+def _hear_spread(sound: SoundStream, plan: WindowPlan, duration_s: float) -> _Heard:
     windows, starts_s = [], []
-    for start_s in spread(duration_s, hearing.windows, hearing.window_s):
-        window = _canonical(sound.read(start_s, hearing.window_s), hearing.rate_hz)
-        if len(window) >= (hearing.window_s - _SLACK_S) * hearing.rate_hz:
-            windows.append(_filled(window, hearing.samples))
+    for start_s in spread(duration_s, plan.windows, plan.window_s):
+        window = _canonical(sound.read(start_s, plan.window_s), plan.rate_hz)
+        if len(window) >= (plan.window_s - _SLACK_S) * plan.rate_hz:
+            windows.append(_filled(window, plan.samples))
             starts_s.append(start_s)
     return _Heard(tuple(windows), tuple(starts_s), duration_s)
 
 
-def _hear_from_beginning(sound: SoundStream, hearing: HearingSettings) -> _Heard | None:
+def _hear_from_beginning(sound: SoundStream, plan: WindowPlan) -> _Heard | None:
     """Decodes without seeking, keeping only what the windows need of the first minutes."""
     parts: list[FloatArray] = []
     kept_s = 0.0
-    step_s = hearing.window_s
+    step_s = plan.window_s
     for stretch in sound.read_on(step_s, until_s=_PATIENCE_S):
-        parts.append(_canonical(stretch, hearing.rate_hz))
-        kept_s += len(parts[-1]) / hearing.rate_hz
+        parts.append(_canonical(stretch, plan.rate_hz))
+        kept_s += len(parts[-1]) / plan.rate_hz
     if not parts or kept_s == 0:
         return None
     whole = np.concatenate(parts)
-    if kept_s <= hearing.budget_s:
-        return _cut(whole, hearing)
-    starts_s = spread(kept_s, hearing.windows, hearing.window_s)
-    firsts = [int(start_s * hearing.rate_hz) for start_s in starts_s]
-    windows = tuple(whole[first : first + hearing.samples] for first in firsts)
+    if kept_s <= plan.budget_s:
+        return _cut(whole, plan)
+    starts_s = spread(kept_s, plan.windows, plan.window_s)
+    firsts = [int(start_s * plan.rate_hz) for start_s in starts_s]
+    windows = tuple(whole[first : first + plan.samples] for first in firsts)
     return _Heard(windows, starts_s, kept_s)
 
 
-def _cut(whole: FloatArray, hearing: HearingSettings) -> _Heard:
-    duration_s = len(whole) / hearing.rate_hz
-    count = max(1, min(hearing.windows, round(duration_s / hearing.window_s)))
+def _cut(whole: FloatArray, plan: WindowPlan) -> _Heard:
+    duration_s = len(whole) / plan.rate_hz
+    count = max(1, min(plan.windows, round(duration_s / plan.window_s)))
     samples = len(whole) // count
     if samples == 0:
         return _Heard((), (), duration_s)
     firsts = range(0, count * samples, samples)
     windows = tuple(whole[first : first + samples] for first in firsts)
-    return _Heard(windows, tuple(first / hearing.rate_hz for first in firsts), duration_s)
+    return _Heard(windows, tuple(first / plan.rate_hz for first in firsts), duration_s)
 
 
 def _filled(window: FloatArray, samples: int) -> FloatArray:

@@ -295,4 +295,4 @@ def _listener(
         return None
     from trainer.personal.layer_file import decode_listener  # noqa: PLC0415 - see the top of the module
 
-    return decode_listener(content[LISTENER], str(directory), manifest.features)
+    return decode_listener(content[LISTENER], str(directory / LISTENER), manifest.features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trainer.experiments.cells import CellStore, Study, run
@@ -14,11 +15,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from trainer.experiments.dataset import Dataset
+    from trainer.experiments.fitting import Fitting
     from trainer.experiments.outcomes import ExperimentResult
-    from trainer.experiments.report.document import ReportContext
+    from trainer.experiments.splits import SplitProtocol
 
 CELLS: Final = "cells"
 """Folder of the finished cells, while the report is not written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContext:
+    """What an evaluation was made of, and when.
+
+    Attributes:
+        made_at: ISO 8601, UTC.
+        command: as it was given.
+        material: what was evaluated on.
+        fitting: what was fitted.
+        protocol: how the clips were split.
+    """
+
+    made_at: str
+    command: str
+    material: Dataset
+    fitting: Fitting
+    protocol: SplitProtocol
 
 
 def evaluate(

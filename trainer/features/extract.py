@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.audio.decode import decode_windows
+from trainer.audio.window_plan import WindowPlan
 from trainer.features.harmony.describe import HARMONY, describe_harmony, harmony_names
 from trainer.features.opensmile import FEATURE_SET, FEATURES, SHORTEST_S, describe, feature_names
 from trainer.features.vector_codec import rounded
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from trainer.arrays import FloatArray
     from trainer.audio.decode import DecodedClip
-    from trainer.features.vector_codec import FloatArray
 
 # Counts changes of decoding or extraction that change the numbers; part of every key.
 _REVISION = 1
@@ -40,28 +41,8 @@ _SILENCE = 0.5 / 32768
 
 
 @dataclass(frozen=True)
-class HearingSettings:
-    """How files are heard.
-
-    Attributes:
-        rate_hz: sampling rate the sound is brought to; a multiple of 100.
-        windows: how many windows are heard of a long file.
-        window_s: length of each, in seconds.
-    """
-
-    rate_hz: int
-    windows: int
-    window_s: float
-
-    @property
-    def budget_s(self) -> float:
-        """How much sound is heard at most; a file no longer than this is heard whole."""
-        return self.windows * self.window_s
-
-    @property
-    def samples(self) -> int:
-        """Samples in a window."""
-        return round(self.window_s * self.rate_hz)
+class HearingSettings(WindowPlan):
+    """A window plan whose features are named by a key."""
 
     @property
     def key(self) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
 
-    from trainer.features.vector_codec import FloatArray
+    from trainer.arrays import FloatArray
 
 FEATURE_SET = "ComParE_2016"
 FEATURES = 6373

@@ -15,12 +15,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FloatArray = NDArray[np.float32]
+    from trainer.arrays import FloatArray
 
 FORMAT = 1
 """First byte of a packed vector; another number means another code."""

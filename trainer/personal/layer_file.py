@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from trainer.bundles.bundle import LISTENER
 from trainer.personal.gaussian_process import MOST_ROWS, PARTS, RatedSounds, ResidualProcess
 from trainer.personal.layer import ComponentSpace, PersonalLayer
 from trainer.regression.kernel_expert import DIMENSIONS
@@ -72,7 +71,7 @@ def decode_listener(content: bytes, place: str, features: int) -> PersonalLayer:
     except Exception as error:
         # What zip, zlib and numpy's header parser raise on damage is more than they document.
         said = " ".join(str(error).split())
-        raise BundleCorrupt(f"{place}: {LISTENER} is no listener layer: {said}") from error
+        raise BundleCorrupt(f"{place} is no listener layer: {said}") from error
     return PersonalLayer(space, **calibrations)
 
 

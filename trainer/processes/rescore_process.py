@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Final
 
 from config.errors import ValencedError
 from storage.catalogue import Catalogue
-from storage.catalogue_errors import CatalogueError
 from storage.database.engine import file_of
-from storage.records import Prediction
 from storage.rescoring import OutdatedSound, Rescoring
+from storage.schema.catalogue_errors import CatalogueError
+from storage.schema.records import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from config.loading import LoadedSettings
-    from trainer.experiments.report.document import ReportContext
+    from trainer.experiments.run_experiments import ReportContext
 
 EXPERIMENTS = (
     "single-domain",
@@ -125,7 +125,7 @@ def _names(chosen: Sequence[str]) -> Sequence[str]:
 def _occasion(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext:
     from trainer.experiments.dataset import gather  # noqa: PLC0415
     from trainer.experiments.fitting import Fitting  # noqa: PLC0415
-    from trainer.experiments.report.document import ReportContext  # noqa: PLC0415
+    from trainer.experiments.run_experiments import ReportContext  # noqa: PLC0415
     from trainer.experiments.splits import SplitProtocol  # noqa: PLC0415
 
     wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]

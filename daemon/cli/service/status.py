@@ -18,8 +18,8 @@ from daemon.monitoring.endpoints import ask
 from daemon.monitoring.service_status import KNOWN_FROM_WITHIN, condition_of, is_away
 from daemon.paths import printable
 from storage.catalogue import Catalogue
-from storage.catalogue_errors import CatalogueError
 from storage.database.engine import file_of
+from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.tables import as_text
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from daemon.paths import as_bytes, located, playlist_entry, printable, write_byt
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, Queries, SoundFilter
-from storage.records import Mood, Sound
+from storage.schema.records import Mood, Sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ from daemon.cli.options import catalogue_url, with_settings
 from daemon.clock import utc_now
 from daemon.paths import located
 from daemon.service.background_job import RETAG
-from daemon.tagging.tag_errors import READ_ONLY
+from daemon.tagging.formats.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
 from storage.database.engine import writer_of
 from storage.jobs import JobStore

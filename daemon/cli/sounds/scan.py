@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.loading import LoadedSettings
-    from storage.records import Failure
+    from storage.schema.records import Failure
 
 
 @click.command("scan")

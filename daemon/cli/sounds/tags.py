@@ -20,13 +20,13 @@ from daemon.tagging import api
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.scanner import SkippedEntry, walk
 from storage.catalogue import Catalogue
-from storage.records import TagState
+from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from config.loading import LoadedSettings
-    from storage.records import Clip
+    from storage.schema.records import Clip
 
 PATHS = click.argument(
     "paths",

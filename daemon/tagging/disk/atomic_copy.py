@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

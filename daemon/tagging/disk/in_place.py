@@ -22,7 +22,7 @@ from daemon.tagging.disk.atomic_copy import (
     verified_copy,
 )
 from daemon.tagging.formats.splices import Kept
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging import keys
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.source import opened
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
+from daemon.tagging.formats import keys
 from daemon.tagging.formats.detect import container_of
-from daemon.tagging.tag_errors import TagsRefused, damage_refused
+from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.formats.format import Layout
+from daemon.tagging.formats.keys import ALL_KEYS, MOOD
 from daemon.tagging.formats.splices import Splice, View
-from daemon.tagging.keys import ALL_KEYS, MOOD
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 _MARKER = b"APETAGEX"
 _FRAME = struct.Struct("<8sIIIIQ")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from daemon.tagging.formats.format import Layout
+from daemon.tagging.formats.keys import ALL_KEYS, MOOD
 from daemon.tagging.formats.splices import Splice, View
-from daemon.tagging.keys import ALL_KEYS, MOOD
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 HEADER = UUID("75B22630-668E-11CF-A6D9-00AA0062CE6C").bytes_le
 _DESCRIPTION = UUID("D2D0A440-E307-11D2-97F0-00A0C95EA850").bytes_le

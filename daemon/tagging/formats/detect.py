@@ -10,7 +10,7 @@ from daemon.tagging.formats.dsf import Dsf
 from daemon.tagging.formats.mp4 import Mp4
 from daemon.tagging.formats.ogg import Ogg
 from daemon.tagging.formats.riff_aiff import Chunked
-from daemon.tagging.tag_errors import NO_SCHEME, TagsRefused
+from daemon.tagging.formats.tag_errors import NO_SCHEME, TagsRefused
 
 if TYPE_CHECKING:
     from daemon.tagging.formats.format import Container

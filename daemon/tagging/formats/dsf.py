@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from daemon.tagging.formats import id3_tag
 from daemon.tagging.formats.format import Layout
 from daemon.tagging.formats.splices import Splice, View
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 _SIZES = struct.Struct("<QQ")
 _SIZES_AT = 12

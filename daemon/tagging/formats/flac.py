@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from daemon.tagging.formats import id3_tag, vorbis
 from daemon.tagging.formats.format import Layout
 from daemon.tagging.formats.splices import Splice, View, narrow
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 MARKER = b"fLaC"
 _STREAM, _PADDING, _COMMENTS = 0, 1, 4

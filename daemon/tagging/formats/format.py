@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from daemon.tagging.formats.keys import Changes, Items
     from daemon.tagging.formats.splices import Splice, View
-    from daemon.tagging.keys import Changes, Items
 
 
 class Layout(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from daemon.tagging.keys import ALL_KEYS, MOOD
+from daemon.tagging.formats.keys import ALL_KEYS, MOOD
 
 if TYPE_CHECKING:
     from daemon.tagging.formats.splices import View

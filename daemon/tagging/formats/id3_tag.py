@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.formats.id3_frames import decode_text_frame, encode_text_frame
 from daemon.tagging.formats.splices import Memory, Patched, Splice, View, narrow
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 HEADER_LENGTH = 10
 NEW_TAG_PADDING = 256

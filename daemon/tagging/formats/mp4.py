@@ -6,15 +6,15 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.formats.format import Layout
+from daemon.tagging.formats.keys import ALL_KEYS
 from daemon.tagging.formats.mp4_boxes import Box, boxes, child, render, resized
 from daemon.tagging.formats.splices import Splice, View, narrow
-from daemon.tagging.keys import ALL_KEYS
-from daemon.tagging.tag_errors import NO_SCHEME, TagsRefused
+from daemon.tagging.formats.tag_errors import NO_SCHEME, TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 _MEAN = b"com.apple.iTunes"
 _UTF8 = 1

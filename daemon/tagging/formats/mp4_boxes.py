@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from daemon.tagging.formats import ogg_pages as pages
 from daemon.tagging.formats import vorbis
 from daemon.tagging.formats.format import Layout
 from daemon.tagging.formats.splices import Splice, View, narrow
-from daemon.tagging.tag_errors import NO_SCHEME, TagsRefused
+from daemon.tagging.formats.tag_errors import NO_SCHEME, TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 # First bytes of the identifying packet, and of the comment packet.
 _CODECS = {

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,8 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from daemon.tagging.keys import MOOD
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.keys import MOOD
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -6,13 +6,13 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.tagging.keys import ALL_KEYS
-from daemon.tagging.tag_errors import TagsRefused
+from daemon.tagging.formats.keys import ALL_KEYS
+from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from daemon.tagging.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes, Items
 
 _VENDOR = b"valenced"
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import mutagen
 
-from daemon.tagging.tag_errors import NO_SCHEME, READ_ONLY
+from daemon.tagging.formats.tag_errors import NO_SCHEME, READ_ONLY
 from storage.catalogue import Catalogue
-from storage.records import TagOutcome, TagState
+from storage.schema.records import TagOutcome, TagState
 from tests.records import NOON, record
 from tests.sounds import music_like, write_audio
 

@@ -18,11 +18,11 @@ from daemon.monitoring.endpoints import ask, seen_from_outside
 from daemon.monitoring.http_server import AT_ONCE, ListenError, Reply, listening
 from daemon.monitoring.service_status import Promise
 from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
-from daemon.tagging.tag_errors import READ_ONLY
+from daemon.tagging.formats.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
 from storage.database.engine import only_writer
 from storage.jobs import JobStore, TrainingRun
-from storage.records import FolderState, TagOutcome, TagState
+from storage.schema.records import FolderState, TagOutcome, TagState
 from storage.service_notes import BUNDLE, SETTINGS, ServiceNotes
 from tests.driving import Valenced
 from tests.records import record, stamp

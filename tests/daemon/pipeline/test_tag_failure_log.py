@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.pipeline.tag_failure_log import AN_HOUR, MOST_ALOUD, MOST_REASONS, TagFailureLog
-from daemon.tagging.tag_errors import READ_ONLY
-from storage.records import Clip, TagOutcome, TagState
+from daemon.tagging.formats.tag_errors import READ_ONLY
+from storage.schema.records import Clip, TagOutcome, TagState
 from tests.driving import PATIENCE_S
 from tests.records import NOON, stamp
 from tests.sounds import music_like, write_audio

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from daemon.tagging import keys
 from daemon.tagging.api import WriteOptions
+from daemon.tagging.formats import keys
 from trainer.audio.fingerprint import identify
 
 AFFECT: keys.Items = {

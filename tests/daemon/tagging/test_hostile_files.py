@@ -16,7 +16,7 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 # Each example costs far less than one of the property tests.
 _EXAMPLES = 4 * int(os.environ.get("VALENCED_EXAMPLES", "8"))

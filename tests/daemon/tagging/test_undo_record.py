@@ -13,7 +13,7 @@ from tests.daemon.tagging.sounds import sound, sound_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
 from daemon.watch.stability import StabilityTracker
 from storage.catalogue import Catalogue
-from storage.records import FileStamp
+from storage.schema.records import FileStamp
 from tests.records import NOON, record_entry
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
 from daemon.watch.scanner import FolderComparison, SkippedEntry, compare, walk
-from storage.records import FileStamp
+from storage.schema.records import FileStamp
 
 ADMISSION = FileFilter(["mp3"], [".*"])
 

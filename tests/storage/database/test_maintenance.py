@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.catalogue_errors import CatalogueError
 from storage.database.engine import file_of
 from storage.database.maintenance import KEPT_FREE, maintain, size_of
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,8 @@ from trainer.experiments.dataset import Dataset
 from trainer.experiments.fitting import Fitting
 from trainer.experiments.outcomes import outcome_of
 from trainer.experiments.plans import plan_of
-from trainer.experiments.report.document import ReportContext, document_of
+from trainer.experiments.report.document import document_of
+from trainer.experiments.run_experiments import ReportContext
 from trainer.experiments.splits import SplitProtocol
 from trainer.regression.joint import JointRegression
 

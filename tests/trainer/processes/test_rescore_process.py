@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.records import Analysis, FeatureRecord, FileStamp, TagState
-from storage.records import CurvePoint as Point
 from storage.rescoring import Rescoring
+from storage.schema.records import Analysis, FeatureRecord, FileStamp, TagState
+from storage.schema.records import CurvePoint as Point
 from storage.schema.tables import clips, curve_points, hearings, predictions
 from tests.records import A_MINUTE, NOON, analysis
 from tests.sounds import music_like, noise, tone, write_audio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trainer.experiments.dataset import Dataset
-    from trainer.experiments.fitting import Fitting
     from trainer.experiments.outcomes import CellPredictions, ExperimentResult
-    from trainer.experiments.splits import SplitProtocol
+    from trainer.experiments.run_experiments import ReportContext
 
 FORMAT: Final = 1
 
@@ -34,25 +32,6 @@ PROTOCOL: Final = (
     "from the training part, too. Scores are of held-out clips, mean over the repeats; intervals "
     "of R2 are a bootstrap of whole groups."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportContext:
-    """What an evaluation was made of, and when.
-
-    Attributes:
-        made_at: ISO 8601, UTC.
-        command: as it was given.
-        material: what was evaluated on.
-        fitting: what was fitted.
-        protocol: how the clips were split.
-    """
-
-    made_at: str
-    command: str
-    material: Dataset
-    fitting: Fitting
-    protocol: SplitProtocol
 
 
 def document_of(occasion: ReportContext, outcomes: Sequence[ExperimentResult]) -> dict[str, Any]:

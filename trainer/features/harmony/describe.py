@@ -15,7 +15,7 @@ from trainer.features.harmony.voices import voices
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trainer.features.vector_codec import FloatArray
+    from trainer.arrays import FloatArray
 
 HARMONY: Final = 66
 """How many descriptors there are."""

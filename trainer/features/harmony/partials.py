@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trainer.features.vector_codec import FloatArray
+    from trainer.arrays import FloatArray
 
 HOP_S: Final = 0.08
 _FRAME_S: Final = 0.32

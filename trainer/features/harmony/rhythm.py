@@ -11,7 +11,7 @@ from trainer.features.harmony.partials import spectra
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trainer.features.vector_codec import FloatArray
+    from trainer.arrays import FloatArray
 
 _FRAME_S: Final = 0.04
 _HOP_S: Final = 0.01

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 _CALLS = tuple(name for name in vars(DiskCalls) if not name.startswith("_"))
 _ERRORS = {

@@ -30,7 +30,7 @@ from trainer.trainer_errors import UnreadableClip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 NOBODY = 65534
 

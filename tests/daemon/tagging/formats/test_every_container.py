@@ -11,8 +11,8 @@ import mutagen
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging import keys
 from daemon.tagging.api import TagWrite, WriteOptions, WriteOutcome, read, restore, strip, write
+from daemon.tagging.formats import keys
 from daemon.tagging.formats.opinion import foreign_tags
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 from trainer.audio.fingerprint import identify
@@ -20,7 +20,7 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 # How each family of containers spells our keys in mutagen.
 _SPELLED = {

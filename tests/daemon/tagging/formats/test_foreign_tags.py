@@ -14,8 +14,8 @@ import mutagen.oggopus
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging import keys
 from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
+from daemon.tagging.formats import keys
 from tests.daemon.tagging import sounds
 from tests.daemon.tagging.sounds import chunk, encoded, frame, id3_tag, sound, sound_file, wav_with
 from trainer.audio.fingerprint import identify
@@ -23,7 +23,7 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.keys import Items
+    from daemon.tagging.formats.keys import Items
 
 MP3 = encoded("mp3-bare")
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.tagging import keys
 from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
+from daemon.tagging.formats import keys
 from daemon.tagging.formats.opinion import foreign_tags
 from tests.daemon.tagging.conftest import AFFECT
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound

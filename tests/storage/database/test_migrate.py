@@ -13,11 +13,11 @@ import pytest
 
 from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
-from storage.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.database.engine import file_of
+from storage.database.migrate import apply, schemas
 from storage.jobs import JobStore
 from storage.queries import Queries, SoundFilter
-from storage.schema.migrate import apply, schemas
+from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from tests.records import NOON
 from tests.torture.disks import Full, NoDisk, memory_disk
 

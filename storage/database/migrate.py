@@ -9,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from storage.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.database.catalogue_copy import copy_catalogue, place
 from storage.database.sessions import reading
+from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ CHEAP_BYTES: Final = 256 << 20
 
 def schemas() -> list[str]:
     """Return the script that leads to each schema from the one before; the first is schema 1."""
-    folder = resources.files("storage.schema.migrations")
+    folder = resources.files("storage.database.migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
 
