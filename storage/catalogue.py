@@ -10,8 +10,11 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage import queue as work
+from storage.annotations import AnnotationStore
 from storage.database.engine import open_engine
 from storage.database.sessions import reading
+from storage.jobs import JobStore
+from storage.queries import Queries
 from storage.rescoring import Rescoring
 from storage.schema.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
 from storage.schema.row_mapping import TAGGED, UPSERT_CLIP, clip_of, clip_values, record_analysis
@@ -27,13 +30,17 @@ from storage.schema.tables import (
 )
 from storage.schema.tables import queue as queue_table
 from storage.schema.views import felt
+from storage.service_notes import ServiceNotes
+from storage.stale_tags import retry_tags
+from storage.statistics import CatalogueStatistics
+from storage.training_examples import TrainingExamples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection, Engine
 
     from storage.schema.records import Analysis, FolderState, QueueEntry, Tagged, TagOutcome
@@ -53,15 +60,30 @@ class Catalogue:
 
     Attributes:
         url: as given.
+        queue: files that wait to be analysed.
+        queries: finds sounds.
+        annotations: people's ratings.
+        jobs: scheduled and requested jobs.
+        notes: the service's own state.
+        rescoring: known sounds whose predictions are out of date.
+        training_examples: rated sounds, to learn from.
+        statistics: counts over the whole catalogue.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine: Engine = open_engine(url)
         self.queue = work.Queue(self.engine)
+        self.queries = Queries(self.engine)
+        self.annotations = AnnotationStore(self.engine)
+        self.jobs = JobStore(self.engine)
+        self.notes = ServiceNotes(self.engine)
+        self.rescoring = Rescoring(self.engine)
+        self.training_examples = TrainingExamples(self.engine)
+        self.statistics = CatalogueStatistics(self.engine)
 
     def close(self) -> None:
-        """Close every connection; SQLite folds its write-ahead log into the file."""
+        """Close every connection; SQLite merges its write-ahead log into the file."""
         self.engine.dispose()
 
     def clip_at(self, path: Path) -> Clip | None:
@@ -69,10 +91,9 @@ class Catalogue:
         return next(iter(self._clips(clips.c.path == path)), None)
 
     def likely_origins(self, identity: str, stamp: FileStamp) -> list[Clip]:
-        """Return clips that a file of this sound may have been before it was renamed.
+        """Return a few clips that a file of this sound may have been before it was renamed.
 
-        Those with its inode come first, then those known to be missing; a few are enough, since
-        among many files of one sound any that is gone will do.
+        Those with its inode come first, then those known to be missing.
         """
         likeliest = (clips.c.inode == stamp.inode).desc(), clips.c.missing_since.is_(None)
         statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
@@ -86,21 +107,19 @@ class Catalogue:
         it is found, it counts as changed and is heard again.
         """
         found = self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
-        return found | dict.fromkeys(
-            found.keys() & Rescoring(self.engine).heard_otherwise(), NO_STAMP
-        )
+        return found | dict.fromkeys(found.keys() & self.rescoring.heard_otherwise(), NO_STAMP)
 
     def queued_stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every file in the queue, given up ones included."""
         return self._stamps(select(queue_table))
 
-    def prediction_of(self, identity: str) -> Prediction | None:
-        """Return what a bundle said of a sound."""
-        return self._said_of(identity, predictions)
-
     def affect_of(self, identity: str) -> Prediction | None:
         """Return what the catalogue shows of a sound: what people heard, else the prediction."""
-        return self._said_of(identity, felt)
+        columns = [felt.c[column.name] for column in fields(Prediction)]
+        with reading(self.engine) as connection:
+            found = connection.execute(select(*columns).where(felt.c.identity == identity))
+            row = found.one_or_none()
+        return None if row is None else Prediction(*row)
 
     def vector_of(self, identity: str) -> bytes | None:
         """Return the packed feature vector of a sound."""
@@ -193,6 +212,12 @@ class Catalogue:
             connection.execute(update(clips).where(clips.c.id == clip.id).values(due))
             return False
 
+    def retry_tags(
+        self, wanted: Callable[[Path], bool], *, but: str, under: Path | None = None
+    ) -> int:
+        """Mark tags that could not be written as pending again; see `stale_tags.retry_tags`."""
+        return retry_tags(self.engine, wanted, but=but, under=under)
+
     def journal_tag_write(self, clip: Clip, before: Mapping[str, Any], now: datetime) -> None:
         """Note what a tag write leads back to, before it changes the file."""
         values = {"clip_id": clip.id, "identity": clip.identity, "written_at": now}
@@ -256,14 +281,6 @@ class Catalogue:
     def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
         with reading(self.engine) as connection:
             return [clip_of(row) for row in connection.execute(select(clips).where(condition))]
-
-    def _said_of(self, identity: str, by: Table) -> Prediction | None:
-        columns = [by.c[column.name] for column in fields(Prediction)]
-        with reading(self.engine) as connection:
-            row = connection.execute(
-                select(*columns).where(by.c.identity == identity)
-            ).one_or_none()
-        return None if row is None else Prediction(*row)
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
         with reading(self.engine) as connection:

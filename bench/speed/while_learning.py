@@ -28,7 +28,7 @@ import numpy as np
 
 from bench.speed.rescoring import fill
 from daemon.service.background_job import JobCommands
-from storage.annotations import AnnotationStore, GivenAnnotation
+from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
@@ -96,7 +96,7 @@ def annotate(catalogue: Catalogue, bundle: Path) -> None:
         GivenAnnotation(identity, Path("bench"), "bench", arousal / 2, valence / 2, "bench")
         for (identity, _), arousal, valence in felt
     ]
-    AnnotationStore(catalogue.engine).add(given, datetime.now(UTC))
+    catalogue.annotations.add(given, datetime.now(UTC))
 
 
 def until(catalogue: Path, statement: str, *values: Any) -> None:

@@ -21,9 +21,7 @@ from daemon.watch.symlinks import links_below
 from daemon.watch.watcher import watch_limit
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of, writer_of
-from storage.queries import Queries
 from storage.schema.catalogue_errors import CatalogueError
-from storage.statistics import CatalogueStatistics
 from trainer.audio.sandbox import landlock_version
 
 if TYPE_CHECKING:
@@ -108,7 +106,7 @@ def _of_catalogue(url: str) -> Iterator[CheckResult]:
             return
         holder = writer_of(url)
         with closing(Catalogue(url)) as catalogue:
-            newest = CatalogueStatistics(catalogue.engine).last_change()
+            newest = catalogue.statistics.last_change()
     except CatalogueError as error:
         yield CheckResult("fail", str(error))
         return
@@ -227,7 +225,7 @@ def _of_walls(settings: Settings, url: str, units: Path | None) -> Iterator[Chec
     behind = {} if units is None else dict.fromkeys(unopened(settings, units), NOT_OPENED)
     if file_of(url).exists() and writer_of(url) is not None:
         with closing(Catalogue(url)) as catalogue:
-            for state in Queries(catalogue.engine).folders():
+            for state in catalogue.queries.folders():
                 if state.trouble is not None and is_wall(state.trouble):
                     behind[state.path] = state.trouble
     for path, wall in behind.items():

@@ -14,12 +14,8 @@ from daemon.tagging.formats.tag_errors import READ_ONLY
 from daemon.watch.watcher import POLLED_INSTEAD
 from storage.database.engine import file_of, writer_of
 from storage.database.maintenance import size_of
-from storage.jobs import JobStore
-from storage.queries import Queries
-from storage.rescoring import Rescoring
 from storage.schema.records import TagState
-from storage.service_notes import BUNDLE, PAUSED, SETTINGS, ServiceNotes
-from storage.statistics import CatalogueStatistics
+from storage.service_notes import BUNDLE, PAUSED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
     from storage.jobs import TrainingRun
     from storage.schema.records import Counts, FolderState
     from storage.service_notes import ServiceNote
-    from storage.statistics import ReasonCount, ScheduledJob
+    from storage.statistics import CatalogueStatistics, ReasonCount, ScheduledJob
 
 LEAST_FREE_BYTES: Final = 256 << 20
 STANDSTILL: Final = timedelta(minutes=30)
@@ -130,8 +126,12 @@ def condition_of(
     Raises:
         CatalogueError: the catalogue cannot be read.
     """
-    engine, url = catalogue.engine, catalogue.url
-    queries, overview, notes = Queries(engine), CatalogueStatistics(engine), ServiceNotes(engine)
+    url, queries, overview, notes = (
+        catalogue.url,
+        catalogue.queries,
+        catalogue.statistics,
+        catalogue.notes,
+    )
     bundle = queries.bundle_in_service()
     running = writer_of(url)
     found = ServiceStatus(
@@ -143,10 +143,10 @@ def condition_of(
         failures=overview.failures_by_reason(MOST_REASONS),
         untagged=overview.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
         bundle=None if bundle is None else bundle.name,
-        rescoring_left=0 if bundle is None else Rescoring(engine).outdated_count(bundle.name),
+        rescoring_left=0 if bundle is None else catalogue.rescoring.outdated_count(bundle.name),
         jobs=overview.jobs(),
         annotations=overview.annotations(),
-        training=JobStore(engine).last_training(),
+        training=catalogue.jobs.last_training(),
         # What was noted by a run that was killed holds no more.
         paused=None if running is None else notes.about(PAUSED),
         catalogue_bytes=size_of(url),

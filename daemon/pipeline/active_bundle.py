@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from daemon.pipeline.stages import ActiveBundle
-from storage.rescoring import Rescoring
 from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherHearing
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def put_in_service(registry: Path, catalogue: Catalogue, worker: WorkerClient) -
         )
     catalogue.put_in_service(manifest["name"], manifest["created_at"], manifest)
     log.info("bundle in service: %s", manifest["name"], extra={"bundle": manifest["name"]})
-    if files := len(Rescoring(catalogue.engine).heard_otherwise()):
+    if files := len(catalogue.rescoring.heard_otherwise()):
         log.info("%d files were heard otherwise before; those watched are heard again", files)
     return ActiveBundle(directory, manifest["name"], manifest["hearing"])
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.queries import Queries
 from trainer.bundles.bundle import load
 from trainer.features.vector_codec import unpack
 
@@ -57,7 +56,7 @@ def most_like(
 def _likenesses(
     bundle: Bundle, wanted: NDArray[np.float32], catalogue: Catalogue
 ) -> Iterator[tuple[Path, float]]:
-    rows = Queries(catalogue.engine).vectors()
+    rows = catalogue.queries.vectors()
     while batch := list(islice(rows, BATCH)):
         likeness = _directions(bundle, [packed for _, packed in batch]) @ wanted
         yield from zip((path for path, _ in batch), map(float, likeness), strict=True)

@@ -73,7 +73,7 @@ def edits_by(
     """Return what takes in edits as the settings ask for, None if they ask for none."""
     if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
         return None
-    return TagEdits(AnnotationStore(catalogue.engine), Preset(settings.tags.preset), clock)
+    return TagEdits(catalogue.annotations, Preset(settings.tags.preset), clock)
 
 
 def edited(

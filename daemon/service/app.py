@@ -48,11 +48,8 @@ from daemon.watch.nested_mounts import remembered_mounts
 from daemon.watch.stability import StabilityTracker
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher
-from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
-from storage.jobs import JobStore
 from storage.schema.records import TagState
-from storage.service_notes import ServiceNotes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -229,7 +226,7 @@ def _learning(
     def take_up(other: ActiveBundle) -> None:
         processing.bundle = other
 
-    annotations = AnnotationStore(catalogue.engine)
+    annotations = catalogue.annotations
     return RetrainControl(
         catalogue,
         AnnotationFolder(plan.annotations, annotations, settings.watch.settle_s, clock),
@@ -254,10 +251,10 @@ def _start(
     """Start listening before looking, so that nothing falls between the two."""
     plan = in_force.plan
     duty.catalogue.queue.take_up_again()
-    ServiceNotes(duty.catalogue.engine).clear()
+    duty.catalogue.notes.clear()
     duty.folders.start()
     if plan.keep_watching:
-        errands = JobStore(duty.catalogue.engine)
+        errands = duty.catalogue.jobs
         loops = _loops(plan, duty.mail)
         scheduler = stack.enter_context(slower_loops(loops, errands, duty.clock))
         if read is not None:

@@ -23,7 +23,7 @@ from daemon.service_errors import WorkerError
 from storage.database.maintenance import maintain
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import TagState
-from storage.service_notes import BUNDLE, PAUSED, SETTINGS, ServiceNotes
+from storage.service_notes import BUNDLE, PAUSED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -238,7 +238,7 @@ class EventLoop:
         noted = (self.vitals.paused, self.learning.trouble, self._refused)
         if noted != self._noted:
             for about, said in zip((PAUSED, BUNDLE, SETTINGS), noted, strict=True):
-                ServiceNotes(self.catalogue.engine).say(about, said, self.clock())
+                self.catalogue.notes.say(about, said, self.clock())
             self._noted = noted
 
     def _mail(self, patience_s: float | None) -> list[Message]:

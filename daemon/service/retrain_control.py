@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 from daemon.pipeline.stages import ActiveBundle
 from daemon.service.background_job import LEARN, RETAG
-from storage.annotations import AnnotationStore
-from storage.jobs import JobStore
-from storage.rescoring import Rescoring
 from trainer.bundles.bundle import verify
 from trainer.bundles.registry import bundle_in_service, current_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
@@ -66,9 +63,9 @@ class RetrainControl:
         self._clock = clock
         self._take_up = take_up
         self._retag = retag
-        self._annotations = AnnotationStore(catalogue.engine)
-        self._errands = JobStore(catalogue.engine)
-        self._scores = Rescoring(catalogue.engine)
+        self._annotations = catalogue.annotations
+        self._errands = catalogue.jobs
+        self._scores = catalogue.rescoring
         self._errand: BackgroundJob | None = None
         self._unusable: str | None = None
         self.trouble: str | None = None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from daemon.system.mounts import MOUNTS, mounts_below
 from daemon.watch.file_state import is_folder
-from storage.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,5 +75,5 @@ class NestedMounts:
 
 def remembered_mounts(folders: Sequence[FolderSettings], catalogue: Catalogue) -> NestedMounts:
     """Return the disks inside some folders, with those that an earlier run saw there."""
-    states = Queries(catalogue.engine).folders()
+    states = catalogue.queries.folders()
     return NestedMounts([folder.path for folder in folders], [state.path for state in states])

@@ -12,7 +12,7 @@ import pytest
 
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of, only_writer, writer_of
-from storage.queries import Queries, SoundFilter
+from storage.queries import SoundFilter
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.schema.records import Mood, Sound, TagOutcome, TagState
 from storage.schema.tables import metadata
@@ -27,7 +27,7 @@ ODD_NAMES = [
 
 
 def found(catalogue: Catalogue, **asked: object) -> list[str]:
-    sounds = Queries(catalogue.engine).sounds(SoundFilter(**asked))  # type: ignore[arg-type]
+    sounds = catalogue.queries.sounds(SoundFilter(**asked))  # type: ignore[arg-type]
     return [sound.path.name for sound in sounds]
 
 
@@ -90,7 +90,7 @@ def test_thresholds_and_percentiles_move_the_borders(four_moods: Catalogue) -> N
     assert found(four_moods, mood=Mood.ENERGETIC, thresholds=(0.6, -0.6)) == ["tense.mp3"]
     assert found(four_moods, mood=Mood.CALM, percentile=50.0) == ["calm.mp3"]
     four_moods.set_mood_thresholds(0.6, -0.6)
-    moods = [sound.mood for sound in Queries(four_moods.engine).sounds(SoundFilter())]
+    moods = [sound.mood for sound in four_moods.queries.sounds(SoundFilter())]
     assert Mood.CALM in moods
     with closing(sqlite3.connect(file_of(str(four_moods.engine.url)))) as plain:
         assert plain.execute("SELECT path FROM energetic").fetchall() == [("/mm/tense.mp3",)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def errands(catalogue: Catalogue) -> JobStore:
-    return JobStore(catalogue.engine)
+    return catalogue.jobs
 
 
 def test_a_wish_stands_until_it_is_met(errands: JobStore) -> None:

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.queries import Queries
 from tests.records import A_MINUTE, NOON, record_entry, stamp
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def test_a_failed_file_waits_for_its_time_and_counts_its_attempts(catalogue: Cat
     again = catalogue.queue.claim(NOON + A_MINUTE)
     assert again is not None
     assert again.attempts == 2
-    (failure,) = Queries(catalogue.engine).failures()
+    (failure,) = catalogue.queries.failures()
     assert (failure.path, failure.reason, failure.attempts) == (A, "no sound in it", 2)
     assert failure.retry_at == "2026-01-31T12:01:00.000Z"
 
@@ -51,11 +50,11 @@ def test_a_file_given_up_stays_so_until_it_changes(catalogue: Catalogue) -> None
     catalogue.queue.put([(A, stamp())], NOON)
     catalogue.queue.fail(claimed(catalogue), "hopeless", None)
     assert catalogue.queue.next_due() is None
-    assert Queries(catalogue.engine).failures(A)[0].retry_at is None
+    assert catalogue.queries.failures(A)[0].retry_at is None
     assert catalogue.queue.put([(A, stamp())], NOON) == 0
     assert catalogue.queue.put([(A, stamp(size=200))], NOON) == 1
     assert claimed(catalogue).attempts == 1
-    assert Queries(catalogue.engine).failures() == []
+    assert catalogue.queries.failures() == []
 
 
 def test_a_file_that_changes_in_hand_is_due_again_after_it_is_recorded(

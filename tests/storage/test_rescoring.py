@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.annotations import AnnotationStore, GivenAnnotation
-from storage.queries import Queries, SoundFilter
+from storage.annotations import GivenAnnotation
+from storage.queries import SoundFilter
 from storage.rescoring import OutdatedSound, Rescoring
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
@@ -23,7 +23,7 @@ LATER = NOON + A_MINUTE
 
 @pytest.fixture
 def scores(catalogue: Catalogue) -> Rescoring:
-    return Rescoring(catalogue.engine)
+    return catalogue.rescoring
 
 
 def said(arousal: float, valence: float, bundle: str = NEW) -> Prediction:
@@ -41,7 +41,7 @@ def renew(scores: Rescoring, arousal: float, valence: float, step: int = 2) -> i
 
 def tagged(catalogue: Catalogue, path: str, arousal: float, valence: float) -> Clip:
     clip = record(catalogue, path, arousal, valence)
-    prediction = catalogue.prediction_of(clip.identity)
+    prediction = catalogue.affect_of(clip.identity)
     assert prediction is not None
     written = TagOutcome(TagState.WRITTEN, None, clip.stamp, Tagged.of(prediction))
     catalogue.record_tags(clip, written)
@@ -113,7 +113,7 @@ def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Resc
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.2)
     prediction = Prediction(NEW, 0.3, 0.2, 0.4, -0.5, -0.7, -0.3, 1.25)
     assert scores.record([(outdated(scores)[0], prediction)], LATER, step=2) == 1
-    assert catalogue.prediction_of(clip.identity) == prediction
+    assert catalogue.affect_of(clip.identity) == prediction
     (sound,) = [row.analysed_at for row in _rows(catalogue)]
     assert sound == "2026-01-31T12:01:00.000Z"
 
@@ -129,7 +129,7 @@ def test_the_curve_moves_along_and_stays_on_the_scale(
         entry, "one", TagState.OFF, NOON, replace(analysis("one", 0.0, 0.0), curve=curve)
     )
     renew(scores, 0.5, -0.5)
-    assert Queries(catalogue.engine).curve("one") == [
+    assert catalogue.queries.curve("one") == [
         CurvePoint(0.0, 0.75, 0.0),
         CurvePoint(6.0, 0.0, -1.0),
     ]
@@ -156,7 +156,7 @@ def test_where_people_said_what_they_hear_tags_stay(
 ) -> None:
     clip = tagged(catalogue, "/m/a.mp3", 0.5, 0.5)
     given = GivenAnnotation(clip.identity, clip.path, "ann", 0.5, 0.5, "command", None)
-    AnnotationStore(catalogue.engine).add([given], NOON)
+    catalogue.annotations.add([given], NOON)
     renew(scores, -0.5, -0.5)
     assert state_of(catalogue, clip) is TagState.WRITTEN
 
@@ -177,7 +177,7 @@ def test_what_was_heard_or_scored_meanwhile_is_not_overwritten(
     arousals = {row.path.name: row.arousal for row in _rows(catalogue)}
     assert arousals == {"a.mp3": 0.7, "b.mp3": 0.6, "c.mp3": -0.5}
     # A curve never moves twice.
-    assert Queries(catalogue.engine).curve(read[1].identity)[0].arousal == 0.6
+    assert catalogue.queries.curve(read[1].identity)[0].arousal == 0.6
     # What was heard meanwhile by the old bundle has its turn.
     assert [each.identity for each in outdated(scores)] == [read[0].identity]
 
@@ -189,7 +189,7 @@ def test_a_bundle_that_was_superseded_records_nothing(
     catalogue.put_in_service("test-3", "", {})
     with pytest.raises(CatalogueError, match="test-2 is not in service, test-3 is"):
         renew(scores, 0.9, 0.9)
-    kept = catalogue.prediction_of(clip.identity)
+    kept = catalogue.affect_of(clip.identity)
     assert kept is not None
     assert (kept.bundle, kept.arousal) == (OLD, 0.1)
 
@@ -212,25 +212,25 @@ def test_a_sound_whose_vector_is_damaged_is_heard_again(
     assert not catalogue.is_heard(clip.identity, HEARING)
     assert catalogue.queued_stamps() == {clip.path: clip.stamp}
     # Until then it is shown as it was, and nobody waits for it.
-    assert catalogue.prediction_of(clip.identity) is not None
+    assert catalogue.affect_of(clip.identity) is not None
     assert not scores.outdated(NEW)
     assert outdated(scores) == []
 
 
 def _rows(catalogue: Catalogue) -> list[Sound]:
-    return Queries(catalogue.engine).sounds(SoundFilter())
+    return catalogue.queries.sounds(SoundFilter())
 
 
 def test_tags_that_were_written_while_the_values_moved_are_due_again(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.5, 0.5)
-    before = catalogue.prediction_of(clip.identity)
+    before = catalogue.affect_of(clip.identity)
     assert before is not None
     assert renew(scores, 0.0, 0.5) == 1
     assert not catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(before)))
     assert state_of(catalogue, clip) is TagState.PENDING
-    after = catalogue.prediction_of(clip.identity)
+    after = catalogue.affect_of(clip.identity)
     assert after is not None
     assert catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(after)))
     assert state_of(catalogue, clip) is TagState.WRITTEN

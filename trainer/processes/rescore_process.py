@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with closing(Catalogue(chosen.catalogue)) as catalogue:
             progress = _Progress(time.monotonic)
             rescoring = RescoreJob(
-                Rescoring(catalogue.engine),
+                catalogue.rescoring,
                 bundle,
                 chosen.step,
                 lambda: datetime.now(UTC),

@@ -19,8 +19,7 @@ import numpy as np
 
 from config.errors import ValencedError
 from storage.catalogue import Catalogue
-from storage.jobs import JobStore, TrainingRun
-from storage.training_examples import TrainingExamples
+from storage.jobs import TrainingRun
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.features.extract import CANONICAL
 from trainer.features.vector_codec import unpack_many
@@ -71,11 +70,11 @@ def learn(
     """
     with closing(Catalogue(url)) as catalogue:
         begun_at = datetime.now(UTC)
-        rated = TrainingExamples(catalogue.engine).rated(CANONICAL.key)
+        rated = catalogue.training_examples.rated(CANONICAL.key)
 
         def note(came_to: str, reason: str, bundle: str | None = None) -> None:
             training = TrainingRun(begun_at, len(rated), came_to, reason, bundle)
-            JobStore(catalogue.engine).note_training(training, datetime.now(UTC))
+            catalogue.jobs.note_training(training, datetime.now(UTC))
 
         tables, problems = CorpusStore(corpora).tables(CANONICAL.key)
         for problem in problems:

@@ -17,9 +17,8 @@ from daemon.clock import utc_now
 from daemon.paths import located, printable
 from daemon.service.background_job import RETAG
 from daemon.training_data.annotation_csv import LARGEST_BYTES, AnnotationTable, annotations_in
-from storage.annotations import AnnotationStore, GivenAnnotation
+from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
-from storage.jobs import JobStore
 from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
@@ -85,12 +84,12 @@ def command(
                 said = _withdrawn(catalogue, path, annotator)
             else:
                 said = _recorded(catalogue, path, values, scale, annotator or you())
-        JobStore(catalogue.engine).wish(RETAG, utc_now())
+        catalogue.jobs.wish(RETAG, utc_now())
     click.echo(said, err=True)
 
 
 def _taken_in(catalogue: Catalogue, table: Path, scale: RatingScale, annotator: str) -> str:
-    annotations = AnnotationStore(catalogue.engine)
+    annotations = catalogue.annotations
     try:
         with table.open("rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)
@@ -114,14 +113,12 @@ def _recorded(
     arousal, valence = (None if value is None else scale.affect(value) for value in values)
     identity = _identity(catalogue, path)
     given = GivenAnnotation(identity, path, annotator, arousal, valence, SOURCE)
-    new = AnnotationStore(catalogue.engine).add([given], utc_now())
+    new = catalogue.annotations.add([given], utc_now())
     return printable(f"{path}: {'annotated' if new else 'you said so before'}")
 
 
 def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
-    count = AnnotationStore(catalogue.engine).withdraw(
-        _identity(catalogue, path), annotator, utc_now()
-    )
+    count = catalogue.annotations.withdraw(_identity(catalogue, path), annotator, utc_now())
     return printable(f"{path}: {count} annotations withdrawn")
 
 

@@ -18,10 +18,8 @@ from daemon.cli.ranges import SCALE
 from daemon.clock import utc_now
 from daemon.paths import printable
 from daemon.service.background_job import RETAG
-from storage.annotations import AnnotationStore, GivenAnnotation
+from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
-from storage.jobs import JobStore
-from storage.training_examples import TrainingExamples
 from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ class _Review:
             with _playing(sound.path):
                 if not self._asked(sound):
                     break
-        JobStore(self.catalogue.engine).wish(RETAG, utc_now())
+        self.catalogue.jobs.wish(RETAG, utc_now())
 
     def _asked(self, sound: UnratedSound) -> bool:
         """Take one answer, and tell whether to go on."""
@@ -112,7 +110,7 @@ class _Review:
                 said = GivenAnnotation(
                     sound.identity, sound.path, self.annotator, arousal, valence, SOURCE
                 )
-                AnnotationStore(self.catalogue.engine).add([said], utc_now())
+                self.catalogue.annotations.add([said], utc_now())
                 return True
             click.echo(f"two numbers on the scale {self.scale}, Enter, or q")
 
@@ -126,7 +124,7 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
     from trainer.personal.active_learning import most_telling  # noqa: PLC0415
 
     bundle = load(prepare(registry))
-    lessons = TrainingExamples(catalogue.engine)
+    lessons = catalogue.training_examples
     unrated = lessons.unrated(bundle.manifest.hearing, CANDIDATES)
     if not unrated:
         return []

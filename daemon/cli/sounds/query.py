@@ -24,7 +24,7 @@ from daemon.cli.ranges import PAIR, RANGE
 from daemon.paths import as_bytes, located, playlist_entry, printable, write_bytes
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from storage.catalogue import Catalogue
-from storage.queries import OPEN_RANGE, SORT_KEYS, Queries, SoundFilter
+from storage.queries import OPEN_RANGE, SORT_KEYS, SoundFilter
 from storage.schema.records import Mood, Sound
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def command(
         **asked,
     )
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
-        sounds = Queries(catalogue.engine).sounds(asked_for)
+        sounds = catalogue.queries.sounds(asked_for)
         if like is not None:
             sounds = _sorted_by_likeness(loaded, like, sounds, catalogue)[:limit]
     PRINTERS[output](sounds)

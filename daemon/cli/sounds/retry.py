@@ -16,8 +16,6 @@ from daemon.service.background_job import RETAG
 from daemon.tagging.formats.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
 from storage.database.engine import writer_of
-from storage.jobs import JobStore
-from storage.stale_tags import retry_tags
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -38,11 +36,9 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
     places = places or [None]
     with closing(Catalogue(url)) as catalogue:
         heard = sum(catalogue.queue.retry(utc_now(), place) for place in places)
-        tagged = sum(
-            retry_tags(catalogue.engine, wanted, but=READ_ONLY, under=place) for place in places
-        )
+        tagged = sum(catalogue.retry_tags(wanted, but=READ_ONLY, under=place) for place in places)
         if tagged:
-            JobStore(catalogue.engine).wish(RETAG, utc_now())
+            catalogue.jobs.wish(RETAG, utc_now())
     when = "now" if writer_of(url) else "at the next run or scan"
     click.echo(f"{heard} files are tried again {when}", err=True)
     if tagged:

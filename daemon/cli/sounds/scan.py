@@ -28,7 +28,6 @@ from daemon.watch.nested_mounts import remembered_mounts
 from daemon.watch.scanner import FolderComparison, compare
 from daemon.watch.symlinks import with_targets
 from storage.catalogue import Catalogue
-from storage.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +90,7 @@ def _failures(plan: RunConfig) -> set[Failure]:
     with closing(Catalogue(plan.url)) as catalogue:
         return {
             failure
-            for failure in Queries(catalogue.engine).failures()
+            for failure in catalogue.queries.failures()
             if any(failure.path.is_relative_to(folder.path) for folder in plan.folders)
         }
 

@@ -15,9 +15,8 @@ from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.paths import located, printable
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
-from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
-from storage.queries import Queries, SoundFilter
+from storage.queries import SoundFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,11 +48,11 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
         path=path, thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold)
     )
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
-        queries = Queries(catalogue.engine)
+        queries = catalogue.queries
         sounds = queries.sounds(asked)
         failures = queries.failures(path)
         clip = catalogue.clip_at(path)
-        said = AnnotationStore(catalogue.engine).all(path)
+        said = catalogue.annotations.all(path)
         curve = [] if clip is None else queries.curve(clip.identity)
     if clip is None and not failures:
         raise ValencedError(

@@ -21,9 +21,9 @@ from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
 from daemon.tagging.formats.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
 from storage.database.engine import only_writer
-from storage.jobs import JobStore, TrainingRun
+from storage.jobs import TrainingRun
 from storage.schema.records import FolderState, TagOutcome, TagState
-from storage.service_notes import BUNDLE, SETTINGS, ServiceNotes
+from storage.service_notes import BUNDLE, SETTINGS
 from tests.driving import Valenced
 from tests.records import record, stamp
 from tests.sounds import music_like, write_audio
@@ -101,10 +101,10 @@ def degrade(service: Service, promise: Promise) -> None:
             catalogue.record_tags(clip, TagOutcome(TagState.PENDING, "no room on the disk"))
         case Promise.SETTINGS | Promise.BUNDLE:
             about = SETTINGS if promise is Promise.SETTINGS else BUNDLE
-            ServiceNotes(catalogue.engine).say(about, "what is wanted cannot be used: damaged", now)
+            catalogue.notes.say(about, "what is wanted cannot be used: damaged", now)
         case Promise.LEARNING:
             training = TrainingRun(now, 30, "failed", "no memory left")
-            JobStore(catalogue.engine).note_training(training, now)
+            catalogue.jobs.note_training(training, now)
         case Promise.CATALOGUE:
             service.vitals.trouble = "catalogue.db: database or disk is full"
         case Promise.LOOP:

@@ -20,7 +20,7 @@ from daemon.service.progress import ProgressReporter, Tally
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
 from storage.catalogue import Catalogue
-from storage.service_notes import PAUSED, ServiceNotes
+from storage.service_notes import PAUSED
 from tests.driving import heard
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
 
 
 def test_word_is_left_of_what_waits_and_taken_away_again(duty: EventLoop) -> None:
-    notes = ServiceNotes(duty.catalogue.engine)
+    notes = duty.catalogue.notes
     duty.vitals.paused = "paused on battery"
     duty._turn([CheckFolders()])
     note = notes.about(PAUSED)

@@ -12,11 +12,12 @@ from apscheduler.triggers.cron import CronTrigger
 from config.errors import SettingsError
 from daemon.service.scheduler import PeriodicJob, at, slower_loops
 from storage.catalogue import Catalogue
-from storage.jobs import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from storage.jobs import JobStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A_SECOND = timedelta(seconds=1)
@@ -40,7 +41,7 @@ def clock() -> Clock:
 @pytest.fixture
 def errands(tmp_path: Path) -> Iterator[JobStore]:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
-        yield JobStore(catalogue.engine)
+        yield catalogue.jobs
 
 
 def runs_of(clock: Clock, errands: JobStore, hours: list[int]) -> list[datetime]:

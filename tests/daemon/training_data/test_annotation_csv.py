@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.training_data.annotation_csv import AnnotationsRefused, AnnotationTable, annotations_in
-from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
 from tests.records import NOON, record
 from trainer.rating_scale import RatingScale, scale_of
@@ -16,7 +15,7 @@ from trainer.rating_scale import RatingScale, scale_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from storage.annotations import GivenAnnotation
+    from storage.annotations import AnnotationStore, GivenAnnotation
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def known(tmp_path: Path) -> Iterator[AnnotationStore]:
         for path in ("/m/a/x.mp3", "/m/b/x.mp3", "/m/b/y, z.mp3"):
             record(catalogue, path)
         record(catalogue, os.fsdecode(b"/m/b/caf\xe9.mp3"))
-        yield AnnotationStore(catalogue.engine)
+        yield catalogue.annotations
 
 
 def read(known: AnnotationStore, text: str | bytes, **how: object) -> list[GivenAnnotation]:
@@ -147,7 +146,7 @@ def test_ten_thousand_lines_are_taken_in_together(tmp_path: Path) -> None:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'many.db'}")) as catalogue:
         for number in range(200):
             record(catalogue, f"/m/{number}.mp3")
-        known = AnnotationStore(catalogue.engine)
+        known = catalogue.annotations
         lines = [
             f"/m/{n % 200}.mp3,{n % 9 + 1},{n % 7 + 1},rater {n // 200}" for n in range(10_000)
         ]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.training_data.annotation_folder import AnnotationFolder
-from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
 from tests.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from storage.annotations import AnnotationStore
 
 GOOD = "path,arousal,valence\na.mp3,0.5,0.5\nb.mp3,-0.5,0\n"
 
@@ -24,7 +25,7 @@ def given(tmp_path: Path) -> Iterator[AnnotationStore]:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'state' / 'catalogue.db'}")) as catalogue:
         record(catalogue, "/m/a.mp3")
         record(catalogue, "/m/b.mp3")
-        yield AnnotationStore(catalogue.engine)
+        yield catalogue.annotations
 
 
 @pytest.fixture

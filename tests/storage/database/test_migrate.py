@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.annotations import AnnotationStore
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of
 from storage.database.migrate import apply, schemas
-from storage.jobs import JobStore
-from storage.queries import Queries, SoundFilter
+from storage.queries import SoundFilter
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from tests.records import NOON
 from tests.torture.disks import Full, NoDisk, memory_disk
@@ -90,15 +88,15 @@ def test_all_that_an_earlier_release_knew_is_known_after_it(url: str, schema: in
     file = old_catalogue(url, schema)
     before = everything(file)
     with closing(Catalogue(url)) as catalogue:
-        assert len(Queries(catalogue.engine).sounds(SoundFilter())) == SOUNDS
+        assert len(catalogue.queries.sounds(SoundFilter())) == SOUNDS
         assert catalogue.queue.take_up_again() == 1
         entry = catalogue.queue.claim(NOON)
         assert entry is not None
         assert os.fsencode(entry.path) == ODD
         assert len(catalogue.queued_stamps()) == 3
         if schema >= 3:
-            assert AnnotationStore(catalogue.engine).changed_since(None) == 1
-            assert JobStore(catalogue.engine).next_run("learn", "daily") == NOON
+            assert catalogue.annotations.changed_since(None) == 1
+            assert catalogue.jobs.next_run("learn", "daily") == NOON
     assert rows_of(file, "PRAGMA user_version") == [(NEWEST,)]
     assert rows_of(file, "PRAGMA integrity_check") == [(b"ok",)]
     assert rows_of(file, "PRAGMA foreign_key_check") == []

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.rescoring import Rescoring
 from storage.schema.records import Analysis, FeatureRecord, FileStamp, TagState
 from storage.schema.records import CurvePoint as Point
 from storage.schema.tables import clips, curve_points, hearings, predictions
@@ -32,6 +31,7 @@ from trainer.regression.joint import JointRegression
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from storage.rescoring import Rescoring
     from trainer.bundles.bundle import Bundle
 
 OLD = "earlier-1"
@@ -176,7 +176,7 @@ def test_killed_again_and_again_it_goes_on_where_it_was(
     catalogue: Catalogue, url: str, directory: Path, bundle: Bundle
 ) -> None:
     vectors = fill(catalogue, MANY)
-    scores = Rescoring(catalogue.engine)
+    scores = catalogue.rescoring
     left = MANY
     for _ in range(KILLS):
         with started(url, directory) as process:
