@@ -21,10 +21,9 @@ BORDERS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
 class RunStats:
-    """Signs of life of one run. Safe to use from several threads.
+    """Counts and signs of life of one run. Safe to use from several threads.
 
     Args:
-        count: told the fate of each file.
         workers: how many there are.
         clock: the monotonic clock, in seconds.
 
@@ -36,13 +35,7 @@ class RunStats:
         standstill: why no file can be taken in just now, None if any can.
     """
 
-    def __init__(
-        self,
-        count: Callable[[FileResult], None],
-        workers: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._count = count
+    def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.workers = workers
         self._clock = clock
         self.paused: str | None = None
@@ -88,13 +81,28 @@ class RunStats:
             if fate is not FileResult.SET_ASIDE:
                 self._slots[bisect_left(BORDERS_S, took_s)] += 1
                 self._total_s += took_s
-        self._count(fate)
 
     @property
     def fates(self) -> Mapping[FileResult, int]:
         """How many files came to each end."""
         with self._lock:
             return dict(self._fates)
+
+    @property
+    def processed(self) -> int:
+        """Number of files that were processed."""
+        return self.fates.get(FileResult.TAKEN_IN, 0)
+
+    @property
+    def failed(self) -> int:
+        """Number of attempts that failed; a postponed file counts when it is tried again."""
+        fates = self.fates
+        return fates.get(FileResult.UNREADABLE, 0) + fates.get(FileResult.UNUSABLE, 0)
+
+    @property
+    def attempts(self) -> int:
+        """Number of files processed and of attempts that failed."""
+        return self.processed + self.failed
 
     @property
     def seconds(self) -> tuple[Sequence[int], float]:

@@ -31,7 +31,7 @@ from daemon.service.messages import (
     RetrainDue,
     Stop,
 )
-from daemon.service.progress import ProgressReporter, Tally
+from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import ActiveConfig, untagged
@@ -110,10 +110,9 @@ def run(
         catalogue = stack.enter_context(closing(Catalogue(plan.url)))
         mood = plan.settings.mood
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
-        tally = Tally()
         workers = _workers(plan)
         stack.callback(workers[0].close)
-        reporter = ProgressReporter(tally, console)
+        reporter = ProgressReporter(console)
         in_force = ActiveConfig(plan)
         duty = _wired(in_force, catalogue, stack, workers, reporter, notifier, clock)
         stack.enter_context(minding_signals(duty.mail, reloads=read is not None))
@@ -128,7 +127,7 @@ def run(
         duty.loop()
         notifier.stopping()
         notifier.status("finishing what is in hand")
-    return RunResult(tally.done, tally.failed, duty.unsettled)
+    return RunResult(duty.vitals.processed, duty.vitals.failed, duty.unsettled)
 
 
 def _wired(
@@ -143,9 +142,8 @@ def _wired(
     """Build the parts and hand each its collaborators."""
     plan = in_force.plan
     settings = plan.settings
-    tally = reporter.tally
     mail: Mail = SimpleQueue()
-    vitals = RunStats(tally.count, len(workers))
+    vitals = RunStats(len(workers))
     stack.callback(reporter.rest)
     bundle = put_in_service(plan.registry, catalogue, workers[0])
     projection = TagSync(settings.tags, settings.mood, catalogue, clock)
@@ -198,7 +196,6 @@ def _wired(
         crew=crew,
         catalogue=catalogue,
         reporter=reporter,
-        tally=tally,
         untagged=lambda states: untagged(catalogue, in_force.plan, states),
         learning=_learning(in_force, catalogue, bundle, crew, processing, clock),
         clock=clock,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from daemon.pipeline.consumers import ConsumerPool
     from daemon.pipeline.run_stats import RunStats
-    from daemon.service.progress import ProgressReporter, Tally
+    from daemon.service.progress import ProgressReporter
     from daemon.service.retrain_control import RetrainControl
     from daemon.system.sd_notify import Notifier
     from daemon.watch.enqueue import Enqueuer
@@ -84,7 +84,6 @@ class EventLoop:
         crew: between queue and catalogue.
         catalogue: takes how the folders stand.
         reporter: shows progress.
-        tally: tells whether there is any.
         untagged: lists the clips in some states whose tags are wanted but not written yet.
         clock: the time, aware of its zone.
         settle_s: how long a file must be silent.
@@ -93,7 +92,7 @@ class EventLoop:
         notifier: tells the supervisor how it is.
         longest_s: how long a consumer may take for one thing before it counts as hung.
         reload: puts the settings in force as they are now, or tells why those before stay.
-        vitals: told that the loop comes round, and what stands in its way.
+        vitals: the counts of the run; told that the loop comes round, and what stands in its way.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
         monotonic: the monotonic clock, in seconds.
     """
@@ -104,7 +103,6 @@ class EventLoop:
     crew: ConsumerPool
     catalogue: Catalogue
     reporter: ProgressReporter
-    tally: Tally
     untagged: Callable[[Collection[TagState]], Iterable[Clip]]
     clock: Callable[[], datetime]
     settle_s: float
@@ -175,7 +173,7 @@ class EventLoop:
         if self.intake.next_due() is None:
             self.crew.finish()
         waiting = self.catalogue.queue.waiting(self.clock())
-        if not self.unsettled and end.is_overdue(self.tally.attended, waiting, now_s):
+        if not self.unsettled and end.is_overdue(self.vitals.attempts, waiting, now_s):
             left = {*self.intake.unsettled(), *self.catalogue.queue.untried()}
             self.unsettled = sorted(left)
             self.crew.leave()
@@ -255,7 +253,7 @@ class EventLoop:
         """Return how long to wait for mail: for ever, while nothing is expected or in hand."""
         now_s = self.monotonic()
         waiting = self.catalogue.queue.waiting(self.clock())
-        self.reporter.show(waiting, now_s)
+        self.reporter.show(self.vitals.attempts, waiting, now_s)
         self.notifier.status(self._doing(waiting))
         due_s = self.intake.next_due()
         until = [] if due_s is None else [max(due_s - now_s, 0.01)]
@@ -266,7 +264,7 @@ class EventLoop:
         return min(until, default=None)
 
     def _doing(self, waiting: int) -> str:
-        tally = f"{self.tally.done} taken in since the start, {self.tally.failed} put off"
+        tally = f"{self.vitals.processed} taken in since the start, {self.vitals.failed} put off"
         if waiting:
             doing = f"hearing: {waiting} files to go, {tally}"
         else:

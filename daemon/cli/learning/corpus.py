@@ -167,8 +167,7 @@ def _intake(
     from daemon.training_data.corpus_import import CorpusImporter  # noqa: PLC0415
 
     def tell(done: int, failed: int, total: int) -> None:
-        reporter.tally.done, reporter.tally.failed = done, failed
-        reporter.show(total - done - failed, time.monotonic())
+        reporter.show(done + failed, total - done - failed, time.monotonic())
 
     analysis = loaded.settings.analysis
     count = analysis.workers or len(os.sched_getaffinity(0))
@@ -181,9 +180,9 @@ def _intake(
 
 
 def _reporter() -> ProgressReporter:
-    from daemon.service.progress import ProgressReporter, Tally  # noqa: PLC0415
+    from daemon.service.progress import ProgressReporter  # noqa: PLC0415
 
-    return ProgressReporter(Tally(), terminal if terminal.is_terminal else None)
+    return ProgressReporter(terminal if terminal.is_terminal else None)
 
 
 def _emomusic(shelf: CorpusStore, table: Path | None) -> Mapping[str, tuple[float, float]] | None:

@@ -17,7 +17,7 @@ from config.errors import ValencedError
 from daemon.cli.options import FORMAT_HELP, corpus_folder, registry_folder, with_settings
 from daemon.clock import utc_now
 from daemon.paths import printable, write_bytes
-from daemon.service.progress import ProgressReporter, Tally
+from daemon.service.progress import ProgressReporter
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.log_setup import terminal
 
@@ -159,13 +159,10 @@ def _made(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    reporter = ProgressReporter(
-        Tally(), terminal if terminal.is_terminal else None, "fitting", "fits"
-    )
+    reporter = ProgressReporter(terminal if terminal.is_terminal else None, "fitting", "fits")
 
     def tell(done: int, total: int) -> None:
-        reporter.tally.done = done
-        reporter.show(total - done, time.monotonic())
+        reporter.show(done, total - done, time.monotonic())
 
     try:
         yield tell

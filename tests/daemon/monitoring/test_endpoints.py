@@ -67,7 +67,7 @@ class Service:
         stack.enter_context(only_writer(self.url))
         self.catalogue = stack.enter_context(closing(Catalogue(self.url)))
         self.now_s = 0.0
-        self.vitals = RunStats(lambda _: None, 2, clock=lambda: self.now_s)
+        self.vitals = RunStats(2, clock=lambda: self.now_s)
         self.address = stack.enter_context(
             seen_from_outside(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.vitals, utc_now)
         )

@@ -16,7 +16,7 @@ from daemon.clock import utc_now
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from daemon.service.app import _wired
 from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Stop
-from daemon.service.progress import ProgressReporter, Tally
+from daemon.service.progress import ProgressReporter
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
 from storage.catalogue import Catalogue
@@ -47,7 +47,6 @@ def duty(tmp_path: Path, music: Path) -> Iterator[EventLoop]:
         folders=[FolderSettings(path=music)],
     )
     worker = WorkerClient(WorkerLimits.of(settings.analysis))
-    tally = Tally()
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(url)))
         stack.callback(worker.close)
@@ -56,7 +55,7 @@ def duty(tmp_path: Path, music: Path) -> Iterator[EventLoop]:
             catalogue,
             stack,
             [worker],
-            ProgressReporter(tally, None),
+            ProgressReporter(None),
             Notifier(),
             utc_now,
         )
