@@ -68,7 +68,7 @@ def _held_out(
     predicted = np.empty(table.ratings.shape)
     for fold in np.unique(folds):
         out = folds == fold
-        known = table.chosen(~out)
+        known = table.subset(~out)
         fitted = regression(known).fit_experts(known)
         predicted[out] = fitted.predict(table.vectors[out]).affect
     return predicted
@@ -98,10 +98,10 @@ def by_pipeline(
 ) -> NDArray[np.float64]:
     """Predict each corpus by a pipeline of the paper, with or without our own descriptors."""
     columns = np.flatnonzero(~table.is_harmony | harmony)
-    described = table.described_by(columns)
+    described = table.with_descriptors(columns)
 
     def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
-        return pipeline(described.chosen(known), seed).predict(described.vectors[asked])
+        return pipeline(described.subset(known), seed).predict(described.vectors[asked])
 
     return _one_by_one(table, seed, fit_predict)
 

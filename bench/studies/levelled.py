@@ -46,7 +46,7 @@ def predicted(table: TrainingTable, seed: int) -> NDArray[np.float64]:
     said = np.empty(table.ratings.shape)
     for fold in range(FOLDS):
         out = folds == fold
-        fitted = asked.fit_experts(table.chosen(~out))
+        fitted = asked.fit_experts(table.subset(~out))
         said[out] = np.clip(fitted.predict(table.vectors[out]).affect, -1, 1)
     return said
 

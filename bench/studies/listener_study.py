@@ -117,8 +117,8 @@ def layer_of(known: Library, ratings: Floats, rows: Rows, met: AnnotatedPredicti
     columns = []
     for dim in range(len(DIMENSIONS)):
         rated = RatedSounds(
-            places=met.places[rows],
-            said=met.said[rows, dim],
+            positions=met.places[rows],
+            predicted=met.said[rows, dim],
             rating=ratings[rows, dim],
             raters=np.ones(len(rows)),
             sound=sound_keys(known.sounds.vectors[rows]),
@@ -133,7 +133,7 @@ def served(known: Library, layer: PersonalLayer, ratings: Floats) -> tuple[Float
     """What a layer makes of the sounds asked of, and the share its intervals hold, by dimension."""
     asked = known.asked
     before = known.bundle.regression.predict_all(known.sounds.vectors[asked])
-    said = layer.heard(before, known.scores[asked])
+    said = layer.adjust(before, known.scores[asked])
     held = [
         np.mean(
             (getattr(said, f"{name}_low") <= ratings[asked, dim])

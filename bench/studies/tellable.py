@@ -166,7 +166,7 @@ def held_out(
     said = np.empty((*vectors.shape[:2], 2))
     for fold in range(FOLDS):
         asked = folds[rows] == fold
-        known = table.chosen(folds != fold)
+        known = table.subset(folds != fold)
         if weighted:
             steady = np.clip(shares(scores[~asked])[0], 0, 1).astype(np.float32)
             known = replace(known, steadiness=known.steadiness * steady)

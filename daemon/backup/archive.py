@@ -91,7 +91,7 @@ def pack(places: BackupPaths, archive: Path, made_at: str) -> None:
     try:
         with open(os.open(beside, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
             with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:
-                shelf = CorpusStore(places.corpora).listed()
+                shelf = CorpusStore(places.corpora).manifests()
                 names = [name for name, found in shelf.items() if isinstance(found, CorpusManifest)]
                 label = BackupLabel(made_at, current_name(places.registry), len(names))
                 content = json.dumps(asdict(label), indent=2).encode()

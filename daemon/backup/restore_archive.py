@@ -22,7 +22,7 @@ from storage.database.catalogue_copy import mark, mark_of, place, problem_with, 
 from storage.database.engine import file_of, only_writer
 from storage.database.migrate import schemas
 from trainer.bundles.registry import kept
-from trainer.corpora.corpus_store import HEARD, CorpusStore
+from trainer.corpora.corpus_store import FEATURE_CACHE, CorpusStore
 from trainer.corpora.rated_clip import CorpusError
 from trainer.trainer_errors import BundleError
 
@@ -193,8 +193,8 @@ def _let_others_follow(places: _Places, stamp: str) -> None:
     old = places.old_corpora(stamp)
     _let_follow(places.fresh.corpora, places.corpora, old)
     # How sounds were heard is in no backup, and holds for any corpus.
-    if (old / HEARD).exists() and not (places.corpora / HEARD).exists():
-        (old / HEARD).rename(places.corpora / HEARD)
+    if (old / FEATURE_CACHE).exists() and not (places.corpora / FEATURE_CACHE).exists():
+        (old / FEATURE_CACHE).rename(places.corpora / FEATURE_CACHE)
     # There need not have been any corpus.
     with suppress(OSError):
         old.rmdir()
@@ -232,6 +232,6 @@ def _demand_usable(archive: Path, fresh: BackupPaths) -> None:
     for name, found in kept(fresh.registry).items():
         if isinstance(found, BundleError):
             raise BackupError(f"{archive}: its bundle {name} cannot be used: {found}")
-    for name, corpus in CorpusStore(fresh.corpora).listed().items():
+    for name, corpus in CorpusStore(fresh.corpora).manifests().items():
         if isinstance(corpus, CorpusError):
             raise BackupError(f"{archive}: its corpus {name} cannot be used: {corpus}")

@@ -16,10 +16,10 @@ from trainer.corpora.corpus_store import CorpusManifest, OmittedRow
 from trainer.corpora.data_sets.importers import IMPORTERS
 from trainer.corpora.rated_clip import CorpusError
 from trainer.corpora.tables.rating_rows import SkippedRow
+from trainer.corpora.training_rows import table_of
 from trainer.features.extract import CANONICAL
 from trainer.features.feature_cache import key_of
 from trainer.features.vector_codec import unpack
-from trainer.starter.starter_table import table_of
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class CorpusImporter:
             CorpusError: it cannot be used as a whole; nothing is kept but what was heard.
             WorkerError: no process can be started just now.
         """
-        self.shelf.demand_free(request.name)
+        self.shelf.require_free_name(request.name)
         reading = IMPORTERS[kind].read(request)
         _demand_some(request, len(reading.clips), reading.skipped)
         base = request.folder if request.folder.is_dir() else request.folder.parent
@@ -95,7 +95,7 @@ class CorpusImporter:
                 "sounds": [key_of(sound.identity) for _, sound in taken],
             }
         )
-        self.shelf.put(manifest, table)
+        self.shelf.add(manifest, table)
         self.store.prune(self.shelf.sounds(), now)
         return manifest
 

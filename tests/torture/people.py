@@ -77,7 +77,7 @@ def teach(registry_dir: Path, seed: int, sounds: int = 80) -> None:
         ratings=np.clip(ratings, -1.0, 1.0),
         raters=np.ones(sounds, np.intp),
         group=np.array([f"{number}" for number in range(sounds)]),
-        place=np.array([f"{number % 8}" for number in range(sounds)]),
+        folder=np.array([f"{number % 8}" for number in range(sounds)]),
     )
     outcome = retrain(registry_dir, annotations, seed=seed, name=TAUGHT)
     assert outcome.published, outcome.reason

@@ -80,7 +80,7 @@ class Bundle:
         """
         scores = self.normal_scores(vectors)
         said = self.regression.predict_all(self._demand_vectors(vectors), scores)
-        return said if self.listener is None else self.listener.heard(said, scores)
+        return said if self.listener is None else self.listener.adjust(said, scores)
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return where each descriptor stands among the clips that set the music expert's scale.
@@ -293,6 +293,6 @@ def _listener(
 ) -> PersonalLayer | None:
     if LISTENER not in content:
         return None
-    from trainer.personal.layer_file import decode_listener  # noqa: PLC0415 - see the top of the module
+    from trainer.personal.layer_file import decode_layer  # noqa: PLC0415 - see the top of the module
 
-    return decode_listener(content[LISTENER], str(directory / LISTENER), manifest.features)
+    return decode_layer(content[LISTENER], str(directory / LISTENER), manifest.features)

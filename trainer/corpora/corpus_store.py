@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TABLE: Final = "table.npz"
 MANIFEST: Final = "manifest.json"
-HEARD: Final = ".heard"
+FEATURE_CACHE: Final = ".heard"
 """Beside the corpora: where a `HeardStore` keeps how their sounds were heard."""
 
 
@@ -79,7 +79,7 @@ class CorpusStore:
 
     folder: Path
 
-    def demand_free(self, name: str) -> None:
+    def require_free_name(self, name: str) -> None:
         """Refuse a name that cannot be given to a corpus.
 
         Raises:
@@ -96,13 +96,13 @@ class CorpusStore:
                 f"valenced corpus remove {name}"
             )
 
-    def put(self, manifest: CorpusManifest, table: TrainingTable) -> None:
+    def add(self, manifest: CorpusManifest, table: TrainingTable) -> None:
         """Put a corpus on the shelf.
 
         Raises:
             CorpusError: its name is taken, or the place cannot be written.
         """
-        self.demand_free(manifest.name)
+        self.require_free_name(manifest.name)
         document = json.dumps(manifest.model_dump(), indent=1)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ class CorpusStore:
         except BundleError as error:
             raise CorpusError(str(error)) from error
 
-    def listed(self) -> dict[str, CorpusManifest | CorpusError]:
+    def manifests(self) -> dict[str, CorpusManifest | CorpusError]:
         """Return every corpus by its name; one that cannot be read, by what is wrong with it."""
         found: dict[str, CorpusManifest | CorpusError] = {}
         for name in self._names():
@@ -135,7 +135,7 @@ class CorpusStore:
         """
         kept: list[tuple[CorpusManifest, TrainingTable]] = []
         problems = []
-        for name, manifest in self.listed().items():
+        for name, manifest in self.manifests().items():
             if isinstance(manifest, CorpusError):
                 problems.append(str(manifest))
             elif manifest.hearing != hearing:
@@ -149,7 +149,7 @@ class CorpusStore:
 
     def sounds(self) -> set[str]:
         """Return the keys of the sounds of all corpora, but for those that cannot be read."""
-        listed = self.listed().values()
+        listed = self.manifests().values()
         return {key for each in listed if isinstance(each, CorpusManifest) for key in each.sounds}
 
     def ratings(self, kind: str) -> dict[str, tuple[float, float]]:
@@ -159,7 +159,7 @@ class CorpusStore:
             CorpusError: one of them is damaged.
         """
         found: dict[str, tuple[float, float]] = {}
-        for manifest in self.listed().values():
+        for manifest in self.manifests().values():
             if isinstance(manifest, CorpusManifest) and manifest.kind == kind:
                 pairs = self._table(manifest).ratings.tolist()
                 found |= {

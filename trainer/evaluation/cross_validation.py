@@ -71,7 +71,7 @@ def cross_validate(
     )
     for fold in range(OUTER_FOLDS):
         out = folds == fold
-        fitted = regression_from(regression.get_params()).fit(table.chosen(~out))
+        fitted = regression_from(regression.get_params()).fit(table.subset(~out))
         said = fitted.predict_all(table.vectors[out])
         for dim, name in enumerate(DIMENSIONS):
             held.affect[out, dim] = getattr(said, name)
@@ -81,7 +81,9 @@ def cross_validate(
     return held
 
 
-def figures(table: TrainingTable, held: HeldOutPredictions, seed: int) -> list[HeldOutScores]:
+def held_out_scores(
+    table: TrainingTable, held: HeldOutPredictions, seed: int
+) -> list[HeldOutScores]:
     """Return the figures of each corpus and domain, for each dimension."""
     return [
         _figures_of(table, held, rows, part, dim, seed)

@@ -125,18 +125,18 @@ def run(
     study: Study,
     recipes: Iterable[TrainingRecipe],
     *,
-    kept: CellStore,
+    store: CellStore,
     jobs: int,
-    tell: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> dict[TrainingRecipe, list[CellResult]]:
     """Fit every recipe on every split.
 
     Args:
         study: what is evaluated.
         recipes: each is fitted once, however often it is named.
-        kept: finds and takes finished cells.
+        store: finds and takes finished cells.
         jobs: how many at a time.
-        tell: called with the number of cells done and of all.
+        progress: called with the number of cells done and of all.
 
     Returns:
         For each recipe its answers, in the order of the splits.
@@ -147,24 +147,24 @@ def run(
     wanted = list(dict.fromkeys(recipes))
     cells = [(recipe, place) for recipe in wanted for place in range(len(study.splits))]
     found: dict[tuple[TrainingRecipe, int], CellResult] = {}
-    tell(0, len(cells))
-    for (recipe, place), answer in _answers(study, cells, kept, jobs):
+    progress(0, len(cells))
+    for (recipe, place), answer in _answers(study, cells, store, jobs):
         found[recipe, place] = answer
-        tell(len(found), len(cells))
+        progress(len(found), len(cells))
     places = range(len(study.splits))
     return {recipe: [found[recipe, place] for place in places] for recipe in wanted}
 
 
 def _answers(
-    study: Study, cells: Sequence[tuple[TrainingRecipe, int]], kept: CellStore, jobs: int
+    study: Study, cells: Sequence[tuple[TrainingRecipe, int]], store: CellStore, jobs: int
 ) -> Iterator[tuple[tuple[TrainingRecipe, int], CellResult]]:
     def cell(key: tuple[TrainingRecipe, int]) -> tuple[tuple[TrainingRecipe, int], CellResult]:
         recipe, place = key
         split = study.splits[place]
-        answer = kept.find(recipe, split)
+        answer = store.find(recipe, split)
         if answer is None:
             answer = study.answer(recipe, split)
-            kept.put(recipe, split, answer)
+            store.put(recipe, split, answer)
         return key, answer
 
     # One cell is too small for the threads of linear algebra: they would only wait for each other.

@@ -90,12 +90,12 @@ def training_table(
     recipe: TrainingRecipe, table: TrainingTable, split: Split, families: Families
 ) -> TrainingTable:
     """Return the table that a recipe is fitted on."""
-    chosen = table.chosen(rows_for(recipe, table, split))
+    chosen = table.subset(rows_for(recipe, table, split))
     if recipe.shuffled:
         chosen = _shuffled(chosen, recipe.shuffled, split.seed)
     count = table.vectors.shape[1]
     columns = columns_of(families, count, without=recipe.without, only=recipe.only)
-    return chosen if columns is None else chosen.described_by(columns)
+    return chosen if columns is None else chosen.with_descriptors(columns)
 
 
 def permuted(

@@ -39,7 +39,7 @@ class Dataset:
     problems: list[str]
 
 
-def gather(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> Dataset:
+def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> Dataset:
     """Bring together all rated clips.
 
     Args:
@@ -65,7 +65,7 @@ def gather(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> 
             raise TrainingError(
                 f"{name}: no corpus of that name can be used; there are {', '.join(there)}"
             )
-    return Dataset(table.chosen(np.isin(table.corpus, names)), manifest, problems)
+    return Dataset(table.subset(np.isin(table.corpus, names)), manifest, problems)
 
 
 def _bundle(registry_dir: Path) -> tuple[Path, bool]:

@@ -31,34 +31,34 @@ class ReportContext:
     Attributes:
         made_at: ISO 8601, UTC.
         command: as it was given.
-        material: what was evaluated on.
+        dataset: what was evaluated on.
         fitting: what was fitted.
         protocol: how the clips were split.
     """
 
     made_at: str
     command: str
-    material: Dataset
+    dataset: Dataset
     fitting: Fitting
     protocol: SplitProtocol
 
 
 def evaluate(
     names: Sequence[str],
-    occasion: ReportContext,
+    context: ReportContext,
     folder: Path,
     *,
     jobs: int,
-    tell: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> tuple[list[ExperimentResult], CellStore]:
     """Make experiments. A cell that several of them need is fitted once.
 
     Args:
         names: of the experiments.
-        occasion: what is evaluated, and how.
+        context: what is evaluated, and how.
         folder: where finished cells are kept; must exist.
         jobs: how many fits at a time.
-        tell: called with the number of fits done and of all.
+        progress: called with the number of fits done and of all.
 
     Returns:
         An outcome for each name, and the cells, to be cleared once all is written.
@@ -66,13 +66,13 @@ def evaluate(
     Raises:
         TrainingError: there are too few clips, or one domain only where both are needed.
     """
-    table = occasion.material.table
+    table = context.dataset.table
     families = families_of(descriptor_names())
-    splits = occasion.protocol.splits(table)
+    splits = context.protocol.splits(table)
     plans = [plan_of(name, table, families) for name in dict.fromkeys(names)]
-    study = Study(table, splits, occasion.fitting, families)
-    kept = CellStore(folder / CELLS, study.fingerprint)
+    study = Study(table, splits, context.fitting, families)
+    store = CellStore(folder / CELLS, study.fingerprint)
     recipes = [recipe for plan in plans for recipe in plan.recipes]
-    answers = run(study, recipes, kept=kept, jobs=jobs, tell=tell)
-    seed = occasion.protocol.seed
-    return [outcome_of(plan, study, answers, seed) for plan in plans], kept
+    answers = run(study, recipes, store=store, jobs=jobs, progress=progress)
+    seed = context.protocol.seed
+    return [outcome_of(plan, study, answers, seed) for plan in plans], store

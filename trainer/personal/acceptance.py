@@ -53,17 +53,17 @@ class PublishedPredictions:
     """What the bundle in service makes of the annotated sounds of one dimension.
 
     Attributes:
-        places: shape (sounds, components), in the space of its listener layer.
-        said: shape (sounds,), what its regression says.
+        positions: shape (sounds, components), in the space of its listener layer.
+        predicted: shape (sounds,), what its regression says.
         calibration: of its listener layer; None if it has none in this dimension.
     """
 
-    places: NDArray[np.float32]
-    said: NDArray[np.float64]
+    positions: NDArray[np.float32]
+    predicted: NDArray[np.float64]
     calibration: ResidualProcess | None
 
 
-def hold_out(
+def predict_out_of_fold(
     rated: RatedSounds, service: PublishedPredictions, folds: NDArray[np.intp], seed: int
 ) -> OutOfFoldPredictions:
     """Predict each annotated sound from other groups, by all three.
@@ -78,20 +78,22 @@ def hold_out(
         seed: of the candidate's fits.
     """
     candidate, constant = np.empty(len(rated)), np.empty(len(rated))
-    in_service = np.clip(service.said, -1.0, 1.0)
+    in_service = np.clip(service.predicted, -1.0, 1.0)
     for fold in np.unique(folds):
         out = folds == fold
-        known = rated.chosen(~out)
-        candidate[out] = fit_calibration(known, seed).predict(rated.places[out], rated.said[out])
+        known = rated.subset(~out)
+        candidate[out] = fit_calibration(known, seed).predict(
+            rated.positions[out], rated.predicted[out]
+        )
         constant[out] = np.average(known.rating, weights=known.raters)
         if service.calibration is not None:
             left = service.calibration.without(rated.sound[out], rated.group[out])
             if left is not None:
-                in_service[out] = left.predict(service.places[out], service.said[out])
+                in_service[out] = left.predict(service.positions[out], service.predicted[out])
     return OutOfFoldPredictions(candidate, in_service, constant)
 
 
-def chance_of(differences: NDArray[np.float64], groups: NDArray[np.generic], seed: int) -> float:
+def sign_flip_p(differences: NDArray[np.float64], groups: NDArray[np.generic], seed: int) -> float:
     """Return how likely a mean as large as this one is if there is none in truth.
 
     The one-sided sign-flip test: each group's sum could then as well have the other sign.
@@ -119,7 +121,7 @@ def chance_of(differences: NDArray[np.float64], groups: NDArray[np.generic], see
     return reached / (_FLIPS + 1)
 
 
-def untested(dimension: Literal["arousal", "valence"], rated: RatedSounds) -> DimensionCompared:
+def untestable(dimension: Literal["arousal", "valence"], rated: RatedSounds) -> DimensionCompared:
     """Return the record of a dimension in which nothing can be held out."""
     return DimensionCompared(
         dimension=dimension,
@@ -141,14 +143,14 @@ def untested(dimension: Literal["arousal", "valence"], rated: RatedSounds) -> Di
     )
 
 
-def compared(
+def compare_dimension(
     dimension: Literal["arousal", "valence"],
     rated: RatedSounds,
     said: OutOfFoldPredictions,
     elsewhere: OutOfFoldPredictions | None,
     seed: int,
 ) -> DimensionCompared:
-    """Return the figures of a dimension, not yet judged.
+    """Return the figures of a dimension, not yet decide.
 
     Args:
         dimension: its name.
@@ -176,19 +178,19 @@ def compared(
         rmse_in_service=_rounded(mean["in_service"] ** 0.5),
         rmse_candidate=_rounded(mean["candidate"] ** 0.5),
         rmse_constant=_rounded(mean["constant"] ** 0.5),
-        rmse_without_layer=_rmse(rated.said, rated),
+        rmse_without_layer=_rmse(rated.predicted, rated),
         rmse_in_service_elsewhere=_rmse_elsewhere(elsewhere, "in_service", rated),
         rmse_candidate_elsewhere=_rmse_elsewhere(elsewhere, "candidate", rated),
         gain_over_service=_rounded(gain("in_service")),
         gain_over_constant=_rounded(gain("constant")),
-        p_over_service=chance_of(errors["in_service"] - errors["candidate"], rated.group, seed),
-        p_over_constant=chance_of(together, rated.group, seed),
+        p_over_service=sign_flip_p(errors["in_service"] - errors["candidate"], rated.group, seed),
+        p_over_constant=sign_flip_p(together, rated.group, seed),
         passed=False,
         verdict="",
     )
 
 
-def judged(dimensions: Sequence[DimensionCompared]) -> list[DimensionCompared]:
+def decide(dimensions: Sequence[DimensionCompared]) -> list[DimensionCompared]:
     """Say of each dimension whether its new layer is to be published.
 
     Holm's rule (Scandinavian Journal of Statistics 6, 1979): the dimension with the smaller p must
@@ -206,7 +208,7 @@ def judged(dimensions: Sequence[DimensionCompared]) -> list[DimensionCompared]:
     ]
 
 
-def widening_of(
+def widening_factor(
     rated: RatedSounds, said: NDArray[np.float64], half_widths: NDArray[np.float64]
 ) -> float:
     """Return what intervals must be multiplied by to hold what they promise to these listeners.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def most_telling(
+def most_informative(
     scores: NDArray[np.float32],
     uncertainty: NDArray[np.float64],
     rated: NDArray[np.float32],

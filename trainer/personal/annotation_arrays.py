@@ -26,7 +26,7 @@ class AnnotationArrays:
             was not rated.
         raters: shape (sounds,), how many people the mean is over, 1 or more.
         group: shape (sounds,), text; sounds of one group are never split between folds.
-        place: shape (sounds,), text; where a sound lies, such as its folder. A layer must do no
+        folder: shape (sounds,), text; where a sound lies, such as its folder. A layer must do no
             harm in places that it has not met.
 
     Raises:
@@ -37,7 +37,7 @@ class AnnotationArrays:
     ratings: NDArray[np.float64]
     raters: NDArray[np.intp]
     group: NDArray[np.str_]
-    place: NDArray[np.str_]
+    folder: NDArray[np.str_]
 
     def __post_init__(self) -> None:
         count = len(self.vectors)
@@ -46,7 +46,7 @@ class AnnotationArrays:
                 f"annotations: {self.ratings.shape} ratings for {self.vectors.shape} descriptors, "
                 "not two ratings a sound"
             )
-        if any(each.shape != (count,) for each in (self.raters, self.group, self.place)):
+        if any(each.shape != (count,) for each in (self.raters, self.group, self.folder)):
             raise TrainingError("annotations: the columns differ in length")
         if not np.isfinite(self.vectors).all():
             raise TrainingError("annotations: a descriptor is not finite; hear the sound again")
@@ -62,14 +62,14 @@ class AnnotationArrays:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def chosen(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> AnnotationArrays:
+    def subset(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> AnnotationArrays:
         """Return the annotations of some rows."""
         return AnnotationArrays(
             vectors=self.vectors[rows],
             ratings=self.ratings[rows],
             raters=self.raters[rows],
             group=self.group[rows],
-            place=self.place[rows],
+            folder=self.folder[rows],
         )
 
 

@@ -43,29 +43,29 @@ class RatedSounds:
     """Annotated sounds as a calibration meets them, in one dimension.
 
     Attributes:
-        places: shape (sounds, components), float32, where the sounds lie in the listener's space.
-        said: shape (sounds,), what the regression says, in [-1, 1].
+        positions: shape (sounds, components), float32, in the space of the personal layer.
+        predicted: shape (sounds,), what the regression predicts, in [-1, 1].
         rating: shape (sounds,), what the listener says, in [-1, 1].
         raters: shape (sounds,), how many people that is the mean of.
         sound: shape (sounds,), as `annotations.sound_keys`.
         group: shape (sounds,), as `annotations.group_keys`.
     """
 
-    places: NDArray[np.float32]
-    said: NDArray[np.float64]
+    positions: NDArray[np.float32]
+    predicted: NDArray[np.float64]
     rating: NDArray[np.float64]
     raters: NDArray[np.float64]
     sound: NDArray[np.uint64]
     group: NDArray[np.uint64]
 
     def __len__(self) -> int:
-        return len(self.said)
+        return len(self.predicted)
 
-    def chosen(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> RatedSounds:
+    def subset(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> RatedSounds:
         """Return some rows."""
         return RatedSounds(
-            places=self.places[rows],
-            said=self.said[rows],
+            positions=self.positions[rows],
+            predicted=self.predicted[rows],
             rating=self.rating[rows],
             raters=self.raters[rows],
             sound=self.sound[rows],
@@ -102,9 +102,9 @@ class ResidualProcess:
             Shape (sounds,).
         """
         offset, gain, local_offset, local_gain = np.square(self.spreads[2:])
-        alike = likeness(places, self.rated.places)
+        alike = likeness(places, self.rated.positions)
         # Offset and gain at each sound; said is what the gain is a gain of.
-        scaled = self.duals * self.rated.said
+        scaled = self.duals * self.rated.predicted
         offsets = offset * self.duals.sum() + local_offset * (alike @ self.duals)
         gains = gain * scaled.sum() + local_gain * (alike @ scaled)
         heard: NDArray[np.float64] = np.clip(said + offsets + gains * said, -1.0, 1.0)
@@ -123,7 +123,7 @@ class ResidualProcess:
         left = ~(np.isin(self.rated.sound, sounds) | np.isin(self.rated.group, groups))
         if not left.any():
             return None
-        rated = self.rated.chosen(left)
+        rated = self.rated.subset(left)
         return replace(self, rated=rated, duals=_duals(rated, self.spreads))
 
 
@@ -136,10 +136,10 @@ def fit_calibration(rated: RatedSounds, seed: int) -> ResidualProcess:
     """
     drawing = np.random.default_rng(seed)
     if len(rated) > MOST_ROWS:
-        rated = rated.chosen(np.sort(drawing.permutation(len(rated))[:MOST_ROWS]))
+        rated = rated.subset(np.sort(drawing.permutation(len(rated))[:MOST_ROWS]))
     weighed = rated
     if len(rated) > _MOST_WEIGHED:
-        weighed = rated.chosen(np.sort(drawing.permutation(len(rated))[:_MOST_WEIGHED]))
+        weighed = rated.subset(np.sort(drawing.permutation(len(rated))[:_MOST_WEIGHED]))
     spreads = _learned_spreads(weighed)
     return ResidualProcess(rated=rated, spreads=spreads, duals=_duals(rated, spreads))
 
@@ -166,7 +166,7 @@ def likeness(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
 
 def _learned_spreads(rated: RatedSounds) -> NDArray[np.float64]:
     parts = _parts(rated)
-    departure = rated.rating - rated.said
+    departure = rated.rating - rated.predicted
 
     def unlikeliness(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the negative log posterior of the spreads, and its slope."""
@@ -192,20 +192,20 @@ def _learned_spreads(rated: RatedSounds) -> NDArray[np.float64]:
 
 def _duals(rated: RatedSounds, spreads: NDArray[np.float64]) -> NDArray[np.float64]:
     own, rater, offset, gain, local_offset, local_gain = np.square(spreads)
-    said = np.outer(rated.said, rated.said)
+    said = np.outer(rated.predicted, rated.predicted)
     covariance = offset + gain * said
-    covariance += (local_offset + local_gain * said) * likeness(rated.places, rated.places)
+    covariance += (local_offset + local_gain * said) * likeness(rated.positions, rated.positions)
     covariance[np.diag_indices_from(covariance)] += own + rater / rated.raters
     duals: NDArray[np.float64] = cho_solve(
-        cho_factor(covariance, lower=True), rated.rating - rated.said
+        cho_factor(covariance, lower=True), rated.rating - rated.predicted
     )
     return duals
 
 
 def _parts(rated: RatedSounds) -> NDArray[np.float64]:
     """Return the covariance that each part would have alone, shape (6, sounds, sounds)."""
-    alike = likeness(rated.places, rated.places)
-    said = np.outer(rated.said, rated.said)
+    alike = likeness(rated.positions, rated.positions)
+    said = np.outer(rated.predicted, rated.predicted)
     return np.stack(
         [
             np.eye(len(rated)),

@@ -38,7 +38,7 @@ class ComponentSpace:
     basis: NDArray[np.float32]
     origin: NDArray[np.float32]
 
-    def places(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    def project(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return shape (sounds, components) for scores of shape (sounds, descriptors)."""
         places: NDArray[np.float32] = scores @ self.basis - self.origin
         return places
@@ -85,14 +85,14 @@ class PersonalLayer:
         found: ResidualProcess | None = getattr(self, dimension)
         return found
 
-    def heard(self, said: Predictions, scores: NDArray[np.float32]) -> Predictions:
+    def adjust(self, said: Predictions, scores: NDArray[np.float32]) -> Predictions:
         """Return predictions for these listeners from those of the regression.
 
         Args:
             said: what the regression says of some sounds.
             scores: their normal scores, shape (sounds, descriptors).
         """
-        places = self.space.places(scores)
+        places = self.space.project(scores)
         changed: dict[str, NDArray[np.float64]] = {}
         for name in DIMENSIONS:
             calibration = self.of(name)

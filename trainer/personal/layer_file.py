@@ -19,18 +19,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _COLUMNS: Final = {
-    "places": np.float32,
-    "said": np.float64,
-    "rating": np.float64,
-    "raters": np.float64,
-    "sound": np.uint64,
-    "group": np.uint64,
+    "positions": ("places", np.float32),
+    "predicted": ("said", np.float64),
+    "rating": ("rating", np.float64),
+    "raters": ("raters", np.float64),
+    "sound": ("sound", np.uint64),
+    "group": ("group", np.uint64),
 }
+"""Fields of `RatedSounds`, each with its name and type in the file."""
+
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _LARGEST: Final = 1e12
 
 
-def encode_listener(listener: PersonalLayer) -> bytes:
+def encode_layer(listener: PersonalLayer) -> bytes:
     """Return a listener layer as the bytes of a compressed npz archive."""
     arrays: dict[str, NDArray[Any]] = {
         "basis": listener.space.basis,
@@ -40,7 +42,10 @@ def encode_listener(listener: PersonalLayer) -> bytes:
         calibration = listener.of(name)
         if calibration is None:
             continue
-        arrays |= {f"{name}_{column}": getattr(calibration.rated, column) for column in _COLUMNS}
+        arrays |= {
+            f"{name}_{stored}": getattr(calibration.rated, field)
+            for field, (stored, _) in _COLUMNS.items()
+        }
         arrays[f"{name}_spreads"] = calibration.spreads
         arrays[f"{name}_duals"] = calibration.duals
         arrays[f"{name}_widening"] = np.array([calibration.widening])
@@ -49,11 +54,11 @@ def encode_listener(listener: PersonalLayer) -> bytes:
     return stream.getvalue()
 
 
-def decode_listener(content: bytes, place: str, features: int) -> PersonalLayer:
+def decode_layer(content: bytes, place: str, features: int) -> PersonalLayer:
     """Read a listener layer; nothing in it is ever unpickled.
 
     Args:
-        content: what `encode_listener` returned.
+        content: what `encode_layer` returned.
         place: what to call the bundle in an error.
         features: descriptors of a feature vector.
 
@@ -88,17 +93,20 @@ def _calibration(
 ) -> ResidualProcess | None:
     if f"{name}_said" not in arrays:
         return None
-    columns = {key: _taken(arrays, f"{name}_{key}", kind) for key, kind in _COLUMNS.items()}
+    columns = {
+        field: _taken(arrays, f"{name}_{stored}", kind)
+        for field, (stored, kind) in _COLUMNS.items()
+    }
     spreads = _taken(arrays, f"{name}_spreads", np.float64)
     duals = _taken(arrays, f"{name}_duals", np.float64)
     widening = _taken(arrays, f"{name}_widening", np.float64)
-    count = len(columns["said"])
+    count = len(columns["predicted"])
     _demand(0 < count <= MOST_ROWS, f"{name}_said")
-    for key in set(_COLUMNS) - {"places"}:
-        _demand(columns[key].shape == (count,), f"{name}_{key}")
-    _demand(columns["places"].shape == (count, components), f"{name}_places")
-    for key in ("said", "rating"):
-        _demand(bool((np.abs(columns[key]) <= 1).all()), f"{name}_{key}")
+    for field, (stored, _) in _COLUMNS.items():
+        shape = (count, components) if field == "positions" else (count,)
+        _demand(columns[field].shape == shape, f"{name}_{stored}")
+    for field in ("predicted", "rating"):
+        _demand(bool((np.abs(columns[field]) <= 1).all()), f"{name}_{_COLUMNS[field][0]}")
     _demand(bool((columns["raters"] >= 1).all()), f"{name}_raters")
     _demand(duals.shape == (count,), f"{name}_duals")
     _demand(spreads.shape == (len(PARTS),) and bool((spreads > 0).all()), f"{name}_spreads")

@@ -106,7 +106,7 @@ def _arrays(rated: Sequence[RatedSound]) -> AnnotationArrays:
         ).reshape(-1, 2),
         raters=np.array([sound.annotators for sound in rated], dtype=np.intp),
         group=np.array([sound.identity for sound in rated], dtype=np.str_),
-        place=np.array([os.fsencode(sound.path.parent).hex() for sound in rated], dtype=np.str_),
+        folder=np.array([os.fsencode(sound.path.parent).hex() for sound in rated], dtype=np.str_),
     )
 
 

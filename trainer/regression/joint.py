@@ -127,7 +127,7 @@ class JointRegression:
         errors = np.full(table.ratings.shape, np.nan)
         for fold in range(_INNER_FOLDS):
             held = folds == fold
-            blend = self.fit_experts(table.chosen(~held)).predict(table.vectors[held])
+            blend = self.fit_experts(table.subset(~held)).predict(table.vectors[held])
             errors[held] = np.abs(table.ratings[held] - np.clip(blend.affect, -1.0, 1.0))
         self.half_widths_ = np.array(
             [conformal(errors[table.follows == name]) for name in ("music", "sound")]

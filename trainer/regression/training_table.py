@@ -57,7 +57,7 @@ class TrainingTable:
     def __len__(self) -> int:
         return len(self.weight)
 
-    def chosen(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> TrainingTable:
+    def subset(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> TrainingTable:
         """Return the table of some rows, what is known of the descriptors staying as it is."""
         return TrainingTable(
             vectors=self.vectors[rows],
@@ -73,7 +73,7 @@ class TrainingTable:
             is_harmony=self.is_harmony,
         )
 
-    def described_by(self, columns: NDArray[np.intp]) -> TrainingTable:
+    def with_descriptors(self, columns: NDArray[np.intp]) -> TrainingTable:
         """Return the table of some descriptors."""
         return replace(
             self,

@@ -12,11 +12,11 @@ from trainer.personal.acceptance import (
     P_LEVEL,
     TEST,
     PublishedPredictions,
-    compared,
-    hold_out,
-    judged,
-    untested,
-    widening_of,
+    compare_dimension,
+    decide,
+    predict_out_of_fold,
+    untestable,
+    widening_factor,
 )
 from trainer.personal.annotation_arrays import group_keys, sound_keys
 from trainer.personal.comparison import BundleComparison
@@ -149,7 +149,7 @@ def layered(
         what was tried in both.
     """
     unmet = ~np.isin(sound_keys(annotations.vectors), sound_keys(base.table.vectors))
-    known = annotations.chosen(unmet)
+    known = annotations.subset(unmet)
     space, layer = _space(base), service.listener
     met = before = meet(base.bundle, space, known.vectors)
     if base.compared is not None:
@@ -158,7 +158,7 @@ def layered(
     tried = [
         _tried(dim, known, (met, before), layers[name], seed) for dim, name in enumerate(_NAMES)
     ]
-    dimensions = judged([each for each, _ in tried])
+    dimensions = decide([each for each, _ in tried])
     fitted: Layers = {name: each for name, (_, each) in zip(_NAMES, tried, strict=True)}
     passed = _passes(base, dimensions, layers)
     comparison = BundleComparison(
@@ -194,7 +194,7 @@ def meet(
         found = service.regression.predict_all(block)
         said.append(np.stack([getattr(found, name) for name in DIMENSIONS], axis=1))
         widths.append(np.stack([half_widths(found, name) for name in DIMENSIONS], axis=1))
-        places.append(space.places(service.normal_scores(block)))
+        places.append(space.project(service.normal_scores(block)))
     empty = np.empty((0, len(space.origin)), dtype=np.float32)
     return AnnotatedPredictions(
         np.concatenate(said), np.concatenate(widths), np.concatenate([empty, *places])
@@ -208,7 +208,7 @@ def _tried(
     layer: ResidualProcess | None,
     seed: int,
 ) -> tuple[DimensionCompared, ResidualProcess | None]:
-    """Fit one dimension and hold it against what is in service; nothing is judged yet.
+    """Fit one dimension and hold it against what is in service; nothing is decided yet.
 
     Args:
         dim: 0 is arousal.
@@ -218,11 +218,11 @@ def _tried(
         seed: of folds, draws and tests.
     """
     rows = np.isfinite(annotations.ratings[:, dim])
-    chosen = annotations.chosen(rows)
+    chosen = annotations.subset(rows)
     now, before = met
     rated = RatedSounds(
-        places=now.places[rows],
-        said=now.said[rows, dim],
+        positions=now.places[rows],
+        predicted=now.said[rows, dim],
         rating=chosen.ratings[:, dim],
         raters=chosen.raters.astype(np.float64),
         sound=sound_keys(chosen.vectors),
@@ -230,15 +230,15 @@ def _tried(
     )
     groups = len(np.unique(rated.group))
     if groups < 2:  # noqa: PLR2004 - one group to learn from and one to ask of
-        return untested(_NAMES[dim], rated), layer
+        return untestable(_NAMES[dim], rated), layer
     service = PublishedPredictions(before.places[rows], before.said[rows, dim], layer)
-    said = hold_out(rated, service, _folds(chosen.group, seed), seed)
+    said = predict_out_of_fold(rated, service, _folds(chosen.group, seed), seed)
     elsewhere = None
-    if len(np.unique(chosen.place)) > 1:
-        elsewhere = hold_out(rated, service, _folds(chosen.place, seed), seed)
-    widening = widening_of(rated, said.candidate, now.half_widths[rows, dim])
+    if len(np.unique(chosen.folder)) > 1:
+        elsewhere = predict_out_of_fold(rated, service, _folds(chosen.folder, seed), seed)
+    widening = widening_factor(rated, said.candidate, now.half_widths[rows, dim])
     fitted = replace(fit_calibration(rated, seed), widening=widening)
-    return compared(_NAMES[dim], rated, said, elsewhere, seed), fitted
+    return compare_dimension(_NAMES[dim], rated, said, elsewhere, seed), fitted
 
 
 def _folds(group: NDArray[np.str_], seed: int) -> NDArray[np.intp]:

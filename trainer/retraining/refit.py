@@ -9,9 +9,14 @@ import numpy as np
 
 from trainer.bundles.bundle import Bundle
 from trainer.bundles.bundle_manifest import FittedOn
-from trainer.evaluation.cross_validation import OUTER_FOLDS, cross_validate, figures, parts_of
+from trainer.evaluation.cross_validation import (
+    OUTER_FOLDS,
+    cross_validate,
+    held_out_scores,
+    parts_of,
+)
 from trainer.evaluation.scores import r2
-from trainer.personal.acceptance import MARGIN, P_LEVEL, chance_of
+from trainer.personal.acceptance import MARGIN, P_LEVEL, sign_flip_p
 from trainer.personal.comparison import CorporaCompared, PartCompared
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from
@@ -87,7 +92,7 @@ def rebase(
     manifest = service.manifest.model_copy(
         update={
             "fitted_on": _fitted_on(service.manifest, joint, is_new),
-            "held_out": figures(joint, held, seed),
+            "held_out": held_out_scores(joint, held, seed),
             "seed": seed,
             "weakness": f"Fitted here on {len(joint)} clips, {int(is_new.sum())} of them imported; "
             "its figures say where it is weak.",
@@ -116,7 +121,7 @@ def joined(
                 f"descriptors, not {own.vectors.shape[1]}; hear it again"
             )
     arriving = {str(name) for table in corpora for name in np.unique(table.corpus)}
-    old = own.chosen(~np.isin(own.corpus, sorted(arriving)))
+    old = own.subset(~np.isin(own.corpus, sorted(arriving)))
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(old, name), *(getattr(each, name) for each in corpora)])
         for name in TrainingTable.__dataclass_fields__
@@ -143,7 +148,7 @@ def _known_as_brought_in(own: TrainingTable, manifest: Manifest) -> TrainingTabl
 
 def holds(own: TrainingTable, corpus: TrainingTable) -> bool:
     """Tell whether a corpus is in a bundle's table just as it is."""
-    there = own.chosen(np.isin(own.corpus, np.unique(corpus.corpus)))
+    there = own.subset(np.isin(own.corpus, np.unique(corpus.corpus)))
     columns = ("vectors", "ratings", "weight", "domain", "follows")
     return all(np.array_equal(getattr(there, name), getattr(corpus, name)) for name in columns)
 
@@ -156,7 +161,7 @@ def _without_new(
     affect = np.empty(joint.ratings.shape)
     for fold in range(OUTER_FOLDS):
         out = folds == fold
-        fitted = regression.fit_experts(joint.chosen(~out & ~is_new))
+        fitted = regression.fit_experts(joint.subset(~out & ~is_new))
         affect[out] = np.clip(fitted.predict(joint.vectors[out]).affect, -1.0, 1.0)
     return affect
 
@@ -168,7 +173,7 @@ def _compared(
     after: NDArray[np.float64],
     seed: int,
 ) -> CorporaCompared:
-    old = joint.chosen(~is_new)
+    old = joint.subset(~is_new)
     parts = {
         domain: [
             _part(old, rows, (part, dim), before[~is_new], after[~is_new])
@@ -180,7 +185,7 @@ def _compared(
     }
     errors = [np.square(joint.ratings - each)[is_new].sum(axis=1) for each in (before, after)]
     gain = float(1 - errors[1].sum() / max(errors[0].sum(), 1e-12))
-    chance = chance_of(errors[0] - errors[1], joint.group[is_new], seed)
+    chance = sign_flip_p(errors[0] - errors[1], joint.group[is_new], seed)
     mean, most, leeway = _worst_fall(parts, _leeways(joint, is_new))
     allowed = round(MOST_FALL * leeway, 4), round(MOST_FALL_OF_A_PART * leeway, 4)
     kept = mean < allowed[0] and most <= allowed[1]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from trainer.bundles import bundle, registry
 from trainer.bundles.bundle_manifest import NAME
 from trainer.files.atomic_dir import sync_folder
-from trainer.personal.layer_file import encode_listener
+from trainer.personal.layer_file import encode_layer
 from trainer.regression.training_table import decode_table
 from trainer.retraining.candidate import best_candidate
 from trainer.retraining.refit import holds
@@ -120,7 +120,7 @@ def retrain(
         if candidate.base is not service:
             content[bundle.REGRESSION] = bundle.pickled(candidate.base.regression)
             content[bundle.TABLE] = candidate.table.encoded()
-        content[bundle.LISTENER] = encode_listener(candidate.listener)
+        content[bundle.LISTENER] = encode_layer(candidate.listener)
         name = name or _next_name(registry_dir)
         draft = candidate.base.manifest.model_copy(
             update={"name": name, "comparison": comparison, "refitted_from": None}

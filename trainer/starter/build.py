@@ -25,11 +25,12 @@ from trainer.bundles.bundle import write_bundle
 from trainer.bundles.bundle_manifest import FORMAT, FitRecipe, FittedOn, Manifest
 from trainer.bundles.registry import SHIPPED
 from trainer.corpora.data_sets.starter_corpora import read_starter_corpora
-from trainer.evaluation.cross_validation import cross_validate, figures
+from trainer.corpora.training_rows import table_of
+from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.features.extract import CANONICAL
 from trainer.regression.joint import LEVEL, RECIPE, JointRegression
 from trainer.starter.starter_report import figures_text, full_report, put_between_marks
-from trainer.starter.starter_table import heard_windows, table_of
+from trainer.starter.starter_table import heard_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def _build(clips: Sequence[RatedClip], corpora_dir: Path, cache_dir: Path, out: 
     started = time.monotonic()
     regression = JointRegression(seed=SEED).fit(table)
     fit_s = time.monotonic() - started
-    held_out = figures(table, cross_validate(table, regression, SEED), SEED)
+    held_out = held_out_scores(table, cross_validate(table, regression, SEED), SEED)
     draft = _draft(clips, table, regression, held_out)
     beside = out.with_name(f".{out.name}.new")
     shutil.rmtree(beside, ignore_errors=True)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import (
     cross_validate,
-    figures,
+    held_out_scores,
     paper_predictions,
     parts_of,
     rank_agreement,
@@ -20,7 +21,7 @@ from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import DIMENSIONS
 from trainer.starter.mixing import alone, mixing_tests
 from trainer.starter.pairwise import pairs_text
-from trainer.starter.starter_table import heard_windows, table_of
+from trainer.starter.starter_table import heard_windows
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def full_report(
     return "\n\n".join(
         [
             f"Heard as `{CANONICAL.key}`. Held out, seed {seed}:",
-            figures_text(figures(table, held[0], seed)),
+            figures_text(held_out_scores(table, held[0], seed)),
             f"R2 beside the paper's pipeline (44.1 kHz, whole files), same folds, seeds {seeds}:",
             beside_text(table, held, whole, paper),
             f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",

@@ -115,7 +115,7 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
         {"name": name, "usable": False, "problem": str(found)}
         if isinstance(found, ValencedError)
         else _row(found, CANONICAL.key)
-        for name, found in _shelf(loaded).listed().items()
+        for name, found in _shelf(loaded).manifests().items()
     ]
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
@@ -153,11 +153,11 @@ def _shelf(loaded: LoadedSettings) -> CorpusStore:
 
 
 def _store(shelf: CorpusStore) -> FeatureCache:
-    from trainer.corpora.corpus_store import HEARD  # noqa: PLC0415
+    from trainer.corpora.corpus_store import FEATURE_CACHE  # noqa: PLC0415
     from trainer.features.extract import CANONICAL  # noqa: PLC0415
     from trainer.features.feature_cache import FeatureCache  # noqa: PLC0415
 
-    return FeatureCache(shelf.folder / HEARD, CANONICAL.key)
+    return FeatureCache(shelf.folder / FEATURE_CACHE, CANONICAL.key)
 
 
 def _intake(

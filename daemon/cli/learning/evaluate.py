@@ -98,15 +98,15 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
     os.nice(_STANDING_BACK)
     jobs = chosen["jobs"] or usable_processors()
     try:
-        occasion = _occasion(loaded, chosen)
+        context = _context(loaded, chosen)
         with _made(folder), _progress() as tell:
             outcomes, kept = evaluate(
-                _names(chosen["experiments"]), occasion, folder, jobs=jobs, tell=tell
+                _names(chosen["experiments"]), context, folder, jobs=jobs, progress=tell
             )
     except ValencedError as error:
         # A name may hold anything; what is said of it stays on one line.
         raise ValencedError(printable(str(error))) from error
-    document = document_of(occasion, outcomes)
+    document = document_of(context, outcomes)
     _write(folder / FIGURES, encoded(document))
     _write(folder / PAGE, page_of(document).encode(errors="xmlcharrefreplace"))
     kept.clear()
@@ -122,22 +122,22 @@ def _names(chosen: Sequence[str]) -> Sequence[str]:
     return EXPERIMENTS if "all" in chosen else chosen or ("joint",)
 
 
-def _occasion(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext:
-    from trainer.experiments.dataset import gather  # noqa: PLC0415
+def _context(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext:
+    from trainer.experiments.dataset import load_dataset  # noqa: PLC0415
     from trainer.experiments.fitting import Fitting  # noqa: PLC0415
     from trainer.experiments.run_experiments import ReportContext  # noqa: PLC0415
     from trainer.experiments.splits import SplitProtocol  # noqa: PLC0415
 
     wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]
-    material = gather(registry_folder(loaded), corpus_folder(loaded), wanted)
-    for problem in material.problems:
+    dataset = load_dataset(registry_folder(loaded), corpus_folder(loaded), wanted)
+    for problem in dataset.problems:
         log.warning("%s", problem)
     own = chosen["regression"] == "own"
     return ReportContext(
         made_at=utc_now().isoformat(timespec="seconds"),
         command=shlex.join(["valenced", *sys.argv[1:]]),
-        material=material,
-        fitting=Fitting(chosen["regression"], material.manifest.recipe.settings if own else {}),
+        dataset=dataset,
+        fitting=Fitting(chosen["regression"], dataset.manifest.recipe.settings if own else {}),
         protocol=SplitProtocol(chosen["folds"], chosen["repeats"], chosen["seed"]),
     )
 

@@ -121,7 +121,7 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
     from trainer.bundles.bundle import load  # noqa: PLC0415
     from trainer.bundles.registry import prepare  # noqa: PLC0415
     from trainer.features.vector_codec import unpack  # noqa: PLC0415
-    from trainer.personal.active_learning import most_telling  # noqa: PLC0415
+    from trainer.personal.active_learning import most_informative  # noqa: PLC0415
 
     bundle = load(prepare(registry))
     lessons = catalogue.training_examples
@@ -131,7 +131,7 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
     rated = lessons.rated(bundle.manifest.hearing)
     packed = [sound.vector for sound in unrated] + [sound.vector for sound in rated]
     scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
-    chosen = most_telling(
+    chosen = most_informative(
         scores[: len(unrated)],
         np.array([sound.uncertainty for sound in unrated]),
         scores[len(unrated) :],

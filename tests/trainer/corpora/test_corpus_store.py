@@ -48,10 +48,10 @@ def shelf(tmp_path: Path) -> CorpusStore:
 
 
 def test_a_corpus_comes_back_as_it_was_put(shelf: CorpusStore) -> None:
-    assert shelf.listed() == {}
+    assert shelf.manifests() == {}
     table, manifest = songs(), described("ours", songs())
-    shelf.put(manifest, table)
-    assert shelf.listed() == {"ours": manifest}
+    shelf.add(manifest, table)
+    assert shelf.manifests() == {"ours": manifest}
     ((kept,), problems) = shelf.tables(HEARING)
     assert problems == []
     assert holds(kept, table)
@@ -62,7 +62,7 @@ def test_a_corpus_comes_back_as_it_was_put(shelf: CorpusStore) -> None:
 
 
 def test_what_was_heard_otherwise_is_kept_and_not_used(shelf: CorpusStore) -> None:
-    shelf.put(described("ours", songs(), hearing="another"), songs())
+    shelf.add(described("ours", songs(), hearing="another"), songs())
     assert shelf.tables(HEARING) == (
         [], ["corpus ours was heard otherwise; remove it and add it again"],
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_what_was_heard_otherwise_is_kept_and_not_used(shelf: CorpusStore) -> No
 
 def test_clips_that_a_family_calls_by_one_name_are_of_one_group(shelf: CorpusStore) -> None:
     for name, kind in (("deam", "deam"), ("emomusic", "emomusic"), ("ours", "manifest")):
-        shelf.put(described(name, songs(name), kind=kind), songs(name))
+        shelf.add(described(name, songs(name), kind=kind), songs(name))
     tables, _ = shelf.tables(HEARING)
     deam, emomusic, ours = (table.group.tolist() for table in tables)
     assert deam == emomusic
@@ -80,9 +80,9 @@ def test_clips_that_a_family_calls_by_one_name_are_of_one_group(shelf: CorpusSto
 
 @pytest.mark.parametrize("name", ["../elsewhere", ".hidden", "", "a/b", "A", "ours"])
 def test_a_name_that_is_none_or_taken_is_refused(shelf: CorpusStore, name: str) -> None:
-    shelf.put(described("ours", songs()), songs())
+    shelf.add(described("ours", songs()), songs())
     with pytest.raises(CorpusError):
-        shelf.demand_free(name)
+        shelf.require_free_name(name)
     if name != "ours":
         with pytest.raises(CorpusError, match="no such corpus"):
             shelf.remove(name)
@@ -104,14 +104,14 @@ def test_a_damaged_corpus_is_named_and_the_others_are_used(
     shelf: CorpusStore, file: str, content: bytes
 ) -> None:
     for name in ("bad", "good"):
-        shelf.put(described(name, songs(name)), songs(name))
+        shelf.add(described(name, songs(name)), songs(name))
     (shelf.folder / "bad" / file).write_bytes(content)
     (tables, (problem,)) = shelf.tables(HEARING)
     assert [table.corpus[0] for table in tables] == ["good"]
     assert problem.startswith("corpus bad is damaged")
     assert "valenced corpus remove bad" in problem
     shelf.remove("bad")
-    assert list(shelf.listed()) == ["good"]
+    assert list(shelf.manifests()) == ["good"]
 
 
 def test_a_corpus_that_changed_is_not_the_one_a_bundle_knows() -> None:
@@ -119,4 +119,4 @@ def test_a_corpus_that_changed_is_not_the_one_a_bundle_knows() -> None:
     assert holds(table, table)
     assert not holds(table, songs(seed=2))
     assert not holds(table, songs("other"))
-    assert not holds(table, table.chosen(np.arange(5)))
+    assert not holds(table, table.subset(np.arange(5)))

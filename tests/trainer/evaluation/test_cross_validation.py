@@ -9,7 +9,7 @@ import pytest
 from tests.trainer.regression.rated import small_table
 from trainer.evaluation.cross_validation import (
     cross_validate,
-    figures,
+    held_out_scores,
     paper_predictions,
     parts_of,
     rank_agreement,
@@ -49,7 +49,7 @@ def test_ratings_that_depend_on_nothing_are_not_predicted(table: TrainingTable) 
 
 def test_the_figures_are_those_of_the_held_out_predictions(table: TrainingTable) -> None:
     held = cross_validate(table, JointRegression(), seed=1)
-    rows = figures(table, held, seed=1)
+    rows = held_out_scores(table, held, seed=1)
     assert [(row.part, row.dimension) for row in rows] == [
         (part, dimension)
         for part in ("noises", "songs", "all music", "all sound")

@@ -46,8 +46,8 @@ def experiment(
     protocol = protocol or SplitProtocol(4, 2, 1)
     plan = plan_of(name, table, FAMILIES)
     study = Study(table, protocol.splits(table), fitting(regression), FAMILIES)
-    kept = CellStore(folder / "cells", study.fingerprint)
-    answers = run(study, plan.recipes, kept=kept, jobs=2, tell=lambda _done, _total: None)
+    store = CellStore(folder / "cells", study.fingerprint)
+    answers = run(study, plan.recipes, store=store, jobs=2, progress=lambda _done, _total: None)
     return outcome_of(plan, study, answers, 1)
 
 
@@ -60,11 +60,11 @@ def document(
     table: TrainingTable, outcomes: Sequence[ExperimentResult], command: str = "valenced evaluate"
 ) -> dict[str, Any]:
     """Return the document of some outcomes."""
-    occasion = ReportContext(
+    context = ReportContext(
         made_at="2026-01-02T03:04:05+00:00",
         command=command,
-        material=Dataset(table, small_draft(table), []),
+        dataset=Dataset(table, small_draft(table), []),
         fitting=fitting("own"),
         protocol=SplitProtocol(4, 2, 1),
     )
-    return document_of(occasion, outcomes)
+    return document_of(context, outcomes)

@@ -178,7 +178,7 @@ def test_intervals_hold_what_they_promise_in_each_domain(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_one_domain_is_enough_or_refused_in_a_line(tmp_path: Path, name: str) -> None:
     table = spoken()
-    music = table.chosen(table.domain == "music")
+    music = table.subset(table.domain == "music")
     if name in {"single-domain", "ablation", "learning-curve"}:
         outcome = experiment(name, music, tmp_path, protocol=SplitProtocol(3, 1, 1))
         assert {each.part for each in outcome.figures} == {"songs", "all music"}
@@ -192,7 +192,7 @@ class TestKeeping:
         return Study(table, SplitProtocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
 
     def made(self, study: Study, kept: CellStore) -> list[CellResult]:
-        return run(study, [JOINT], kept=kept, jobs=1, tell=lambda _done, _total: None)[JOINT]
+        return run(study, [JOINT], store=kept, jobs=1, progress=lambda _done, _total: None)[JOINT]
 
     def test_finished_cells_are_not_fitted_again(self, tmp_path: Path) -> None:
         study = self.study(spoken())

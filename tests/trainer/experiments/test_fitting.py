@@ -33,8 +33,8 @@ def test_each_learns_what_is_there_and_says_how_sure_it_is(
 ) -> None:
     test = np.arange(len(table)) % 3 == 0
     wanted = table.domain == domain if domain != "both" else np.full(len(table), fill_value=True)
-    fitted = Fitting(regression, OWN).fit(table.chosen(~test & wanted), intervals=True, seed=1)
-    asked = table.chosen(test & wanted)
+    fitted = Fitting(regression, OWN).fit(table.subset(~test & wanted), intervals=True, seed=1)
+    asked = table.subset(test & wanted)
     said = fitted.say(asked.vectors)
     assert r2(asked.ratings[:, 0], said.affect[:, 0]) > 0.3
     assert said.low is not None
@@ -85,7 +85,7 @@ def test_a_part_that_is_empty_is_refused_and_one_of_one_group_is_not(
 ) -> None:
     fitting = Fitting(regression, OWN)
     with pytest.raises(TrainingError, match="nothing to fit on"):
-        fitting.fit(table.chosen(np.arange(0)), intervals=False, seed=1)
-    one = replace(table, group=np.full(len(table), "one")).chosen(table.domain == "music")
+        fitting.fit(table.subset(np.arange(0)), intervals=False, seed=1)
+    one = replace(table, group=np.full(len(table), "one")).subset(table.domain == "music")
     said = fitting.fit(one, intervals=False, seed=1).say(table.vectors)
     assert np.isfinite(said.affect).all()

@@ -89,15 +89,15 @@ def test_inner_folds_keep_groups_whole() -> None:
     one = replace(table, group=np.full(len(table), "one"))
     assert sum(len(held) for _, held in inner_splits(one, seed=3)) == len(one)
     with pytest.raises(TrainingError, match="one rated clip is left"):
-        list(inner_splits(one.chosen(np.arange(1)), seed=3))
+        list(inner_splits(one.subset(np.arange(1)), seed=3))
 
 
 def test_too_little_is_one_line_that_says_what_is_missing() -> None:
     table = small_table()
     with pytest.raises(TrainingError, match="no rated clips to evaluate on"):
-        demand_enough(table.chosen(np.zeros(len(table), dtype=bool)), 5)
+        demand_enough(table.subset(np.zeros(len(table), dtype=bool)), 5)
     with pytest.raises(TrainingError, match="10 rated clips of sound in 5 groups are too few"):
-        demand_enough(table.chosen(np.arange(90)), 5)
+        demand_enough(table.subset(np.arange(90)), 5)
     few = replace(table, group=np.where(table.domain == "sound", "all", table.group))
     with pytest.raises(TrainingError, match="60 rated clips of sound in 1 groups are too few"):
         SplitProtocol().splits(few)

@@ -56,7 +56,7 @@ def halves_of_the_starter(seed: int) -> tuple[TrainingTable, TrainingTable]:
     """Return two halves of the shipped table that share no group."""
     table = decode_table((SHIPPED / TABLE).read_bytes(), "the starter")
     half = grouped_folds(table.corpus, table.group, 2, seed)
-    return table.chosen(half == 0), table.chosen(half == 1)
+    return table.subset(half == 0), table.subset(half == 1)
 
 
 def write_base(directory: Path, table: TrainingTable, name: str = "base-1") -> Manifest:
@@ -75,5 +75,5 @@ def annotated(
         ratings=ratings[rows],
         raters=np.ones(len(rows), dtype=np.intp),
         group=table.path[rows],
-        place=table.group[rows],
+        folder=table.group[rows],
     )

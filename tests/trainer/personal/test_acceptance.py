@@ -10,12 +10,12 @@ from trainer.personal.acceptance import (
     MARGIN,
     P_LEVEL,
     PublishedPredictions,
-    chance_of,
-    compared,
-    hold_out,
-    judged,
-    untested,
-    widening_of,
+    compare_dimension,
+    decide,
+    predict_out_of_fold,
+    sign_flip_p,
+    untestable,
+    widening_factor,
 )
 from trainer.personal.comparison import BundleComparison, DimensionCompared
 from trainer.personal.gaussian_process import RatedSounds, ResidualProcess, fit_calibration
@@ -30,8 +30,8 @@ def rated(count: int = 60, seed: int = 0) -> RatedSounds:
     drawing = np.random.default_rng(seed)
     said = drawing.uniform(-0.5, 0.5, count)
     return RatedSounds(
-        places=drawing.normal(size=(count, 3)).astype(np.float32),
-        said=said,
+        positions=drawing.normal(size=(count, 3)).astype(np.float32),
+        predicted=said,
         rating=np.clip(said + 0.3 + drawing.normal(0.0, 0.1, count), -1.0, 1.0),
         raters=np.ones(count),
         sound=np.arange(count, dtype=np.uint64),
@@ -47,43 +47,43 @@ def folds_of(sounds: RatedSounds, folds: int = 5) -> NDArray[np.intp]:
 def beside(
     sounds: RatedSounds, layer: ResidualProcess | None, lying: NDArray[np.intp] | None = None
 ) -> DimensionCompared:
-    service = PublishedPredictions(sounds.places, sounds.said, layer)
-    said = hold_out(sounds, service, folds_of(sounds), 1)
-    elsewhere = None if lying is None else hold_out(sounds, service, lying, 1)
-    return compared("arousal", sounds, said, elsewhere, 1)
+    service = PublishedPredictions(sounds.positions, sounds.predicted, layer)
+    said = predict_out_of_fold(sounds, service, folds_of(sounds), 1)
+    elsewhere = None if lying is None else predict_out_of_fold(sounds, service, lying, 1)
+    return compare_dimension("arousal", sounds, said, elsewhere, 1)
 
 
 class TestSignFlips:
     def test_of_three_equal_groups_one_flip_in_eight_does_as_well(self) -> None:
-        assert chance_of(np.ones(3), np.arange(3), seed=1) == pytest.approx(1 / 8)
+        assert sign_flip_p(np.ones(3), np.arange(3), seed=1) == pytest.approx(1 / 8)
 
     def test_seven_groups_cannot_reach_half_the_level_and_eight_can(self) -> None:
-        assert chance_of(np.ones(7), np.arange(7), seed=1) > P_LEVEL / 2
-        assert chance_of(np.ones(8), np.arange(8), seed=1) <= P_LEVEL / 2
+        assert sign_flip_p(np.ones(7), np.arange(7), seed=1) > P_LEVEL / 2
+        assert sign_flip_p(np.ones(8), np.arange(8), seed=1) <= P_LEVEL / 2
 
     def test_sounds_of_one_group_count_once(self) -> None:
-        assert chance_of(np.ones(300), np.arange(300) % 3, seed=1) == pytest.approx(1 / 8)
+        assert sign_flip_p(np.ones(300), np.arange(300) % 3, seed=1) == pytest.approx(1 / 8)
 
     def test_without_a_difference_p_is_anything(self) -> None:
         drawing = np.random.default_rng(5)
-        found = [chance_of(drawing.normal(size=40), np.arange(40), seed=i) for i in range(100)]
+        found = [sign_flip_p(drawing.normal(size=40), np.arange(40), seed=i) for i in range(100)]
         assert np.mean(np.array(found) < 0.05) <= 0.12
         assert 0.4 < np.mean(found) < 0.6
 
     def test_no_difference_at_all_is_no_evidence(self) -> None:
-        assert chance_of(np.zeros(40), np.arange(40), seed=1) == 1.0
-        assert chance_of(np.zeros(5), np.arange(5), seed=1) == 1.0
+        assert sign_flip_p(np.zeros(40), np.arange(40), seed=1) == 1.0
+        assert sign_flip_p(np.zeros(5), np.arange(5), seed=1) == 1.0
 
     def test_the_same_seed_gives_the_same_p(self) -> None:
         differences = np.random.default_rng(5).normal(0.2, size=40)
-        once, again = (chance_of(differences, np.arange(40), seed=3) for _ in range(2))
+        once, again = (sign_flip_p(differences, np.arange(40), seed=3) for _ in range(2))
         assert once == again
         assert 0 < once < 1
 
 
 class TestHoldingOut:
     def test_a_better_layer_passes(self) -> None:
-        found = judged([beside(rated(), None)])[0]
+        found = decide([beside(rated(), None)])[0]
         assert found.passed
         assert found.rmse_in_service == pytest.approx(0.32, abs=0.04)
         assert found.rmse_candidate == pytest.approx(0.1, abs=0.03)
@@ -92,7 +92,7 @@ class TestHoldingOut:
     def test_the_layer_in_service_is_asked_of_what_it_does_not_know(self) -> None:
         sounds = rated()
         learned = fit_calibration(sounds, seed=1)
-        found = judged([beside(sounds, learned)])[0]
+        found = decide([beside(sounds, learned)])[0]
         # The candidate learns from the same sounds: it cannot be better, nor seem worse.
         assert found.gain_over_service == pytest.approx(0.0, abs=0.05)
         assert not found.passed
@@ -111,7 +111,7 @@ class TestHoldingOut:
         pairs = np.repeat(np.arange(30), 2).astype(np.uint64)
         whims = np.repeat(drawing.uniform(-0.9, 0.9, 30), 2)
         places = np.repeat(drawing.normal(size=(30, 3)), 2, axis=0).astype(np.float32)
-        twins = replace(sounds, rating=whims, group=pairs, places=places, said=np.zeros(60))
+        twins = replace(sounds, rating=whims, group=pairs, positions=places, predicted=np.zeros(60))
         found = beside(twins, None)
         # Each sound's twin says what it is rated, were it not left out with it.
         assert found.rmse_candidate is not None
@@ -122,14 +122,14 @@ class TestHoldingOut:
         half = np.arange(60) % 2
         # Each half is a kind of its own, and what one feels more the other feels less.
         places = np.stack([4.0 * half, half, half], axis=1).astype(np.float32)
-        rating = sounds.said + np.where(half == 0, 0.4, -0.4)
-        found = beside(replace(sounds, places=places, rating=rating), None, half)
+        rating = sounds.predicted + np.where(half == 0, 0.4, -0.4)
+        found = beside(replace(sounds, positions=places, rating=rating), None, half)
         assert found.rmse_candidate is not None
         assert found.rmse_candidate_elsewhere is not None
         assert found.rmse_in_service_elsewhere is not None
         assert found.rmse_candidate < 0.1
         assert found.rmse_candidate_elsewhere > found.rmse_in_service_elsewhere
-        (verdict,) = judged([found])
+        (verdict,) = decide([found])
         assert not verdict.passed
 
 
@@ -144,7 +144,7 @@ class TestVerdict:
             "p_over_service": 0.001,
             "p_over_constant": 0.001,
         }
-        return untested("arousal", rated()).model_copy(update=figures | changed)
+        return untestable("arousal", rated()).model_copy(update=figures | changed)
 
     @pytest.mark.parametrize(
         ("changed", "said"),
@@ -160,7 +160,7 @@ class TestVerdict:
         ],
     )
     def test_what_is_missing_is_said(self, changed: dict[str, float], said: str) -> None:
-        verdict = judged([self.found(**changed)])[0]
+        verdict = decide([self.found(**changed)])[0]
         assert not verdict.passed
         assert said in verdict.verdict
 
@@ -180,10 +180,10 @@ class TestVerdict:
             self.found(p_over_service=first),
             self.found(dimension="valence", p_over_service=second),
         ]
-        assert [each.passed for each in judged(both)] == passed
+        assert [each.passed for each in decide(both)] == passed
 
     def test_a_dimension_that_is_not_rated_costs_the_other_nothing(self) -> None:
-        verdicts = judged([self.found(p_over_service=0.009), untested("valence", rated())])
+        verdicts = decide([self.found(p_over_service=0.009), untestable("valence", rated())])
         assert [each.passed for each in verdicts] == [True, False]
         assert "cannot be told from chance" in verdicts[1].verdict
 
@@ -196,7 +196,7 @@ class TestVerdict:
             level=P_LEVEL,
             margin=MARGIN,
             left_out=0,
-            dimensions=judged([self.found()]),
+            dimensions=decide([self.found()]),
             corpora=None,
             passed=True,
             verdict="v",
@@ -211,15 +211,15 @@ class TestWidening:
         for _ in range(200):
             errors = drawing.normal(0.0, 0.3, 41)
             sounds = replace(rated(40), rating=np.clip(errors[:40], -1, 1))
-            widening = widening_of(sounds, np.zeros(40), np.full(40, 0.2))
+            widening = widening_factor(sounds, np.zeros(40), np.full(40, 0.2))
             held.append(abs(errors[40]) <= 0.2 * widening)
         assert 0.74 <= np.mean(held) <= 0.88
 
     def test_a_few_annotations_widen_and_never_narrow(self) -> None:
         few = rated(6)
-        assert widening_of(few, few.rating, np.full(6, 0.2)) == 1.0
-        assert widening_of(few, few.rating - 0.5, np.full(6, 0.2)) == pytest.approx(2.5)
+        assert widening_factor(few, few.rating, np.full(6, 0.2)) == 1.0
+        assert widening_factor(few, few.rating - 0.5, np.full(6, 0.2)) == pytest.approx(2.5)
 
     def test_many_annotations_narrow_too(self) -> None:
         many = rated(60)
-        assert widening_of(many, many.rating - 0.1, np.full(60, 0.2)) == pytest.approx(0.5)
+        assert widening_factor(many, many.rating - 0.1, np.full(60, 0.2)) == pytest.approx(0.5)

@@ -26,7 +26,7 @@ from trainer.personal.gaussian_process import (
     fit_calibration,
 )
 from trainer.personal.layer import PersonalLayer, fit_space
-from trainer.personal.layer_file import decode_listener, encode_listener
+from trainer.personal.layer_file import decode_layer, encode_layer
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.trainer_errors import BundleCorrupt, TrainingError
 
@@ -52,8 +52,8 @@ def rated_by(
     said = drawing.uniform(-0.5, 0.5, count)
     rating = feel(said, second) + drawing.normal(0.0, 0.03, count)
     return RatedSounds(
-        places=places,
-        said=said,
+        positions=places,
+        predicted=said,
         rating=np.clip(rating, -1.0, 1.0),
         raters=np.ones(count),
         sound=np.arange(count, dtype=np.uint64),
@@ -66,7 +66,9 @@ def error(
     feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]],
 ) -> float:
     others = rated_by(feel, seed=99)
-    return float(np.abs(calibration.predict(others.places, others.said) - others.rating).mean())
+    return float(
+        np.abs(calibration.predict(others.positions, others.predicted) - others.rating).mean()
+    )
 
 
 class TestCalibration:
@@ -90,7 +92,7 @@ class TestCalibration:
 
     def test_two_annotations_move_little(self) -> None:
         rated = rated_by(lambda said, _: said + 0.3, count=2)
-        moved = fit_calibration(rated, seed=1).predict(rated.places, np.zeros(2))
+        moved = fit_calibration(rated, seed=1).predict(rated.positions, np.zeros(2))
         assert (moved > 0).all()
         assert (moved < 0.3).all()
 
@@ -98,8 +100,8 @@ class TestCalibration:
         rated = rated_by(lambda said, _: said, count=40)
         rating = np.where(np.arange(40) % 4 < 2, 0.4, -0.4)
         crowd = np.where(rating > 0, 30.0, 1.0)
-        alike = np.zeros_like(rated.places)
-        split = replace(rated, rating=rating, said=np.zeros(40), places=alike)
+        alike = np.zeros_like(rated.positions)
+        split = replace(rated, rating=rating, predicted=np.zeros(40), positions=alike)
         even = fit_calibration(split, seed=1).predict(alike[:1], np.zeros(1))
         moved = fit_calibration(replace(split, raters=crowd), seed=1).predict(
             alike[:1], np.zeros(1)
@@ -142,7 +144,7 @@ class TestAnnotations:
             "ratings": np.array([[0.5, np.nan], [-1.0, 1.0]]),
             "raters": np.array([1, 2]),
             "group": np.array(["a", "b"]),
-            "place": np.array(["c", "c"]),
+            "folder": np.array(["c", "c"]),
         }
         return AnnotationArrays(**columns | changed)
 
@@ -183,14 +185,14 @@ def layer() -> PersonalLayer:
     scale = QuantileScale(table.vectors)
     space = fit_space(scale.scores(table.vectors))
     rated = RatedSounds(
-        places=space.places(scale.scores(others.vectors)),
-        said=others.ratings[:, 0] - 0.3,
+        positions=space.project(scale.scores(others.vectors)),
+        predicted=others.ratings[:, 0] - 0.3,
         rating=others.ratings[:, 0],
         raters=np.ones(len(others)),
         sound=sound_keys(others.vectors),
         group=group_keys(others.group),
     )
-    fitted = replace(fit_calibration(rated.chosen(rated.said >= -1), seed=1), widening=1.5)
+    fitted = replace(fit_calibration(rated.subset(rated.predicted >= -1), seed=1), widening=1.5)
     return PersonalLayer(space, fitted, None)
 
 
@@ -200,7 +202,7 @@ def taught(small: Path, layer: PersonalLayer, tmp_path: Path) -> Path:
     content = read_bundle_files(small, HEARING, guarded=True)
     directory = tmp_path / "taught-1"
     draft = verify(small, hearing=HEARING).model_copy(update={"name": "taught-1"})
-    write_content(directory, draft, {**content, LISTENER: encode_listener(layer)})
+    write_content(directory, draft, {**content, LISTENER: encode_layer(layer)})
     return directory
 
 
@@ -277,14 +279,14 @@ class TestBundleWithListener:
     ) -> None:
         basis = np.zeros((DESCRIPTORS + 1, len(layer.space.origin)), dtype=np.float32)
         other = replace(layer, space=replace(layer.space, basis=basis))
-        replace_file(taught, LISTENER, encode_listener(other))
+        replace_file(taught, LISTENER, encode_layer(other))
         with pytest.raises(BundleCorrupt, match="'basis' is not as it should be"):
             load(taught, hearing=HEARING)
 
 
 class TestListenerFile:
     def test_it_comes_back_as_it_was(self, layer: PersonalLayer) -> None:
-        back = decode_listener(encode_listener(layer), "test", DESCRIPTORS)
+        back = decode_layer(encode_layer(layer), "test", DESCRIPTORS)
         assert back.valence is None
         assert back.arousal is not None
         assert layer.arousal is not None
@@ -298,7 +300,7 @@ class TestListenerFile:
     )
     def test_what_is_no_archive_is_refused(self, content: bytes) -> None:
         with pytest.raises(BundleCorrupt, match=r"listener\.npz is no listener layer"):
-            decode_listener(content, "test", DESCRIPTORS)
+            decode_layer(content, "test", DESCRIPTORS)
 
     @pytest.mark.parametrize(
         ("name", "change"),
@@ -328,14 +330,14 @@ class TestListenerFile:
         name: str,
         change: Callable[[NDArray[Any]], NDArray[Any] | None],
     ) -> None:
-        with np.load(io.BytesIO(encode_listener(layer))) as stored:
+        with np.load(io.BytesIO(encode_layer(layer))) as stored:
             arrays: dict[str, Any] = {key: stored[key] for key in stored.files}
         changed = change(arrays.pop(name))
         stream = io.BytesIO()
         kept = arrays if changed is None else arrays | {name: changed}
         np.savez(stream, allow_pickle=True, **kept)
         with pytest.raises(BundleCorrupt, match=r"listener\.npz") as caught:
-            decode_listener(stream.getvalue(), "test", DESCRIPTORS)
+            decode_layer(stream.getvalue(), "test", DESCRIPTORS)
         assert "\n" not in str(caught.value)
 
     def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(self) -> None:
@@ -343,17 +345,17 @@ class TestListenerFile:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("basis.npy", bytes(80 * 1024 * 1024))
         with pytest.raises(BundleCorrupt, match="'size'"):
-            decode_listener(stream.getvalue(), "test", DESCRIPTORS)
+            decode_layer(stream.getvalue(), "test", DESCRIPTORS)
 
     def test_damage_anywhere_is_refused_or_harmless(self, layer: PersonalLayer) -> None:
-        content = encode_listener(layer)
+        content = encode_layer(layer)
         drawing = np.random.default_rng(3)
         for _ in range(200):
             spoilt = bytearray(content)
             for place in drawing.integers(0, len(content), 3):
                 spoilt[place] = drawing.integers(0, 256)
             try:
-                decode_listener(bytes(spoilt), "test", DESCRIPTORS)
+                decode_layer(bytes(spoilt), "test", DESCRIPTORS)
             except BundleCorrupt:
                 continue
 

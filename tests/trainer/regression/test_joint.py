@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from sklearn.base import clone
 
 from tests.trainer.regression.rated import DESCRIPTORS, small_table
-from trainer.evaluation.cross_validation import cross_validate, figures
+from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.evaluation.scores import r2
 from trainer.regression.joint import JointRegression, Predictions, regression_from
 from trainer.regression.kernel_expert import ExpertSettings, KernelExpert
@@ -46,7 +46,7 @@ def test_predictions_and_intervals_stay_on_the_scale_and_in_order(said: Predicti
 
 def test_intervals_hold_about_the_share_they_promise() -> None:
     table = small_table(music=160, sounds=120)
-    rows = figures(table, cross_validate(table, JointRegression(), seed=1), seed=1)
+    rows = held_out_scores(table, cross_validate(table, JointRegression(), seed=1), seed=1)
     for row in rows:
         assert 0.68 <= row.coverage <= 0.92
 

@@ -203,7 +203,7 @@ class TestSmallRegistry:
             ratings=np.clip(heard.ratings[:40] + 0.4, -1.0, 1.0),
             raters=np.ones(40, dtype=np.intp),
             group=heard.path[:40],
-            place=heard.group[:40],
+            folder=heard.group[:40],
         )
 
     def test_two_at_once_are_one_too_many(
@@ -237,7 +237,7 @@ class TestSmallRegistry:
             " (print('writing', flush=True), sys.stdin.read()));"
             "retrain(Path(sys.argv[1]), AnnotationArrays(vectors=a['v'], ratings=a['r'],"
             " raters=np.ones(n, int), group=np.arange(n).astype(str),"
-            " place=np.full(n, 'a')), seed=1,"
+            " folder=np.full(n, 'a')), seed=1,"
             f" hearing={HEARING!r})"
         )
         command = [sys.executable, "-c", code, str(in_service), str(tmp_path / "a.npz")]
@@ -348,7 +348,7 @@ class TestSmallRegistry:
     def test_corpora_are_enough_and_one_that_is_known_is_not_new(
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
-        none = annotations.chosen(np.arange(0))
+        none = annotations.subset(np.arange(0))
         outcome = retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
         assert outcome.published
         with pytest.raises(TooFewAnnotations, match="fitted on every corpus already"):
@@ -370,7 +370,7 @@ class TestSmallRegistry:
     def test_what_was_refused_is_not_compared_again_until_something_is_other(
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
-        none = annotations.chosen(np.arange(0))
+        none = annotations.subset(np.arange(0))
         corpus = corpus_of_dice()
         first = retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
         assert not first.published
@@ -398,7 +398,7 @@ class TestSmallRegistry:
     ) -> None:
         (in_service / rejected.FILE).write_bytes(content)
         assert rejected.refusal_of(in_service, "x", "y") is None
-        none = annotations.chosen(np.arange(0))
+        none = annotations.subset(np.arange(0))
         retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
         with pytest.raises(TooFewAnnotations, match="not compared again"):
             retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)

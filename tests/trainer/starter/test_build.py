@@ -12,11 +12,12 @@ from trainer.bundles.bundle import TABLE, Bundle, load, verify
 from trainer.bundles.bundle_manifest import BundleOutdated
 from trainer.bundles.registry import SHIPPED
 from trainer.corpora.rated_clip import RatedClip
+from trainer.corpora.training_rows import table_of
 from trainer.features.extract import CANONICAL, DESCRIPTORS, HearingSettings, hear
 from trainer.regression.joint import regression_from
 from trainer.regression.training_table import TrainingTable, decode_table
 from trainer.starter.build import NAME, main
-from trainer.starter.starter_table import heard_windows, table_of
+from trainer.starter.starter_table import heard_windows
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:

@@ -34,28 +34,28 @@ PROTOCOL: Final = (
 )
 
 
-def document_of(occasion: ReportContext, outcomes: Sequence[ExperimentResult]) -> dict[str, Any]:
+def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) -> dict[str, Any]:
     """Return everything that was found, ready for JSON."""
-    table = occasion.material.table
+    table = context.dataset.table
     return {
         "format": FORMAT,
-        "made_at": occasion.made_at,
-        "command": occasion.command,
-        "seed": occasion.protocol.seed,
-        "folds": occasion.protocol.folds,
-        "repeats": occasion.protocol.repeats,
+        "made_at": context.made_at,
+        "command": context.command,
+        "seed": context.protocol.seed,
+        "folds": context.protocol.folds,
+        "repeats": context.protocol.repeats,
         "regression": {
-            "name": occasion.fitting.regression,
-            "settings": dict(occasion.fitting.settings),
+            "name": context.fitting.regression,
+            "settings": dict(context.fitting.settings),
         },
-        "bundle": occasion.material.manifest.name,
-        "hearing": occasion.material.manifest.hearing,
+        "bundle": context.dataset.manifest.name,
+        "hearing": context.dataset.manifest.hearing,
         "interval_level": LEVEL,
         "versions": library_versions(),
         "python": python_version(),
         "protocol": PROTOCOL,
         "test": TEST,
-        "problems": occasion.material.problems,
+        "problems": context.dataset.problems,
         "corpora": [
             {
                 "part": part,

@@ -1,0 +1,46 @@
+"""Rated clips and their feature vectors, put together as the rows of a training table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainer.features.opensmile import FEATURES
+from trainer.features.vector_codec import rounded
+from trainer.regression.training_table import TrainingTable, steadiness_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trainer.corpora.rated_clip import RatedClip
+
+
+def table_of(clips: Sequence[RatedClip], heard: Sequence[NDArray[np.float32]]) -> TrainingTable:
+    """Put clips and what was heard of them into one table.
+
+    Args:
+        clips: the rated clips.
+        heard: for each its mean vector and its windows, as `heard_windows` returns them.
+    """
+    owner = np.repeat(np.arange(len(clips)), [len(each) - 1 for each in heard])
+    windows = np.concatenate([each[1:] for each in heard])
+
+    def texts(name: str) -> NDArray[np.str_]:
+        return np.array([getattr(clip, name) for clip in clips], dtype=np.str_)
+
+    return TrainingTable(
+        vectors=rounded(np.stack([each[0] for each in heard])),
+        ratings=np.array([(clip.arousal, clip.valence) for clip in clips]),
+        weight=np.array([clip.weight for clip in clips]),
+        path=texts("path"),
+        corpus=texts("corpus"),
+        domain=texts("domain"),
+        follows=texts("follows"),
+        group=texts("group"),
+        sets_scale=np.ones(len(clips), np.bool_),
+        steadiness=steadiness_of(windows, owner, len(clips)),
+        is_harmony=np.arange(windows.shape[1]) >= FEATURES,
+    )
