@@ -26,8 +26,8 @@ class DefaultPaths:
     settings_files: tuple[Path, ...]
 
 
-def places(environ: Mapping[str, str]) -> DefaultPaths:
-    """Derive the places from the variables of systemd and of the XDG base directories."""
+def default_paths(environ: Mapping[str, str]) -> DefaultPaths:
+    """Derive the paths from the variables of systemd and of the XDG base directories."""
     home = Path(environ.get("HOME") or Path.home())
     xdg_state = _absolute(environ.get("XDG_STATE_HOME")) or home / ".local" / "state"
     xdg_config = _absolute(environ.get("XDG_CONFIG_HOME")) or home / ".config"

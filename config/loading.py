@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from config.default_paths import DefaultPaths, places
+from config.default_paths import DefaultPaths, default_paths
 from config.errors import SettingsError
 from config.settings import FolderSettings, Settings
 
@@ -31,14 +31,14 @@ class LoadedSettings:
     Attributes:
         settings: the validated whole.
         sources: for each dotted key, `default`, the file, the variable or the option it came from.
-        places: folders that follow from the environment.
-        again: reads the same layers once more, as `load` does.
+        paths: those that follow from the environment.
+        reload: reads the same layers again, as `load` does.
     """
 
     settings: Settings
     sources: Mapping[str, str]
-    places: DefaultPaths
-    again: Callable[[], LoadedSettings]
+    paths: DefaultPaths
+    reload: Callable[[], LoadedSettings]
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ def load(
     Raises:
         SettingsError: anything is wrong; every problem is listed, one line each.
     """
-    where = places(environ)
+    paths = default_paths(environ)
     problems: list[str] = []
     entries = _defaults()
     known = frozenset(entries)
     for layer in (
-        _from_file(file, where, problems),
+        _from_file(file, paths.settings_files, problems),
         _from_environment(environ, known),
         _from_overrides(overrides, problems),
     ):
@@ -81,7 +81,7 @@ def load(
     return LoadedSettings(
         settings,
         {key: entry.source for key, entry in entries.items()},
-        where,
+        paths,
         lambda: load(environ=environ, file=file, overrides=overrides),
     )
 
@@ -105,11 +105,11 @@ def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _from_file(
-    file: Path | None, where: DefaultPaths, problems: list[str]
+    file: Path | None, usual: Sequence[Path], problems: list[str]
 ) -> Iterator[tuple[str, _Entry]]:
     chosen = file
     try:
-        chosen = file or next((path for path in where.settings_files if path.is_file()), None)
+        chosen = file or next((path for path in usual if path.is_file()), None)
         if chosen is None:
             return
         table = tomllib.loads(chosen.read_text(encoding="utf-8"))

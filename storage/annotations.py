@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from storage.database.sessions import in_lots, reading
+from storage.database.sessions import batches, reading
 from storage.schema.tables import clips, given_annotations
 from storage.schema.views import annotations_view
-from storage.stale_tags import demand_tags
+from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -100,10 +100,10 @@ class AnnotationStore:
                 connection.execute(
                     insert(given_annotations), [values | {"made_at": now} for values in new]
                 )
-            demand_tags(connection, identities, step=1)
+            mark_stale(connection, identities, step=1)
         return len(new)
 
-    def has_taken(self, stem: str) -> bool:
+    def was_imported(self, stem: str) -> bool:
         """Tell whether entries of a file were taken in, by what their origins begin with."""
         # ";" is the character after ":".
         own = given_annotations.c.origin.between(f"{stem}:", f"{stem};")
@@ -119,7 +119,7 @@ class AnnotationStore:
             count = connection.execute(
                 update(given_annotations).where(said).values(withdrawn_at=now)
             ).rowcount
-            demand_tags(connection, {identity}, step=1)
+            mark_stale(connection, {identity}, step=1)
         return count
 
     def all(self, path: Path | None = None) -> list[Annotation]:
@@ -157,7 +157,7 @@ class AnnotationStore:
         """Return the identity of each known file among some paths."""
         found: dict[Path, str] = {}
         with reading(self.engine) as connection:
-            for lot in in_lots(paths):
+            for lot in batches(paths):
                 some = clips.c.path.in_(lot)
                 rows = connection.execute(select(clips.c.path, clips.c.identity).where(some))
                 found |= {row.path: row.identity for row in rows}
@@ -182,7 +182,7 @@ _WITHDRAW = (
 
 
 def _present(connection: Connection, column: str, values: set[str]) -> Iterator[Row[Any]]:
-    for lot in in_lots(sorted(values)):
+    for lot in batches(sorted(values)):
         some = given_annotations.c[column].in_(lot)
         yield from connection.execute(select(given_annotations).where(some))
 

@@ -1,15 +1,17 @@
-"""The work queue: rows in the catalogue, so that a crash loses nothing."""
+"""The queue of files to analyse: rows in the catalogue, so that a crash loses nothing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from storage.database.sessions import reading
-from storage.schema.records import FileStamp, QueueEntry
-from storage.schema.tables import below, queue
+from storage.schema.records import QueueEntry
+from storage.schema.row_mapping import stamp_of
+from storage.schema.tables import at_or_below, queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,14 +22,18 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
     from sqlalchemy.engine import Connection, Engine
 
-WAITING, RUNNING, GIVEN_UP = "waiting", "running", "given up"
+    from storage.schema.records import FileStamp
+
+WAITING: Final = "waiting"
+RUNNING: Final = "running"
+GIVEN_UP: Final = "given up"
 
 
+@dataclass(frozen=True)
 class Queue:
-    """Files that wait to be heard, in the order in which they are due."""
+    """Files that wait to be analysed, in the order in which they are due."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    engine: Engine
 
     def put(
         self,
@@ -36,19 +42,19 @@ class Queue:
         *,
         due_at: datetime | None = None,
     ) -> int:
-        """Add files; one that is already there in the same state keeps its place and its attempts.
+        """Add files; one that is queued with the same stamp keeps its place and its attempts.
 
-        A file that changed since it was queued starts anew. One that is being worked on just
-        now takes its new stamp, so that `finish` leaves it in the queue.
+        A file that changed since it was queued starts again with no attempts. One that is being
+        analysed takes its new stamp, so that `finish` leaves it in the queue.
 
         Returns:
             The number of rows added or changed.
         """
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             return put(connection, files, now, due_at=due_at)
 
     def claim(self, now: datetime) -> QueueEntry | None:
-        """Take the file that is due longest, and count the attempt before it is made."""
+        """Claim the file that has been due longest, and count the attempt before it is made."""
         due = (
             select(queue.c.path)
             .where(queue.c.state == WAITING, queue.c.due_at <= now)
@@ -60,20 +66,15 @@ class Queue:
             update(queue)
             .where(queue.c.path == due)
             .values(state=RUNNING, attempts=queue.c.attempts + 1)
-            .returning(
-                queue.c.path, queue.c.size, queue.c.mtime_ns, queue.c.inode, queue.c.attempts
-            )
+            .returning(queue)
         )
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             row = connection.execute(statement).one_or_none()
-        if row is None:
-            return None
-        stamp = FileStamp(row.size, row.mtime_ns, row.inode)
-        return QueueEntry(row.path, stamp, row.attempts)
+        return None if row is None else QueueEntry(row.path, stamp_of(row), row.attempts)
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
-        """Put a file off until `retry_at`, or give it up until it changes (None)."""
-        with self._engine.begin() as connection:
+        """Record a failure: retry at `retry_at`, or give up until the file changes (None)."""
+        with self.engine.begin() as connection:
             connection.execute(
                 update(queue)
                 .where(queue.c.path == entry.path, _same(entry.stamp))
@@ -85,9 +86,9 @@ class Queue:
             )
             _free_if_changed(connection, entry)
 
-    def give_back(self, entry: QueueEntry) -> None:
-        """Return a claimed file untried, because the service stops."""
-        with self._engine.begin() as connection:
+    def release(self, entry: QueueEntry) -> None:
+        """Return a claimed file, without counting the attempt, because the service stops."""
+        with self.engine.begin() as connection:
             connection.execute(
                 update(queue)
                 .where(queue.c.path == entry.path)
@@ -95,8 +96,8 @@ class Queue:
             )
 
     def postpone(self, entry: QueueEntry, stamp: FileStamp, due_at: datetime) -> None:
-        """Return a claimed file untried, as it looks now, to be claimed again later."""
-        with self._engine.begin() as connection:
+        """Return a claimed file with its present stamp, to be claimed again at `due_at`."""
+        with self.engine.begin() as connection:
             connection.execute(
                 update(queue)
                 .where(queue.c.path == entry.path)
@@ -104,20 +105,20 @@ class Queue:
             )
 
     def remove(self, entry: QueueEntry) -> None:
-        """Take off a claimed file that is not there any more."""
-        with self._engine.begin() as connection:
+        """Delete a claimed file that no longer exists."""
+        with self.engine.begin() as connection:
             connection.execute(delete(queue).where(queue.c.path == entry.path))
 
     def forget(self, paths: Iterable[Path]) -> None:
-        """Forget files that are no longer there, except one that is being worked on."""
-        with self._engine.begin() as connection:
+        """Delete files that no longer exist, except those that are being analysed."""
+        with self.engine.begin() as connection:
             for path in paths:
                 connection.execute(
                     delete(queue).where(queue.c.path == path, queue.c.state != RUNNING)
                 )
 
     def retry(self, now: datetime, under: Path | None = None) -> int:
-        """Make what failed due at once, and its attempts forgotten; return how many files.
+        """Make failed files due now, with no attempts; return their number.
 
         Args:
             now: when.
@@ -125,37 +126,37 @@ class Queue:
         """
         failed = queue.c.reason.is_not(None) & (queue.c.state != RUNNING)
         if under is not None:
-            failed &= (queue.c.path == under) | below(queue.c.path, under)
-        with self._engine.begin() as connection:
+            failed &= at_or_below(queue.c.path, under)
+        with self.engine.begin() as connection:
             return connection.execute(
                 update(queue).where(failed).values(state=WAITING, attempts=0, due_at=now)
             ).rowcount
 
-    def take_up_again(self) -> int:
-        """Free what a process that ended in the middle had claimed; call once at start."""
-        with self._engine.begin() as connection:
+    def release_claims(self) -> int:
+        """Return what an earlier process had claimed when it ended; call once at start."""
+        with self.engine.begin() as connection:
             return connection.execute(
                 update(queue).where(queue.c.state == RUNNING).values(state=WAITING)
             ).rowcount
 
     def untried(self) -> list[Path]:
-        """Return the files that still wait for their first attempt, be they due or not."""
+        """Return the files that wait for their first attempt, due or not."""
         statement = select(queue.c.path).where(queue.c.state == WAITING, queue.c.attempts == 0)
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             return list(connection.execute(statement).scalars())
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting file is due, None if none waits."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             statement = select(queue.c.due_at).where(queue.c.state == WAITING)
             return connection.execute(statement.order_by(queue.c.due_at).limit(1)).scalar()
 
     def waiting(self, now: datetime) -> int:
-        """Count the files that are due or being worked on."""
+        """Count the files that are due or being analysed."""
         condition = or_(
             queue.c.state == RUNNING, (queue.c.state == WAITING) & (queue.c.due_at <= now)
         )
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             return connection.execute(
                 select(func.count()).select_from(queue).where(condition)
             ).scalar_one()
@@ -178,9 +179,9 @@ def put(
 
 
 def finish(connection: Connection, entry: QueueEntry) -> None:
-    """Remove a file that is done, within the transaction that records its result.
+    """Remove a file, within the transaction that records its analysis.
 
-    If the file changed while it was worked on, it stays and is due again.
+    A file that changed during its analysis stays and is due again.
     """
     connection.execute(delete(queue).where(queue.c.path == entry.path, _same(entry.stamp)))
     _free_if_changed(connection, entry)

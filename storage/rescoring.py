@@ -1,4 +1,4 @@
-"""Brings the predictions of known sounds up to the bundle in service, a chunk at a time."""
+"""Renews predictions that are by another bundle than the published one, a chunk at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, bindparam, func, literal_column, select, update
 
-from storage.database.sessions import in_lots, reading
+from storage.database.sessions import batches, reading
 from storage.queue import put
 from storage.schema.catalogue_errors import CatalogueError
-from storage.schema.records import FileStamp, Prediction
+from storage.schema.records import Prediction
+from storage.schema.row_mapping import stamp_of
 from storage.schema.tables import clips, curve_points, hearings, known_bundles, predictions
-from storage.stale_tags import demand_tags
+from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,15 +25,16 @@ if TYPE_CHECKING:
 
 _ROW: ColumnElement[int] = literal_column("hearings.rowid")
 _UNREADABLE = "unreadable"
+_PREDICTION_FIELDS = tuple(column.name for column in fields(Prediction))
 
 
 @dataclass(frozen=True)
 class OutdatedSound:
-    """A sound whose prediction is by another bundle than the one in service.
+    """A sound whose prediction is by another bundle than the published one.
 
     Attributes:
         identity: hash of its audio packets.
-        heard_at: when the vector was made.
+        heard_at: when its features were extracted.
         bundle: what predicted it.
         vector: its packed feature vector.
     """
@@ -45,44 +47,45 @@ class OutdatedSound:
 
 @dataclass(frozen=True)
 class Rescoring:
-    """The predictions of one catalogue, as a whole. Every method is one transaction, or several.
+    """The outdated predictions of one catalogue.
 
-    What was done is told by the rows alone, so whatever is interrupted goes on where it stopped.
+    Every method is one transaction, except `outdated_chunks`. The rows alone hold the progress, so
+    that an interrupted rescoring continues where it stopped.
     """
 
     engine: Engine
 
-    def outdated(self, bundle: str) -> bool:
-        """Tell whether any sound could be scored again by a bundle, by two looks at an index.
+    def any_outdated(self, bundle: str) -> bool:
+        """Return whether a bundle can renew any prediction from stored features.
 
-        Features of another hearing than the bundle's are not counted: those sounds have to be
-        heard again.
+        Sounds with features of other settings than the bundle's do not count: they have to be
+        analysed again.
         """
-        names = predictions.c.bundle
-        hearing = (
+        settings = (
             select(func.json_extract(known_bundles.c.manifest, "$.hearing"))
             .where(known_bundles.c.name == bundle)
             .scalar_subquery()
         )
-        fitting = hearings.c.settings == func.coalesce(hearing, hearings.c.settings)
+        fitting = hearings.c.settings == func.coalesce(settings, hearings.c.settings)
+        statement = (
+            select(predictions.c.bundle)
+            .join(hearings, hearings.c.identity == predictions.c.identity)
+            .limit(1)
+        )
         with reading(self.engine) as connection:
             return any(
-                connection.execute(
-                    select(names)
-                    .join(hearings, hearings.c.identity == predictions.c.identity)
-                    .where(other, fitting)
-                    .limit(1)
-                ).first()
-                for other in (names < bundle, names > bundle)
+                connection.execute(statement.where(by_other, fitting)).first()
+                for by_other in _by_others(bundle)
             )
 
-    def heard_otherwise(self) -> list[Path]:
-        """Return the files whose sounds were heard otherwise than the bundle in service wants.
+    def with_other_features(self) -> list[Path]:
+        """Return the files whose features are of other settings than the published bundle's.
 
-        What that bundle has predicted was heard as it wants, so that only the rest is looked at.
+        What that bundle has predicted has its features, so that only the rest is read.
         """
-        columns = known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
-        names = predictions.c.bundle
+        published = select(
+            known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
+        ).where(known_bundles.c.in_service == 1)
         statement = (
             select(clips.c.path)
             .join(predictions, predictions.c.identity == clips.c.identity)
@@ -90,45 +93,43 @@ class Rescoring:
             .where(clips.c.missing_since.is_(None))
         )
         with reading(self.engine) as connection:
-            served = connection.execute(select(*columns).where(known_bundles.c.in_service == 1))
             return [
                 path
-                for bundle, hearing in served.all()
-                if hearing is not None
-                for other in (names < bundle, names > bundle)
+                for bundle, settings in connection.execute(published).all()
+                if settings is not None
+                for by_other in _by_others(bundle)
                 for path in connection.execute(
-                    statement.where(other, hearings.c.settings != hearing)
+                    statement.where(by_other, hearings.c.settings != settings)
                 ).scalars()
             ]
 
     def outdated_count(self, bundle: str) -> int:
-        """Count the predictions by other bundles, those that no vector can renew included."""
-        names = predictions.c.bundle
+        """Count the predictions by other bundles, including those no stored features can renew."""
         with reading(self.engine) as connection:
             return sum(
-                connection.execute(select(func.count()).where(other)).scalar_one()
-                for other in (names < bundle, names > bundle)
+                connection.execute(select(func.count()).where(by_other)).scalar_one()
+                for by_other in _by_others(bundle)
             )
 
     def outdated_chunks(
-        self, bundle: str, hearing: str, size: int
+        self, bundle: str, feature_settings: str, size: int
     ) -> Iterator[list[OutdatedSound]]:
-        """Yield the outdated sounds, those that come in meanwhile included.
+        """Yield the outdated sounds in the order of the file, which spares a disk most seeks.
 
-        They come in the order in which they lie in the file, which spares a disk most of its seeks.
-        A chunk is read whole, so that no reader holds up the write-ahead log. What is heard again
-        meanwhile may lie where we have been: done is only what has yielded nothing.
+        A chunk is read as a whole, so that no reader holds up the write-ahead log. Sounds that are
+        added meanwhile are included, but one that is analysed again may move to where the pass has
+        been: rescoring is complete only when a pass yields nothing.
 
         Args:
-            bundle: the one in service.
-            hearing: key of the hearing that its vectors come from.
+            bundle: the published one.
+            feature_settings: key of the features that it takes.
             size: sounds in a chunk.
         """
         columns = hearings.c.identity, hearings.c.heard_at, predictions.c.bundle, hearings.c.vector
         statement = (
             select(_ROW.label("row"), *columns)
             .join(predictions, predictions.c.identity == hearings.c.identity)
-            .where(hearings.c.settings == hearing, predictions.c.bundle != bundle)
+            .where(hearings.c.settings == feature_settings, predictions.c.bundle != bundle)
             .order_by(_ROW)
             .limit(size)
         )
@@ -144,27 +145,27 @@ class Rescoring:
     def record(
         self, fresh: Sequence[tuple[OutdatedSound, Prediction]], now: datetime, *, step: int
     ) -> int:
-        """Record new predictions, move the curves along, and have tags written where it shows.
+        """Record new predictions, shift the curves, and mark the tags that no longer fit.
 
-        The windows' own features are not kept, so a curve moves as a whole by as much as the
-        prediction does. A sound that was heard or predicted anew meanwhile is left as it is.
+        The features of the windows are not stored, so each curve shifts by as much as its
+        prediction does. A sound that was analysed or predicted again meanwhile is left as it is.
 
         Args:
-            fresh: sounds as they were read, and what one bundle says of them.
+            fresh: sounds as they were read, and their new predictions.
             now: when.
-            step: the least difference that is worth writing tags for, in hundredths.
+            step: the least difference that marks tags as pending, in hundredths.
 
         Returns:
-            How many predictions were recorded.
+            The number of predictions recorded.
 
         Raises:
-            CatalogueError: another bundle is in service.
+            CatalogueError: another bundle is published.
         """
         with self.engine.begin() as connection:
             for bundle in {prediction.bundle for _, prediction in fresh}:
-                _demand_in_service(connection, bundle)
+                _require_published(connection, bundle)
             before = _unchanged(connection, [sound for sound, _ in fresh])
-            moves = [
+            changes = [
                 {
                     "of": sound.identity,
                     **vars(prediction),
@@ -175,85 +176,75 @@ class Rescoring:
                 for sound, prediction in fresh
                 if sound.identity in before
             ]
-            if moves:
-                connection.execute(_MOVE_CURVE, moves)
-                connection.execute(_RENEW, moves)
-                demand_tags(connection, before, step=step)
-        return len(moves)
+            if changes:
+                connection.execute(_SHIFT_CURVE, changes)
+                connection.execute(_RENEW, changes)
+                mark_stale(connection, before, step=step)
+        return len(changes)
 
-    def hear_again(self, sounds: Sequence[OutdatedSound], now: datetime) -> int:
-        """Disown vectors that cannot be read, and queue the files that have their sounds.
+    def analyse_again(self, sounds: Sequence[OutdatedSound], now: datetime) -> int:
+        """Mark unreadable features as such, and queue the files that have these sounds.
 
-        What was predicted from them stays until then.
+        Their predictions stay until then.
 
         Returns:
-            How many files were queued.
+            The number of files queued.
         """
         with self.engine.begin() as connection:
-            known = _unchanged(connection, sounds)
             count = 0
-            for identity in known:
+            for identity in _unchanged(connection, sounds):
                 own = hearings.c.identity == identity
                 connection.execute(update(hearings).where(own).values(settings=_UNREADABLE))
                 present = clips.c.missing_since.is_(None)
                 found = select(clips).where(clips.c.identity == identity, present)
-                rows = connection.execute(found).all()
-                files = [(row.path, FileStamp(row.size, row.mtime_ns, row.inode)) for row in rows]
+                files = [(row.path, stamp_of(row)) for row in connection.execute(found).all()]
                 count += put(connection, files, now)
         return count
 
 
-def _demand_in_service(connection: Connection, bundle: str) -> None:
-    """Refuse to let a bundle that was superseded overwrite what its successor says."""
+def _by_others(bundle: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return two conditions that each use the index of bundles, as `!=` would not."""
+    return predictions.c.bundle < bundle, predictions.c.bundle > bundle
+
+
+def _require_published(connection: Connection, bundle: str) -> None:
     statement = select(known_bundles.c.name).where(known_bundles.c.in_service == 1)
     name = connection.execute(statement).scalar()
     if name not in {None, bundle}:
         raise CatalogueError(
-            f"{bundle} is not in service, {name} is: nothing more is scored by {bundle}"
+            f"{bundle}: cannot record its predictions, since {name} is published instead"
         )
 
 
 def _unchanged(
     connection: Connection, sounds: Sequence[OutdatedSound]
 ) -> dict[str, tuple[float, float]]:
-    """Return arousal and valence of each sound that is as it was when it was read."""
+    """Return arousal and valence of each sound that has not changed since it was read."""
     wanted = {sound.identity: (sound.heard_at, sound.bundle) for sound in sounds}
-    statement = select(
-        predictions.c.identity,
-        hearings.c.heard_at,
-        predictions.c.bundle,
-        predictions.c.arousal,
-        predictions.c.valence,
-    ).join(hearings, hearings.c.identity == predictions.c.identity)
-    found = {}
-    for lot in in_lots(wanted):
-        some = predictions.c.identity.in_(lot)
-        for identity, heard_at, bundle, arousal, valence in connection.execute(
-            statement.where(some)
-        ):
-            if wanted[identity] == (heard_at, bundle):
-                found[identity] = (arousal, valence)
-    return found
+    statement = select(predictions, hearings.c.heard_at).join(
+        hearings, hearings.c.identity == predictions.c.identity
+    )
+    return {
+        row.identity: (row.arousal, row.valence)
+        for batch in batches(wanted)
+        for row in connection.execute(statement.where(predictions.c.identity.in_(batch)))
+        if wanted[row.identity] == (row.heard_at, row.bundle)
+    }
 
 
-def _moved(dimension: str) -> ColumnElement[float]:
+def _shifted(dimension: str) -> ColumnElement[float]:
     by: BindParameter[float] = bindparam(f"by_{dimension}", type_=Float)
     return func.max(-1.0, func.min(1.0, curve_points.c[dimension] + by))
 
 
-_MOVE_CURVE = (
+_SHIFT_CURVE = (
     update(curve_points)
     .where(curve_points.c.identity == bindparam("of"))
-    .values(arousal=_moved("arousal"), valence=_moved("valence"))
+    .values(arousal=_shifted("arousal"), valence=_shifted("valence"))
 )
 
 _RENEW = (
     update(predictions)
     .where(predictions.c.identity == bindparam("of"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (*(column.name for column in fields(Prediction)), "analysed_at")
-        }
-    )
+    .values({name: bindparam(name) for name in (*_PREDICTION_FIELDS, "analysed_at")})
 )

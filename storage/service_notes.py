@@ -1,4 +1,4 @@
-"""What the service says of itself to whoever looks in from outside."""
+"""The service's present state in words, for `valenced status` and the status page."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 PAUSED: Final = "paused"
-"""Why work waits for others."""
+"""Why the analysis is paused."""
 
 BUNDLE: Final = "bundle"
-"""Why a bundle that was published is not in service."""
+"""Why the published bundle is not in use."""
 
 SETTINGS: Final = "settings"
 """Why the settings that were read last are not in force."""
@@ -29,50 +29,46 @@ SETTINGS: Final = "settings"
 
 @dataclass(frozen=True)
 class ServiceNote:
-    """Something that holds at the moment.
+    """A state that holds at the moment.
 
     Attributes:
-        said: one line.
-        since: since when.
+        text: one line.
+        since: when it began.
     """
 
-    said: str
+    text: str
     since: datetime
 
 
 @dataclass(frozen=True)
 class ServiceNotes:
-    """The notes of one catalogue, at most one about each thing."""
+    """The notes of one catalogue, at most one about each subject."""
 
     engine: Engine
 
-    def say(self, about: str, said: str | None, now: datetime) -> None:
-        """Note what holds from now on; None takes the note away, and so does the next start.
-
-        What is said already keeps its time.
-        """
-        values = {"said": said, "since": now}
+    def set(self, about: str, text: str | None, now: datetime) -> None:
+        """Set the note about a subject, or delete it (None); the same text keeps its time."""
+        values = {"said": text, "since": now}
         with self.engine.begin() as connection:
-            if said is None:
+            if text is None:
                 connection.execute(delete(notes).where(notes.c.about == about))
                 return
             connection.execute(
                 upsert(notes)
                 .values(about=about, **values)
                 .on_conflict_do_update(
-                    index_elements=["about"], set_=values, where=notes.c.said != said
+                    index_elements=["about"], set_=values, where=notes.c.said != text
                 )
             )
 
     def clear(self) -> None:
-        """Take every note away: what an earlier run said holds no more."""
+        """Delete the notes of an earlier run."""
         with self.engine.begin() as connection:
             connection.execute(delete(notes))
 
-    def about(self, thing: str) -> ServiceNote | None:
-        """Return what is noted about something."""
+    def get(self, about: str) -> ServiceNote | None:
+        """Return the note about a subject."""
+        statement = select(notes.c.said, notes.c.since).where(notes.c.about == about)
         with reading(self.engine) as connection:
-            row = connection.execute(
-                select(notes.c.said, notes.c.since).where(notes.c.about == thing)
-            ).one_or_none()
+            row = connection.execute(statement).one_or_none()
         return None if row is None else ServiceNote(row.said, row.since)

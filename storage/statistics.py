@@ -1,4 +1,4 @@
-"""How the catalogue stands as a whole, for whoever looks in from outside. Reads only."""
+"""Counts over the whole catalogue. Reads only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """So many files with one reason."""
+    """The number of files with one reason."""
 
     reason: str
     count: int
@@ -29,7 +29,7 @@ class ReasonCount:
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """What is due at a time."""
+    """A job and when it is due next."""
 
     job: str
     next_at: datetime
@@ -37,12 +37,12 @@ class ScheduledJob:
 
 @dataclass(frozen=True)
 class CatalogueStatistics:
-    """Sums over one catalogue."""
+    """Counts over one catalogue."""
 
     engine: Engine
 
     def failures_by_reason(self, most: int) -> list[ReasonCount]:
-        """Return why files could not be heard, the commonest reason first."""
+        """Return why files could not be analysed, the commonest reason first."""
         statement = (
             select(queue.c.reason, func.count())
             .where(queue.c.reason.is_not(None))
@@ -54,10 +54,10 @@ class CatalogueStatistics:
             return [ReasonCount(*row) for row in connection.execute(statement)]
 
     def untagged_by_reason(self, state: TagState, most: int) -> list[ReasonCount]:
-        """Return why files in a state of their tags have none of ours, the commonest first.
+        """Return why tags were not written, the commonest reason first.
 
         Args:
-            state: `PENDING` for what is tried again, `NOT_WRITTEN` for what was given up.
+            state: `PENDING` for those that are retried, `NOT_WRITTEN` for those given up.
             most: how many reasons to return.
         """
         statement = (
@@ -72,7 +72,7 @@ class CatalogueStatistics:
             return [ReasonCount(*row) for row in connection.execute(statement)]
 
     def oldest_due(self, now: datetime) -> datetime | None:
-        """Return since when the file waits that is due longest, None if none is due."""
+        """Return when the file that waits longest became due, None if none is due."""
         statement = (
             select(queue.c.due_at)
             .where(queue.c.state.in_([WAITING, RUNNING]), queue.c.due_at <= now)
@@ -82,20 +82,20 @@ class CatalogueStatistics:
         with reading(self.engine) as connection:
             return connection.execute(statement).scalar()
 
-    def heard_since(self, moment: datetime) -> int:
-        """Count the sounds that were heard since a moment."""
+    def analysed_since(self, moment: datetime) -> int:
+        """Count the sounds that were analysed since a moment."""
         statement = select(func.count()).where(hearings.c.heard_at >= moment)
         with reading(self.engine) as connection:
             return connection.execute(statement).scalar_one()
 
-    def last_change(self) -> datetime | None:
-        """Return the time of the newest sound that was heard."""
+    def last_analysed_at(self) -> datetime | None:
+        """Return when a sound was last analysed, None if none was."""
         with reading(self.engine) as connection:
             statement = select(hearings.c.heard_at).order_by(hearings.c.heard_at.desc()).limit(1)
             return connection.execute(statement).scalar()
 
     def jobs(self) -> list[ScheduledJob]:
-        """Return what is due when, the next first."""
+        """Return the scheduled jobs, the next first."""
         statement = select(timetable.c.job, timetable.c.next_at).order_by(timetable.c.next_at)
         with reading(self.engine) as connection:
             return [ScheduledJob(*row) for row in connection.execute(statement)]

@@ -49,19 +49,19 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def catalogue_url(loaded: LoadedSettings) -> str:
     """Return the URL of the catalogue in force."""
-    return loaded.settings.catalogue.url or f"sqlite:///{loaded.places.state / 'catalogue.db'}"
+    return loaded.settings.catalogue.url or f"sqlite:///{loaded.paths.state / 'catalogue.db'}"
 
 
 def registry_folder(loaded: LoadedSettings) -> Path:
     """Return the folder of the bundles."""
-    return loaded.places.state / "bundles"
+    return loaded.paths.state / "bundles"
 
 
 def corpus_folder(loaded: LoadedSettings) -> Path:
     """Return the folder of the imported corpora."""
-    return loaded.places.state / "corpora"
+    return loaded.paths.state / "corpora"
 
 
 def annotation_folder(loaded: LoadedSettings) -> Path:
     """Return the folder into which tables of annotations are dropped."""
-    return loaded.settings.annotations.folder or loaded.places.state / "annotations"
+    return loaded.settings.annotations.folder or loaded.paths.state / "annotations"

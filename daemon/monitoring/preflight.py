@@ -106,7 +106,7 @@ def _of_catalogue(url: str) -> Iterator[CheckResult]:
             return
         holder = writer_of(url)
         with closing(Catalogue(url)) as catalogue:
-            newest = catalogue.statistics.last_change()
+            newest = catalogue.statistics.last_analysed_at()
     except CatalogueError as error:
         yield CheckResult("fail", str(error))
         return

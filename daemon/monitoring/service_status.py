@@ -139,7 +139,7 @@ def condition_of(
         counts=queries.counts(now),
         folders=queries.folders(),
         oldest_due=overview.oldest_due(now),
-        heard_lately=overview.heard_since(now - AN_HOUR),
+        heard_lately=overview.analysed_since(now - AN_HOUR),
         failures=overview.failures_by_reason(MOST_REASONS),
         untagged=overview.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
         bundle=None if bundle is None else bundle.name,
@@ -148,15 +148,15 @@ def condition_of(
         annotations=overview.annotations(),
         training=catalogue.jobs.last_training(),
         # What was noted by a run that was killed holds no more.
-        paused=None if running is None else notes.about(PAUSED),
+        paused=None if running is None else notes.get(PAUSED),
         catalogue_bytes=size_of(url),
         free_bytes=shutil.disk_usage(file_of(url).parent).free,
         shortfalls=[],
     )
     found.shortfalls.extend(_of_service(found, overview, reconcile_s, now))
     for promise, about in ((Promise.SETTINGS, SETTINGS), (Promise.BUNDLE, BUNDLE)):
-        if running is not None and (note := notes.about(about)) is not None:
-            found.shortfalls.append(Problem(promise, note.said))
+        if running is not None and (note := notes.get(about)) is not None:
+            found.shortfalls.append(Problem(promise, note.text))
     found.shortfalls.extend(_of_catalogue(found, overview))
     if vitals is not None:
         found.shortfalls.extend(_of_vitals(vitals))
@@ -182,7 +182,7 @@ def _of_service(
         if folder.watched_by != "nothing" and folder.reconciled_at < latest:
             since = f"{folder.reconciled_at:%Y-%m-%d %H:%M} UTC"
             yield Problem(Promise.COMPARING, f"{folder.path}: not compared since {since}")
-    due, last = found.oldest_due, overview.last_change()
+    due, last = found.oldest_due, overview.last_analysed_at()
     is_late = due is not None and now - due > STANDSTILL
     if is_late and found.paused is None and (last is None or now - last > STANDSTILL):
         yield Problem(

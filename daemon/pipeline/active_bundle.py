@@ -31,9 +31,9 @@ def put_in_service(registry: Path, catalogue: Catalogue, worker: WorkerClient) -
             "bundle %s was fitted again from its own table, because of newer libraries",
             manifest["name"],
         )
-    catalogue.put_in_service(manifest["name"], manifest["created_at"], manifest)
+    catalogue.record_published(manifest["name"], manifest["created_at"], manifest)
     log.info("bundle in service: %s", manifest["name"], extra={"bundle": manifest["name"]})
-    if files := len(catalogue.rescoring.heard_otherwise()):
+    if files := len(catalogue.rescoring.with_other_features()):
         log.info("%d files were heard otherwise before; those watched are heard again", files)
     return ActiveBundle(directory, manifest["name"], manifest["hearing"])
 

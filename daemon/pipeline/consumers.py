@@ -232,7 +232,7 @@ class ConsumerPool:
     def _give_back(self) -> None:
         """Return to the queue what could not be finished, once the catalogue takes it again."""
         for entry in tuple(self._owed):
-            self._catalogue.queue.give_back(entry)
+            self._catalogue.queue.release(entry)
             clip = self._catalogue.clip_at(entry.path)
             with self._change:
                 if entry in self._owed:

@@ -137,7 +137,7 @@ class Pipeline:
 
     def heard(self, hand: CurrentFile) -> None:
         """Describe the sound, unless it was described before under another name."""
-        if not self._catalogue.is_heard(hand.identity, hand.bundle.hearing):
+        if not self._catalogue.is_analysed(hand.identity, hand.bundle.hearing):
             hand.heard = hand.worker.hear(hand.entry.path, hand.identity)
 
     def predicted(self, hand: CurrentFile) -> None:
@@ -185,7 +185,7 @@ class Pipeline:
         """Write one clip's tags; tell whether that is all that can be done about them now."""
         if not self._wants_tags(clip.path):
             # The settings have changed since it was listed.
-            self._catalogue.record_tags(clip, TagOutcome(TagState.OFF))
+            self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF))
             return True
         prediction = self._catalogue.affect_of(clip.identity)
         if prediction is None:
@@ -200,7 +200,7 @@ class Pipeline:
         if outcome is None:
             self._queue_again(clip.path)
             return True
-        is_in_line = self._catalogue.record_tags(clip, outcome)
+        is_in_line = self._catalogue.tag_journal.record(clip, outcome)
         self._complaints.tell(clip, outcome)
         return is_in_line
 
@@ -216,7 +216,7 @@ class Pipeline:
             return
         for clip in self._catalogue.likely_origins(identity, entry.stamp):
             if clip.path != entry.path and is_gone(clip.path):
-                self._catalogue.follow(clip, entry.path)
+                self._catalogue.rename_clip(clip, entry.path)
                 if self._wants_tags(clip.path):
                     self.projection.leave(clip.path)
                 log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
@@ -226,7 +226,7 @@ class Pipeline:
         if self.edits is None or known is None:
             return
         # What a write left that broke off before it was recorded looks as if set by hand.
-        if not self._catalogue.broke_off(known):
+        if not self._catalogue.tag_journal.was_interrupted(known):
             self.edits.take_in(known)
 
     def _set_aside(self, entry: QueueEntry) -> FileResult:

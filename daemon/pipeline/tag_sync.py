@@ -71,7 +71,7 @@ class TagSync:
         Returns:
             What to record; None if the file changed meanwhile and must be looked at again.
         """
-        earlier = self._catalogue.journalled(clip)
+        earlier = self._catalogue.tag_journal.last_undo(clip)
         try:
             # Only the very file that was heard; another under its name has another feeling.
             manner = self._manner(
@@ -105,14 +105,14 @@ class TagSync:
         Raises:
             TagWriteError: the file is as it was.
         """
-        before = self._catalogue.journalled(clip)
+        before = self._catalogue.tag_journal.last_undo(clip)
         if before is None:
             return self.strip(clip, fingerprint)
         done = self._withdraw(
             clip, lambda: api.restore(clip.path, before, self._manner(clip, fingerprint))
         )
         if done.outcome is api.WriteOutcome.WRITTEN:
-            self._catalogue.forget_journal(clip)
+            self._catalogue.tag_journal.clear(clip)
         return done
 
     def leave(self, path: Path) -> None:
@@ -133,7 +133,7 @@ class TagSync:
             # A file that somebody changed since it was heard keeps its old stamp in the
             # catalogue, so that it is looked at again.
             stamp = _stamp(done) if was_known else None
-            self._catalogue.record_tags(clip, TagOutcome(TagState.OFF, STRIPPED, stamp))
+            self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF, STRIPPED, stamp))
         return done
 
     def _items(self, prediction: Prediction) -> Items:
@@ -161,7 +161,7 @@ class TagSync:
             expects=expects or (lambda _: True),
             keep_mtime=self._tags.keep_mtime,
             dry_run=self._dry_run,
-            record=lambda before: self._catalogue.journal_tag_write(clip, before, self._clock()),
+            record=lambda before: self._catalogue.tag_journal.begin(clip, before, self._clock()),
         )
 
 

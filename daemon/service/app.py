@@ -247,7 +247,7 @@ def _start(
 ) -> None:
     """Start listening before looking, so that nothing falls between the two."""
     plan = in_force.plan
-    duty.catalogue.queue.take_up_again()
+    duty.catalogue.queue.release_claims()
     duty.catalogue.notes.clear()
     duty.folders.start()
     if plan.keep_watching:

@@ -236,7 +236,7 @@ class EventLoop:
         noted = (self.vitals.paused, self.learning.trouble, self._refused)
         if noted != self._noted:
             for about, said in zip((PAUSED, BUNDLE, SETTINGS), noted, strict=True):
-                self.catalogue.notes.say(about, said, self.clock())
+                self.catalogue.notes.set(about, said, self.clock())
             self._noted = noted
 
     def _mail(self, patience_s: float | None) -> list[Message]:

@@ -72,7 +72,7 @@ class RetrainControl:
 
     def wish(self) -> None:
         """Note that it is time to learn."""
-        self._errands.wish(LEARN, self._clock())
+        self._errands.request(LEARN, self._clock())
 
     def look(self) -> None:
         """Take up what came in since the last look, and set out on what is due.
@@ -81,8 +81,8 @@ class RetrainControl:
             CatalogueError: the catalogue cannot be read or written just now.
             WorkerError: no process can be started just now.
         """
-        if self._folder.look() or self._errands.is_wished(RETAG):
-            self._errands.fulfil(RETAG)
+        if self._folder.look() or self._errands.is_requested(RETAG):
+            self._errands.clear_request(RETAG)
             self._retag()
         self._see_bundle()
         if self._errand is not None:
@@ -99,7 +99,7 @@ class RetrainControl:
         """
         self._folder.look()
         self._see_bundle()
-        if self._scores.outdated(self._bundle.name):
+        if self._scores.any_outdated(self._bundle.name):
             self._errand = self._programs.score_again(self._bundle.directory)
             self._errand.wait()
             self._see_errand(self._errand)
@@ -127,7 +127,7 @@ class RetrainControl:
             self.trouble = f"{name} cannot be used, so {self._bundle.name} stays: {error}"
             log.error("%s stays in service: %s", self._bundle.name, error)  # noqa: TRY400 - one line is enough
             return
-        self._catalogue.put_in_service(manifest.name, manifest.created_at, manifest.model_dump())
+        self._catalogue.record_published(manifest.name, manifest.created_at, manifest.model_dump())
         self._bundle = ActiveBundle(directory, manifest.name, manifest.hearing)
         self.trouble = None
         self._take_up(self._bundle)
@@ -150,20 +150,20 @@ class RetrainControl:
             log.info("%s: %s", errand.name, words or "done")
         if errand.name == LEARN:
             # Also one that failed: it would fail again, and the next time is planned.
-            self._errands.fulfil(LEARN)
+            self._errands.clear_request(LEARN)
             self._see_bundle()
         else:
             self._retag()
 
     def _set_out(self) -> BackgroundJob | None:
-        if self._scores.outdated(self._bundle.name):
+        if self._scores.any_outdated(self._bundle.name):
             return self._programs.score_again(self._bundle.directory)
-        if not self._errands.is_wished(LEARN):
+        if not self._errands.is_requested(LEARN):
             return None
         last = self._errands.last_training()
         new = self._annotations.changed_since(None if last is None else last.begun_at)
         if new < self._fewest:
             log.info("%d new annotations; it takes %d to learn", new, self._fewest)
-            self._errands.fulfil(LEARN)
+            self._errands.clear_request(LEARN)
             return None
         return self._programs.learn()

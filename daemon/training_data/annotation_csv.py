@@ -91,7 +91,7 @@ def annotations_in(table: AnnotationTable, known: AnnotationStore) -> list[Given
     Raises:
         AnnotationsRefused: anything is wrong with any line; all are told.
     """
-    if table.comes_twice and known.has_taken(table.stem):
+    if table.comes_twice and known.was_imported(table.stem):
         # Killed before it was put away. Its sounds may bear other names by now.
         return []
     problems: list[str] = []

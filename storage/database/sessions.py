@@ -1,4 +1,4 @@
-"""How the rooms of the catalogue ask it."""
+"""Connections for reading, and batches of values for one condition."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
-_LOT: Final = 500
+_BATCH: Final = 500
 
 _Value = TypeVar("_Value")
 
 
 def reading(engine: Engine) -> Connection:
-    """Connect for reading: writers are not kept out, and what they change meanwhile is not seen."""
+    """Connect for reading: a snapshot that neither blocks writers nor sees their changes."""
     return engine.connect().execution_options(read_only=True)
 
 
-def in_lots(values: Iterable[_Value]) -> Iterator[list[_Value]]:
-    """Deal values into lots that fit into one condition: SQLite takes at least 999."""
+def batches(values: Iterable[_Value]) -> Iterator[list[_Value]]:
+    """Split values into batches that fit into one condition: SQLite takes at least 999."""
     rest = iter(values)
-    while lot := list(islice(rest, _LOT)):
-        yield lot
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from storage.schema.records import Analysis, QueueEntry
 
 
+def stamp_of(row: Row[Any]) -> FileStamp:
+    """Return the stamp in a row of `clips` or `queue`."""
+    return FileStamp(row.size, row.mtime_ns, row.inode)
+
+
 def clip_of(row: Row[Any]) -> Clip:
-    """Make a clip of a row of `clips`."""
+    """Return the clip in a row of `clips`."""
     return Clip(
         id=row.id,
         path=row.path,
         identity=row.identity,
-        stamp=FileStamp(row.size, row.mtime_ns, row.inode),
+        stamp=stamp_of(row),
         tag_state=TagState(row.tag_state),
         tag_reason=row.tag_reason,
         is_missing=row.missing_since is not None,

@@ -86,6 +86,11 @@ def below(column: ColumnElement[Any], folder: Path) -> ColumnElement[bool]:
     return (column > literal(start + "/", PathText)) & (column < literal(start + "0", PathText))
 
 
+def at_or_below(column: ColumnElement[Any], path: Path) -> ColumnElement[bool]:
+    """Make the condition that a path is this one, or lies anywhere below it."""
+    return (column == path) | below(column, path)
+
+
 metadata = MetaData()
 
 clips = Table(

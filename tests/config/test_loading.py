@@ -114,7 +114,7 @@ def test_a_value_out_of_range_is_refused(key: str, value: str) -> None:
 
 
 def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> None:
-    home = load(environ={"HOME": "/home/u"}).places
+    home = load(environ={"HOME": "/home/u"}).paths
     assert home.state == Path("/home/u/.local/state/valenced")
     assert home.settings_files[0] == Path("/home/u/.config/valenced/valenced.toml")
     unit = load(
@@ -124,7 +124,7 @@ def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> Non
             "STATE_DIRECTORY": "/var/lib/valenced:/other",
             "CONFIGURATION_DIRECTORY": str(tmp_path),
         }
-    ).places
+    ).paths
     assert unit.state == Path("/var/lib/valenced")
     assert unit.settings_files[0] == tmp_path / "valenced.toml"
 

@@ -98,7 +98,7 @@ def test_an_annotation_follows_its_sound(
 ) -> None:
     given.add([said(heard, 0.0, 0.0)], NOON)
     odd = Path(os.fsdecode(b"/m/caf\xe9.mp3"))
-    catalogue.follow(heard, odd)
+    catalogue.rename_clip(heard, odd)
     assert [one.path for one in given.all()] == [odd]
     assert [one.path for one in given.all(odd)] == [odd]
     assert given.all(heard.path) == []
@@ -128,7 +128,7 @@ def test_what_is_no_affect_is_refused_whole(
 
 def tag(catalogue: Catalogue, clip: Clip, arousal: int, valence: int) -> None:
     tagged = Tagged(arousal, valence, "test-1")
-    catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=tagged))
+    catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN, tagged=tagged))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_tags_are_due_where_they_say_something_else(
 def test_tags_that_are_off_stay_off(
     catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
-    catalogue.record_tags(heard, TagOutcome(TagState.OFF, "taken out on request"))
+    catalogue.tag_journal.record(heard, TagOutcome(TagState.OFF, "taken out on request"))
     given.add([said(heard, -1, -1)], NOON)
     clip = catalogue.clip_at(heard.path)
     assert clip is not None

@@ -102,19 +102,19 @@ def test_a_missing_file_is_hidden_but_not_forgotten(four_moods: Catalogue) -> No
     clip = four_moods.clip_at(Path("/m/calm.mp3"))
     assert clip is not None
     assert clip.is_missing
-    assert four_moods.is_heard(clip.identity, "test/1")
-    assert not four_moods.is_heard(clip.identity, "test/2")
+    assert four_moods.is_analysed(clip.identity, "test/1")
+    assert not four_moods.is_analysed(clip.identity, "test/2")
 
 
 def test_a_clip_keeps_its_journal_when_its_file_is_renamed(catalogue: Catalogue) -> None:
     clip = record(catalogue, "/m/a.mp3")
-    catalogue.journal_tag_write(clip, {"items": {}}, NOON)
-    catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, stamp=stamp(size=140)))
-    catalogue.follow(clip, Path("/m/b.mp3"))
+    catalogue.tag_journal.begin(clip, {"items": {}}, NOON)
+    catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN, stamp=stamp(size=140)))
+    catalogue.rename_clip(clip, Path("/m/b.mp3"))
     moved = catalogue.clip_at(Path("/m/b.mp3"))
     assert moved is not None
     assert moved.stamp.size == 140
-    assert catalogue.journalled(moved) == {"items": {}}
+    assert catalogue.tag_journal.last_undo(moved) == {"items": {}}
     assert catalogue.clip_at(Path("/m/a.mp3")) is None
 
 
@@ -122,20 +122,20 @@ def test_a_file_replaced_by_another_sound_does_not_inherit_the_journal(
     catalogue: Catalogue,
 ) -> None:
     clip = record(catalogue, "/m/a.mp3")
-    catalogue.journal_tag_write(clip, {"items": {}}, NOON)
+    catalogue.tag_journal.begin(clip, {"items": {}}, NOON)
     other = replace(clip, identity="another sound")
-    assert catalogue.journalled(other) is None
+    assert catalogue.tag_journal.last_undo(other) is None
     copy = replace(clip, id=99, path=Path("/m/copy.mp3"))
-    assert catalogue.journalled(copy) == {"items": {}}
+    assert catalogue.tag_journal.last_undo(copy) == {"items": {}}
 
 
 def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalogue) -> None:
     clip = record(catalogue, "/m/a.mp3")
     for number in range(3):
-        catalogue.journal_tag_write(clip, {"number": number}, NOON)
-    assert catalogue.journalled(clip) == {"number": 2}
-    catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN))
-    assert catalogue.journalled(clip) == {"number": 2}
+        catalogue.tag_journal.begin(clip, {"number": number}, NOON)
+    assert catalogue.tag_journal.last_undo(clip) == {"number": 2}
+    catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN))
+    assert catalogue.tag_journal.last_undo(clip) == {"number": 2}
     with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
         assert plain.execute("SELECT count(*) FROM tag_journal").fetchone() == (1,)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.jobs import KEPT, JobStore, TrainingRun
+from storage.jobs import MOST_TRAININGS, JobStore, TrainingRun
 from tests.records import A_MINUTE, NOON
 
 if TYPE_CHECKING:
@@ -18,25 +18,27 @@ def errands(catalogue: Catalogue) -> JobStore:
 
 
 def test_a_wish_stands_until_it_is_met(errands: JobStore) -> None:
-    assert not errands.is_wished("train")
-    errands.wish("train", NOON)
-    errands.wish("train", NOON + A_MINUTE)
-    assert errands.is_wished("train")
-    assert not errands.is_wished("something else")
-    errands.fulfil("train")
-    assert not errands.is_wished("train")
+    assert not errands.is_requested("train")
+    errands.request("train", NOON)
+    errands.request("train", NOON + A_MINUTE)
+    assert errands.is_requested("train")
+    assert not errands.is_requested("something else")
+    errands.clear_request("train")
+    assert not errands.is_requested("train")
 
 
 def test_the_last_training_is_remembered(errands: JobStore) -> None:
     assert errands.last_training() is None
-    errands.note_training(TrainingRun(NOON, 10, "failed", "no disk"), NOON + A_MINUTE)
+    errands.record_training(TrainingRun(NOON, 10, "failed", "no disk"), NOON + A_MINUTE)
     ended = TrainingRun(NOON + A_MINUTE, 12, "kept back", "no better", "starter-1.l1")
-    number = errands.note_training(ended, NOON + 2 * A_MINUTE)
+    number = errands.record_training(ended, NOON + 2 * A_MINUTE)
     assert errands.last_training() == replace(ended, id=number)
 
 
 def test_only_so_many_trainings_are_remembered(errands: JobStore) -> None:
-    for _ in range(KEPT + 5):
-        errands.note_training(TrainingRun(NOON, 1, "failed", "no disk"), NOON)
+    for _ in range(MOST_TRAININGS + 5):
+        errands.record_training(TrainingRun(NOON, 1, "failed", "no disk"), NOON)
     with errands.engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM trainings").scalar() == KEPT
+        assert (
+            connection.exec_driver_sql("SELECT count(*) FROM trainings").scalar() == MOST_TRAININGS
+        )

@@ -91,13 +91,13 @@ def test_a_retry_makes_what_failed_due_at_once(catalogue: Catalogue) -> None:
 def test_what_a_crash_left_claimed_is_taken_up_again(catalogue: Catalogue) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
     claimed(catalogue)
-    assert catalogue.queue.take_up_again() == 1
+    assert catalogue.queue.release_claims() == 1
     assert claimed(catalogue).attempts == 2
 
 
 def test_a_file_given_back_was_not_tried(catalogue: Catalogue) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
-    catalogue.queue.give_back(claimed(catalogue))
+    catalogue.queue.release(claimed(catalogue))
     assert claimed(catalogue).attempts == 1
 
 

@@ -44,7 +44,7 @@ def tagged(catalogue: Catalogue, path: str, arousal: float, valence: float) -> C
     prediction = catalogue.affect_of(clip.identity)
     assert prediction is not None
     written = TagOutcome(TagState.WRITTEN, None, clip.stamp, Tagged.of(prediction))
-    catalogue.record_tags(clip, written)
+    catalogue.tag_journal.record(clip, written)
     return clip
 
 
@@ -57,11 +57,11 @@ def state_of(catalogue: Catalogue, clip: Clip) -> TagState:
 def test_sounds_of_other_bundles_are_outdated_until_they_are_scored(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
-    assert not scores.outdated(NEW)
+    assert not scores.any_outdated(NEW)
     for name in "abcde":
         record(catalogue, f"/m/{name}.mp3", 0.1, 0.2)
-    assert not scores.outdated(OLD)
-    assert scores.outdated(NEW)
+    assert not scores.any_outdated(OLD)
+    assert scores.any_outdated(NEW)
     assert scores.outdated_count(NEW) == 5
     chunks = list(scores.outdated_chunks(NEW, HEARING, 2))
     assert [len(chunk) for chunk in chunks] == [2, 2, 1]
@@ -69,7 +69,7 @@ def test_sounds_of_other_bundles_are_outdated_until_they_are_scored(
         "identity of PosixPath('/m/a.mp3')", NOON, OLD, b"\x01vector"
     )
     assert renew(scores, 0.3, 0.4) == 5
-    assert not scores.outdated(NEW)
+    assert not scores.any_outdated(NEW)
     assert scores.outdated_count(NEW) == 0
     assert outdated(scores) == []
 
@@ -79,7 +79,7 @@ def test_bundles_are_told_apart_on_either_side_of_the_alphabet(
 ) -> None:
     record(catalogue, "/m/a.mp3")
     for bundle in ("a", "test-0", "test-1.l1", "z"):
-        assert scores.outdated(bundle)
+        assert scores.any_outdated(bundle)
         assert scores.outdated_count(bundle) == 1
 
 
@@ -87,8 +87,8 @@ def test_features_of_another_hearing_are_left_alone(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     record(catalogue, "/m/a.mp3")
-    catalogue.put_in_service(NEW, "", {"hearing": "test/2"})
-    assert not scores.outdated(NEW)
+    catalogue.record_published(NEW, "", {"hearing": "test/2"})
+    assert not scores.any_outdated(NEW)
     assert scores.outdated_count(NEW) == 1
     assert list(scores.outdated_chunks(NEW, "test/2", 10)) == []
 
@@ -99,14 +99,14 @@ def test_what_was_heard_otherwise_counts_as_changed(
     clip = record(catalogue, "/m/a.mp3")
     gone = record(catalogue, "/m/gone.mp3")
     catalogue.mark_missing([gone.path], NOON)
-    catalogue.put_in_service(NEW, "", {"hearing": HEARING})
-    assert scores.heard_otherwise() == []
+    catalogue.record_published(NEW, "", {"hearing": HEARING})
+    assert scores.with_other_features() == []
     assert catalogue.stamps() == {clip.path: clip.stamp}
-    catalogue.put_in_service("test-3", "", {"hearing": "test/2"})
-    assert scores.heard_otherwise() == [clip.path]
+    catalogue.record_published("test-3", "", {"hearing": "test/2"})
+    assert scores.with_other_features() == [clip.path]
     assert catalogue.stamps() == {clip.path: NO_STAMP}
-    catalogue.put_in_service("test-4", "", {})
-    assert scores.heard_otherwise() == []
+    catalogue.record_published("test-4", "", {})
+    assert scores.with_other_features() == []
 
 
 def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Rescoring) -> None:
@@ -141,11 +141,11 @@ def test_tags_are_due_only_where_they_would_differ_by_a_step(
     near, far = tagged(catalogue, "/m/near.mp3", 0.29, 0.41), tagged(catalogue, "/m/far.mp3", 0, 0)
     just = tagged(catalogue, "/m/just.mp3", 0.30, 0.43)
     off = record(catalogue, "/m/off.mp3", -0.9, -0.9)
-    catalogue.record_tags(off, TagOutcome(TagState.OFF))
+    catalogue.tag_journal.record(off, TagOutcome(TagState.OFF))
     gone = tagged(catalogue, "/m/gone.mp3", -0.9, -0.9)
     catalogue.mark_missing([gone.path], NOON)
     unknown = tagged(catalogue, "/m/unknown.mp3", 0.30, 0.41)
-    catalogue.record_tags(unknown, TagOutcome(TagState.WRITTEN))
+    catalogue.tag_journal.record(unknown, TagOutcome(TagState.WRITTEN))
     renew(scores, 0.301, 0.409)
     states = [state_of(catalogue, clip) for clip in (near, far, just, off, gone, unknown)]
     assert states == ["written", "pending", "pending", "off", "written", "pending"]
@@ -182,12 +182,14 @@ def test_what_was_heard_or_scored_meanwhile_is_not_overwritten(
     assert [each.identity for each in outdated(scores)] == [read[0].identity]
 
 
-def test_a_bundle_that_was_superseded_records_nothing(
+def test_a_bundle_that_is_not_published_records_nothing(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
-    catalogue.put_in_service("test-3", "", {})
-    with pytest.raises(CatalogueError, match="test-2 is not in service, test-3 is"):
+    catalogue.record_published("test-3", "", {})
+    with pytest.raises(
+        CatalogueError, match="test-2: cannot record its predictions, since test-3 is published"
+    ):
         renew(scores, 0.9, 0.9)
     kept = catalogue.affect_of(clip.identity)
     assert kept is not None
@@ -207,13 +209,13 @@ def test_a_sound_whose_vector_is_damaged_is_heard_again(
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
     gone = record(catalogue, "/m/gone.mp3")
     catalogue.mark_missing([gone.path], NOON)
-    catalogue.put_in_service(NEW, "", {"hearing": HEARING})
-    assert scores.hear_again(outdated(scores), LATER) == 1
-    assert not catalogue.is_heard(clip.identity, HEARING)
+    catalogue.record_published(NEW, "", {"hearing": HEARING})
+    assert scores.analyse_again(outdated(scores), LATER) == 1
+    assert not catalogue.is_analysed(clip.identity, HEARING)
     assert catalogue.queued_stamps() == {clip.path: clip.stamp}
     # Until then it is shown as it was, and nobody waits for it.
     assert catalogue.affect_of(clip.identity) is not None
-    assert not scores.outdated(NEW)
+    assert not scores.any_outdated(NEW)
     assert outdated(scores) == []
 
 
@@ -228,9 +230,11 @@ def test_tags_that_were_written_while_the_values_moved_are_due_again(
     before = catalogue.affect_of(clip.identity)
     assert before is not None
     assert renew(scores, 0.0, 0.5) == 1
-    assert not catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(before)))
+    assert not catalogue.tag_journal.record(
+        clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(before))
+    )
     assert state_of(catalogue, clip) is TagState.PENDING
     after = catalogue.affect_of(clip.identity)
     assert after is not None
-    assert catalogue.record_tags(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(after)))
+    assert catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(after)))
     assert state_of(catalogue, clip) is TagState.WRITTEN

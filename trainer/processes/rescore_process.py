@@ -100,7 +100,7 @@ class RescoreJob:
         damaged = [sound for sound in outdated if not is_packed(sound.vector, features)]
         if not damaged:
             return outdated
-        files = self.scores.hear_again(damaged, self.clock())
+        files = self.scores.analyse_again(damaged, self.clock())
         _tell(f"features of {len(damaged)} sounds are damaged: {files} files are heard again")
         return [sound for sound in outdated if is_packed(sound.vector, features)]
 

@@ -74,7 +74,7 @@ def learn(
 
         def note(came_to: str, reason: str, bundle: str | None = None) -> None:
             training = TrainingRun(begun_at, len(rated), came_to, reason, bundle)
-            catalogue.jobs.note_training(training, datetime.now(UTC))
+            catalogue.jobs.record_training(training, datetime.now(UTC))
 
         tables, problems = CorpusStore(corpora).tables(CANONICAL.key)
         for problem in problems:

@@ -84,7 +84,7 @@ def command(
                 said = _withdrawn(catalogue, path, annotator)
             else:
                 said = _recorded(catalogue, path, values, scale, annotator or you())
-        catalogue.jobs.wish(RETAG, utc_now())
+        catalogue.jobs.request(RETAG, utc_now())
     click.echo(said, err=True)
 
 

@@ -96,7 +96,7 @@ class _Review:
             with _playing(sound.path):
                 if not self._asked(sound):
                     break
-        self.catalogue.jobs.wish(RETAG, utc_now())
+        self.catalogue.jobs.request(RETAG, utc_now())
 
     def _asked(self, sound: UnratedSound) -> bool:
         """Take one answer, and tell whether to go on."""

@@ -40,7 +40,7 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
 @with_settings
 def path(loaded: LoadedSettings) -> None:
     """Print the settings files that are looked for, and the catalogue."""
-    for file in loaded.places.settings_files:
+    for file in loaded.paths.settings_files:
         click.echo(f"settings   {file}{'' if file.is_file() else '  (absent)'}")
     click.echo(f"catalogue  {file_of(catalogue_url(loaded))}")
 

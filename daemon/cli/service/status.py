@@ -214,7 +214,7 @@ def _document(found: ServiceStatus, catalogue: str, now: datetime) -> Status:
         files_per_hour=found.heard_lately,
         failures=found.failures,
         untagged=found.untagged,
-        paused=None if found.paused is None else found.paused.said,
+        paused=None if found.paused is None else found.paused.text,
         rescoring_left=found.rescoring_left,
         annotations=found.annotations,
         training=None

@@ -36,9 +36,11 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
     places = places or [None]
     with closing(Catalogue(url)) as catalogue:
         heard = sum(catalogue.queue.retry(utc_now(), place) for place in places)
-        tagged = sum(catalogue.retry_tags(wanted, but=READ_ONLY, under=place) for place in places)
+        tagged = sum(
+            catalogue.tag_journal.retry(wanted, but=READ_ONLY, under=place) for place in places
+        )
         if tagged:
-            catalogue.jobs.wish(RETAG, utc_now())
+            catalogue.jobs.request(RETAG, utc_now())
     when = "now" if writer_of(url) else "at the next run or scan"
     click.echo(f"{heard} files are tried again {when}", err=True)
     if tagged:

@@ -82,7 +82,7 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
         if outcome is None:
             return "changed since it was heard"
         if not dry_run:
-            catalogue.record_tags(clip, outcome)
+            catalogue.tag_journal.record(clip, outcome)
         if outcome.state in {TagState.NOT_WRITTEN, TagState.PENDING}:
             raise TagWriteError(clip.path, outcome.reason or "")
         if outcome.state is TagState.OFF:

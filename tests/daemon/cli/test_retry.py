@@ -55,7 +55,7 @@ def test_what_is_left_without_tags_is_counted_with_its_reasons(valenced: Valence
     }
     with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
         for path, outcome in outcomes.items():
-            catalogue.record_tags(record(catalogue, path), outcome)
+            catalogue.tag_journal.record(record(catalogue, path), outcome)
     status = valenced.read("status")
     assert (status["tags_pending"], status["tags_given_up"]) == (1, 3)
     assert status["untagged"] == [
@@ -81,7 +81,7 @@ def test_only_what_failed_and_is_wanted_is_tried_again(valenced: Valenced) -> No
     }
     with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
         for path, outcome in outcomes.items():
-            catalogue.record_tags(record(catalogue, path), outcome)
+            catalogue.tag_journal.record(record(catalogue, path), outcome)
         catalogue.mark_missing([Path("/m/gone.mp3")], NOON)
         record(catalogue, "/m/x.mp3")
     quiet = 'watch.folder=[{path = "/quiet", tags = false}, {path = "/quiet/loud"}]'

@@ -98,13 +98,13 @@ def degrade(service: Service, promise: Promise) -> None:
             catalogue.queue.put([(Path("/m/a.mp3"), stamp())], long_ago)
         case Promise.TAGS:
             clip = record(catalogue, "/m/a.mp3")
-            catalogue.record_tags(clip, TagOutcome(TagState.PENDING, "no room on the disk"))
+            catalogue.tag_journal.record(clip, TagOutcome(TagState.PENDING, "no room on the disk"))
         case Promise.SETTINGS | Promise.BUNDLE:
             about = SETTINGS if promise is Promise.SETTINGS else BUNDLE
-            catalogue.notes.say(about, "what is wanted cannot be used: damaged", now)
+            catalogue.notes.set(about, "what is wanted cannot be used: damaged", now)
         case Promise.LEARNING:
             training = TrainingRun(now, 30, "failed", "no memory left")
-            catalogue.jobs.note_training(training, now)
+            catalogue.jobs.record_training(training, now)
         case Promise.CATALOGUE:
             service.vitals.trouble = "catalogue.db: database or disk is full"
         case Promise.LOOP:
@@ -163,7 +163,7 @@ def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
 
 def test_a_disk_that_may_only_be_read_breaks_no_promise(service: Service) -> None:
     clip = record(service.catalogue, "/m/a.mp3")
-    service.catalogue.record_tags(clip, TagOutcome(TagState.PENDING, READ_ONLY))
+    service.catalogue.tag_journal.record(clip, TagOutcome(TagState.PENDING, READ_ONLY))
     assert service.status()["broken"] == []
     assert get(service.address, "/health") == (200, b"ok\n")
 

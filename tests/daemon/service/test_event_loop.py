@@ -75,12 +75,12 @@ def test_word_is_left_of_what_waits_and_taken_away_again(duty: EventLoop) -> Non
     notes = duty.catalogue.notes
     duty.vitals.paused = "paused on battery"
     duty._turn([CheckFolders()])
-    note = notes.about(PAUSED)
+    note = notes.get(PAUSED)
     assert note is not None
-    assert note.said == "paused on battery"
+    assert note.text == "paused on battery"
     duty.vitals.paused = None
     duty._turn([CheckFolders()])
-    assert notes.about(PAUSED) is None
+    assert notes.get(PAUSED) is None
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -193,5 +193,5 @@ def test_differences_are_named_by_their_keys(tmp_path: Path) -> None:
     before = load(environ=environment)
     changed = ["watch.settle_s=9", "log.level=debug"]
     after = load(environ=environment, overrides=changed)
-    assert differences(before.settings, before.again().settings) == []
+    assert differences(before.settings, before.reload().settings) == []
     assert differences(before.settings, after.settings) == ["watch.settle_s", "log.level"]

@@ -89,7 +89,7 @@ def test_all_that_an_earlier_release_knew_is_known_after_it(url: str, schema: in
     before = everything(file)
     with closing(Catalogue(url)) as catalogue:
         assert len(catalogue.queries.sounds(SoundFilter())) == SOUNDS
-        assert catalogue.queue.take_up_again() == 1
+        assert catalogue.queue.release_claims() == 1
         entry = catalogue.queue.claim(NOON)
         assert entry is not None
         assert os.fsencode(entry.path) == ODD

@@ -244,7 +244,7 @@ def test_a_bundle_that_is_not_in_service_scores_nothing(
     catalogue: Catalogue, url: str, directory: Path
 ) -> None:
     fill(catalogue, 20)
-    catalogue.put_in_service("small-2", "", {})
+    catalogue.record_published("small-2", "", {})
     said = run(url, directory, exit_code=1)
     assert "small-1 is not in service, small-2 is" in said
     assert said.count("\n") == 1
