@@ -3,6 +3,7 @@
 #   make run MEDIA=~/Music    watch a folder (TAGS=no leaves the files untouched)
 #   make test                 every test
 #   make lint                 format, lint, types
+#   make docs                 the documentation as pages, in site/; every link and anchor is checked
 #   make bench                speed, side by side with others
 #   make rescore-bench        how long 100,000 known sounds take to be scored again
 #   make long-run             50,000 short files through one service, plotted into docs/long_run.svg
@@ -10,8 +11,8 @@
 #   make fuzz                 20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
 #   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
-#   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/hearing.md
-#   make tellable CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/hearing.md
+#   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/features.md
+#   make tellable CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/features.md
 #   make real-size            corpora of the size of IADS-E and PMEmo, to the published bundle, timed
 #   make regressions          ways of fitting on the same folds, an AutoML's hour included, as in docs/starter.md
 #   make lock                 choose newer versions of everything
@@ -26,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint bench rescore-bench long-run torture fuzz starter starter-report hearing-study tellable real-size regressions lock clean
+.PHONY: run test lint docs bench rescore-bench long-run torture fuzz starter starter-report hearing-study tellable real-size regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -41,6 +42,10 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The variable silences an announcement of the theme's authors about their next program.
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/.bench
 	$(BIN)/python bench/speed/hearing_cost.py

@@ -4,7 +4,7 @@
 
 CORPORA holds `vgmidi/` and `emotify/` (sound in `audio/`, ratings in a CSV beside it). CACHE keeps
 the features of each extraction, so a second run costs only the regressions. What is printed is the
-table of `docs/hearing.md`.
+table of `docs/features.md`.
 
 Accuracy is R2 over out-of-fold predictions, five folds, mean and spread over `SEEDS`: VGMIDI
 grouped by series, Emotify's arousal and valence proxies stratified by genre. Cost is the processor

@@ -1,7 +1,7 @@
 """Hears a file: a few windows of it, described and averaged.
 
 `CANONICAL` is the one way of hearing that features, bundles and catalogue share; the measurements
-behind it are in `docs/hearing.md`. Features of different hearings must never be mixed, which is
+behind it are in `docs/features.md`. Features of different hearings must never be mixed, which is
 what `HearingSettings.key` is for.
 """
 
