@@ -192,7 +192,7 @@ def _for_command(unit: str, command: Path) -> str:
 
 def _program_folders(command: Path) -> Iterator[Path]:
     """Yield what the interpreter reads: its environment, the one that was made of, our source."""
-    yield command.parents[2]
+    yield command.parents[1]
     yield Path(sys.prefix)
     yield Path(sys.base_prefix).resolve()
     source = Path(__file__).resolve().parents[2]
