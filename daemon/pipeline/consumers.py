@@ -36,32 +36,32 @@ class ConsumerPool:
     Args:
         workers: one for each consumer.
         catalogue: whose queue is consumed.
-        processing: what is done with a file.
+        pipeline: what is done with a file.
         clock: the time, aware of its zone.
-        courtesy: tells when work waits for others.
-        vitals: told what becomes of each file, and who is at work.
+        throttle: tells when work waits for others.
+        stats: told what becomes of each file, and who is at work.
         ended: called when the last consumer has ended, or any broke, with what broke it.
 
     Attributes:
-        processing: what is done with a file.
+        pipeline: what is done with a file.
     """
 
     def __init__(
         self,
         workers: Sequence[WorkerClient],
         catalogue: Catalogue,
-        processing: Pipeline,
+        pipeline: Pipeline,
         *,
         clock: Callable[[], datetime],
-        courtesy: LoadThrottle,
-        vitals: RunStats,
+        throttle: LoadThrottle,
+        stats: RunStats,
         ended: Callable[[BaseException | None], None],
     ) -> None:
         self._catalogue = catalogue
-        self.processing = processing
+        self.pipeline = pipeline
         self._clock = clock
-        self._courtesy = courtesy
-        self._vitals = vitals
+        self._throttle = throttle
+        self._stats = stats
         self._ended = ended
         self._change = threading.Condition()
         self._changes = 0
@@ -84,7 +84,7 @@ class ConsumerPool:
         for thread in self._threads:
             thread.start()
 
-    def serve(self, untagged: Iterable[Clip]) -> None:
+    def add_untagged(self, untagged: Iterable[Clip]) -> None:
         """Take in clips whose tags are due; new sounds come before them."""
         paths = {clip.id: clip.path for clip in untagged}
         with self._change:
@@ -98,19 +98,19 @@ class ConsumerPool:
             self._changes += 1
             self._change.notify_all()
 
-    def expect(self) -> None:
+    def expect_file(self) -> None:
         """Tell that a file will settle soon, so that a worker is ready when it does."""
         with self._change:
             self._expecting = True
             self._changes += 1
             self._change.notify()
 
-    def finish(self) -> None:
+    def stop_when_all_tried(self) -> None:
         """End by yourselves once every file was tried. Returns at once."""
         self._draining = True
         self.wake()
 
-    def leave(self) -> None:
+    def stop_when_idle(self) -> None:
         """End by yourselves once nothing is due, whatever was set aside. Returns at once."""
         self._leaving = True
         self.wake()
@@ -165,14 +165,14 @@ class ConsumerPool:
                 elif self._leaving or (self._draining and not self._catalogue.queue.untried()):
                     return
                 elif self._expected():
-                    worker.warm(self.processing.bundle.directory)
+                    worker.warm(self.pipeline.bundle.directory)
                     idle_since = time.monotonic()
                 else:
                     self._rest(worker, idle_since, seen)
             except ValencedError as error:
                 # No file's fault: a full disk, a bundle that went away. Nothing is lost.
                 log.error("work stands still for %g s: %s", PAUSE_AFTER_TROUBLE_S, error)  # noqa: TRY400 - one line is enough
-                self._vitals.standstill = str(error)
+                self._stats.standstill = str(error)
                 self._pause(PAUSE_AFTER_TROUBLE_S)
 
     def _pause(self, seconds: float) -> None:
@@ -182,11 +182,11 @@ class ConsumerPool:
 
     def _waits_for_others(self) -> bool:
         """Tell whether there is work that is not to be begun now, and say so when that changes."""
-        reason = self._courtesy.reason_to_wait(self._vitals.busy)
+        reason = self._throttle.reason_to_wait(self._stats.busy)
         if reason and not self._untagged and not self._catalogue.queue.waiting(self._clock()):
             reason = None
         with self._change:
-            was_paused, self._vitals.paused = bool(self._vitals.paused), reason
+            was_paused, self._stats.paused = bool(self._stats.paused), reason
         if bool(reason) != was_paused:
             log.info("%s", reason or "work goes on")
         return reason is not None
@@ -196,14 +196,14 @@ class ConsumerPool:
         self._give_back()
         entry = self._catalogue.queue.claim(self._clock())
         if entry is None:
-            self._vitals.standstill = None
+            self._stats.standstill = None
             return self._tag_next(worker)
         try:
-            with self._vitals.at_work():
+            with self._stats.at_work():
                 began_s = time.monotonic()
-                fate = self.processing.attend(entry, worker)
-                self._vitals.finished(fate, time.monotonic() - began_s)
-            self._vitals.standstill = None
+                fate = self.pipeline.process(entry, worker)
+                self._stats.finished(fate, time.monotonic() - began_s)
+            self._stats.standstill = None
         except ValencedError:
             with self._change:
                 self._owed.append(entry)
@@ -223,7 +223,7 @@ class ConsumerPool:
 
     def _write_tags(self, clip: Clip, worker: WorkerClient) -> None:
         try:
-            self.processing.write_tags(clip, worker)
+            self.pipeline.write_tags(clip, worker)
         except ValencedError:
             with self._change:
                 self._untagged[clip.id] = clip.path

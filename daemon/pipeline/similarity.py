@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BATCH = 512
 
 
-def most_like(
+def sorted_by_similarity(
     file: Path, sounds: Sequence[Sound], catalogue: Catalogue, worker: WorkerClient, registry: Path
 ) -> list[Sound]:
     """Sort sounds by likeness to a file, the likest first.

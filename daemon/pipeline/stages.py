@@ -72,18 +72,18 @@ class Pipeline:
     Args:
         catalogue: where results are recorded.
         bundle: what predicts.
-        projection: writes tags from the catalogue.
+        tag_sync: writes tags from the catalogue.
         wants_tags: tells whether tags shall be written at a path.
         settle_s: how long a file that changed in our hands is left alone, in seconds.
         clock: the time, aware of its zone.
-        edits: takes in what people wrote over our values; None if nobody asks for it.
+        tag_edits: takes in what people wrote over our values; None if nobody asks for it.
 
     Attributes:
         bundle: what predicts from the next file on; another may be put here at any time, as well as
             another of each of the following.
-        projection: writes tags.
+        tag_sync: writes tags.
         settle: how long a file that changed in our hands is left alone.
-        edits: takes in what people wrote over our values.
+        tag_edits: takes in what people wrote over our values.
         stages: the way of one sound, in order.
     """
 
@@ -91,19 +91,19 @@ class Pipeline:
         self,
         catalogue: Catalogue,
         bundle: ActiveBundle,
-        projection: TagSync,
+        tag_sync: TagSync,
         wants_tags: Callable[[Path], bool],
         settle_s: float,
         clock: Callable[[], datetime],
-        edits: TagEdits | None = None,
+        tag_edits: TagEdits | None = None,
     ) -> None:
         self._catalogue = catalogue
         self.bundle = bundle
-        self.projection = projection
+        self.tag_sync = tag_sync
         self._wants_tags = wants_tags
         self.settle = timedelta(seconds=settle_s)
         self._clock = clock
-        self.edits = edits
+        self.tag_edits = tag_edits
         self._complaints = TagFailureLog(clock)
         self.stages = (
             self.identified,
@@ -113,7 +113,7 @@ class Pipeline:
             self.tagged,
         )
 
-    def attend(self, entry: QueueEntry, worker: WorkerClient) -> FileResult:
+    def process(self, entry: QueueEntry, worker: WorkerClient) -> FileResult:
         """Take one claimed file all the way, or as far as it gets."""
         try:
             _demand_still(entry)
@@ -191,7 +191,7 @@ class Pipeline:
         if prediction is None:
             return True
         try:
-            outcome = self.projection.write(clip, prediction, worker.fingerprint)
+            outcome = self.tag_sync.write(clip, prediction, worker.fingerprint)
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
@@ -218,16 +218,16 @@ class Pipeline:
             if clip.path != entry.path and is_gone(clip.path):
                 self._catalogue.rename_clip(clip, entry.path)
                 if self._wants_tags(clip.path):
-                    self.projection.leave(clip.path)
+                    self.tag_sync.discard_old_sidecar(clip.path)
                 log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
     def _take_in_edits(self, known: Clip | None) -> None:
-        if self.edits is None or known is None:
+        if self.tag_edits is None or known is None:
             return
         # What a write left that broke off before it was recorded looks as if set by hand.
         if not self._catalogue.tag_journal.was_interrupted(known):
-            self.edits.take_in(known)
+            self.tag_edits.take_in(known)
 
     def _set_aside(self, entry: QueueEntry) -> FileResult:
         """Let a file that changed in our hands settle again; forget one that is gone."""

@@ -67,7 +67,7 @@ class TagEdits:
             log.info(text, clip.path, extra={"clip": clip.path})
 
 
-def edits_by(
+def tag_edits_for(
     settings: Settings, catalogue: Catalogue, clock: Callable[[], datetime]
 ) -> TagEdits | None:
     """Return what takes in edits as the settings ask for, None if they ask for none."""

@@ -115,7 +115,7 @@ class TagSync:
             self._catalogue.tag_journal.clear(clip)
         return done
 
-    def leave(self, path: Path) -> None:
+    def discard_old_sidecar(self, path: Path) -> None:
         """Take away the sidecar of a file that has another name now, if that is surely ours."""
         if self._dry_run or self._tags.mode != "sidecar":
             return

@@ -17,7 +17,7 @@ from daemon.pipeline.active_bundle import put_in_service
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
-from daemon.pipeline.tag_edits import edits_by
+from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from daemon.service.background_job import JobCommands
@@ -154,15 +154,15 @@ def _wired(
         in_force.wants_tags,
         settings.watch.settle_s,
         clock,
-        edits_by(settings, catalogue, clock),
+        tag_edits_for(settings, catalogue, clock),
     )
     crew = ConsumerPool(
         workers,
         catalogue,
         processing,
         clock=clock,
-        courtesy=LoadThrottle(settings.analysis.max_load, settings.analysis.on_battery),
-        vitals=vitals,
+        throttle=LoadThrottle(settings.analysis.max_load, settings.analysis.on_battery),
+        stats=vitals,
         ended=lambda broken_by: mail.put(Stop(broken_by)),
     )
     stack.callback(crew.stop)
@@ -170,7 +170,7 @@ def _wired(
     if plan.keep_watching:
         watcher = Watcher(
             report=lambda path: mail.put(PathChanged(path)),
-            lost=lambda: mail.put(Reconcile("the kernel dropped events")),
+            overflowed=lambda: mail.put(Reconcile("the kernel dropped events")),
         )
         stack.callback(watcher.stop)
     mounts = remembered_mounts(plan.folders, catalogue)
@@ -182,7 +182,7 @@ def _wired(
         mounts=mounts,
         clock=clock,
         queued=crew.wake,
-        expected=crew.expect,
+        expected=crew.expect_file,
     )
     duty = EventLoop(
         mail=mail,
@@ -190,7 +190,7 @@ def _wired(
             plan.folders,
             watcher,
             mounts,
-            wall=lambda path: wall_before(path, writes=in_force.wants_tags(path)),
+            restriction=lambda path: wall_before(path, writes=in_force.wants_tags(path)),
         ),
         intake=intake,
         crew=crew,
@@ -234,7 +234,7 @@ def _learning(
         fewest=settings.retrain.min_annotations,
         clock=clock,
         take_up=take_up,
-        retag=lambda: crew.serve(untagged(catalogue, in_force.plan, [TagState.PENDING])),
+        retag=lambda: crew.add_untagged(untagged(catalogue, in_force.plan, [TagState.PENDING])),
     )
 
 
@@ -266,10 +266,10 @@ def _start(
     else:
         duty.learning.catch_up()
     comparison = duty.reconcile("the service starts")
-    for folder in sorted(comparison.littered):
+    for folder in sorted(comparison.leftovers):
         for cleaned in clean_up(folder, identify=worker.fingerprint):
             log.info("%s: %s", cleaned.path, cleaned.outcome)
-    duty.crew.serve(duty.untagged(list(TagState)))
+    duty.crew.add_untagged(duty.untagged(list(TagState)))
     duty.crew.start()
 
 

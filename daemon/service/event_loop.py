@@ -125,7 +125,7 @@ class EventLoop:
         before, self._stuck = self._stuck, self.crew.stuck(now_s, self.longest_s)
         self.vitals.stuck = self._stuck
         if self._stuck is None:
-            self.notifier.alive(now_s)
+            self.notifier.heartbeat(now_s)
         elif self._stuck != before:
             log.critical("%s hangs: busy with one thing for %g s", self._stuck, self.longest_s)
 
@@ -134,7 +134,7 @@ class EventLoop:
         log.debug("comparing the folders with the catalogue: %s", reason)
         self.notifier.status(f"comparing the folders with the catalogue: {reason}")
         comparison = self.intake.reconcile(self.monotonic(), self.settle_s, self.alive)
-        if self.folders.check(comparison):
+        if self.folders.check_watches(comparison):
             self.mail.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
         return comparison
@@ -171,12 +171,12 @@ class EventLoop:
     def _approach(self, end: _End, now_s: float) -> None:
         """Let the crew end once there is nothing left to wait for, or no use in waiting."""
         if self.intake.next_due() is None:
-            self.crew.finish()
+            self.crew.stop_when_all_tried()
         waiting = self.catalogue.queue.waiting(self.clock())
         if not self.unsettled and end.is_overdue(self.vitals.attempts, waiting, now_s):
             left = {*self.intake.unsettled(), *self.catalogue.queue.untried()}
             self.unsettled = sorted(left)
-            self.crew.leave()
+            self.crew.stop_when_idle()
 
     def _turn(self, mail: list[Message]) -> bool:
         """Do what some mail says, queue what has settled, and tell whether it is time to stop.
@@ -193,10 +193,10 @@ class EventLoop:
                         raise broken_by
                     return True
                 case PathChanged(path):
-                    self.intake.touched(path, self.monotonic())
+                    self.intake.path_changed(path, self.monotonic())
                 case Reconcile(reason):
                     self.reconcile(reason)
-                    self.crew.serve(self.untagged([TagState.PENDING]))
+                    self.crew.add_untagged(self.untagged([TagState.PENDING]))
                 case CheckFolders():
                     self._look_around()
                 case Reload():
@@ -222,10 +222,10 @@ class EventLoop:
 
     def _look_around(self) -> None:
         """Notice what no event tells: a disk that is back, a retry asked for by another process."""
-        if self.folders.look():
+        if self.folders.refresh():
             self.reconcile("a folder went away or came back")
             # What could not be written there before may be possible now.
-            self.crew.serve(self.untagged(list(TagState)))
+            self.crew.add_untagged(self.untagged(list(TagState)))
         if self.catalogue.queue.waiting(self.clock()):
             self.crew.wake()
         self.learning.look()
@@ -259,8 +259,8 @@ class EventLoop:
         until = [] if due_s is None else [max(due_s - now_s, 0.01)]
         if waiting or not self.keep_watching:
             until.append(TICK_S)
-        if self.notifier.sign_every_s is not None:
-            until.append(self.notifier.sign_every_s)
+        if self.notifier.watchdog_interval_s is not None:
+            until.append(self.notifier.watchdog_interval_s)
         return min(until, default=None)
 
     def _doing(self, waiting: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.errors import SettingsError
 from config.settings import differences
-from daemon.pipeline.tag_edits import edits_by
+from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
 from daemon.system.log_setup import change_level
 from daemon.watch.file_filter import FileFilter
@@ -91,14 +91,14 @@ class Reloader:
             self.every_s(watch.reconcile_s)
         change_level(before.settings.log.level, settings.log.level)
         duty.reconcile("the settings were read again")
-        duty.crew.serve(duty.untagged(list(TagState)))
+        duty.crew.add_untagged(duty.untagged(list(TagState)))
 
     def _rewire(self, plan: RunConfig) -> None:
         """Let files be processed by another plan from the next one on."""
         duty, settings = self.duty, plan.settings
-        processing = duty.crew.processing
-        processing.projection = TagSync(settings.tags, settings.mood, duty.catalogue, duty.clock)
-        processing.edits = edits_by(settings, duty.catalogue, duty.clock)
+        processing = duty.crew.pipeline
+        processing.tag_sync = TagSync(settings.tags, settings.mood, duty.catalogue, duty.clock)
+        processing.tag_edits = tag_edits_for(settings, duty.catalogue, duty.clock)
         processing.settle = timedelta(seconds=settings.watch.settle_s)
 
     def _forget_left(self, before: RunConfig, plan: RunConfig) -> None:

@@ -53,7 +53,7 @@ class Notifier:
         return cls(address, int(span_us) / 1e6 if watched else 0.0)
 
     @property
-    def sign_every_s(self) -> float | None:
+    def watchdog_interval_s(self) -> float | None:
         """How often a sign of life is due, in seconds; None if nobody waits for one."""
         return self._watchdog_s / _SIGNS_IN_A_SPAN if self._address and self._watchdog_s else None
 
@@ -77,12 +77,12 @@ class Notifier:
             self._said = line
             self._send(f"STATUS={line}")
 
-    def alive(self, now_s: float) -> None:
+    def heartbeat(self, now_s: float) -> None:
         """Give a sign of life, if one is due at `now_s` (the monotonic clock, in seconds).
 
         Until the service is ready, each asks for more time to start.
         """
-        every_s = self.sign_every_s if self._is_ready else _STARTING_SIGN_S
+        every_s = self.watchdog_interval_s if self._is_ready else _STARTING_SIGN_S
         if every_s is None or now_s - self._last_sign_s < every_s:
             return
         self._last_sign_s = now_s

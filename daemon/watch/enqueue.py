@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from daemon.watch.file_state import is_folder, stamp_at
 from daemon.watch.open_writers import is_being_written
-from daemon.watch.scanner import FolderComparison, FoundFile, SkippedEntry, compare, walk
+from daemon.watch.scanner import FolderComparison, FoundFile, SkippedEntries, compare, walk
 from daemon.watch.stability import StabilityTracker
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Enqueuer:
         self._admission = admission
         self._settler = StabilityTracker(settle_s)
 
-    def touched(self, path: Path, now_s: float) -> None:
+    def path_changed(self, path: Path, now_s: float) -> None:
         """Take in that something happened at a path, whatever it was."""
         homes = [root for root in self._roots if path.is_relative_to(root) and path != root]
         if not homes:
@@ -132,7 +132,7 @@ class Enqueuer:
         self._take_in(comparison.new, now_s, settle_s)
         self._catalogue.queue.forget(comparison.gone)
         self._catalogue.mark_missing(comparison.gone, self._clock())
-        for folder, reason in comparison.unread.items():
+        for folder, reason in comparison.unreadable.items():
             told = {"folder": folder, "reason": reason}
             log.warning("%s: cannot be listed: %s", folder, reason, extra=told)
         log.debug(
@@ -155,7 +155,7 @@ class Enqueuer:
 
     def _look_into(self, folder: Path, now_s: float) -> None:
         """Take in a folder that was made or moved here: its files may have come without events."""
-        for found in walk(folder, self._admission, SkippedEntry()):
+        for found in walk(folder, self._admission, SkippedEntries()):
             if not self._is_known(found.path, found.stamp):
                 self._settler.touch(found.path, found.stamp, now_s)
                 self._expected()

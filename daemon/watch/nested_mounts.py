@@ -49,7 +49,7 @@ class NestedMounts:
         """Every mount point that is remembered, in order."""
         return sorted(self._known)
 
-    def look(self) -> Mapping[Path, str]:
+    def refresh(self) -> Mapping[Path, str]:
         """Return the mount points that are in use now, each with its device; remember them."""
         now = mounts_below(self._roots, self._mounts)
         self._known |= now.keys()

@@ -44,35 +44,35 @@ class FolderComparison:
         new: files that the catalogue does not know in this state, nor the queue.
         known: number of files it does know.
         gone: paths it knows below these folders that are no longer there.
-        unread: folders that could not be listed, each with the reason.
+        unreadable: folders that could not be listed, each with the reason.
         directories: inode numbers of all directories of each root, itself included.
-        littered: folders in which an interrupted tag write left something.
+        leftovers: folders in which an interrupted tag write left something.
     """
 
     new: list[FoundFile] = field(default_factory=list)
     known: int = 0
     gone: list[Path] = field(default_factory=list)
-    unread: dict[Path, str] = field(default_factory=dict)
+    unreadable: dict[Path, str] = field(default_factory=dict)
     directories: dict[Path, set[int]] = field(default_factory=dict)
-    littered: set[Path] = field(default_factory=set)
+    leftovers: set[Path] = field(default_factory=set)
 
 
 @dataclass
-class SkippedEntry:
+class SkippedEntries:
     """What a walk came by besides files.
 
     Attributes:
-        unread: folders that could not be listed, each with the reason.
+        unreadable: folders that could not be listed, each with the reason.
         directories: inode numbers of those that could.
-        littered: folders in which an interrupted tag write left something.
+        leftovers: folders in which an interrupted tag write left something.
     """
 
-    unread: dict[Path, str] = field(default_factory=dict)
+    unreadable: dict[Path, str] = field(default_factory=dict)
     directories: set[int] = field(default_factory=set)
-    littered: set[Path] = field(default_factory=set)
+    leftovers: set[Path] = field(default_factory=set)
 
 
-def walk(root: Path, admission: FileFilter, passed: SkippedEntry) -> Iterator[FoundFile]:
+def walk(root: Path, admission: FileFilter, passed: SkippedEntries) -> Iterator[FoundFile]:
     """Yield the sound files below a folder, links not followed.
 
     Args:
@@ -94,13 +94,13 @@ def walk(root: Path, admission: FileFilter, passed: SkippedEntry) -> Iterator[Fo
                         if admission.enters(entry.name):
                             pending.append(Path(entry.path))
                     elif temp_names.is_temporary(entry.name):
-                        passed.littered.add(folder)
+                        passed.leftovers.add(folder)
                     elif admission.admits(entry.name):
                         found = _found(entry)
                         if found is not None:
                             yield found
         except OSError as error:
-            passed.unread[folder] = error.strerror or str(error)
+            passed.unreadable[folder] = error.strerror or str(error)
 
 
 def _found(entry: os.DirEntry[str]) -> FoundFile | None:
@@ -130,11 +130,11 @@ def compare(
     one on which a disk was mounted before. `alive` is called with every file that is found.
     """
     result = FolderComparison()
-    mounts.look()
+    mounts.refresh()
     present: set[Path] = set()
     for root in roots:
-        _demand_content(root, recorded, result.unread)
-        passed = SkippedEntry(result.unread, littered=result.littered)
+        _demand_content(root, recorded, result.unreadable)
+        passed = SkippedEntries(result.unreadable, leftovers=result.leftovers)
         result.directories[root] = passed.directories
         for found in walk(root, admission, passed):
             alive()
@@ -145,15 +145,19 @@ def compare(
                 result.known += 1
             else:
                 result.new.append(found)
-    _demand_mounts(mounts, present, recorded, result.unread)
+    _demand_mounts(mounts, present, recorded, result.unreadable)
     for path in (*recorded, *queued):
-        if path not in present and _is_below(path, roots) and not _is_below(path, result.unread):
+        if (
+            path not in present
+            and _is_below(path, roots)
+            and not _is_below(path, result.unreadable)
+        ):
             result.gone.append(path)
     return result
 
 
 def _demand_content(
-    root: Path, recorded: Mapping[Path, FileStamp], unread: dict[Path, str]
+    root: Path, recorded: Mapping[Path, FileStamp], unreadable: dict[Path, str]
 ) -> None:
     """Take a folder that is suddenly empty for a mount point whose disk is away."""
     try:
@@ -164,20 +168,20 @@ def _demand_content(
         return
     known = sum(1 for path in recorded if path.is_relative_to(root))
     if known:
-        unread[root] = f"empty, though {known} files are known in it; is its disk mounted?"
+        unreadable[root] = f"empty, though {known} files are known in it; is its disk mounted?"
 
 
 def _demand_mounts(
     mounts: NestedMounts,
     present: set[Path],
     recorded: Mapping[Path, FileStamp],
-    unread: dict[Path, str],
+    unreadable: dict[Path, str],
 ) -> None:
     """Take a folder without sound, on which a disk was mounted, for one whose disk is away."""
     for point in mounts.away():
         known = sum(1 for path in recorded if path.is_relative_to(point))
         if known and not any(path.is_relative_to(point) for path in present):
-            unread[point] = f"its disk is not mounted; the {known} files known on it are kept"
+            unreadable[point] = f"its disk is not mounted; the {known} files known on it are kept"
         else:
             mounts.forget(point)
 

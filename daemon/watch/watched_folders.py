@@ -28,7 +28,7 @@ class WatchedFolders:
         folders: as the operator named them.
         watcher: listens to them; None for a single pass.
         mounts: the disks inside them.
-        wall: returns what keeps us from a folder although it is there, None if nothing does.
+        restriction: returns what keeps us from a folder although it is there, None if nothing does.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class WatchedFolders:
         folders: Sequence[FolderSettings],
         watcher: Watcher | None,
         mounts: NestedMounts,
-        wall: Callable[[Path], str | None] = lambda _: None,
+        restriction: Callable[[Path], str | None] = lambda _: None,
     ) -> None:
         self._folders = folders
         self._watcher = watcher
         self._mounts = mounts
-        self._wall = wall
+        self._restriction = restriction
         self._seen: dict[Path, _Looks | None] = {}
         self._mounted: Mapping[Path, str] = {}
 
@@ -53,7 +53,7 @@ class WatchedFolders:
     def start(self) -> None:
         """Watch every folder."""
         self._seen = {root: _looks_of(root) for root in self.roots}
-        self._mounted = self._mounts.look()
+        self._mounted = self._mounts.refresh()
         if self._watcher is not None:
             self._watcher.watch(self._folders)
         self._warn_of_walls()
@@ -66,11 +66,11 @@ class WatchedFolders:
         new = [folder for folder in folders if before.get(folder.path) != folder.mode]
         self._folders = folders
         self._mounts.change(self.roots)
-        self._mounted = self._mounts.look()
+        self._mounted = self._mounts.refresh()
         self._seen = {root: self._seen.get(root) or _looks_of(root) for root in self.roots}
         if self._watcher is not None:
             for path in left:
-                self._watcher.leave(path)
+                self._watcher.unwatch(path)
             self._watcher.watch(new)
         for path in before.keys() - after.keys():
             log.info("%s: watched no more", path, extra={"folder": path})
@@ -78,7 +78,7 @@ class WatchedFolders:
             log.info("%s: watched from now on", path, extra={"folder": path})
         self._warn_of_walls()
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """See which folders went away or came back, and tell whether to compare them anew.
 
         One that could only be read for a while is back when it can be written again. A disk that
@@ -108,7 +108,7 @@ class WatchedFolders:
 
     def _look_inside(self) -> bool:
         """Notice disks that were mounted or unmounted inside the folders; tell whether any was."""
-        before, self._mounted = self._mounted, self._mounts.look()
+        before, self._mounted = self._mounted, self._mounts.refresh()
         changed = dict(before.items() ^ self._mounted.items())
         for point in sorted(changed):
             if point in self._mounted:
@@ -122,7 +122,7 @@ class WatchedFolders:
                 self._watcher.renew(folder)
         return bool(changed)
 
-    def check(self, comparison: FolderComparison) -> bool:
+    def check_watches(self, comparison: FolderComparison) -> bool:
         """Poll what the kernel does not fully watch; tell whether that must be looked at again.
 
         A directory made a moment ago may get its watch a moment later, so only what lacks one
@@ -141,21 +141,21 @@ class WatchedFolders:
         )
         states = []
         for root in self.roots:
-            wall = self._wall(root)
+            wall = self._restriction(root)
             # What is not seen cannot be listed either, and would be taken for a disk that is away.
-            trouble = (not root.exists() and wall) or comparison.unread.get(root) or wall
+            trouble = (not root.exists() and wall) or comparison.unreadable.get(root) or wall
             states.append(FolderState(root, watched_by(root), now, trouble or degraded.get(root)))
         # A disk inside a folder is watched with it; its row is what the next run remembers it by.
         for point in self._mounts.known:
             home = max(filter(point.is_relative_to, self.roots), key=lambda root: len(root.parts))
             if point != home:
-                trouble = comparison.unread.get(point)
+                trouble = comparison.unreadable.get(point)
                 states.append(FolderState(point, watched_by(home), now, trouble))
         return states
 
     def _warn_of_walls(self) -> None:
         for root in self.roots:
-            if (wall := self._wall(root)) is not None:
+            if (wall := self._restriction(root)) is not None:
                 log.warning("%s: %s", root, wall, extra={"folder": root, "reason": wall})
 
 

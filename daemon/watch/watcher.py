@@ -92,12 +92,12 @@ class Watcher:
 
     Args:
         report: called from the observers' threads with every path that something happened to.
-        lost: called when the kernel has dropped events.
+        overflowed: called when the kernel has dropped events.
     """
 
-    def __init__(self, report: Callable[[Path], None], lost: Callable[[], None]) -> None:
+    def __init__(self, report: Callable[[Path], None], overflowed: Callable[[], None]) -> None:
         self._handler = _Reporter(report)
-        self._listener = _OverflowListener(lost)
+        self._listener = _OverflowListener(overflowed)
         logging.getLogger("watchdog").addHandler(self._listener)
         self._observers: dict[bool, BaseObserver] = {}
         self._watches: dict[Path, tuple[bool, ObservedWatch]] = {}
@@ -126,7 +126,7 @@ class Watcher:
         else:
             self._listen(folder.path)
 
-    def leave(self, folder: Path) -> None:
+    def unwatch(self, folder: Path) -> None:
         """Watch a folder no more."""
         self._taken_off(folder)
         self._degraded.pop(folder, None)

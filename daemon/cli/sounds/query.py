@@ -99,10 +99,10 @@ def command(
 def _sorted_by_likeness(
     loaded: LoadedSettings, like: Path, sounds: Sequence[Sound], catalogue: Catalogue
 ) -> list[Sound]:
-    from daemon.pipeline.similarity import most_like  # noqa: PLC0415 - loads what nothing else needs
+    from daemon.pipeline.similarity import sorted_by_similarity  # noqa: PLC0415 - loads what nothing else needs
 
     with closing(WorkerClient(WorkerLimits.of(loaded.settings.analysis))) as worker:
-        return most_like(like, sounds, catalogue, worker, registry_folder(loaded))
+        return sorted_by_similarity(like, sounds, catalogue, worker, registry_folder(loaded))
 
 
 def _print_table(sounds: Sequence[Sound]) -> None:

@@ -128,7 +128,7 @@ def _say_comparison(comparison: FolderComparison, output: str) -> None:
             "known": comparison.known,
             "new": [str(path) for path in new],
             "gone": [str(path) for path in gone],
-            "unread": {str(path): reason for path, reason in comparison.unread.items()},
+            "unread": {str(path): reason for path, reason in comparison.unreadable.items()},
         }
         click.echo(json.dumps(report, indent=2))
         return

@@ -18,7 +18,7 @@ from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.watch.file_filter import FileFilter
-from daemon.watch.scanner import SkippedEntry, walk
+from daemon.watch.scanner import SkippedEntries, walk
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
 
@@ -163,4 +163,4 @@ def _files(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Iterator[Path]:
         if path.is_file():
             yield path
         else:
-            yield from sorted(found.path for found in walk(path, admission, SkippedEntry()))
+            yield from sorted(found.path for found in walk(path, admission, SkippedEntries()))

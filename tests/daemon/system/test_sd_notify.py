@@ -32,11 +32,11 @@ def test_a_sign_of_life_asks_for_time_until_ready_and_then_comes_in_its_rhythm(
     supervisor: socket.socket, address: str
 ) -> None:
     with closing(Notifier(address, watchdog_s=40)) as notifier:
-        assert notifier.sign_every_s == 10
-        notifier.alive(0)
+        assert notifier.watchdog_interval_s == 10
+        notifier.heartbeat(0)
         notifier.ready()
         for now_s in (5, 10, 15, 20):
-            notifier.alive(now_s)
+            notifier.heartbeat(now_s)
     assert heard(supervisor) == [
         "EXTEND_TIMEOUT_USEC=60000000",
         "READY=1",
@@ -57,7 +57,7 @@ def test_an_abstract_address_is_understood_and_kept_from_children() -> None:
         supervisor.setblocking(False)
         with closing(Notifier.of(environment)) as notifier:
             notifier.ready()
-            assert notifier.sign_every_s == 0.5
+            assert notifier.watchdog_interval_s == 0.5
         assert heard(supervisor) == ["READY=1"]
     assert environment == {}
 
@@ -76,7 +76,7 @@ def test_an_abstract_address_is_understood_and_kept_from_children() -> None:
 )
 def test_nobody_waits_for_signs_unless_the_environment_says_so(environment: dict[str, str]) -> None:
     with closing(Notifier.of(environment)) as notifier:
-        assert notifier.sign_every_s is None
+        assert notifier.watchdog_interval_s is None
 
 
 def test_a_supervisor_that_is_gone_or_does_not_listen_stops_nothing(
@@ -90,4 +90,4 @@ def test_a_supervisor_that_is_gone_or_does_not_listen_stops_nothing(
         with closing(Notifier(address, watchdog_s=1)) as notifier:
             notifier.ready()
             for now_s in range(2000):
-                notifier.alive(now_s)
+                notifier.heartbeat(now_s)

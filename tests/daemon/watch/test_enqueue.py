@@ -73,7 +73,7 @@ def test_a_touched_file_is_queued_once_it_is_complete(
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"first half")
-    intake.touched(file, 0.0)
+    intake.path_changed(file, 0.0)
     file.write_bytes(b"first half, second half")
     intake.settle(SETTLE_S)
     assert queued(catalogue) == []
@@ -89,7 +89,7 @@ def test_a_file_that_somebody_still_writes_to_waits_however_silent(
     file = folder / "a.mp3"
     with file.open("wb") as writer:
         writer.truncate(1000)
-        intake.touched(file, 0.0)
+        intake.path_changed(file, 0.0)
         for turn in range(1, 4):
             intake.settle(turn * SETTLE_S)
         assert queued(catalogue) == []
@@ -104,7 +104,7 @@ def test_a_file_that_vanishes_before_it_settles_is_forgotten(
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"x")
-    intake.touched(file, 0.0)
+    intake.path_changed(file, 0.0)
     file.unlink()
     intake.settle(SETTLE_S)
     assert queued(catalogue) == []
@@ -118,7 +118,7 @@ def test_our_own_write_is_recognised_by_the_recorded_stamp(
     file.write_bytes(b"x")
     catalogue.queue.put([(file, FileStamp.of(file.lstat()))], NOON)
     heard(catalogue)
-    intake.touched(file, 0.0)
+    intake.path_changed(file, 0.0)
     assert intake.next_due() is None
     assert calls == []
 
@@ -126,9 +126,9 @@ def test_our_own_write_is_recognised_by_the_recorded_stamp(
 def test_names_that_do_not_count_are_passed_by(intake: Enqueuer, folder: Path) -> None:
     for name in ("cover.jpg", ".a.mp3.Xy12"):
         (folder / name).write_bytes(b"x")
-        intake.touched(folder / name, 0.0)
-    intake.touched(folder.parent / "elsewhere.mp3", 0.0)
-    intake.touched(folder, 0.0)
+        intake.path_changed(folder / name, 0.0)
+    intake.path_changed(folder.parent / "elsewhere.mp3", 0.0)
+    intake.path_changed(folder, 0.0)
     assert intake.next_due() is None
 
 
@@ -137,7 +137,7 @@ def test_a_folder_moved_in_is_looked_into(
 ) -> None:
     (folder / "album" / "cd1").mkdir(parents=True)
     (folder / "album" / "cd1" / "a.mp3").write_bytes(b"x")
-    intake.touched(folder / "album", 0.0)
+    intake.path_changed(folder / "album", 0.0)
     intake.settle(SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
 
@@ -152,7 +152,7 @@ def test_links_pipes_and_ignored_folders_are_passed_by(
     (folder / ".hidden" / "deep").mkdir(parents=True)
     (folder / ".hidden" / "deep" / "a.mp3").write_bytes(b"x")
     for path in (*folder.iterdir(), folder / ".hidden" / "deep", folder / "link.mp3" / "below"):
-        intake.touched(path, 0.0)
+        intake.path_changed(path, 0.0)
     assert intake.next_due() is None
 
 
@@ -172,7 +172,7 @@ def test_of_nested_folders_the_inner_one_speaks_for_its_files(
         queued=lambda: None,
         expected=lambda: None,
     )
-    intake.touched(inner / "a.mp3", 0.0)
+    intake.path_changed(inner / "a.mp3", 0.0)
     assert intake.next_due() is not None
 
 
@@ -182,11 +182,11 @@ def test_a_folder_moved_out_takes_its_files_along(
     album = folder / "album"
     album.mkdir()
     (album / "a.mp3").write_bytes(b"x")
-    intake.touched(album, 0.0)
+    intake.path_changed(album, 0.0)
     intake.settle(SETTLE_S)
     heard(catalogue)
     album.rename(tmp_path / "out")
-    intake.touched(album, 10.0)
+    intake.path_changed(album, 10.0)
     clip = catalogue.clip_at(album / "a.mp3")
     assert clip is not None
     assert clip.is_missing
@@ -208,7 +208,7 @@ def test_a_reconcile_marks_what_is_gone_and_takes_it_back_when_it_returns(
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"x")
-    intake.touched(file, 0.0)
+    intake.path_changed(file, 0.0)
     intake.settle(SETTLE_S)
     heard(catalogue)
     (folder / "cover.jpg").write_bytes(b"something else is still there")

@@ -80,7 +80,7 @@ def test_a_disk_is_away_while_its_folder_lies_bare(tmp_path: Path) -> None:
     point.mkdir()
     file.write_text(f"31 30 8:17 / {point} rw - xfs /dev/sdb1 rw\n")
     mounts = NestedMounts([tmp_path], [tmp_path, Path("/elsewhere")], mounts=file)
-    assert list(mounts.look()) == mounts.known == [point]
+    assert list(mounts.refresh()) == mounts.known == [point]
     assert not mounts.hides(point / "a.mp3")
     file.write_text("")
     assert mounts.away() == [point]

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
-from daemon.watch.scanner import FolderComparison, SkippedEntry, compare, walk
+from daemon.watch.scanner import FolderComparison, SkippedEntries, compare, walk
 from storage.schema.records import FileStamp
 
 ADMISSION = FileFilter(["mp3"], [".*"])
@@ -38,21 +38,21 @@ def test_a_walk_finds_sound_of_any_name_and_nothing_else(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe.mp3")
     (tmp_path / "link.mp3").symlink_to(deep)
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = {entry.path for entry in walk(tmp_path, ADMISSION, SkippedEntry())}
+    found = {entry.path for entry in walk(tmp_path, ADMISSION, SkippedEntries())}
     assert found == {odd, deep}
 
 
 def test_a_walk_notices_what_an_interrupted_write_left(tmp_path: Path) -> None:
     made(tmp_path / "album" / ".valenced-0123456789abcdef.tmp")
     made(tmp_path / "a.mp3")
-    passed = SkippedEntry()
+    passed = SkippedEntries()
     assert len(list(walk(tmp_path, ADMISSION, passed))) == 1
-    assert passed.littered == {tmp_path / "album"}
+    assert passed.leftovers == {tmp_path / "album"}
 
 
 def test_a_single_file_is_a_walk_of_one(tmp_path: Path) -> None:
     file = made(tmp_path / "a.mp3")
-    assert [entry.path for entry in walk(file, ADMISSION, SkippedEntry())] == [file]
+    assert [entry.path for entry in walk(file, ADMISSION, SkippedEntries())] == [file]
 
 
 def test_a_comparison_tells_new_changed_known_and_gone_apart(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_listed_says_nothing_of_its_files(tmp_path: Path
     file = away / "a.mp3"
     found = compared([away], {file: FileStamp(1, 1, 1)}, {})
     assert found.gone == []
-    assert "No such file" in found.unread[away]
+    assert "No such file" in found.unreadable[away]
 
 
 def test_a_folder_that_is_suddenly_empty_is_a_disk_that_is_away(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_a_folder_that_is_suddenly_empty_is_a_disk_that_is_away(tmp_path: Path) 
     known = {point / "a.mp3": FileStamp(1, 1, 1)}
     found = compared([point], known, {})
     assert found.gone == []
-    assert "is its disk mounted" in found.unread[point]
-    assert compared([point], {}, {}).unread == {}
+    assert "is its disk mounted" in found.unreadable[point]
+    assert compared([point], {}, {}).unreadable == {}
     (point / "cover.jpg").write_bytes(b"x")
     assert compared([point], known, {}).gone == list(known)
 
@@ -118,4 +118,4 @@ def test_a_closed_folder_hides_only_itself(tmp_path: Path) -> None:
     finally:
         inside.parent.chmod(0o700)
     assert found.gone == []
-    assert "Permission" in found.unread[inside.parent]
+    assert "Permission" in found.unreadable[inside.parent]

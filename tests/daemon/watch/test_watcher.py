@@ -57,7 +57,7 @@ def reports() -> Reports:
 
 @pytest.fixture
 def watcher(reports: Reports) -> Iterator[Watcher]:
-    with closing(Stopping(reports, lost=lambda: None)) as started:
+    with closing(Stopping(reports, overflowed=lambda: None)) as started:
         yield started
 
 
@@ -84,13 +84,13 @@ def test_a_folder_that_went_away_is_watched_again_when_it_is_back(
     disk.mkdir()
     folders = WatchedFolders([FolderSettings(path=disk)], watcher, NestedMounts([disk]))
     folders.start()
-    assert not folders.look()
+    assert not folders.refresh()
     disk.rename(tmp_path / "unplugged")
-    assert folders.look()
-    assert not folders.look()
+    assert folders.refresh()
+    assert not folders.refresh()
     disk.mkdir()
-    assert folders.look()
-    assert not folders.look()
+    assert folders.refresh()
+    assert not folders.refresh()
     (disk / "a.mp3").write_bytes(b"x")
     reports.wait_for(disk / "a.mp3")
 
@@ -103,7 +103,7 @@ def test_a_folder_that_is_not_there_at_the_start_is_taken_up_later(
     folders.start()
     assert watcher.watched_by(disk) == "nothing"
     disk.mkdir()
-    assert folders.look()
+    assert folders.refresh()
     assert watcher.watched_by(disk) == "events"
     (disk / "a.mp3").write_bytes(b"x")
     reports.wait_for(disk / "a.mp3")
@@ -120,10 +120,10 @@ def test_a_folder_to_be_polled_that_is_not_there_at_the_start_is_polled_later(
     assert watcher.watched_by(disk) == "nothing"
     for _ in range(2):
         disk.mkdir()
-        assert folders.look()
+        assert folders.refresh()
         assert watcher.watched_by(disk) == "polling"
         disk.rmdir()
-        assert folders.look()
+        assert folders.refresh()
 
 
 def test_how_a_folder_is_watched_is_decided_anew_when_it_is_back(
