@@ -59,8 +59,8 @@ class BundleIncompatible(BundleError):
     """The bundle was made for another format, feature set or library version."""
 
 
-class BundleOfOtherHearing(BundleIncompatible):
-    """The bundle was fitted on sounds that were heard otherwise; only to hear them again helps."""
+class BundleOfOtherFeatures(BundleIncompatible):
+    """The bundle was fitted on features of other settings; only extracting them again helps."""
 
 
 class TrainingError(ValencedError):

@@ -32,7 +32,7 @@ OURS = "valenced"
 # Each listener is loaded in its own process only.
 def _valenced() -> Callable[[str], Any]:
     hearing = import_module("trainer.features.extract")
-    return lambda track: hearing.hear(Path(track))
+    return lambda track: hearing.extract_features(Path(track))
 
 
 def _bliss() -> Callable[[str], Any]:

@@ -162,7 +162,7 @@ def measure(folder: Path, share: float) -> bool:
         )
     ]
     bundles = state / "bundles"
-    published = registry.bundle_in_service(bundles).name
+    published = registry.published_bundle(bundles).name
     candidate = bundles / CANDIDATE
     again: list[str | Path] = [
         sys.executable,

@@ -119,7 +119,7 @@ def measure(folder: Path, files: int, known: int) -> str:
     music, state = folder / "music", folder / "state"
     music.mkdir()
     teach(state / "bundles", seed=1)
-    bundle = registry.bundle_in_service(state / "bundles")
+    bundle = registry.published_bundle(state / "bundles")
     url = f"sqlite:///{state / 'catalogue.db'}"
     with closing(Catalogue(url)) as catalogue:
         fill(catalogue, bundle, known)
@@ -146,7 +146,7 @@ def measure(folder: Path, files: int, known: int) -> str:
 
 def rest(catalogue: Path, registry_dir: Path) -> None:
     """Waits until everything is scored by the bundle in service."""
-    name = registry.current_name(registry_dir)
+    name = registry.published_name(registry_dir)
     until(catalogue, "SELECT 1 FROM bundles WHERE in_service AND name = ?", name)
     until(catalogue, _ALL_SCORED, name)
 

@@ -33,7 +33,7 @@ from sklearn.svm import SVR
 
 from bench.speed.track import write_track
 from trainer.audio.decode import decode_windows
-from trainer.features.extract import HearingSettings
+from trainer.features.extract import FeatureSettings
 from trainer.features.opensmile import describe
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ EMOTIFY = {
 class Extraction:
     """Features of every clip by one hearing; smaller numbers of windows are taken out of it."""
 
-    hearing: HearingSettings
+    hearing: FeatureSettings
     take: tuple[int, ...]
     levelled: bool = False
 
@@ -66,17 +66,17 @@ class Extraction:
         return self.hearing.key.replace("/", "-") + ("-levelled" if self.levelled else "")
 
 
-REFERENCE = Extraction(HearingSettings(44100, 1, WHOLE_S), (1,))
+REFERENCE = Extraction(FeatureSettings(44100, 1, WHOLE_S), (1,))
 EXTRACTIONS = (
-    Extraction(HearingSettings(8000, 12, 2.0), (8, 10, 12)),
-    Extraction(HearingSettings(8000, 8, 4.0), (4, 6, 8)),
-    Extraction(HearingSettings(12000, 12, 2.0), (6, 8, 12)),
-    Extraction(HearingSettings(12000, 6, 4.0), (4, 5, 6)),
-    Extraction(HearingSettings(12800, 8, 2.0), (8,)),
-    Extraction(HearingSettings(16000, 12, 2.0), (6, 8, 12)),
-    Extraction(HearingSettings(16000, 8, 4.0), (3, 4, 5, 6, 8)),
-    Extraction(HearingSettings(16000, 4, 4.0), (4,), levelled=True),
-    Extraction(HearingSettings(16000, 4, 6.0), (2, 3, 4)),
+    Extraction(FeatureSettings(8000, 12, 2.0), (8, 10, 12)),
+    Extraction(FeatureSettings(8000, 8, 4.0), (4, 6, 8)),
+    Extraction(FeatureSettings(12000, 12, 2.0), (6, 8, 12)),
+    Extraction(FeatureSettings(12000, 6, 4.0), (4, 5, 6)),
+    Extraction(FeatureSettings(12800, 8, 2.0), (8,)),
+    Extraction(FeatureSettings(16000, 12, 2.0), (6, 8, 12)),
+    Extraction(FeatureSettings(16000, 8, 4.0), (3, 4, 5, 6, 8)),
+    Extraction(FeatureSettings(16000, 4, 4.0), (4,), levelled=True),
+    Extraction(FeatureSettings(16000, 4, 6.0), (2, 3, 4)),
 )
 
 
@@ -197,7 +197,7 @@ def accuracy(
     return scores
 
 
-def cost_s(hearing: HearingSettings, track: Path) -> float:
+def cost_s(hearing: FeatureSettings, track: Path) -> float:
     """Processor seconds for one track: decoding and description, best of several."""
     best = float("inf")
     for _ in range(COST_RUNS):
@@ -253,7 +253,7 @@ def main() -> None:
                 label += ", levelled" if extraction.levelled else ""
                 vectors = _by_corpus(averaged(found, take), corpora)
                 whole = extraction is REFERENCE
-                hearing = HearingSettings(heard.rate_hz, take, heard.window_s)
+                hearing = FeatureSettings(heard.rate_hz, take, heard.window_s)
                 seconds = None if whole else cost_s(hearing, track)
                 print(row(label, seconds, vectors, corpora), flush=True)
                 if whole:

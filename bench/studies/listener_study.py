@@ -33,7 +33,12 @@ from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import DIMENSIONS
-from trainer.retraining.candidate import AnnotatedPredictions, BaseRegression, layered, meet
+from trainer.retraining.candidate import (
+    AnnotatedPredictions,
+    BaseRegression,
+    fit_candidate,
+    predict_annotated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +111,7 @@ def library(seed: int) -> Library:
     bundle = Bundle(
         draft.model_copy(update={"name": "half"}), regression, PersonalLayer(space, None, None)
     )
-    met = meet(bundle, space, sounds.vectors)
+    met = predict_annotated(bundle, space, sounds.vectors)
     order = np.random.default_rng(seed).permutation(len(sounds))
     return Library(seed, fitted, sounds, bundle, met, bundle.normal_scores(sounds.vectors), order)
 
@@ -169,12 +174,12 @@ def _layers_of(known: Library, taste: Taste, rows: Rows) -> tuple[Floats, ...]:
     told = np.clip(taste.felt(known.sounds, known.met.said), -1.0, 1.0)[known.asked]
     nowhere = replace(known.met, places=np.zeros_like(known.met.places))
     base = BaseRegression(known.bundle, known.fitted)
-    found = layered(known.bundle, base, annotated(known.sounds, ratings, rows), known.seed)
+    found = fit_candidate(known.bundle, base, annotated(known.sounds, ratings, rows), known.seed)
     truth = ratings[known.asked]
     plain = known.met.said[known.asked]
     in_service, held = (plain, np.full(2, np.nan))
     if found.comparison.passed:
-        in_service, held = served(known, found.listener, ratings)
+        in_service, held = served(known, found.personal, ratings)
     constant = np.broadcast_to(ratings[rows].mean(axis=0), truth.shape)
     said = (
         plain,
@@ -315,7 +320,7 @@ def gate(seeds: range, counts: Sequence[int]) -> None:
             rows = known.order[drawing.permutation(len(known.order))[:count]]
             base = BaseRegression(known.bundle, known.fitted)
             annotations = annotated(known.sounds, ratings, rows)
-            comparison = layered(known.bundle, base, annotations, seed).comparison
+            comparison = fit_candidate(known.bundle, base, annotations, seed).comparison
             found[0] += comparison.passed
             found[1] += comparison.dimensions[0].passed
             found[2] += comparison.dimensions[1].passed

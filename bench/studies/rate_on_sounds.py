@@ -18,7 +18,7 @@ from sklearn.model_selection import KFold
 from sklearn.svm import SVR
 
 from bench.studies.hearing_study import PENALTY, Floats, ranked
-from trainer.features.extract import HearingSettings, hear
+from trainer.features.extract import FeatureSettings, extract_features
 
 SEEDS = range(10)
 RATES_HZ = (8000, 10000, 12000, 12800, 16000, 22050)
@@ -50,8 +50,8 @@ def gain(better: Floats, worse: Floats, norms: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _heard(paths: list[Path], hearing: HearingSettings) -> Floats:
-    return np.stack([hear(path, hearing).vector for path in paths]).astype(np.float64)
+def _heard(paths: list[Path], hearing: FeatureSettings) -> Floats:
+    return np.stack([extract_features(path, hearing).vector for path in paths]).astype(np.float64)
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     listed = csv.DictReader((folder / "class_norms.csv").open(encoding="utf-8"))
     rows = [row for row in listed if row["arousal"]]
     paths = [folder / row["path"] for row in rows]
-    vectors = {rate_hz: _heard(paths, HearingSettings(rate_hz, 8, 2.0)) for rate_hz in RATES_HZ}
+    vectors = {rate_hz: _heard(paths, FeatureSettings(rate_hz, 8, 2.0)) for rate_hz in RATES_HZ}
     print("| rate | dimension | r | 16 kHz has over it |")
     print("| --- | --- | --- | --- |")
     for dimension in ("arousal", "valence"):

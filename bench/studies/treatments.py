@@ -18,7 +18,7 @@ from scipy.signal import resample_poly
 
 from tests.sounds import stereo, write_audio
 from trainer.audio.decode import decode_windows
-from trainer.features.extract import CANONICAL, HearingSettings, describe_fully
+from trainer.features.extract import CANONICAL, FeatureSettings, describe_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,20 +64,20 @@ class Way:
         is_levelled: whether all windows together are brought to one level before openSMILE.
     """
 
-    hearing: HearingSettings
+    hearing: FeatureSettings
     is_levelled: bool = False
 
 
 WAYS = {
     "canonical": Way(CANONICAL),
     "levelled": Way(CANONICAL, is_levelled=True),
-    "up to 4 kHz": Way(HearingSettings(rate_hz=8000, windows=4, window_s=4.0)),
+    "up to 4 kHz": Way(FeatureSettings(rate_hz=8000, windows=4, window_s=4.0)),
 }
 
 
 def excerpt(path: Path) -> NDArray[np.float32]:
     """Returns the middle of a recording, mono at 44.1 kHz."""
-    decoded = decode_windows(path, HearingSettings(rate_hz=RATE_HZ, windows=1, window_s=EXCERPT_S))
+    decoded = decode_windows(path, FeatureSettings(rate_hz=RATE_HZ, windows=1, window_s=EXCERPT_S))
     return decoded.windows[0]
 
 
@@ -102,7 +102,7 @@ def heard(path: Path, way: Way) -> NDArray[np.float32]:
         power = np.mean([np.mean(np.square(window)) for window in windows])
         gain = np.float32(10 ** (LEVEL_DB / 20) / np.sqrt(max(power, 1e-12)))
         windows = tuple(window * gain for window in windows)
-    described: NDArray[np.float32] = describe_fully(windows, clip.rate_hz, path).mean(axis=0)
+    described: NDArray[np.float32] = describe_windows(windows, clip.rate_hz, path).mean(axis=0)
     return described
 
 

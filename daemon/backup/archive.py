@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import place, sync
-from trainer.bundles.registry import CURRENT, HISTORY, current_name
+from trainer.bundles.registry import CURRENT, HISTORY, published_name
 from trainer.corpora.corpus_store import MANIFEST, TABLE, CorpusManifest, CorpusStore
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def pack(places: BackupPaths, archive: Path, made_at: str) -> None:
             with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:
                 shelf = CorpusStore(places.corpora).manifests()
                 names = [name for name, found in shelf.items() if isinstance(found, CorpusManifest)]
-                label = BackupLabel(made_at, current_name(places.registry), len(names))
+                label = BackupLabel(made_at, published_name(places.registry), len(names))
                 content = json.dumps(asdict(label), indent=2).encode()
                 tar.addfile(_member(LABEL, len(content)), io.BytesIO(content))
                 _add(tar, CATALOGUE, places.catalogue)

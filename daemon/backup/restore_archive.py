@@ -21,7 +21,7 @@ from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import mark, mark_of, place, problem_with, put_in_place, sync
 from storage.database.engine import file_of, only_writer
 from storage.database.migrate import schemas
-from trainer.bundles.registry import kept
+from trainer.bundles.registry import list_bundles
 from trainer.corpora.corpus_store import FEATURE_CACHE, CorpusStore
 from trainer.corpora.rated_clip import CorpusError
 from trainer.trainer_errors import BundleError
@@ -229,7 +229,7 @@ def _demand_usable(archive: Path, fresh: BackupPaths) -> None:
     problem = problem_with(fresh.catalogue, len(schemas()))
     if problem is not None:
         raise BackupError(f"{archive}: its catalogue cannot be used: {problem}")
-    for name, found in kept(fresh.registry).items():
+    for name, found in list_bundles(fresh.registry).items():
         if isinstance(found, BundleError):
             raise BackupError(f"{archive}: its bundle {name} cannot be used: {found}")
     for name, corpus in CorpusStore(fresh.corpora).manifests().items():

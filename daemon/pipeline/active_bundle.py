@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from daemon.pipeline.stages import ActiveBundle
-from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherHearing
+from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,11 +41,11 @@ def put_in_service(registry: Path, catalogue: Catalogue, worker: WorkerClient) -
 def problem_with(registry: Path) -> str | None:
     """Return in one line why the bundle in service cannot be used, None if it can."""
     from trainer.bundles.bundle_manifest import BundleOutdated  # noqa: PLC0415 - spares others the import
-    from trainer.bundles.registry import bundle_in_service  # noqa: PLC0415
+    from trainer.bundles.registry import published_bundle  # noqa: PLC0415
 
     try:
-        bundle_in_service(registry)
-    except (BundleMissing, BundleOfOtherHearing, BundleOutdated):
+        published_bundle(registry)
+    except (BundleMissing, BundleOfOtherFeatures, BundleOutdated):
         # The next start brings the starter, or fits again from the table.
         return None
     except BundleError as error:

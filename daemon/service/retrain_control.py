@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from daemon.pipeline.stages import ActiveBundle
 from daemon.service.background_job import LEARN, RETAG
 from trainer.bundles.bundle import verify
-from trainer.bundles.registry import bundle_in_service, current_name
+from trainer.bundles.registry import published_bundle, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ class RetrainControl:
 
     def _see_bundle(self) -> None:
         """Take up a bundle that was published, by whatever process."""
-        name = current_name(self._programs.registry)
+        name = published_name(self._programs.registry)
         if name in {None, self._bundle.name, self._unusable}:
             return
         try:
-            directory = bundle_in_service(self._programs.registry)
+            directory = published_bundle(self._programs.registry)
             manifest = verify(directory)
         except BundleError as error:
             self._unusable = name

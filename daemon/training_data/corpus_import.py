@@ -18,7 +18,7 @@ from trainer.corpora.rated_clip import CorpusError
 from trainer.corpora.tables.rating_rows import SkippedRow
 from trainer.corpora.training_rows import table_of
 from trainer.features.extract import CANONICAL
-from trainer.features.feature_cache import key_of
+from trainer.features.feature_cache import cache_key
 from trainer.features.vector_codec import unpack
 from trainer.trainer_errors import ClipError
 
@@ -92,7 +92,7 @@ class CorpusImporter:
                 "notes": [printable(note) for note in reading.notes],
                 "items": [printable(reading.items[place]) for place, _ in taken],
                 "skipped": [_left_out(each) for each in skipped],
-                "sounds": [key_of(sound.identity) for _, sound in taken],
+                "sounds": [cache_key(sound.identity) for _, sound in taken],
             }
         )
         self.shelf.add(manifest, table)
@@ -129,11 +129,11 @@ class CorpusImporter:
 
     def _recalled_or_heard(self, path: Path, worker: WorkerClient) -> HeardSound:
         identity = worker.identify(path)
-        rows = self.store.recall(identity)
+        rows = self.store.get(identity)
         if rows is None:
             clip = worker.hear(path, identity)
             rows = np.stack([unpack(each) for each in (clip.hearing.vector, *clip.windows)])
-            self.store.keep(identity, rows)
+            self.store.put(identity, rows)
         return HeardSound(identity, rows)
 
 

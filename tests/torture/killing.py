@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.bundles.registry import current_name
+from trainer.bundles.registry import published_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,7 +148,7 @@ class Victim:
             State.PENDING: pending,
             State.COPYING: copying,
             State.LEARNING: State.LEARNING in errands,
-            State.PUBLISHED: current_name(registry) != in_service,
+            State.PUBLISHED: published_name(registry) != in_service,
             State.SCORING: State.SCORING in errands,
             State.MOVED: moved,
         }

@@ -43,7 +43,7 @@ _GIVEN = "SELECT annotator, arousal, valence, withdrawn_at FROM given_annotation
 def unusable(registry_dir: Path) -> Iterator[str]:
     """Yield why the bundle in service cannot be used, if it cannot."""
     try:
-        registry.bundle_in_service(registry_dir)
+        registry.published_bundle(registry_dir)
     except ValencedError as error:
         yield f"the bundle in service: {error}"
 
@@ -78,7 +78,7 @@ def _is_errand_on(catalogue: Path, pid: int) -> bool:
 
 
 def _mispredicted(catalogue: sqlite3.Connection, registry_dir: Path) -> Iterator[str]:
-    bundle = load(registry.bundle_in_service(registry_dir))
+    bundle = load(registry.published_bundle(registry_dir))
     (noted,) = catalogue.execute("SELECT name FROM bundles WHERE in_service").fetchall()
     if noted != (bundle.name,):
         yield f"{bundle.name} is in service, the catalogue says {noted[0]}"

@@ -32,7 +32,7 @@ from tests.torture.remainder import (
 )
 from tests.torture.stock import Stock
 from tests.torture.verdict import faults
-from trainer.bundles.registry import current_name
+from trainer.bundles.registry import published_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +219,7 @@ class Ordeal:
 
     def _strike(self) -> None:
         self._report.states.update(self._victim.states())
-        if current_name(self._registry) is not None:
+        if published_name(self._registry) is not None:
             self._report.faults += unusable(self._registry)
         workers, errands = self._victim.workers(), list(self._victim.errands())
         (prey,) = self._rng.choices(list(PREY), list(PREY.values()))

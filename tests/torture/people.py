@@ -156,7 +156,7 @@ class People:
     def _publish_a_bundle(self) -> None:
         folder = self._valenced.catalogue.parent / "bundles"
         names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
-        current = registry.current_name(folder)
+        current = registry.published_name(folder)
         kept = sorted({name for name in names if name[0] != "."} - {registry.CURRENT, current})
         self._run("bundles", "publish", self._rng.choice(kept))
 

@@ -19,7 +19,7 @@ from trainer.bundles.bundle_manifest import (
     BundleOutdated,
     Manifest,
     decode_manifest,
-    demand_hearing,
+    demand_feature_key,
     demand_versions,
     library_versions,
     python_version,
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 MANIFEST: Final = "manifest.json"
 REGRESSION: Final = "model.joblib"
 TABLE: Final = "table.npz"
-LISTENER: Final = "listener.npz"
+PERSONAL: Final = "listener.npz"
 
 # zlib's middle way: the pickle is mostly quantiles, which more effort does not make smaller.
 _PICKLE_COMPRESSION: Final = 6
@@ -67,7 +67,7 @@ class Bundle:
         self.name = manifest.name
         self.manifest = manifest
         self.regression = regression
-        self.listener = listener
+        self.personal = listener
 
     def predict(self, vectors: NDArray[np.float32]) -> Predictions:
         """Predict affect, intervals and novelty, for its listeners if it has any.
@@ -80,7 +80,7 @@ class Bundle:
         """
         scores = self.normal_scores(vectors)
         said = self.regression.predict_all(self._demand_vectors(vectors), scores)
-        return said if self.listener is None else self.listener.adjust(said, scores)
+        return said if self.personal is None else self.personal.adjust(said, scores)
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return where each descriptor stands among the clips that set the music expert's scale.
@@ -108,13 +108,13 @@ class Bundle:
 
 
 def verify(
-    directory: Path, *, hearing: str | None = None, guarded: bool = True, fitted: bool = True
+    directory: Path, *, feature_key: str | None = None, guarded: bool = True, fitted: bool = True
 ) -> Manifest:
     """Check a bundle without unpickling anything.
 
     Args:
         directory: of the bundle.
-        hearing: key of the hearing whose vectors it shall predict; the canonical one if not given.
+        feature_key: key of its feature settings; the canonical one if not given.
         guarded: whether to demand that nobody but us and root could have written it.
         fitted: whether the pickle shall be usable; the table of an outdated bundle still is.
 
@@ -125,19 +125,19 @@ def verify(
         BundleIncompatible: another format or hearing.
         BundleOutdated: other versions of libraries or code layout; `refit` helps.
     """
-    manifest, _ = _checked(directory, hearing, guarded=guarded)
+    manifest, _ = _checked(directory, feature_key, guarded=guarded)
     if fitted:
         demand_versions(manifest, str(directory))
     return manifest
 
 
-def load(directory: Path, *, hearing: str | None = None, guarded: bool = True) -> Bundle:
+def load(directory: Path, *, feature_key: str | None = None, guarded: bool = True) -> Bundle:
     """Verify a bundle and bring it into memory.
 
     Raises:
         BundleError: as `verify`; and BundleCorrupt if the pickle does not hold a regression.
     """
-    manifest, content = _checked(directory, hearing, guarded=guarded)
+    manifest, content = _checked(directory, feature_key, guarded=guarded)
     demand_versions(manifest, str(directory))
     from trainer.regression.training_table import decode_table  # noqa: PLC0415 - see the top of the module
 
@@ -151,7 +151,7 @@ def refit(
     destination: Path,
     *,
     name: str,
-    hearing: str | None = None,
+    feature_key: str | None = None,
     guarded: bool = True,
 ) -> Manifest:
     """Fit a bundle again from its own table and recipe, unpickling nothing.
@@ -162,14 +162,14 @@ def refit(
         directory: the bundle whose pickle has become doubtful.
         destination: where the new bundle is to be; must not exist.
         name: of the new bundle.
-        hearing: as for `verify`.
+        feature_key: as for `verify`.
         guarded: as for `verify`.
 
     Raises:
         BundleError: as `verify`, apart from BundleOutdated; or the recipe is not ours.
         TrainingError: the fit fails.
     """
-    old, content = _checked(directory, hearing, guarded=guarded)
+    old, content = _checked(directory, feature_key, guarded=guarded)
     from trainer.regression.joint import RECIPE, regression_from  # noqa: PLC0415 - see the top
     from trainer.regression.training_table import decode_table  # noqa: PLC0415
 
@@ -237,25 +237,25 @@ def write_content(destination: Path, draft: Manifest, content: dict[str, bytes])
 
 
 def read_bundle_files(
-    directory: Path, hearing: str | None = None, *, guarded: bool
+    directory: Path, feature_key: str | None = None, *, guarded: bool
 ) -> dict[str, bytes]:
     """Return the checked files of a bundle; raise as `verify` does, except BundleOutdated."""
-    return _checked(directory, hearing, guarded=guarded)[1]
+    return _checked(directory, feature_key, guarded=guarded)[1]
 
 
 def _checked(
-    directory: Path, hearing: str | None, *, guarded: bool
+    directory: Path, feature_key: str | None, *, guarded: bool
 ) -> tuple[Manifest, dict[str, bytes]]:
     place = str(directory)
     content = read_files(directory, (MANIFEST, REGRESSION, TABLE), guarded=guarded)
     manifest = decode_manifest(content[MANIFEST], place)
-    parts = (REGRESSION, TABLE, *({LISTENER} & set(manifest.files)))
-    if LISTENER in parts:
-        content |= read_files(directory, (LISTENER,), guarded=guarded)
+    parts = (REGRESSION, TABLE, *({PERSONAL} & set(manifest.files)))
+    if PERSONAL in parts:
+        content |= read_files(directory, (PERSONAL,), guarded=guarded)
     for name in parts:
         if hashlib.sha256(content[name]).hexdigest() != manifest.files.get(name):
             raise BundleCorrupt(f"{directory / name}: differs from its checksum in the manifest")
-    demand_hearing(manifest, hearing or _canonical_key(), place)
+    demand_feature_key(manifest, feature_key or _canonical_key(), place)
     return manifest, content
 
 
@@ -291,8 +291,8 @@ def _unpickled(raw: bytes, directory: Path) -> JointRegression:
 def _listener(
     content: dict[str, bytes], manifest: Manifest, directory: Path
 ) -> PersonalLayer | None:
-    if LISTENER not in content:
+    if PERSONAL not in content:
         return None
     from trainer.personal.layer_file import decode_layer  # noqa: PLC0415 - see the top of the module
 
-    return decode_layer(content[LISTENER], str(directory / LISTENER), manifest.features)
+    return decode_layer(content[PERSONAL], str(directory / PERSONAL), manifest.features)

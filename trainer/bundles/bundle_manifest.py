@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainer.personal.comparison import BundleComparison  # noqa: TC001 - pydantic asks for it at run time
-from trainer.trainer_errors import BundleCorrupt, BundleIncompatible, BundleOfOtherHearing
+from trainer.trainer_errors import BundleCorrupt, BundleIncompatible, BundleOfOtherFeatures
 
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
@@ -139,15 +139,16 @@ def decode_manifest(content: bytes, place: str) -> Manifest:
         raise BundleCorrupt(f"{place}: manifest.json, {key}: {first['msg']}") from error
 
 
-def demand_hearing(manifest: Manifest, hearing: str, place: str) -> None:
-    """Refuse a bundle whose features mean something else than ours.
+def demand_feature_key(manifest: Manifest, feature_key: str, place: str) -> None:
+    """Refuse a bundle that was fitted on other features than ours.
 
     Raises:
-        BundleOfOtherHearing: it was fitted on another hearing.
+        BundleOfOtherFeatures: the keys differ.
     """
-    if manifest.hearing != hearing:
-        raise BundleOfOtherHearing(
-            f"{place}: fitted on sounds heard as '{manifest.hearing}', but we hear as '{hearing}'"
+    if manifest.hearing != feature_key:
+        raise BundleOfOtherFeatures(
+            f"{place}: fitted on features '{manifest.hearing}', but this version of valenced "
+            f"extracts '{feature_key}'"
         )
 
 

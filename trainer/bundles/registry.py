@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from trainer.bundles import bundle
 from trainer.bundles.bundle_manifest import BundleOutdated, Manifest, decode_manifest
 from trainer.files.atomic_dir import remove_abandoned, sync_folder, write_files
-from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherHearing
+from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ SHIPPED: Final = Path(__file__).parent / "starter-2"
 _REMEMBERED: Final = 100
 
 
-def prepare(registry_dir: Path, *, hearing: str | None = None) -> Path:
+def prepare(registry_dir: Path, *, feature_key: str | None = None) -> Path:
     """Make sure that a usable bundle is in service, and return its directory.
 
     An empty registry gets the starter, and so does one whose bundle was fitted on sounds that were
@@ -48,16 +48,16 @@ def prepare(registry_dir: Path, *, hearing: str | None = None) -> Path:
         BundleError: the bundle in service cannot be used; nothing is changed then.
     """
     try:
-        return bundle_in_service(registry_dir, hearing=hearing)
-    except (BundleMissing, BundleOfOtherHearing):
-        name = install_starter(registry_dir, hearing=hearing)
+        return published_bundle(registry_dir, feature_key=feature_key)
+    except (BundleMissing, BundleOfOtherFeatures):
+        name = install_starter(registry_dir, feature_key=feature_key)
     except BundleOutdated:
-        name = _refitted(registry_dir, _current_name(registry_dir), hearing)
-    publish(registry_dir, name, hearing=hearing)
+        name = _refitted(registry_dir, _current_name(registry_dir), feature_key)
+    publish(registry_dir, name, feature_key=feature_key)
     return registry_dir / name
 
 
-def bundle_in_service(registry_dir: Path, *, hearing: str | None = None) -> Path:
+def published_bundle(registry_dir: Path, *, feature_key: str | None = None) -> Path:
     """Return the directory of the bundle in service, verified.
 
     Raises:
@@ -65,12 +65,12 @@ def bundle_in_service(registry_dir: Path, *, hearing: str | None = None) -> Path
         BundleError: it cannot be used, as `bundle.verify` says.
     """
     directory = registry_dir / _current_name(registry_dir)
-    bundle.verify(directory, hearing=hearing)
+    bundle.verify(directory, feature_key=feature_key)
     return directory
 
 
 def install_starter(
-    registry_dir: Path, *, shipped: Path = SHIPPED, hearing: str | None = None
+    registry_dir: Path, *, shipped: Path = SHIPPED, feature_key: str | None = None
 ) -> str:
     """Copy the shipped starter bundle into the registry and return its name there.
 
@@ -81,26 +81,26 @@ def install_starter(
         registry_dir: made with mode 0700 if it does not exist.
         shipped: the starter; whoever can write to it can change this code, so its owner is not
             asked, but its checksums are.
-        hearing: as for `bundle.verify`.
+        feature_key: as for `bundle.verify`.
 
     Raises:
         BundleError: the shipped bundle is damaged or the registry cannot be written.
     """
     _make(registry_dir)
-    content = bundle.read_bundle_files(shipped, hearing, guarded=False)
+    content = bundle.read_bundle_files(shipped, feature_key, guarded=False)
     name = decode_manifest(content[bundle.MANIFEST], str(shipped)).name
     if not (registry_dir / name).exists():
         write_files(registry_dir / name, content)
         log.info("starter bundle %s installed in %s", name, registry_dir)
     try:
-        bundle.verify(registry_dir / name, hearing=hearing)
+        bundle.verify(registry_dir / name, feature_key=feature_key)
     except BundleOutdated:
-        return _refitted(registry_dir, name, hearing)
+        return _refitted(registry_dir, name, feature_key)
     return name
 
 
 def publish(
-    registry_dir: Path, name: str, *, instead_of: str | None = None, hearing: str | None = None
+    registry_dir: Path, name: str, *, instead_of: str | None = None, feature_key: str | None = None
 ) -> None:
     """Put a bundle of the registry in service, by one rename.
 
@@ -108,16 +108,16 @@ def publish(
         registry_dir: where it is kept.
         name: of the bundle.
         instead_of: the bundle that must be in service for this; any if not given.
-        hearing: as for `bundle.verify`.
+        feature_key: as for `bundle.verify`.
 
     Raises:
         BundleError: there is no such bundle, it cannot be used, or another than `instead_of` is in
             service; the one in service stays.
     """
     _demand_plain(name)
-    bundle.verify(registry_dir / name, hearing=hearing)
+    bundle.verify(registry_dir / name, feature_key=feature_key)
     with _one_at_a_time(registry_dir):
-        current = current_name(registry_dir)
+        current = published_name(registry_dir)
         if instead_of not in {None, current}:
             raise BundleError(
                 f"{registry_dir}: '{current}' has been put in service instead of '{instead_of}'"
@@ -127,7 +127,7 @@ def publish(
         _exchange(registry_dir, CURRENT, lambda beside: beside.symlink_to(name))
 
 
-def current_name(registry_dir: Path) -> str | None:
+def published_name(registry_dir: Path) -> str | None:
     """Return the name of the bundle in service, usable or not; None if there is none."""
     try:
         return _current_name(registry_dir)
@@ -140,7 +140,7 @@ def previous(registry_dir: Path) -> str | None:
     return next(reversed(_served(registry_dir)[:-1]), None)
 
 
-def rollback(registry_dir: Path, *, hearing: str | None = None) -> str:
+def rollback(registry_dir: Path, *, feature_key: str | None = None) -> str:
     """Put the bundle in service that was so before this one, and return its name.
 
     Rolled back again, the later one returns.
@@ -151,11 +151,13 @@ def rollback(registry_dir: Path, *, hearing: str | None = None) -> str:
     current, name = _current_name(registry_dir), previous(registry_dir)
     if name is None:
         raise BundleMissing(f"{registry_dir}: no bundle was in service before '{current}'")
-    publish(registry_dir, name, instead_of=current, hearing=hearing)
+    publish(registry_dir, name, instead_of=current, feature_key=feature_key)
     return name
 
 
-def kept(registry_dir: Path, *, hearing: str | None = None) -> dict[str, Manifest | BundleError]:
+def list_bundles(
+    registry_dir: Path, *, feature_key: str | None = None
+) -> dict[str, Manifest | BundleError]:
     """Return every bundle by name: its manifest, or why it cannot be used.
 
     An outdated bundle is listed by its manifest, since it can be fitted again.
@@ -165,31 +167,26 @@ def kept(registry_dir: Path, *, hearing: str | None = None) -> dict[str, Manifes
         if directory.name.startswith(".") or directory.is_symlink() or not directory.is_dir():
             continue
         try:
-            found[directory.name] = bundle.verify(directory, hearing=hearing, fitted=False)
+            found[directory.name] = bundle.verify(directory, feature_key=feature_key, fitted=False)
         except BundleError as error:
             found[directory.name] = error
     return found
 
 
-def prune(registry_dir: Path, keep: int = 5, *, hearing: str | None = None) -> list[str]:
+def prune(registry_dir: Path, keep: int = 5, *, feature_key: str | None = None) -> list[str]:
     """Remove all but the latest candidates, and return the names of those removed.
 
     A candidate is a bundle that was compared with another, published or not. The one in service,
     the one before it, and what was never a candidate, such as the starter, are not counted and
     stay.
 
-    Args:
-        registry_dir: where they are kept.
-        keep: how many candidates stay.
-        hearing: as for `bundle.verify`.
-
     Raises:
         BundleError: one cannot be removed.
     """
-    stay = {current_name(registry_dir), previous(registry_dir)}
+    stay = {published_name(registry_dir), previous(registry_dir)}
     candidates = [
         (found.created_at, name)
-        for name, found in kept(registry_dir, hearing=hearing).items()
+        for name, found in list_bundles(registry_dir, feature_key=feature_key).items()
         if isinstance(found, Manifest) and found.comparison is not None and name not in stay
     ]
     doomed = [name for _, name in sorted(candidates)[: max(0, len(candidates) - keep)]]
@@ -232,20 +229,20 @@ def _is_plain(name: str) -> bool:
     return bool(name) and not name.startswith(".") and "/" not in name
 
 
-def _refitted(registry_dir: Path, name: str, hearing: str | None) -> str:
+def _refitted(registry_dir: Path, name: str, feature_key: str | None) -> str:
     """Return a usable refit of a bundle, making one where there is none."""
     origin = name.split(".refit-", maxsplit=1)[0]
     number = 1
     while (registry_dir / f"{origin}.refit-{number}").exists():
         existing = f"{origin}.refit-{number}"
         try:
-            bundle.verify(registry_dir / existing, hearing=hearing)
+            bundle.verify(registry_dir / existing, feature_key=feature_key)
         except BundleError:
             number += 1
         else:
             return existing
     fresh = f"{origin}.refit-{number}"
-    bundle.refit(registry_dir / name, registry_dir / fresh, name=fresh, hearing=hearing)
+    bundle.refit(registry_dir / name, registry_dir / fresh, name=fresh, feature_key=feature_key)
     return fresh
 
 
@@ -288,7 +285,7 @@ def _write_history(beside: Path, registry_dir: Path, name: str) -> None:
 
 def _served(registry_dir: Path) -> list[str]:
     """Return what has been in service, up to and with what is in service now."""
-    current = current_name(registry_dir)
+    current = published_name(registry_dir)
     try:
         names = (registry_dir / HISTORY).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

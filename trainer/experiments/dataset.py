@@ -13,7 +13,7 @@ from trainer.bundles.bundle_manifest import BundleOutdated, decode_manifest
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.features.extract import CANONICAL
 from trainer.regression.training_table import decode_table
-from trainer.retraining.refit import joined
+from trainer.retraining.refit import join_tables
 from trainer.trainer_errors import BundleMissing, TrainingError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = (
     manifest = decode_manifest(content[MANIFEST], str(directory))
     own = decode_table(content[TABLE], str(directory))
     imported, problems = CorpusStore(corpora_dir).tables(CANONICAL.key)
-    table = joined(own, [each for each in imported if len(each)])[0]
+    table = join_tables(own, [each for each in imported if len(each)])[0]
     if not names:
         return Dataset(table, manifest, problems)
     there = sorted(set(table.corpus.tolist()))
@@ -71,11 +71,11 @@ def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = (
 def _bundle(registry_dir: Path) -> tuple[Path, bool]:
     """Return the bundle whose table is used, and whether its folder must be ours alone."""
     try:
-        return registry.bundle_in_service(registry_dir), True
+        return registry.published_bundle(registry_dir), True
     except BundleMissing:
         return registry.SHIPPED, False
     except BundleOutdated:
         # Its table is as good as ever; the next start fits it again.
-        current = registry.current_name(registry_dir)
+        current = registry.published_name(registry_dir)
         assert current is not None
         return registry_dir / current, True

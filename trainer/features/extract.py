@@ -2,7 +2,7 @@
 
 `CANONICAL` is the one way of hearing that features, bundles and catalogue share; the measurements
 behind it are in `docs/features.md`. Features of different hearings must never be mixed, which is
-what `HearingSettings.key` is for.
+what `FeatureSettings.key` is for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SILENCE = 0.5 / 32768
 
 
 @dataclass(frozen=True)
-class HearingSettings(WindowPlan):
+class FeatureSettings(WindowPlan):
     """A window plan whose features are named by a key."""
 
     @property
@@ -52,7 +52,7 @@ class HearingSettings(WindowPlan):
 
 
 # With the joint regression, windows of 4 s order valence better than windows of 2 s.
-CANONICAL = HearingSettings(rate_hz=12800, windows=4, window_s=4.0)
+CANONICAL = FeatureSettings(rate_hz=12800, windows=4, window_s=4.0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ClipFeatures:
     key: str
 
 
-def hear(path: Path, hearing: HearingSettings = CANONICAL) -> ClipFeatures:
+def extract_features(path: Path, hearing: FeatureSettings = CANONICAL) -> ClipFeatures:
     """Hears one file.
 
     Args:
@@ -91,7 +91,7 @@ def hear(path: Path, hearing: HearingSettings = CANONICAL) -> ClipFeatures:
         UnusableClip: it decodes to nothing, to silence, or to too little sound.
     """
     clip = decode_windows(path, hearing)
-    described = describe_fully(_audible(clip, path), clip.rate_hz, path)
+    described = describe_windows(_audible(clip, path), clip.rate_hz, path)
     return ClipFeatures(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
         windows=rounded(described),
@@ -101,7 +101,7 @@ def hear(path: Path, hearing: HearingSettings = CANONICAL) -> ClipFeatures:
     )
 
 
-def describe_fully(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
+def describe_windows(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
     """Describes windows by openSMILE's functionals, and by harmony and rhythm.
 
     Args:

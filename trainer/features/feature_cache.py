@@ -50,7 +50,7 @@ class FeatureCache:
         except OSError as error:
             raise TrainingError(f"{self._place}: {error.strerror}") from error
 
-    def recall(self, sound: str) -> NDArray[np.float32] | None:
+    def get(self, sound: str) -> NDArray[np.float32] | None:
         """Return how a sound was heard, or None if it was not, or what was kept is damaged.
 
         Args:
@@ -66,12 +66,12 @@ class FeatureCache:
         except (OSError, ValueError, IndexError):
             return None
 
-    def keep(self, sound: str, rows: NDArray[np.float32]) -> None:
+    def put(self, sound: str, rows: NDArray[np.float32]) -> None:
         """Keep how a sound was heard.
 
         Args:
             sound: what tells it from others.
-            rows: as `recall` returns them.
+            rows: as `get` returns them.
 
         Raises:
             TrainingError: it cannot be written.
@@ -93,7 +93,7 @@ class FeatureCache:
         for a corpus that is removed to be added otherwise.
 
         Args:
-            used: keys of the sounds that are in a corpus, as `key_of` makes them.
+            used: keys of the sounds that are in a corpus, as `cache_key` makes them.
             now: the time, aware of its zone.
             most_unused_bytes: how much is spared.
         """
@@ -116,10 +116,10 @@ class FeatureCache:
                     place.rmdir()
 
     def _file(self, sound: str) -> Path:
-        return self._place / key_of(sound)
+        return self._place / cache_key(sound)
 
 
-def key_of(sound: str) -> str:
+def cache_key(sound: str) -> str:
     """Return the name under which a sound is kept.
 
     Args:

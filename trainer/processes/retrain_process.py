@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEED: Final = 20240229
-STANDING_BACK: Final = 10
+NICENESS: Final = 10
 
 _NO_VECTORS: Final = np.empty((0, 0), dtype=np.float32)
 
 
-def learn(
+def retrain_from_catalogue(
     url: str,
     registry: Path,
     corpora: Path,
@@ -113,9 +113,9 @@ def _arrays(rated: Sequence[RatedSound]) -> AnnotationArrays:
 def main(arguments: Sequence[str]) -> int:
     """Run the program; return its exit code."""
     url, registry, keep, corpora = arguments
-    os.nice(STANDING_BACK)
+    os.nice(NICENESS)
     try:
-        outcome = learn(url, Path(registry), Path(corpora), keep=int(keep))
+        outcome = retrain_from_catalogue(url, Path(registry), Path(corpora), keep=int(keep))
     except ValencedError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

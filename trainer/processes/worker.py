@@ -50,10 +50,10 @@ def _identify(request: Mapping[str, Any]) -> Answer:
 
 
 def _hear(request: Mapping[str, Any]) -> Answer:
-    from trainer.features.extract import CANONICAL, hear  # noqa: PLC0415
+    from trainer.features.extract import CANONICAL, extract_features  # noqa: PLC0415
     from trainer.features.vector_codec import pack  # noqa: PLC0415
 
-    heard = hear(Path(request["path"]))
+    heard = extract_features(Path(request["path"]))
     return {
         "settings": CANONICAL.key,
         "duration_s": float(heard.duration_s),

@@ -24,7 +24,7 @@ from trainer.personal.gaussian_process import RatedSounds, fit_calibration
 from trainer.personal.layer import ComponentSpace, PersonalLayer, fit_space, half_widths
 from trainer.regression.folds import grouped_folds
 from trainer.regression.kernel_expert import DIMENSIONS
-from trainer.retraining.refit import rebase
+from trainer.retraining.refit import refit_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,13 +70,13 @@ class Candidate:
     Attributes:
         base: whose regression and manifest it has.
         table: what that regression was fitted on.
-        listener: the layer above it.
+        personal: the personal layer above it.
         comparison: with the bundle in service.
     """
 
     base: Bundle
     table: TrainingTable
-    listener: PersonalLayer
+    personal: PersonalLayer
     comparison: BundleComparison
 
 
@@ -103,17 +103,20 @@ def best_candidate(
         TrainingError: a fit fails.
     """
     if not corpora:
-        return layered(service, BaseRegression(service, table), annotations, seed)
-    rebased = rebase(service, table, corpora, seed)
-    fresh = layered(
-        service, BaseRegression(rebased.bundle, rebased.table, rebased.compared), annotations, seed
+        return fit_candidate(service, BaseRegression(service, table), annotations, seed)
+    refitted = refit_with(service, table, corpora, seed)
+    fresh = fit_candidate(
+        service,
+        BaseRegression(refitted.bundle, refitted.table, refitted.compared),
+        annotations,
+        seed,
     )
     if fresh.comparison.passed:
         return fresh
-    stayed = layered(service, BaseRegression(service, table), annotations, seed)
+    stayed = fit_candidate(service, BaseRegression(service, table), annotations, seed)
     if not stayed.comparison.passed:
         return fresh
-    told = stayed.comparison.model_copy(update={"corpora": rebased.compared})
+    told = stayed.comparison.model_copy(update={"corpora": refitted.compared})
     return replace(stayed, comparison=told)
 
 
@@ -132,7 +135,7 @@ class BaseRegression:
     compared: CorporaCompared | None = None
 
 
-def layered(
+def fit_candidate(
     service: Bundle, base: BaseRegression, annotations: AnnotationArrays, seed: int
 ) -> Candidate:
     """Fit a listener layer above a regression, and compare it with the bundle in service.
@@ -150,10 +153,10 @@ def layered(
     """
     unmet = ~np.isin(sound_keys(annotations.vectors), sound_keys(base.table.vectors))
     known = annotations.subset(unmet)
-    space, layer = _space(base), service.listener
-    met = before = meet(base.bundle, space, known.vectors)
+    space, layer = _space(base), service.personal
+    met = before = predict_annotated(base.bundle, space, known.vectors)
     if base.compared is not None:
-        before = meet(service, layer.space if layer else space, known.vectors)
+        before = predict_annotated(service, layer.space if layer else space, known.vectors)
     layers: Layers = {name: layer.of(name) if layer else None for name in _NAMES}
     tried = [
         _tried(dim, known, (met, before), layers[name], seed) for dim, name in enumerate(_NAMES)
@@ -178,7 +181,7 @@ def layered(
     return Candidate(base.bundle, base.table, PersonalLayer(space, **chosen), comparison)
 
 
-def meet(
+def predict_annotated(
     service: Bundle, space: ComponentSpace, vectors: NDArray[np.float32]
 ) -> AnnotatedPredictions:
     """Return what the regression of a bundle says of sounds, and where they lie.
@@ -248,8 +251,8 @@ def _folds(group: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
 
 def _space(base: BaseRegression) -> ComponentSpace:
     """Return the space of a regression's own clips; a layer above it knows that already."""
-    if base.bundle.listener is not None:
-        return base.bundle.listener.space
+    if base.bundle.personal is not None:
+        return base.bundle.personal.space
     return fit_space(base.bundle.normal_scores(base.table.vectors))
 
 

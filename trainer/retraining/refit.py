@@ -70,7 +70,7 @@ class RefitResult:
     compared: CorporaCompared
 
 
-def rebase(
+def refit_with(
     service: Bundle, own: TrainingTable, corpora: Sequence[TrainingTable], seed: int
 ) -> RefitResult:
     """Fit the regression of a bundle on its own table and more corpora, and compare the two.
@@ -84,7 +84,7 @@ def rebase(
     Raises:
         TrainingError: a corpus was heard otherwise or cannot be used, or a fit fails.
     """
-    joint, is_new = joined(_known_as_brought_in(own, service.manifest), corpora)
+    joint, is_new = join_tables(_known_as_brought_in(own, service.manifest), corpora)
     regression = regression_from(service.manifest.recipe.settings).fit(joint)
     held = cross_validate(joint, regression, seed)
     before = _without_new(joint, is_new, regression, seed)
@@ -101,7 +101,7 @@ def rebase(
     return RefitResult(Bundle(manifest, regression), joint, compared)
 
 
-def joined(
+def join_tables(
     own: TrainingTable, corpora: Sequence[TrainingTable]
 ) -> tuple[TrainingTable, NDArray[np.bool_]]:
     """Put corpora below a bundle's own table, and say which rows are new, shape (clips,).
@@ -146,7 +146,7 @@ def _known_as_brought_in(own: TrainingTable, manifest: Manifest) -> TrainingTabl
     return replace(own, sets_scale=own.sets_scale & ~np.isin(own.corpus, sorted(brought)))
 
 
-def holds(own: TrainingTable, corpus: TrainingTable) -> bool:
+def contains_corpus(own: TrainingTable, corpus: TrainingTable) -> bool:
     """Tell whether a corpus is in a bundle's table just as it is."""
     there = own.subset(np.isin(own.corpus, np.unique(corpus.corpus)))
     columns = ("vectors", "ratings", "weight", "domain", "follows")

@@ -22,7 +22,7 @@ from trainer.files.atomic_dir import sync_folder
 from trainer.personal.layer_file import encode_layer
 from trainer.regression.training_table import decode_table
 from trainer.retraining.candidate import best_candidate
-from trainer.retraining.refit import holds
+from trainer.retraining.refit import contains_corpus
 from trainer.retraining.rejected import (
     RejectedCandidate,
     annotations_key,
@@ -73,7 +73,7 @@ def retrain(
     name: str | None = None,
     publish: bool = True,
     keep: int = 5,
-    hearing: str | None = None,
+    feature_key: str | None = None,
 ) -> RetrainResult:
     """Fit a candidate on annotations, compare it with the bundle in service, publish the better.
 
@@ -88,7 +88,7 @@ def retrain(
         name: of the candidate; ``learned-`` and the next number if not given.
         publish: whether a candidate that passes is put in service.
         keep: how many candidates stay in the registry, beside those that `registry.prune` spares.
-        hearing: as for `bundle.verify`.
+        feature_key: as for `bundle.verify`.
 
     Raises:
         TooFewAnnotations: nothing is annotated, and no corpus is new or all were refused before.
@@ -100,13 +100,13 @@ def retrain(
         raise TooFewAnnotations("nothing is annotated yet, so there is nothing to learn from")
     if name is not None:
         _demand_free(registry_dir, name)
-    directory = registry.prepare(registry_dir, hearing=hearing)
+    directory = registry.prepare(registry_dir, feature_key=feature_key)
     with _alone(registry_dir):
-        service = bundle.load(directory, hearing=hearing)
+        service = bundle.load(directory, feature_key=feature_key)
         _demand_alike(service.manifest, annotations)
-        content = bundle.read_bundle_files(directory, hearing, guarded=True)
+        content = bundle.read_bundle_files(directory, feature_key, guarded=True)
         table = decode_table(content[bundle.TABLE], str(directory))
-        new = [corpus for corpus in corpora if not holds(table, corpus)]
+        new = [corpus for corpus in corpora if not contains_corpus(table, corpus)]
         if not (len(annotations) or new):
             raise TooFewAnnotations(
                 f"nothing is annotated yet, and {service.name} was fitted on every corpus already"
@@ -120,7 +120,7 @@ def retrain(
         if candidate.base is not service:
             content[bundle.REGRESSION] = bundle.pickled(candidate.base.regression)
             content[bundle.TABLE] = candidate.table.encoded()
-        content[bundle.LISTENER] = encode_layer(candidate.listener)
+        content[bundle.PERSONAL] = encode_layer(candidate.personal)
         name = name or _next_name(registry_dir)
         draft = candidate.base.manifest.model_copy(
             update={"name": name, "comparison": comparison, "refitted_from": None}
@@ -130,8 +130,8 @@ def retrain(
             _remember(registry_dir, keys, name, comparison)
         published = publish and comparison.passed
         if published:
-            registry.publish(registry_dir, name, instead_of=service.name, hearing=hearing)
-        registry.prune(registry_dir, keep, hearing=hearing)
+            registry.publish(registry_dir, name, instead_of=service.name, feature_key=feature_key)
+        registry.prune(registry_dir, keep, feature_key=feature_key)
     log.info("%s: %s", name, comparison.verdict)
     return RetrainResult(name, published, comparison.verdict, comparison)
 
@@ -144,7 +144,7 @@ def _keys(
 ) -> tuple[str, str]:
     """Return what names a comparison of corpora, and what is annotated meanwhile."""
     fitted = (content[bundle.REGRESSION], content[bundle.TABLE])
-    listener = content.get(bundle.LISTENER, b"")
+    listener = content.get(bundle.PERSONAL, b"")
     return corpora_key(fitted, corpora, seed), annotations_key(annotations, listener)
 
 

@@ -16,7 +16,7 @@ from trainer.evaluation.cross_validation import (
     rank_agreement,
 )
 from trainer.evaluation.scores import r2
-from trainer.features.extract import CANONICAL, HearingSettings
+from trainer.features.extract import CANONICAL, FeatureSettings
 from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import DIMENSIONS
 from trainer.starter.mixing import alone, mixing_tests
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from trainer.regression.kernel_expert import ExpertSettings
     from trainer.regression.training_table import TrainingTable
 
-PAPER_HEARING: Final = HearingSettings(rate_hz=44100, windows=1, window_s=90.0)
+PAPER_HEARING: Final = FeatureSettings(rate_hz=44100, windows=1, window_s=90.0)
 """The whole of every clip of the corpora, at the rate of the paper."""
 
 MUSIC_CORPORA: Final = ("emotify", "vgmidi")

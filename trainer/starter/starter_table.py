@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.features.extract import hear
+from trainer.features.extract import extract_features
 from trainer.features.feature_cache import FeatureCache
 from trainer.trainer_errors import ClipError, TrainingError
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.corpora.rated_clip import RatedClip
-    from trainer.features.extract import HearingSettings
+    from trainer.features.extract import FeatureSettings
 
 
 def heard_windows(
     corpora_dir: Path,
     clips: Sequence[RatedClip],
-    hearing: HearingSettings,
+    hearing: FeatureSettings,
     cache_dir: Path,
     progress: Callable[[int, int], None],
 ) -> list[NDArray[np.float32]]:
@@ -65,14 +65,14 @@ def heard_windows(
 
 
 def _recalled_or_heard(
-    path: Path, relative: str, hearing: HearingSettings, store: FeatureCache
+    path: Path, relative: str, hearing: FeatureSettings, store: FeatureCache
 ) -> NDArray[np.float32]:
     status = path.stat()
     stamp = f"{relative}\n{status.st_size}\n{status.st_mtime_ns}"
-    known = store.recall(stamp)
+    known = store.get(stamp)
     if known is not None:
         return known
-    heard = hear(path, hearing)
+    heard = extract_features(path, hearing)
     rows = np.concatenate([heard.vector[None], heard.windows])
-    store.keep(stamp, rows)
+    store.put(stamp, rows)
     return rows

@@ -105,12 +105,12 @@ def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleErro
     """Return the bundles that are kept; where there is none yet, the one that is shipped."""
     from trainer.bundles import bundle, registry  # noqa: PLC0415 - spares every other command
 
-    kept = registry.kept(folder)
+    kept = registry.list_bundles(folder)
     if not kept:
         shipped = bundle.verify(registry.SHIPPED, guarded=False, fitted=False)
         return shipped.name, {shipped.name: shipped}
     try:
-        return registry.bundle_in_service(folder).name, kept
+        return registry.published_bundle(folder).name, kept
     except BundleError:
         return None, kept
 

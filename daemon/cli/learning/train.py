@@ -34,12 +34,12 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
     The candidate and the comparison are kept either way: valenced bundles show NAME. A running
     service takes up what is published within seconds, and scores every known sound again.
     """
-    from trainer.processes.retrain_process import learn  # noqa: PLC0415 - spares every other command the import
+    from trainer.processes.retrain_process import retrain_from_catalogue  # noqa: PLC0415 - spares every other command the import
 
     click.echo(
         "fitting and comparing; this takes a minute or two, with new corpora longer …", err=True
     )
-    outcome = learn(
+    outcome = retrain_from_catalogue(
         catalogue_url(loaded),
         registry_folder(loaded),
         corpus_folder(loaded),

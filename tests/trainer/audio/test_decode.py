@@ -16,7 +16,7 @@ from tests.trainer.audio.outer_blocks import ID3V1, apev2, id3v2
 from trainer.audio import stream
 from trainer.audio.container import sound_packets
 from trainer.audio.decode import decode_windows, spread
-from trainer.features.extract import HearingSettings
+from trainer.features.extract import FeatureSettings
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-BRIEF = HearingSettings(rate_hz=16000, windows=4, window_s=0.5)
+BRIEF = FeatureSettings(rate_hz=16000, windows=4, window_s=0.5)
 
 
 def loudest_hz(window: np.ndarray, rate_hz: int = 16000) -> float:

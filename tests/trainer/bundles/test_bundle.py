@@ -44,13 +44,13 @@ class TestRoundTrip:
         table = small_table()
         vectors = small_table(seed=9).vectors
         expected = JointRegression().fit(table).predict_all(vectors)
-        said = load(pristine, hearing=HEARING).predict(vectors)
+        said = load(pristine, feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(said.arousal, expected.arousal, atol=1e-6)
         np.testing.assert_allclose(said.valence_high, expected.valence_high, atol=1e-6)
         np.testing.assert_allclose(said.novelty, expected.novelty, atol=1e-4)
 
     def test_the_manifest_names_versions_and_checksums(self, pristine: Path) -> None:
-        manifest = verify(pristine, hearing=HEARING)
+        manifest = verify(pristine, feature_key=HEARING)
         assert manifest.versions == library_versions()
         assert set(manifest.files) == {REGRESSION, TABLE}
         assert manifest.created_at.endswith("+00:00")
@@ -81,23 +81,23 @@ class TestRoundTrip:
         self, pristine: Path, shape: tuple[int, ...]
     ) -> None:
         with pytest.raises(ValueError, match="shape"):
-            load(pristine, hearing=HEARING).predict(np.zeros(shape, dtype=np.float32))
+            load(pristine, feature_key=HEARING).predict(np.zeros(shape, dtype=np.float32))
 
     def test_vectors_that_are_not_finite_are_refused(self, pristine: Path) -> None:
         with pytest.raises(ValueError, match="finite"):
-            load(pristine, hearing=HEARING).predict(np.full((1, 30), np.nan, dtype=np.float32))
+            load(pristine, feature_key=HEARING).predict(np.full((1, 30), np.nan, dtype=np.float32))
 
 
 class TestDamage:
     def test_no_bundle(self, tmp_path: Path) -> None:
         with pytest.raises(BundleMissing):
-            verify(tmp_path / "none", hearing=HEARING)
+            verify(tmp_path / "none", feature_key=HEARING)
 
     @pytest.mark.parametrize("name", [MANIFEST, REGRESSION, TABLE])
     def test_a_missing_file(self, small: Path, name: str) -> None:
         (small / name).unlink()
         with pytest.raises(BundleCorrupt, match=name):
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
 
     @pytest.mark.parametrize("name", [REGRESSION, TABLE])
     def test_one_flipped_bit(self, small: Path, name: str) -> None:
@@ -105,7 +105,7 @@ class TestDamage:
         content[len(content) // 2] ^= 1
         (small / name).write_bytes(bytes(content))
         with pytest.raises(BundleCorrupt, match="differs from its checksum"):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
 
     @pytest.mark.parametrize(
         "content", [b"", b"{", b"[]", b"null", b"\xff", b'{"format": "1"}', b"[" * 100_000]
@@ -113,7 +113,7 @@ class TestDamage:
     def test_a_manifest_that_is_none(self, small: Path, content: bytes) -> None:
         (small / MANIFEST).write_bytes(content)
         with pytest.raises(BundleCorrupt, match=r"manifest\.json"):
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
 
     @pytest.mark.parametrize(
         "change",
@@ -130,7 +130,7 @@ class TestDamage:
     ) -> None:
         rewrite_manifest(small, change)
         with pytest.raises(BundleCorrupt) as caught:
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
@@ -150,11 +150,11 @@ class TestCompatibility:
     def test_a_newer_format_is_named_before_anything_else_is_read(self, small: Path) -> None:
         (small / MANIFEST).write_text('{"format": 2, "novelties": []}')
         with pytest.raises(BundleIncompatible, match="bundle format 2"):
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
 
     def test_another_hearing_is_refused(self, small: Path) -> None:
-        with pytest.raises(BundleIncompatible, match="we hear as 'other'"):
-            verify(small, hearing="other")
+        with pytest.raises(BundleIncompatible, match="extracts 'other'"):
+            verify(small, feature_key="other")
 
     def test_the_canonical_hearing_is_meant_if_none_is_given(self, small: Path) -> None:
         with pytest.raises(BundleIncompatible, match="ComParE_2016"):
@@ -163,8 +163,8 @@ class TestCompatibility:
     def test_another_sklearn_asks_for_a_refit(self, small: Path) -> None:
         as_if_fitted_under_another_sklearn(small)
         with pytest.raises(BundleOutdated, match=r"scikit-learn 1\.0\.2 -> "):
-            load(small, hearing=HEARING)
-        assert verify(small, hearing=HEARING, fitted=False).name == "small-1"
+            load(small, feature_key=HEARING)
+        assert verify(small, feature_key=HEARING, fitted=False).name == "small-1"
 
 
 class TestTrust:
@@ -173,37 +173,37 @@ class TestTrust:
     def test_what_others_may_write_to_is_refused(self, small: Path, name: str, bit: int) -> None:
         (small / name).chmod((small / name).stat().st_mode | bit)
         with pytest.raises(BundleUntrusted, match="others may write to it"):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
 
     def test_a_directory_above_that_others_may_write_to_is_refused(self, small: Path) -> None:
         small.parent.chmod(0o777)
         with pytest.raises(BundleUntrusted, match="exchange the bundles"):
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
 
     def test_a_sticky_directory_above_is_no_danger(self, small: Path) -> None:
         if small.parent.stat().st_uid != 0:
             pytest.skip("only root's sticky directories are believed; this test does not own one")
         small.parent.chmod(0o1777)
-        verify(small, hearing=HEARING)
+        verify(small, feature_key=HEARING)
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
     @pytest.mark.parametrize("name", [MANIFEST, REGRESSION, "."])
     def test_what_somebody_else_owns_is_refused(self, small: Path, name: str) -> None:
         os.chown(small / name, 12345, -1)
         with pytest.raises(BundleUntrusted, match="12345"):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
 
     def test_a_link_in_place_of_a_file_is_refused(self, small: Path, tmp_path: Path) -> None:
         (small / REGRESSION).rename(tmp_path / "elsewhere")
         (small / REGRESSION).symlink_to(tmp_path / "elsewhere")
         with pytest.raises(BundleCorrupt, match="cannot be opened"):
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
 
     def test_a_pipe_in_place_of_a_file_does_not_hang(self, small: Path) -> None:
         (small / TABLE).unlink()
         os.mkfifo(small / TABLE, 0o600)
         with pytest.raises(BundleCorrupt, match="not a regular file"):
-            verify(small, hearing=HEARING)
+            verify(small, feature_key=HEARING)
 
 
 class Trap:
@@ -224,7 +224,7 @@ class TestPickleBomb:
     def test_without_its_checksum_it_does_not(self, small: Path, tmp_path: Path) -> None:
         (small / REGRESSION).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
         with pytest.raises(BundleCorrupt):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
         assert not (tmp_path / "sprung").exists()
 
     def test_with_its_checksum_but_written_by_others_it_does_not(
@@ -233,7 +233,7 @@ class TestPickleBomb:
         replace_file(small, REGRESSION, pickle.dumps(Trap(tmp_path / "sprung")))
         (small / REGRESSION).chmod(0o666)
         with pytest.raises(BundleUntrusted):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
         assert not (tmp_path / "sprung").exists()
 
     def test_verifying_and_fitting_again_do_not_touch_the_pickle(
@@ -241,21 +241,21 @@ class TestPickleBomb:
     ) -> None:
         replace_file(small, REGRESSION, pickle.dumps(Trap(tmp_path / "sprung")))
         as_if_fitted_under_another_sklearn(small)
-        verify(small, hearing=HEARING, fitted=False)
-        refit(small, tmp_path / "again", name="small-1.refit-1", hearing=HEARING)
+        verify(small, feature_key=HEARING, fitted=False)
+        refit(small, tmp_path / "again", name="small-1.refit-1", feature_key=HEARING)
         with pytest.raises(BundleOutdated):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
         assert not (tmp_path / "sprung").exists()
 
     def test_a_pickle_of_something_else_is_refused(self, small: Path) -> None:
         replace_file(small, REGRESSION, pickle.dumps({"arousal": 1}))
         with pytest.raises(BundleCorrupt, match="no regression of ours"):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
 
     def test_a_pickle_of_a_class_that_is_gone_is_refused(self, small: Path) -> None:
         replace_file(small, REGRESSION, b"cno_such_module\nThing\n.")
         with pytest.raises(BundleCorrupt, match="cannot be unpickled"):
-            load(small, hearing=HEARING)
+            load(small, feature_key=HEARING)
 
 
 class TestRefit:
@@ -263,11 +263,11 @@ class TestRefit:
         self, small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         vectors = small_table(seed=9).vectors
-        before = load(small, hearing=HEARING).predict(vectors)
+        before = load(small, feature_key=HEARING).predict(vectors)
         as_if_fitted_under_another_sklearn(small)
         with caplog.at_level(logging.WARNING):
-            manifest = refit(small, tmp_path / "new", name="small-1.refit-1", hearing=HEARING)
-        after = load(tmp_path / "new", hearing=HEARING).predict(vectors)
+            manifest = refit(small, tmp_path / "new", name="small-1.refit-1", feature_key=HEARING)
+        after = load(tmp_path / "new", feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-6)
         assert manifest.refitted_from is not None
         assert manifest.refitted_from["scikit-learn"] == "1.0.2"
@@ -276,7 +276,7 @@ class TestRefit:
     def test_a_recipe_that_is_not_ours_is_refused(self, small: Path, tmp_path: Path) -> None:
         rewrite_manifest(small, lambda document: document["recipe"].update(name="deep-9"))
         with pytest.raises(BundleIncompatible, match="deep-9"):
-            refit(small, tmp_path / "new", name="x", hearing=HEARING)
+            refit(small, tmp_path / "new", name="x", feature_key=HEARING)
         assert not (tmp_path / "new").exists()
 
 
@@ -285,7 +285,7 @@ def test_a_process_that_only_verifies_does_not_bring_in_the_learning_libraries(
 ) -> None:
     code = (
         "import sys; from pathlib import Path; from trainer.bundles import bundle;"
-        f"bundle.verify(Path({str(pristine)!r}), hearing={HEARING!r});"
+        f"bundle.verify(Path({str(pristine)!r}), feature_key={HEARING!r});"
         "print([n for n in ('sklearn', 'scipy', 'numpy', 'joblib', 'opensmile', 'av')"
         " if n in sys.modules])"
     )
@@ -298,7 +298,7 @@ def test_a_process_that_predicts_does_not_bring_in_what_only_the_yardsticks_need
 ) -> None:
     code = (
         "import sys; from pathlib import Path; from trainer.bundles import bundle;"
-        f"bundle.load(Path({str(pristine)!r}), hearing={HEARING!r});"
+        f"bundle.load(Path({str(pristine)!r}), feature_key={HEARING!r});"
         "print([n for n in ('sklearn', 'pandas') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -34,7 +34,7 @@ def kept(tmp_path: Path) -> Path:
 
 
 def install(kept: Path, shipped: Path) -> str:
-    return registry.install_starter(kept, shipped=shipped, hearing=HEARING)
+    return registry.install_starter(kept, shipped=shipped, feature_key=HEARING)
 
 
 def test_the_starter_is_installed_for_its_owner_alone(kept: Path, small: Path) -> None:
@@ -57,58 +57,61 @@ def test_a_damaged_starter_is_not_installed(kept: Path, small: Path) -> None:
     (small / REGRESSION).write_bytes(b"rot")
     with pytest.raises(BundleCorrupt):
         install(kept, small)
-    assert registry.kept(kept, hearing=HEARING) == {}
+    assert registry.list_bundles(kept, feature_key=HEARING) == {}
 
 
 def test_under_other_libraries_the_starter_is_fitted_again(kept: Path, small: Path) -> None:
     as_if_fitted_under_another_sklearn(small)
     assert install(kept, small) == "small-1.refit-1"
-    said = load(kept / "small-1.refit-1", hearing=HEARING).predict(small_table().vectors)
+    said = load(kept / "small-1.refit-1", feature_key=HEARING).predict(small_table().vectors)
     assert abs(said.arousal).max() <= 1
     # The second start finds the fit that the first one made.
     assert install(kept, small) == "small-1.refit-1"
-    assert sorted(registry.kept(kept, hearing=HEARING)) == ["small-1", "small-1.refit-1"]
+    assert sorted(registry.list_bundles(kept, feature_key=HEARING)) == [
+        "small-1",
+        "small-1.refit-1",
+    ]
 
 
 def test_a_published_bundle_is_in_service(kept: Path, small: Path) -> None:
     with pytest.raises(BundleMissing):
-        registry.bundle_in_service(kept, hearing=HEARING)
+        registry.published_bundle(kept, feature_key=HEARING)
     install(kept, small)
-    registry.publish(kept, "small-1", hearing=HEARING)
-    registry.publish(kept, "small-1", hearing=HEARING)
-    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
+    registry.publish(kept, "small-1", feature_key=HEARING)
+    registry.publish(kept, "small-1", feature_key=HEARING)
+    assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1"
     assert sorted(entry.name for entry in kept.iterdir()) == ["current", "history", "small-1"]
 
 
 @pytest.mark.parametrize("name", ["none", "../small-1", ".hidden", ""])
 def test_what_is_no_bundle_is_not_published(kept: Path, small: Path, name: str) -> None:
     install(kept, small)
-    registry.publish(kept, "small-1", hearing=HEARING)
+    registry.publish(kept, "small-1", feature_key=HEARING)
     with pytest.raises(BundleError):
-        registry.publish(kept, name, hearing=HEARING)
-    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1"
+        registry.publish(kept, name, feature_key=HEARING)
+    assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1"
 
 
 def test_a_link_that_leads_out_of_the_registry_is_not_followed(kept: Path, small: Path) -> None:
     install(kept, small)
     (kept / "current").symlink_to(small)
     with pytest.raises(BundleError, match="not the name of a bundle"):
-        registry.bundle_in_service(kept, hearing=HEARING)
+        registry.published_bundle(kept, feature_key=HEARING)
 
 
 def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
     kept: Path, small: Path
 ) -> None:
     install(kept, small)
-    registry.publish(kept, "small-1", hearing=HEARING)
+    registry.publish(kept, "small-1", feature_key=HEARING)
     as_if_fitted_under_another_sklearn(kept / "small-1")
-    assert registry.prepare(kept, hearing=HEARING) == kept / "small-1.refit-1"
-    assert registry.bundle_in_service(kept, hearing=HEARING) == kept / "small-1.refit-1"
+    assert registry.prepare(kept, feature_key=HEARING) == kept / "small-1.refit-1"
+    assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1.refit-1"
 
 
 def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, small: Path) -> None:
     install(kept, small)
-    registry.publish(kept, "small-1", hearing=HEARING)
+    registry.publish(kept, "small-1", feature_key=HEARING)
     assert registry.prepare(kept).name.startswith(registry.SHIPPED.name)
     assert (kept / "small-1").is_dir()
     assert registry.previous(kept) == "small-1"
@@ -116,10 +119,10 @@ def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, smal
 
 def test_a_damaged_bundle_in_service_is_not_replaced_unasked(kept: Path, small: Path) -> None:
     install(kept, small)
-    registry.publish(kept, "small-1", hearing=HEARING)
+    registry.publish(kept, "small-1", feature_key=HEARING)
     (kept / "small-1" / REGRESSION).write_bytes(b"rot")
     with pytest.raises(BundleCorrupt):
-        registry.prepare(kept, hearing=HEARING)
+        registry.prepare(kept, feature_key=HEARING)
 
 
 def test_the_list_says_what_is_wrong_with_which(kept: Path, small: Path) -> None:
@@ -128,7 +131,7 @@ def test_the_list_says_what_is_wrong_with_which(kept: Path, small: Path) -> None
     install(kept, small)
     (kept / "small-2" / MANIFEST).write_text("{")
     (kept / ".small-3.tmp").mkdir()
-    listed = registry.kept(kept, hearing=HEARING)
+    listed = registry.list_bundles(kept, feature_key=HEARING)
     assert isinstance(listed["small-1"], Manifest)
     assert isinstance(listed["small-2"], BundleCorrupt)
     assert len(listed) == 2
@@ -139,16 +142,16 @@ def installed(kept: Path, small: Path, *names: str) -> None:
     for name in names:
         rewrite_manifest(small, partial(dict.update, name=name))
         install(kept, small)
-        registry.publish(kept, name, hearing=HEARING)
+        registry.publish(kept, name, feature_key=HEARING)
 
 
 class TestRollback:
     def test_what_was_in_service_before_returns(self, kept: Path, small: Path) -> None:
         installed(kept, small, "small-1", "small-2", "small-3")
         assert registry.previous(kept) == "small-2"
-        assert registry.rollback(kept, hearing=HEARING) == "small-2"
-        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
-        assert registry.rollback(kept, hearing=HEARING) == "small-3"
+        assert registry.rollback(kept, feature_key=HEARING) == "small-2"
+        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
+        assert registry.rollback(kept, feature_key=HEARING) == "small-3"
 
     def test_publishing_the_same_again_is_no_step(self, kept: Path, small: Path) -> None:
         installed(kept, small, "small-1", "small-2", "small-2")
@@ -158,15 +161,15 @@ class TestRollback:
         assert registry.previous(kept) is None
         installed(kept, small, "small-1")
         with pytest.raises(BundleMissing, match="before 'small-1'"):
-            registry.rollback(kept, hearing=HEARING)
-        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-1"
+            registry.rollback(kept, feature_key=HEARING)
+        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-1"
 
     def test_a_damaged_one_does_not_return(self, kept: Path, small: Path) -> None:
         installed(kept, small, "small-1", "small-2")
         (kept / "small-1" / REGRESSION).write_bytes(b"rot")
         with pytest.raises(BundleCorrupt):
-            registry.rollback(kept, hearing=HEARING)
-        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+            registry.rollback(kept, feature_key=HEARING)
+        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
 
     def test_killed_between_history_and_link_nothing_has_happened(
         self, kept: Path, small: Path
@@ -175,7 +178,7 @@ class TestRollback:
         with (kept / "history").open("a") as stream:
             stream.write("small-3\n")
         assert registry.previous(kept) == "small-1"
-        registry.publish(kept, "small-1", hearing=HEARING)
+        registry.publish(kept, "small-1", feature_key=HEARING)
         assert (kept / "history").read_text().split() == ["small-1", "small-2", "small-1"]
 
     @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../etc\n.hidden\n\n", b"\0" * 99])
@@ -185,7 +188,7 @@ class TestRollback:
         installed(kept, small, "small-1", "small-2")
         (kept / "history").write_bytes(content)
         assert registry.previous(kept) is None
-        registry.publish(kept, "small-1", hearing=HEARING)
+        registry.publish(kept, "small-1", feature_key=HEARING)
         assert registry.previous(kept) == "small-2"
 
     def test_a_bundle_that_expects_another_in_service_is_not_published(
@@ -193,8 +196,8 @@ class TestRollback:
     ) -> None:
         installed(kept, small, "small-1", "small-2")
         with pytest.raises(BundleError, match="'small-2' has been put in service instead"):
-            registry.publish(kept, "small-1", instead_of="small-1", hearing=HEARING)
-        assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+            registry.publish(kept, "small-1", instead_of="small-1", feature_key=HEARING)
+        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
 
 
 class TestPruning:
@@ -217,22 +220,26 @@ class TestPruning:
             rewrite_manifest(small, partial(dict.update, **named))
             install(kept, small)
         for name in ("learned-1", "learned-2"):
-            registry.publish(kept, name, hearing=HEARING)
+            registry.publish(kept, name, feature_key=HEARING)
         return kept
 
     def test_the_latest_stay_and_so_does_what_was_in_service(self, full: Path) -> None:
-        assert registry.prune(full, 2, hearing=HEARING) == ["learned-3", "learned-4", "learned-5"]
-        assert sorted(registry.kept(full, hearing=HEARING)) == [
+        assert registry.prune(full, 2, feature_key=HEARING) == [
+            "learned-3",
+            "learned-4",
+            "learned-5",
+        ]
+        assert sorted(registry.list_bundles(full, feature_key=HEARING)) == [
             "learned-1", "learned-2", "learned-6", "learned-7", "small-1",
         ]  # fmt: skip
-        assert registry.rollback(full, hearing=HEARING) == "learned-1"
+        assert registry.rollback(full, feature_key=HEARING) == "learned-1"
 
     def test_where_there_are_few_nothing_goes(self, full: Path) -> None:
-        assert registry.prune(full, 5, hearing=HEARING) == []
+        assert registry.prune(full, 5, feature_key=HEARING) == []
 
     def test_a_damaged_one_is_left_for_the_operator(self, full: Path) -> None:
         (full / "learned-3" / MANIFEST).write_text("{")
-        assert registry.prune(full, 0, hearing=HEARING) == [
+        assert registry.prune(full, 0, feature_key=HEARING) == [
             "learned-4", "learned-5", "learned-6", "learned-7",
         ]  # fmt: skip
         assert (full / "learned-3").is_dir()
@@ -240,7 +247,7 @@ class TestPruning:
 
 @contextmanager
 def held_at_rename(
-    number: int, call: str, *arguments: Any, hearing: str | None = None
+    number: int, call: str, *arguments: Any, feature_key: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a call of the registry in a process that stops before one of its renames."""
     code = (
@@ -249,7 +256,7 @@ def held_at_rename(
         "renames = count(1);"
         "sys.addaudithook(lambda event, _: event == 'os.rename'"
         f" and next(renames) == {number} and (print('now', flush=True), sys.stdin.read()));"
-        f"registry.{call}(Path(sys.argv[1]), *sys.argv[2:], hearing={hearing!r})"
+        f"registry.{call}(Path(sys.argv[1]), *sys.argv[2:], feature_key={feature_key!r})"
     )
     command = [sys.executable, "-c", code, *map(str, arguments)]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as process:
@@ -263,9 +270,9 @@ def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
     kept: Path, small: Path, rename: int
 ) -> None:
     installed(kept, small, "small-1", "small-2")
-    with held_at_rename(rename, "publish", kept, "small-1", hearing=HEARING) as process:
+    with held_at_rename(rename, "publish", kept, "small-1", feature_key=HEARING) as process:
         process.kill()
-    assert registry.bundle_in_service(kept, hearing=HEARING).name == "small-2"
+    assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
     assert [entry for entry in kept.iterdir() if entry.name.startswith(".")]
     registry.tidy(kept)
     assert names(kept) == ["current", "history", "small-1", "small-2"]

@@ -9,7 +9,7 @@ import pytest
 from tests.trainer.regression.rated import small_table
 from trainer.corpora.corpus_store import MANIFEST, TABLE, CorpusManifest, CorpusStore
 from trainer.corpora.rated_clip import CorpusError
-from trainer.retraining.refit import holds
+from trainer.retraining.refit import contains_corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_corpus_comes_back_as_it_was_put(shelf: CorpusStore) -> None:
     assert shelf.manifests() == {"ours": manifest}
     ((kept,), problems) = shelf.tables(HEARING)
     assert problems == []
-    assert holds(kept, table)
+    assert contains_corpus(kept, table)
     assert kept.group.tolist() == table.group.tolist()
     assert (shelf.folder / "ours").stat().st_mode & 0o077 == 0
     shelf.remove("ours")
@@ -116,7 +116,7 @@ def test_a_damaged_corpus_is_named_and_the_others_are_used(
 
 def test_a_corpus_that_changed_is_not_the_one_a_bundle_knows() -> None:
     table = songs()
-    assert holds(table, table)
-    assert not holds(table, songs(seed=2))
-    assert not holds(table, songs("other"))
-    assert not holds(table, table.subset(np.arange(5)))
+    assert contains_corpus(table, table)
+    assert not contains_corpus(table, songs(seed=2))
+    assert not contains_corpus(table, songs("other"))
+    assert not contains_corpus(table, table.subset(np.arange(5)))

@@ -7,18 +7,24 @@ import numpy as np
 import pytest
 
 from tests.sounds import KINDS, music_like, noise, silence, tone, write_audio, write_video
-from trainer.features.extract import CANONICAL, DESCRIPTORS, HearingSettings, descriptor_names, hear
+from trainer.features.extract import (
+    CANONICAL,
+    DESCRIPTORS,
+    FeatureSettings,
+    descriptor_names,
+    extract_features,
+)
 from trainer.features.vector_codec import pack, unpack
 from trainer.trainer_errors import UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BRIEF = HearingSettings(rate_hz=16000, windows=3, window_s=1.0)
+BRIEF = FeatureSettings(rate_hz=16000, windows=3, window_s=1.0)
 
 
 def test_a_long_file_is_heard_in_windows(tmp_path: Path) -> None:
-    heard = hear(write_audio(tmp_path / "long.flac", music_like(10)), BRIEF)
+    heard = extract_features(write_audio(tmp_path / "long.flac", music_like(10)), BRIEF)
     assert heard.vector.shape == (DESCRIPTORS,)
     assert heard.windows.shape == (3, DESCRIPTORS)
     assert heard.vector.dtype == heard.windows.dtype == np.float32
@@ -34,13 +40,13 @@ def test_every_descriptor_has_a_name_of_its_own() -> None:
 
 
 def test_fresh_and_stored_vectors_are_the_same(tmp_path: Path) -> None:
-    heard = hear(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
+    heard = extract_features(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
     assert np.array_equal(unpack(pack(heard.vector)), heard.vector)
     assert np.array_equal(unpack(pack(heard.windows[1])), heard.windows[1])
 
 
 def test_the_vector_is_the_mean_of_the_windows(tmp_path: Path) -> None:
-    heard = hear(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
+    heard = extract_features(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
     mean = heard.windows.mean(axis=0)
     scale = np.abs(heard.windows).max(axis=0)
     assert (np.abs(heard.vector - mean) <= 0.002 * scale + 1e-7).all()
@@ -50,25 +56,25 @@ def test_the_vector_is_the_mean_of_the_windows(tmp_path: Path) -> None:
 def test_every_kind_is_heard(tmp_path: Path, kind: str) -> None:
     rate_hz = {"opus": 48000, "ulaw.wav": 8000}.get(kind, 44100)
     path = write_audio(tmp_path / f"a.{kind}", music_like(4, rate_hz), rate_hz, kind=kind)
-    assert np.isfinite(hear(path, BRIEF).vector).all()
+    assert np.isfinite(extract_features(path, BRIEF).vector).all()
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 192000])
 def test_extreme_rates_are_heard(tmp_path: Path, rate_hz: int) -> None:
     path = write_audio(tmp_path / "a.wav", music_like(4, rate_hz), rate_hz)
-    assert np.isfinite(hear(path, BRIEF).vector).all()
+    assert np.isfinite(extract_features(path, BRIEF).vector).all()
 
 
 def test_eight_channels_and_films_are_heard(tmp_path: Path) -> None:
     cinema = write_audio(tmp_path / "cinema.wav", np.stack([music_like(2)] * 8))
     film = write_video(tmp_path / "film.mp4", music_like(2))
-    assert np.isfinite(hear(cinema, BRIEF).vector).all()
-    assert np.isfinite(hear(film, BRIEF).vector).all()
+    assert np.isfinite(extract_features(cinema, BRIEF).vector).all()
+    assert np.isfinite(extract_features(film, BRIEF).vector).all()
 
 
 @pytest.mark.parametrize("length_s", [0.07, 0.2, 0.5])
 def test_a_single_hit_is_heard(tmp_path: Path, length_s: float) -> None:
-    heard = hear(write_audio(tmp_path / "hit.wav", noise(length_s)), BRIEF)
+    heard = extract_features(write_audio(tmp_path / "hit.wav", noise(length_s)), BRIEF)
     assert np.isfinite(heard.vector).all()
     assert heard.duration_s == pytest.approx(length_s, abs=0.001)
     assert len(heard.windows) == 1
@@ -76,9 +82,9 @@ def test_a_single_hit_is_heard(tmp_path: Path, length_s: float) -> None:
 
 def test_a_hit_sounds_much_like_the_longer_sound_it_was_cut_from(tmp_path: Path) -> None:
     sound = noise(2)
-    whole = hear(write_audio(tmp_path / "whole.wav", sound), BRIEF).vector
-    hit = hear(write_audio(tmp_path / "hit.wav", sound[:8820]), BRIEF).vector
-    other = hear(write_audio(tmp_path / "other.wav", tone(2)), BRIEF).vector
+    whole = extract_features(write_audio(tmp_path / "whole.wav", sound), BRIEF).vector
+    hit = extract_features(write_audio(tmp_path / "hit.wav", sound[:8820]), BRIEF).vector
+    other = extract_features(write_audio(tmp_path / "other.wav", tone(2)), BRIEF).vector
     ranks = [np.argsort(np.argsort(vector)) for vector in (whole, hit, other)]
     assert np.corrcoef(ranks[0], ranks[1])[0, 1] > np.corrcoef(ranks[0], ranks[2])[0, 1]
 
@@ -95,34 +101,36 @@ def test_a_hit_sounds_much_like_the_longer_sound_it_was_cut_from(tmp_path: Path)
 )
 def test_what_cannot_be_heard_says_why(tmp_path: Path, sound: np.ndarray, reason: str) -> None:
     with pytest.raises(UnusableClip, match=reason):
-        hear(write_audio(tmp_path / "a.wav", sound), BRIEF)
+        extract_features(write_audio(tmp_path / "a.wav", sound), BRIEF)
 
 
 def test_a_silent_stretch_does_not_hide_the_rest(tmp_path: Path) -> None:
     sound = np.concatenate([silence(6), music_like(6)])
-    assert np.isfinite(hear(write_audio(tmp_path / "a.flac", sound), BRIEF).vector).all()
+    assert np.isfinite(
+        extract_features(write_audio(tmp_path / "a.flac", sound), BRIEF).vector
+    ).all()
 
 
 def test_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.mp3"
     path.write_text("not a sound\n" * 100)
     with pytest.raises(UnreadableClip):
-        hear(path, BRIEF)
+        extract_features(path, BRIEF)
 
 
 def test_any_name_is_heard(tmp_path: Path) -> None:
     path = write_audio(tmp_path / "a.wav", music_like(2))
     odd = tmp_path / os.fsdecode(b'it\'s \xff\n"odd".wav')
     path.rename(odd)
-    assert hear(odd, BRIEF).duration_s == pytest.approx(2)
+    assert extract_features(odd, BRIEF).duration_s == pytest.approx(2)
 
 
 def test_the_key_tells_hearings_apart() -> None:
     hearings = [
         CANONICAL,
-        HearingSettings(CANONICAL.rate_hz // 2, CANONICAL.windows, CANONICAL.window_s),
-        HearingSettings(CANONICAL.rate_hz, CANONICAL.windows + 1, CANONICAL.window_s),
-        HearingSettings(CANONICAL.rate_hz, CANONICAL.windows, CANONICAL.window_s + 0.5),
+        FeatureSettings(CANONICAL.rate_hz // 2, CANONICAL.windows, CANONICAL.window_s),
+        FeatureSettings(CANONICAL.rate_hz, CANONICAL.windows + 1, CANONICAL.window_s),
+        FeatureSettings(CANONICAL.rate_hz, CANONICAL.windows, CANONICAL.window_s + 0.5),
     ]
     assert len({hearing.key for hearing in hearings}) == 4
     assert all(hearing.key.startswith("ComParE_2016+harmony/") for hearing in hearings)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.features.feature_cache import FeatureCache, key_of
+from trainer.features.feature_cache import FeatureCache, cache_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,9 +17,9 @@ ROWS = np.ones((3, 40), dtype=np.float32)
 
 def put(folder: Path, sound: str, days_old: float, hearing: str = "now/1") -> FeatureCache:
     store = FeatureCache(folder, hearing)
-    store.keep(sound, ROWS)
+    store.put(sound, ROWS)
     heard_at = (NOW - timedelta(days=days_old)).timestamp()
-    os.utime(folder / hearing.replace("/", "_") / key_of(sound), (heard_at, heard_at))
+    os.utime(folder / hearing.replace("/", "_") / cache_key(sound), (heard_at, heard_at))
     return store
 
 
@@ -27,16 +27,16 @@ def test_what_is_in_a_corpus_stays_and_what_is_in_none_goes_after_a_month(tmp_pa
     put(tmp_path, "used", 400)
     put(tmp_path, "broken off", 29)
     store = put(tmp_path, "removed", 31)
-    store.prune({key_of("used")}, NOW)
-    found = [store.recall(sound) is not None for sound in ("used", "broken off", "removed")]
+    store.prune({cache_key("used")}, NOW)
+    found = [store.get(sound) is not None for sound in ("used", "broken off", "removed")]
     assert found == [True, True, False]
 
 
 def test_what_was_heard_otherwise_is_in_no_corpus(tmp_path: Path) -> None:
     put(tmp_path, "used", 31, hearing="before/1")
     store = put(tmp_path, "used", 31)
-    store.prune({key_of("used")}, NOW)
-    assert store.recall("used") is not None
+    store.prune({cache_key("used")}, NOW)
+    assert store.get("used") is not None
     assert [path.name for path in tmp_path.iterdir()] == ["now_1"]
 
 
@@ -46,7 +46,7 @@ def test_of_much_that_is_in_no_corpus_the_latest_stays(tmp_path: Path) -> None:
         put(tmp_path, str(days_old), days_old)
     size = next((tmp_path / "now_1").iterdir()).stat().st_size
     store.prune(set(), NOW, most_unused_bytes=3 * size)
-    assert [store.recall(str(each)) is not None for each in range(5)] == [True] * 3 + [False] * 2
+    assert [store.get(str(each)) is not None for each in range(5)] == [True] * 3 + [False] * 2
 
 
 def test_what_cannot_be_removed_is_left(tmp_path: Path) -> None:
@@ -54,5 +54,5 @@ def test_what_cannot_be_removed_is_left(tmp_path: Path) -> None:
     (tmp_path / "stray").write_bytes(b"?")
     (tmp_path / "now_1" / "folder").mkdir()
     store.prune(set(), NOW)
-    assert store.recall("x") is None
+    assert store.get("x") is None
     assert (tmp_path / "stray").exists()

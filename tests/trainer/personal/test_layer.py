@@ -17,7 +17,7 @@ from tests.trainer.bundles.made_bundles import (
 )
 from tests.trainer.regression.rated import DESCRIPTORS, HEARING, small_table
 from trainer.bundles import bundle
-from trainer.bundles.bundle import LISTENER, load, read_bundle_files, refit, verify, write_content
+from trainer.bundles.bundle import PERSONAL, load, read_bundle_files, refit, verify, write_content
 from trainer.personal.annotation_arrays import AnnotationArrays, group_keys, sound_keys
 from trainer.personal.gaussian_process import (
     MOST_ROWS,
@@ -201,16 +201,16 @@ def taught(small: Path, layer: PersonalLayer, tmp_path: Path) -> Path:
     """Return the small bundle with the layer."""
     content = read_bundle_files(small, HEARING, guarded=True)
     directory = tmp_path / "taught-1"
-    draft = verify(small, hearing=HEARING).model_copy(update={"name": "taught-1"})
-    write_content(directory, draft, {**content, LISTENER: encode_layer(layer)})
+    draft = verify(small, feature_key=HEARING).model_copy(update={"name": "taught-1"})
+    write_content(directory, draft, {**content, PERSONAL: encode_layer(layer)})
     return directory
 
 
 class TestBundleWithListener:
     def test_it_says_what_the_listener_would_say(self, taught: Path, small: Path) -> None:
         vectors = small_table(seed=11).vectors
-        before = load(small, hearing=HEARING).predict(vectors)
-        after = load(taught, hearing=HEARING).predict(vectors)
+        before = load(small, feature_key=HEARING).predict(vectors)
+        after = load(taught, feature_key=HEARING).predict(vectors)
         assert 0.2 < (after.arousal - before.arousal).mean() < 0.4
         np.testing.assert_array_equal(after.valence, before.valence)
         np.testing.assert_array_equal(after.valence_low, before.valence_low)
@@ -228,23 +228,23 @@ class TestBundleWithListener:
 
     def test_a_window_alone_gets_what_it_gets_among_others(self, taught: Path) -> None:
         vectors = small_table(seed=11).vectors
-        taught_bundle = load(taught, hearing=HEARING)
+        taught_bundle = load(taught, feature_key=HEARING)
         together = taught_bundle.predict(vectors).arousal
         alone = [taught_bundle.predict(vector[None]).arousal[0] for vector in vectors[:5]]
         np.testing.assert_allclose(alone, together[:5], atol=1e-5)
 
     def test_fitted_again_it_keeps_its_listener(self, taught: Path, tmp_path: Path) -> None:
         vectors = small_table(seed=11).vectors
-        before = load(taught, hearing=HEARING).predict(vectors)
+        before = load(taught, feature_key=HEARING).predict(vectors)
         as_if_fitted_under_another_sklearn(taught)
-        refit(taught, tmp_path / "again", name="taught-1.refit-1", hearing=HEARING)
-        after = load(tmp_path / "again", hearing=HEARING).predict(vectors)
+        refit(taught, tmp_path / "again", name="taught-1.refit-1", feature_key=HEARING)
+        after = load(tmp_path / "again", feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-5)
 
     def test_only_what_a_prediction_needs_travels_with_it(
         self, taught: Path, layer: PersonalLayer
     ) -> None:
-        with np.load(taught / LISTENER, allow_pickle=False) as arrays:
+        with np.load(taught / PERSONAL, allow_pickle=False) as arrays:
             texts = [name for name in arrays.files if arrays[name].dtype.kind in "USO"]
             widest = max(arrays[name].shape[-1] for name in arrays.files if name != "basis")
         assert texts == []
@@ -252,26 +252,26 @@ class TestBundleWithListener:
         assert widest <= max(DESCRIPTORS, len(layer.arousal.rated))
 
     def test_a_layer_that_was_changed_is_refused(self, taught: Path) -> None:
-        content = bytearray((taught / LISTENER).read_bytes())
+        content = bytearray((taught / PERSONAL).read_bytes())
         content[len(content) // 2] ^= 1
-        (taught / LISTENER).write_bytes(bytes(content))
+        (taught / PERSONAL).write_bytes(bytes(content))
         with pytest.raises(BundleCorrupt, match=r"listener\.npz: differs from its checksum"):
-            verify(taught, hearing=HEARING)
+            verify(taught, feature_key=HEARING)
 
     def test_a_layer_that_is_gone_is_missed(self, taught: Path) -> None:
-        (taught / LISTENER).unlink()
+        (taught / PERSONAL).unlink()
         with pytest.raises(BundleCorrupt, match=r"listener\.npz: cannot be opened"):
-            verify(taught, hearing=HEARING)
+            verify(taught, feature_key=HEARING)
 
     def test_a_layer_that_the_manifest_does_not_name_is_not_looked_at(
         self, taught: Path, small: Path
     ) -> None:
-        rewrite_manifest(taught, lambda document: document["files"].pop(LISTENER))
-        (taught / LISTENER).write_bytes(b"rot")
+        rewrite_manifest(taught, lambda document: document["files"].pop(PERSONAL))
+        (taught / PERSONAL).write_bytes(b"rot")
         vectors = small_table(seed=11).vectors
         np.testing.assert_array_equal(
-            load(taught, hearing=HEARING).predict(vectors).arousal,
-            load(small, hearing=HEARING).predict(vectors).arousal,
+            load(taught, feature_key=HEARING).predict(vectors).arousal,
+            load(small, feature_key=HEARING).predict(vectors).arousal,
         )
 
     def test_a_layer_for_other_descriptors_is_refused(
@@ -279,9 +279,9 @@ class TestBundleWithListener:
     ) -> None:
         basis = np.zeros((DESCRIPTORS + 1, len(layer.space.origin)), dtype=np.float32)
         other = replace(layer, space=replace(layer.space, basis=basis))
-        replace_file(taught, LISTENER, encode_layer(other))
+        replace_file(taught, PERSONAL, encode_layer(other))
         with pytest.raises(BundleCorrupt, match="'basis' is not as it should be"):
-            load(taught, hearing=HEARING)
+            load(taught, feature_key=HEARING)
 
 
 class TestListenerFile:
@@ -299,7 +299,7 @@ class TestListenerFile:
         "content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"PK\x05\x06" + bytes(18), b"{}" * 100]
     )
     def test_what_is_no_archive_is_refused(self, content: bytes) -> None:
-        with pytest.raises(BundleCorrupt, match=r"listener\.npz is no listener layer"):
+        with pytest.raises(BundleCorrupt, match="test is no listener layer"):
             decode_layer(content, "test", DESCRIPTORS)
 
     @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ class TestListenerFile:
         stream = io.BytesIO()
         kept = arrays if changed is None else arrays | {name: changed}
         np.savez(stream, allow_pickle=True, **kept)
-        with pytest.raises(BundleCorrupt, match=r"listener\.npz") as caught:
+        with pytest.raises(BundleCorrupt, match="test is no listener layer") as caught:
             decode_layer(stream.getvalue(), "test", DESCRIPTORS)
         assert "\n" not in str(caught.value)
 
@@ -361,4 +361,4 @@ class TestListenerFile:
 
 
 def test_the_file_has_one_name() -> None:
-    assert bundle.LISTENER == "listener.npz"
+    assert bundle.PERSONAL == "listener.npz"

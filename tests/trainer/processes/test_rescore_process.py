@@ -24,7 +24,7 @@ from tests.trainer.regression.rated import small_draft, small_table
 from trainer.audio.decode import decode_windows
 from trainer.bundles import registry
 from trainer.bundles.bundle import load, write_bundle
-from trainer.features.extract import CANONICAL, describe_fully
+from trainer.features.extract import CANONICAL, describe_windows
 from trainer.features.vector_codec import pack, unpack, unpack_many
 from trainer.regression.joint import JointRegression
 
@@ -277,7 +277,7 @@ def test_stored_features_predict_what_fresh_ones_do(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.flac"
         write_audio(path, sound)
         clip = decode_windows(path, CANONICAL)
-        fresh = describe_fully(clip.windows, clip.rate_hz, path).mean(axis=0)
+        fresh = describe_windows(clip.windows, clip.rate_hz, path).mean(axis=0)
         stored = unpack(pack(fresh))
         said = starter.predict(np.stack([fresh, stored]))
         assert abs(said.arousal[0] - said.arousal[1]) < 0.005

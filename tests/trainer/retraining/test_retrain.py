@@ -21,7 +21,7 @@ from trainer.personal.comparison import PartCompared
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.training_table import decode_table
 from trainer.retraining import rejected
-from trainer.retraining.refit import _leeways, _worst_fall, joined, rebase
+from trainer.retraining.refit import _leeways, _worst_fall, join_tables, refit_with
 from trainer.retraining.retrain import retrain
 from trainer.trainer_errors import BundleError, TooFewAnnotations, TrainingError
 
@@ -91,7 +91,7 @@ def test_sixty_annotations_of_a_consistent_listener_take_a_third_off_the_error(
     outcome = retrain(kept, annotated(library.sounds, ratings, library.rated_rows(60)), seed=1)
     after = errors(kept, outcome.name, library, ratings)
     assert outcome.published
-    assert registry.bundle_in_service(kept).name == outcome.name
+    assert registry.published_bundle(kept).name == outcome.name
     assert after[2] <= 0.7 * before[2]
     assert after[0] < before[0]
     assert after[1] < before[1]
@@ -104,8 +104,8 @@ def test_sixty_random_annotations_are_not_published(
     dice = np.random.default_rng(seed).uniform(-1.0, 1.0, (len(library.sounds), 2))
     outcome = retrain(kept, annotated(library.sounds, dice, library.rated_rows(60)), seed=seed)
     assert not outcome.published
-    assert registry.bundle_in_service(kept).name == "base-1"
-    manifest = registry.kept(kept)[outcome.name]
+    assert registry.published_bundle(kept).name == "base-1"
+    manifest = registry.list_bundles(kept)[outcome.name]
     assert not isinstance(manifest, BundleError)
     assert manifest.comparison == outcome.comparison
 
@@ -114,14 +114,14 @@ def test_five_annotations_are_too_few_for_the_test(kept: Path, library: Library)
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     outcome = retrain(kept, annotated(library.sounds, ratings, library.rated_rows(5)), seed=1)
     assert not outcome.published
-    assert registry.bundle_in_service(kept).name == "base-1"
+    assert registry.published_bundle(kept).name == "base-1"
 
 
 def test_none_is_an_error(kept: Path, library: Library) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     with pytest.raises(TooFewAnnotations, match="nothing is annotated"):
         retrain(kept, annotated(library.sounds, ratings, library.rated_rows(0)), seed=1)
-    assert sorted(registry.kept(kept)) == ["base-1"]
+    assert sorted(registry.list_bundles(kept)) == ["base-1"]
 
 
 def test_what_was_learned_is_kept_dimension_by_dimension(kept: Path, library: Library) -> None:
@@ -132,8 +132,8 @@ def test_what_was_learned_is_kept_dimension_by_dimension(kept: Path, library: Li
     arousal, valence = outcome.comparison.dimensions
     assert (arousal.passed, valence.passed, outcome.published) == (True, False, True)
     taught, base = bundle.load(kept / outcome.name), bundle.load(kept / "base-1")
-    assert taught.listener is not None
-    assert taught.listener.valence is None
+    assert taught.personal is not None
+    assert taught.personal.valence is None
     said, before = (each.predict(library.sounds.vectors[:50]) for each in (taught, base))
     np.testing.assert_array_equal(said.valence, before.valence)
     assert not np.allclose(said.arousal, before.arousal)
@@ -149,8 +149,8 @@ def test_the_same_annotations_are_not_published_twice_and_the_corpora_figures_st
     assert first.published
     assert not again.published
     assert again.comparison.yardstick == first.name
-    assert registry.bundle_in_service(kept).name == first.name
-    manifests = registry.kept(kept)
+    assert registry.published_bundle(kept).name == first.name
+    manifests = registry.list_bundles(kept)
     held_out = [
         manifest.held_out
         for manifest in manifests.values()
@@ -180,7 +180,7 @@ def test_on_request_nothing_is_published(kept: Path, library: Library) -> None:
     annotations = annotated(library.sounds, ratings, library.rated_rows(60))
     outcome = retrain(kept, annotations, seed=1, publish=False, name="by-hand")
     assert (outcome.name, outcome.published, outcome.comparison.passed) == ("by-hand", False, True)
-    assert registry.bundle_in_service(kept).name == "base-1"
+    assert registry.published_bundle(kept).name == "base-1"
     registry.publish(kept, "by-hand")
     assert registry.previous(kept) == "base-1"
 
@@ -191,8 +191,8 @@ class TestSmallRegistry:
     @pytest.fixture
     def in_service(self, small: Path, tmp_path: Path) -> Path:
         directory = tmp_path / "state" / "bundles"
-        registry.install_starter(directory, shipped=small, hearing=HEARING)
-        registry.publish(directory, "small-1", hearing=HEARING)
+        registry.install_starter(directory, shipped=small, feature_key=HEARING)
+        registry.publish(directory, "small-1", feature_key=HEARING)
         return directory
 
     @pytest.fixture
@@ -218,10 +218,10 @@ class TestSmallRegistry:
             assert other.stdout is not None
             assert other.stdout.readline() == b"held\n"
             with pytest.raises(TrainingError, match="another retraining is under way"):
-                retrain(in_service, annotations, seed=1, hearing=HEARING)
+                retrain(in_service, annotations, seed=1, feature_key=HEARING)
             other.kill()
         # Its lock ended with it.
-        assert retrain(in_service, annotations, seed=1, hearing=HEARING).published
+        assert retrain(in_service, annotations, seed=1, feature_key=HEARING).published
 
     def test_killed_while_it_writes_the_old_stays_and_the_next_run_cleans_up(
         self, in_service: Path, annotations: AnnotationArrays, tmp_path: Path
@@ -238,7 +238,7 @@ class TestSmallRegistry:
             "retrain(Path(sys.argv[1]), AnnotationArrays(vectors=a['v'], ratings=a['r'],"
             " raters=np.ones(n, int), group=np.arange(n).astype(str),"
             " folder=np.full(n, 'a')), seed=1,"
-            f" hearing={HEARING!r})"
+            f" feature_key={HEARING!r})"
         )
         command = [sys.executable, "-c", code, str(in_service), str(tmp_path / "a.npz")]
         with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as run:
@@ -246,9 +246,9 @@ class TestSmallRegistry:
             assert run.stdout.readline() == b"writing\n"
             run.kill()
         assert (in_service / registry.STAGING).is_dir()
-        assert registry.bundle_in_service(in_service, hearing=HEARING).name == "small-1"
-        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
-        outcome = retrain(in_service, annotations, seed=1, hearing=HEARING)
+        assert registry.published_bundle(in_service, feature_key=HEARING).name == "small-1"
+        assert sorted(registry.list_bundles(in_service, feature_key=HEARING)) == ["small-1"]
+        outcome = retrain(in_service, annotations, seed=1, feature_key=HEARING)
         assert outcome.name == "learned-1"
         assert outcome.published
         assert sorted(entry.name for entry in in_service.iterdir()) == [
@@ -259,9 +259,9 @@ class TestSmallRegistry:
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
         for seed in range(4):
-            retrain(in_service, annotations, seed=seed, keep=1, hearing=HEARING)
+            retrain(in_service, annotations, seed=seed, keep=1, feature_key=HEARING)
         # In service, before it, and the one latest beside them.
-        assert sorted(registry.kept(in_service, hearing=HEARING)) == [
+        assert sorted(registry.list_bundles(in_service, feature_key=HEARING)) == [
             "learned-1", "learned-4", "small-1",
         ]  # fmt: skip
 
@@ -270,36 +270,36 @@ class TestSmallRegistry:
     ) -> None:
         for name in ("small-1", "../elsewhere", ".hidden", "", "a/b", "A"):
             with pytest.raises((TrainingError, BundleError)) as caught:
-                retrain(in_service, annotations, seed=1, name=name, hearing=HEARING)
+                retrain(in_service, annotations, seed=1, name=name, feature_key=HEARING)
             assert "\n" not in str(caught.value)
-        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+        assert sorted(registry.list_bundles(in_service, feature_key=HEARING)) == ["small-1"]
 
     def test_vectors_of_other_descriptors_are_refused(
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
         shorter = dataclasses.replace(annotations, vectors=annotations.vectors[:, :29])
         with pytest.raises(TrainingError, match="29 descriptors"):
-            retrain(in_service, shorter, seed=1, hearing=HEARING)
+            retrain(in_service, shorter, seed=1, feature_key=HEARING)
 
     def test_a_corpus_that_teaches_something_new_comes_into_the_regression(
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
-        outcome = retrain(in_service, annotations, [more_music()], seed=1, hearing=HEARING)
+        outcome = retrain(in_service, annotations, [more_music()], seed=1, feature_key=HEARING)
         assert outcome.comparison.corpora is not None
         assert outcome.comparison.corpora.passed
         assert outcome.published
-        taught = bundle.load(in_service / outcome.name, hearing=HEARING)
+        taught = bundle.load(in_service / outcome.name, feature_key=HEARING)
         assert [part.corpus for part in taught.manifest.fitted_on] == ["songs", "drums"]
         assert {row.part for row in taught.manifest.held_out} >= {"drums", "songs", "noises"}
         drums = more_music(seed=23)
         said = taught.regression.predict_all(drums.vectors)
-        before = bundle.load(in_service / "small-1", hearing=HEARING).predict(drums.vectors)
+        before = bundle.load(in_service / "small-1", feature_key=HEARING).predict(drums.vectors)
         assert rmse(drums.ratings[:, 0], said.arousal) < rmse(drums.ratings[:, 0], before.arousal)
 
     def test_class_norms_are_told_and_not_judged(self, in_service: Path) -> None:
-        service, own = bundle.load(in_service / "small-1", hearing=HEARING), small_table()
+        service, own = bundle.load(in_service / "small-1", feature_key=HEARING), small_table()
         own = dataclasses.replace(own, weight=np.where(own.domain == "sound", 0.4, own.weight))
-        compared = rebase(service, own, [more_music()], seed=1).compared
+        compared = refit_with(service, own, [more_music()], seed=1).compared
         assert {part.part: part.bounded for part in compared.parts} == {
             "songs": True,
             "noises": False,
@@ -313,7 +313,7 @@ class TestSmallRegistry:
         self, weight: float, leeway: float
     ) -> None:
         new = dataclasses.replace(more_music(), weight=np.full(120, weight))
-        found = _leeways(*joined(small_table(), [new]))
+        found = _leeways(*join_tables(small_table(), [new]))
         assert found == pytest.approx({"music": leeway, "sound": 1.0})
 
     def test_ratings_of_music_give_no_leave_to_forget_sounds(self) -> None:
@@ -327,21 +327,21 @@ class TestSmallRegistry:
         assert _worst_fall({"music": [], "sound": []}, leeways) == (0.0, 0.0, 1.0)
 
     def test_what_comes_in_leaves_the_scale_of_music_as_it_was(self, in_service: Path) -> None:
-        service = bundle.load(in_service / "small-1", hearing=HEARING)
+        service = bundle.load(in_service / "small-1", feature_key=HEARING)
         own = small_table(music=120)
         far = dataclasses.replace(more_music(), vectors=more_music().vectors * 50)
-        rebased = rebase(service, own, [far], seed=1)
-        scale = rebased.bundle.regression.experts_.music.scale
+        refitted = refit_with(service, own, [far], seed=1)
+        scale = refitted.bundle.regression.experts_.music.scale
         of_own = QuantileScale(own.vectors[own.follows == "music"])
         np.testing.assert_array_equal(scale.quantiles, of_own.quantiles)
-        assert rebased.table.sets_scale.tolist() == [True] * len(own) + [False] * len(far)
-        again = decode_table(rebased.table.encoded(), "")
-        np.testing.assert_array_equal(again.sets_scale, rebased.table.sets_scale)
+        assert refitted.table.sets_scale.tolist() == [True] * len(own) + [False] * len(far)
+        again = decode_table(refitted.table.encoded(), "")
+        np.testing.assert_array_equal(again.sets_scale, refitted.table.sets_scale)
 
     def test_few_clips_do_not_set_the_scale_for_many(self, in_service: Path) -> None:
-        service = bundle.load(in_service / "small-1", hearing=HEARING)
-        rebased = rebase(service, small_table(music=60), [more_music()], seed=1)
-        scale, table = rebased.bundle.regression.experts_.music.scale, rebased.table
+        service = bundle.load(in_service / "small-1", feature_key=HEARING)
+        refitted = refit_with(service, small_table(music=60), [more_music()], seed=1)
+        scale, table = refitted.bundle.regression.experts_.music.scale, refitted.table
         of_all = QuantileScale(table.vectors[table.follows == "music"])
         np.testing.assert_array_equal(scale.quantiles, of_all.quantiles)
 
@@ -349,46 +349,46 @@ class TestSmallRegistry:
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
         none = annotations.subset(np.arange(0))
-        outcome = retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
+        outcome = retrain(in_service, none, [more_music()], seed=1, feature_key=HEARING)
         assert outcome.published
         with pytest.raises(TooFewAnnotations, match="fitted on every corpus already"):
-            retrain(in_service, none, [more_music()], seed=1, hearing=HEARING)
-        again = retrain(in_service, annotations, [more_music()], seed=1, hearing=HEARING)
+            retrain(in_service, none, [more_music()], seed=1, feature_key=HEARING)
+        again = retrain(in_service, annotations, [more_music()], seed=1, feature_key=HEARING)
         assert again.comparison.corpora is None
 
     def test_a_corpus_of_dice_stays_out_and_the_layer_comes_in(
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
-        outcome = retrain(in_service, annotations, [corpus_of_dice()], seed=1, hearing=HEARING)
+        outcome = retrain(in_service, annotations, [corpus_of_dice()], seed=1, feature_key=HEARING)
         assert outcome.comparison.corpora is not None
         assert not outcome.comparison.corpora.passed
         assert outcome.published
-        taught = bundle.load(in_service / outcome.name, hearing=HEARING)
+        taught = bundle.load(in_service / outcome.name, feature_key=HEARING)
         assert [part.corpus for part in taught.manifest.fitted_on] == ["songs"]
-        assert taught.listener is not None
+        assert taught.personal is not None
 
     def test_what_was_refused_is_not_compared_again_until_something_is_other(
         self, in_service: Path, annotations: AnnotationArrays
     ) -> None:
         none = annotations.subset(np.arange(0))
         corpus = corpus_of_dice()
-        first = retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+        first = retrain(in_service, none, [corpus], seed=1, feature_key=HEARING)
         assert not first.published
         with pytest.raises(TooFewAnnotations, match=f"as for {first.name}, and so not compared"):
-            retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
-        layer = retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
+            retrain(in_service, none, [corpus], seed=1, feature_key=HEARING)
+        layer = retrain(in_service, annotations, [corpus], seed=1, feature_key=HEARING)
         assert layer.published
         assert f"as for {first.name}" in layer.reason
         assert layer.comparison.corpora == first.comparison.corpora
         # Published is a layer: the regression that the corpus was refused by is still the same.
         with pytest.raises(TooFewAnnotations, match="not compared again"):
-            retrain(in_service, none, [corpus], seed=1, hearing=HEARING)
+            retrain(in_service, none, [corpus], seed=1, feature_key=HEARING)
         other = dataclasses.replace(corpus, ratings=-corpus.ratings)
         for corpora, seed in (([other], 1), ([corpus], 2)):
-            fresh = retrain(in_service, none, corpora, seed=seed, hearing=HEARING)
+            fresh = retrain(in_service, none, corpora, seed=seed, feature_key=HEARING)
             assert "not compared again" not in fresh.reason
         rejected.forget(in_service)
-        assert not retrain(in_service, none, [corpus], seed=1, hearing=HEARING).published
+        assert not retrain(in_service, none, [corpus], seed=1, feature_key=HEARING).published
 
     @pytest.mark.parametrize(
         "content", [b"", b"{}", b"[1]", b"[" * 100_000, b'[{"corpora": "x"}]', b"\xff" * 99]
@@ -399,9 +399,9 @@ class TestSmallRegistry:
         (in_service / rejected.FILE).write_bytes(content)
         assert rejected.refusal_of(in_service, "x", "y") is None
         none = annotations.subset(np.arange(0))
-        retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
+        retrain(in_service, none, [corpus_of_dice()], seed=1, feature_key=HEARING)
         with pytest.raises(TooFewAnnotations, match="not compared again"):
-            retrain(in_service, none, [corpus_of_dice()], seed=1, hearing=HEARING)
+            retrain(in_service, none, [corpus_of_dice()], seed=1, feature_key=HEARING)
 
     def test_a_corpus_of_other_descriptors_is_refused(
         self, in_service: Path, annotations: AnnotationArrays
@@ -409,8 +409,8 @@ class TestSmallRegistry:
         corpus = more_music()
         corpus = dataclasses.replace(corpus, vectors=corpus.vectors[:, :29])
         with pytest.raises(TrainingError, match="corpus drums: 29 descriptors, not 30"):
-            retrain(in_service, annotations, [corpus], seed=1, hearing=HEARING)
-        assert sorted(registry.kept(in_service, hearing=HEARING)) == ["small-1"]
+            retrain(in_service, annotations, [corpus], seed=1, feature_key=HEARING)
+        assert sorted(registry.list_bundles(in_service, feature_key=HEARING)) == ["small-1"]
 
 
 def more_music(seed: int = 21) -> TrainingTable:

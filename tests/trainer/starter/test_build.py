@@ -13,7 +13,7 @@ from trainer.bundles.bundle_manifest import BundleOutdated
 from trainer.bundles.registry import SHIPPED
 from trainer.corpora.rated_clip import RatedClip
 from trainer.corpora.training_rows import table_of
-from trainer.features.extract import CANONICAL, DESCRIPTORS, HearingSettings, hear
+from trainer.features.extract import CANONICAL, DESCRIPTORS, FeatureSettings, extract_features
 from trainer.regression.joint import regression_from
 from trainer.regression.training_table import TrainingTable, decode_table
 from trainer.starter.build import NAME, main
@@ -23,7 +23,7 @@ from trainer.trainer_errors import TrainingError
 if TYPE_CHECKING:
     from pathlib import Path
 
-BRIEF = HearingSettings(rate_hz=16000, windows=2, window_s=1.0)
+BRIEF = FeatureSettings(rate_hz=16000, windows=2, window_s=1.0)
 
 
 def rated(path: str) -> RatedClip:
@@ -50,7 +50,7 @@ class TestHearingTheCorpora:
         clips = [rated("c.wav")]
         cache = tmp_path / "cache"
         first = heard_windows(tmp_path, clips, BRIEF, cache, ignore_progress)[0]
-        np.testing.assert_array_equal(first[0], hear(tmp_path / "c.wav", BRIEF).vector)
+        np.testing.assert_array_equal(first[0], extract_features(tmp_path / "c.wav", BRIEF).vector)
         kept = {entry: entry.stat().st_mtime_ns for entry in cache.rglob("*") if entry.is_file()}
         again = heard_windows(tmp_path, clips, BRIEF, cache, ignore_progress)[0]
         np.testing.assert_array_equal(again, first)
@@ -169,5 +169,7 @@ class TestShippedStarter:
             inbox / "442789__lena-orsa__happy-music-pistachio-ice-cream-ragtime.ogg",
             inbox / "147793__setuniman__sweet-waltz-0i-22mi.ogg",
         )
-        said = starter.predict(np.stack([hear(path).vector for path in (ragtime, waltz)]))
+        said = starter.predict(
+            np.stack([extract_features(path).vector for path in (ragtime, waltz)])
+        )
         assert said.arousal[0] > said.arousal[1]
