@@ -14,7 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from daemon.monitoring.service_status import Promise, is_away
-from daemon.pipeline.run_stats import BORDERS_S
+from daemon.pipeline.run_stats import BUCKETS_S
 from daemon.pipeline.stages import FileResult
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ def _of_catalogue(condition: ServiceStatus) -> Iterator[Metric]:
 
 
 def _of_run(vitals: RunStats) -> Iterator[Metric]:
-    fates = vitals.fates
+    fates = vitals.results
     yield CounterMetricFamily(
         "valenced_files_heard",
         "Files taken in since the start.",
-        value=fates.get(FileResult.TAKEN_IN, 0),
+        value=fates.get(FileResult.PROCESSED, 0),
     )
     failures = CounterMetricFamily(
         "valenced_failures", "Tries that failed since the start.", labels=["kind"]
@@ -133,9 +133,9 @@ def _of_run(vitals: RunStats) -> Iterator[Metric]:
     for kind, fate in _FAILURES.items():
         failures.add_metric([kind], fates.get(fate, 0))
     yield failures
-    slots, total_s = vitals.seconds
+    slots, total_s = vitals.durations
     so_far = [sum(slots[: number + 1]) for number in range(len(slots))]
-    borders = [*map(str, BORDERS_S), "+Inf"]
+    borders = [*map(str, BUCKETS_S), "+Inf"]
     yield HistogramMetricFamily(
         "valenced_file_seconds",
         "Time that one file took, tags included.",
@@ -145,4 +145,4 @@ def _of_run(vitals: RunStats) -> Iterator[Metric]:
     yield _gauge("workers", "Workers there are.", vitals.workers)
     yield _gauge("workers_busy", "Workers that have a file in hand.", vitals.busy)
     yield _gauge("paused", "1 while work waits for others.", vitals.paused is not None)
-    yield _gauge("heartbeat_age_seconds", "Since the main loop came round.", vitals.beat_age_s)
+    yield _gauge("heartbeat_age_seconds", "Since the main loop came round.", vitals.heartbeat_age_s)

@@ -208,11 +208,11 @@ def _of_catalogue(found: ServiceStatus, overview: CatalogueStatistics) -> Iterat
 
 
 def _of_vitals(vitals: RunStats) -> Iterator[Problem]:
-    age_s = vitals.beat_age_s
+    age_s = vitals.heartbeat_age_s
     if age_s > LONGEST_TURN_S:
         yield Problem(Promise.LOOP, f"the main loop gave no sign of life for {age_s:.0f} s")
     if vitals.stuck is not None:
         yield Problem(Promise.WORK, f"{vitals.stuck} hangs; the service should be started anew")
-    for trouble in dict.fromkeys((vitals.trouble, vitals.standstill)):
+    for trouble in dict.fromkeys((vitals.problem, vitals.stalled)):
         if trouble is not None:
             yield Problem(Promise.CATALOGUE, f"work waits: {trouble}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daemon.pipeline.stages import ActiveBundle
 from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures
 
 if TYPE_CHECKING:
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from storage.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ActiveBundle:
+    """The bundle that predicts.
+
+    Attributes:
+        directory: where it is.
+        name: its name.
+        hearing: key of the feature settings that it was fitted with.
+    """
+
+    directory: Path
+    name: str
+    hearing: str
 
 
 def put_in_service(registry: Path, catalogue: Catalogue, worker: WorkerClient) -> ActiveBundle:

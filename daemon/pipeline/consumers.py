@@ -172,7 +172,7 @@ class ConsumerPool:
             except ValencedError as error:
                 # No file's fault: a full disk, a bundle that went away. Nothing is lost.
                 log.error("work stands still for %g s: %s", PAUSE_AFTER_TROUBLE_S, error)  # noqa: TRY400 - one line is enough
-                self._stats.standstill = str(error)
+                self._stats.stalled = str(error)
                 self._pause(PAUSE_AFTER_TROUBLE_S)
 
     def _pause(self, seconds: float) -> None:
@@ -196,14 +196,14 @@ class ConsumerPool:
         self._give_back()
         entry = self._catalogue.queue.claim(self._clock())
         if entry is None:
-            self._stats.standstill = None
+            self._stats.stalled = None
             return self._tag_next(worker)
         try:
-            with self._stats.at_work():
+            with self._stats.working():
                 began_s = time.monotonic()
-                fate = self.pipeline.process(entry, worker)
-                self._stats.finished(fate, time.monotonic() - began_s)
-            self._stats.standstill = None
+                result = self.pipeline.process(entry, worker)
+                self._stats.count(result, time.monotonic() - began_s)
+            self._stats.stalled = None
         except ValencedError:
             with self._change:
                 self._owed.append(entry)

@@ -1,4 +1,4 @@
-"""How a run is doing, as only the process itself knows it."""
+"""Counts and health of one run, as only the running process knows them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LONGEST_TURN_S: Final = 120.0
-"""A main loop that gives no sign for longer hangs; with every file that it finds it gives one."""
+"""An event loop without a heartbeat for longer hangs; a folder scan gives one with every file."""
 
-BORDERS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Upper limits of the histogram of processing times."""
 
 
 class RunStats:
-    """Counts and signs of life of one run. Safe to use from several threads.
+    """Counts and health of one run. Safe to use from several threads.
 
     Args:
-        workers: how many there are.
+        workers: number of workers.
         clock: the monotonic clock, in seconds.
 
     Attributes:
-        workers: how many there are.
-        paused: why work waits for others, None if it does not.
-        stuck: the consumer that has been busy with one thing for too long, None if none has.
-        trouble: what stands in the way of the main loop, None if nothing does.
-        standstill: why no file can be taken in just now, None if any can.
+        workers: number of workers.
+        paused: why the load throttle pauses work, None if it does not.
+        stuck: name of a consumer that hangs, None if none does.
+        problem: what keeps the event loop from its work, None if nothing does.
+        stalled: why no file can be processed at present, None if nothing prevents it.
     """
 
     def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,32 +41,32 @@ class RunStats:
         self._clock = clock
         self.paused: str | None = None
         self.stuck: str | None = None
-        self.trouble: str | None = None
-        self.standstill: str | None = None
+        self.problem: str | None = None
+        self.stalled: str | None = None
         self._lock = threading.Lock()
-        self._beat_at_s = clock()
+        self._heartbeat_at_s = clock()
         self._busy = 0
-        self._fates: Counter[FileResult] = Counter()
-        self._slots = [0] * (len(BORDERS_S) + 1)
+        self._results: Counter[FileResult] = Counter()
+        self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._total_s = 0.0
 
-    def beat(self) -> None:
-        """Tell that the main loop has come round."""
-        self._beat_at_s = self._clock()
+    def heartbeat(self) -> None:
+        """Note that the event loop is alive."""
+        self._heartbeat_at_s = self._clock()
 
     @property
-    def beat_age_s(self) -> float:
-        """Seconds since the main loop last came round."""
-        return self._clock() - self._beat_at_s
+    def heartbeat_age_s(self) -> float:
+        """Seconds since the last heartbeat of the event loop."""
+        return self._clock() - self._heartbeat_at_s
 
     @property
     def busy(self) -> int:
-        """Number of workers that have a file in hand."""
+        """Number of workers that are processing a file."""
         return self._busy
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Count a worker as busy for the time of a block."""
+    def working(self) -> Iterator[None]:
+        """Count a worker as busy for the duration of a block."""
         with self._lock:
             self._busy += 1
         try:
@@ -74,30 +75,30 @@ class RunStats:
             with self._lock:
                 self._busy -= 1
 
-    def finished(self, fate: FileResult, took_s: float) -> None:
-        """Count a file that a worker is done with."""
+    def count(self, result: FileResult, took_s: float) -> None:
+        """Count one attempt at a file, and how long it took."""
         with self._lock:
-            self._fates[fate] += 1
-            if fate is not FileResult.SET_ASIDE:
-                self._slots[bisect_left(BORDERS_S, took_s)] += 1
+            self._results[result] += 1
+            if result is not FileResult.POSTPONED:
+                self._buckets[bisect_left(BUCKETS_S, took_s)] += 1
                 self._total_s += took_s
 
     @property
-    def fates(self) -> Mapping[FileResult, int]:
-        """How many files came to each end."""
+    def results(self) -> Mapping[FileResult, int]:
+        """Number of attempts by their result."""
         with self._lock:
-            return dict(self._fates)
+            return dict(self._results)
 
     @property
     def processed(self) -> int:
         """Number of files that were processed."""
-        return self.fates.get(FileResult.TAKEN_IN, 0)
+        return self.results.get(FileResult.PROCESSED, 0)
 
     @property
     def failed(self) -> int:
         """Number of attempts that failed; a postponed file counts when it is tried again."""
-        fates = self.fates
-        return fates.get(FileResult.UNREADABLE, 0) + fates.get(FileResult.UNUSABLE, 0)
+        results = self.results
+        return results.get(FileResult.UNREADABLE, 0) + results.get(FileResult.UNUSABLE, 0)
 
     @property
     def attempts(self) -> int:
@@ -105,7 +106,7 @@ class RunStats:
         return self.processed + self.failed
 
     @property
-    def seconds(self) -> tuple[Sequence[int], float]:
-        """How many files took up to each of `BORDERS_S`, and longer; and all their seconds."""
+    def durations(self) -> tuple[Sequence[int], float]:
+        """Attempts in each bucket of `BUCKETS_S` and above the last, and their seconds in all."""
         with self._lock:
-            return tuple(self._slots), self._total_s
+            return tuple(self._buckets), self._total_s

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from daemon.pipeline.active_bundle import ActiveBundle
     from daemon.pipeline.tag_edits import TagEdits
     from daemon.pipeline.tag_sync import TagSync
     from daemon.pipeline.worker_client import ExtractedClip, WorkerClient
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 360, 1440))
-
-
-@dataclass(frozen=True)
-class ActiveBundle:
-    """Where the bundle is that predicts, and under which settings it wants sound heard."""
-
-    directory: Path
-    name: str
-    hearing: str
 
 
 @dataclass
@@ -56,10 +48,10 @@ class CurrentFile:
 class FileResult(Enum):
     """What became of a claimed file."""
 
-    TAKEN_IN = auto()
+    PROCESSED = auto()
     UNREADABLE = auto()
     UNUSABLE = auto()
-    SET_ASIDE = auto()
+    POSTPONED = auto()
 
 
 class FileChanged(Exception):
@@ -129,7 +121,7 @@ class Pipeline:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
             return self._put_off(entry, _unexpected(entry.path, error))
-        return FileResult.TAKEN_IN
+        return FileResult.PROCESSED
 
     def identified(self, hand: CurrentFile) -> None:
         """Tell by the audio packets alone which sound this is."""
@@ -237,7 +229,7 @@ class Pipeline:
             self._catalogue.mark_missing([entry.path], self._clock())
         else:
             self._catalogue.queue.postpone(entry, stamp, self._clock() + self.settle)
-        return FileResult.SET_ASIDE
+        return FileResult.POSTPONED
 
     def _queue_again(self, path: Path) -> None:
         stamp = stamp_at(path)

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from daemon.pipeline.stages import ActiveBundle
+    from daemon.pipeline.active_bundle import ActiveBundle
     from daemon.service.run_config import RunConfig
 
 log = logging.getLogger(__name__)

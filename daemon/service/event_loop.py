@@ -121,7 +121,7 @@ class EventLoop:
     def alive(self) -> None:
         """Give a sign of life, unless a consumer hangs: the supervisor shall start us anew."""
         now_s = self.monotonic()
-        self.vitals.beat()
+        self.vitals.heartbeat()
         before, self._stuck = self._stuck, self.crew.stuck(now_s, self.longest_s)
         self.vitals.stuck = self._stuck
         if self._stuck is None:
@@ -156,9 +156,9 @@ class EventLoop:
                     self._approach(end, self.monotonic())
                 if self._turn(self._mail(self._patience_s())):
                     return
-                self.vitals.trouble = None
+                self.vitals.problem = None
             except (CatalogueError, WorkerError) as error:
-                self.vitals.trouble = str(error)
+                self.vitals.problem = str(error)
                 log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
                 self.notifier.status(f"waiting for the catalogue: {error}")
                 mail = self._mail(PAUSE_S)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from daemon.pipeline.stages import ActiveBundle
+from daemon.pipeline.active_bundle import ActiveBundle
 from daemon.service.background_job import LEARN, RETAG
 from trainer.bundles.bundle import verify
 from trainer.bundles.registry import published_bundle, published_name

@@ -106,7 +106,7 @@ def degrade(service: Service, promise: Promise) -> None:
             training = TrainingRun(now, 30, "failed", "no memory left")
             catalogue.jobs.record_training(training, now)
         case Promise.CATALOGUE:
-            service.vitals.trouble = "catalogue.db: database or disk is full"
+            service.vitals.problem = "catalogue.db: database or disk is full"
         case Promise.LOOP:
             service.now_s += LONGEST_TURN_S + 1
         case Promise.ROOM:
@@ -140,8 +140,8 @@ def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: 
     ("promise", "sign"),
     [
         (Promise.WORK, "stuck"),
-        (Promise.CATALOGUE, "trouble"),
-        (Promise.CATALOGUE, "standstill"),
+        (Promise.CATALOGUE, "problem"),
+        (Promise.CATALOGUE, "stalled"),
     ],
 )
 def test_all_agree_on_what_the_service_alone_knows(
