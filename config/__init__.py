@@ -1,1 +1,1 @@
-"""What the operator decides: settings, their defaults, and the root of every error."""
+"""The settings, their defaults and default paths, and the base class of every error."""

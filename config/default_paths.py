@@ -1,4 +1,4 @@
-"""Where things are kept when nobody says otherwise."""
+"""The paths of settings and state that follow from the environment."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SYSTEM_FILE = Path("/etc/valenced") / FILE_NAME
 
 @dataclass(frozen=True)
 class DefaultPaths:
-    """Folders and files that follow from the environment.
+    """Paths that follow from the environment.
 
     Attributes:
-        state: folder of the catalogue and the registry of bundles.
-        settings_files: where a settings file is looked for, the first that exists is read.
+        state: folder of the catalogue, the bundles and the corpora.
+        settings_files: possible settings files; the first that exists is read.
     """
 
     state: Path
@@ -41,5 +41,5 @@ def default_paths(environ: Mapping[str, str]) -> DefaultPaths:
 
 
 def _absolute(text: str | None) -> Path | None:
-    """Read a path as the XDG specification does: a relative one counts as unset."""
+    """Return a path, None if it is relative: the XDG specification then takes it for unset."""
     return Path(text) if text and Path(text).is_absolute() else None

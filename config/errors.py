@@ -1,4 +1,4 @@
-"""The root of every error this project raises on purpose."""
+"""The base class of every error that this project raises on purpose."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ if TYPE_CHECKING:
 
 
 class ValencedError(Exception):
-    """Something went wrong in a way a user can be told in one line.
-
-    The message says what, where, and what to do about it.
-    """
+    """An error for the user: the message says what, where, and what to do about it."""
 
     exit_code = 1
 

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,13 +15,16 @@ from config.errors import SettingsError
 from config.settings import FolderSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
-ENVIRONMENT_PREFIX = "VALENCED_"
-DEFAULT_SOURCE = "default"
+ENVIRONMENT_PREFIX: Final = "VALENCED_"
+DEFAULT_SOURCE: Final = "default"
+
+RENAMED_VALUES: Final = {("analysis.on_battery", "go on"): "continue"}
+"""Old values of settings, by key and value, that this release still accepts as the new ones."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,21 @@ class LoadedSettings:
     """The settings in force and where each came from.
 
     Attributes:
-        settings: the validated whole.
+        settings: all of them, validated.
         sources: for each dotted key, `default`, the file, the variable or the option it came from.
         paths: those that follow from the environment.
+        warnings: one line for each value that is spelled as in an earlier release.
         reload: reads the same layers again, as `load` does.
     """
 
     settings: Settings
     sources: Mapping[str, str]
     paths: DefaultPaths
+    warnings: Sequence[str]
     reload: Callable[[], LoadedSettings]
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     value: Any
     source: str
 
@@ -53,7 +57,7 @@ def load(
     file: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> LoadedSettings:
-    """Read and check all settings once.
+    """Read and validate all settings once.
 
     Args:
         environ: the environment; `VALENCED_WATCH_SETTLE_S=5` sets `watch.settle_s`.
@@ -65,7 +69,10 @@ def load(
     """
     paths = default_paths(environ)
     problems: list[str] = []
-    entries = _defaults()
+    entries = {
+        key: _Entry(value, DEFAULT_SOURCE)
+        for key, value in _flattened(tomllib.loads(defaults_text()))
+    }
     known = frozenset(entries)
     for layer in (
         _from_file(file, paths.settings_files, problems),
@@ -77,11 +84,12 @@ def load(
                 entries[key] = entry
             else:
                 problems.append(_unknown(key, entry.source, known))
-    settings = _validated(entries, problems)
+    warnings = list(_replace_old_values(entries))
     return LoadedSettings(
-        settings,
+        _validated(entries, problems),
         {key: entry.source for key, entry in entries.items()},
         paths,
+        warnings,
         lambda: load(environ=environ, file=file, overrides=overrides),
     )
 
@@ -89,11 +97,6 @@ def load(
 def defaults_text() -> str:
     """Return the commented defaults file, as shipped."""
     return resources.files("config").joinpath("defaults.toml").read_text(encoding="utf-8")
-
-
-def _defaults() -> dict[str, _Entry]:
-    flat = _flattened(tomllib.loads(defaults_text()))
-    return {key: _Entry(value, DEFAULT_SOURCE) for key, value in flat}
 
 
 def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -105,7 +108,7 @@ def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _from_file(
-    file: Path | None, usual: Sequence[Path], problems: list[str]
+    file: Path | None, usual: Iterable[Path], problems: list[str]
 ) -> Iterator[tuple[str, _Entry]]:
     chosen = file
     try:
@@ -114,8 +117,8 @@ def _from_file(
             return
         table = tomllib.loads(chosen.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        place = chosen or getattr(error, "filename", None)
-        problems.append(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}")
+        path = chosen or getattr(error, "filename", None)
+        problems.append(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{chosen}: not valid TOML: {error}")
     else:
@@ -146,7 +149,7 @@ def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[t
 
 
 def _parsed(text: str) -> Any:
-    """Read a value as TOML would, and as plain text where that is no TOML value."""
+    """Read a value as TOML, or as plain text where it is not a TOML value."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -154,13 +157,24 @@ def _parsed(text: str) -> Any:
 
 
 def _unknown(key: str, source: str, known: frozenset[str]) -> str:
-    spelled = (
-        {_variable(name): name for name in known}
-        if key.startswith(ENVIRONMENT_PREFIX)
-        else {name: name for name in known}
-    )
-    nearest = difflib.get_close_matches(key, spelled, n=1, cutoff=0)
-    return f"{key}: unknown setting (from {source}); the nearest is {nearest[0]}"
+    spelled = map(_variable, known) if key.startswith(ENVIRONMENT_PREFIX) else known
+    return f"{key}: unknown setting (from {source}); the nearest is {_nearest(key, spelled)}"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=0)[0]
+
+
+def _replace_old_values(entries: dict[str, _Entry]) -> Iterator[str]:
+    """Replace the values of earlier releases, and yield a warning for each."""
+    for (key, old), new in RENAMED_VALUES.items():
+        value, source = entries[key]
+        if value == old:
+            entries[key] = _Entry(new, source)
+            yield (
+                f"{key} = {old!r} (from {source}): write {new!r}; the next release no longer "
+                f"accepts {old!r}"
+            )
 
 
 def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
@@ -171,24 +185,22 @@ def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate(nested)
     except ValidationError as error:
-        problems.extend(_told(detail, entries) for detail in error.errors())
+        problems.extend(_problem(detail, entries) for detail in error.errors())
         raise SettingsError(problems) from error
     if problems:
         raise SettingsError(problems)
     return settings
 
 
-def _told(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
+def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
     key = ".".join(str(part) for part in detail["loc"][:2])
-    entry = entries[key]
     inner = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][2:]
     )
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        nearest = difflib.get_close_matches(
-            str(detail["loc"][-1]), FolderSettings.model_fields, n=1, cutoff=0
-        )
-        message = f"unknown setting; the nearest is {nearest[0]}"
+        nearest = _nearest(str(detail["loc"][-1]), FolderSettings.model_fields)
+        message = f"unknown setting; the nearest is {nearest}"
     found = "" if detail["type"] in {"missing", "extra_forbidden"} else f" = {detail['input']!r}"
-    return f"{key}{inner}{found} (from {entry.source}): {message[0].lower()}{message[1:]}"
+    source = entries[key].source
+    return f"{key}{inner}{found} (from {source}): {message[0].lower()}{message[1:]}"

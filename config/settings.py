@@ -1,4 +1,4 @@
-"""The settings: their schema. What is read from where is `config.loading`'s affair."""
+"""The schema of the settings; `config.loading` reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _expanded(value: object) -> object:
     try:
         return Path(value).expanduser() if isinstance(value, str) else value
     except RuntimeError as error:
-        raise ValueError("there is no such user, so no such home directory") from error
+        raise ValueError("no such user, so no such home directory") from error
 
 
 def _absolute(path: Path) -> Path:
@@ -44,13 +44,13 @@ Affect = Annotated[float, Field(ge=-1, le=1)]
 
 
 class SettingsSection(BaseModel):
-    """A table of the settings file, frozen once read."""
+    """A table of the settings file, immutable once read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class FolderSettings(SettingsSection):
-    """One folder to watch; `tags` false keeps its files untouched."""
+    """One folder to watch; with `tags` false its files stay unchanged."""
 
     path: AbsolutePath
     mode: WatchMode = "auto"
@@ -58,7 +58,7 @@ class FolderSettings(SettingsSection):
 
 
 class WatchSettings(SettingsSection):
-    """What is watched, and when a file counts as complete. Times in seconds."""
+    """What is watched, and when a file counts as complete."""
 
     folder: tuple[FolderSettings, ...]
     settle_s: Annotated[float, Field(ge=0.1, le=3600)]
@@ -69,7 +69,7 @@ class WatchSettings(SettingsSection):
 
 
 class AnalysisSettings(SettingsSection):
-    """How sound is heard: number of workers (0 for automatic), the limits of each, and courtesy."""
+    """The workers, their limits, and when they wait for other programs."""
 
     workers: Annotated[int, Field(ge=0, le=64)]
     timeout_s: Annotated[float, Field(ge=1, le=86400)]
@@ -77,11 +77,11 @@ class AnalysisSettings(SettingsSection):
     nice: Annotated[int, Field(ge=0, le=19)]
     renew_after: Annotated[int, Field(ge=1, le=1_000_000)]
     max_load: Annotated[float, Field(ge=0, le=1000)]
-    on_battery: Literal["pause", "go on"]
+    on_battery: Literal["pause", "continue"]
 
 
 class TagSettings(SettingsSection):
-    """Whether, how and under which names values go into the files."""
+    """Whether and how values are written into the files' tags."""
 
     mode: TagMode
     preset: TagPreset
@@ -97,21 +97,21 @@ class CatalogueSettings(SettingsSection):
 
 
 class MoodSettings(SettingsSection):
-    """The borders of the four quadrants, both in [-1, 1]."""
+    """The thresholds between the four moods, both in [-1, 1]."""
 
     arousal_threshold: Affect
     valence_threshold: Affect
 
 
 class AnnotationSettings(SettingsSection):
-    """Where people's values come from, besides the command line."""
+    """Where annotations come from, besides the command line."""
 
     folder: Annotated[AbsolutePath | None, BeforeValidator(lambda value: value or None)]
     from_tags: bool
 
 
 class RetrainSettings(SettingsSection):
-    """When to learn from annotations, and how many bundles to keep."""
+    """When to train on annotations, and how many bundles to keep."""
 
     schedule: str
     min_annotations: Annotated[int, Field(ge=1)]
@@ -119,13 +119,13 @@ class RetrainSettings(SettingsSection):
 
 
 class PageSettings(SettingsSection):
-    """Where the service tells how it is."""
+    """Where the service reports its status over HTTP."""
 
     listen: Annotated[str, AfterValidator(_listenable)]
 
 
 class LogSettings(SettingsSection):
-    """How much is said."""
+    """How much is logged."""
 
     level: Literal["debug", "info", "warning", "error"]
 

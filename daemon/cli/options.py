@@ -1,8 +1,9 @@
-"""What every command takes: --config, --set, --debug; and what it gets: the settings."""
+"""The options that commands share, the settings, and the paths that follow from them."""
 
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from daemon.system.log_setup import start_logging
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FORMAT_HELP = "How to print the answer."
+FORMAT_HELP = "How to print the result."
+
+log = logging.getLogger(__name__)
 
 
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,9 +45,17 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         loaded = load(environ=os.environ, file=config_file, overrides=overrides)
         start_logging("debug" if debug else loaded.settings.log.level, os.environ)
+        log_warnings(loaded)
         return function(loaded, *args, **kwargs)
 
     return command
+
+
+def log_warnings(loaded: LoadedSettings) -> LoadedSettings:
+    """Log what is spelled as in an earlier release, and return the settings."""
+    for line in loaded.warnings:
+        log.warning("%s", line)
+    return loaded
 
 
 def catalogue_url(loaded: LoadedSettings) -> str:

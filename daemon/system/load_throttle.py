@@ -31,7 +31,7 @@ class LoadThrottle:
     def __init__(
         self,
         max_load: float,
-        on_battery: Literal["pause", "go on"],
+        on_battery: Literal["pause", "continue"],
         *,
         load: Callable[[], tuple[float, ...]] = os.getloadavg,
         clock: Callable[[], float] = time.monotonic,

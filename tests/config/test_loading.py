@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import SettingsError
-from config.loading import defaults_text, load
+from config.loading import RENAMED_VALUES, defaults_text, load
 
 NOWHERE = {"HOME": "/nonexistent"}
+KEY = "analysis.on_battery"
 
 
 def problems(**arguments: object) -> tuple[str, ...]:
@@ -56,7 +57,7 @@ def test_each_layer_is_stronger_than_the_one_before(tmp_path: Path) -> None:
     assert loaded.sources["tags.mode"] == "--set"
 
 
-def test_every_problem_is_told_at_once_with_key_value_and_source(tmp_path: Path) -> None:
+def test_every_problem_is_reported_at_once_with_key_value_and_source(tmp_path: Path) -> None:
     file = written(
         tmp_path,
         "[watch]\nsettel_s = 4\nsettle_s = -1\n[[watch.folder]]\npath = 'relative'\n"
@@ -111,6 +112,64 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 )
 def test_a_value_out_of_range_is_refused(key: str, value: str) -> None:
     assert problems(overrides=[f"{key}={value}"])[0].startswith(key)
+
+
+def spelled_as_before(way: str, folder: Path, value: str = "'go on'") -> dict[str, object]:
+    arguments: dict[str, dict[str, object]] = {
+        "file": {"file": written(folder, f"[analysis]\non_battery = {value}\n")},
+        "environment": {"environ": NOWHERE | {"VALENCED_ANALYSIS_ON_BATTERY": value}},
+        "option": {"overrides": [f"analysis.on_battery={value}"]},
+    }
+    return arguments[way]
+
+
+WAYS = pytest.mark.parametrize("way", ["file", "environment", "option"])
+
+
+@WAYS
+def test_a_value_of_an_earlier_release_is_accepted_with_one_warning(
+    way: str, tmp_path: Path
+) -> None:
+    loaded = load(**{"environ": NOWHERE, **spelled_as_before(way, tmp_path)})  # type: ignore[arg-type]
+    assert loaded.settings.analysis.on_battery == "continue"
+    (warning,) = loaded.warnings
+    assert warning.startswith(f"analysis.on_battery = 'go on' (from {loaded.sources[KEY]}): ")
+    assert "write 'continue'" in warning
+    assert loaded.reload().warnings == loaded.warnings
+
+
+@WAYS
+def test_a_present_value_warns_of_nothing(way: str, tmp_path: Path) -> None:
+    for value in ("'continue'", "'pause'"):
+        arguments = {"environ": NOWHERE, **spelled_as_before(way, tmp_path, value)}
+        loaded = load(**arguments)  # type: ignore[arg-type]
+        assert loaded.settings.analysis.on_battery == value.strip("'")
+        assert not loaded.warnings
+
+
+def test_an_old_value_that_a_stronger_layer_replaces_warns_of_nothing(tmp_path: Path) -> None:
+    file = written(tmp_path, "[analysis]\non_battery = 'go on'\n")
+    loaded = load(environ=NOWHERE, file=file, overrides=["analysis.on_battery=pause"])
+    assert loaded.settings.analysis.on_battery == "pause"
+    assert not loaded.warnings
+
+
+@WAYS
+@pytest.mark.parametrize(
+    "value", ["['go on']", "'go  on'", "'GO ON'", '"go on\\n"', '"\\u001b[2J"', "true", "0", "''"]
+)
+def test_what_only_resembles_an_old_value_is_refused(way: str, value: str, tmp_path: Path) -> None:
+    told = problems(**spelled_as_before(way, tmp_path, value))
+    (line,) = "\n".join(told).splitlines()
+    assert line.startswith(KEY)
+    assert "'continue'" in line
+    assert "\x1b" not in line
+
+
+def test_every_old_value_names_a_setting_and_a_value_that_it_accepts() -> None:
+    for (key, old), new in RENAMED_VALUES.items():
+        assert load(environ=NOWHERE, overrides=[f"{key}={new}"]).warnings == []
+        assert len(load(environ=NOWHERE, overrides=[f"{key}={old}"]).warnings) == 1
 
 
 def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from daemon.cli.options import (
     annotation_folder,
     catalogue_url,
     corpus_folder,
+    log_warnings,
     registry_folder,
     with_settings,
 )
@@ -54,7 +55,9 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
         ready=lambda catalogue: _say_ready(plan, catalogue),
         notifier=Notifier.of(os.environ),
         # In a terminal SIGHUP means that this was closed.
-        read=None if console else lambda: _plan(loaded.reload(), folders, tags=not no_tags),
+        read=None
+        if console
+        else lambda: _plan(log_warnings(loaded.reload()), folders, tags=not no_tags),
     )
     terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
 

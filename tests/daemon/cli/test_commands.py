@@ -216,6 +216,13 @@ def test_config_show_names_the_source_of_every_value(valenced: Valenced) -> None
     assert "catalogue" in valenced("config", "path").decode()
 
 
+def test_a_setting_of_an_earlier_release_works_with_one_warning(valenced: Valenced) -> None:
+    shown = valenced.read("config", "show", "--set", "analysis.on_battery=go on")
+    assert shown["analysis.on_battery"] == {"value": "continue", "source": "--set"}
+    (line,) = valenced.said.splitlines()
+    assert "WARNING analysis.on_battery = 'go on' (from --set): write 'continue'" in line
+
+
 def test_check_finds_what_would_fail(valenced: Valenced, tmp_path: Path) -> None:
     folder = f'watch.folder=[{{path = "{tmp_path}"}}, {{path = "/nowhere"}}]'
     findings = valenced.read("check", "--set", folder, exit_code=1)

@@ -24,7 +24,7 @@ class Machine:
 
     def courtesy(self, max_load: float) -> LoadThrottle:
         return LoadThrottle(
-            max_load, "go on", load=lambda: (self.load, 9.0, 9.0), clock=lambda: self.now_s
+            max_load, "continue", load=lambda: (self.load, 9.0, 9.0), clock=lambda: self.now_s
         )
 
 
@@ -67,7 +67,7 @@ def test_a_discharging_battery_without_mains_is_running_on_battery(tmp_path: Pat
     assert is_on_battery(tmp_path)
     paused = LoadThrottle(0, "pause", supplies=tmp_path)
     assert paused.reason_to_wait(busy=0) == "paused on battery (analysis.on_battery)"
-    assert LoadThrottle(0, "go on", supplies=tmp_path).reason_to_wait(busy=0) is None
+    assert LoadThrottle(0, "continue", supplies=tmp_path).reason_to_wait(busy=0) is None
     (tmp_path / "AC" / "online").write_text("1\n")
     assert not is_on_battery(tmp_path)
     assert paused.reason_to_wait(busy=0) is None
