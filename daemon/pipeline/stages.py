@@ -183,7 +183,7 @@ class Pipeline:
         if prediction is None:
             return True
         try:
-            outcome = self.tag_sync.write(clip, prediction, worker.fingerprint)
+            outcome = self.tag_sync.write(clip, prediction, worker.read_back)
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from config.settings import MoodSettings, TagSettings
     from daemon.tagging.formats.keys import Items
+    from daemon.tagging.proof import Reader
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, Prediction
 
@@ -58,15 +59,13 @@ class TagSync:
         self._clock = clock
         self._dry_run = dry_run
 
-    def write(
-        self, clip: Clip, prediction: Prediction, fingerprint: Callable[[Path], str]
-    ) -> TagOutcome | None:
+    def write(self, clip: Clip, prediction: Prediction, reader: Reader) -> TagOutcome | None:
         """Bring a file's tags in line with what the catalogue shows of its sound.
 
         Args:
             clip: the file.
             prediction: what the sound feels like, to people or else to the bundle.
-            fingerprint: hash of all audio packets, to prove that the sound stays.
+            reader: reads the file back, to prove that nothing else changed.
 
         Returns:
             What to record; None if the file changed meanwhile and must be looked at again.
@@ -75,7 +74,7 @@ class TagSync:
         try:
             # Only the very file that was heard; another under its name has another feeling.
             manner = self._manner(
-                clip, fingerprint, expects=lambda status: FileStamp.of(status) == clip.stamp
+                clip, reader, expects=lambda status: FileStamp.of(status) == clip.stamp
             )
             done = api.write(clip.path, self._items(prediction), manner, earlier=earlier)
         except TagWriteError as error:
@@ -91,15 +90,15 @@ class TagSync:
             return TagOutcome(TagState.OFF)
         return TagOutcome(TagState.WRITTEN, None, _stamp(done), Tagged.of(prediction))
 
-    def strip(self, clip: Clip, fingerprint: Callable[[Path], str]) -> api.TagWrite:
+    def strip(self, clip: Clip, reader: Reader) -> api.TagWrite:
         """Take our items out of a file, and nothing else.
 
         Raises:
             TagWriteError: the file is as it was.
         """
-        return self._withdraw(clip, lambda: api.strip(clip.path, self._manner(clip, fingerprint)))
+        return self._withdraw(clip, lambda: api.strip(clip.path, self._manner(clip, reader)))
 
-    def restore(self, clip: Clip, fingerprint: Callable[[Path], str]) -> api.TagWrite:
+    def restore(self, clip: Clip, reader: Reader) -> api.TagWrite:
         """Put back what stood in a file before our first write.
 
         Raises:
@@ -107,9 +106,9 @@ class TagSync:
         """
         before = self._catalogue.tag_journal.last_undo(clip)
         if before is None:
-            return self.strip(clip, fingerprint)
+            return self.strip(clip, reader)
         done = self._withdraw(
-            clip, lambda: api.restore(clip.path, before, self._manner(clip, fingerprint))
+            clip, lambda: api.restore(clip.path, before, self._manner(clip, reader))
         )
         if done.outcome is api.WriteOutcome.WRITTEN:
             self._catalogue.tag_journal.clear(clip)
@@ -147,7 +146,7 @@ class TagSync:
     def _manner(
         self,
         clip: Clip,
-        fingerprint: Callable[[Path], str],
+        reader: Reader,
         *,
         expects: Callable[[os.stat_result], bool] | None = None,
     ) -> api.WriteOptions:
@@ -156,7 +155,9 @@ class TagSync:
             # Taking out what was written under another setting must still be possible.
             mode = api.WriteMode.REPLACE
         return api.WriteOptions(
-            fingerprint,
+            reader,
+            # Only of the very file that was identified is the hash known.
+            audio_hash=clip.identity if expects else None,
             mode=mode,
             expects=expects or (lambda _: True),
             keep_mtime=self._tags.keep_mtime,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import WorkerError
+from daemon.tagging.proof import FileReading
 from storage.schema.records import FeatureRecord, Prediction
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
@@ -140,6 +141,17 @@ class WorkerClient:
             UnreadableClip: as `identify`.
         """
         return str(self._asked(path, do="identify", whole=True)["identity"])
+
+    def read_back(self, path: Path, *, hashed: bool = True) -> FileReading:
+        """Read what a tag write must leave as it was: metadata and, if `hashed`, all of the audio.
+
+        Raises:
+            UnreadableClip: as `identify`.
+        """
+        answer = self._asked(path, do="read_back", hashed=hashed)
+        metadata = answer["metadata"]
+        items = None if metadata is None else [tuple(map(str, item)) for item in metadata]
+        return FileReading(answer["audio_hash"], items)
 
     def hear(self, path: Path, identity: str) -> ExtractedClip:
         """Describe the sound of a file.

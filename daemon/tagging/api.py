@@ -16,8 +16,8 @@ from daemon.tagging.disk.source import SourceFile, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.formats import keys
 from daemon.tagging.formats.detect import container_of
-from daemon.tagging.formats.opinion import foreign_tags
 from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused, refusal_of
+from daemon.tagging.proof import Unproven, prove
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
 from daemon.tagging.undo_record import UndoRecord
 from trainer.trainer_errors import ClipError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from daemon.tagging.formats.keys import Items
     from daemon.tagging.formats.splices import View
+    from daemon.tagging.proof import Reader
 
 
 class WriteMode(StrEnum):
@@ -55,7 +56,8 @@ class WriteOptions:
     """How to write.
 
     Attributes:
-        identify: hash of a file's audio without its tags; must be equal before and after.
+        reader: reads a file by ffmpeg, for the proof that nothing else changed.
+        audio_hash: of the file, if it is known and the file is sure to be that one.
         mode: where tags go.
         expects: told the status of the opened file; False leaves it alone, as `changed`.
         keep_mtime: give the file its old modification time.
@@ -65,7 +67,8 @@ class WriteOptions:
         disk: does the system calls.
     """
 
-    identify: Callable[[Path], str]
+    reader: Reader
+    audio_hash: str | None = None
     mode: WriteMode = WriteMode.REPLACE
     expects: Callable[[os.stat_result], bool] = lambda _: True
     keep_mtime: bool = False
@@ -216,7 +219,7 @@ def _carried_out(source: SourceFile, plan: edit_plan.EditPlan, manner: WriteOpti
         return dataclasses.replace(done, outcome=WriteOutcome.PLANNED)
 
     def verify(copy: Path) -> None:
-        _prove(source, copy, plan, manner)
+        prove(source, copy, plan, manner.reader, manner.audio_hash, manner.disk)
         if manner.record:
             manner.record(before)
 
@@ -230,21 +233,6 @@ def _carried_out(source: SourceFile, plan: edit_plan.EditPlan, manner: WriteOpti
 
 def _unchanged(source: SourceFile, items: Items) -> TagWrite:
     return TagWrite(WriteOutcome.UNCHANGED, source.path, items, items, status=source.status)
-
-
-class Unproven(TagsRefused):
-    """A copy was made, but is not what was wanted; it was thrown away."""
-
-
-def _prove(source: SourceFile, copy: Path, plan: edit_plan.EditPlan, manner: WriteOptions) -> None:
-    with opened(copy, manner.disk) as made:
-        container = container_of(made.view)
-        if container.kind != plan.kind or container.items(made.view, plan.ours) != plan.wanted:
-            raise Unproven("the new tags could not be read back; the file is left alone")
-    if foreign_tags(copy, plan.kind, plan.ours) != foreign_tags(source.path, plan.kind, plan.ours):
-        raise Unproven("another tag would have changed; the file is left alone")
-    if manner.identify(copy) != manner.identify(source.path):
-        raise Unproven("its sound would have changed; the file is left alone")
 
 
 def _refuse_unsafe(source: SourceFile, manner: WriteOptions) -> None:

@@ -79,8 +79,9 @@ def open_sound(
                 raise UnreadableClip(path, "holds tags and nothing else")
             name = f"subfile,,start,{within.start},end,{within.end},,:{name}"
             options["protocol_whitelist"] = "file,subfile"
-        # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound.
-        with av.open(name, options=options, metadata_errors="replace") as container:
+        # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound;
+        # this way their bytes can still be told apart.
+        with av.open(name, options=options, metadata_errors="surrogateescape") as container:
             stream = container.streams.best("audio")
             if not isinstance(stream, AudioStream):
                 raise UnreadableClip(path, "holds no audio stream")

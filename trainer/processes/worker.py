@@ -7,6 +7,7 @@ service must be able to read them without trusting a process that has just decod
 | request | answer |
 | --- | --- |
 | `{"do": "identify", "path": P, "whole": W}` | `{"identity": H}` |
+| `{"do": "read_back", "path": P, "hashed": H}` | `{"audio_hash": H, "metadata": [[…], …]}` |
 | `{"do": "hear", "path": P}` | `{"settings", "duration_s", "vector", "windows", "starts_s"}` |
 | `{"do": "prepare", "registry": D}` | `{"directory", "manifest"}` |
 | `{"do": "predict", "bundle": D, "vectors": [V, …]}` | `{"name", "predictions": [{…}, …]}` |
@@ -47,6 +48,12 @@ def _identify(request: Mapping[str, Any]) -> Answer:
     from trainer.audio.fingerprint import identify  # noqa: PLC0415 - each request loads only what it needs
 
     return {"identity": identify(Path(request["path"]), whole=bool(request.get("whole")))}
+
+
+def _read_back(request: Mapping[str, Any]) -> Answer:
+    from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
+
+    return read_back(Path(request["path"]), hashed=bool(request["hashed"]))
 
 
 def _hear(request: Mapping[str, Any]) -> Answer:
@@ -110,6 +117,7 @@ def _text(packed: bytes) -> str:
 
 REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
     "identify": _identify,
+    "read_back": _read_back,
     "hear": _hear,
     "predict": _predict,
     "prepare": _prepare,
@@ -117,7 +125,7 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
 }
 
 
-READS_FILES = frozenset({"identify", "hear"})
+READS_FILES = frozenset({"identify", "read_back", "hear"})
 """What may meet a hostile file; before the first of these, the process is confined."""
 
 

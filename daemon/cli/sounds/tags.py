@@ -78,7 +78,7 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
         prediction = catalogue.affect_of(clip.identity)
         if prediction is None:
             return "no prediction"
-        outcome = projection.write(clip, prediction, worker.fingerprint)
+        outcome = projection.write(clip, prediction, worker.read_back)
         if outcome is None:
             return "changed since it was heard"
         if not dry_run:
@@ -101,9 +101,7 @@ def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
     return _each(
         loaded,
         paths,
-        lambda _, clip, projection, worker: (
-            projection.strip(clip, worker.fingerprint).outcome.value
-        ),
+        lambda _, clip, projection, worker: projection.strip(clip, worker.read_back).outcome.value,
         dry_run=dry_run,
     )
 
@@ -118,7 +116,7 @@ def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -
         loaded,
         paths,
         lambda _, clip, projection, worker: (
-            projection.restore(clip, worker.fingerprint).outcome.value
+            projection.restore(clip, worker.read_back).outcome.value
         ),
         dry_run=dry_run,
     )

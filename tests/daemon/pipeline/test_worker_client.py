@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from tests.daemon.tagging.readers import ffmpeg_reader
+from tests.daemon.tagging.sounds import sound_file
 from trainer.trainer_errors import UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -57,6 +59,15 @@ def test_a_worker_identifies_and_hears(worker: WorkerClient, tone: Path) -> None
     assert heard.hearing.duration_s == pytest.approx(2.0, abs=0.01)
     assert len(heard.windows) == len(heard.starts_s) >= 1
     assert len(heard.hearing.vector) <= 14 * 1024
+
+
+def test_a_worker_reads_back_what_a_tag_write_must_leave(
+    worker: WorkerClient, tmp_path: Path
+) -> None:
+    path = sound_file(tmp_path, "flac")
+    reading = worker.read_back(path)
+    assert reading == ffmpeg_reader(path)
+    assert worker.read_back(path, hashed=False) == reading._replace(audio_hash=None)
 
 
 def test_a_file_that_is_no_sound_is_told_so_and_the_worker_goes_on(

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 
 from daemon.tagging.api import WriteOptions
 from daemon.tagging.formats import keys
-from trainer.audio.fingerprint import identify
+from tests.daemon.tagging.readers import ffmpeg_reader
 
 AFFECT: keys.Items = {
     **keys.affect_items(0.42, -0.1),
@@ -17,7 +16,7 @@ AFFECT: keys.Items = {
 
 @pytest.fixture
 def manner() -> WriteOptions:
-    return WriteOptions(identify=partial(identify, whole=True))
+    return WriteOptions(ffmpeg_reader)
 
 
 @pytest.fixture

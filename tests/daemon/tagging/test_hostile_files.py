@@ -10,8 +10,8 @@ import pytest
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, write
+from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
-from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,10 +48,10 @@ def test_mutated_files_are_never_harmed(
     tmp_path: Path, affect: Items, kind: str, *, tagged: bool
 ) -> None:
     # What ffmpeg can make of the wreck is not the question here, and it is slow at it.
-    manner = WriteOptions(identify=lambda _: "same")
+    manner = WriteOptions(blind_reader)
     path = sound_file(tmp_path, kind)
     if tagged:
-        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(identify=identify))
+        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(ffmpeg_reader))
     content = path.read_bytes()
     chance = random.Random(f"{kind} {tagged}")
     for _ in range(_EXAMPLES):

@@ -14,6 +14,7 @@ from daemon.tagging.api import WriteMode, WriteOptions, write
 from daemon.tagging.disk.recovery import clean_up
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
+from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
 from tests.daemon.tagging.sounds import sound, sound_file
 from trainer.audio.fingerprint import identify
 
@@ -65,7 +66,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Items], 
 
     def bytes_of(kind: str, items: Items) -> bytes:
         path = sound_file(tmp_path_factory.mktemp("calm"), kind)
-        write(path, items, WriteOptions(identify=identify))
+        write(path, items, WriteOptions(ffmpeg_reader))
         return path.read_bytes()
 
     return bytes_of
@@ -86,7 +87,7 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
     late: bool,
 ) -> None:
     old, new = sound(kind), written(kind, affect)
-    manner = WriteOptions(identify=lambda _: "same", mode=mode, keep_mtime=True)
+    manner = WriteOptions(blind_reader, mode=mode, keep_mtime=True)
     for at in range(1, 60):
         path = sound_file(tmp_path, kind)
         disk = Failing(at, error, late=late)

@@ -23,6 +23,8 @@ from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, read, rest
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.recovery import clean_up
 from daemon.tagging.disk.syscalls import DiskCalls
+from daemon.tagging.disk.temp_names import is_temporary
+from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import encoded, sound, sound_file
 from trainer.audio.fingerprint import identify
 from trainer.trainer_errors import UnreadableClip
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.tagging.formats.keys import Items
+    from daemon.tagging.proof import FileReading
 
 NOBODY = 65534
 
@@ -295,14 +298,14 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
     album.mkdir()
     path = sound_file(album, "mp3")
 
-    def identify_and_rename(file: Path) -> str:
-        identity = identify(file)
-        if file == path:
+    def read_and_rename(path: Path, *, hashed: bool = True) -> FileReading:
+        reading = ffmpeg_reader(path, hashed=hashed)
+        if path.parent == album and not is_temporary(path.name):
             album.rename(tmp_path / "renamed")
-        return identity
+        return reading
 
     with suppress(TagWriteError):
-        done = write(path, affect, WriteOptions(identify=identify_and_rename, mode=mode))
+        done = write(path, affect, WriteOptions(read_and_rename, mode=mode))
         assert done.outcome is WriteOutcome.CHANGED
     (file,) = (tmp_path / "renamed").iterdir()
     assert file.read_bytes() == sound("mp3")
@@ -316,7 +319,7 @@ def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
     whole = partial(identify, whole=True)
     path = sound_file(tmp_path, kind)
     identity = whole(path)
-    manner = WriteOptions(identify=whole, mode=WriteMode.IN_PLACE)
+    manner = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE)
     with pytest.raises(TagWriteError, match="put back at the next start") as broken:
         write(path, affect, replace(manner, disk=GivesWay(path, share)))
     assert broken.value.retry
@@ -330,12 +333,12 @@ def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
 def test_a_worker_that_died_during_the_proof_does_not_cost_the_tags(
     tmp_path: Path, affect: Items
 ) -> None:
-    def fail(path: Path) -> str:
+    def fail(path: Path, *, hashed: bool = True) -> FileReading:  # noqa: ARG001 - as a reader
         raise UnreadableClip(path, "the worker that read it was ended by SIGKILL")
 
     path = sound_file(tmp_path, "mp3")
     with pytest.raises(TagWriteError, match="ended by SIGKILL") as failed:
-        write(path, affect, WriteOptions(identify=fail))
+        write(path, affect, WriteOptions(fail))
     assert failed.value.retry
     assert path.read_bytes() == sound("mp3")
 

@@ -14,6 +14,7 @@ from daemon.service_errors import TagWriteError
 from daemon.tagging.api import TagWrite, WriteOptions, WriteOutcome, read, restore, strip, write
 from daemon.tagging.formats import keys
 from daemon.tagging.formats.opinion import foreign_tags
+from tests.daemon.tagging.readers import path_reader
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 from trainer.audio.fingerprint import identify
 
@@ -190,7 +191,7 @@ def test_sound_that_would_change_is_never_replaced(
 ) -> None:
     path = sound_file(tmp_path, kind)
     with pytest.raises(TagWriteError, match="sound would have changed"):
-        write(path, affect, WriteOptions(identify=str))
+        write(path, affect, WriteOptions(path_reader))
     assert path.read_bytes() == sound(kind)
     assert list(tmp_path.iterdir()) == [path]
 

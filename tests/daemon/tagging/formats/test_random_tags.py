@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,8 @@ from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip,
 from daemon.tagging.formats import keys
 from daemon.tagging.formats.opinion import foreign_tags
 from tests.daemon.tagging.conftest import AFFECT
+from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound
-from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +148,7 @@ def test_restore_undoes_any_writes_over_any_tags(
     affects: list[tuple[float, float]],
     word: str | None,
 ) -> None:
-    manner = WriteOptions(identify=partial(identify, whole=True))
+    manner = WriteOptions(ffmpeg_reader)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sound"
         path.write_bytes(sound(kind))
