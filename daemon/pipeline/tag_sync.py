@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import MoodSettings, TagSettings
+    from daemon.tagging.disk.file_reading import Reader
     from daemon.tagging.formats.keys import Items
-    from daemon.tagging.proof import Reader
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, Prediction
 

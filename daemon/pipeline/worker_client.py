@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import WorkerError
-from daemon.tagging.proof import FileReading
+from daemon.tagging.disk.file_reading import FileReading
 from storage.schema.records import FeatureRecord, Prediction
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
@@ -133,14 +133,6 @@ class WorkerClient:
             UnreadableClip: it holds no audio, cannot be read, or took too long.
         """
         return str(self._asked(path, do="identify")["identity"])
-
-    def fingerprint(self, path: Path) -> str:
-        """Hash every audio packet of a file, however long: the proof that an edit left it whole.
-
-        Raises:
-            UnreadableClip: as `identify`.
-        """
-        return str(self._asked(path, do="identify", whole=True)["identity"])
 
     def read_back(self, path: Path, *, hashed: bool = True) -> FileReading:
         """Read what a tag write must leave as it was: metadata and, if `hashed`, all of the audio.

@@ -267,7 +267,7 @@ def _start(
         duty.learning.catch_up()
     comparison = duty.reconcile("the service starts")
     for folder in sorted(comparison.leftovers):
-        for cleaned in clean_up(folder, identify=worker.fingerprint):
+        for cleaned in clean_up(folder, reader=worker.read_back):
             log.info("%s: %s", cleaned.path, cleaned.outcome)
     duty.crew.add_untagged(duty.untagged(list(TagState)))
     duty.crew.start()

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from daemon.tagging.disk.file_reading import Reader
     from daemon.tagging.formats.keys import Items
     from daemon.tagging.formats.splices import View
-    from daemon.tagging.proof import Reader
 
 
 class WriteMode(StrEnum):

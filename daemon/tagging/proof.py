@@ -6,7 +6,7 @@ before, and the audio packets must be the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from daemon.tagging.disk.source import opened
 from daemon.tagging.formats.detect import container_of
@@ -15,9 +15,10 @@ from daemon.tagging.formats.opinion import foreign_tags
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
+    from daemon.tagging.disk.file_reading import FileReading, Reader
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
     from daemon.tagging.edit_plan import EditPlan
@@ -26,30 +27,6 @@ if TYPE_CHECKING:
 _OURS_IN_FFMPEG = {"TMOO": MOOD, "WM/MOOD": MOOD}
 # What ffmpeg reads of an ID3v1 block only while no ID3v2 tag stands before the sound.
 _ID3V1_KEYS = frozenset({"title", "artist", "album", "comment", "genre", "track", "date"})
-
-
-class FileReading(NamedTuple):
-    """What an independent library reads of a file.
-
-    Attributes:
-        audio_hash: of all audio packets; None if not requested.
-        metadata: each value as its place in the file, its key and its digest; None if the file
-            cannot be read with its tags.
-    """
-
-    audio_hash: str | None
-    metadata: Sequence[tuple[str, ...]] | None
-
-
-class Reader(Protocol):
-    """Reads a file by ffmpeg, outside this process."""
-
-    def __call__(self, path: Path, *, hashed: bool = True) -> FileReading:
-        """Read metadata and, if `hashed`, hash the audio packets.
-
-        Raises:
-            ClipError: the file cannot be read.
-        """
 
 
 class Unproven(TagsRefused):

@@ -6,7 +6,7 @@ service must be able to read them without trusting a process that has just decod
 
 | request | answer |
 | --- | --- |
-| `{"do": "identify", "path": P, "whole": W}` | `{"identity": H}` |
+| `{"do": "identify", "path": P}` | `{"identity": H}` |
 | `{"do": "read_back", "path": P, "hashed": H}` | `{"audio_hash": H, "metadata": [[…], …]}` |
 | `{"do": "hear", "path": P}` | `{"settings", "duration_s", "vector", "windows", "starts_s"}` |
 | `{"do": "prepare", "registry": D}` | `{"directory", "manifest"}` |
@@ -47,7 +47,7 @@ Answer = dict[str, Any]
 def _identify(request: Mapping[str, Any]) -> Answer:
     from trainer.audio.fingerprint import identify  # noqa: PLC0415 - each request loads only what it needs
 
-    return {"identity": identify(Path(request["path"]), whole=bool(request.get("whole")))}
+    return {"identity": identify(Path(request["path"]))}
 
 
 def _read_back(request: Mapping[str, Any]) -> Answer:

@@ -14,8 +14,10 @@ from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from daemon.tagging.disk.file_reading import Reader
 
 
 class RecoveredFile(NamedTuple):
@@ -33,14 +35,14 @@ class RecoveredFile(NamedTuple):
 def clean_up(
     folder: Path,
     *,
-    identify: Callable[[Path], str] | None = None,
+    reader: Reader | None = None,
     disk: DiskCalls = DISK,
 ) -> list[RecoveredFile]:
     """Remove the temporary files of ours in one folder (not below it) that no write still uses.
 
     Args:
         folder: where to look.
-        identify: hash of a file's audio. With it, a file that was being written in place and no
+        reader: hashes a file's audio. With it, a file that was being written in place and no
             longer has readable tags and the audio of its rescue copy is completed from that;
             without it, rescue copies are left where they are.
         disk: does the system calls.
@@ -56,7 +58,7 @@ def clean_up(
     cleaned = []
     for path in sorted(found):
         try:
-            outcome = _cleaned(path, identify, disk)
+            outcome = _cleaned(path, reader, disk)
         except OSError as error:
             outcome = f"could not be cleaned up: {error.strerror}"
         if outcome:
@@ -64,17 +66,17 @@ def clean_up(
     return cleaned
 
 
-def _cleaned(path: Path, identify: Callable[[Path], str] | None, disk: DiskCalls) -> str | None:
+def _cleaned(path: Path, reader: Reader | None, disk: DiskCalls) -> str | None:
     descriptor = disk.open_to_change(path)
     try:
         if not disk.try_lock(descriptor):
             return None
         facts = temp_names.rescued(path.name)
         if facts is not None:
-            if identify is None:
+            if reader is None:
                 return "kept: the complete copy of a file that was being written in place"
             for original in _with_inode(path.parent, facts[0]):
-                if _broken(original, path, facts[1], identify):
+                if _broken(original, path, facts[1], reader):
                     _finish(descriptor, original, disk)
                     disk.remove(path)
                     return f"put back into {original.name}, whose writing had broken off"
@@ -96,7 +98,7 @@ def _broken(
     original: Path,
     rescue: Path,
     size_before: int,
-    identify: Callable[[Path], str],
+    reader: Reader,
 ) -> bool:
     # Another size means that somebody else has written the file since.
     if original.stat().st_size not in (size_before, rescue.stat().st_size):
@@ -104,7 +106,7 @@ def _broken(
     try:
         with opened(original, DISK) as source, damage_refused():
             container_of(source.view).items(source.view, keys.ALL_KEYS)
-        return identify(original) != identify(rescue)
+        return reader(original).audio_hash != reader(rescue).audio_hash
     except (ClipError, TagsRefused):
         return True
 

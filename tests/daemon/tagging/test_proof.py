@@ -13,8 +13,8 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.tagging.disk.file_reading import FileReading
     from daemon.tagging.formats.keys import Items
-    from daemon.tagging.proof import FileReading
 
 
 class Watching:

@@ -16,7 +16,6 @@ from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
 from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
 from tests.daemon.tagging.sounds import sound, sound_file
-from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +95,7 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
         left = [entry for entry in tmp_path.iterdir() if is_temporary(entry.name)]
         if left and mode is WriteMode.IN_PLACE:
             # Writing in place alone may be caught half-way, and then clean-up has the last word.
-            clean_up(tmp_path, identify=identify)
+            clean_up(tmp_path, reader=ffmpeg_reader)
             left = [entry for entry in tmp_path.iterdir() if is_temporary(entry.name)]
         assert not left, disk.failed
         assert path.read_bytes() in (old, new), disk.failed

@@ -32,8 +32,8 @@ from trainer.trainer_errors import UnreadableClip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from daemon.tagging.disk.file_reading import FileReading
     from daemon.tagging.formats.keys import Items
-    from daemon.tagging.proof import FileReading
 
 NOBODY = 65534
 
@@ -325,7 +325,7 @@ def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
     assert broken.value.retry
     with suppress(TagWriteError):
         write(path, affect, manner)
-    clean_up(tmp_path, identify=whole)
+    clean_up(tmp_path, reader=ffmpeg_reader)
     assert whole(path) == identity
     assert list(tmp_path.iterdir()) == [path]
 
@@ -412,7 +412,7 @@ def test_clean_up_finishes_what_broke_off_in_place(
     assert path.read_bytes()[:3000] == bytes(3000)
     (kept,) = clean_up(tmp_path)
     assert "kept" in kept.outcome
-    (finished,) = clean_up(tmp_path, identify=identify)
+    (finished,) = clean_up(tmp_path, reader=ffmpeg_reader)
     assert "put back" in finished.outcome
     assert read(path)["MOOD_AROUSAL"] == ["42"]
     assert list(tmp_path.iterdir()) == [path]
@@ -422,5 +422,5 @@ def test_clean_up_drops_a_rescue_whose_file_is_well(tmp_path: Path) -> None:
     path = sound_file(tmp_path, "mp3")
     rescue = temp_names.rescue_of(temp_names.new_temporary(tmp_path), path.stat().st_ino, 1)
     rescue.write_bytes(b"older")
-    assert [found.outcome for found in clean_up(tmp_path, identify=identify)] == ["removed"]
+    assert [found.outcome for found in clean_up(tmp_path, reader=ffmpeg_reader)] == ["removed"]
     assert path.read_bytes() == sound("mp3")
