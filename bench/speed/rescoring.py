@@ -111,7 +111,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.into or Path(temporary)
-        bundle = prepare(folder / "bundles")
+        bundle, _ = prepare(folder / "bundles")
         url = f"sqlite:///{folder / 'catalogue.db'}"
         with closing(Catalogue(url)) as catalogue:
             fill(catalogue, bundle, chosen.sounds)

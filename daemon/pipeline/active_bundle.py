@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.pipeline.worker_client import WorkerClient
     from storage.catalogue import Catalogue
+    from trainer.bundles.bundle_manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +33,31 @@ class ActiveBundle:
     hearing: str
 
 
-def put_in_service(registry: Path, catalogue: Catalogue, worker: WorkerClient) -> ActiveBundle:
-    """Have a worker make sure that there is a usable bundle, and record which it is.
+def load_published(
+    registry: Path, catalogue: Catalogue, verified: Callable[[Path], tuple[Path, Manifest]]
+) -> ActiveBundle:
+    """Verify the published bundle, and record that it predicts from now on.
 
-    What was heard otherwise than it wants counts as changed from then on.
+    Files whose features were extracted under other settings than it was fitted on count as changed.
+
+    Args:
+        registry: folder of the bundles.
+        catalogue: records the bundle.
+        verified: returns the directory and the manifest of the registry's published bundle;
+            `WorkerClient.prepare` also makes sure that there is one.
 
     Raises:
         BundleError: none can be used.
     """
-    directory, manifest = worker.prepare(registry)
-    if manifest["refitted_from"]:
-        log.info(
-            "bundle %s was fitted again from its own table, because of newer libraries",
-            manifest["name"],
-        )
-    catalogue.record_published(manifest["name"], manifest["created_at"], manifest)
-    log.info("bundle in service: %s", manifest["name"], extra={"bundle": manifest["name"]})
+    directory, manifest = verified(registry)
+    name = manifest.name
+    if manifest.refitted_from:
+        log.info("bundle %s was fitted again from its own table for newer libraries", name)
+    catalogue.record_published(name, manifest.created_at, manifest.model_dump())
+    log.info("published bundle: %s", name, extra={"bundle": name})
     if files := len(catalogue.rescoring.with_other_features()):
-        log.info("%d files were heard otherwise before; those watched are heard again", files)
-    return ActiveBundle(directory, manifest["name"], manifest["hearing"])
+        log.info("%d files have features of other settings; watched ones are analysed again", files)
+    return ActiveBundle(directory, name, manifest.hearing)
 
 
 def problem_with(registry: Path) -> str | None:

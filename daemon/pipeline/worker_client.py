@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.service_errors import WorkerError
 from daemon.tagging.disk.file_reading import FileReading
 from storage.schema.records import FeatureRecord, Prediction
+from trainer.bundles.bundle_manifest import Manifest
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -112,11 +113,11 @@ class WorkerClient:
         answer = self._ask(bundle, {"do": "warm", "bundle": str(bundle)}, START_LIMIT_S)
         _check(bundle, answer)
 
-    def prepare(self, registry: Path) -> tuple[Path, dict[str, Any]]:
-        """Put a usable bundle in service, fitted again if libraries have changed.
+    def prepare(self, registry: Path) -> tuple[Path, Manifest]:
+        """Make sure that a usable bundle is published, fitted again if libraries have changed.
 
         Returns:
-            Its directory and its manifest.
+            Its directory and its verified manifest.
 
         Raises:
             BundleError: none can be used.
@@ -124,7 +125,7 @@ class WorkerClient:
         request = {"do": "prepare", "registry": str(registry)}
         answer = self._ask(registry, request, PREPARE_LIMIT_S)
         _check(registry, answer)
-        return Path(answer["directory"]), dict(answer["manifest"])
+        return Path(answer["directory"]), Manifest.model_validate_json(answer["manifest"])
 
     def identify(self, path: Path) -> str:
         """Hash the audio packets of a file.

@@ -13,7 +13,7 @@ from daemon.backup.restore_archive import in_sole_charge
 from daemon.clock import utc_now
 from daemon.install.sandbox_check import wall_before
 from daemon.monitoring.endpoints import seen_from_outside
-from daemon.pipeline.active_bundle import put_in_service
+from daemon.pipeline.active_bundle import load_published
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
@@ -145,7 +145,7 @@ def _wired(
     mail: Mail = SimpleQueue()
     vitals = RunStats(len(workers))
     stack.callback(reporter.rest)
-    bundle = put_in_service(plan.registry, catalogue, workers[0])
+    bundle = load_published(plan.registry, catalogue, workers[0].prepare)
     projection = TagSync(settings.tags, settings.mood, catalogue, clock)
     processing = Pipeline(
         catalogue,

@@ -6,16 +6,16 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from daemon.pipeline.active_bundle import ActiveBundle
+from daemon.pipeline.active_bundle import load_published
 from daemon.service.background_job import LEARN, RETAG
-from trainer.bundles.bundle import verify
-from trainer.bundles.registry import published_bundle, published_name
+from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from daemon.pipeline.active_bundle import ActiveBundle
     from daemon.service.background_job import BackgroundJob, JobCommands
     from daemon.training_data.annotation_folder import AnnotationFolder
     from storage.catalogue import Catalogue
@@ -120,18 +120,14 @@ class RetrainControl:
         if name in {None, self._bundle.name, self._unusable}:
             return
         try:
-            directory = published_bundle(self._programs.registry)
-            manifest = verify(directory)
+            self._bundle = load_published(self._programs.registry, self._catalogue, published)
         except BundleError as error:
             self._unusable = name
             self.trouble = f"{name} cannot be used, so {self._bundle.name} stays: {error}"
             log.error("%s stays in service: %s", self._bundle.name, error)  # noqa: TRY400 - one line is enough
             return
-        self._catalogue.record_published(manifest.name, manifest.created_at, manifest.model_dump())
-        self._bundle = ActiveBundle(directory, manifest.name, manifest.hearing)
         self.trouble = None
         self._take_up(self._bundle)
-        log.info("bundle in service: %s", manifest.name, extra={"bundle": manifest.name})
 
     def _see_errand(self, errand: BackgroundJob) -> None:
         ending = errand.ending()

@@ -250,7 +250,7 @@ def test_a_bundle_that_learned_is_taken_up_without_a_restart(
         before = shown(valenced, taught / "new.wav")
         told = json.loads(valenced("train", "--publish", "--format", "json"))
         assert told["published"], told["reason"]
-        service.wait_for("bundle in service: learned-1")
+        service.wait_for("published bundle: learned-1")
         service.wait_for(f"{TAUGHT + 1} sounds scored again by learned-1")
         after = shown(valenced, taught / "new.wav")
         assert after[2] == "learned-1"
@@ -283,7 +283,7 @@ def test_a_night_that_was_missed_is_made_up_for_though_it_is_killed_meanwhile(
             assert service.process.poll() is None
         service.stop(signal.SIGKILL)
     with valenced.start("run", taught) as service:
-        service.wait_for("bundle in service: learned-1")
+        service.wait_for("published bundle: learned-1")
         service.wait_for("sounds scored again by learned-1")
         assert service.stop() == 0
     assert valenced.select("SELECT DISTINCT bundle FROM predictions") == [(b"learned-1",)]

@@ -65,7 +65,7 @@ def feel(affect: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def teach(registry_dir: Path, seed: int, sounds: int = 80) -> None:
     """Put a bundle into a new registry that people have taught, beside the starter in service."""
-    starter = bundle.load(registry.prepare(registry_dir))
+    starter = bundle.load(registry.prepare(registry_dir)[0])
     table = (registry.SHIPPED / bundle.TABLE).read_bytes()
     drawing = np.random.default_rng(seed)
     vectors = drawing.permutation(decode_table(table, "the starter").vectors)[:sounds]

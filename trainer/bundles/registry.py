@@ -37,8 +37,8 @@ SHIPPED: Final = Path(__file__).parent / "starter-2"
 _REMEMBERED: Final = 100
 
 
-def prepare(registry_dir: Path, *, feature_key: str | None = None) -> Path:
-    """Make sure that a usable bundle is in service, and return its directory.
+def prepare(registry_dir: Path, *, feature_key: str | None = None) -> tuple[Path, Manifest]:
+    """Make sure that a usable bundle is published; return its directory and verified manifest.
 
     An empty registry gets the starter, and so does one whose bundle was fitted on sounds that were
     heard otherwise. A bundle in service whose libraries have changed is fitted again from its
@@ -48,25 +48,28 @@ def prepare(registry_dir: Path, *, feature_key: str | None = None) -> Path:
         BundleError: the bundle in service cannot be used; nothing is changed then.
     """
     try:
-        return published_bundle(registry_dir, feature_key=feature_key)
+        return published(registry_dir, feature_key=feature_key)
     except (BundleMissing, BundleOfOtherFeatures):
         name = install_starter(registry_dir, feature_key=feature_key)
     except BundleOutdated:
         name = _refitted(registry_dir, _current_name(registry_dir), feature_key)
-    publish(registry_dir, name, feature_key=feature_key)
-    return registry_dir / name
+    return registry_dir / name, publish(registry_dir, name, feature_key=feature_key)
 
 
-def published_bundle(registry_dir: Path, *, feature_key: str | None = None) -> Path:
-    """Return the directory of the bundle in service, verified.
+def published(registry_dir: Path, *, feature_key: str | None = None) -> tuple[Path, Manifest]:
+    """Verify the published bundle; return its directory and its manifest.
 
     Raises:
-        BundleMissing: none is in service.
+        BundleMissing: none is published.
         BundleError: it cannot be used, as `bundle.verify` says.
     """
     directory = registry_dir / _current_name(registry_dir)
-    bundle.verify(directory, feature_key=feature_key)
-    return directory
+    return directory, bundle.verify(directory, feature_key=feature_key)
+
+
+def published_bundle(registry_dir: Path, *, feature_key: str | None = None) -> Path:
+    """Return the directory of the published bundle, verified as by `published`."""
+    return published(registry_dir, feature_key=feature_key)[0]
 
 
 def install_starter(
@@ -101,8 +104,8 @@ def install_starter(
 
 def publish(
     registry_dir: Path, name: str, *, instead_of: str | None = None, feature_key: str | None = None
-) -> None:
-    """Put a bundle of the registry in service, by one rename.
+) -> Manifest:
+    """Verify a bundle of the registry, publish it by one rename, and return its manifest.
 
     Args:
         registry_dir: where it is kept.
@@ -115,7 +118,7 @@ def publish(
             service; the one in service stays.
     """
     _demand_plain(name)
-    bundle.verify(registry_dir / name, feature_key=feature_key)
+    manifest = bundle.verify(registry_dir / name, feature_key=feature_key)
     with _one_at_a_time(registry_dir):
         current = published_name(registry_dir)
         if instead_of not in {None, current}:
@@ -125,6 +128,7 @@ def publish(
         # Written first: a name at the end that never came into service is passed over.
         _exchange(registry_dir, HISTORY, lambda beside: _write_history(beside, registry_dir, name))
         _exchange(registry_dir, CURRENT, lambda beside: beside.symlink_to(name))
+    return manifest
 
 
 def published_name(registry_dir: Path) -> str | None:

@@ -87,11 +87,10 @@ def _predict(request: Mapping[str, Any]) -> Answer:
 
 def _prepare(request: Mapping[str, Any]) -> Answer:
     """Put a usable bundle in service, fitted again if libraries have changed."""
-    from trainer.bundles.bundle import verify  # noqa: PLC0415
     from trainer.bundles.registry import prepare  # noqa: PLC0415
 
-    directory = prepare(Path(request["registry"]))
-    return {"directory": str(directory), "manifest": verify(directory).model_dump()}
+    directory, manifest = prepare(Path(request["registry"]))
+    return {"directory": str(directory), "manifest": manifest.model_dump_json()}
 
 
 @cache

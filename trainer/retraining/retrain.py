@@ -100,7 +100,7 @@ def retrain(
         raise TooFewAnnotations("nothing is annotated yet, so there is nothing to learn from")
     if name is not None:
         _demand_free(registry_dir, name)
-    directory = registry.prepare(registry_dir, feature_key=feature_key)
+    directory, _ = registry.prepare(registry_dir, feature_key=feature_key)
     with _alone(registry_dir):
         service = bundle.load(directory, feature_key=feature_key)
         _demand_alike(service.manifest, annotations)

@@ -123,7 +123,7 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
     from trainer.features.vector_codec import unpack  # noqa: PLC0415
     from trainer.personal.active_learning import most_informative  # noqa: PLC0415
 
-    bundle = load(prepare(registry))
+    bundle = load(prepare(registry)[0])
     lessons = catalogue.training_examples
     unrated = lessons.unrated(bundle.manifest.hearing, CANDIDATES)
     if not unrated:

@@ -105,14 +105,14 @@ def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
     install(kept, small)
     registry.publish(kept, "small-1", feature_key=HEARING)
     as_if_fitted_under_another_sklearn(kept / "small-1")
-    assert registry.prepare(kept, feature_key=HEARING) == kept / "small-1.refit-1"
+    assert registry.prepare(kept, feature_key=HEARING)[0] == kept / "small-1.refit-1"
     assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1.refit-1"
 
 
 def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, small: Path) -> None:
     install(kept, small)
     registry.publish(kept, "small-1", feature_key=HEARING)
-    assert registry.prepare(kept).name.startswith(registry.SHIPPED.name)
+    assert registry.prepare(kept)[0].name.startswith(registry.SHIPPED.name)
     assert (kept / "small-1").is_dir()
     assert registry.previous(kept) == "small-1"
 

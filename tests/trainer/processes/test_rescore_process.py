@@ -272,7 +272,7 @@ def test_wrong_options_are_wrong_usage(url: str, directory: Path, options: list[
 
 
 def test_stored_features_predict_what_fresh_ones_do(tmp_path: Path) -> None:
-    starter = load(registry.prepare(tmp_path / "bundles"))
+    starter = load(registry.prepare(tmp_path / "bundles")[0])
     for name, sound in (("tone", tone(20.0)), ("noise", noise(3.0)), ("music", music_like(30.0))):
         path = tmp_path / f"{name}.flac"
         write_audio(path, sound)

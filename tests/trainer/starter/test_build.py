@@ -101,7 +101,7 @@ def table() -> TrainingTable:
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     # Through the registry, which fits it again where the libraries are others.
     kept = tmp_path_factory.mktemp("state") / "bundles"
-    return load(registry.prepare(kept))
+    return load(registry.prepare(kept)[0])
 
 
 class TestShippedStarter:
