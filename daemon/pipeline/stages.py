@@ -66,7 +66,7 @@ class Pipeline:
         bundle: what predicts.
         tag_sync: writes tags from the catalogue.
         wants_tags: tells whether tags shall be written at a path.
-        settle_s: how long a file that changed in our hands is left alone, in seconds.
+        settle_s: returns for how many seconds a file that changed while processed is left alone.
         clock: the time, aware of its zone.
         tag_edits: takes in what people wrote over our values; None if nobody asks for it.
 
@@ -74,7 +74,6 @@ class Pipeline:
         bundle: what predicts from the next file on; another may be put here at any time, as well as
             another of each of the following.
         tag_sync: writes tags.
-        settle: how long a file that changed in our hands is left alone.
         tag_edits: takes in what people wrote over our values.
         stages: the way of one sound, in order.
     """
@@ -85,7 +84,7 @@ class Pipeline:
         bundle: ActiveBundle,
         tag_sync: TagSync,
         wants_tags: Callable[[Path], bool],
-        settle_s: float,
+        settle_s: Callable[[], float],
         clock: Callable[[], datetime],
         tag_edits: TagEdits | None = None,
     ) -> None:
@@ -93,7 +92,7 @@ class Pipeline:
         self.bundle = bundle
         self.tag_sync = tag_sync
         self._wants_tags = wants_tags
-        self.settle = timedelta(seconds=settle_s)
+        self._settle_s = settle_s
         self._clock = clock
         self.tag_edits = tag_edits
         self._complaints = TagFailureLog(clock)
@@ -228,14 +227,17 @@ class Pipeline:
             self._catalogue.queue.remove(entry)
             self._catalogue.mark_missing([entry.path], self._clock())
         else:
-            self._catalogue.queue.postpone(entry, stamp, self._clock() + self.settle)
+            self._catalogue.queue.postpone(entry, stamp, self._clock() + self._settle())
         return FileResult.POSTPONED
+
+    def _settle(self) -> timedelta:
+        return timedelta(seconds=self._settle_s())
 
     def _queue_again(self, path: Path) -> None:
         stamp = stamp_at(path)
         if stamp is not None:
             now = self._clock()
-            self._catalogue.queue.put([(path, stamp)], now, due_at=now + self.settle)
+            self._catalogue.queue.put([(path, stamp)], now, due_at=now + self._settle())
 
     def _put_off(self, entry: QueueEntry, error: ClipError) -> FileResult:
         if stamp_at(entry.path) is None:

@@ -21,7 +21,7 @@ from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from daemon.service.background_job import JobCommands
-from daemon.service.event_loop import EventLoop
+from daemon.service.event_loop import EventLoop, SinglePass
 from daemon.service.messages import (
     CheckFolders,
     Mail,
@@ -45,7 +45,6 @@ from daemon.training_data.annotation_folder import AnnotationFolder
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import remembered_mounts
-from daemon.watch.stability import StabilityTracker
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher
 from storage.catalogue import Catalogue
@@ -152,7 +151,7 @@ def _wired(
         bundle,
         projection,
         in_force.wants_tags,
-        settings.watch.settle_s,
+        in_force.settle_s,
         clock,
         tag_edits_for(settings, catalogue, clock),
     )
@@ -177,7 +176,7 @@ def _wired(
     intake = Enqueuer(
         [folder.path for folder in plan.folders],
         FileFilter(settings.watch.suffixes, settings.watch.ignore),
-        StabilityTracker(settings.watch.settle_s),
+        in_force.settle_s,
         catalogue,
         mounts=mounts,
         clock=clock,
@@ -199,8 +198,7 @@ def _wired(
         untagged=lambda states: untagged(catalogue, in_force.plan, states),
         learning=_learning(in_force, catalogue, bundle, crew, processing, clock),
         clock=clock,
-        settle_s=settings.watch.settle_s,
-        keep_watching=plan.keep_watching,
+        single_pass=None if plan.keep_watching else SinglePass(settings.watch.settle_s),
         vitals=vitals,
         notifier=notifier,
         longest_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
@@ -226,7 +224,7 @@ def _learning(
     annotations = catalogue.annotations
     return RetrainControl(
         catalogue,
-        AnnotationFolder(plan.annotations, annotations, settings.watch.settle_s, clock),
+        AnnotationFolder(plan.annotations, annotations, in_force.settle_s, clock),
         JobCommands(
             plan.url, plan.registry, plan.corpora, settings.retrain.keep, settings.tags.step
         ),

@@ -48,7 +48,7 @@ PAUSE_S = 5.0
 LONGEST_PATIENCE_S = 60.0
 
 
-class _End:
+class SinglePass:
     """Tells when a single pass has waited long enough for files that keep changing.
 
     Args:
@@ -86,8 +86,7 @@ class EventLoop:
         reporter: shows progress.
         untagged: lists the clips in some states whose tags are wanted but not written yet.
         clock: the time, aware of its zone.
-        settle_s: how long a file must be silent.
-        keep_watching: False ends once everything is heard.
+        single_pass: ends the run once every file was tried; None keeps watching.
         learning: takes up annotations and new bundles.
         notifier: tells the supervisor how it is.
         longest_s: how long a consumer may take for one thing before it counts as hung.
@@ -105,8 +104,7 @@ class EventLoop:
     reporter: ProgressReporter
     untagged: Callable[[Collection[TagState]], Iterable[Clip]]
     clock: Callable[[], datetime]
-    settle_s: float
-    keep_watching: bool
+    single_pass: SinglePass | None
     learning: RetrainControl
     notifier: Notifier
     longest_s: float
@@ -133,7 +131,7 @@ class EventLoop:
         """Compare the folders with the catalogue, and record how they stand."""
         log.debug("comparing the folders with the catalogue: %s", reason)
         self.notifier.status(f"comparing the folders with the catalogue: {reason}")
-        comparison = self.intake.reconcile(self.monotonic(), self.settle_s, self.alive)
+        comparison = self.intake.reconcile(self.monotonic(), self.alive)
         if self.folders.check_watches(comparison):
             self.mail.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
@@ -148,12 +146,11 @@ class EventLoop:
         Raises:
             Exception: whatever broke a consumer.
         """
-        end = None if self.keep_watching else _End(self.settle_s)
         while True:
             self.alive()
             try:
-                if end is not None:
-                    self._approach(end, self.monotonic())
+                if self.single_pass is not None:
+                    self._approach(self.single_pass, self.monotonic())
                 if self._turn(self._mail(self._patience_s())):
                     return
                 self.vitals.problem = None
@@ -168,7 +165,7 @@ class EventLoop:
                     self.mail.put(Reload())
                 self.mail.put(Reconcile("the catalogue was in trouble"))
 
-    def _approach(self, end: _End, now_s: float) -> None:
+    def _approach(self, end: SinglePass, now_s: float) -> None:
         """Let the crew end once there is nothing left to wait for, or no use in waiting."""
         if self.intake.next_due() is None:
             self.crew.stop_when_all_tried()
@@ -257,7 +254,7 @@ class EventLoop:
         self.notifier.status(self._doing(waiting))
         due_s = self.intake.next_due()
         until = [] if due_s is None else [max(due_s - now_s, 0.01)]
-        if waiting or not self.keep_watching:
+        if waiting or self.single_pass is not None:
             until.append(TICK_S)
         if self.notifier.watchdog_interval_s is not None:
             until.append(self.notifier.watchdog_interval_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from config.errors import SettingsError
@@ -83,9 +82,8 @@ class Reloader:
         self.in_force.plan = plan
         self._rewire(plan)
         roots = [folder.path for folder in plan.folders]
-        duty.intake.change(roots, FileFilter(watch.suffixes, watch.ignore), watch.settle_s)
+        duty.intake.change(roots, FileFilter(watch.suffixes, watch.ignore))
         duty.folders.change(plan.folders)
-        duty.settle_s = watch.settle_s
         duty.learning.rewrite_from(settings.tags.step)
         if watch.reconcile_s != before.settings.watch.reconcile_s:
             self.every_s(watch.reconcile_s)
@@ -99,7 +97,6 @@ class Reloader:
         processing = duty.crew.pipeline
         processing.tag_sync = TagSync(settings.tags, settings.mood, duty.catalogue, duty.clock)
         processing.tag_edits = tag_edits_for(settings, duty.catalogue, duty.clock)
-        processing.settle = timedelta(seconds=settings.watch.settle_s)
 
     def _forget_left(self, before: RunConfig, plan: RunConfig) -> None:
         """Take off the queue what waits in folders that are watched no more."""

@@ -74,6 +74,10 @@ class ActiveConfig:
         """Tell whether tags shall be written at a path just now."""
         return self.plan.wants_tags(path)
 
+    def settle_s(self) -> float:
+        """Return for how long a file must be silent just now to be complete, in seconds."""
+        return self.plan.settings.watch.settle_s
+
     def reconcile_s(self) -> float:
         """Return how often the folders are compared just now, in seconds."""
         return self.plan.settings.watch.reconcile_s

@@ -40,7 +40,7 @@ class AnnotationFolder:
     Args:
         folder: made where it does not exist.
         annotations: takes what was said.
-        settle_s: how long a table must have been left alone, in seconds.
+        settle_s: returns how long a table must have been left alone, in seconds.
         clock: the time, aware of its zone.
     """
 
@@ -48,7 +48,7 @@ class AnnotationFolder:
         self,
         folder: Path,
         annotations: AnnotationStore,
-        settle_s: float,
+        settle_s: Callable[[], float],
         clock: Callable[[], datetime],
     ) -> None:
         self._folder = folder
@@ -77,7 +77,7 @@ class AnnotationFolder:
         if stamp is None or self._left_there.get(path) == stamp:
             return False
         age_s = self._clock().timestamp() - stamp.mtime_ns / 1e9
-        return abs(age_s) >= self._settle_s and not is_being_written(path)
+        return abs(age_s) >= self._settle_s() and not is_being_written(path)
 
     def _taken_up(self, path: Path) -> int:
         stamp = stamp_at(path)

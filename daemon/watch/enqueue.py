@@ -29,7 +29,7 @@ class Enqueuer:
     Args:
         roots: the watched folders.
         admission: which names count.
-        settler: decides when a file is complete.
+        settle_s: returns for how many seconds a file must be silent to be complete.
         catalogue: whose queue is filled.
         mounts: the disks inside the watched folders.
         clock: the time, aware of its zone.
@@ -41,7 +41,7 @@ class Enqueuer:
         self,
         roots: list[Path],
         admission: FileFilter,
-        settler: StabilityTracker,
+        settle_s: Callable[[], float],
         catalogue: Catalogue,
         *,
         mounts: NestedMounts,
@@ -51,21 +51,22 @@ class Enqueuer:
     ) -> None:
         self._roots = roots
         self._admission = admission
-        self._settler = settler
+        self._settle_s = settle_s
+        self._settler = StabilityTracker(settle_s)
         self._catalogue = catalogue
         self._mounts = mounts
         self._clock = clock
         self._queued = queued
         self._expected = expected
 
-    def change(self, roots: list[Path], admission: FileFilter, settle_s: float) -> None:
+    def change(self, roots: list[Path], admission: FileFilter) -> None:
         """Stand between other folders and the queue from now on.
 
         What was not complete yet is forgotten; the reconcile that must follow finds it.
         """
         self._roots = roots
         self._admission = admission
-        self._settler = StabilityTracker(settle_s)
+        self._settler = StabilityTracker(self._settle_s)
 
     def path_changed(self, path: Path, now_s: float) -> None:
         """Take in that something happened at a path, whatever it was."""
@@ -110,14 +111,11 @@ class Enqueuer:
         """Return the files that are waited for because they are not complete yet."""
         return self._settler.unsettled()
 
-    def reconcile(
-        self, now_s: float, settle_s: float, alive: Callable[[], None] = lambda: None
-    ) -> FolderComparison:
+    def reconcile(self, now_s: float, alive: Callable[[], None] = lambda: None) -> FolderComparison:
         """Compare the folders with the catalogue and take in every difference.
 
         Args:
             now_s: the monotonic clock.
-            settle_s: a file that last changed longer ago than this is complete already.
             alive: called with every file that is found: a large library takes a while.
         """
         started = time.monotonic()
@@ -129,7 +127,7 @@ class Enqueuer:
             self._mounts,
             alive,
         )
-        self._take_in(comparison.new, now_s, settle_s)
+        self._take_in(comparison.new, now_s)
         self._catalogue.queue.forget(comparison.gone)
         self._catalogue.mark_missing(comparison.gone, self._clock())
         for folder, reason in comparison.unreadable.items():
@@ -160,8 +158,9 @@ class Enqueuer:
                 self._settler.touch(found.path, found.stamp, now_s)
                 self._expected()
 
-    def _take_in(self, new: list[FoundFile], now_s: float, settle_s: float) -> None:
-        latest_s = self._clock().timestamp() - settle_s
+    def _take_in(self, new: list[FoundFile], now_s: float) -> None:
+        # A file that last changed longer ago than this is complete already.
+        latest_s = self._clock().timestamp() - self._settle_s()
         complete = []
         for found in new:
             if found.changed_s <= latest_s and not is_being_written(found.path):

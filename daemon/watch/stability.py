@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from storage.schema.records import FileStamp
@@ -21,10 +22,11 @@ class StabilityTracker:
     """Keeps the files that something happened to. Knows no clock, no thread and no disk.
 
     Args:
-        settle_s: seconds of silence after which a file whose stamp did not change is settled.
+        settle_s: returns after how many seconds of silence a file whose stamp did not change is
+            settled.
     """
 
-    def __init__(self, settle_s: float) -> None:
+    def __init__(self, settle_s: Callable[[], float]) -> None:
         self._settle_s = settle_s
         self._unsettled: dict[Path, _Unsettled] = {}
 
@@ -33,7 +35,7 @@ class StabilityTracker:
 
     def touch(self, path: Path, stamp: FileStamp, now: float) -> None:
         """Note that something happened to a file, which looks like `stamp` at `now` (seconds)."""
-        self._unsettled[path] = _Unsettled(stamp, now + self._settle_s)
+        self._unsettled[path] = _Unsettled(stamp, now + self._settle_s())
 
     def unsettled(self) -> list[Path]:
         """Return the files that are not complete yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from contextlib import ExitStack, closing
@@ -15,8 +16,9 @@ from config.settings import FolderSettings
 from daemon.clock import utc_now
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from daemon.service.app import _wired
-from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Stop
+from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Reload, Stop
 from daemon.service.progress import ProgressReporter
+from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
 from storage.catalogue import Catalogue
@@ -34,24 +36,32 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0
 
 
-@pytest.fixture
-def duty(tmp_path: Path, music: Path) -> Iterator[EventLoop]:
-    settings = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).settings
-    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    plan = RunConfig(
-        settings=settings,
-        url=url,
+def configured(tmp_path: Path, *overrides: str) -> RunConfig:
+    environ = {"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}
+    return RunConfig(
+        settings=load(environ=environ, overrides=overrides).settings,
+        url=f"sqlite:///{tmp_path / 'catalogue.db'}",
         registry=tmp_path / "bundles",
         annotations=tmp_path / "annotations",
         corpora=tmp_path / "corpora",
-        folders=[FolderSettings(path=music)],
+        folders=[FolderSettings(path=tmp_path / "music")],
     )
-    worker = WorkerClient(WorkerLimits.of(settings.analysis))
+
+
+@pytest.fixture
+def active(tmp_path: Path, music: Path) -> ActiveConfig:
+    assert music == tmp_path / "music"
+    return ActiveConfig(configured(tmp_path))
+
+
+@pytest.fixture
+def duty(active: ActiveConfig) -> Iterator[EventLoop]:
+    worker = WorkerClient(WorkerLimits.of(active.plan.settings.analysis))
     with ExitStack() as stack:
-        catalogue = stack.enter_context(closing(Catalogue(url)))
+        catalogue = stack.enter_context(closing(Catalogue(active.plan.url)))
         stack.callback(worker.close)
         yield _wired(
-            ActiveConfig(plan),
+            active,
             catalogue,
             stack,
             [worker],
@@ -133,3 +143,22 @@ def test_the_catalogue_is_kept_small_when_it_is_time(duty: EventLoop, tmp_path: 
     assert log.stat().st_size > 0
     duty._turn([MaintenanceDue()])
     assert log.stat().st_size == 0
+
+
+def test_a_reload_changes_how_long_an_annotation_table_must_be_left_alone(
+    duty: EventLoop, active: ActiveConfig, tmp_path: Path
+) -> None:
+    def reload_with(settle_s: float) -> None:
+        config = configured(tmp_path, f"watch.settle_s={settle_s}")
+        duty.reload = Reloader(lambda: config, active, duty, every_s=lambda _: None)
+        duty._turn([Reload(), CheckFolders()])
+
+    table = tmp_path / "annotations" / "ratings.csv"
+    table.parent.mkdir()
+    table.write_text("path,arousal\n", encoding="utf-8")
+    minute_ago_s = time.time() - 60
+    os.utime(table, (minute_ago_s, minute_ago_s))
+    reload_with(settle_s=3600)
+    assert table.exists()
+    reload_with(settle_s=1)
+    assert not table.exists()

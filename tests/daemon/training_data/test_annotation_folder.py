@@ -35,7 +35,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(place: Path, given: AnnotationStore) -> AnnotationFolder:
-    made = AnnotationFolder(place, given, 3.0, in_a_minute)
+    made = AnnotationFolder(place, given, lambda: 3.0, in_a_minute)
     assert made.look() == 0
     assert place.is_dir()
     return made
@@ -92,7 +92,7 @@ def test_a_table_that_is_still_written_waits(folder: AnnotationFolder, place: Pa
 def test_a_table_that_changed_a_moment_ago_waits(place: Path, given: AnnotationStore) -> None:
     place.mkdir()
     (place / "r.csv").write_text(GOOD)
-    now = AnnotationFolder(place, given, 60.0, lambda: datetime.now(UTC))
+    now = AnnotationFolder(place, given, lambda: 60.0, lambda: datetime.now(UTC))
     assert now.look() == 0
     assert (place / "r.csv").exists()
 
@@ -133,7 +133,7 @@ def test_a_table_that_cannot_be_put_away_counts_once(
     (place / "done").write_text("somebody put a file here")
     assert folder.look() == 2
     assert folder.look() == 0
-    assert AnnotationFolder(place, given, 3.0, in_a_minute).look() == 0
+    assert AnnotationFolder(place, given, lambda: 3.0, in_a_minute).look() == 0
     assert len(given.all()) == 2
     assert "cannot be moved" in caplog.text
 
@@ -142,6 +142,6 @@ def test_a_folder_that_cannot_be_made_is_said_once(
     tmp_path: Path, given: AnnotationStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    folder = AnnotationFolder(tmp_path / "file" / "below", given, 3.0, in_a_minute)
+    folder = AnnotationFolder(tmp_path / "file" / "below", given, lambda: 3.0, in_a_minute)
     assert folder.look() == folder.look() == 0
     assert caplog.text.count("cannot be looked into") == 1

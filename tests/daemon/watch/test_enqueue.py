@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +10,6 @@ import pytest
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
-from daemon.watch.stability import StabilityTracker
 from storage.catalogue import Catalogue
 from storage.schema.records import FileStamp
 from tests.records import NOON, record_entry
@@ -49,7 +48,7 @@ def made(folder: Path, catalogue: Catalogue, calls: list[str], now: datetime) ->
     return Enqueuer(
         [folder],
         FileFilter(["mp3"], [".*"]),
-        StabilityTracker(SETTLE_S),
+        lambda: SETTLE_S,
         catalogue,
         mounts=NestedMounts([folder]),
         clock=lambda: now,
@@ -84,8 +83,9 @@ def test_a_touched_file_is_queued_once_it_is_complete(
 
 
 def test_a_file_that_somebody_still_writes_to_waits_however_silent(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path
+    catalogue: Catalogue, folder: Path, calls: list[str]
 ) -> None:
+    intake = made(folder, catalogue, calls, datetime.now(UTC) + timedelta(days=1))
     file = folder / "a.mp3"
     with file.open("wb") as writer:
         writer.truncate(1000)
@@ -93,7 +93,7 @@ def test_a_file_that_somebody_still_writes_to_waits_however_silent(
         for turn in range(1, 4):
             intake.settle(turn * SETTLE_S)
         assert queued(catalogue) == []
-        assert intake.reconcile(3 * SETTLE_S, settle_s=-1e9).known == 0
+        assert intake.reconcile(3 * SETTLE_S).known == 0
         assert queued(catalogue) == []
     intake.settle(10 * SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
@@ -165,7 +165,7 @@ def test_of_nested_folders_the_inner_one_speaks_for_its_files(
     intake = Enqueuer(
         [folder, inner],
         FileFilter(["mp3"], [".*"]),
-        StabilityTracker(SETTLE_S),
+        lambda: SETTLE_S,
         catalogue,
         mounts=NestedMounts([folder]),
         clock=lambda: NOON,
@@ -199,7 +199,7 @@ def test_a_reconcile_takes_old_files_at_once_and_lets_fresh_ones_settle(
     (folder / "a.mp3").write_bytes(b"x")
     now = datetime.fromtimestamp((folder / "a.mp3").stat().st_ctime + age_s, UTC)
     intake = made(folder, catalogue, [], now)
-    assert len(intake.reconcile(0.0, SETTLE_S).new) == 1
+    assert len(intake.reconcile(0.0).new) == 1
     assert queued(catalogue) == at_once
 
 
@@ -213,9 +213,9 @@ def test_a_reconcile_marks_what_is_gone_and_takes_it_back_when_it_returns(
     heard(catalogue)
     (folder / "cover.jpg").write_bytes(b"something else is still there")
     file.rename(folder.parent / "away")
-    assert intake.reconcile(10.0, SETTLE_S).gone == [file]
+    assert intake.reconcile(10.0).gone == [file]
     assert catalogue.stamps() == {}
     (folder.parent / "away").rename(file)
-    intake.reconcile(20.0, SETTLE_S)
+    intake.reconcile(20.0)
     intake.settle(20.0 + SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]

@@ -12,7 +12,7 @@ A, B = Path("/m/a.mp3"), Path("/m/b.mp3")
 
 @pytest.fixture
 def settler() -> StabilityTracker:
-    return StabilityTracker(3.0)
+    return StabilityTracker(lambda: 3.0)
 
 
 def test_a_silent_file_with_the_same_stamp_twice_is_complete(settler: StabilityTracker) -> None:
