@@ -28,7 +28,7 @@ from trainer.bundles.bundle import Bundle
 from trainer.bundles.bundle_manifest import decode_manifest
 from trainer.bundles.registry import SHIPPED
 from trainer.personal.annotation_arrays import group_keys, sound_keys
-from trainer.personal.gaussian_process import RatedSounds, fit_calibration
+from trainer.personal.gaussian_process import RatedSounds, fit_residual_process
 from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
@@ -129,7 +129,7 @@ def layer_of(known: Library, ratings: Floats, rows: Rows, met: AnnotatedPredicti
             sound=sound_keys(known.sounds.vectors[rows]),
             group=group_keys(known.sounds.path[rows]),
         )
-        fitted = fit_calibration(rated, known.seed)
+        fitted = fit_residual_process(rated, known.seed)
         columns.append(fitted.predict(met.places[asked], met.said[asked, dim]))
     return np.stack(columns, axis=1)
 

@@ -1,1 +1,1 @@
-"""The personal layer: how the people of one library differ from the joint regression."""
+"""The personal layer: corrects the joint regression for the listeners of one library."""

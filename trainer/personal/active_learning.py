@@ -1,4 +1,4 @@
-"""Which sounds a person's rating would teach most about."""
+"""Active learning: choosing the sounds whose ratings would improve the predictions most."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def most_informative(
     rated: NDArray[np.float32],
     count: int,
 ) -> list[int]:
-    """Choose sounds that are uncertain, and unlike those rated already and one another.
+    """Choose sounds that are uncertain and unlike the rated ones and each other.
 
     Greedy: each next sound has the largest product of its uncertainty and its distance to the
-    nearest that is rated or chosen (Sener and Savarese, Active Learning for Convolutional Neural
+    nearest rated or chosen sound (Sener and Savarese, Active Learning for Convolutional Neural
     Networks: A Core-Set Approach, 2018, with the distance weighted). Distance is one minus the
     correlation of the descriptors.
 
     Args:
         scores: normal scores of the candidates, shape (candidates, descriptors).
         uncertainty: of each candidate, more than 0, shape (candidates,).
-        rated: normal scores of sounds that people have rated, shape (rated, descriptors).
+        rated: normal scores of rated sounds, shape (rated, descriptors).
         count: how many to choose at most.
 
     Returns:
-        Rows of `scores`, the most telling first.
+        Rows of `scores`, the most informative first.
     """
     directions = _directions(scores)
     nearest = np.full(len(scores), 2.0)

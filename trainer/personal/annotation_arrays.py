@@ -1,9 +1,9 @@
-"""What people said of sounds of their own library, as arrays that a listener layer learns from."""
+"""Annotations of a library's sounds as arrays, from which a personal layer is fitted."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +22,11 @@ class AnnotationArrays:
 
     Attributes:
         vectors: shape (sounds, descriptors), float32, as unpacked from storage.
-        ratings: shape (sounds, 2), arousal and valence in [-1, 1]; not a number where a dimension
-            was not rated.
-        raters: shape (sounds,), how many people the mean is over, 1 or more.
+        ratings: shape (sounds, 2), arousal and valence in [-1, 1]; NaN where not rated.
+        raters: shape (sounds,), number of people behind the mean, 1 or more.
         group: shape (sounds,), text; sounds of one group are never split between folds.
-        folder: shape (sounds,), text; where a sound lies, such as its folder. A layer must do no
-            harm in places that it has not met.
+        folder: shape (sounds,), text, that holds the sound. A layer must not make predictions
+            worse in folders that it was not fitted on.
 
     Raises:
         TrainingError: columns differ in length, or a value is out of its range.
@@ -49,11 +48,11 @@ class AnnotationArrays:
         if any(each.shape != (count,) for each in (self.raters, self.group, self.folder)):
             raise TrainingError("annotations: the columns differ in length")
         if not np.isfinite(self.vectors).all():
-            raise TrainingError("annotations: a descriptor is not finite; hear the sound again")
-        beyond = np.flatnonzero((np.abs(self.ratings) > 1).any(axis=1))
-        if len(beyond):
+            raise TrainingError("annotations: a descriptor is not finite; analyse the sound again")
+        outside = np.flatnonzero((np.abs(self.ratings) > 1).any(axis=1))
+        if len(outside):
             raise TrainingError(
-                f"annotations: row {beyond[0]} is rated {self.ratings[beyond[0]].tolist()}, "
+                f"annotations: row {outside[0]} is rated {self.ratings[outside[0]].tolist()}, "
                 "outside -1 to 1"
             )
         if count and not (np.isfinite(self.raters).all() and self.raters.min() >= 1):
@@ -64,29 +63,16 @@ class AnnotationArrays:
 
     def subset(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> AnnotationArrays:
         """Return the annotations of some rows."""
-        return AnnotationArrays(
-            vectors=self.vectors[rows],
-            ratings=self.ratings[rows],
-            raters=self.raters[rows],
-            group=self.group[rows],
-            folder=self.folder[rows],
-        )
+        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
 
 def sound_keys(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return a number for each vector that tells sounds apart and says nothing of them.
-
-    Args:
-        vectors: shape (sounds, descriptors), float32.
-
-    Returns:
-        Shape (sounds,).
-    """
+    """Return a hash of each vector, shape (sounds,), for shape (sounds, descriptors), float32."""
     return _keys(np.ascontiguousarray(vector, dtype="<f4").tobytes() for vector in vectors)
 
 
 def group_keys(group: NDArray[np.str_]) -> NDArray[np.uint64]:
-    """Return a number for each group's name, shape (sounds,), which does not give it away."""
+    """Return a hash of each group's name, shape (sounds,)."""
     return _keys(str(name).encode("utf-8", "surrogatepass") for name in group)
 
 

@@ -1,4 +1,4 @@
-"""What a candidate is worth beside the bundle in service: a part of its manifest."""
+"""The comparison of a candidate with the published bundle, stored in the candidate's manifest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class _Part(BaseModel):
 class DimensionCompared(_Part):
     """Held-out errors of one dimension on the annotated sounds.
 
-    Errors are RMSE in units of the rating; without a layer it is that of the regression below the
-    candidate. A gain is the share by which the mean squared error
-    falls. `p_` is that of the paired test. `elsewhere` is in folders of which no sound was learned
-    from; absent if all lie in one. All are absent where too little is annotated.
+    Errors are RMSE in units of the rating; `rmse_without_layer` is that of the candidate's
+    regression alone. A gain is the share by which the mean squared error falls; `p_` belongs to
+    its paired test. `elsewhere` is measured with whole folders held out, and None if all sounds lie
+    in one. All are None where there are too few annotations.
     """
 
     dimension: Literal["arousal", "valence"]
@@ -38,10 +38,10 @@ class DimensionCompared(_Part):
 
 
 class PartCompared(_Part):
-    """Cross-validated R2 of one part of the corpora, by the regressions below the listener layers.
+    """Cross-validated R2 of one part of the corpora, without personal layers.
 
-    A part is bounded if it has clips and groups enough for its R2 to mean something, and ratings of
-    its own rather than norms of a class; the others are told and not judged.
+    A part is `bounded`, so that its R2 must not fall, if it has enough clips and groups and was
+    itself rated, not only its class; the others are reported only.
     """
 
     part: str
@@ -54,7 +54,7 @@ class PartCompared(_Part):
 
 
 class CorporaCompared(_Part):
-    """Whether a regression that was fitted on more corpora is worth having."""
+    """Whether a regression that was fitted on more corpora is better."""
 
     parts: list[PartCompared]
     most_fall: float
@@ -66,10 +66,10 @@ class CorporaCompared(_Part):
 
 
 class BundleComparison(_Part):
-    """Everything that decided whether a candidate was to be published.
+    """Everything that decided whether a candidate was published.
 
-    `left_out` counts annotated sounds that the regression was itself fitted on: they tell nothing
-    of sounds it has not met.
+    `yardstick` names the published bundle. `left_out` counts annotated sounds that are in the
+    regression's own training set, and so say nothing about new sounds.
     """
 
     yardstick: str

@@ -1,15 +1,15 @@
-"""How one dimension of a listener differs from what the regression says: a Gaussian process.
+"""A Gaussian process for the difference between a listener's ratings and the regression.
 
-What a person says of a sound is what the regression says of it, plus an offset, plus a gain, plus
-an offset and a gain that vary from one kind of sound to another. So a group of sounds that is felt
-the other way round is a place where the gain is negative. How much each of the four counts, and how
-noisy an annotation is, is learned from the annotations (Rasmussen and Williams, Gaussian Processes
-for Machine Learning, 2006, chapter 5). docs/learning.md says what that gains.
+In each dimension the rating is modelled as the regression's prediction, plus an offset and a gain,
+plus an offset and a gain that vary with the position of the sound; where a listener feels the
+opposite, the local gain is negative. The variance of each part and the noise of the annotations are
+learned from the annotations (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006,
+chapter 5). docs/learning.md reports what that gains.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PARTS: Final = ("sound", "rater", "offset", "gain", "local offset", "local gain")
-"""Of what a rating's departure from the regression is made, each with a standard deviation.
+"""Parts of the residual (rating minus prediction), each with a standard deviation.
 
-`sound` is what no descriptor tells and `rater` what another person would have said differently; the
-latter falls with the number of raters.
+`sound` is what the descriptors do not explain. `rater` is the disagreement between people, whose
+variance falls with the number of raters.
 """
 
-# Medians and spreads (in natural logarithms) of log-normal priors. Wide: they only keep a handful
-# of annotations from being explained by one part alone.
-_EXPECTED: Final = np.log([0.2, 0.1, 0.2, 0.5, 0.15, 0.7])
-_UNSURE: Final = np.array([0.5, 1.0, 1.0, 1.0, 1.0, 1.0])
+# Medians and standard deviations (in natural logarithms) of log-normal priors. They are wide, and
+# only keep a few annotations from being explained by one part alone.
+_PRIOR_MEDIAN: Final = np.log([0.2, 0.1, 0.2, 0.5, 0.15, 0.7])
+_PRIOR_WIDTH: Final = np.array([0.5, 1.0, 1.0, 1.0, 1.0, 1.0])
 
 MOST_ROWS: Final = 1000
-"""More annotated sounds than this are not kept in one calibration: the fit grows with the cube."""
+"""Most annotated sounds in one fit, whose time grows with the cube of their number."""
 
-_MOST_WEIGHED: Final = 300
+_MOST_FOR_SPREADS: Final = 300
 _STEPS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedSounds:
-    """Annotated sounds as a calibration meets them, in one dimension.
+    """Annotated sounds with the regression's predictions, in one dimension.
 
     Attributes:
         positions: shape (sounds, components), float32, in the space of the personal layer.
         predicted: shape (sounds,), what the regression predicts, in [-1, 1].
-        rating: shape (sounds,), what the listener says, in [-1, 1].
-        raters: shape (sounds,), how many people that is the mean of.
-        sound: shape (sounds,), as `annotations.sound_keys`.
-        group: shape (sounds,), as `annotations.group_keys`.
+        rating: shape (sounds,), the listener's, in [-1, 1].
+        raters: shape (sounds,), number of people behind the rating.
+        sound: shape (sounds,), hashes from `annotation_arrays.sound_keys`.
+        group: shape (sounds,), hashes from `annotation_arrays.group_keys`.
     """
 
     positions: NDArray[np.float32]
@@ -63,25 +63,18 @@ class RatedSounds:
 
     def subset(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> RatedSounds:
         """Return some rows."""
-        return RatedSounds(
-            positions=self.positions[rows],
-            predicted=self.predicted[rows],
-            rating=self.rating[rows],
-            raters=self.raters[rows],
-            sound=self.sound[rows],
-            group=self.group[rows],
-        )
+        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResidualProcess:
-    """A fitted map from what the regression says to what the listener would say.
+    """A fitted map from the regression's predictions to the listener's ratings.
 
     Attributes:
         rated: the sounds it was fitted on.
         spreads: shape (6,), the standard deviation of each of `PARTS`.
-        duals: shape (sounds,), the weight of each fitted sound.
-        widening: what the half widths of the regression's intervals are multiplied by.
+        duals: shape (sounds,), the dual coefficient of each fitted sound.
+        widening: factor for the half widths of the regression's intervals.
     """
 
     rated: RatedSounds
@@ -90,32 +83,27 @@ class ResidualProcess:
     widening: float = 1.0
 
     def predict(
-        self, places: NDArray[np.float32], said: NDArray[np.float64]
+        self, positions: NDArray[np.float32], predicted: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return what the listener would say, in [-1, 1].
+        """Return the listener's expected ratings, shape (sounds,), in [-1, 1].
 
         Args:
-            places: shape (sounds, components).
-            said: shape (sounds,), what the regression says.
-
-        Returns:
-            Shape (sounds,).
+            positions: shape (sounds, components).
+            predicted: shape (sounds,), by the regression.
         """
         offset, gain, local_offset, local_gain = np.square(self.spreads[2:])
-        alike = likeness(places, self.rated.positions)
-        # Offset and gain at each sound; said is what the gain is a gain of.
+        similar = similarity(positions, self.rated.positions)
         scaled = self.duals * self.rated.predicted
-        offsets = offset * self.duals.sum() + local_offset * (alike @ self.duals)
-        gains = gain * scaled.sum() + local_gain * (alike @ scaled)
-        heard: NDArray[np.float64] = np.clip(said + offsets + gains * said, -1.0, 1.0)
-        return heard
+        offsets = offset * self.duals.sum() + local_offset * (similar @ self.duals)
+        gains = gain * scaled.sum() + local_gain * (similar @ scaled)
+        adjusted = predicted + offsets + gains * predicted
+        clipped: NDArray[np.float64] = np.clip(adjusted, -1.0, 1.0)
+        return clipped
 
     def without(
         self, sounds: NDArray[np.uint64], groups: NDArray[np.uint64]
     ) -> ResidualProcess | None:
-        """Return the calibration as if some sounds had not been annotated, nor their groups.
-
-        How much each part counts stays as it was learned with them.
+        """Fit again without some sounds and groups, with the same spreads.
 
         Returns:
             None if no annotated sound is left.
@@ -127,25 +115,27 @@ class ResidualProcess:
         return replace(self, rated=rated, duals=_duals(rated, self.spreads))
 
 
-def fit_calibration(rated: RatedSounds, seed: int) -> ResidualProcess:
-    """Learn how much each part counts, then what the listener says.
+def fit_residual_process(rated: RatedSounds, seed: int) -> ResidualProcess:
+    """Fit the spreads, then the dual coefficients.
 
     Args:
         rated: at least one sound.
-        seed: of the draw of sounds where there are too many.
+        seed: of the sample that is used where there are too many sounds.
     """
-    drawing = np.random.default_rng(seed)
-    if len(rated) > MOST_ROWS:
-        rated = rated.subset(np.sort(drawing.permutation(len(rated))[:MOST_ROWS]))
-    weighed = rated
-    if len(rated) > _MOST_WEIGHED:
-        weighed = rated.subset(np.sort(drawing.permutation(len(rated))[:_MOST_WEIGHED]))
-    spreads = _learned_spreads(weighed)
+    rng = np.random.default_rng(seed)
+    rated = _sample(rated, MOST_ROWS, rng)
+    spreads = _fit_spreads(_sample(rated, _MOST_FOR_SPREADS, rng))
     return ResidualProcess(rated=rated, spreads=spreads, duals=_duals(rated, spreads))
 
 
-def likeness(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return how alike sounds are, in (0, 1]: 1/2 at the mean squared difference of 1.
+def _sample(rated: RatedSounds, most: int, rng: np.random.Generator) -> RatedSounds:
+    if len(rated) <= most:
+        return rated
+    return rated.subset(np.sort(rng.permutation(len(rated))[:most]))
+
+
+def similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the rational quadratic kernel, in (0, 1]: 1/2 at a mean squared difference of 1.
 
     Args:
         first: shape (sounds, components).
@@ -154,47 +144,52 @@ def likeness(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
     Returns:
         Shape (sounds, others).
     """
-    gaps = (
+    distances = (
         np.square(first).sum(axis=1)[:, None]
         + np.square(second).sum(axis=1)[None]
         - 2.0 * (first @ second.T)
     )
-    mean = np.maximum(gaps, 0.0) / np.float32(first.shape[1])
-    alike: NDArray[np.float64] = 1.0 / (1.0 + mean.astype(np.float64))
-    return alike
+    mean = np.maximum(distances, 0.0) / np.float32(first.shape[1])
+    similar: NDArray[np.float64] = 1.0 / (1.0 + mean.astype(np.float64))
+    return similar
 
 
-def _learned_spreads(rated: RatedSounds) -> NDArray[np.float64]:
-    parts = _parts(rated)
-    departure = rated.rating - rated.predicted
+def _fit_spreads(rated: RatedSounds) -> NDArray[np.float64]:
+    parts = _covariances(rated)
+    residual = rated.rating - rated.predicted
 
-    def unlikeliness(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Return the negative log posterior of the spreads, and its slope."""
+    def negative_log_posterior(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return it for the logarithms of the spreads, and its gradient."""
         weights = np.exp(2 * logs)
         try:
             factor = cho_factor(np.einsum("p,pij->ij", weights, parts), lower=True)
         except LinAlgError:
             return np.inf, np.zeros_like(logs)
-        duals = cho_solve(factor, departure)
-        surplus = (logs - _EXPECTED) / _UNSURE
-        value = 0.5 * departure @ duals + np.log(np.diag(factor[0])).sum() + 0.5 * surplus @ surplus
+        duals = cho_solve(factor, residual)
+        prior = (logs - _PRIOR_MEDIAN) / _PRIOR_WIDTH
+        value = 0.5 * residual @ duals + np.log(np.diag(factor[0])).sum() + 0.5 * prior @ prior
         excess = cho_solve(factor, np.eye(len(duals))) - np.outer(duals, duals)
-        slope = weights * np.einsum("ij,pij->p", excess, parts) + surplus / _UNSURE
-        return float(value), slope
+        gradient = weights * np.einsum("ij,pij->p", excess, parts) + prior / _PRIOR_WIDTH
+        return float(value), gradient
 
     found = minimize(
-        unlikeliness, _EXPECTED, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS},
-        bounds=[(low, low + 8) for low in _EXPECTED - 4],
-    )  # fmt: skip
+        negative_log_posterior,
+        _PRIOR_MEDIAN,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(low, low + 8) for low in _PRIOR_MEDIAN - 4],
+        options={"maxiter": _STEPS},
+    )
     spreads: NDArray[np.float64] = np.exp(found.x)
     return spreads
 
 
 def _duals(rated: RatedSounds, spreads: NDArray[np.float64]) -> NDArray[np.float64]:
     own, rater, offset, gain, local_offset, local_gain = np.square(spreads)
-    said = np.outer(rated.predicted, rated.predicted)
-    covariance = offset + gain * said
-    covariance += (local_offset + local_gain * said) * likeness(rated.positions, rated.positions)
+    products = np.outer(rated.predicted, rated.predicted)
+    similar = similarity(rated.positions, rated.positions)
+    covariance = offset + gain * products
+    covariance += (local_offset + local_gain * products) * similar
     covariance[np.diag_indices_from(covariance)] += own + rater / rated.raters
     duals: NDArray[np.float64] = cho_solve(
         cho_factor(covariance, lower=True), rated.rating - rated.predicted
@@ -202,17 +197,9 @@ def _duals(rated: RatedSounds, spreads: NDArray[np.float64]) -> NDArray[np.float
     return duals
 
 
-def _parts(rated: RatedSounds) -> NDArray[np.float64]:
-    """Return the covariance that each part would have alone, shape (6, sounds, sounds)."""
-    alike = likeness(rated.positions, rated.positions)
-    said = np.outer(rated.predicted, rated.predicted)
-    return np.stack(
-        [
-            np.eye(len(rated)),
-            np.diag(1 / rated.raters),
-            np.ones_like(said),
-            said,
-            alike,
-            said * alike,
-        ]
-    )
+def _covariances(rated: RatedSounds) -> NDArray[np.float64]:
+    """Return the covariance of each part at unit variance, shape (6, sounds, sounds)."""
+    similar = similarity(rated.positions, rated.positions)
+    products = np.outer(rated.predicted, rated.predicted)
+    sound, rater = np.eye(len(rated)), np.diag(1 / rated.raters)
+    return np.stack([sound, rater, np.ones_like(products), products, similar, products * similar])

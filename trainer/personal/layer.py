@@ -1,8 +1,8 @@
-"""The listener layer of a bundle: what the people of one library feel differently.
+"""The personal layer of a bundle: corrects predictions for the listeners of one library.
 
-It lies on top of the regression, which it leaves as it is. It is kept as plain arrays in
-``listener.npz`` and never pickled. Of an annotated sound it keeps a place in a space of 32 numbers,
-the ratings, and two numbers that tell sounds and groups apart without naming them.
+It is applied to the predictions of the regression, which stays unchanged, and is stored as plain
+arrays in ``listener.npz``, never pickled. Of an annotated sound it stores 32 principal components,
+the ratings, and hashes of the sound and of its group, but no name.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _MOST_CLIPS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ComponentSpace:
-    """Where sounds lie to a listener: leading principal components of the normal scores.
+    """A space of leading principal components of the normal scores.
 
     Attributes:
-        basis: shape (descriptors, components), float32; scaled so that a mean squared difference of
-            1 is the median over the fitted clips.
-        origin: shape (components,), float32, which is taken off.
+        basis: shape (descriptors, components), float32; scaled so that the median of the mean
+            squared differences between fitted clips is 1.
+        origin: shape (components,), float32, which is subtracted.
     """
 
     basis: NDArray[np.float32]
@@ -40,78 +40,72 @@ class ComponentSpace:
 
     def project(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return shape (sounds, components) for scores of shape (sounds, descriptors)."""
-        places: NDArray[np.float32] = scores @ self.basis - self.origin
-        return places
+        positions: NDArray[np.float32] = scores @ self.basis - self.origin
+        return positions
 
 
 def fit_space(scores: NDArray[np.float32]) -> ComponentSpace:
-    """Find the space of the clips that a regression was fitted on.
+    """Fit the component space of the clips that a regression was fitted on.
 
     Args:
-        scores: shape (clips, descriptors), their normal scores; of more than 1000, evenly spread
-            ones are taken.
+        scores: shape (clips, descriptors), normal scores; of more than 1000 clips, evenly spaced
+            ones are used.
     """
     rows = np.unique(np.linspace(0, len(scores) - 1, _MOST_CLIPS).astype(np.intp))
     chosen = scores[rows].astype(np.float64)
     mean = chosen.mean(axis=0)
-    # The small side of the matrix decides: clips are fewer than descriptors.
-    power, sides = np.linalg.eigh((chosen - mean) @ (chosen - mean).T)
+    # Of the clips' inner products, since there are fewer clips than descriptors.
+    values, vectors = np.linalg.eigh((chosen - mean) @ (chosen - mean).T)
     count = min(COMPONENTS, len(rows) - 1, scores.shape[1])
-    leading, strength = sides[:, -count:][:, ::-1], power[-count:][::-1]
-    basis = (chosen - mean).T @ leading / np.sqrt(np.maximum(strength, 1e-12))
-    places = (chosen - mean) @ basis
-    squares = np.square(places).sum(axis=1)
-    gaps = (squares[:, None] + squares[None] - 2 * places @ places.T) / count
-    basis /= np.sqrt(np.median(gaps[~np.eye(len(rows), dtype=bool)]))
+    leading, variance = vectors[:, -count:][:, ::-1], values[-count:][::-1]
+    basis = (chosen - mean).T @ leading / np.sqrt(np.maximum(variance, 1e-12))
+    positions = (chosen - mean) @ basis
+    squares = np.square(positions).sum(axis=1)
+    distances = (squares[:, None] + squares[None] - 2 * positions @ positions.T) / count
+    basis /= np.sqrt(np.median(distances[~np.eye(len(rows), dtype=bool)]))
     return ComponentSpace(basis.astype(np.float32), (mean @ basis).astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalLayer:
-    """What differs between a library's listeners and the regression, for each dimension.
-
-    Attributes:
-        space: where sounds lie.
-        arousal: None where the regression's arousal stays as it is.
-        valence: likewise.
-    """
+    """The corrections of both dimensions; None leaves the regression's prediction unchanged."""
 
     space: ComponentSpace
     arousal: ResidualProcess | None
     valence: ResidualProcess | None
 
     def of(self, dimension: str) -> ResidualProcess | None:
-        """Return the calibration of ``arousal`` or of ``valence``."""
+        """Return the correction of ``arousal`` or of ``valence``."""
         found: ResidualProcess | None = getattr(self, dimension)
         return found
 
-    def adjust(self, said: Predictions, scores: NDArray[np.float32]) -> Predictions:
-        """Return predictions for these listeners from those of the regression.
+    def adjust(self, predicted: Predictions, scores: NDArray[np.float32]) -> Predictions:
+        """Correct the regression's predictions for these listeners.
 
         Args:
-            said: what the regression says of some sounds.
+            predicted: by the regression, for some sounds.
             scores: their normal scores, shape (sounds, descriptors).
         """
-        places = self.space.project(scores)
+        positions = self.space.project(scores)
         changed: dict[str, NDArray[np.float64]] = {}
         for name in DIMENSIONS:
-            calibration = self.of(name)
-            if calibration is None:
+            process = self.of(name)
+            if process is None:
                 continue
-            affect = calibration.predict(places, getattr(said, name))
-            half = half_widths(said, name) * calibration.widening
+            affect = process.predict(positions, getattr(predicted, name))
+            half = half_widths(predicted, name) * process.widening
             changed |= {
                 name: affect,
                 f"{name}_low": np.clip(affect - half, -1.0, 1.0),
                 f"{name}_high": np.clip(affect + half, -1.0, 1.0),
             }
-        return replace(said, **changed)
+        return replace(predicted, **changed)
 
 
-def half_widths(said: Predictions, dimension: str) -> NDArray[np.float64]:
-    """Return half the width of each interval, in [0, 2], as it was before the scale cut it."""
-    middle = getattr(said, dimension)
-    low, high = getattr(said, f"{dimension}_low"), getattr(said, f"{dimension}_high")
-    # At most one end is cut: no interval is as wide as the scale.
+def half_widths(predicted: Predictions, dimension: str) -> NDArray[np.float64]:
+    """Return half the width of each interval, in [0, 2], before clipping to the scale."""
+    middle = getattr(predicted, dimension)
+    low, high = getattr(predicted, f"{dimension}_low"), getattr(predicted, f"{dimension}_high")
+    # At most one end is clipped: no interval is as wide as the scale.
     widths: NDArray[np.float64] = np.maximum(middle - low, high - middle)
     return widths

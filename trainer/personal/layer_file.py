@@ -1,4 +1,4 @@
-"""``listener.npz``: a listener layer as plain arrays, believed only after a look at each."""
+"""Reading and writing ``listener.npz``, a personal layer as plain arrays, each of them checked."""
 
 from __future__ import annotations
 
@@ -32,99 +32,94 @@ _MOST_BYTES: Final = 64 * 1024 * 1024
 _LARGEST: Final = 1e12
 
 
-def encode_layer(listener: PersonalLayer) -> bytes:
-    """Return a listener layer as the bytes of a compressed npz archive."""
-    arrays: dict[str, NDArray[Any]] = {
-        "basis": listener.space.basis,
-        "origin": listener.space.origin,
-    }
+def encode_layer(layer: PersonalLayer) -> bytes:
+    """Return a personal layer as a compressed npz archive."""
+    arrays: dict[str, NDArray[Any]] = {"basis": layer.space.basis, "origin": layer.space.origin}
     for name in DIMENSIONS:
-        calibration = listener.of(name)
-        if calibration is None:
+        process = layer.of(name)
+        if process is None:
             continue
-        arrays |= {
-            f"{name}_{stored}": getattr(calibration.rated, field)
-            for field, (stored, _) in _COLUMNS.items()
-        }
-        arrays[f"{name}_spreads"] = calibration.spreads
-        arrays[f"{name}_duals"] = calibration.duals
-        arrays[f"{name}_widening"] = np.array([calibration.widening])
+        for field, (stored, _) in _COLUMNS.items():
+            arrays[f"{name}_{stored}"] = getattr(process.rated, field)
+        arrays[f"{name}_spreads"] = process.spreads
+        arrays[f"{name}_duals"] = process.duals
+        arrays[f"{name}_widening"] = np.array([process.widening])
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
 
 
-def decode_layer(content: bytes, place: str, features: int) -> PersonalLayer:
-    """Read a listener layer; nothing in it is ever unpickled.
+def decode_layer(content: bytes, name: str, features: int) -> PersonalLayer:
+    """Read a personal layer; nothing in it is ever unpickled.
 
     Args:
         content: what `encode_layer` returned.
-        place: what to call the bundle in an error.
+        name: of the file, for errors.
         features: descriptors of a feature vector.
 
     Raises:
-        BundleCorrupt: the bytes are no such layer, or its arrays do not fit each other.
+        BundleCorrupt: the bytes are not such a layer, or its arrays do not fit each other.
     """
     try:
         arrays = _arrays(content)
         space = ComponentSpace(
-            _taken(arrays, "basis", np.float32), _taken(arrays, "origin", np.float32)
+            _array(arrays, "basis", np.float32), _array(arrays, "origin", np.float32)
         )
         components = len(space.origin)
-        _demand(space.basis.shape == (features, components) and components > 0, "basis")
-        calibrations = {name: _calibration(arrays, name, components) for name in DIMENSIONS}
+        _check(space.basis.shape == (features, components) and components > 0, "basis")
+        processes = {each: _process(arrays, each, components) for each in DIMENSIONS}
     except Exception as error:
-        # What zip, zlib and numpy's header parser raise on damage is more than they document.
-        said = " ".join(str(error).split())
-        raise BundleCorrupt(f"{place} is no listener layer: {said}") from error
-    return PersonalLayer(space, **calibrations)
+        # On damage, zip, zlib and numpy's header parser raise more than they document.
+        reason = " ".join(str(error).split())
+        raise BundleCorrupt(f"{name}: not a personal layer: {reason}") from error
+    return PersonalLayer(space, **processes)
 
 
 def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
     # An archive of zeros unpacks to a thousand times its size.
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        _demand(sum(entry.file_size for entry in archive.infolist()) <= _MOST_BYTES, "size")
+        _check(sum(entry.file_size for entry in archive.infolist()) <= _MOST_BYTES, "size")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _calibration(
+def _process(
     arrays: Mapping[str, NDArray[Any]], name: str, components: int
 ) -> ResidualProcess | None:
     if f"{name}_said" not in arrays:
         return None
     columns = {
-        field: _taken(arrays, f"{name}_{stored}", kind)
+        field: _array(arrays, f"{name}_{stored}", kind)
         for field, (stored, kind) in _COLUMNS.items()
     }
-    spreads = _taken(arrays, f"{name}_spreads", np.float64)
-    duals = _taken(arrays, f"{name}_duals", np.float64)
-    widening = _taken(arrays, f"{name}_widening", np.float64)
+    spreads, duals, widening = (
+        _array(arrays, f"{name}_{key}", np.float64) for key in ("spreads", "duals", "widening")
+    )
     count = len(columns["predicted"])
-    _demand(0 < count <= MOST_ROWS, f"{name}_said")
+    _check(0 < count <= MOST_ROWS, f"{name}_said")
     for field, (stored, _) in _COLUMNS.items():
         shape = (count, components) if field == "positions" else (count,)
-        _demand(columns[field].shape == shape, f"{name}_{stored}")
+        _check(columns[field].shape == shape, f"{name}_{stored}")
     for field in ("predicted", "rating"):
-        _demand(bool((np.abs(columns[field]) <= 1).all()), f"{name}_{_COLUMNS[field][0]}")
-    _demand(bool((columns["raters"] >= 1).all()), f"{name}_raters")
-    _demand(duals.shape == (count,), f"{name}_duals")
-    _demand(spreads.shape == (len(PARTS),) and bool((spreads > 0).all()), f"{name}_spreads")
-    _demand(widening.shape == (1,) and bool(widening[0] > 0), f"{name}_widening")
+        _check(bool((np.abs(columns[field]) <= 1).all()), f"{name}_{_COLUMNS[field][0]}")
+    _check(bool((columns["raters"] >= 1).all()), f"{name}_raters")
+    _check(duals.shape == (count,), f"{name}_duals")
+    _check(spreads.shape == (len(PARTS),) and bool((spreads > 0).all()), f"{name}_spreads")
+    _check(widening.shape == (1,) and bool(widening[0] > 0), f"{name}_widening")
     return ResidualProcess(
         rated=RatedSounds(**columns), spreads=spreads, duals=duals, widening=float(widening[0])
     )
 
 
-def _taken(arrays: Mapping[str, NDArray[Any]], name: str, kind: type) -> NDArray[Any]:
+def _array(arrays: Mapping[str, NDArray[Any]], name: str, kind: type) -> NDArray[Any]:
     found = arrays[name]
-    _demand(found.dtype == kind, name)
+    _check(found.dtype == kind, name)
     if np.issubdtype(kind, np.floating):
-        # Not even a product of two of them may overflow.
-        _demand(bool((np.abs(found) < _LARGEST).all()), name)
+        # No product of two values may overflow.
+        _check(bool((np.abs(found) < _LARGEST).all()), name)
     return found
 
 
-def _demand(holds: bool, name: str) -> None:  # noqa: FBT001 - the condition is the point
+def _check(holds: bool, name: str) -> None:  # noqa: FBT001 - the condition is the point
     if not holds:
-        raise ValueError(f"'{name}' is not as it should be")
+        raise ValueError(f"'{name}' has a wrong type, shape or value")

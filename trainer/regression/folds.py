@@ -1,4 +1,4 @@
-"""Splitting clips into folds without splitting what belongs together."""
+"""Assigning clips to folds without splitting a group."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 def grouped_folds(
     corpus: NDArray[np.str_], group: NDArray[np.str_], folds: int, seed: int
 ) -> NDArray[np.intp]:
-    """Assign each clip to a fold so that groups stay whole and every corpus is spread.
+    """Assign each clip to a fold so that no group is split and every corpus is spread evenly.
 
-    Within a corpus the groups are shuffled, and each is put into the fold that has the fewest clips
-    of that corpus so far. A group that spans corpora goes with the first of them.
+    Within a corpus the groups are shuffled, and each goes to the fold that has the fewest clips of
+    that corpus so far. A group that spans corpora goes with the first of them.
 
     Args:
         corpus: shape (clips,).
         group: shape (clips,).
-        folds: how many.
+        folds: number of folds.
         seed: of the shuffling.
 
     Returns:
         The fold of each clip, shape (clips,), from 0 to folds - 1.
     """
-    drawing = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     fold_of: dict[str, int] = {}
     for name in np.unique(corpus):
         names, counts = np.unique(group[corpus == name], return_counts=True)
         filled = np.zeros(folds)
         for known in names[[g in fold_of for g in names]]:
             filled[fold_of[known]] += counts[names == known][0]
-        for i in drawing.permutation(len(names)):
+        for i in rng.permutation(len(names)):
             if names[i] not in fold_of:
                 fold = int(np.argmin(filled))
                 fold_of[names[i]] = fold

@@ -1,9 +1,8 @@
-"""The joint regression: one fitted object for both domains and both dimensions.
+"""The joint regression: one estimator of arousal and valence for music and everyday sounds.
 
-Music and everyday sounds follow different rules: what makes music arousing does not make a dog's
-bark so. Two experts are fitted, each on the clips that follow its rules, and a gate says how much
-of each a new clip is given; nobody has to say what it is. Why there are two, and what else was
-tried, stands in docs/starter.md.
+What makes music arousing does not make a dog's bark so. Two experts are fitted, each on the clips
+that follow its rules, and a gate predicts how to mix them for a new clip; nobody has to label it.
+docs/starter.md gives the reasons and the alternatives that were tried.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from trainer.regression.training_table import TrainingTable
 
 RECIPE: Final = "two-experts-2"
-"""Name of this way of fitting; the digit grows when the same settings would fit otherwise."""
+"""Name of this way of fitting; the digit grows when equal settings would fit differently."""
 
 LEVEL: Final = 0.8
-"""Share of ratings that the intervals are meant to hold."""
+"""Nominal coverage of the prediction intervals."""
 
 _SETTINGS: Final = (
     "music_reach",
@@ -40,7 +39,7 @@ _SETTINGS: Final = (
     "seed",
 )
 _SOUND_HARMONY: Final = 0.01
-"""Every descriptor counts the same for everyday sounds."""
+"""For everyday sounds every descriptor has about the same weight."""
 
 _INNER_FOLDS: Final = 5
 _FEWEST_CLIPS: Final = 20
@@ -48,17 +47,10 @@ _FEWEST_CLIPS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a bundle says of some clips; every array has shape (clips,).
+    """Predictions of some clips; every array has shape (clips,).
 
-    Attributes:
-        arousal: in [-1, 1].
-        arousal_low: lower end of the 80 % interval, in [-1, 1].
-        arousal_high: upper end.
-        valence: in [-1, 1].
-        valence_low: lower end of the 80 % interval, in [-1, 1].
-        valence_high: upper end.
-        novelty: 0 or more; above 1 the clip is farther from all fitted clips than 95 % of those
-            are from each other.
+    Arousal, valence and the ends of their 80 % intervals are in [-1, 1]. Novelty is 0 or more;
+    above 1 a clip is farther from the fitted clips than 95 % of those are from each other.
     """
 
     arousal: NDArray[np.float64]
@@ -74,13 +66,13 @@ class JointRegression:
     """Two kernel experts, a gate between them, and cross-conformal intervals.
 
     The gate is a ridge discriminant on the music expert's normal scores. Half the width of an
-    interval is the quantile of the absolute errors on held-out groups inside the fitted clips
-    (Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence, 2015; the
-    split form of the rule), one for each expert and dimension, mixed as the gate says.
+    interval is the quantile of the absolute errors on held-out groups of the fitted clips (Vovk,
+    Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence, 2015; the split
+    form of the rule), one for each expert and dimension, mixed by the gate.
 
     It keeps scikit-learn's conventions (settings as keywords, `fit`, `predict`, `get_params`,
-    `set_params`, and so `sklearn.base.clone`) without its base class: importing that would cost
-    each process that only predicts over 100 MB.
+    `set_params`, and so `sklearn.base.clone`) without its base class, whose import would cost each
+    process that only predicts over 100 MB.
 
     Args:
         music_reach: kernel width of the music expert.
@@ -89,7 +81,7 @@ class JointRegression:
         sound_reach: kernel width of the sound expert.
         sound_noise: its noise variance.
         gate_ridge: shrinkage of the gate.
-        gate_slope: how sharply the gate decides.
+        gate_slope: slope of the gate's logistic curve.
         seed: of the inner folds.
     """
 
@@ -115,20 +107,21 @@ class JointRegression:
         self.seed = seed
 
     def fit(self, table: TrainingTable, y: None = None) -> JointRegression:
-        """Fit experts, gate and intervals on a table, which holds the ratings too.
+        """Fit experts, gate and intervals on a table, which includes the ratings.
 
         Raises:
-            TrainingError: the table has too few clips for either expert, or values not finite.
+            TrainingError: the table has too few clips for an expert, or a value is not finite.
         """
         del y
-        _demand_usable(table)
+        _check(table)
         self.experts_ = self.fit_experts(table)
         folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, self.seed)
         errors = np.full(table.ratings.shape, np.nan)
         for fold in range(_INNER_FOLDS):
-            held = folds == fold
-            blend = self.fit_experts(table.subset(~held)).predict(table.vectors[held])
-            errors[held] = np.abs(table.ratings[held] - np.clip(blend.affect, -1.0, 1.0))
+            held_out = folds == fold
+            experts = self.fit_experts(table.subset(~held_out))
+            predicted = experts.predict(table.vectors[held_out]).affect
+            errors[held_out] = np.abs(table.ratings[held_out] - np.clip(predicted, -1.0, 1.0))
         self.half_widths_ = np.array(
             [conformal(errors[table.follows == name]) for name in ("music", "sound")]
         )
@@ -145,17 +138,17 @@ class JointRegression:
 
         Args:
             vectors: shape (clips, descriptors), float32, finite.
-            scores: their normal scores on the music expert's scale, where they are known already.
+            scores: their normal scores on the music expert's scale, if already computed.
         """
-        blend = self.experts_.predict(vectors, scores)
-        affect, share = np.clip(blend.affect, -1.0, 1.0), blend.music_share[:, None]
+        mixed = self.experts_.predict(vectors, scores)
+        affect, share = np.clip(mixed.affect, -1.0, 1.0), mixed.music_share[:, None]
         half = share * self.half_widths_[0] + (1 - share) * self.half_widths_[1]
         low, high = np.clip(affect - half, -1.0, 1.0), np.clip(affect + half, -1.0, 1.0)
         columns = {}
         for dim, name in enumerate(DIMENSIONS):
             columns[name] = affect[:, dim]
             columns[f"{name}_low"], columns[f"{name}_high"] = low[:, dim], high[:, dim]
-        return Predictions(**columns, novelty=blend.novelty)
+        return Predictions(**columns, novelty=mixed.novelty)
 
     def get_params(self, deep: bool = True) -> dict[str, float | int]:  # noqa: FBT001, FBT002 - scikit-learn's signature
         """Return the settings by name."""
@@ -175,11 +168,11 @@ class JointRegression:
         return self
 
     def attach(self, table: TrainingTable) -> None:
-        """Take the fitted clips from their table again, after unpickling."""
+        """Restore what is not pickled from the table that was fitted on."""
         self.experts_.attach(table)
 
     def fit_experts(self, table: TrainingTable) -> ExpertMixture:
-        """Return the experts and gates that `fit` fits on a table, without intervals."""
+        """Fit the experts and gates alone, without intervals."""
         return ExpertMixture(
             table,
             music=self.music_settings(),
@@ -189,7 +182,7 @@ class JointRegression:
         )
 
     def music_settings(self) -> ExpertSettings:
-        """Return how the music expert is fitted."""
+        """Return the settings of the music expert."""
         return ExpertSettings(
             reach=self.music_reach,
             noise=self.music_noise,
@@ -199,7 +192,7 @@ class JointRegression:
         )
 
     def sound_settings(self) -> ExpertSettings:
-        """Return how the sound expert is fitted."""
+        """Return the settings of the sound expert."""
         return ExpertSettings(
             reach=self.sound_reach,
             noise=self.sound_noise,
@@ -213,7 +206,7 @@ def regression_from(settings: dict[str, Any]) -> JointRegression:
     """Return an unfitted regression with settings from a manifest.
 
     Raises:
-        TrainingError: a setting is unknown or no number.
+        TrainingError: a setting is unknown or not a number.
     """
     wrong = [k for k, v in settings.items() if k not in _SETTINGS or not isinstance(v, int | float)]
     if wrong:
@@ -221,13 +214,15 @@ def regression_from(settings: dict[str, Any]) -> JointRegression:
     return JointRegression(**settings)
 
 
-def _demand_usable(table: TrainingTable) -> None:
+def _check(table: TrainingTable) -> None:
     for name in ("music", "sound"):
         count = int((table.follows == name).sum())
         if count < _FEWEST_CLIPS:
-            raise TrainingError(f"{count} rated clips for the {name} expert, not {_FEWEST_CLIPS}")
+            raise TrainingError(
+                f"{count} rated clips for the {name} expert; at least {_FEWEST_CLIPS} are needed"
+            )
     if not (np.isfinite(table.vectors).all() and np.isfinite(table.ratings).all()):
-        raise TrainingError("the feature table holds values that are not finite")
+        raise TrainingError("the training table contains values that are not finite")
 
 
 def conformal(errors: NDArray[np.float64]) -> NDArray[np.float64]:

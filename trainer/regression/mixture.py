@@ -1,4 +1,4 @@
-"""Two experts and the gate between them."""
+"""A mixture of two experts: kernel regressions for music and for sounds, and their gates."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MixturePrediction:
-    """What two experts say together; each array has one row a clip.
+    """The mixed prediction of both experts.
 
     Attributes:
-        affect: shape (clips, 2), not yet cut to [-1, 1].
-        music_share: shape (clips,), how much of the music expert is in it, in [0, 1].
-        novelty: shape (clips,), of both experts, mixed likewise.
+        affect: shape (clips, 2), not yet clipped to [-1, 1].
+        music_share: shape (clips,), weight of the music expert, in [0, 1].
+        novelty: shape (clips,), of both experts, mixed with the same weight.
     """
 
     affect: NDArray[np.float64]
@@ -33,16 +33,17 @@ class MixturePrediction:
 
 
 class Gate:
-    """Says how likely a clip is on the first of two sides.
+    """The probability that a clip belongs to the first of two classes.
 
-    A ridge discriminant on normal scores, both sides weighing the same, under a logistic curve.
+    A ridge discriminant on normal scores with balanced classes, under a logistic curve.
 
     Args:
         scores: of the fitted clips, shape (clips, descriptors).
-        products: of each two of them, shape (clips, clips), divided by the number of descriptors.
-        first: which of them are on the first side, shape (clips,).
+        products: inner products of the scores, shape (clips, clips), over the number of
+            descriptors.
+        first: which clips belong to the first class, shape (clips,).
         ridge: shrinkage.
-        slope: how sharply it decides.
+        slope: of the logistic curve.
     """
 
     def __init__(
@@ -67,27 +68,27 @@ class Gate:
         )
 
     def share(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the share of the first side, shape (clips,), in [0, 1]."""
-        side = scores @ self.direction.astype(np.float32) + np.float64(self.offset)
-        share: NDArray[np.float64] = expit(self.slope * side)
+        """Return the probability of the first class, shape (clips,), in [0, 1]."""
+        margin = scores @ self.direction.astype(np.float32) + np.float64(self.offset)
+        share: NDArray[np.float64] = expit(self.slope * margin)
         return share
 
 
 class ExpertMixture:
-    """An expert for music, one for everyday sounds, and a soft choice between them.
+    """An expert for music and one for everyday sounds, weighted by a gate.
 
-    A smooth mixture of experts (Jacobs et al., Neural Computation 3, 1991), where the choice is
-    learned from which expert each fitted clip follows. The experts learn how a clip differs from
-    the mean rating of its domain; a second gate, learned from the domains themselves, says which
-    mean that is. The two are not the same: a composed soundscape follows the rules of music, and is
-    yet as little pleasant as other sounds.
+    A mixture of experts (Jacobs et al., Neural Computation 3, 1991). The gate `kind` is learned
+    from the expert that each fitted clip follows. The experts predict the difference from the mean
+    rating of the clip's domain; the gate `domain`, learned from the domains, chooses that mean. The
+    two differ: a composed soundscape follows the rules of music but is as unpleasant as other
+    sounds.
 
     Args:
-        table: what to fit on; both experts need clips in it.
+        table: training clips, some for each expert.
         music: settings of the music expert.
         sound: settings of the sound expert.
         gate_ridge: shrinkage of the gates.
-        gate_slope: how sharply they decide.
+        gate_slope: slope of their logistic curves.
     """
 
     def __init__(
@@ -106,9 +107,9 @@ class ExpertMixture:
                 for rows in (is_music, ~is_music)
             ]
         )
-        departures = table.ratings - np.where(is_music[:, None], self.means[0], self.means[1])
-        self.music = KernelExpert(table, departures, np.flatnonzero(follows_music), music)
-        self.sound = KernelExpert(table, departures, np.flatnonzero(~follows_music), sound)
+        residuals = table.ratings - np.where(is_music[:, None], self.means[0], self.means[1])
+        self.music = KernelExpert(table, residuals, np.flatnonzero(follows_music), music)
+        self.sound = KernelExpert(table, residuals, np.flatnonzero(~follows_music), sound)
         scores = self.music.scale.scores(table.vectors)
         products = (scores @ scores.T).astype(np.float64) / scores.shape[1]
         self.kind, self.domain = (
@@ -123,21 +124,21 @@ class ExpertMixture:
 
         Args:
             vectors: shape (clips, descriptors), float32, finite.
-            scores: their normal scores on the music expert's scale, where they are known already.
+            scores: their normal scores on the music expert's scale, if already computed.
         """
         if scores is None:
             scores = self.music.scale.scores(vectors)
-        share, musical = self.kind.share(scores), self.domain.share(scores)[:, None]
-        as_music, far_from_music = self.music.predict(scores)
-        as_sound, far_from_sound = self.sound.predict(self.sound.scale.scores(vectors))
-        departure = share[:, None] * as_music + (1 - share[:, None]) * as_sound
+        share, is_music = self.kind.share(scores), self.domain.share(scores)[:, None]
+        as_music, music_novelty = self.music.predict(scores)
+        as_sound, sound_novelty = self.sound.predict(self.sound.scale.scores(vectors))
+        residual = share[:, None] * as_music + (1 - share[:, None]) * as_sound
         return MixturePrediction(
-            affect=musical * self.means[0] + (1 - musical) * self.means[1] + departure,
+            affect=is_music * self.means[0] + (1 - is_music) * self.means[1] + residual,
             music_share=share,
-            novelty=share * far_from_music + (1 - share) * far_from_sound,
+            novelty=share * music_novelty + (1 - share) * sound_novelty,
         )
 
     def attach(self, table: TrainingTable) -> None:
-        """Take the fitted clips from their table again, after unpickling."""
+        """Restore what is not pickled from the table that was fitted on."""
         self.music.attach(table)
         self.sound.attach(table)

@@ -1,7 +1,7 @@
-"""Descriptors as normal scores: where a value stands among the values of the fitted clips.
+"""Descriptors as normal scores: the rank of a value among the fitted clips, as a z score.
 
-ComParE's functionals span twenty orders of magnitude with heavy tails. Ranks keep their order and
-nothing else, so one wild value cannot carry a prediction away.
+ComParE's functionals span twenty orders of magnitude with heavy tails. Ranks keep the order only,
+so a single outlier cannot dominate a prediction.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 _LEVELS: Final = 51
 _FARTHEST: Final = 3.0
 
-# Values looked at together: what is known of them then stays in a core's own cache.
+# Values processed together, so that the buffers fit in a core's cache.
 _BLOCK: Final = 1 << 16
 
 # A float's sign and magnitude in 16 bits, as in `trainer.features.vector_codec`: nine bits of
-# mantissa, from 2**-26 to 2**38. Shorter numbers are compared more of them at a time.
+# mantissa, from 2**-26 to 2**38. Vector instructions compare more of these at a time.
 _DROPPED_BITS: Final = 23 - 9
 _LOWEST: Final = (127 - 26 << 9) - 1
 _HIGHEST_CODE: Final = 0x7FFF
 
-# Straight lines between this many points stand for the normal curve between two quantiles: off by
-# 2e-7 in the middle, by 3e-5 at the far ends.
+# Points of the linear interpolation of the normal curve between two quantiles: the error is 2e-7 in
+# the middle and 3e-5 at the ends.
 _STEPS: Final = 512
 
 
@@ -36,12 +36,11 @@ class QuantileScale:
     """The quantiles of each descriptor over the clips it was fitted on.
 
     The rank-based inverse normal transform (Bartlett, Biometrics 3, 1947), interpolated between
-    evenly spaced quantiles and cut at three standard deviations.
+    evenly spaced quantiles and clipped at three standard deviations. Only the quantiles are
+    pickled; the other attributes are derived from them.
 
     Attributes:
         quantiles: shape (51, descriptors), float32, ascending.
-
-    Only the quantiles are pickled; what is kept beside them to be fast follows from them.
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
@@ -59,19 +58,21 @@ class QuantileScale:
         """
         scores = np.empty(vectors.shape, dtype=np.float32)
         rows = min(max(1, _BLOCK // max(vectors.shape[1], 1)), max(1, len(vectors)))
-        bench = _Bench(rows * vectors.shape[1])
+        buffers = _Buffers(rows * vectors.shape[1])
         for start in range(0, len(vectors), rows):
             block = slice(start, start + rows)
-            self._score(np.ascontiguousarray(vectors[block]), scores[block], bench)
+            self._score(np.ascontiguousarray(vectors[block]), scores[block], buffers)
         return scores
 
-    def _score(self, values: NDArray[np.float32], into: NDArray[np.float32], bench: _Bench) -> None:
-        work = bench.cut(values.size)
+    def _score(
+        self, values: NDArray[np.float32], out: NDArray[np.float32], buffers: _Buffers
+    ) -> None:
+        work = buffers.first(values.size)
         self._count_below(values, work)
-        self._find_ends(values, work)
-        flat, scores = values.reshape(-1), into.reshape(-1)
+        self._find_neighbours(values, work)
+        flat, scores = values.reshape(-1), out.reshape(-1)
         ties = np.flatnonzero((values == work.right.reshape(values.shape)) & self._repeats)
-        # Outside of all quantiles one end is infinitely far away, and the share is 0 or none.
+        # Beyond the quantiles one neighbour is infinite, and the share is 0 or not a number.
         with np.errstate(invalid="ignore"):
             np.subtract(flat, work.left, out=scores)
             np.subtract(work.right, work.left, out=work.right)
@@ -81,20 +82,19 @@ class QuantileScale:
         whole = np.floor(scores, out=work.left)
         scores -= whole
         whole += np.multiply(work.below, np.float32(_STEPS), out=work.right)
-        step = work.place
+        step = work.index
         step[...] = whole
         curve, rise = _normal_curve()
         scores *= rise.take(step, out=work.right, mode="clip")
         scores += curve.take(step, out=work.right, mode="clip")
         np.clip(scores, -_FARTHEST, _FARTHEST, out=scores)
         first, column = work.below[ties].astype(np.intp), ties % values.shape[1]
-        scores[ties] = _amid_ties()[first + self._last[first, column]]
+        scores[ties] = _tie_scores()[first + self._last[first, column]]
 
-    def _count_below(self, values: NDArray[np.float32], work: _Bench) -> None:
+    def _count_below(self, values: NDArray[np.float32], work: _Buffers) -> None:
         """Count the quantiles below each value.
 
-        Comparing with every one of them, many values at a time, takes a fifth of the time of a
-        search that jumps.
+        Comparing many values at a time with every quantile takes a fifth of a binary search's time.
         """
         codes = _codes(values)
         below, beyond = work.below.reshape(values.shape), work.beyond.reshape(values.shape)
@@ -104,21 +104,21 @@ class QuantileScale:
             np.less(quantile, codes, out=beyond)
             np.add(below, as_number, out=below)
 
-    def _find_ends(self, values: NDArray[np.float32], work: _Bench) -> None:
-        """Fetch the quantiles on either side of each value."""
+    def _find_neighbours(self, values: NDArray[np.float32], work: _Buffers) -> None:
+        """Look up the quantiles on either side of each value."""
         columns = values.shape[1]
-        place = work.place.reshape(values.shape)
-        np.multiply(work.below.reshape(values.shape), columns, out=place, dtype=np.intp)
-        place += self._columns
+        index = work.index.reshape(values.shape)
+        np.multiply(work.below.reshape(values.shape), columns, out=index, dtype=np.intp)
+        index += self._columns
         last, following = self._ends[:-columns], self._ends[columns:]
         right, beyond = work.right, work.beyond
-        following.take(work.place, out=right, mode="clip")
-        # A quantile of the same code may lie below all the same, where a value was not rounded.
+        following.take(work.index, out=right, mode="clip")
+        # A value that was not rounded may lie above a quantile of the same code.
         while np.less(right, values.reshape(-1), out=beyond).any():
             work.below += beyond
-            work.place[beyond] += columns
-            following.take(work.place, out=right, mode="clip")
-        last.take(work.place, out=work.left, mode="clip")
+            work.index[beyond] += columns
+            following.take(work.index, out=right, mode="clip")
+        last.take(work.index, out=work.left, mode="clip")
 
     def _prepare(self) -> None:
         self._codes = _codes(self.quantiles)
@@ -141,33 +141,26 @@ class QuantileScale:
         self._prepare()
 
 
-class _Bench:
-    """Room to work in for a block of values, laid out flat and used for block after block.
-
-    To have it given anew by the system for each step would take longer than the steps.
-    """
+class _Buffers:
+    """Flat buffers for a block of values, reused because allocating costs more than computing."""
 
     def __init__(self, size: int) -> None:
         self.below = np.empty(size, dtype=np.uint8)
         self.beyond = np.empty(size, dtype=np.bool_)
-        self.place = np.empty(size, dtype=np.intp)
+        self.index = np.empty(size, dtype=np.intp)
         self.left = np.empty(size, dtype=np.float32)
         self.right = np.empty(size, dtype=np.float32)
 
-    def cut(self, size: int) -> _Bench:
-        """Return as much of it as a block needs."""
-        part = _Bench(0)
-        for name, room in vars(self).items():
-            setattr(part, name, room[:size])
+    def first(self, size: int) -> _Buffers:
+        """Return views of the first values of each buffer."""
+        part = _Buffers(0)
+        for name, buffer in vars(self).items():
+            setattr(part, name, buffer[:size])
         return part
 
 
 def _quantiles(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what `numpy.quantile` does, to the last bit, in a third of its time.
-
-    A whole column is sorted faster where it lies in one piece than cut at fifty places where it
-    does not.
-    """
+    """Return the same bits as `numpy.quantile` in a third of its time, by sorting whole columns."""
     columns = np.sort(np.ascontiguousarray(vectors.T), axis=1)
     place = np.linspace(0.0, 1.0, _LEVELS) * (len(vectors) - 1)
     below = np.floor(place).astype(np.intp)
@@ -179,7 +172,7 @@ def _quantiles(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _codes(values: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Return a number for each value, of which a larger value never has a smaller one."""
+    """Return a 16-bit code for each value that never decreases as values grow."""
     bits = values.view(np.int32)
     sign = bits >> 31
     ordered = (((bits & 0x7FFFFFFF) ^ sign) - sign) >> _DROPPED_BITS
@@ -190,10 +183,10 @@ def _codes(values: NDArray[np.float32]) -> NDArray[np.int16]:
 
 @cache
 def _normal_curve() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return scores at `_STEPS` points from each quantile to the next, and the rise after each.
+    """Return scores at `_STEPS` points between neighbouring quantiles, and the rise after each.
 
-    One interval more at either end stands for the values outside of all quantiles. There the curve
-    goes beyond the farthest score, so that cutting comes after interpolating.
+    One more interval at either end covers the values beyond the quantiles. There the curve exceeds
+    the farthest score, so that clipping comes after interpolating.
     """
     places = np.arange(-_STEPS, _LEVELS * _STEPS + 1) / ((_LEVELS - 1) * _STEPS)
     beyond = _FARTHEST + 1.0
@@ -203,8 +196,8 @@ def _normal_curve() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 @cache
-def _amid_ties() -> NDArray[np.float32]:
-    """Return the score amid several equal quantiles, by the sum of the first and last of them."""
+def _tie_scores() -> NDArray[np.float32]:
+    """Return the score in the middle of equal quantiles, by the sum of first and last index."""
     middle = np.arange(2 * _LEVELS - 1) / 2 / (_LEVELS - 1)
     scores: NDArray[np.float32] = np.clip(ndtri(middle), -_FARTHEST, _FARTHEST).astype(np.float32)
     return scores

@@ -20,7 +20,7 @@ from trainer.personal.acceptance import (
 )
 from trainer.personal.annotation_arrays import group_keys, sound_keys
 from trainer.personal.comparison import BundleComparison
-from trainer.personal.gaussian_process import RatedSounds, fit_calibration
+from trainer.personal.gaussian_process import RatedSounds, fit_residual_process
 from trainer.personal.layer import ComponentSpace, PersonalLayer, fit_space, half_widths
 from trainer.regression.folds import grouped_folds
 from trainer.regression.kernel_expert import DIMENSIONS
@@ -240,7 +240,7 @@ def _tried(
     if len(np.unique(chosen.folder)) > 1:
         elsewhere = predict_out_of_fold(rated, service, _folds(chosen.folder, seed), seed)
     widening = widening_factor(rated, said.candidate, now.half_widths[rows, dim])
-    fitted = replace(fit_calibration(rated, seed), widening=widening)
+    fitted = replace(fit_residual_process(rated, seed), widening=widening)
     return compare_dimension(_NAMES[dim], rated, said, elsewhere, seed), fitted
 
 

@@ -18,7 +18,7 @@ from trainer.personal.acceptance import (
     widening_factor,
 )
 from trainer.personal.comparison import BundleComparison, DimensionCompared
-from trainer.personal.gaussian_process import RatedSounds, ResidualProcess, fit_calibration
+from trainer.personal.gaussian_process import RatedSounds, ResidualProcess, fit_residual_process
 from trainer.regression.folds import grouped_folds
 
 if TYPE_CHECKING:
@@ -87,11 +87,13 @@ class TestHoldingOut:
         assert found.passed
         assert found.rmse_in_service == pytest.approx(0.32, abs=0.04)
         assert found.rmse_candidate == pytest.approx(0.1, abs=0.03)
-        assert found.verdict.startswith("arousal: better than what is in service on 60 annotations")
+        assert found.verdict.startswith(
+            "arousal: better than the published bundle on 60 annotations"
+        )
 
     def test_the_layer_in_service_is_asked_of_what_it_does_not_know(self) -> None:
         sounds = rated()
-        learned = fit_calibration(sounds, seed=1)
+        learned = fit_residual_process(sounds, seed=1)
         found = decide([beside(sounds, learned)])[0]
         # The candidate learns from the same sounds: it cannot be better, nor seem worse.
         assert found.gain_over_service == pytest.approx(0.0, abs=0.05)
@@ -101,7 +103,7 @@ class TestHoldingOut:
         sounds = rated()
         other = replace(rated(seed=7), sound=np.arange(900, 960, dtype=np.uint64))
         other = replace(other, group=other.sound)
-        assert beside(sounds, fit_calibration(other, 1)).rmse_in_service == pytest.approx(
+        assert beside(sounds, fit_residual_process(other, 1)).rmse_in_service == pytest.approx(
             0.1, abs=0.03
         )
 
@@ -149,14 +151,14 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("changed", "said"),
         [
-            ({"gain_over_service": MARGIN / 2}, "not better than what is in service"),
-            ({"gain_over_constant": MARGIN / 2}, "not better than always saying the mean"),
-            ({"p_over_service": 0.02}, "could be chance"),
+            ({"gain_over_service": MARGIN / 2}, "not better than the published bundle"),
+            ({"gain_over_constant": MARGIN / 2}, "not better than predicting the mean"),
+            ({"p_over_service": 0.02}, "not significantly"),
             (
                 {"rmse_candidate_elsewhere": 0.31, "rmse_in_service_elsewhere": 0.3},
-                "worse in other folders",
+                "worse in others",
             ),
-            ({"p_over_constant": 0.02}, "could be chance"),
+            ({"p_over_constant": 0.02}, "not significantly"),
         ],
     )
     def test_what_is_missing_is_said(self, changed: dict[str, float], said: str) -> None:
@@ -185,7 +187,7 @@ class TestVerdict:
     def test_a_dimension_that_is_not_rated_costs_the_other_nothing(self) -> None:
         verdicts = decide([self.found(p_over_service=0.009), untestable("valence", rated())])
         assert [each.passed for each in verdicts] == [True, False]
-        assert "cannot be told from chance" in verdicts[1].verdict
+        assert "are too few for a test" in verdicts[1].verdict
 
     def test_the_record_survives_the_manifest(self) -> None:
         record = BundleComparison(

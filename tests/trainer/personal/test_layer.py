@@ -23,7 +23,7 @@ from trainer.personal.gaussian_process import (
     MOST_ROWS,
     RatedSounds,
     ResidualProcess,
-    fit_calibration,
+    fit_residual_process,
 )
 from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.personal.layer_file import decode_layer, encode_layer
@@ -88,11 +88,11 @@ class TestCalibration:
         self,
         feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]],
     ) -> None:
-        assert error(fit_calibration(rated_by(feel), seed=1), feel) < 0.06
+        assert error(fit_residual_process(rated_by(feel), seed=1), feel) < 0.06
 
     def test_two_annotations_move_little(self) -> None:
         rated = rated_by(lambda said, _: said + 0.3, count=2)
-        moved = fit_calibration(rated, seed=1).predict(rated.positions, np.zeros(2))
+        moved = fit_residual_process(rated, seed=1).predict(rated.positions, np.zeros(2))
         assert (moved > 0).all()
         assert (moved < 0.3).all()
 
@@ -102,8 +102,8 @@ class TestCalibration:
         crowd = np.where(rating > 0, 30.0, 1.0)
         alike = np.zeros_like(rated.positions)
         split = replace(rated, rating=rating, predicted=np.zeros(40), positions=alike)
-        even = fit_calibration(split, seed=1).predict(alike[:1], np.zeros(1))
-        moved = fit_calibration(replace(split, raters=crowd), seed=1).predict(
+        even = fit_residual_process(split, seed=1).predict(alike[:1], np.zeros(1))
+        moved = fit_residual_process(replace(split, raters=crowd), seed=1).predict(
             alike[:1], np.zeros(1)
         )
         assert abs(even[0]) < 0.05
@@ -111,7 +111,7 @@ class TestCalibration:
 
     def test_what_is_taken_out_no_longer_counts(self) -> None:
         rated = rated_by(lambda said, _: said + 0.3)
-        whole = fit_calibration(rated, seed=1)
+        whole = fit_residual_process(rated, seed=1)
         wrong = rated.rating.copy()
         wrong[:10] = -1.0
         spoilt = replace(whole, rated=replace(rated, rating=wrong))
@@ -127,12 +127,12 @@ class TestCalibration:
 
     def test_of_very_many_annotations_a_part_is_kept(self) -> None:
         feel = lambda said, _: said + 0.3  # noqa: E731 - as in the other tests
-        fitted = fit_calibration(rated_by(feel, count=MOST_ROWS + 50), seed=1)
+        fitted = fit_residual_process(rated_by(feel, count=MOST_ROWS + 50), seed=1)
         assert len(fitted.rated) == MOST_ROWS
         assert error(fitted, feel) < 0.05
 
     def test_no_answer_leaves_the_scale(self) -> None:
-        fitted = fit_calibration(rated_by(lambda said, _: 3 * said), seed=1)
+        fitted = fit_residual_process(rated_by(lambda said, _: 3 * said), seed=1)
         said = fitted.predict(np.full((3, 4), 1e6, dtype=np.float32), np.array([-1.0, 0.0, 1.0]))
         assert (np.abs(said) <= 1).all()
 
@@ -192,7 +192,9 @@ def layer() -> PersonalLayer:
         sound=sound_keys(others.vectors),
         group=group_keys(others.group),
     )
-    fitted = replace(fit_calibration(rated.subset(rated.predicted >= -1), seed=1), widening=1.5)
+    fitted = replace(
+        fit_residual_process(rated.subset(rated.predicted >= -1), seed=1), widening=1.5
+    )
     return PersonalLayer(space, fitted, None)
 
 
@@ -280,13 +282,13 @@ class TestBundleWithListener:
         basis = np.zeros((DESCRIPTORS + 1, len(layer.space.origin)), dtype=np.float32)
         other = replace(layer, space=replace(layer.space, basis=basis))
         replace_file(taught, PERSONAL, encode_layer(other))
-        with pytest.raises(BundleCorrupt, match="'basis' is not as it should be"):
+        with pytest.raises(BundleCorrupt, match="'basis' has a wrong type, shape or value"):
             load(taught, feature_key=HEARING)
 
 
 class TestListenerFile:
     def test_it_comes_back_as_it_was(self, layer: PersonalLayer) -> None:
-        back = decode_layer(encode_layer(layer), "test", DESCRIPTORS)
+        back = decode_layer(encode_layer(layer), "listener.npz", DESCRIPTORS)
         assert back.valence is None
         assert back.arousal is not None
         assert layer.arousal is not None
@@ -299,8 +301,8 @@ class TestListenerFile:
         "content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"PK\x05\x06" + bytes(18), b"{}" * 100]
     )
     def test_what_is_no_archive_is_refused(self, content: bytes) -> None:
-        with pytest.raises(BundleCorrupt, match="test is no listener layer"):
-            decode_layer(content, "test", DESCRIPTORS)
+        with pytest.raises(BundleCorrupt, match=r"listener\.npz: not a personal layer"):
+            decode_layer(content, "listener.npz", DESCRIPTORS)
 
     @pytest.mark.parametrize(
         ("name", "change"),
@@ -336,8 +338,8 @@ class TestListenerFile:
         stream = io.BytesIO()
         kept = arrays if changed is None else arrays | {name: changed}
         np.savez(stream, allow_pickle=True, **kept)
-        with pytest.raises(BundleCorrupt, match="test is no listener layer") as caught:
-            decode_layer(stream.getvalue(), "test", DESCRIPTORS)
+        with pytest.raises(BundleCorrupt, match=r"listener\.npz") as caught:
+            decode_layer(stream.getvalue(), "listener.npz", DESCRIPTORS)
         assert "\n" not in str(caught.value)
 
     def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(self) -> None:
@@ -345,7 +347,7 @@ class TestListenerFile:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("basis.npy", bytes(80 * 1024 * 1024))
         with pytest.raises(BundleCorrupt, match="'size'"):
-            decode_layer(stream.getvalue(), "test", DESCRIPTORS)
+            decode_layer(stream.getvalue(), "listener.npz", DESCRIPTORS)
 
     def test_damage_anywhere_is_refused_or_harmless(self, layer: PersonalLayer) -> None:
         content = encode_layer(layer)
@@ -355,7 +357,7 @@ class TestListenerFile:
             for place in drawing.integers(0, len(content), 3):
                 spoilt[place] = drawing.integers(0, 256)
             try:
-                decode_layer(bytes(spoilt), "test", DESCRIPTORS)
+                decode_layer(bytes(spoilt), "listener.npz", DESCRIPTORS)
             except BundleCorrupt:
                 continue
 
