@@ -11,8 +11,8 @@
 #   make fuzz                 20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR  build the starter bundle again, and print its figures
 #   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
-#   make hearing-study CORPORA=DIR    measure ways of hearing, as in docs/features.md
-#   make tellable CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/features.md
+#   make extraction-settings CORPORA=DIR    measure ways of hearing, as in docs/features.md
+#   make encoding-effects CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/features.md
 #   make real-size            corpora of the size of IADS-E and PMEmo, to the published bundle, timed
 #   make regressions          ways of fitting on the same folds, an AutoML's hour included, as in docs/starter.md
 #   make lock                 choose newer versions of everything
@@ -27,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs bench rescore-bench long-run torture fuzz starter starter-report hearing-study tellable real-size regressions lock clean
+.PHONY: run test lint docs bench rescore-bench long-run torture fuzz starter starter-report extraction-settings encoding-effects real-size regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -48,7 +48,7 @@ docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/.bench
-	$(BIN)/python bench/speed/hearing_cost.py
+	$(BIN)/python bench/speed/extraction_cost.py
 
 rescore-bench: .venv/.dev
 	$(BIN)/python bench/speed/rescoring.py
@@ -67,7 +67,7 @@ torture: .venv/.dev
 	$(BIN)/python -m tests.torture --flood 50000 --seed 1
 
 fuzz: .venv/.dev
-	$(BIN)/python bench/fuzz/fuzz_hearing.py --inputs 20000 --seed 1
+	$(BIN)/python bench/fuzz/fuzz_workers.py --inputs 20000 --seed 1
 
 starter: .venv/.run
 	$(BIN)/python -m trainer.starter.build build --corpora "$(CORPORA)"
@@ -75,17 +75,17 @@ starter: .venv/.run
 starter-report: .venv/.run
 	$(BIN)/python -m trainer.starter.build report --corpora "$(CORPORA)" --into docs/starter.md
 
-hearing-study: .venv/.bench
-	$(BIN)/python bench/studies/hearing_study.py "$(CORPORA)" .hearing-study
+extraction-settings: .venv/.bench
+	$(BIN)/python bench/studies/extraction_settings.py "$(CORPORA)" .extraction-settings
 
-tellable: .venv/.dev
-	$(BIN)/python -m bench.studies.tellable "$(CORPORA)"
+encoding-effects: .venv/.dev
+	$(BIN)/python -m bench.studies.encoding_effects "$(CORPORA)"
 
 real-size: .venv/.dev
 	$(BIN)/python -m bench.speed.real_size
 
 regressions: .venv/.bench
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.studies.regressions
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.studies.regression_comparison
 
 lock: .venv/.dev
 	$(PIP) install uv

@@ -3,7 +3,7 @@
     python -m bench.speed.real_size [--share 1] [--folder DIR]
 
 935 sounds of 6 s with a workbook and 794 choruses of 30 s with their tables are synthesised
-(`bench/studies/rated_sounds.py`); then run the real commands: `corpus add iads-e`, `corpus add
+(`bench/studies/synthetic_corpora.py`); then run the real commands: `corpus add iads-e`, `corpus add
 pmemo` and `train --publish`, in a state directory of their own. For each are printed the clock's
 seconds, the processor's seconds of the whole tree of processes shared among the cores (what it
 would take on a machine with nothing else to do), and the most memory that the tree held at any
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.studies.rated_sounds import Rated, make, put_iads_e, put_pmemo
+from bench.studies.synthetic_corpora import Rated, make, put_iads_e, put_pmemo
 from tests.driving import Valenced
 from trainer.bundles import bundle, registry
 from trainer.corpora.corpus_store import CorpusStore

@@ -15,11 +15,11 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 from pathlib import Path
 
+from tests.torture.disk_failure_run import Blow, Trial
 from tests.torture.disks import NoDisk
-from tests.torture.flood import Flood, FloodReport
-from tests.torture.killing import State
-from tests.torture.ordeal import Ordeal, Report
-from tests.torture.trial import Blow, Trial
+from tests.torture.flood_run import Flood, FloodReport
+from tests.torture.kill_run import Ordeal, Report
+from tests.torture.observed_service import State
 
 
 def main() -> int:

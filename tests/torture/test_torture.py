@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.torture.disk_failure_run import Blow, Trial
 from tests.torture.disks import NoDisk
-from tests.torture.flood import Flood
-from tests.torture.killing import State
-from tests.torture.ordeal import Ordeal
-from tests.torture.trial import Blow, Trial
+from tests.torture.flood_run import Flood
+from tests.torture.kill_run import Ordeal
+from tests.torture.observed_service import State
 
 if TYPE_CHECKING:
     from pathlib import Path

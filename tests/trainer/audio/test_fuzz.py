@@ -1,4 +1,4 @@
-"""The short form of `bench/fuzz/fuzz_hearing.py`; the counts of the long one are in the docs."""
+"""The short form of `bench/fuzz/fuzz_workers.py`; the counts of the long one are in the docs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.fuzz.fuzz_hearing import HEARD, LIMITS, NEVER, TIMED_OUT, Tally, endings_of, run, table
+from bench.fuzz.fuzz_workers import HEARD, LIMITS, NEVER, TIMED_OUT, Tally, endings_of, run, table
 from bench.fuzz.good_files import good_files
 from bench.fuzz.mutations import DAMAGES, damaged
 from daemon.pipeline.worker_client import WorkerClient

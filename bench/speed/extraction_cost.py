@@ -1,6 +1,6 @@
 """Times our hearing beside its peers on one 4-minute MP3, in one run.
 
-    python bench/speed/hearing_cost.py [--track FILE] [--rounds N]
+    python bench/speed/extraction_cost.py [--track FILE] [--rounds N]
 
 Each listener runs in a process of its own that warms up once; rounds are interleaved, so a machine
 that slows down slows all alike. Figures are processor seconds (user and system, all threads) for
@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.speed.track import write_track
+from bench.speed.reference_track import write_track
 
 if TYPE_CHECKING:
     from collections.abc import Callable

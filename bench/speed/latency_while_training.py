@@ -1,6 +1,6 @@
 """Times how long a new file takes to its row in `sounds`, while the service learns and while not.
 
-    python -m bench.speed.while_learning [--files 12] [--known 2000]
+    python -m bench.speed.latency_while_training [--files 12] [--known 2000]
 
 A real service on a temporary folder, a catalogue of as many sounds as asked for, of which sixty are
 annotated. Files come one after another, three while nothing else is done, three while learning
@@ -32,7 +32,7 @@ from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
-from tests.torture.people import teach
+from tests.torture.annotators import teach
 from trainer.bundles import registry
 from trainer.bundles.bundle import load
 from trainer.features.vector_codec import unpack

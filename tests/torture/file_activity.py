@@ -12,7 +12,7 @@ import mutagen
 from mutagen.id3 import TIT2
 from mutagen.wave import WAVE
 
-from tests.torture.stock import KINDS, Made, Stock
+from tests.torture.sound_factory import KINDS, Made, Stock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

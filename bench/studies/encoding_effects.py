@@ -1,7 +1,7 @@
 """Measures what level, rate and codec leave in the descriptors, and in what is predicted.
 
-    python -m bench.studies.tellable CORPORA [--inbox DIR] [--sounds 100] [--ways WAY…] [--kept
-    FILE]
+    python -m bench.studies.encoding_effects CORPORA [--inbox DIR] [--sounds 100] [--ways WAY…]
+        [--kept FILE]
 
 Rated clips of the starter's corpora, with the recordings of a folder, are each written in ten ways
 that differ in level, rate, codec or channels alone (`bench/studies/treatments.py`), and heard.

@@ -1,6 +1,6 @@
 """The real command line on a disk whose calls fail now and then.
 
-    python -m tests.torture.faulty LEDGER RATE SEED run DIR …
+    python -m tests.torture.failing_disk_calls LEDGER RATE SEED run DIR …
 
 Every call by which tag writing touches a disk fails with the probability RATE: before it did its
 work, after it, or, if it writes, half-way. Each failure is a line in LEDGER; once there is a file
@@ -69,7 +69,14 @@ def failing(name: str, call: Callable[..., Any], ledger: Ledger, rate: float, rn
 def through(ledger: Ledger, rate: float, seed: int, start: int) -> list[str | Path]:
     """Return what stands before the arguments of `valenced` to run it on such a disk."""
     chance = str(seed * 100_000 + start)
-    return [sys.executable, "-m", "tests.torture.faulty", ledger.path, str(rate), chance]
+    return [
+        sys.executable,
+        "-m",
+        "tests.torture.failing_disk_calls",
+        ledger.path,
+        str(rate),
+        chance,
+    ]
 
 
 if __name__ == "__main__":

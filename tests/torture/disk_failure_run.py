@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from tests.driving import Valenced
 from tests.torture.disks import Disk, Full, PowerCut, ReadOnly, journalling_disk, memory_disk
-from tests.torture.killing import State, Victim
-from tests.torture.ordeal import SETTINGS, Report
-from tests.torture.others import Others, planned
-from tests.torture.remainder import LEFT, OWED, caught_up, settle
-from tests.torture.stock import Stock
-from tests.torture.verdict import faults
+from tests.torture.file_activity import Others, planned
+from tests.torture.file_checks import faults
+from tests.torture.kill_run import SETTINGS, Report
+from tests.torture.observed_service import State, Victim
+from tests.torture.remaining_work import LEFT, OWED, caught_up, settle
+from tests.torture.sound_factory import Stock
 
 if TYPE_CHECKING:
     from pathlib import Path

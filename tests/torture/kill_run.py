@@ -14,13 +14,14 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.driving import Valenced
-from tests.torture.faulty import Ledger, through
-from tests.torture.killing import GLANCE_S, LESSONS, State, Victim, send
-from tests.torture.lessons import lesson_faults, outliving, unusable
-from tests.torture.others import ACTS, Others, planned
-from tests.torture.people import ACTS as LESSON_ACTS
-from tests.torture.people import People, teach
-from tests.torture.remainder import (
+from tests.torture.annotators import ACTS as LESSON_ACTS
+from tests.torture.annotators import People, teach
+from tests.torture.failing_disk_calls import Ledger, through
+from tests.torture.file_activity import ACTS, Others, planned
+from tests.torture.file_checks import faults
+from tests.torture.learning_checks import lesson_faults, outliving, unusable
+from tests.torture.observed_service import GLANCE_S, LESSONS, State, Victim, send
+from tests.torture.remaining_work import (
     OWED,
     OWING,
     TRAININGS,
@@ -30,8 +31,7 @@ from tests.torture.remainder import (
     end,
     settle,
 )
-from tests.torture.stock import Stock
-from tests.torture.verdict import faults
+from tests.torture.sound_factory import Stock
 from trainer.bundles.registry import published_name
 
 if TYPE_CHECKING:

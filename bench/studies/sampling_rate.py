@@ -1,10 +1,11 @@
 """Measures what the sampling rate means for sounds that are not music.
 
-    python bench/studies/rate_on_sounds.py CORPORA
+    python bench/studies/sampling_rate.py CORPORA
 
 The 104 Natural Sounds with norms are heard whole at each rate, and their norms predicted in ten
-folds, averaged over `SEEDS`, by the regression of `hearing_study.py`. Printed are the correlation
-with the norms and the 95 % interval (paired bootstrap over sounds) of what 16 kHz has over it.
+folds, averaged over `SEEDS`, by the regression of `extraction_settings.py`. Printed are the
+correlation with the norms and the 95 % interval (paired bootstrap over sounds) of what 16 kHz has
+over it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 from sklearn.svm import SVR
 
-from bench.studies.hearing_study import PENALTY, Floats, ranked
+from bench.studies.extraction_settings import PENALTY, Floats, ranked
 from trainer.features.extract import FeatureSettings, extract_features
 
 SEEDS = range(10)

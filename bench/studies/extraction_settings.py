@@ -1,6 +1,6 @@
 """Measures how rate, number and length of windows and level trade accuracy against cost.
 
-    python bench/studies/hearing_study.py CORPORA CACHE [--track FILE] [--no-reference]
+    python bench/studies/extraction_settings.py CORPORA CACHE [--track FILE] [--no-reference]
 
 CORPORA holds `vgmidi/` and `emotify/` (sound in `audio/`, ratings in a CSV beside it). CACHE keeps
 the features of each extraction, so a second run costs only the regressions. What is printed is the
@@ -31,7 +31,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from bench.speed.track import write_track
+from bench.speed.reference_track import write_track
 from trainer.audio.decode import decode_windows
 from trainer.features.extract import FeatureSettings
 from trainer.features.opensmile import describe

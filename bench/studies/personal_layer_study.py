@@ -1,8 +1,8 @@
 """Measures what a bundle learns from its listeners, and whether the gate can be fooled.
 
-    python -m bench.studies.listener_study layers --seeds 10 [--annotations 60]
-    python -m bench.studies.listener_study refits --seeds 2
-    python -m bench.studies.listener_study gate --seeds 50
+    python -m bench.studies.personal_layer_study layers --seeds 10 [--annotations 60]
+    python -m bench.studies.personal_layer_study refits --seeds 2
+    python -m bench.studies.personal_layer_study gate --seeds 50
 
 For each seed the shipped table is split into two halves that share no group. A regression is fitted
 on one; simulated listeners rate the other, from its true ratings. They annotate some sounds of it,

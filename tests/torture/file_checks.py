@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.tagging import api
-from tests.torture.killing import temporaries
-from tests.torture.others import title_of
+from tests.torture.file_activity import title_of
+from tests.torture.observed_service import temporaries
 from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tests.torture.others import Truth
+    from tests.torture.file_activity import Truth
 
 _ROWS = """
 SELECT sounds.path, identity, arousal, valence, sounds.tag_state

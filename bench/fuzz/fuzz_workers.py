@@ -1,6 +1,6 @@
 """Sends damaged and hostile files through a real worker, and counts how each one ends.
 
-    python bench/fuzz/fuzz_hearing.py --inputs 20000 --seed 1 [--workers 1] [--report FILE]
+    python bench/fuzz/fuzz_workers.py --inputs 20000 --seed 1 [--workers 1] [--report FILE]
         [--more DIR] [--only NUMBER] [--keep DIR]
 
 Good files of every kind are synthesised (recordings in `--more` join them) and damaged

@@ -1,6 +1,6 @@
 """Measures what it would cost the predictions to bring every file to one level first.
 
-    python -m bench.studies.levelled CORPORA [--kept FILE]
+    python -m bench.studies.level_normalisation CORPORA [--kept FILE]
 
 Every clip of the starter's table is heard once more with its windows brought to one level
 (`bench/studies/treatments.py`), and predicted by fits that met nothing of its group, on the same

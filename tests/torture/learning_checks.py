@@ -17,7 +17,7 @@ from trainer.features.vector_codec import unpack_many
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.torture.people import People
+    from tests.torture.annotators import People
 
 LIKENESS: Final = 1e-5
 _FIGURES = "arousal, arousal_low, arousal_high, valence, valence_low, valence_high, novelty"

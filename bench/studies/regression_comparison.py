@@ -1,10 +1,10 @@
 """Ways of fitting on the starter's own clips, on the same folds: ours, the paper's, and an AutoML.
 
-    python -m bench.studies.regressions [--automl-s 3600] [--kept DIR]
+    python -m bench.studies.regression_comparison [--automl-s 3600] [--kept DIR]
 
 Every way gets the same descriptors and the same five grouped folds, and chooses its settings inside
 the training part of each. Ours is fitted on the whole table, as the bundle is, and so is the one
-kernel of `bench/studies/joint_kernels.py`; the others on one corpus at a time, which leaves them no
+kernel of `bench/studies/single_kernel.py`; the others on one corpus at a time, which leaves them no
 other domain to be misled by. The AutoML is FLAML (Wang et al., MLSys 2021), which is given so many
 seconds in all, and the first seed only. Times are those of the processor, one core. Predictions are
 kept in DIR, and what lies there is not made again.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.studies.fitting_ways import (
+from bench.studies.regression_methods import (
     CORPORA,
     MUSIC,
     by_automl,
@@ -34,7 +34,7 @@ from bench.studies.fitting_ways import (
     ours_chosen,
     trees,
 )
-from bench.studies.joint_kernels import by_one_kernel
+from bench.studies.single_kernel import by_one_kernel
 from trainer.bundles.bundle import TABLE
 from trainer.bundles.registry import SHIPPED
 from trainer.evaluation.cross_validation import OUTER_FOLDS

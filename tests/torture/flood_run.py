@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
-from tests.torture.killing import Victim
+from tests.torture.observed_service import Victim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
