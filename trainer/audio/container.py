@@ -1,8 +1,8 @@
-"""Opens sound files, and only sound files: the one door through which ffmpeg touches the disk.
+"""Opens sound files, and only sound files: the only place where ffmpeg touches the disk.
 
-Some formats name other files or addresses to read (HLS, concat, DASH, SDP, image sequences).
-A watched folder may hold a crafted one, so the list of demuxers says what may be opened, and the
-only protocol is `file`: a playlist dressed as `.mp3` is refused before its first line is followed.
+Some formats name other files or addresses to read (HLS, concat, DASH, SDP, image sequences), and a
+watched folder may hold a crafted one. So a list of demuxers says what may be opened, and the only
+protocol is `file`: a playlist named `.mp3` is refused before its first line is followed.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
     from trainer.audio.tag_blocks import Extent
 
-# Every demuxer here reads the one file it is given. MOV's external data references and Matroska's
-# linked segments are not followed by ffmpeg unless asked, and we never ask.
+# Each of these reads the one file it is given. ffmpeg does not follow MOV's external data
+# references or Matroska's linked segments by default.
 _DEMUXERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,loas,"
     "matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,osq,qcp,rm,shn,sox,tak,truehd,"
     "tta,voc,w64,wav,wv"
 )
 
-# `fastseek` lets MP3 jump by proportion of its bytes; without it ffmpeg reads its way to the spot.
+# `fastseek` seeks in MP3 by proportion of its bytes; without it ffmpeg reads up to the position.
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
 
-_FOREIGN = (
+_FOREIGN_ERRORS = (
     av.error.FFmpegError,
     av.error.PyAVCallbackError,
     OSError,
@@ -48,8 +48,8 @@ _FOREIGN = (
     UnicodeError,
 )
 
-# How often ffmpeg may ask to be called again; it does where a broadcast was spliced.
-_MOST_PAUSES = 1000
+# ffmpeg asks to be called again where a broadcast was spliced; this is how often it may.
+_MOST_RETRIES = 1000
 
 
 @contextmanager
@@ -67,9 +67,9 @@ def open_sound(
 
     Raises:
         UnreadableClip: the file is absent, forbidden, not regular, not a sound file, has no audio
-            stream, or ffmpeg gives up on it inside the `with` block.
+            stream, or ffmpeg fails on it inside the `with` block.
     """
-    with _as_unreadable(path):
+    try:
         _require_regular(path)
         # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
         name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
@@ -89,6 +89,8 @@ def open_sound(
                 if other is not stream:
                     other.discard = Discard.all
             yield container, stream
+    except _FOREIGN_ERRORS as error:
+        raise UnreadableClip(path, reason_of(path, error)) from error
 
 
 def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
@@ -96,7 +98,7 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
 
     The last packet at a true end is empty; decoding it flushes the codec.
     """
-    for _ in range(_MOST_PAUSES):
+    for _ in range(_MOST_RETRIES):
         try:
             yield from container.demux(stream)
         except av.error.BlockingIOError:
@@ -105,26 +107,17 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
             return
         except IndexError:
             # Streams that appear midway (MPEG-TS, MPEG-PS, FLV) are unknown to PyAV, which may
-            # stumble over them when it flushes: after the last packet of ours, as later streams
-            # count higher.
+            # fail on them when it flushes: after our last packet, as later streams count higher.
             return
         return
 
 
-@contextmanager
-def _as_unreadable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _FOREIGN as error:
-        raise UnreadableClip(path, reason_of(path, error)) from error
-
-
 def _require_regular(path: Path) -> None:
     # A pipe or a device would block or never end.
-    mode = os.stat(path).st_mode  # noqa: PTH116 - bytes-like names survive os.stat unchanged
-    if stat.S_ISDIR(mode):
+    status = os.stat(path)  # noqa: PTH116 - bytes-like names survive os.stat unchanged
+    if stat.S_ISDIR(status.st_mode):
         raise UnreadableClip(path, "is a directory")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UnreadableClip(path, "is not a regular file")
-    if os.stat(path).st_size == 0:  # noqa: PTH116
+    if status.st_size == 0:
         raise UnreadableClip(path, "is empty")

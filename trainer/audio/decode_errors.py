@@ -1,6 +1,6 @@
-"""Says in plain words why a sound file cannot be read: what is the case, and what to do about it.
+"""Plain reasons why a sound file cannot be read, and what to do about it.
 
-ffmpeg's own words are for its developers, and some of its errors are numbers that no list holds.
+ffmpeg's own messages are for its developers, and some of its errors are numbers without a name.
 """
 
 from __future__ import annotations
@@ -17,64 +17,54 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DAMAGED = "damaged, or not a sound file"
-_CUT_SHORT = "ends before its sound begins"
-_NO_DECODER = "its sound is coded in a way that is not read here; convert it, to FLAC for instance"
 _UNKNOWN_VARIANT = (
     "damaged, or a variant of its format that is not read here; "
     "if it plays elsewhere, convert it, to FLAC for instance"
 )
 _FORBIDDEN = "permission denied"
 
-# The first that fits counts.
-_OF_FFMPEG: tuple[tuple[type[Exception], str], ...] = (
-    (av.error.InvalidDataError, _DAMAGED),
-    (av.error.EOFError, _CUT_SHORT),
-    (av.error.DecoderNotFoundError, _NO_DECODER),
-    (av.error.PatchWelcomeError, _UNKNOWN_VARIANT),
-    (av.error.NotImplementedError, _UNKNOWN_VARIANT),
-)
+_BY_CLASS: dict[type[Exception], str] = {
+    av.error.InvalidDataError: _DAMAGED,
+    av.error.EOFError: "ends before its sound begins",
+    av.error.DecoderNotFoundError: "its codec is not supported; convert it, to FLAC for instance",
+    av.error.PatchWelcomeError: _UNKNOWN_VARIANT,
+    av.error.NotImplementedError: _UNKNOWN_VARIANT,
+    MemoryError: NEEDS_MEMORY,
+}
 
-_OF_SYSTEM = {
+_BY_NUMBER = {
     errno.EINVAL: "not a sound file of a kind that is read here (playlists are never followed)",
     errno.ENOENT: "no such file",
     errno.EACCES: _FORBIDDEN,
     errno.EPERM: _FORBIDDEN,
     errno.ENOMEM: NEEDS_MEMORY,
-    # ffmpeg says the same of a file that promises more than it holds.
+    # ffmpeg reports this number also for a file that promises more than it holds.
     errno.EIO: "cut short, or the disk reports a read error",
 }
 
-# Demuxers borrow these names for what they find in a file; of a disk they would mean nothing.
-_BORROWED = frozenset({errno.EAGAIN, errno.EDOM, errno.ERANGE, errno.EBUSY, errno.ENOSPC})
+# Demuxers use these numbers for faults of a file; for a disk they would mean nothing.
+_FAULTS_OF_FILES = frozenset({errno.EAGAIN, errno.EDOM, errno.ERANGE, errno.EBUSY, errno.ENOSPC})
 
 
 def reason_of(path: Path, error: Exception) -> str:
-    """Says why a file cannot be read.
+    """Returns why a file cannot be read, in one line without the path.
 
     Args:
         path: the file.
         error: what ffmpeg, PyAV or the system raised.
-
-    Returns:
-        One line without the path.
     """
-    for kind, reason in _OF_FFMPEG:
+    for kind, reason in _BY_CLASS.items():
         if isinstance(error, kind):
             return reason
-    if isinstance(error, MemoryError):
-        return NEEDS_MEMORY
-    if isinstance(error, OSError | av.error.FFmpegError):
-        return _reason_of_number(path, error.errno or 0)
-    said = (str(error) or type(error).__name__).splitlines()[0]
-    return f"cannot be decoded: {said}"
-
-
-def _reason_of_number(path: Path, number: int) -> str:
-    # Many a demuxer says -1 of damage, which the system reads as a lack of permission.
+    if not isinstance(error, OSError | av.error.FFmpegError):
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        return f"cannot be decoded: {first_line}"
+    number = error.errno or 0
+    # Many demuxers return -1 for damage, which is also the number of a lack of permission.
     if number == errno.EPERM and os.access(path, os.R_OK):
         return _DAMAGED
-    if number in _OF_SYSTEM:
-        return _OF_SYSTEM[number]
-    if number in _BORROWED or number not in errno.errorcode:
+    if number in _BY_NUMBER:
+        return _BY_NUMBER[number]
+    if number in _FAULTS_OF_FILES or number not in errno.errorcode:
         return _DAMAGED
-    return f"the disk or share does not give it: {os.strerror(number)}"
+    return f"the disk or share cannot deliver it: {os.strerror(number)}"

@@ -1,13 +1,13 @@
 """Identifies a sound by its audio packets alone.
 
 The digest covers the bytes of the audio packets in order, without the borders between them, so a
-rename, a copy or a tag edit leaves it as it was, and any change to the sound does not. It serves as
+rename, a copy or a tag edit leaves it unchanged, and any change to the sound does not. It serves as
 the identity of a sound and, with `whole`, as proof that a tag write harmed nothing.
 
 Up to `HEAD_BYTES` of packets are always hashed. Of what lies beyond, the identity of containers
-that seek to the sample (WAV, AIFF and their kin, MP4) takes `CHUNKS` stretches of `CHUNK_BYTES`,
-evenly spread, so a 10-hour recording is recognised in well under a second. Other containers are
-hashed to the end: where a seek lands in them may depend on where the tags lie.
+that seek to the sample (WAV, AIFF and their kin, MP4) takes `CHUNKS` pieces of `CHUNK_BYTES`,
+evenly spread, so a 10-hour recording is identified in well under a second. Other containers are
+hashed to the end: where a seek lands in them may depend on the length of the tags.
 """
 
 from __future__ import annotations
@@ -28,43 +28,14 @@ HEAD_BYTES = 128 * 2**20
 """Bytes of packets that are hashed whatever the container."""
 
 CHUNKS = 8
-"""Stretches taken from beyond the head where a container seeks exactly."""
+"""Pieces taken from beyond the head where a container seeks exactly."""
 
 CHUNK_BYTES = 4 * 2**20
-"""Length of each stretch."""
+"""Length of each piece."""
 
 _SEEKS_EXACTLY = frozenset({"wav", "w64", "aiff", "caf", "au", "mov,mp4,m4a,3gp,3g2,mj2"})
 
 _DIGEST_BYTES = 16
-
-
-class _PacketHash:
-    """A running digest that counts what it has taken."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        self.taken = 0
-
-    def take(self, container: InputContainer, stream: AudioStream, limit: int | None) -> bool:
-        """Takes packets until `limit` bytes are taken; tells whether the stream went on."""
-        remaining = limit
-        for packet in sound_packets(container, stream):
-            size = packet.size
-            if size == 0:
-                continue
-            if remaining is None or size <= remaining:
-                self._hash.update(packet)
-            else:
-                self._hash.update(memoryview(packet)[:remaining])
-            self.taken += size
-            if remaining is not None:
-                remaining -= size
-                if remaining < 0:
-                    return True
-        return False
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
 
 
 def identify(path: Path, *, whole: bool = False) -> str:
@@ -82,18 +53,27 @@ def identify(path: Path, *, whole: bool = False) -> str:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
     with open_sound(path, within=between_tags(path)) as (container, stream):
-        packets = _PacketHash()
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         exact = container.format.name in _SEEKS_EXACTLY and bool(stream.duration)
-        if whole or not exact:
-            packets.take(container, stream, None)
-        elif packets.take(container, stream, HEAD_BYTES):
-            _take_chunks(packets, container, stream)
-        return packets.hexdigest()
+        limit = HEAD_BYTES if exact and not whole else None
+        if _hash_packets(digest, container, stream, limit):
+            first, duration = stream.start_time or 0, stream.duration or 0
+            for index in range(1, CHUNKS + 1):
+                container.seek(first + duration * index // (CHUNKS + 1), stream=stream)
+                _hash_packets(digest, container, stream, CHUNK_BYTES)
+        return digest.hexdigest()
 
 
-def _take_chunks(packets: _PacketHash, container: InputContainer, stream: AudioStream) -> None:
-    first = stream.start_time or 0
-    duration = stream.duration or 0
-    for index in range(1, CHUNKS + 1):
-        container.seek(first + duration * index // (CHUNKS + 1), stream=stream)
-        packets.take(container, stream, CHUNK_BYTES)
+def _hash_packets(
+    digest: hashlib.blake2b, container: InputContainer, stream: AudioStream, limit: int | None
+) -> bool:
+    """Hashes packets up to `limit` bytes; returns whether there were more."""
+    for packet in sound_packets(container, stream):
+        if not packet.size:
+            continue
+        digest.update(memoryview(packet)[:limit])
+        if limit is not None:
+            limit -= packet.size
+            if limit < 0:
+                return True
+    return False

@@ -1,8 +1,8 @@
 """Takes from a process what reading sound does not need: writing files, the network, much memory.
 
-A decoder that a crafted file has taken over can then neither touch the catalogue nor the files.
+A decoder that a crafted file has taken over can then reach neither the catalogue nor the files.
 Uses Landlock (Linux 5.13 and newer, https://docs.kernel.org/userspace-api/landlock.html) where the
-kernel has it, and resource limits everywhere. What is taken cannot be had back.
+kernel has it, and resource limits everywhere. Nothing of this can be undone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 _CREATE_RULESET: Final = 444
 _RESTRICT_SELF: Final = 446
-_ASK_VERSION: Final = 1
+_QUERY_VERSION: Final = 1
 _SET_NO_NEW_PRIVILEGES: Final = 38
 
 # Bits of the interface's versions 1 to 3: execute, write, remove, make anything, link, truncate.
@@ -28,34 +28,30 @@ MIB: Final = 1024 * 1024
 
 
 def confine(memory_mib: int) -> bool:
-    """Give up writing, executing and connecting, and all memory beyond a limit, for good.
-
-    Args:
-        memory_mib: most private memory, in MiB.
+    """Give up writing, executing and connecting, and all private memory beyond a limit, for good.
 
     Returns:
-        Whether the kernel took all of it; False means that only the resource limits hold.
+        Whether Landlock holds; False means that only the resource limits do.
     """
-    _lower(resource.RLIMIT_DATA, memory_mib * MIB)
-    _lower(resource.RLIMIT_FSIZE, 0)
-    _lower(resource.RLIMIT_CORE, 0)
-    return _landlocked()
-
-
-def _lower(kind: int, limit: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(kind, (limit, limit))
+    limits = {
+        resource.RLIMIT_DATA: memory_mib * MIB,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, limit in limits.items():
+        _, hard = resource.getrlimit(kind)
+        lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (lower, lower))
+    return _enter_landlock()
 
 
 def landlock_version() -> int:
-    """Return which version of Landlock the kernel offers us; 0 if none."""
+    """Return the version of Landlock that the kernel offers; 0 if none."""
     libc = ctypes.CDLL(None, use_errno=True)
-    return max(int(libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)), 0)
+    return max(int(libc.syscall(_CREATE_RULESET, None, 0, _QUERY_VERSION)), 0)
 
 
-def _landlocked() -> bool:
+def _enter_landlock() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     version = landlock_version()
     if version < 1:
@@ -67,8 +63,8 @@ def _landlocked() -> bool:
     if ruleset < 0:
         return False
     try:
-        # Without rules, everything that is handled is denied everywhere.
-        promised = libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        return bool(promised == 0 and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+        # A ruleset without rules denies every right that it handles, everywhere.
+        no_new_privileges = libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
+        return bool(no_new_privileges and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(ruleset)

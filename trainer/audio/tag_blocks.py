@@ -2,7 +2,7 @@
 
 ID3v2, ID3v1, Lyrics3 and APE blocks belong to no container: ffmpeg skips them in some kinds of
 file, takes them for sound in others (FLAC, AC-3, Monkey's Audio), and in a few does either,
-depending on the block. Here they are found by their own marks, whatever the file is.
+depending on the block. Here they are found by their own signatures, whatever the file is.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _MOST_BLOCKS = 16
 
 _ID3V2_LENGTH = 10
-# Mark, version, flags, and a size in bytes that leave their highest bit out.
+# Signature, version, flags, and a size in bytes that leave their highest bit out.
 _ID3V2 = re.compile(rb"(ID3|3DI)[^\xff]{2}.[\x00-\x7f]{4}", re.DOTALL)
 _ID3V2_HAS_FOOTER = 0x10
 _ID3V1_LENGTH = 128
 _ID3V1_EXTENDED_LENGTH = 227
 _APE = struct.Struct("<8sIIIIQ")
-_APE_MARK = b"APETAGEX"
+_APE_SIGNATURE = b"APETAGEX"
 _APE_HAS_HEADER, _APE_IS_HEADER = 1 << 31, 1 << 29
 _APE_ITEM = struct.Struct("<II")
 _LARGEST_BARE_APE = 16 * 2**20
@@ -38,12 +38,7 @@ _LARGEST_LYRICS_V1 = 5100 + len(_LYRICS_BEGIN) + _LYRICS_END_LENGTH
 
 
 class Extent(NamedTuple):
-    """Which bytes of a file lie between its outer tags.
-
-    Attributes:
-        start: offset of the first.
-        end: offset behind the last.
-    """
+    """The bytes of a file between its outer tags, from offset `start` to before `end`."""
 
     start: int
     end: int
@@ -52,34 +47,31 @@ class Extent(NamedTuple):
 def between_tags(path: Path) -> Extent | None:
     """Finds what lies between the outer tags of a file.
 
-    Args:
-        path: any path.
-
     Returns:
-        Where it lies, perhaps no bytes at all; None if the file has no outer tags, is not regular
-        or cannot be read: opening its sound meets the same, and says it better.
+        Its extent, perhaps empty; None if the file has no outer tags, is not regular or cannot be
+        read: opening its sound fails likewise, with a better message.
     """
     try:
-        return _found(path) if path.is_file() else None
+        return _find(path) if path.is_file() else None
     except OSError:
         return None
 
 
-def _found(path: Path) -> Extent | None:
+def _find(path: Path) -> Extent | None:
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        block = _Block(file, 0)
+        body = _Body(file, 0)
         for _ in range(_MOST_BLOCKS):
-            length = _id3v2_length(block.at(block.start, _ID3V2_LENGTH), b"ID3")
-            if not 0 < length <= size - block.start:
+            length = _id3v2_length(body.at(body.start, _ID3V2_LENGTH), b"ID3")
+            if not 0 < length <= size - body.start:
                 break
-            block = _Block(file, block.start + length)
-        end = _before_tags(block, size)
-    return Extent(block.start, end) if (block.start, end) != (0, size) else None
+            body = _Body(file, body.start + length)
+        end = _before_tags(body, size)
+    return Extent(body.start, end) if (body.start, end) != (0, size) else None
 
 
-class _Block(NamedTuple):
-    """A file, and where the bytes begin that blocks at its end may take up."""
+class _Body(NamedTuple):
+    """What follows the leading tags of a file; trailing tags lie inside it."""
 
     file: BinaryIO
     start: int
@@ -92,64 +84,64 @@ class _Block(NamedTuple):
         return self.file.read(length)
 
 
-def _before_tags(block: _Block, end: int) -> int:
+def _before_tags(body: _Body, end: int) -> int:
     for _ in range(_MOST_BLOCKS):
-        lengths = (length_before(block, end) for length_before in _AT_THE_END)
-        length = next((length for length in lengths if 0 < length <= end - block.start), 0)
+        lengths = (length_before(body, end) for length_before in _TRAILING)
+        length = next((length for length in lengths if 0 < length <= end - body.start), 0)
         if not length:
             break
         end -= length
     return end
 
 
-def _id3v2_length(raw: bytes, mark: bytes) -> int:
+def _id3v2_length(raw: bytes, signature: bytes) -> int:
     """Returns the length of the whole block whose header or footer this is, or 0."""
-    if raw[:3] != mark or not _ID3V2.fullmatch(raw):
+    if raw[:3] != signature or not _ID3V2.fullmatch(raw):
         return 0
     size = sum(byte << shift for byte, shift in zip(raw[6:10], (21, 14, 7, 0), strict=True))
     return size + _ID3V2_LENGTH * (2 if raw[5] & _ID3V2_HAS_FOOTER else 1)
 
 
-def _id3v2_before(block: _Block, end: int) -> int:
-    length = _id3v2_length(block.at(end - _ID3V2_LENGTH, _ID3V2_LENGTH), b"3DI")
-    return length if block.at(end - length, 3) == b"ID3" else 0
+def _id3v2_before(body: _Body, end: int) -> int:
+    length = _id3v2_length(body.at(end - _ID3V2_LENGTH, _ID3V2_LENGTH), b"3DI")
+    return length if body.at(end - length, 3) == b"ID3" else 0
 
 
-def _id3v1_before(block: _Block, end: int) -> int:
-    if block.at(end - _ID3V1_LENGTH, 3) != b"TAG":
+def _id3v1_before(body: _Body, end: int) -> int:
+    if body.at(end - _ID3V1_LENGTH, 3) != b"TAG":
         return 0
     extended = _ID3V1_LENGTH + _ID3V1_EXTENDED_LENGTH
-    return extended if block.at(end - extended, 4) == b"TAG+" else _ID3V1_LENGTH
+    return extended if body.at(end - extended, 4) == b"TAG+" else _ID3V1_LENGTH
 
 
-def _lyrics_before(block: _Block, end: int) -> int:
-    mark = block.at(end - _LYRICS_END_LENGTH, _LYRICS_END_LENGTH)
-    if mark not in _LYRICS_END:
+def _lyrics_before(body: _Body, end: int) -> int:
+    signature = body.at(end - _LYRICS_END_LENGTH, _LYRICS_END_LENGTH)
+    if signature not in _LYRICS_END:
         return 0
-    if mark == b"LYRICSEND":
-        first = max(block.start, end - _LARGEST_LYRICS_V1)
-        place = block.at(first, end - first).rfind(_LYRICS_BEGIN)
-        return end - first - place if place >= 0 else 0
+    if signature == b"LYRICSEND":
+        first = max(body.start, end - _LARGEST_LYRICS_V1)
+        offset = body.at(first, end - first).rfind(_LYRICS_BEGIN)
+        return end - first - offset if offset >= 0 else 0
     tail = _LYRICS_SIZE_LENGTH + _LYRICS_END_LENGTH
-    digits = block.at(end - tail, _LYRICS_SIZE_LENGTH)
+    digits = body.at(end - tail, _LYRICS_SIZE_LENGTH)
     length = int(digits) + tail if digits.isdigit() else 0
-    return length if block.at(end - length, len(_LYRICS_BEGIN)) == _LYRICS_BEGIN else 0
+    return length if body.at(end - length, len(_LYRICS_BEGIN)) == _LYRICS_BEGIN else 0
 
 
-def _ape_before(block: _Block, end: int) -> int:
-    raw = block.at(end - _APE.size, _APE.size)
-    if len(raw) < _APE.size or raw[:8] != _APE_MARK:
+def _ape_before(body: _Body, end: int) -> int:
+    raw = body.at(end - _APE.size, _APE.size)
+    if len(raw) < _APE.size or raw[:8] != _APE_SIGNATURE:
         return 0
     _, _, size, count, flags, _ = _APE.unpack(raw)
     if size < _APE.size or flags & _APE_IS_HEADER:
         return 0
     if flags & _APE_HAS_HEADER:
         size += _APE.size
-        return size if block.at(end - size, 8) == _APE_MARK else 0
+        return size if body.at(end - size, 8) == _APE_SIGNATURE else 0
     if size > _LARGEST_BARE_APE:
         return 0
-    # Nothing marks where these begin, so the items must fill the block.
-    return size if _holds_items(block.at(end - size, size - _APE.size), count) else 0
+    # No header marks where these begin, so the items must fill the block.
+    return size if _holds_items(body.at(end - size, size - _APE.size), count) else 0
 
 
 def _holds_items(raw: bytes, count: int) -> bool:
@@ -163,7 +155,7 @@ def _holds_items(raw: bytes, count: int) -> bool:
     return count == 0 and at == len(raw)
 
 
-_AT_THE_END: tuple[Callable[[_Block, int], int], ...] = (
+_TRAILING: tuple[Callable[[_Body, int], int], ...] = (
     _id3v1_before,
     _lyrics_before,
     _ape_before,

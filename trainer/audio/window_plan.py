@@ -10,7 +10,7 @@ class WindowPlan:
     """How many windows of a file are decoded, how long each is, and at which rate.
 
     Attributes:
-        rate_hz: sampling rate that the sound is brought to; a multiple of 100.
+        rate_hz: sampling rate that the sound is resampled to; a multiple of 100.
         windows: number of windows of a long file.
         window_s: length of each, in seconds.
     """
@@ -21,7 +21,7 @@ class WindowPlan:
 
     @property
     def budget_s(self) -> float:
-        """Most seconds of sound that are decoded; a file no longer than this is decoded whole."""
+        """Most seconds of sound that are decoded; shorter files are decoded completely."""
         return self.windows * self.window_s
 
     @property

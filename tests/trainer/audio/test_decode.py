@@ -15,7 +15,7 @@ from tests.sounds import KINDS, music_like, noise, silence, stereo, tone, write_
 from tests.trainer.audio.outer_blocks import ID3V1, apev2, id3v2
 from trainer.audio import stream
 from trainer.audio.container import sound_packets
-from trainer.audio.decode import decode_windows, spread
+from trainer.audio.decode import decode_windows, window_starts
 from trainer.features.extract import FeatureSettings
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
 
@@ -41,7 +41,7 @@ def staircase(steps: int, step_s: float, rate_hz: int = 44100) -> np.ndarray:
 
 @given(st.floats(2.0, 1e5), st.integers(1, 9))
 def test_windows_are_spread_evenly_inside_the_file(duration_s: float, windows: int) -> None:
-    starts_s = spread(duration_s, windows, duration_s / windows / 2)
+    starts_s = window_starts(duration_s, windows, duration_s / windows / 2)
     gaps_s = np.diff([-duration_s / windows / 2, *starts_s, duration_s])
     assert np.allclose(gaps_s[1:-1] - duration_s / windows / 2, starts_s[0])
     assert np.isclose(gaps_s[-1] - duration_s / windows / 2, starts_s[0])
@@ -73,7 +73,6 @@ def test_a_short_file_is_heard_whole(tmp_path: Path) -> None:
 def test_eight_channels_are_averaged_without_growing_louder(tmp_path: Path) -> None:
     path = write_audio(tmp_path / "cinema.wav", np.stack([tone(1)] * 8))
     clip = decode_windows(path, BRIEF)
-    assert clip.source_channels == 8
     assert np.abs(clip.windows[0]).max() == pytest.approx(0.5, abs=0.01)
 
 
@@ -87,13 +86,11 @@ def test_each_channel_counts_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rate_hz", [8000, 192000])
 def test_any_rate_comes_out_canonical(tmp_path: Path, rate_hz: int) -> None:
     clip = decode_windows(write_audio(tmp_path / "a.wav", tone(1, rate_hz), rate_hz), BRIEF)
-    assert clip.source_rate_hz == rate_hz
     assert loudest_hz(np.concatenate(clip.windows)) == pytest.approx(440, abs=2)
 
 
 def test_the_sound_of_a_video_is_heard(tmp_path: Path) -> None:
     clip = decode_windows(write_video(tmp_path / "film.mp4", staircase(6, 1.0)), BRIEF)
-    assert clip.codec == "aac"
     assert clip.duration_s == pytest.approx(6, abs=0.1)
     assert len(clip.windows) == 4
 
@@ -205,7 +202,7 @@ class TestTenHours:
 
     def cost(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
         decoded = packets = 0
-        decode, demux = stream.SoundStream._decoded, sound_packets
+        decode, demux = stream.SoundStream._decode, sound_packets
 
         def counting_decode(
             self: stream.SoundStream, packet: Packet[AudioStream]
@@ -224,7 +221,7 @@ class TestTenHours:
                 yield packet
 
         with monkeypatch.context() as patch:
-            patch.setattr(stream.SoundStream, "_decoded", counting_decode)
+            patch.setattr(stream.SoundStream, "_decode", counting_decode)
             patch.setattr(stream, "sound_packets", counting_demux)
             decode_windows(path, BRIEF)
         return decoded, packets

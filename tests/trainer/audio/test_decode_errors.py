@@ -107,7 +107,7 @@ def test_links_that_lead_to_each_other_are_told_apart_from_damage(tmp_path: Path
     path.symlink_to(tmp_path / "two.wav")
     (tmp_path / "two.wav").symlink_to(path)
     said = os.strerror(errno.ELOOP)
-    assert reason_for(path) == f"the disk or share does not give it: {said}"
+    assert reason_for(path) == f"the disk or share cannot deliver it: {said}"
 
 
 @pytest.mark.parametrize("tail", [b"", b"U" * 300, bytes(5000), b"\x47" * 777])
