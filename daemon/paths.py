@@ -21,7 +21,7 @@ def printable(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
-def located(path: Path) -> Path:
+def canonical_path(path: Path) -> Path:
     """Return an absolute path by which the catalogue knows a file or folder.
 
     Links on the way are followed, since folders are watched under their real names; a link as the
@@ -49,7 +49,7 @@ def playlist_entry(path: Path) -> str:
     return "file://" + quote_from_bytes(os.fsencode(path))
 
 
-def write_bytes(content: bytes) -> None:
+def write_stdout(content: bytes) -> None:
     """Write bytes to stdout as they are."""
     sys.stdout.buffer.write(content)
 

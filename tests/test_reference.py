@@ -16,7 +16,7 @@ from config.loading import defaults_text
 from daemon.cli.main import valenced
 from daemon.clock import utc_now
 from daemon.monitoring.prometheus_metrics import Metrics
-from daemon.monitoring.service_status import Promise, condition_of
+from daemon.monitoring.service_status import Promise, status_of
 from daemon.pipeline.run_stats import RunStats
 from storage.catalogue import Catalogue
 from storage.schema.records import FolderState
@@ -117,7 +117,7 @@ def test_every_figure_is_documented_with_its_kind_and_no_other(tmp_path: Path) -
     with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
         catalogue.record_folders([FolderState(tmp_path, "events", utc_now(), None)])
         vitals = RunStats(1)
-        metrics = Metrics(lambda: condition_of(catalogue, 900, utc_now(), vitals), vitals, utc_now)
+        metrics = Metrics(lambda: status_of(catalogue, 900, utc_now(), vitals), vitals, utc_now)
         text = metrics.text().decode()
     program = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE))
     told = rows(section("What is told at `page.listen`"))

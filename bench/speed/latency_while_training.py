@@ -74,13 +74,13 @@ class School:
 
     def _learn(self, over: threading.Event, begun: threading.Event) -> None:
         while not over.is_set():
-            errand = self._programs.learn()
+            errand = self._programs.retrain()
             begun.set()
             errand.wait()
-            ending = errand.ending()
+            ending = errand.exit_status()
             assert ending is not None
             assert ending[0] == 0, ending[1]
-            errand.call_back()
+            errand.stop()
             registry.rollback(self._programs.registry)
             self.turns += 1
 

@@ -121,7 +121,7 @@ def is_backup(archive: Path) -> bool:
 
 
 @contextmanager
-def opened(archive: Path) -> Iterator[tarfile.TarFile]:
+def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
     """Open a backup for the time of a block, if nobody else could have written it.
 
     Raises:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from secrets import randbelow
 from typing import TYPE_CHECKING, Self
 
-from daemon.backup.archive import CORPORA, BackupPaths, opened, unpack
+from daemon.backup.archive import CORPORA, BackupPaths, open_backup, unpack
 from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import mark, mark_of, place, problem_with, put_in_place, sync
 from storage.database.engine import file_of, only_writer
@@ -122,11 +122,11 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
         CatalogueError: it cannot be put in place.
     """
     places = _Places(file_of(url), registry)
-    with in_sole_charge(url, registry):
+    with exclusive_access(url, registry):
         try:
             registry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                with opened(archive) as tar:
+                with open_backup(archive) as tar:
                     label = unpack(tar, archive, places.fresh)
                 _demand_usable(archive, places.fresh)
                 if label.corpora is None:
@@ -144,7 +144,7 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
 
 
 @contextmanager
-def in_sole_charge(url: str, registry: Path) -> Iterator[None]:
+def exclusive_access(url: str, registry: Path) -> Iterator[None]:
     """Hold the catalogue's lock, a restore that was interrupted being finished or undone first.
 
     Args:
@@ -183,7 +183,7 @@ def _settle(places: _Places) -> None:
             shutil.rmtree(folder)
 
 
-def is_restored_in_part(url: str) -> bool:
+def is_restore_interrupted(url: str) -> bool:
     """Tell whether a restore was interrupted, and waits for the next start to settle it."""
     return _Places(file_of(url), file_of(url)).note.exists()
 

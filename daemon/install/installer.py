@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 PATIENCE_S = 240.0
 
 
-def as_user(environment: Mapping[str, str]) -> Path:
+def user_config_folder(environment: Mapping[str, str]) -> Path:
     """Return the folder of a user's own configuration."""
     chosen = environment.get("XDG_CONFIG_HOME", "")
     return Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".config"
 
 
-def places_of(configuration: Path | None) -> list[Path]:
+def installed_paths(configuration: Path | None) -> list[Path]:
     """Return where an installation has files: of one user, or of the machine for None."""
     if configuration is not None:
         return [configuration / "systemd" / "user" / UNIT]
@@ -31,7 +31,7 @@ def places_of(configuration: Path | None) -> list[Path]:
     return [UNIT_FOLDER / UNIT, UNIT_FOLDER / DROP_IN, *names]
 
 
-def put(file: InstalledFile, root: Path) -> Path:
+def install_file(file: InstalledFile, root: Path) -> Path:
     """Put a file in place below a root, over an earlier one of ours only; return where.
 
     Raises:
@@ -50,7 +50,7 @@ def put(file: InstalledFile, root: Path) -> Path:
     return path
 
 
-def take_away(place: Path, root: Path) -> Iterator[str]:
+def remove_file(place: Path, root: Path) -> Iterator[str]:
     """Remove a file of ours below a root, and its folder if that is a drop-in's; say so.
 
     Raises:
@@ -71,7 +71,7 @@ def take_away(place: Path, root: Path) -> Iterator[str]:
         raise InstallError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
-def tell_systemd(*, user: bool, makes_user: bool = True) -> None:
+def reload_systemd(*, user: bool, makes_user: bool = True) -> None:
     """Let systemd take up what was installed: the service's user and folders, then the units.
 
     Raises:
@@ -93,7 +93,7 @@ def stop_service(configuration: Path | None) -> None:
         InstallError: it does not stop.
     """
     scope = ["--user"] if configuration is not None else []
-    if places_of(configuration)[0].exists():
+    if installed_paths(configuration)[0].exists():
         _run("systemctl", *scope, "disable", "--now", UNIT)
 
 

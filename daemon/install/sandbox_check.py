@@ -21,7 +21,7 @@ CLOSED: Final = "its unit does not let the service write here"
 HIDDEN: Final = "its unit does not let the service see it"
 
 
-def wall_before(
+def sandbox_problem(
     folder: Path,
     *,
     writes: bool,
@@ -48,7 +48,7 @@ def wall_before(
     return None
 
 
-def is_wall(trouble: str | None) -> bool:
+def is_sandbox_problem(trouble: str | None) -> bool:
     """Tell whether a folder's trouble is one that was told here."""
     return trouble is not None and trouble.startswith((CLOSED, HIDDEN))
 

@@ -46,7 +46,7 @@ class InstalledFile:
     text: str
 
 
-def shipped(name: str) -> str:
+def shipped_text(name: str) -> str:
     """Return the text of a file of the folder `systemd`, of the checkout or of the environment.
 
     Raises:
@@ -57,23 +57,23 @@ def shipped(name: str) -> str:
     return (beside if beside.is_file() else installed).read_text(encoding="utf-8")
 
 
-def for_machine(settings: Settings, command: Path) -> Iterator[InstalledFile]:
+def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
     """Yield the files of the service for the whole machine.
 
     Args:
         settings: whose folders are opened.
         command: absolute path of `valenced` in the environment that is to run.
     """
-    yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped(UNIT), command))
+    yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped_text(UNIT), command))
     yield InstalledFile(UNIT_FOLDER / DROP_IN, drop_in(settings, _program_folders(command)))
     for kind in ("sysusers.d", "tmpfiles.d"):
-        text = MARK + shipped(f"{kind}/valenced.conf")
+        text = MARK + shipped_text(f"{kind}/valenced.conf")
         yield InstalledFile(Path("/etc") / kind / "valenced.conf", text)
 
 
-def for_user(configuration: Path, command: Path) -> Iterator[InstalledFile]:
+def user_files(configuration: Path, command: Path) -> Iterator[InstalledFile]:
     """Yield the files of the service of one user, whose configuration folder is given."""
-    text = _for_command(shipped(f"user/{UNIT}"), command)
+    text = _for_command(shipped_text(f"user/{UNIT}"), command)
     yield InstalledFile(configuration / "systemd" / "user" / UNIT, text)
 
 
@@ -98,7 +98,7 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     return f"{MARK}# Run it again when watched folders change.\n[Service]\n{body}\n"
 
 
-def unopened(settings: Settings, units: Path) -> list[Path]:
+def unopened_folders(settings: Settings, units: Path) -> list[Path]:
     """Return the folders that settings name and that the installed unit does not open.
 
     Args:
@@ -128,7 +128,7 @@ def unopened(settings: Settings, units: Path) -> list[Path]:
     ]
 
 
-def asked_elsewhere(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
+def other_catalogue_hint(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
     """Return how to ask for the machine's service, if there is one and this is not its catalogue.
 
     Args:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
 
-from daemon.monitoring.service_status import Problem, Promise, condition_of
+from daemon.monitoring.service_status import Problem, Promise, status_of
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _TEXT: Final = "text/plain; charset=utf-8"
 
 
 @contextmanager
-def seen_from_outside(
+def serve_endpoints(
     address: str,
     catalogue: Catalogue,
     reconcile_s: Callable[[], float],
@@ -56,14 +56,14 @@ def seen_from_outside(
     from daemon.monitoring.prometheus_metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415
 
     def look() -> ServiceStatus:
-        return condition_of(catalogue, reconcile_s(), clock(), vitals)
+        return status_of(catalogue, reconcile_s(), clock(), vitals)
 
     def health(as_json: bool) -> Reply:  # noqa: FBT001 - the listener calls it
         try:
-            shortfalls = look().shortfalls
+            problems = look().problems
         except CatalogueError as error:
-            shortfalls = [Problem(Promise.CATALOGUE, str(error))]
-        return _told(shortfalls, as_json=as_json)
+            problems = [Problem(Promise.CATALOGUE, str(error))]
+        return _told(problems, as_json=as_json)
 
     metrics = Metrics(look, vitals, clock)
 
@@ -77,7 +77,7 @@ def seen_from_outside(
         yield in_use
 
 
-def ask(address: str) -> list[Problem]:
+def fetch_problems(address: str) -> list[Problem]:
     """Ask a running service what it does not keep; nothing if nobody answers at that address."""
     host, _, port = address.rpartition(":")
     if not int(port or 0):
@@ -99,16 +99,16 @@ def ask(address: str) -> list[Problem]:
         connection.close()
 
 
-def _told(shortfalls: list[Problem], *, as_json: bool) -> Reply:
+def _told(problems: list[Problem], *, as_json: bool) -> Reply:
     from daemon.monitoring.http_server import Reply  # noqa: PLC0415
 
-    status = 503 if shortfalls else 200
+    status = 503 if problems else 200
     if as_json:
         document = {
-            "status": "degraded" if shortfalls else "ok",
-            "reasons": [{"promise": each.promise, "why": each.why} for each in shortfalls],
+            "status": "degraded" if problems else "ok",
+            "reasons": [{"promise": each.promise, "why": each.why} for each in problems],
         }
         return Reply(status, "application/json", json.dumps(document).encode() + b"\n")
-    lines = [" ".join(each.why.split()) for each in shortfalls] or ["ok"]
+    lines = [" ".join(each.why.split()) for each in problems] or ["ok"]
     text = "".join(f"{line}\n" for line in lines)
     return Reply(status, _TEXT, text.encode("utf-8", "backslashreplace"))

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 from daemon.clock import utc_now
-from daemon.install.sandbox_check import is_wall
-from daemon.install.units import unopened
+from daemon.install.sandbox_check import is_sandbox_problem
+from daemon.install.units import unopened_folders
 from daemon.pipeline.active_bundle import problem_with
 from daemon.system.mounts import is_read_only, mount_of
 from daemon.watch.file_filter import FileFilter
@@ -49,7 +49,7 @@ class CheckResult:
     what: str
 
 
-def findings(
+def run_checks(
     settings: Settings, url: str, registry: Path, annotations: Path, units: Path | None = None
 ) -> Iterator[CheckResult]:
     """Look at everything that the service needs, with the rights that this process has just now.
@@ -222,11 +222,11 @@ def _of_confinement() -> CheckResult:
 
 def _of_walls(settings: Settings, url: str, units: Path | None) -> Iterator[CheckResult]:
     """Tell which folders the unit keeps from the service: as installed, and as it runs."""
-    behind = {} if units is None else dict.fromkeys(unopened(settings, units), NOT_OPENED)
+    behind = {} if units is None else dict.fromkeys(unopened_folders(settings, units), NOT_OPENED)
     if file_of(url).exists() and writer_of(url) is not None:
         with closing(Catalogue(url)) as catalogue:
             for state in catalogue.queries.folders():
-                if state.trouble is not None and is_wall(state.trouble):
+                if state.trouble is not None and is_sandbox_problem(state.trouble):
                     behind[state.path] = state.trouble
     for path, wall in behind.items():
         yield CheckResult("warn", f"{path}: {wall}")

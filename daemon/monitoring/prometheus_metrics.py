@@ -114,7 +114,7 @@ def _of_catalogue(condition: ServiceStatus) -> Iterator[Metric]:
     degraded = GaugeMetricFamily(
         "valenced_degraded", "How often a promise is not kept just now.", labels=["promise"]
     )
-    broken = [shortfall.promise for shortfall in condition.shortfalls]
+    broken = [problem.promise for problem in condition.problems]
     for promise in Promise:
         degraded.add_metric([promise], broken.count(promise))
     yield degraded

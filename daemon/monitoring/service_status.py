@@ -54,7 +54,7 @@ class Promise(StrEnum):
     LOOP = "loop"
 
 
-KNOWN_FROM_WITHIN: Final = frozenset({Promise.WORK, Promise.CATALOGUE, Promise.LOOP})
+KNOWN_TO_PROCESS: Final = frozenset({Promise.WORK, Promise.CATALOGUE, Promise.LOOP})
 """What the service itself knows more of than the catalogue tells."""
 
 
@@ -75,7 +75,7 @@ class ServiceStatus:
         counts: of files.
         folders: of the run that goes on, or of the last one.
         oldest_due: since when the file waits that is due longest, None if none is due.
-        heard_lately: sounds heard within the last hour.
+        analysed_last_hour: sounds heard within the last hour.
         failures: why files could not be heard, the commonest reasons first.
         untagged: why files are left without tags, the commonest reasons first.
         bundle: name of the bundle in service, None before the first start.
@@ -86,14 +86,14 @@ class ServiceStatus:
         paused: why work waits for others, None if it does not.
         catalogue_bytes: what the catalogue takes on its disk.
         free_bytes: what is left there.
-        shortfalls: the promises that are not kept.
+        problems: the promises that are not kept.
     """
 
     running: int | None
     counts: Counts
     folders: list[FolderState]
     oldest_due: datetime | None
-    heard_lately: int
+    analysed_last_hour: int
     failures: list[ReasonCount]
     untagged: list[ReasonCount]
     bundle: str | None
@@ -104,15 +104,15 @@ class ServiceStatus:
     paused: ServiceNote | None
     catalogue_bytes: int
     free_bytes: int
-    shortfalls: list[Problem]
+    problems: list[Problem]
 
     @property
     def degraded(self) -> list[str]:
         """One line for each promise that is not kept."""
-        return [shortfall.why for shortfall in self.shortfalls]
+        return [problem.why for problem in self.problems]
 
 
-def condition_of(
+def status_of(
     catalogue: Catalogue, reconcile_s: float, now: datetime, vitals: RunStats | None = None
 ) -> ServiceStatus:
     """Look at a service from outside, or from inside.
@@ -139,7 +139,7 @@ def condition_of(
         counts=queries.counts(now),
         folders=queries.folders(),
         oldest_due=overview.oldest_due(now),
-        heard_lately=overview.analysed_since(now - AN_HOUR),
+        analysed_last_hour=overview.analysed_since(now - AN_HOUR),
         failures=overview.failures_by_reason(MOST_REASONS),
         untagged=overview.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
         bundle=None if bundle is None else bundle.name,
@@ -151,15 +151,15 @@ def condition_of(
         paused=None if running is None else notes.get(PAUSED),
         catalogue_bytes=size_of(url),
         free_bytes=shutil.disk_usage(file_of(url).parent).free,
-        shortfalls=[],
+        problems=[],
     )
-    found.shortfalls.extend(_of_service(found, overview, reconcile_s, now))
+    found.problems.extend(_of_service(found, overview, reconcile_s, now))
     for promise, about in ((Promise.SETTINGS, SETTINGS), (Promise.BUNDLE, BUNDLE)):
         if running is not None and (note := notes.get(about)) is not None:
-            found.shortfalls.append(Problem(promise, note.text))
-    found.shortfalls.extend(_of_catalogue(found, overview))
+            found.problems.append(Problem(promise, note.text))
+    found.problems.extend(_of_catalogue(found, overview))
     if vitals is not None:
-        found.shortfalls.extend(_of_vitals(vitals))
+        found.problems.extend(_of_vitals(vitals))
     return found
 
 

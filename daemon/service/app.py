@@ -9,10 +9,10 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from daemon.backup.restore_archive import in_sole_charge
+from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
-from daemon.install.sandbox_check import wall_before
-from daemon.monitoring.endpoints import seen_from_outside
+from daemon.install.sandbox_check import sandbox_problem
+from daemon.monitoring.endpoints import serve_endpoints
 from daemon.pipeline.active_bundle import load_published
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.run_stats import RunStats
@@ -24,8 +24,8 @@ from daemon.service.background_job import JobCommands
 from daemon.service.event_loop import EventLoop, SinglePass
 from daemon.service.messages import (
     CheckFolders,
-    Mail,
     MaintenanceDue,
+    MessageQueue,
     PathChanged,
     Reconcile,
     RetrainDue,
@@ -34,9 +34,16 @@ from daemon.service.messages import (
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.retrain_control import RetrainControl
-from daemon.service.run_config import ActiveConfig, untagged
-from daemon.service.scheduler import LOOK_S, UPKEEP_S, PeriodicJob, at, change_rhythm, slower_loops
-from daemon.service.signals import minding_signals
+from daemon.service.run_config import ActiveConfig, clips_needing_tags
+from daemon.service.scheduler import (
+    LOOK_S,
+    UPKEEP_S,
+    PeriodicJob,
+    change_interval,
+    cron_trigger,
+    running_scheduler,
+)
+from daemon.service.signals import signals_as_messages
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.load_throttle import LoadThrottle
 from daemon.system.sd_notify import Notifier
@@ -70,7 +77,7 @@ REQUESTS_A_FILE, MARGIN_S = 5, 60.0
 class RunResult:
     """Numbers of files processed and failed, and those a single pass did not wait for."""
 
-    done: int
+    processed: int
     failed: int
     unsettled: Sequence[Path] = ()
 
@@ -104,7 +111,7 @@ def run(
     notifier = notifier or Notifier()
     with ExitStack() as stack:
         stack.callback(notifier.close)
-        stack.enter_context(in_sole_charge(plan.url, plan.registry))
+        stack.enter_context(exclusive_access(plan.url, plan.registry))
         notifier.status("opening the catalogue")
         catalogue = stack.enter_context(closing(Catalogue(plan.url)))
         mood = plan.settings.mood
@@ -114,11 +121,11 @@ def run(
         reporter = ProgressReporter(console)
         in_force = ActiveConfig(plan)
         duty = _wired(in_force, catalogue, stack, workers, reporter, notifier, clock)
-        stack.enter_context(minding_signals(duty.mail, reloads=read is not None))
+        stack.enter_context(signals_as_messages(duty.mail, reloads=read is not None))
         if plan.keep_watching:
             listen = plan.settings.page.listen
             stack.enter_context(
-                seen_from_outside(listen, catalogue, in_force.reconcile_s, duty.vitals, clock)
+                serve_endpoints(listen, catalogue, in_force.reconcile_s, duty.vitals, clock)
             )
         _start(in_force, duty, stack, workers[0], read)
         ready(catalogue)
@@ -139,11 +146,11 @@ def _wired(
     clock: Callable[[], datetime],
 ) -> EventLoop:
     """Build the parts and hand each its collaborators."""
-    plan = in_force.plan
+    plan = in_force.config
     settings = plan.settings
-    mail: Mail = SimpleQueue()
+    mail: MessageQueue = SimpleQueue()
     vitals = RunStats(len(workers))
-    stack.callback(reporter.rest)
+    stack.callback(reporter.hide)
     bundle = load_published(plan.registry, catalogue, workers[0].prepare)
     projection = TagSync(settings.tags, settings.mood, catalogue, clock)
     processing = Pipeline(
@@ -189,13 +196,13 @@ def _wired(
             plan.folders,
             watcher,
             mounts,
-            restriction=lambda path: wall_before(path, writes=in_force.wants_tags(path)),
+            restriction=lambda path: sandbox_problem(path, writes=in_force.wants_tags(path)),
         ),
         intake=intake,
         crew=crew,
         catalogue=catalogue,
         reporter=reporter,
-        untagged=lambda states: untagged(catalogue, in_force.plan, states),
+        needing_tags=lambda states: clips_needing_tags(catalogue, in_force.config, states),
         learning=_learning(in_force, catalogue, bundle, crew, processing, clock),
         clock=clock,
         single_pass=None if plan.keep_watching else SinglePass(settings.watch.settle_s),
@@ -215,7 +222,7 @@ def _learning(
     processing: Pipeline,
     clock: Callable[[], datetime],
 ) -> RetrainControl:
-    plan = in_force.plan
+    plan = in_force.config
     settings = plan.settings
 
     def take_up(other: ActiveBundle) -> None:
@@ -232,7 +239,9 @@ def _learning(
         fewest=settings.retrain.min_annotations,
         clock=clock,
         take_up=take_up,
-        retag=lambda: crew.add_untagged(untagged(catalogue, in_force.plan, [TagState.PENDING])),
+        retag=lambda: crew.add_untagged(
+            clips_needing_tags(catalogue, in_force.config, [TagState.PENDING])
+        ),
     )
 
 
@@ -244,20 +253,20 @@ def _start(
     read: Callable[[], RunConfig] | None,
 ) -> None:
     """Start listening before looking, so that nothing falls between the two."""
-    plan = in_force.plan
+    plan = in_force.config
     duty.catalogue.queue.release_claims()
     duty.catalogue.notes.clear()
     duty.folders.start()
     if plan.keep_watching:
         errands = duty.catalogue.jobs
         loops = _loops(plan, duty.mail)
-        scheduler = stack.enter_context(slower_loops(loops, errands, duty.clock))
+        scheduler = stack.enter_context(running_scheduler(loops, errands, duty.clock))
         if read is not None:
             duty.reload = Reloader(
                 read,
                 in_force,
                 duty,
-                every_s=partial(change_rhythm, scheduler, "reconcile"),
+                every_s=partial(change_interval, scheduler, "reconcile"),
             )
         # What was being learned or scored again when we were killed shall not wait for the loop.
         duty.mail.put(CheckFolders())
@@ -267,11 +276,11 @@ def _start(
     for folder in sorted(comparison.leftovers):
         for cleaned in clean_up(folder, reader=worker.read_back):
             log.info("%s: %s", cleaned.path, cleaned.outcome)
-    duty.crew.add_untagged(duty.untagged(list(TagState)))
+    duty.crew.add_untagged(duty.needing_tags(list(TagState)))
     duty.crew.start()
 
 
-def _loops(plan: RunConfig, mail: Mail) -> Iterator[PeriodicJob]:
+def _loops(plan: RunConfig, mail: MessageQueue) -> Iterator[PeriodicJob]:
     """Yield what recurs; each only tells the main loop."""
     reconcile_s, schedule = plan.settings.watch.reconcile_s, plan.settings.retrain.schedule
     yield PeriodicJob("reconcile", lambda: mail.put(Reconcile("it is time")), every_s=reconcile_s)
@@ -279,7 +288,7 @@ def _loops(plan: RunConfig, mail: Mail) -> Iterator[PeriodicJob]:
     yield PeriodicJob("upkeep", lambda: mail.put(MaintenanceDue()), every_s=UPKEEP_S)
     if schedule:
         yield PeriodicJob(
-            "learn", lambda: mail.put(RetrainDue()), schedule=at(schedule), lasts=True
+            "learn", lambda: mail.put(RetrainDue()), schedule=cron_trigger(schedule), lasts=True
         )
 
 

@@ -69,7 +69,7 @@ class BackgroundJob:
         """Wait until it ends."""
         self._process.wait()
 
-    def ending(self) -> tuple[int, str] | None:
+    def exit_status(self) -> tuple[int, str] | None:
         """Return its exit code and its last line once it has ended, None while it runs."""
         code = self._process.poll()
         if code is None:
@@ -78,7 +78,7 @@ class BackgroundJob:
         lines = self._words.read().decode(errors="replace").splitlines()
         return code, lines[-1] if lines else ""
 
-    def call_back(self) -> None:
+    def stop(self) -> None:
         """End it, with everything that it may have started."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
@@ -107,7 +107,7 @@ class JobCommands:
     keep: int
     step: int
 
-    def learn(self) -> BackgroundJob:
+    def retrain(self) -> BackgroundJob:
         """Fit a candidate on the annotations, and publish it if it is better.
 
         Raises:
@@ -116,7 +116,7 @@ class JobCommands:
         arguments = [self.url, str(self.registry), str(self.keep), str(self.corpora)]
         return BackgroundJob(LEARN, "trainer.processes.retrain_process", arguments)
 
-    def score_again(self, bundle: Path) -> BackgroundJob:
+    def rescore(self, bundle: Path) -> BackgroundJob:
         """Have the bundle of a directory predict every known sound that another has predicted.
 
         Raises:

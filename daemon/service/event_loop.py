@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from daemon.service.messages import (
     CheckFolders,
-    Mail,
     MaintenanceDue,
     Message,
+    MessageQueue,
     PathChanged,
     Reconcile,
     Reload,
@@ -84,7 +84,7 @@ class EventLoop:
         crew: between queue and catalogue.
         catalogue: takes how the folders stand.
         reporter: shows progress.
-        untagged: lists the clips in some states whose tags are wanted but not written yet.
+        needing_tags: lists the clips in some states whose tags are wanted but not written yet.
         clock: the time, aware of its zone.
         single_pass: ends the run once every file was tried; None keeps watching.
         learning: takes up annotations and new bundles.
@@ -96,13 +96,13 @@ class EventLoop:
         monotonic: the monotonic clock, in seconds.
     """
 
-    mail: Mail
+    mail: MessageQueue
     folders: WatchedFolders
     intake: Enqueuer
     crew: ConsumerPool
     catalogue: Catalogue
     reporter: ProgressReporter
-    untagged: Callable[[Collection[TagState]], Iterable[Clip]]
+    needing_tags: Callable[[Collection[TagState]], Iterable[Clip]]
     clock: Callable[[], datetime]
     single_pass: SinglePass | None
     learning: RetrainControl
@@ -193,7 +193,7 @@ class EventLoop:
                     self.intake.path_changed(path, self.monotonic())
                 case Reconcile(reason):
                     self.reconcile(reason)
-                    self.crew.add_untagged(self.untagged([TagState.PENDING]))
+                    self.crew.add_untagged(self.needing_tags([TagState.PENDING]))
                 case CheckFolders():
                     self._look_around()
                 case Reload():
@@ -222,7 +222,7 @@ class EventLoop:
         if self.folders.refresh():
             self.reconcile("a folder went away or came back")
             # What could not be written there before may be possible now.
-            self.crew.add_untagged(self.untagged(list(TagState)))
+            self.crew.add_untagged(self.needing_tags(list(TagState)))
         if self.catalogue.queue.waiting(self.clock()):
             self.crew.wake()
         self.learning.look()

@@ -54,4 +54,4 @@ class Stop:
 Message = PathChanged | Reconcile | CheckFolders | RetrainDue | MaintenanceDue | Reload | Stop
 
 # A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
-Mail = SimpleQueue[Message]
+MessageQueue = SimpleQueue[Message]

@@ -45,7 +45,7 @@ class ProgressReporter:
             now_s: the monotonic clock.
         """
         if waiting == 0:
-            self.rest()
+            self.hide()
             return
         if not self._marks:
             self._started_at = finished
@@ -56,7 +56,7 @@ class ProgressReporter:
         elif now_s - self._marks[-1][0] >= PLAIN_LINE_EVERY_S:
             self._log_line(finished, waiting, now_s)
 
-    def rest(self) -> None:
+    def hide(self) -> None:
         """Take the bar away until there is work again."""
         self._marks.clear()
         if self._bar is not None:

@@ -60,7 +60,7 @@ class Reloader:
             count = len(error.problems)
             more = f" (and {count - 1} more)" if count > 1 else ""
             return f"settings refused, those before stay in force: {error.problems[0]}{more}"
-        before = self.in_force.plan
+        before = self.in_force.config
         changed = differences(before.settings, plan.settings)
         at_once = [key for key in changed if key.partition(".")[0] in AT_ONCE]
         for key in sorted({*changed} - {*at_once}):
@@ -79,7 +79,7 @@ class Reloader:
         # What can fail comes first.
         duty.catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         self._forget_left(before, plan)
-        self.in_force.plan = plan
+        self.in_force.config = plan
         self._rewire(plan)
         roots = [folder.path for folder in plan.folders]
         duty.intake.change(roots, FileFilter(watch.suffixes, watch.ignore))
@@ -89,7 +89,7 @@ class Reloader:
             self.every_s(watch.reconcile_s)
         change_level(before.settings.log.level, settings.log.level)
         duty.reconcile("the settings were read again")
-        duty.crew.add_untagged(duty.untagged(list(TagState)))
+        duty.crew.add_untagged(duty.needing_tags(list(TagState)))
 
     def _rewire(self, plan: RunConfig) -> None:
         """Let files be processed by another plan from the next one on."""

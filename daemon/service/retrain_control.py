@@ -100,7 +100,7 @@ class RetrainControl:
         self._folder.look()
         self._see_bundle()
         if self._scores.any_outdated(self._bundle.name):
-            self._errand = self._programs.score_again(self._bundle.directory)
+            self._errand = self._programs.rescore(self._bundle.directory)
             self._errand.wait()
             self._see_errand(self._errand)
 
@@ -111,7 +111,7 @@ class RetrainControl:
     def stop(self) -> None:
         """Call back what is under way; it is taken up again at the next start."""
         if self._errand is not None:
-            self._errand.call_back()
+            self._errand.stop()
             self._errand = None
 
     def _see_bundle(self) -> None:
@@ -130,10 +130,10 @@ class RetrainControl:
         self._take_up(self._bundle)
 
     def _see_errand(self, errand: BackgroundJob) -> None:
-        ending = errand.ending()
+        ending = errand.exit_status()
         if ending is None:
             return
-        errand.call_back()
+        errand.stop()
         self._errand = None
         code, words = ending
         if code == TrainingUnderWay.exit_code:
@@ -153,7 +153,7 @@ class RetrainControl:
 
     def _set_out(self) -> BackgroundJob | None:
         if self._scores.any_outdated(self._bundle.name):
-            return self._programs.score_again(self._bundle.directory)
+            return self._programs.rescore(self._bundle.directory)
         if not self._errands.is_requested(LEARN):
             return None
         last = self._errands.last_training()
@@ -162,4 +162,4 @@ class RetrainControl:
             log.info("%d new annotations; it takes %d to learn", new, self._fewest)
             self._errands.clear_request(LEARN)
             return None
-        return self._programs.learn()
+        return self._programs.retrain()

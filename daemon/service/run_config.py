@@ -68,27 +68,29 @@ class ActiveConfig:
         plan: another may be put here at any time.
     """
 
-    plan: RunConfig
+    config: RunConfig
 
     def wants_tags(self, path: Path) -> bool:
         """Tell whether tags shall be written at a path just now."""
-        return self.plan.wants_tags(path)
+        return self.config.wants_tags(path)
 
     def settle_s(self) -> float:
         """Return for how long a file must be silent just now to be complete, in seconds."""
-        return self.plan.settings.watch.settle_s
+        return self.config.settings.watch.settle_s
 
     def reconcile_s(self) -> float:
         """Return how often the folders are compared just now, in seconds."""
-        return self.plan.settings.watch.reconcile_s
+        return self.config.settings.watch.reconcile_s
 
 
-def resolved(folder: FolderSettings) -> FolderSettings:
+def with_real_path(folder: FolderSettings) -> FolderSettings:
     """Return a folder under its real name: the kernel does not watch through a link."""
     return folder.model_copy(update={"path": folder.path.resolve()})
 
 
-def untagged(catalogue: Catalogue, plan: RunConfig, states: Collection[TagState]) -> Iterator[Clip]:
+def clips_needing_tags(
+    catalogue: Catalogue, plan: RunConfig, states: Collection[TagState]
+) -> Iterator[Clip]:
     """Yield the clips in some states whose tags are wanted but not written, and can be."""
     for state in states:
         if state is not TagState.WRITTEN:

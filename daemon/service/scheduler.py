@@ -49,7 +49,7 @@ class PeriodicJob:
     lasts: bool = False
 
 
-def at(schedule: str) -> CronTrigger:
+def cron_trigger(schedule: str) -> CronTrigger:
     """Make the times of what recurs by a cron line, in local time.
 
     Raises:
@@ -108,14 +108,14 @@ def _every(seconds: float, now: datetime) -> IntervalTrigger:
     return IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC)
 
 
-def change_rhythm(scheduler: BackgroundScheduler, name: str, every_s: float) -> None:
+def change_interval(scheduler: BackgroundScheduler, name: str, every_s: float) -> None:
     """Let a loop that has no schedule recur in another rhythm, in seconds."""
     now = datetime.now(scheduler.timezone)
     scheduler.reschedule_job(name, trigger=_every(every_s, now))
 
 
 @contextmanager
-def slower_loops(
+def running_scheduler(
     loops: Iterable[PeriodicJob], errands: JobStore, clock: Callable[[], datetime]
 ) -> Iterator[BackgroundScheduler]:
     """Run what recurs, each loop in its own rhythm, until the block ends.

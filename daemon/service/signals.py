@@ -6,7 +6,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from daemon.service.messages import Mail, Reload, Stop
+from daemon.service.messages import MessageQueue, Reload, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def minding_signals(mail: Mail, *, reloads: bool) -> Iterator[None]:
+def signals_as_messages(mail: MessageQueue, *, reloads: bool) -> Iterator[None]:
     """Pass on, until the block ends, the wish to stop and the wish to read the settings again.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from config.errors import ValencedError
-from daemon.paths import located, printable
+from daemon.paths import canonical_path, printable
 from storage.annotations import GivenAnnotation
 from trainer.rating_scale import AFFECT_SCALE, RatingScale, scale_of
 
@@ -206,7 +206,7 @@ def _value(text: str, name: str, scale: RatingScale) -> float | None:
 
 def _identities(names: Sequence[str], known: AnnotationStore) -> dict[str, str | tuple[str]]:
     """Find the sound that each name means: its identity, or in a tuple why there is none."""
-    whole = {name: located(Path(name)) for name in names if name.startswith("/")}
+    whole = {name: canonical_path(Path(name)) for name in names if name.startswith("/")}
     at = known.sounds_at(whole.values())
     ends = {name: Path(name) for name in names if name not in whole}
     named = known.sounds_named({end.name for end in ends.values()})

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from config.loading import load
-from daemon.install.installer import put
-from daemon.install.units import InstalledFile, unopened
+from daemon.install.installer import install_file
+from daemon.install.units import InstalledFile, unopened_folders
 from tests.driving import Valenced
 from tests.shared_data import ROOT
 
@@ -128,12 +128,12 @@ def test_installed_units_are_recognised_replaced_and_removed(
     for path in sorted((release.folder / "units").rglob("*")):
         if path.is_file():
             named = Path("/", path.relative_to(release.folder / "units"))
-            put(InstalledFile(named, path.read_text()), root)
+            install_file(InstalledFile(named, path.read_text()), root)
     units = root / "etc/systemd/system"
     before = (units / "valenced.service").read_text()
     folders = f"watch.folder=[{{path='{MADE_IN}/music'}}]"
     settings = load(environ={"HOME": "/nowhere"}, overrides=[folders]).settings
-    assert unopened(settings, units) == []
+    assert unopened_folders(settings, units) == []
     upgraded("install", "--root", root)
     assert (units / "valenced.service").read_text() != before
     upgraded("uninstall", "--root", root)

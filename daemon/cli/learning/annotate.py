@@ -14,7 +14,7 @@ from config.errors import ValencedError
 from daemon.cli.options import catalogue_url, with_settings
 from daemon.cli.ranges import SCALE
 from daemon.clock import utc_now
-from daemon.paths import located, printable
+from daemon.paths import canonical_path, printable
 from daemon.service.background_job import RETAG
 from daemon.training_data.annotation_csv import LARGEST_BYTES, AnnotationTable, annotations_in
 from storage.annotations import GivenAnnotation
@@ -79,7 +79,7 @@ def command(
             said = _taken_in(catalogue, table, scale, annotator or you())
         else:
             assert file is not None
-            path = located(file)
+            path = canonical_path(file)
             if withdraw:
                 said = _withdrawn(catalogue, path, annotator)
             else:

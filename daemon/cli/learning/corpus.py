@@ -15,7 +15,7 @@ from config.errors import ValencedError
 from daemon.cli.options import FORMAT_HELP, corpus_folder, with_settings
 from daemon.cli.ranges import SCALE
 from daemon.clock import utc_now
-from daemon.paths import located, printable
+from daemon.paths import canonical_path, printable
 from daemon.system.log_setup import terminal
 from trainer.corpora.import_request import KINDS, ImportRequest
 from trainer.rating_scale import AFFECT_SCALE
@@ -84,7 +84,7 @@ def add(
             raise click.UsageError(f"--{option} goes with {' and '.join(_ONLY_FOR[option])} alone")
     shelf = _shelf(loaded)
     request = ImportRequest(
-        folder=located(directory),
+        folder=canonical_path(directory),
         name=name or kind,
         suffixes=frozenset(loaded.settings.watch.suffixes),
         music=music or "move",
@@ -98,7 +98,7 @@ def add(
         # A path may hold anything; what is said of it stays on one line.
         raise ValencedError(printable(str(error))) from error
     finally:
-        reporter.rest()
+        reporter.hide()
     _say_added(manifest, output)
 
 

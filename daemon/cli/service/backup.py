@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.backup.archive import BackupPaths, pack
-from daemon.backup.restore_archive import is_restored_in_part
+from daemon.backup.restore_archive import is_restore_interrupted
 from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
 from daemon.clock import utc_now
 from daemon.paths import printable
@@ -36,7 +36,7 @@ def command(loaded: LoadedSettings, file: Path) -> None:
         raise BackupError(f"{catalogue}: there is no catalogue yet")
     if not archive.parent.is_dir():
         raise BackupError(f"{archive.parent}: there is no such folder")
-    if is_restored_in_part(catalogue_url(loaded)):
+    if is_restore_interrupted(catalogue_url(loaded)):
         raise BackupError(
             f"{catalogue}: a restore was interrupted; restore again, or start valenced"
         )

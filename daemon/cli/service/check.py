@@ -23,7 +23,7 @@ from daemon.cli.options import (
     with_settings,
 )
 from daemon.install.units import UNIT_FOLDER
-from daemon.monitoring.preflight import CheckResult, findings
+from daemon.monitoring.preflight import CheckResult, run_checks
 from daemon.paths import printable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
     with _as_user(user):
         found = [
             CheckResult("ok", "the settings are valid"),
-            *findings(
+            *run_checks(
                 loaded.settings,
                 catalogue_url(loaded),
                 registry_folder(loaded),
@@ -82,7 +82,7 @@ def _load_all(settings: Settings) -> None:
         folder = Path(name)
         watch = settings.watch.model_copy(update={"folder": (FolderSettings(path=folder),)})
         little = settings.model_copy(update={"watch": watch})
-        for _ in findings(little, f"sqlite:///{folder / 'x.db'}", folder, folder):
+        for _ in run_checks(little, f"sqlite:///{folder / 'x.db'}", folder, folder):
             pass
 
 

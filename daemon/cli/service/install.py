@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import with_settings
-from daemon.install.installer import as_user, put, tell_systemd
-from daemon.install.units import for_machine, for_user
+from daemon.install.installer import install_file, reload_systemd, user_config_folder
+from daemon.install.units import machine_files, user_files
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -31,18 +31,20 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
     """
     program = Path(sysconfig.get_path("scripts"), "valenced")
     files = list(
-        for_user(as_user(os.environ), program) if user else for_machine(loaded.settings, program)
+        user_files(user_config_folder(os.environ), program)
+        if user
+        else machine_files(loaded.settings, program)
     )
     prefix = root or Path("/")
     for file in files:
         if dry_run:
             click.echo(f"# {prefix / file.path.relative_to('/')}\n{file.text}")
         else:
-            click.echo(f"made {put(file, prefix)}", err=True)
+            click.echo(f"made {install_file(file, prefix)}", err=True)
     if dry_run:
         return
     if root is None:
-        tell_systemd(user=user)
+        reload_systemd(user=user)
     if not loaded.settings.watch.folder:
         name = "~/.config/valenced" if user else "/etc/valenced"
         again = "" if user else " and run valenced install again"

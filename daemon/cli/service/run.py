@@ -19,8 +19,8 @@ from daemon.cli.options import (
     with_settings,
 )
 from daemon.service.app import run
-from daemon.service.run_config import RunConfig, resolved
-from daemon.service.scheduler import at
+from daemon.service.run_config import RunConfig, with_real_path
+from daemon.service.scheduler import cron_trigger
 from daemon.system.log_setup import terminal
 from daemon.system.sd_notify import Notifier
 from daemon.watch.file_filter import FileFilter
@@ -59,7 +59,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
         if console
         else lambda: _plan(log_warnings(loaded.reload()), folders, tags=not no_tags),
     )
-    terminal.print(f"stopped: {outcome.done} files taken in, {outcome.failed} put off")
+    terminal.print(f"stopped: {outcome.processed} files taken in, {outcome.failed} put off")
 
 
 def _plan(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool) -> RunConfig:
@@ -69,7 +69,7 @@ def _plan(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool) -> R
         SettingsError: they name no folder, or hold what cannot be understood.
     """
     named = (FolderSettings(path=folder.absolute()) for folder in folders)
-    every = [resolved(folder) for folder in (*named, *loaded.settings.watch.folder)]
+    every = [with_real_path(folder) for folder in (*named, *loaded.settings.watch.folder)]
     # One that is named twice is watched once, in the way of the settings.
     watched = list({folder.path: folder for folder in every}.values())
     watch = loaded.settings.watch
@@ -80,7 +80,7 @@ def _plan(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool) -> R
             ["watch.folder: nothing to watch; name a folder: valenced run DIR, or set it"]
         )
     if loaded.settings.retrain.schedule:
-        at(loaded.settings.retrain.schedule)
+        cron_trigger(loaded.settings.retrain.schedule)
     return RunConfig(
         settings=loaded.settings,
         url=catalogue_url(loaded),

@@ -13,9 +13,9 @@ import click
 
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.clock import utc_now
-from daemon.install.units import asked_elsewhere
-from daemon.monitoring.endpoints import ask
-from daemon.monitoring.service_status import KNOWN_FROM_WITHIN, condition_of, is_away
+from daemon.install.units import other_catalogue_hint
+from daemon.monitoring.endpoints import fetch_problems
+from daemon.monitoring.service_status import KNOWN_TO_PROCESS, is_away, status_of
 from daemon.paths import printable
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of
@@ -121,7 +121,7 @@ class Status:
 def command(loaded: LoadedSettings, *, output: str) -> None:
     """Say how the service is: files, folders, failures, what comes next, what is degraded."""
     file = file_of(catalogue_url(loaded))
-    elsewhere = asked_elsewhere(file, Path(sys.argv[0]).absolute())
+    elsewhere = other_catalogue_hint(file, Path(sys.argv[0]).absolute())
     _demand_there(file, elsewhere)
     status = _status(loaded)
     if status.running is None and elsewhere:
@@ -180,13 +180,13 @@ def _status(loaded: LoadedSettings) -> Status:
     now = utc_now()
     settings = loaded.settings
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
-        found = condition_of(catalogue, settings.watch.reconcile_s, now)
+        found = status_of(catalogue, settings.watch.reconcile_s, now)
     if found.running is not None and settings.page.listen:
         # What only the process itself can know of itself.
-        known = {shortfall.promise for shortfall in found.shortfalls} - KNOWN_FROM_WITHIN
-        told = ask(settings.page.listen)
-        found.shortfalls.extend(
-            each for each in told if each.promise not in known and each not in found.shortfalls
+        known = {problem.promise for problem in found.problems} - KNOWN_TO_PROCESS
+        told = fetch_problems(settings.page.listen)
+        found.problems.extend(
+            each for each in told if each.promise not in known and each not in found.problems
         )
     return _document(found, str(file_of(catalogue_url(loaded))), now)
 
@@ -201,7 +201,7 @@ def _document(found: ServiceStatus, catalogue: str, now: datetime) -> Status:
         tags_pending=found.counts.tags_pending,
         tags_given_up=found.counts.tags_given_up,
         degraded=found.degraded,
-        broken=[shortfall.promise for shortfall in found.shortfalls],
+        broken=[problem.promise for problem in found.problems],
         bundle=found.bundle,
         catalogue=catalogue,
         folders=[
@@ -211,7 +211,7 @@ def _document(found: ServiceStatus, catalogue: str, now: datetime) -> Status:
             for state in found.folders
         ],
         oldest_due_s=None if due is None else round((now - due).total_seconds(), 1),
-        files_per_hour=found.heard_lately,
+        files_per_hour=found.analysed_last_hour,
         failures=found.failures,
         untagged=found.untagged,
         paused=None if found.paused is None else found.paused.text,

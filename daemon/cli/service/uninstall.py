@@ -10,7 +10,13 @@ import click
 
 from daemon.cli.options import with_settings
 from daemon.cli.service.install import ROOT_HELP
-from daemon.install.installer import as_user, places_of, stop_service, take_away, tell_systemd
+from daemon.install.installer import (
+    installed_paths,
+    reload_systemd,
+    remove_file,
+    stop_service,
+    user_config_folder,
+)
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -23,12 +29,12 @@ if TYPE_CHECKING:
 def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
     """Stop the service and take its units away. Catalogue, settings and tags stay."""
     del loaded
-    configuration = as_user(os.environ) if user else None
+    configuration = user_config_folder(os.environ) if user else None
     if root is None:
         stop_service(configuration)
-    for path in places_of(configuration):
-        for line in take_away(path, root or Path("/")):
+    for path in installed_paths(configuration):
+        for line in remove_file(path, root or Path("/")):
             click.echo(line, err=True)
     if root is None:
-        tell_systemd(user=user, makes_user=False)
+        reload_systemd(user=user, makes_user=False)
     click.echo("the catalogue and the settings stay where they are", err=True)

@@ -21,7 +21,7 @@ from daemon.cli.options import (
     with_settings,
 )
 from daemon.cli.ranges import PAIR, RANGE
-from daemon.paths import as_bytes, located, playlist_entry, printable, write_bytes
+from daemon.paths import as_bytes, canonical_path, playlist_entry, printable, write_stdout
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, SoundFilter
@@ -85,7 +85,7 @@ def command(
         thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold),
         arousal=arousal or OPEN_RANGE,
         valence=valence or OPEN_RANGE,
-        under=None if under is None else located(under),
+        under=None if under is None else canonical_path(under),
         limit=None if like else limit,
         **asked,
     )
@@ -143,7 +143,7 @@ def _print_csv(sounds: Sequence[Sound]) -> None:
     writer = csv.writer(text)
     writer.writerow(column.name for column in fields(Sound))
     writer.writerows(astuple(sound) for sound in sounds)
-    write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+    write_stdout(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _print_playlist(sounds: Sequence[Sound]) -> None:
@@ -155,11 +155,11 @@ def _print_playlist(sounds: Sequence[Sound]) -> None:
 
 
 def _print_paths(sounds: Sequence[Sound]) -> None:
-    write_bytes(b"".join(as_bytes(sound.path) + b"\n" for sound in sounds))
+    write_stdout(b"".join(as_bytes(sound.path) + b"\n" for sound in sounds))
 
 
 def _print_paths0(sounds: Sequence[Sound]) -> None:
-    write_bytes(b"".join(as_bytes(sound.path) + b"\0" for sound in sounds))
+    write_stdout(b"".join(as_bytes(sound.path) + b"\0" for sound in sounds))
 
 
 PRINTERS: dict[str, Callable[[Sequence[Sound]], None]] = {

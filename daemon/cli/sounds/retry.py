@@ -11,7 +11,7 @@ import click
 
 from daemon.cli.options import catalogue_url, with_settings
 from daemon.clock import utc_now
-from daemon.paths import located
+from daemon.paths import canonical_path
 from daemon.service.background_job import RETAG
 from daemon.tagging.formats.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
@@ -32,7 +32,7 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
     """
     url = catalogue_url(loaded)
     wanted = partial(_wants_tags, loaded.settings)
-    places: list[Path | None] = [located(path) for path in paths]
+    places: list[Path | None] = [canonical_path(path) for path in paths]
     places = places or [None]
     with closing(Catalogue(url)) as catalogue:
         heard = sum(catalogue.queue.retry(utc_now(), place) for place in places)

@@ -19,9 +19,9 @@ from daemon.cli.options import (
     registry_folder,
     with_settings,
 )
-from daemon.paths import located, printable
+from daemon.paths import canonical_path, printable
 from daemon.service.app import RunResult, run
-from daemon.service.run_config import RunConfig, resolved
+from daemon.service.run_config import RunConfig, with_real_path
 from daemon.system.log_setup import terminal
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import remembered_mounts
@@ -101,11 +101,11 @@ def _folders(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Sequence[Folder
         if not configured:
             raise SettingsError(["watch.folder: nothing to scan; name a path: valenced scan PATH"])
         return configured
-    return list({path: FolderSettings(path=path) for path in map(located, paths)}.values())
+    return list({path: FolderSettings(path=path) for path in map(canonical_path, paths)}.values())
 
 
 def _configured(loaded: LoadedSettings) -> Sequence[FolderSettings]:
-    return [resolved(folder) for folder in loaded.settings.watch.folder]
+    return [with_real_path(folder) for folder in loaded.settings.watch.folder]
 
 
 def _compared(loaded: LoadedSettings, folders: Sequence[FolderSettings]) -> FolderComparison:
@@ -142,14 +142,14 @@ def _say_comparison(comparison: FolderComparison, output: str) -> None:
 def _say_outcome(outcome: RunResult, failed_before: int, output: str) -> None:
     if output == "json":
         report = {
-            "done": outcome.done,
+            "done": outcome.processed,
             "failed": outcome.failed,
             "failed_before": failed_before,
             "unsettled": [str(path) for path in outcome.unsettled],
         }
         click.echo(json.dumps(report))
     else:
-        click.echo(f"{outcome.done} files taken in, {outcome.failed} put off", err=True)
+        click.echo(f"{outcome.processed} files taken in, {outcome.failed} put off", err=True)
     if failed_before:
         click.echo(
             f"{failed_before} could not be heard before and were not due yet;"

@@ -12,7 +12,7 @@ import click
 
 from config.errors import ValencedError
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
-from daemon.paths import located, printable
+from daemon.paths import canonical_path, printable
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from storage.catalogue import Catalogue
@@ -34,7 +34,7 @@ BARS = "▁▂▃▄▅▆▇█"
 @with_settings
 def command(loaded: LoadedSettings, *, file: Path, output: str) -> None:
     """Show what is known of FILE: prediction, intervals, course, tags, failures."""
-    document = _document(loaded, located(file))
+    document = _document(loaded, canonical_path(file))
     if output == "json":
         click.echo(json.dumps(document, indent=2))
     else:

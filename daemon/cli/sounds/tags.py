@@ -12,7 +12,7 @@ import click
 
 from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.clock import utc_now
-from daemon.paths import located, printable
+from daemon.paths import canonical_path, printable
 from daemon.pipeline.tag_sync import TagSync
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
 from daemon.service_errors import TagWriteError
@@ -149,7 +149,7 @@ def _each(
 
 
 def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
-    for path in map(located, paths):
+    for path in map(canonical_path, paths):
         clip = catalogue.clip_at(path)
         yield from [clip] if clip is not None else catalogue.clips_below(path)
 

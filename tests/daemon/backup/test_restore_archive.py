@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.backup.restore_archive import in_sole_charge, is_restored_in_part
+from daemon.backup.restore_archive import exclusive_access, is_restore_interrupted
 from daemon.service_errors import BackupError
 from tests.daemon.backup.test_archive import everything, known
 from tests.driving import Valenced
@@ -115,7 +115,7 @@ def held(valenced: Valenced) -> tuple[list[str], bool]:
 
 def settled(valenced: Valenced) -> None:
     state = valenced.catalogue.parent
-    with in_sole_charge(f"sqlite:///{valenced.catalogue}", state / "bundles"):
+    with exclusive_access(f"sqlite:///{valenced.catalogue}", state / "bundles"):
         pass
 
 
@@ -145,7 +145,7 @@ def test_the_next_start_has_the_bundles_that_belong_to_the_catalogue(
     stock: Stock, tmp_path: Path
 ) -> None:
     valenced = next(stock.interrupted(tmp_path))
-    assert is_restored_in_part(f"sqlite:///{valenced.catalogue}")
+    assert is_restore_interrupted(f"sqlite:///{valenced.catalogue}")
     valenced("backup", tmp_path / "b.tar", exit_code=1)
     assert "a restore was interrupted" in valenced.said
     valenced("scan", stock.empty)

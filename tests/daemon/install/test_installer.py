@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.loading import load
-from daemon.install.installer import put
-from daemon.install.units import asked_elsewhere, drop_in, for_machine, unopened
+from daemon.install.installer import install_file
+from daemon.install.units import drop_in, machine_files, other_catalogue_hint, unopened_folders
 from tests.driving import COMMAND, Valenced
 
 if TYPE_CHECKING:
@@ -51,42 +51,42 @@ def test_folders_named_since_the_installation_are_found(tmp_path: Path) -> None:
     units = tmp_path / UNITS
     now = ["{path='/srv/my music'}", "{path='/home/ann/50%'}", "{path='/home/x', tags=false}"]
     odd = ["{path='/srv/a:b'}", "{path='/srv/a\\\\b'}", '{path="/srv/it\'s"}']
-    assert unopened(settings_with(*now), units) == []
-    for file in for_machine(settings_with(*now, *odd), COMMAND):
-        put(file, tmp_path)
-    assert unopened(settings_with(*now, *odd), units) == []
+    assert unopened_folders(settings_with(*now), units) == []
+    for file in machine_files(settings_with(*now, *odd), COMMAND):
+        install_file(file, tmp_path)
+    assert unopened_folders(settings_with(*now, *odd), units) == []
     later = ["{path='/srv/my music/new'}", "{path='/srv/fx'}", "{path='/home/x'}"]
     later += ["{path='/srv/my'}", "{path='/home/y', tags=false}", "{path='/mnt/z', tags=false}"]
-    found = unopened(settings_with(*now, *later), units)
+    found = unopened_folders(settings_with(*now, *later), units)
     assert list(map(str, found)) == ["/srv/fx", "/home/x", "/srv/my", "/home/y"]
-    assert unopened(settings_with(*later[:2], more="tags.mode=none"), units) == []
+    assert unopened_folders(settings_with(*later[:2], more="tags.mode=none"), units) == []
 
 
 def test_what_was_opened_by_hand_counts_and_nonsense_does_not(tmp_path: Path) -> None:
     named = ["{path='/srv/a'}", "{path='/srv/b'}", "{path='/home/c'}"]
-    for file in for_machine(settings_with(), COMMAND):
-        put(replace(file, path=Path("/", file.path.name)), tmp_path)
+    for file in machine_files(settings_with(), COMMAND):
+        install_file(replace(file, path=Path("/", file.path.name)), tmp_path)
     by_hand = tmp_path / "valenced.service.d" / "folders.conf"
     by_hand.parent.mkdir()
-    assert len(unopened(settings_with(*named), tmp_path)) == 3
+    assert len(unopened_folders(settings_with(*named), tmp_path)) == 3
     by_hand.write_text("[Service]\nReadWritePaths=/srv/a -/srv/b\nBindPaths=-/home/c:/home/c\n")
-    assert unopened(settings_with(*named), tmp_path) == []
+    assert unopened_folders(settings_with(*named), tmp_path) == []
     by_hand.write_bytes(b'ReadWritePaths="/srv/a\n\xff\x00=\nBindPaths\n[[[\nReadWritePaths=')
-    assert len(unopened(settings_with(*named), tmp_path)) == 3
+    assert len(unopened_folders(settings_with(*named), tmp_path)) == 3
     (tmp_path / "valenced.service").write_text("[Unit]\n")
-    assert unopened(settings_with(*named), tmp_path) == []
+    assert unopened_folders(settings_with(*named), tmp_path) == []
 
 
 def test_who_asks_the_wrong_catalogue_is_sent_to_the_services(tmp_path: Path) -> None:
     mine, its = Path("/root/.local/state/valenced/catalogue.db"), Path("/var/lib/valenced/c.db")
-    assert asked_elsewhere(mine, COMMAND, tmp_path) is None
-    for file in for_machine(settings_with(), COMMAND):
-        put(replace(file, path=Path("/", file.path.name)), tmp_path)
-    said = asked_elsewhere(mine, COMMAND, tmp_path) or ""
+    assert other_catalogue_hint(mine, COMMAND, tmp_path) is None
+    for file in machine_files(settings_with(), COMMAND):
+        install_file(replace(file, path=Path("/", file.path.name)), tmp_path)
+    said = other_catalogue_hint(mine, COMMAND, tmp_path) or ""
     assert said.endswith(f"STATE_DIRECTORY=/var/lib/valenced {COMMAND} status")
-    assert asked_elsewhere(its, COMMAND, tmp_path) is None
+    assert other_catalogue_hint(its, COMMAND, tmp_path) is None
     (tmp_path / "valenced.service").write_bytes(b"\xff\x00")
-    assert asked_elsewhere(mine, COMMAND, tmp_path) is None
+    assert other_catalogue_hint(mine, COMMAND, tmp_path) is None
 
 
 def test_what_links_lead_to_is_opened_too(tmp_path: Path) -> None:

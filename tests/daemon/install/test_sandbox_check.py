@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install.sandbox_check import CLOSED, HIDDEN, is_wall, wall_before
+from daemon.install.sandbox_check import CLOSED, HIDDEN, is_sandbox_problem, sandbox_problem
 
 STARTED = {"INVOCATION_ID": "0123"}
 # As systemd leaves them for the unit: what was installed is open, all else closed or empty.
@@ -41,28 +41,28 @@ def mounts(tmp_path: Path) -> Path:
     ],
 )
 def test_a_folder_that_was_not_opened_is_found(mounts: Path, folder: str, wall: str | None) -> None:
-    found = wall_before(Path(folder), writes=True, environ=STARTED, mounts=mounts)
+    found = sandbox_problem(Path(folder), writes=True, environ=STARTED, mounts=mounts)
     if wall is None:
         assert found is None
     else:
         assert found is not None
         assert found.startswith(wall)
         assert "valenced install, then sudo systemctl restart valenced" in found
-        assert is_wall(found)
+        assert is_sandbox_problem(found)
 
 
 def test_where_no_tags_are_wanted_it_is_enough_to_see(mounts: Path) -> None:
     for folder, wall in (("/srv/b", None), ("/home/nobody-at-all", HIDDEN)):
-        found = wall_before(Path(folder), writes=False, environ=STARTED, mounts=mounts)
+        found = sandbox_problem(Path(folder), writes=False, environ=STARTED, mounts=mounts)
         assert (found or "").startswith(wall or "")
         assert (found is None) == (wall is None)
 
 
 def test_without_such_a_unit_nothing_is_said(mounts: Path, tmp_path: Path) -> None:
     disk = Path("/mnt/disk")
-    assert wall_before(disk, writes=True, environ={}, mounts=mounts) is None
-    assert wall_before(disk, writes=True, environ=STARTED, mounts=tmp_path / "absent") is None
+    assert sandbox_problem(disk, writes=True, environ={}, mounts=mounts) is None
+    assert sandbox_problem(disk, writes=True, environ=STARTED, mounts=tmp_path / "absent") is None
     mounts.write_text(OUTSIDE)
-    assert wall_before(disk, writes=True, environ=STARTED, mounts=mounts) is None
+    assert sandbox_problem(disk, writes=True, environ=STARTED, mounts=mounts) is None
     mounts.write_bytes(b"\xff\n1 2 3 / / ro\n1 2 3 4 5 6 - \n - \n")
-    assert wall_before(disk, writes=True, environ=STARTED, mounts=mounts) is None
+    assert sandbox_problem(disk, writes=True, environ=STARTED, mounts=mounts) is None

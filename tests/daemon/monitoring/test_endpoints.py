@@ -14,7 +14,7 @@ import pytest
 
 from config.errors import SettingsError
 from daemon.clock import utc_now
-from daemon.monitoring.endpoints import ask, seen_from_outside
+from daemon.monitoring.endpoints import fetch_problems, serve_endpoints
 from daemon.monitoring.http_server import AT_ONCE, ListenError, Reply, listening
 from daemon.monitoring.service_status import Promise
 from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
@@ -69,7 +69,7 @@ class Service:
         self.now_s = 0.0
         self.vitals = RunStats(2, clock=lambda: self.now_s)
         self.address = stack.enter_context(
-            seen_from_outside(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.vitals, utc_now)
+            serve_endpoints(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.vitals, utc_now)
         )
         self._valenced = valenced
 
@@ -289,5 +289,5 @@ def test_an_address_that_is_taken_is_told_of(address: str) -> None:
 
 
 def test_asking_somebody_else_gives_nothing(address: str) -> None:
-    assert ask(address) == []
-    assert ask(ANYWHERE) == []
+    assert fetch_problems(address) == []
+    assert fetch_problems(ANYWHERE) == []

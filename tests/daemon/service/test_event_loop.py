@@ -56,9 +56,9 @@ def active(tmp_path: Path, music: Path) -> ActiveConfig:
 
 @pytest.fixture
 def duty(active: ActiveConfig) -> Iterator[EventLoop]:
-    worker = WorkerClient(WorkerLimits.of(active.plan.settings.analysis))
+    worker = WorkerClient(WorkerLimits.of(active.config.settings.analysis))
     with ExitStack() as stack:
-        catalogue = stack.enter_context(closing(Catalogue(active.plan.url)))
+        catalogue = stack.enter_context(closing(Catalogue(active.config.url)))
         stack.callback(worker.close)
         yield _wired(
             active,

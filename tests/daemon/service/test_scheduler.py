@@ -10,7 +10,7 @@ from apscheduler.events import EVENT_JOB_EXECUTED
 from apscheduler.triggers.cron import CronTrigger
 
 from config.errors import SettingsError
-from daemon.service.scheduler import PeriodicJob, at, slower_loops
+from daemon.service.scheduler import PeriodicJob, cron_trigger, running_scheduler
 from storage.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def runs_of(clock: Clock, errands: JobStore, hours: list[int]) -> list[datetime]
         "learn", lambda: runs.append(clock() - A_SECOND), schedule=AT_FOUR, lasts=True
     )
     tick = PeriodicJob("tick", lambda: None, every_s=3590)
-    with slower_loops([loop, tick], errands, clock) as scheduler:
+    with running_scheduler([loop, tick], errands, clock) as scheduler:
         scheduler.add_listener(ran.put, EVENT_JOB_EXECUTED)
         for hour in hours:
             clock.now = START + timedelta(hours=hour) + A_SECOND
@@ -84,7 +84,7 @@ def test_it_rests_while_nothing_is_due(errands: JobStore) -> None:
         asked += 1
         return datetime.now(UTC)
 
-    with slower_loops(
+    with running_scheduler(
         [PeriodicJob("tick", lambda: None, every_s=0.2)], errands, counted
     ) as scheduler:
         scheduler.add_listener(ticks.put, EVENT_JOB_EXECUTED)
@@ -101,8 +101,8 @@ def test_another_schedule_starts_anew(clock: Clock, errands: JobStore) -> None:
 @pytest.mark.parametrize("bad", ["", "now and then", "61 4 * * *", "0 4 * *", "0 4 * * 0"])
 def test_a_line_that_is_no_schedule_is_refused(bad: str) -> None:
     with pytest.raises(SettingsError, match=r"retrain\.schedule"):
-        at(bad)
+        cron_trigger(bad)
 
 
 def test_weekdays_go_by_name() -> None:
-    assert "sun" in str(at("30 5 * * sun"))
+    assert "sun" in str(cron_trigger("30 5 * * sun"))
