@@ -118,7 +118,8 @@ def test_corpora_and_settings_are_accepted(release: Release, upgraded: Valenced)
     (corpus,) = upgraded.read("corpus", "list")
     assert (corpus["name"], corpus["clips"], corpus["usable"]) == ("manifest", 4, True)
     shown = upgraded.read("config", "show")
-    assert shown["analysis.on_battery"]["source"] == str(release.settings)
+    assert shown["analysis.on_battery"]["value"] == "continue"
+    assert f"(from {release.settings}): write 'continue'" in upgraded.said
 
 
 def test_installed_units_are_recognised_replaced_and_removed(
