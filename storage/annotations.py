@@ -1,4 +1,4 @@
-"""What people heard: taken in, withdrawn, and listed for whoever learns from it."""
+"""People's annotations: added, withdrawn and listed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from storage.database.sessions import batches, reading
+from storage.database.sessions import CataloguePart, batches, reading
 from storage.schema.tables import clips, given_annotations
 from storage.schema.views import annotations_view
 from storage.stale_tags import mark_stale
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Row
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 
 
 @dataclass(frozen=True)
 class GivenAnnotation:
-    """What one person heard in one sound; at least one of the values is there.
+    """One person's values for one sound; at least one of the two is given.
 
     Attributes:
-        identity: hash of the sound's audio packets, by which the annotation follows it.
+        identity: hash of the sound's audio packets, which no rename changes.
         named: the path or file name that the person gave.
-        annotator: who.
+        annotator: the person.
         arousal: in [-1, 1].
         valence: in [-1, 1].
-        source: how it came in, such as `command` or the name of a file of annotations.
-        origin: what tells this entry from all others of a file that may be read twice.
+        source: where it came from, such as `command` or the name of a table.
+        origin: unique name of this line of a table, so that a table read twice counts once.
     """
 
     identity: str
@@ -57,30 +57,26 @@ class Annotation:
     source: str
 
 
-@dataclass(frozen=True)
-class AnnotationStore:
-    """The annotations of one catalogue. Every method is one transaction."""
-
-    engine: Engine
+class AnnotationStore(CataloguePart):
+    """The annotations of one catalogue."""
 
     def add(self, given: Sequence[GivenAnnotation], now: datetime) -> int:
-        """Take in annotations, all or none.
+        """Add annotations, all or none, and mark the tags that no longer fit as pending.
 
-        What a person said before of the same sound is withdrawn by what that person says now; a
-        dimension left out keeps its earlier value. One person says one thing of a sound at a
-        time. An entry of an `origin` that is there already was taken in before, and is left
-        alone. Tags that now say something else are due.
+        An annotation replaces the same person's earlier one of the same sound; a dimension left
+        out keeps its earlier value. There must be at most one for each person and sound. Those
+        with an `origin` that is stored already are skipped.
 
         Returns:
-            How many were new.
+            The number of new ones.
         """
         identities = {one.identity for one in given}
         with self.engine.begin() as connection:
-            taken = _present(connection, "origin", {one.origin for one in given if one.origin})
-            origins = {row.origin for row in taken}
+            known = _stored(connection, "origin", {one.origin for one in given if one.origin})
+            origins = {row.origin for row in known}
             before = {
                 (row.identity, row.annotator): row
-                for row in _present(connection, "identity", identities)
+                for row in _stored(connection, "identity", identities)
                 if row.withdrawn_at is None
             }
             new = [
@@ -104,20 +100,20 @@ class AnnotationStore:
         return len(new)
 
     def was_imported(self, stem: str) -> bool:
-        """Tell whether entries of a file were taken in, by what their origins begin with."""
+        """Return whether a table was imported, by the start of its lines' origins."""
         # ";" is the character after ":".
         own = given_annotations.c.origin.between(f"{stem}:", f"{stem};")
-        with reading(self.engine) as connection:
-            return connection.execute(select(given_annotations.c.id).where(own)).first() is not None
+        return self._row(select(given_annotations.c.id).where(own).limit(1)) is not None
 
     def withdraw(self, identity: str, annotator: str | None, now: datetime) -> int:
-        """Withdraw what was said of a sound, by one annotator or by all; return how many."""
-        said = _in_force(identity)
+        """Withdraw one annotator's annotation of a sound, or all; return their number."""
+        given = given_annotations.c
+        condition = (given.identity == identity) & given.withdrawn_at.is_(None)
         if annotator is not None:
-            said &= given_annotations.c.annotator == annotator
+            condition &= given.annotator == annotator
         with self.engine.begin() as connection:
             count = connection.execute(
-                update(given_annotations).where(said).values(withdrawn_at=now)
+                update(given_annotations).where(condition).values(withdrawn_at=now)
             ).rowcount
             mark_stale(connection, {identity}, step=1)
         return count
@@ -131,13 +127,12 @@ class AnnotationStore:
             identity = select(clips.c.identity).where(clips.c.path == path).scalar_subquery()
             own = select(given_annotations.c.id).where(given_annotations.c.identity == identity)
             statement = statement.where(annotations_view.c.id.in_(own))
-        with reading(self.engine) as connection:
-            return [Annotation(*row) for row in connection.execute(statement)]
+        return [Annotation(*row) for row in self._rows(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
-        """Count the opinions, of one person on one sound, that changed since a moment.
+        """Count the pairs of person and sound with an annotation that changed since a moment.
 
-        None counts all that are in force.
+        None counts all annotations in force.
         """
         given = given_annotations.c
         changed: ColumnElement[bool]
@@ -148,29 +143,26 @@ class AnnotationStore:
                 (given.made_at > moment) & given.withdrawn_at.is_(None),
                 (given.made_at <= moment) & (given.withdrawn_at > moment),
             )
-        opinion = given.identity + " " + given.annotator
-        with reading(self.engine) as connection:
-            statement = select(func.count(opinion.distinct())).where(changed)
-            return connection.execute(statement).scalar_one()
+        pair = given.identity + " " + given.annotator
+        return self._value(select(func.count(pair.distinct())).where(changed)) or 0
 
     def sounds_at(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Return the identity of each known file among some paths."""
+        """Return the identity of each path that is in the catalogue."""
         found: dict[Path, str] = {}
         with reading(self.engine) as connection:
-            for lot in batches(paths):
-                some = clips.c.path.in_(lot)
+            for batch in batches(paths):
+                some = clips.c.path.in_(batch)
                 rows = connection.execute(select(clips.c.path, clips.c.identity).where(some))
                 found |= {row.path: row.identity for row in rows}
         return found
 
     def sounds_named(self, names: set[str]) -> dict[str, list[tuple[Path, str]]]:
-        """Return path and identity of the files that bear each of some names, in any folder."""
+        """Return path and identity of the files with each of some names, in any folder."""
         found: dict[str, list[tuple[Path, str]]] = {name: [] for name in names}
         statement = select(clips.c.path, clips.c.identity).where(clips.c.missing_since.is_(None))
-        with reading(self.engine) as connection:
-            for row in connection.execute(statement):
-                if row.path.name in found:
-                    found[row.path.name].append((row.path, row.identity))
+        for row in self._rows(statement):
+            if row.path.name in found:
+                found[row.path.name].append((row.path, row.identity))
         return found
 
 
@@ -181,14 +173,14 @@ _WITHDRAW = (
 )
 
 
-def _present(connection: Connection, column: str, values: set[str]) -> Iterator[Row[Any]]:
-    for lot in batches(sorted(values)):
-        some = given_annotations.c[column].in_(lot)
+def _stored(connection: Connection, column: str, values: set[str]) -> Iterator[Row[Any]]:
+    for batch in batches(sorted(values)):
+        some = given_annotations.c[column].in_(batch)
         yield from connection.execute(select(given_annotations).where(some))
 
 
 def _new_values(one: GivenAnnotation, before: Row[Any] | None) -> dict[str, Any] | None:
-    """Return the row of an annotation, None if this person has said just that before."""
+    """Return the row of an annotation, None if it changes nothing."""
     values: dict[str, Any] = dict(vars(one))
     if before is not None:
         values["arousal"] = before.arousal if one.arousal is None else one.arousal
@@ -196,7 +188,3 @@ def _new_values(one: GivenAnnotation, before: Row[Any] | None) -> dict[str, Any]
         if (values["arousal"], values["valence"]) == (before.arousal, before.valence):
             return None
     return values
-
-
-def _in_force(identity: str) -> Any:
-    return (given_annotations.c.identity == identity) & given_annotations.c.withdrawn_at.is_(None)

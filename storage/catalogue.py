@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
 from storage.database.engine import open_engine
-from storage.database.sessions import reading
+from storage.database.sessions import CataloguePart, reading
 from storage.jobs import JobStore
 from storage.queries import Queries
 from storage.queue import Queue, finish
@@ -40,15 +40,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.engine import Engine
 
     from storage.schema.records import Analysis, FolderState, QueueEntry
 
 FEW, MANY = 16, 1000
 
 
-class Catalogue:
-    """One open catalogue. Safe to share between threads; every method is one transaction.
+class Catalogue(CataloguePart):
+    """One open catalogue.
 
     Args:
         url: an SQLite URL that names a file.
@@ -71,8 +70,8 @@ class Catalogue:
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__(open_engine(url))
         self.url = url
-        self.engine: Engine = open_engine(url)
         self.queue = Queue(self.engine)
         self.queries = Queries(self.engine)
         self.annotations = AnnotationStore(self.engine)
@@ -98,8 +97,7 @@ class Catalogue:
         """
         likeliest = (clips.c.inode == stamp.inode).desc(), clips.c.missing_since.is_(None)
         statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
-        with reading(self.engine) as connection:
-            return [clip_of(row) for row in connection.execute(statement.limit(FEW))]
+        return [clip_of(row) for row in self._rows(statement.limit(FEW))]
 
     def stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every clip that is not missing.
@@ -117,16 +115,12 @@ class Catalogue:
     def affect_of(self, identity: str) -> Prediction | None:
         """Return the values that hold for a sound: people's annotations, else the prediction."""
         columns = [felt.c[column.name] for column in fields(Prediction)]
-        with reading(self.engine) as connection:
-            found = connection.execute(select(*columns).where(felt.c.identity == identity))
-            row = found.one_or_none()
+        row = self._row(select(*columns).where(felt.c.identity == identity))
         return None if row is None else Prediction(*row)
 
     def vector_of(self, identity: str) -> bytes | None:
         """Return the packed feature vector of a sound."""
-        statement = select(hearings.c.vector).where(hearings.c.identity == identity)
-        with reading(self.engine) as connection:
-            return connection.execute(statement).scalar()
+        return self._value(select(hearings.c.vector).where(hearings.c.identity == identity))
 
     def is_analysed(self, identity: str, feature_settings: str) -> bool:
         """Return whether a sound has features of these settings, and a prediction."""
@@ -135,8 +129,7 @@ class Catalogue:
             .join(predictions, predictions.c.identity == hearings.c.identity)
             .where(hearings.c.identity == identity, hearings.c.settings == feature_settings)
         )
-        with reading(self.engine) as connection:
-            return connection.execute(statement).first() is not None
+        return self._row(statement) is not None
 
     def record(
         self,
@@ -165,9 +158,10 @@ class Catalogue:
 
     def rename_clip(self, clip: Clip, path: Path) -> None:
         """Give a clip another path; a clip that was recorded there is deleted."""
-        with self.engine.begin() as connection:
-            connection.execute(delete(clips).where(clips.c.path == path))
-            connection.execute(update(clips).where(clips.c.id == clip.id).values(path=path))
+        self._write(
+            delete(clips).where(clips.c.path == path),
+            update(clips).where(clips.c.id == clip.id).values(path=path),
+        )
 
     def mark_missing(self, paths: Iterable[Path], now: datetime) -> None:
         """Record that files are missing from now on; their clips stay."""
@@ -193,30 +187,24 @@ class Catalogue:
     def record_published(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
         """Record which bundle is published."""
         values = {"created_at": created_at, "manifest": json.dumps(manifest), "in_service": 1}
-        with self.engine.begin() as connection:
-            connection.execute(update(known_bundles).values(in_service=0))
-            connection.execute(
-                upsert(known_bundles)
-                .values(name=name, **values)
-                .on_conflict_do_update(index_elements=["name"], set_=values)
-            )
+        self._write(
+            update(known_bundles).values(in_service=0),
+            upsert(known_bundles)
+            .values(name=name, **values)
+            .on_conflict_do_update(index_elements=["name"], set_=values),
+        )
 
     def record_folders(self, states: Iterable[FolderState]) -> None:
         """Replace the states of the watched folders."""
-        with self.engine.begin() as connection:
-            connection.execute(delete(folders))
-            for state in states:
-                connection.execute(insert(folders).values(**vars(state)))
+        rows = (insert(folders).values(**vars(state)) for state in states)
+        self._write(delete(folders), *rows)
 
     def set_mood_thresholds(self, arousal: float, valence: float) -> None:
         """Set the mood thresholds that the views use."""
-        with self.engine.begin() as connection:
-            connection.execute(update(mood_thresholds).values(arousal=arousal, valence=valence))
+        self._write(update(mood_thresholds).values(arousal=arousal, valence=valence))
 
     def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
-        with reading(self.engine) as connection:
-            return [clip_of(row) for row in connection.execute(select(clips).where(condition))]
+        return [clip_of(row) for row in self._rows(select(clips).where(condition))]
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
-        with reading(self.engine) as connection:
-            return {row.path: stamp_of(row) for row in connection.execute(statement)}
+        return {row.path: stamp_of(row) for row in self._rows(statement)}

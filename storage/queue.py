@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from storage.database.sessions import reading
+from storage.database.sessions import CataloguePart
 from storage.schema.records import QueueEntry
 from storage.schema.row_mapping import stamp_of
 from storage.schema.tables import at_or_below, queue
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.dialects.sqlite import Insert
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy import ColumnElement, Update
+    from sqlalchemy.engine import Connection
 
     from storage.schema.records import FileStamp
 
@@ -29,11 +27,8 @@ RUNNING: Final = "running"
 GIVEN_UP: Final = "given up"
 
 
-@dataclass(frozen=True)
-class Queue:
+class Queue(CataloguePart):
     """Files that wait to be analysed, in the order in which they are due."""
-
-    engine: Engine
 
     def put(
         self,
@@ -74,40 +69,32 @@ class Queue:
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
         """Record a failure: retry at `retry_at`, or give up until the file changes (None)."""
-        with self.engine.begin() as connection:
-            connection.execute(
-                update(queue)
-                .where(queue.c.path == entry.path, _same(entry.stamp))
-                .values(
-                    state=GIVEN_UP if retry_at is None else WAITING,
-                    reason=reason,
-                    due_at=queue.c.due_at if retry_at is None else retry_at,
-                )
-            )
-            _free_if_changed(connection, entry)
+        failed = update(queue).where(queue.c.path == entry.path, _same(entry.stamp))
+        if retry_at is None:
+            failed = failed.values(state=GIVEN_UP, reason=reason)
+        else:
+            failed = failed.values(state=WAITING, reason=reason, due_at=retry_at)
+        self._write(failed, _release_changed(entry))
 
     def release(self, entry: QueueEntry) -> None:
         """Return a claimed file, without counting the attempt, because the service stops."""
-        with self.engine.begin() as connection:
-            connection.execute(
-                update(queue)
-                .where(queue.c.path == entry.path)
-                .values(state=WAITING, attempts=func.max(queue.c.attempts - 1, 0))
-            )
+        self._write(
+            update(queue)
+            .where(queue.c.path == entry.path)
+            .values(state=WAITING, attempts=func.max(queue.c.attempts - 1, 0))
+        )
 
     def postpone(self, entry: QueueEntry, stamp: FileStamp, due_at: datetime) -> None:
         """Return a claimed file with its present stamp, to be claimed again at `due_at`."""
-        with self.engine.begin() as connection:
-            connection.execute(
-                update(queue)
-                .where(queue.c.path == entry.path)
-                .values(state=WAITING, attempts=0, due_at=due_at, reason=None, **vars(stamp))
-            )
+        self._write(
+            update(queue)
+            .where(queue.c.path == entry.path)
+            .values(state=WAITING, attempts=0, due_at=due_at, reason=None, **vars(stamp))
+        )
 
     def remove(self, entry: QueueEntry) -> None:
         """Delete a claimed file that no longer exists."""
-        with self.engine.begin() as connection:
-            connection.execute(delete(queue).where(queue.c.path == entry.path))
+        self._write(delete(queue).where(queue.c.path == entry.path))
 
     def forget(self, paths: Iterable[Path]) -> None:
         """Delete files that no longer exist, except those that are being analysed."""
@@ -127,39 +114,30 @@ class Queue:
         failed = queue.c.reason.is_not(None) & (queue.c.state != RUNNING)
         if under is not None:
             failed &= at_or_below(queue.c.path, under)
-        with self.engine.begin() as connection:
-            return connection.execute(
-                update(queue).where(failed).values(state=WAITING, attempts=0, due_at=now)
-            ).rowcount
+        return self._write(
+            update(queue).where(failed).values(state=WAITING, attempts=0, due_at=now)
+        )
 
     def release_claims(self) -> int:
         """Return what an earlier process had claimed when it ended; call once at start."""
-        with self.engine.begin() as connection:
-            return connection.execute(
-                update(queue).where(queue.c.state == RUNNING).values(state=WAITING)
-            ).rowcount
+        return self._write(update(queue).where(queue.c.state == RUNNING).values(state=WAITING))
 
     def untried(self) -> list[Path]:
         """Return the files that wait for their first attempt, due or not."""
         statement = select(queue.c.path).where(queue.c.state == WAITING, queue.c.attempts == 0)
-        with reading(self.engine) as connection:
-            return list(connection.execute(statement).scalars())
+        return [row.path for row in self._rows(statement)]
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting file is due, None if none waits."""
-        with reading(self.engine) as connection:
-            statement = select(queue.c.due_at).where(queue.c.state == WAITING)
-            return connection.execute(statement.order_by(queue.c.due_at).limit(1)).scalar()
+        statement = select(queue.c.due_at).where(queue.c.state == WAITING)
+        return self._value(statement.order_by(queue.c.due_at).limit(1))
 
     def waiting(self, now: datetime) -> int:
         """Count the files that are due or being analysed."""
         condition = or_(
             queue.c.state == RUNNING, (queue.c.state == WAITING) & (queue.c.due_at <= now)
         )
-        with reading(self.engine) as connection:
-            return connection.execute(
-                select(func.count()).select_from(queue).where(condition)
-            ).scalar_one()
+        return self._value(select(func.count()).select_from(queue).where(condition)) or 0
 
 
 def put(
@@ -184,44 +162,31 @@ def finish(connection: Connection, entry: QueueEntry) -> None:
     A file that changed during its analysis stays and is due again.
     """
     connection.execute(delete(queue).where(queue.c.path == entry.path, _same(entry.stamp)))
-    _free_if_changed(connection, entry)
+    connection.execute(_release_changed(entry))
 
 
-def _free_if_changed(connection: Connection, entry: QueueEntry) -> None:
-    connection.execute(
+def _release_changed(entry: QueueEntry) -> Update:
+    """Return the statement that makes a file due again that changed during its analysis."""
+    return (
         update(queue)
         .where(queue.c.path == entry.path, queue.c.state == RUNNING)
         .values(state=WAITING, attempts=0, reason=None)
     )
 
 
-def _same(stamp: FileStamp) -> ColumnElement[bool]:
-    return (
-        (queue.c.size == stamp.size)
-        & (queue.c.mtime_ns == stamp.mtime_ns)
-        & (queue.c.inode == stamp.inode)
-    )
+def _same(stamp: Any) -> ColumnElement[bool]:
+    """Return the condition that the queue has this stamp, which may be a row."""
+    return and_(*(queue.c[name] == getattr(stamp, name) for name in ("size", "mtime_ns", "inode")))
 
 
-def _upsert() -> Insert:
-    statement = insert(queue)
-    new = statement.excluded
-    changed = or_(
-        queue.c.size != new.size, queue.c.mtime_ns != new.mtime_ns, queue.c.inode != new.inode
-    )
-    return statement.on_conflict_do_update(
-        index_elements=[queue.c.path],
-        set_={
-            "size": new.size,
-            "mtime_ns": new.mtime_ns,
-            "inode": new.inode,
-            "state": case((queue.c.state == RUNNING, RUNNING), else_=WAITING),
-            "attempts": 0,
-            "due_at": new.due_at,
-            "reason": None,
-        },
-        where=changed,
-    )
-
-
-_UPSERT = _upsert()
+_UPSERT = insert(queue)
+_UPSERT = _UPSERT.on_conflict_do_update(
+    index_elements=[queue.c.path],
+    set_={
+        **{name: _UPSERT.excluded[name] for name in ("size", "mtime_ns", "inode", "due_at")},
+        "state": case((queue.c.state == RUNNING, RUNNING), else_=WAITING),
+        "attempts": 0,
+        "reason": None,
+    },
+    where=not_(_same(_UPSERT.excluded)),
+)

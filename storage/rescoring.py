@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, bindparam, func, literal_column, select, update
 
-from storage.database.sessions import batches, reading
+from storage.database.sessions import CataloguePart, batches
 from storage.queue import put
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Prediction
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import BindParameter, ColumnElement
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 
 _ROW: ColumnElement[int] = literal_column("hearings.rowid")
 _UNREADABLE = "unreadable"
@@ -45,15 +45,12 @@ class OutdatedSound:
     vector: bytes
 
 
-@dataclass(frozen=True)
-class Rescoring:
+class Rescoring(CataloguePart):
     """The outdated predictions of one catalogue.
 
     Every method is one transaction, except `outdated_chunks`. The rows alone hold the progress, so
     that an interrupted rescoring continues where it stopped.
     """
-
-    engine: Engine
 
     def any_outdated(self, bundle: str) -> bool:
         """Return whether a bundle can renew any prediction from stored features.
@@ -72,11 +69,7 @@ class Rescoring:
             .join(hearings, hearings.c.identity == predictions.c.identity)
             .limit(1)
         )
-        with reading(self.engine) as connection:
-            return any(
-                connection.execute(statement.where(by_other, fitting)).first()
-                for by_other in _by_others(bundle)
-            )
+        return any(self._row(statement.where(by_other, fitting)) for by_other in _by_others(bundle))
 
     def with_other_features(self) -> list[Path]:
         """Return the files whose features are of other settings than the published bundle's.
@@ -92,24 +85,20 @@ class Rescoring:
             .join(hearings, hearings.c.identity == clips.c.identity)
             .where(clips.c.missing_since.is_(None))
         )
-        with reading(self.engine) as connection:
-            return [
-                path
-                for bundle, settings in connection.execute(published).all()
-                if settings is not None
-                for by_other in _by_others(bundle)
-                for path in connection.execute(
-                    statement.where(by_other, hearings.c.settings != settings)
-                ).scalars()
-            ]
+        return [
+            row.path
+            for bundle, settings in self._rows(published)
+            if settings is not None
+            for by_other in _by_others(bundle)
+            for row in self._rows(statement.where(by_other, hearings.c.settings != settings))
+        ]
 
     def outdated_count(self, bundle: str) -> int:
         """Count the predictions by other bundles, including those no stored features can renew."""
-        with reading(self.engine) as connection:
-            return sum(
-                connection.execute(select(func.count()).where(by_other)).scalar_one()
-                for by_other in _by_others(bundle)
-            )
+        return sum(
+            self._value(select(func.count()).where(by_other)) or 0
+            for by_other in _by_others(bundle)
+        )
 
     def outdated_chunks(
         self, bundle: str, feature_settings: str, size: int
@@ -135,8 +124,7 @@ class Rescoring:
         )
         after = -1
         while True:
-            with reading(self.engine) as connection:
-                rows = connection.execute(statement.where(after < _ROW)).all()
+            rows = self._rows(statement.where(after < _ROW))
             if not rows:
                 return
             after = rows[-1].row

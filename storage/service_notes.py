@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from storage.database.sessions import reading
+from storage.database.sessions import CataloguePart
 from storage.schema.tables import notes
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from sqlalchemy.engine import Engine
-
 
 PAUSED: Final = "paused"
 """Why the analysis is paused."""
@@ -40,35 +37,28 @@ class ServiceNote:
     since: datetime
 
 
-@dataclass(frozen=True)
-class ServiceNotes:
+class ServiceNotes(CataloguePart):
     """The notes of one catalogue, at most one about each subject."""
-
-    engine: Engine
 
     def set(self, about: str, text: str | None, now: datetime) -> None:
         """Set the note about a subject, or delete it (None); the same text keeps its time."""
+        if text is None:
+            self._write(delete(notes).where(notes.c.about == about))
+            return
         values = {"said": text, "since": now}
-        with self.engine.begin() as connection:
-            if text is None:
-                connection.execute(delete(notes).where(notes.c.about == about))
-                return
-            connection.execute(
-                upsert(notes)
-                .values(about=about, **values)
-                .on_conflict_do_update(
-                    index_elements=["about"], set_=values, where=notes.c.said != text
-                )
+        self._write(
+            upsert(notes)
+            .values(about=about, **values)
+            .on_conflict_do_update(
+                index_elements=["about"], set_=values, where=notes.c.said != text
             )
+        )
 
     def clear(self) -> None:
         """Delete the notes of an earlier run."""
-        with self.engine.begin() as connection:
-            connection.execute(delete(notes))
+        self._write(delete(notes))
 
     def get(self, about: str) -> ServiceNote | None:
         """Return the note about a subject."""
-        statement = select(notes.c.said, notes.c.since).where(notes.c.about == about)
-        with reading(self.engine) as connection:
-            row = connection.execute(statement).one_or_none()
+        row = self._row(select(notes.c.said, notes.c.since).where(notes.c.about == about))
         return None if row is None else ServiceNote(row.said, row.since)

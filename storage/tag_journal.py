@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from storage.database.sessions import batches, reading
+from storage.database.sessions import CataloguePart, batches
 from storage.schema.records import TagState
 from storage.schema.row_mapping import TAGGED
 from storage.schema.tables import at_or_below, clips, tag_journal
@@ -21,22 +20,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 
     from storage.schema.records import Clip, Tagged, TagOutcome
 
 
-@dataclass(frozen=True)
-class TagJournal:
-    """The tag writes of one catalogue. Every method is one transaction."""
-
-    engine: Engine
+class TagJournal(CataloguePart):
+    """The tag writes of one catalogue."""
 
     def begin(self, clip: Clip, undo: Mapping[str, Any], now: datetime) -> None:
         """Store what undoes a tag write, before it changes the file."""
         values = {"clip_id": clip.id, "identity": clip.identity, "written_at": now}
-        with self.engine.begin() as connection:
-            connection.execute(insert(tag_journal).values(before=json.dumps(undo), **values))
+        self._write(insert(tag_journal).values(before=json.dumps(undo), **values))
 
     def record(self, clip: Clip, outcome: TagOutcome) -> bool:
         """Record the outcome of a clip's tag write, and drop all but its last journal entry.
@@ -63,9 +58,7 @@ class TagJournal:
 
     def was_interrupted(self, clip: Clip) -> bool:
         """Return whether a tag write began after the last one whose outcome was recorded."""
-        with reading(self.engine) as connection:
-            count = connection.execute(select(func.count()).where(_entries_of(clip))).scalar_one()
-        return count > 1
+        return len(self._rows(select(tag_journal.c.id).where(_entries_of(clip)).limit(2))) > 1
 
     def last_undo(self, clip: Clip) -> dict[str, Any] | None:
         """Return what undoes the last tag write, None if nothing does.
@@ -80,15 +73,13 @@ class TagJournal:
             .order_by(own_first, tag_journal.c.id.desc())
             .limit(1)
         )
-        with reading(self.engine) as connection:
-            text = connection.execute(statement).scalar()
+        text = self._value(statement)
         undo: dict[str, Any] | None = None if text is None else json.loads(text)
         return undo
 
     def clear(self, clip: Clip) -> None:
         """Delete a clip's journal once its file is as it was before the first write."""
-        with self.engine.begin() as connection:
-            connection.execute(delete(tag_journal).where(_entries_of(clip)))
+        self._write(delete(tag_journal).where(_entries_of(clip)))
 
     def retry(self, wanted: Callable[[Path], bool], *, but: str, under: Path | None = None) -> int:
         """Mark tags that could not be written as pending again.

@@ -1,4 +1,4 @@
-"""Sounds that people have rated, to learn from, and sounds that they might rate."""
+"""Rated sounds to train on, and unrated sounds to ask for."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from storage.database.sessions import reading
+from storage.database.sessions import CataloguePart
 from storage.schema.tables import clips, hearings, predictions
 from storage.schema.views import rated
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy.engine import Engine
-
 
 @dataclass(frozen=True)
 class RatedSound:
-    """A heard sound that people have annotated.
+    """An analysed sound that people have annotated.
 
     Attributes:
         identity: hash of its audio packets.
         vector: its packed feature vector.
-        arousal: mean of what its annotators heard, in [-1, 1]; None if none of them said.
+        arousal: mean over its annotators, in [-1, 1]; None if none of them gave one.
         valence: likewise.
-        annotators: how many.
+        annotators: their number.
         path: of one of its files.
     """
 
@@ -40,14 +38,14 @@ class RatedSound:
 
 @dataclass(frozen=True)
 class UnratedSound:
-    """A heard sound that nobody has annotated.
+    """An analysed sound that nobody has annotated.
 
     Attributes:
         path: of one of its files.
         identity: hash of its audio packets.
-        arousal: as predicted, in [-1, 1].
+        arousal: predicted, in [-1, 1].
         valence: likewise.
-        uncertainty: mean width of both intervals, more where the sound is novel.
+        uncertainty: mean width of both intervals, larger where the sound is novel.
         vector: its packed feature vector.
     """
 
@@ -59,14 +57,11 @@ class UnratedSound:
     vector: bytes
 
 
-@dataclass(frozen=True)
-class TrainingExamples:
-    """What there is to learn from in one catalogue. Reads only."""
+class TrainingExamples(CataloguePart):
+    """The training examples of one catalogue. Reads only."""
 
-    engine: Engine
-
-    def rated(self, hearing_settings: str) -> list[RatedSound]:
-        """Return every annotated sound that was described under these settings."""
+    def rated(self, feature_settings: str) -> list[RatedSound]:
+        """Return every annotated sound with features of these settings."""
         statement = (
             select(
                 rated.c.identity,
@@ -78,43 +73,44 @@ class TrainingExamples:
             )
             .join(hearings, hearings.c.identity == rated.c.identity)
             .join(clips, clips.c.identity == rated.c.identity)
-            .where(hearings.c.settings == hearing_settings)
+            .where(hearings.c.settings == feature_settings)
             .group_by(rated.c.identity)
             .order_by(rated.c.identity)
         )
-        with reading(self.engine) as connection:
-            return [RatedSound(*row) for row in connection.execute(statement)]
+        return [RatedSound(*row) for row in self._rows(statement)]
 
-    def unrated(self, hearing_settings: str, limit: int) -> list[UnratedSound]:
+    def unrated(self, feature_settings: str, limit: int) -> list[UnratedSound]:
         """Return sounds that nobody has annotated, the least certain first.
 
         Args:
-            hearing_settings: only sounds that were described under these.
-            limit: at most so many.
+            feature_settings: of the sounds' features.
+            limit: the largest number of sounds.
         """
-        told = predictions.c
-        width = (told.arousal_high - told.arousal_low + told.valence_high - told.valence_low) / 2
-        # A novel sound is worth asking about even where its interval does not say so.
-        uncertainty = ((width + 0.01) * (1 + func.min(told.novelty, 3.0))).label("uncertainty")
+        predicted = predictions.c
+        widths = (
+            predicted[f"{name}_high"] - predicted[f"{name}_low"] for name in ("arousal", "valence")
+        )
+        # The interval of a novel sound can be too narrow.
+        novelty = func.min(predicted.novelty, 3.0)
+        uncertainty = ((sum(widths) / 2 + 0.01) * (1 + novelty)).label("uncertainty")
         statement = (
             select(
                 func.min(clips.c.path, type_=clips.c.path.type),
                 clips.c.identity,
-                told.arousal,
-                told.valence,
+                predicted.arousal,
+                predicted.valence,
                 uncertainty,
                 hearings.c.vector,
             )
-            .join(predictions, told.identity == clips.c.identity)
+            .join(predictions, predicted.identity == clips.c.identity)
             .join(hearings, hearings.c.identity == clips.c.identity)
             .where(
                 clips.c.missing_since.is_(None),
-                hearings.c.settings == hearing_settings,
+                hearings.c.settings == feature_settings,
                 clips.c.identity.not_in(select(rated.c.identity)),
             )
             .group_by(clips.c.identity)
             .order_by(uncertainty.desc(), clips.c.identity)
             .limit(limit)
         )
-        with reading(self.engine) as connection:
-            return [UnratedSound(*row) for row in connection.execute(statement)]
+        return [UnratedSound(*row) for row in self._rows(statement)]

@@ -1,18 +1,45 @@
-"""Connections for reading, and batches of values for one condition."""
+"""What the parts of the catalogue share: how they read and write, and batches of values."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from sqlalchemy import Executable, Select
     from sqlalchemy.engine import Connection, Engine
 
 _BATCH: Final = 500
 
 _Value = TypeVar("_Value")
+
+
+class CataloguePart:
+    """A part of the catalogue. Safe to share between threads; every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def _rows(self, statement: Executable) -> Sequence[Any]:
+        with reading(self.engine) as connection:
+            return connection.execute(statement).all()
+
+    def _row(self, statement: Executable) -> Any:
+        """Return the first row, None if there is none."""
+        with reading(self.engine) as connection:
+            return connection.execute(statement).first()
+
+    def _value(self, statement: Select[_Value]) -> _Value | None:
+        """Return the column of the first row, None if there is no row."""
+        with reading(self.engine) as connection:
+            return connection.execute(statement).scalar()
+
+    def _write(self, *statements: Executable) -> int:
+        """Execute statements, and return how many rows the last one matched."""
+        with self.engine.begin() as connection:
+            return [connection.execute(statement).rowcount for statement in statements][-1]
 
 
 def reading(engine: Engine) -> Connection:

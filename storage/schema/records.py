@@ -1,4 +1,4 @@
-"""What the catalogue gives and takes: plain frozen records, no behaviour."""
+"""The immutable records that the catalogue takes and returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Mood(StrEnum):
-    """The quadrants of the circumplex."""
+    """The quadrants of the circumplex of affect."""
 
     ENERGETIC = "energetic"
     TENSE = "tense"
@@ -23,7 +23,7 @@ class Mood(StrEnum):
 
     @classmethod
     def of(cls, arousal: float, valence: float, thresholds: tuple[float, float]) -> Mood:
-        """Name the quadrant of a pair of values, given where the axes are cut."""
+        """Return the mood of a pair of values, by thresholds (arousal, valence)."""
         energetic, pleasant = arousal >= thresholds[0], valence >= thresholds[1]
         if energetic:
             return cls.ENERGETIC if pleasant else cls.TENSE
@@ -31,7 +31,7 @@ class Mood(StrEnum):
 
 
 class TagState(StrEnum):
-    """What became of the tags of one clip."""
+    """The state of the tags of one clip."""
 
     PENDING = "pending"
     WRITTEN = "written"
@@ -41,12 +41,9 @@ class TagState(StrEnum):
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What tells one state of a file from another without reading it.
+    """Size in bytes, modification time in ns since the epoch, and inode number of a file.
 
-    Attributes:
-        size: in bytes.
-        mtime_ns: modification time in nanoseconds since the epoch.
-        inode: number of the file on its device.
+    Two stamps of a path differ if the file was changed or replaced.
     """
 
     size: int
@@ -55,7 +52,7 @@ class FileStamp:
 
     @classmethod
     def of(cls, stat: stat_result) -> FileStamp:
-        """Take the stamp of a stat result."""
+        """Return the stamp in a stat result."""
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
@@ -65,7 +62,7 @@ NO_STAMP: Final = FileStamp(-1, -1, -1)
 
 @dataclass(frozen=True)
 class Clip:
-    """One audio file as the catalogue knows it; `tagged` is what we last wrote into it."""
+    """One audio file in the catalogue; `tagged` is what we last wrote into it."""
 
     id: int
     path: Path
@@ -79,7 +76,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """A file that waits to be heard, claimed by whoever holds this record."""
+    """A file of the queue, claimed for analysis by the holder of this record."""
 
     path: Path
     stamp: FileStamp
@@ -88,12 +85,12 @@ class QueueEntry:
 
 @dataclass(frozen=True)
 class FeatureRecord:
-    """The descriptors of one sound.
+    """The features of one sound.
 
     Attributes:
-        identity: hash of the audio packets.
-        settings: key of the hearing settings; features of different keys never mix.
-        duration_s: length of the sound in seconds.
+        identity: hash of its audio packets.
+        settings: key of the feature settings; features of different keys are not comparable.
+        duration_s: of the sound.
         vector: the packed feature vector.
     """
 
@@ -114,7 +111,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one bundle says of one sound; values and bounds in [-1, 1], novelty from 0."""
+    """One bundle's prediction for one sound; values and bounds in [-1, 1], novelty from 0."""
 
     bundle: str
     arousal: float
@@ -128,9 +125,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All that one analysis found, recorded together or not at all."""
+    """The results of one analysis, recorded together or not at all."""
 
-    hearing: FeatureRecord
+    features: FeatureRecord
     prediction: Prediction
     curve: Sequence[CurvePoint]
 
@@ -142,7 +139,7 @@ class Tagged:
     Attributes:
         arousal: in hundredths, from -100 to 100.
         valence: in hundredths, from -100 to 100.
-        bundle: what the values came from.
+        bundle: where the values came from.
     """
 
     arousal: int
@@ -151,7 +148,7 @@ class Tagged:
 
     @classmethod
     def of(cls, prediction: Prediction) -> Tagged:
-        """Round a prediction as the tags do."""
+        """Return a prediction, rounded as in the tags."""
         return cls(
             round(prediction.arousal * 100), round(prediction.valence * 100), prediction.bundle
         )
@@ -159,13 +156,13 @@ class Tagged:
 
 @dataclass(frozen=True)
 class TagOutcome:
-    """What became of a clip's tags.
+    """The outcome of a tag write.
 
     Attributes:
-        state: its new tag state.
+        state: the clip's new tag state.
         reason: why no tag was written.
-        stamp: the file's stamp after our write, by which the write is recognised as ours.
-        tagged: what the file's tags say now, None if not ours or not known.
+        stamp: the file's stamp after the write, by which the watcher recognises it as ours.
+        tagged: the values in the file's tags, None if not ours or not known.
     """
 
     state: TagState
@@ -195,7 +192,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class Failure:
-    """One row of the view `failures`; `retry_at` None means given up until the file changes."""
+    """One row of the view `failures`; without `retry_at` it is given up until the file changes."""
 
     path: Path
     reason: str
@@ -205,13 +202,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class FolderState:
-    """How a watched folder stands.
+    """The state of a watched folder.
 
     Attributes:
         path: the folder.
         watched_by: `events`, `polling` or `nothing`.
         reconciled_at: when it was last compared with the catalogue.
-        trouble: what is not as it was asked to be, in one line; None if all is well.
+        trouble: what is not as configured, in one line; None if nothing.
     """
 
     path: Path
@@ -222,7 +219,7 @@ class FolderState:
 
 @dataclass(frozen=True)
 class Counts:
-    """How the catalogue stands, in numbers of files."""
+    """Numbers of files in the catalogue."""
 
     known: int
     pending: int

@@ -1,4 +1,4 @@
-"""How a clip and its analysis become rows, and rows a clip."""
+"""Converts clips and analyses to rows, and rows to clips."""
 
 from __future__ import annotations
 
@@ -35,20 +35,16 @@ def clip_of(row: Row[Any]) -> Clip:
         tag_state=TagState(row.tag_state),
         tag_reason=row.tag_reason,
         is_missing=row.missing_since is not None,
-        tagged=_tagged(row),
+        tagged=None
+        if row.tagged_bundle is None
+        else Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle),
     )
-
-
-def _tagged(row: Row[Any]) -> Tagged | None:
-    if row.tagged_bundle is None:
-        return None
-    return Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle)
 
 
 def clip_values(
     entry: QueueEntry, identity: str, tag_state: TagState, now: datetime
 ) -> dict[str, Any]:
-    """Return the columns of a clip that was just recorded."""
+    """Return the columns of a clip whose analysis has ended."""
     return {
         "path": entry.path,
         "identity": identity,
@@ -61,9 +57,8 @@ def clip_values(
 
 
 TAGGED = tuple(column.name for column in fields(Tagged))
-"""What is kept of the last tag write, in columns that begin with `tagged_`."""
+"""The fields of the last tag write, in columns that begin with `tagged_`."""
 
-_KEPT = {"id", "path", "found_at"}
 UPSERT_CLIP = upsert(clips)
 _SAME_SOUND = clips.c.identity == UPSERT_CLIP.excluded.identity
 UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
@@ -71,19 +66,19 @@ UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
     set_={
         column.name: UPSERT_CLIP.excluded[column.name]
         for column in clips.columns
-        if column.name not in _KEPT
+        if column.name not in {"id", "path", "found_at"}
     }
-    # What we wrote into a file that was replaced by another sound went with it.
+    # Tags that we wrote went with the file, if another sound has replaced it.
     | {f"tagged_{name}": case((_SAME_SOUND, clips.c[f"tagged_{name}"])) for name in TAGGED},
 )
 
 
 def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> None:
-    """Record an analysis in place of an earlier one, within a transaction."""
-    identity = analysis.hearing.identity
-    # Prediction and curve go with the old hearing, by the schema's cascade.
+    """Replace the analysis of a sound, within a transaction."""
+    identity = analysis.features.identity
+    # The schema's cascade deletes the old prediction and curve.
     connection.execute(delete(hearings).where(hearings.c.identity == identity))
-    connection.execute(insert(hearings).values(heard_at=now, **vars(analysis.hearing)))
+    connection.execute(insert(hearings).values(heard_at=now, **vars(analysis.features)))
     connection.execute(
         insert(predictions).values(identity=identity, analysed_at=now, **vars(analysis.prediction))
     )

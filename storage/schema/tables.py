@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy sees them; the migrations own their definition."""
+"""The tables for SQLAlchemy; the migrations define them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeDecorator, UserDefinedType
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement
     from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
 
 
 class _ExactText(UserDefinedType[Path]):
@@ -27,9 +28,8 @@ class _ExactText(UserDefinedType[Path]):
 class PathText(TypeDecorator[Path]):
     """A path as TEXT that holds the exact bytes of its name, valid UTF-8 or not.
 
-    Python's driver refuses to bind lone surrogates, so the bytes are bound as a blob and
-    cast: SQLite keeps them and calls them text. Reading needs the text factory of
-    `storage.database.engine`.
+    Python's driver does not bind lone surrogates, so the bytes are bound as a blob and cast to
+    TEXT. Reading needs the text factory of `storage.database.engine`.
     """
 
     impl = LargeBinary
@@ -41,17 +41,16 @@ class PathText(TypeDecorator[Path]):
         return None if value is None else os.fsencode(value)
 
     def bind_expression(self, bindvalue: BindParameter[Path]) -> ColumnElement[Path]:
-        """Have SQLite call the bound bytes text."""
+        """Cast the bound bytes to TEXT."""
         return cast(bindvalue, _ExactText())
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Path | None:
-        """Make a path of the text that the driver gave."""
+        """Return the text of the driver as a path."""
         del dialect
         return None if value is None else Path(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Take the text as it is."""
-        # The blob type's own processor would turn text into bytes first.
+        """Skip the processor of the blob type, which would turn text into bytes."""
         del coltype
         return lambda value: self.process_result_value(value, dialect)
 
@@ -68,179 +67,163 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else as_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """Read the text back, aware of its zone."""
+        """Return the moment, aware of its zone."""
         del dialect
         return None if value is None else datetime.fromisoformat(value)
 
 
 def as_text(moment: datetime) -> str:
-    """Write a moment as the catalogue does: `2026-01-31T08:15:00.000Z`."""
+    """Return a moment as the catalogue stores it: `2026-01-31T08:15:00.000Z`."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def below(column: ColumnElement[Any], folder: Path) -> ColumnElement[bool]:
-    """Make the condition that a path lies anywhere below a folder."""
+    """Return the condition that a path lies anywhere below a folder."""
     start = str(folder).rstrip("/")
-    # All that starts with the folder and a slash: "0" is the character after "/".
+    # "0" is the character after "/".
     return (column > literal(start + "/", PathText)) & (column < literal(start + "0", PathText))
 
 
 def at_or_below(column: ColumnElement[Any], path: Path) -> ColumnElement[bool]:
-    """Make the condition that a path is this one, or lies anywhere below it."""
+    """Return the condition that a path is this one, or lies anywhere below it."""
     return (column == path) | below(column, path)
 
 
 metadata = MetaData()
 
+
+def columns(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
+    """Return columns of one type; a table lists its columns in the order of its migration."""
+    return [Column(name, kind) for name in names]
+
+
+def key(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
+    """Return a column of the primary key."""
+    return Column(name, kind, primary_key=True)
+
+
+def affect_columns() -> list[Column[Any]]:
+    """Return the columns of arousal and valence with their intervals."""
+    ends = ("", "_low", "_high")
+    return columns(Float, *(f"{name}{end}" for name in ("arousal", "valence") for end in ends))
+
+
 clips = Table(
     "clips",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("path", PathText),
-    Column("identity", String),
-    Column("size", Integer),
-    Column("mtime_ns", Integer),
-    Column("inode", Integer),
-    Column("found_at", Moment),
-    Column("missing_since", Moment),
-    Column("tag_state", String),
-    Column("tag_reason", String),
-    Column("tagged_arousal", Integer),
-    Column("tagged_valence", Integer),
-    Column("tagged_bundle", String),
+    key("id", Integer),
+    *columns(PathText, "path"),
+    *columns(String, "identity"),
+    *columns(Integer, "size", "mtime_ns", "inode"),
+    *columns(Moment, "found_at", "missing_since"),
+    *columns(String, "tag_state", "tag_reason"),
+    *columns(Integer, "tagged_arousal", "tagged_valence"),
+    *columns(String, "tagged_bundle"),
 )
 
 hearings = Table(
     "hearings",
     metadata,
-    Column("identity", String, primary_key=True),
-    Column("settings", String),
-    Column("duration_s", Float),
-    Column("heard_at", Moment),
-    Column("vector", LargeBinary),
+    key("identity", String),
+    *columns(String, "settings"),
+    *columns(Float, "duration_s"),
+    *columns(Moment, "heard_at"),
+    *columns(LargeBinary, "vector"),
 )
 
 predictions = Table(
     "predictions",
     metadata,
-    Column("identity", String, primary_key=True),
-    Column("bundle", String),
-    Column("arousal", Float),
-    Column("arousal_low", Float),
-    Column("arousal_high", Float),
-    Column("valence", Float),
-    Column("valence_low", Float),
-    Column("valence_high", Float),
-    Column("novelty", Float),
-    Column("analysed_at", Moment),
+    key("identity", String),
+    *columns(String, "bundle"),
+    *affect_columns(),
+    *columns(Float, "novelty"),
+    *columns(Moment, "analysed_at"),
 )
 
 curve_points = Table(
     "curve_points",
     metadata,
-    Column("identity", String, primary_key=True),
-    Column("start_s", Float, primary_key=True),
-    Column("arousal", Float),
-    Column("valence", Float),
+    key("identity", String),
+    key("start_s", Float),
+    *columns(Float, "arousal", "valence"),
 )
 
 queue = Table(
     "queue",
     metadata,
-    Column("path", PathText, primary_key=True),
-    Column("size", Integer),
-    Column("mtime_ns", Integer),
-    Column("inode", Integer),
-    Column("state", String),
-    Column("attempts", Integer),
-    Column("queued_at", Moment),
-    Column("due_at", Moment),
-    Column("reason", String),
+    key("path", PathText),
+    *columns(Integer, "size", "mtime_ns", "inode"),
+    *columns(String, "state"),
+    *columns(Integer, "attempts"),
+    *columns(Moment, "queued_at", "due_at"),
+    *columns(String, "reason"),
 )
 
 tag_journal = Table(
     "tag_journal",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("clip_id", Integer),
-    Column("identity", String),
-    Column("written_at", Moment),
-    Column("before", String),
+    key("id", Integer),
+    *columns(Integer, "clip_id"),
+    *columns(String, "identity"),
+    *columns(Moment, "written_at"),
+    *columns(String, "before"),
 )
 
 known_bundles = Table(
     "known_bundles",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("created_at", String),
-    Column("manifest", String),
-    Column("in_service", Integer),
+    key("name", String),
+    *columns(String, "created_at", "manifest"),
+    *columns(Integer, "in_service"),
 )
 
 folders = Table(
     "folders",
     metadata,
-    Column("path", PathText, primary_key=True),
-    Column("watched_by", String),
-    Column("reconciled_at", Moment),
-    Column("trouble", String),
+    key("path", PathText),
+    *columns(String, "watched_by"),
+    *columns(Moment, "reconciled_at"),
+    *columns(String, "trouble"),
 )
 
 mood_thresholds = Table(
-    "mood_thresholds",
-    metadata,
-    Column("only", Integer, primary_key=True),
-    Column("arousal", Float),
-    Column("valence", Float),
+    "mood_thresholds", metadata, key("only", Integer), *columns(Float, "arousal", "valence")
 )
 
 given_annotations = Table(
     "given_annotations",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("identity", String),
-    Column("named", PathText),
-    Column("annotator", String),
-    Column("arousal", Float),
-    Column("valence", Float),
-    Column("made_at", Moment),
-    Column("source", String),
-    Column("origin", String),
-    Column("withdrawn_at", Moment),
+    key("id", Integer),
+    *columns(String, "identity"),
+    *columns(PathText, "named"),
+    *columns(String, "annotator"),
+    *columns(Float, "arousal", "valence"),
+    *columns(Moment, "made_at"),
+    *columns(String, "source", "origin"),
+    *columns(Moment, "withdrawn_at"),
 )
 
 trainings = Table(
     "trainings",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("begun_at", Moment),
-    Column("ended_at", Moment),
-    Column("annotations", Integer),
-    Column("outcome", String),
-    Column("reason", String),
-    Column("bundle", String),
+    key("id", Integer),
+    *columns(Moment, "begun_at", "ended_at"),
+    *columns(Integer, "annotations"),
+    *columns(String, "outcome", "reason", "bundle"),
 )
 
-wishes = Table(
-    "wishes",
-    metadata,
-    Column("errand", String, primary_key=True),
-    Column("asked_at", Moment),
-)
+wishes = Table("wishes", metadata, key("errand", String), *columns(Moment, "asked_at"))
 
 timetable = Table(
     "timetable",
     metadata,
-    Column("job", String, primary_key=True),
-    Column("schedule", String),
-    Column("next_at", Moment),
+    key("job", String),
+    *columns(String, "schedule"),
+    *columns(Moment, "next_at"),
 )
 
 notes = Table(
-    "notes",
-    metadata,
-    Column("about", String, primary_key=True),
-    Column("said", String),
-    Column("since", Moment),
+    "notes", metadata, key("about", String), *columns(String, "said"), *columns(Moment, "since")
 )

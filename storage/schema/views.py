@@ -1,75 +1,53 @@
-"""The views as SQLAlchemy sees them; the migrations own their definition."""
+"""The views for SQLAlchemy; the migrations define them."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, String, Table
+from sqlalchemy import Float, Integer, String, Table
 
-from storage.schema.tables import Moment, PathText, metadata
+from storage.schema.tables import Moment, PathText, affect_columns, columns, key, metadata
 
 sounds = Table(
     "sounds",
     metadata,
-    Column("path", PathText),
-    Column("arousal", Float),
-    Column("arousal_low", Float),
-    Column("arousal_high", Float),
-    Column("valence", Float),
-    Column("valence_low", Float),
-    Column("valence_high", Float),
-    Column("mood", String),
-    Column("novelty", Float),
-    Column("duration_s", Float),
-    Column("bundle", String),
-    Column("analysed_at", String),
-    Column("tag_state", String),
-    info={"view": True},
+    *columns(PathText, "path"),
+    *affect_columns(),
+    *columns(String, "mood"),
+    *columns(Float, "novelty", "duration_s"),
+    *columns(String, "bundle", "analysed_at", "tag_state"),
 )
 
 failures = Table(
     "failures",
     metadata,
-    Column("path", PathText),
-    Column("reason", String),
-    Column("attempts", Integer),
-    Column("retry_at", String),
-    info={"view": True},
+    *columns(PathText, "path"),
+    *columns(String, "reason"),
+    *columns(Integer, "attempts"),
+    *columns(String, "retry_at"),
 )
 
 felt = Table(
     "felt",
     metadata,
-    Column("identity", String, primary_key=True),
-    Column("arousal", Float),
-    Column("arousal_low", Float),
-    Column("arousal_high", Float),
-    Column("valence", Float),
-    Column("valence_low", Float),
-    Column("valence_high", Float),
-    Column("novelty", Float),
-    Column("bundle", String),
-    Column("analysed_at", Moment),
-    info={"view": True},
+    key("identity", String),
+    *affect_columns(),
+    *columns(Float, "novelty"),
+    *columns(String, "bundle"),
+    *columns(Moment, "analysed_at"),
 )
 
 rated = Table(
     "rated",
     metadata,
-    Column("identity", String, primary_key=True),
-    Column("arousal", Float),
-    Column("valence", Float),
-    Column("annotators", Integer),
-    info={"view": True},
+    key("identity", String),
+    *columns(Float, "arousal", "valence"),
+    *columns(Integer, "annotators"),
 )
 
 annotations_view = Table(
     "annotations",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("path", PathText),
-    Column("arousal", Float),
-    Column("valence", Float),
-    Column("annotator", String),
-    Column("made_at", String),
-    Column("source", String),
-    info={"view": True},
+    key("id", Integer),
+    *columns(PathText, "path"),
+    *columns(Float, "arousal", "valence"),
+    *columns(String, "annotator", "made_at", "source"),
 )
