@@ -4,8 +4,8 @@
         [--more DIR] [--only NUMBER] [--keep DIR]
 
 Good files of every kind are synthesised (recordings in `--more` join them) and damaged
-(`bench/fuzz/mutations.py`). Each is identified and heard by `daemon.pipeline.worker_client.Worker`
-as the service does it. The run fails when a worker outlives its limits, a vector is not finite, a
+(`bench/fuzz/mutations.py`). Each is identified and analysed by `daemon.pipeline.worker_client`, as
+the service does it. The run fails when a worker outlives its limits, a value is not finite, a
 reason is not one line, or anything but a clip error reaches the service. Inputs that killed, hung
 or surprised a worker are kept for diagnosis; `--only` makes one input again.
 """
@@ -31,7 +31,9 @@ import numpy as np
 
 from bench.fuzz.good_files import good_files
 from bench.fuzz.mutations import damaged
+from daemon.pipeline.active_bundle import ActiveBundle
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from trainer.bundles.registry import prepare
 from trainer.features.extract import DESCRIPTORS
 from trainer.features.vector_codec import unpack
 from trainer.trainer_errors import ClipError, UnusableClip
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bench.fuzz.mutations import Input
-    from daemon.pipeline.worker_client import ExtractedClip
+    from storage.schema.records import Analysis
 
 LIMITS = WorkerLimits(timeout_s=20, memory_mib=1024, nice=19)
 
@@ -52,7 +54,7 @@ TIMED_OUT = "worker stopped at its time limit"
 NEVER = {
     "worker alive beyond its limit": "a process of a worker that was given up is still there",
     "answer later than the limit": "the service waited longer than its own limit",
-    "not finite": "a vector, duration or start that is NaN or infinite",
+    "not finite": "a vector, prediction, duration or start that is NaN or infinite",
     "reason not one line": "empty, or several lines",
     "foreign error": "something else than a clip error reached the service",
 }
@@ -99,8 +101,14 @@ class Tally:
         return sum(n for ending, n in self.endings.items() if ending.startswith("worker died"))
 
 
-def endings_of(worker: WorkerClient, path: Path) -> list[str]:
-    """Has one input identified and heard; returns how it ended, and what broke a promise."""
+def starter_in(folder: Path) -> ActiveBundle:
+    """Puts the bundle that ships into a registry of its own, and returns it."""
+    directory, manifest = prepare(folder)
+    return ActiveBundle(directory, manifest.name, manifest.hearing)
+
+
+def endings_of(worker: WorkerClient, path: Path, bundle: ActiveBundle) -> list[str]:
+    """Has one input identified and analysed; returns how it ended, and what broke a promise."""
     before = _children()
     started_s = time.monotonic()
     try:
@@ -108,7 +116,7 @@ def endings_of(worker: WorkerClient, path: Path) -> list[str]:
         identified_s = time.monotonic()
         late = identified_s - started_s > LIMITS.timeout_s + GRACE_S
         started_s = identified_s
-        found = [HEARD, *_faults(worker.hear(path, identity))]
+        found = [HEARD, *_faults(worker.analyse(path, identity, bundle))]
     except ClipError as error:
         late = False
         found = _classified(error)
@@ -122,12 +130,16 @@ def endings_of(worker: WorkerClient, path: Path) -> list[str]:
     return found
 
 
-def _faults(heard: ExtractedClip) -> list[str]:
-    vectors = [unpack(packed) for packed in (heard.hearing.vector, *heard.windows)]
-    whole = all(len(vector) == DESCRIPTORS and np.isfinite(vector).all() for vector in vectors)
-    numbers = (heard.hearing.duration_s, *heard.starts_s)
-    sane = all(math.isfinite(number) and number >= 0 for number in numbers)
-    return [] if whole and sane else ["not finite"]
+def _faults(analysis: Analysis) -> list[str]:
+    vector = unpack(analysis.features.vector)
+    whole = len(vector) == DESCRIPTORS and np.isfinite(vector).all()
+    starts_s = [point.start_s for point in analysis.curve]
+    seconds = (analysis.features.duration_s, *starts_s)
+    prediction = {**vars(analysis.prediction), "bundle": 0.0}
+    affect = [value for point in analysis.curve for value in (point.arousal, point.valence)]
+    sane = all(math.isfinite(number) and number >= 0 for number in seconds)
+    finite = bool(starts_s) and all(map(math.isfinite, (*prediction.values(), *affect)))
+    return [] if whole and sane and finite else ["not finite"]
 
 
 def _classified(error: ClipError) -> list[str]:
@@ -136,7 +148,7 @@ def _classified(error: ClipError) -> list[str]:
     faults = [] if one_line else ["reason not one line"]
     if "no result within" in reason:
         return [TIMED_OUT, *faults]
-    died = re.search(r"ended by (\w+)|ended with status (\d+)|answered nonsense", reason)
+    died = re.search(r"ended by (\w+)|ended with status (\d+)|invalid answer", reason)
     if died and "the worker" in reason:
         return [f"worker died: {died.group(0)}", *faults]
     if "memory" in reason.lower():
@@ -173,6 +185,7 @@ def run(
     make: Callable[[int], Input],
     scratch: Path,
     keep: Path,
+    bundle: ActiveBundle,
     progress: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
     """Sends inputs through one worker.
@@ -182,6 +195,7 @@ def run(
         make: makes one.
         scratch: a folder where each lies while it is read.
         keep: a folder for those that killed, hung or surprised a worker.
+        bundle: predicts.
         progress: told after each.
     """
     tally = Tally()
@@ -191,7 +205,7 @@ def run(
             path = scratch / made.name
             path.write_bytes(made.content)
             started_s = time.monotonic()
-            found = endings_of(worker, path)
+            found = endings_of(worker, path, bundle)
             tally.timed((time.monotonic() - started_s, number))
             tally.inputs += 1
             tally.endings.update(found)
@@ -247,7 +261,8 @@ def main() -> int:
         make = partial(damaged, chosen.seed, short=short, long=long)
         numbers = range(chosen.inputs) if chosen.only is None else [chosen.only]
         shares = [numbers[share :: chosen.workers] for share in range(chosen.workers)]
-        send = partial(run, make=make, keep=keep, progress=partial(_progress, 500))
+        bundle = starter_in(Path(folder, "bundles"))
+        send = partial(run, make=make, keep=keep, bundle=bundle, progress=partial(_progress, 500))
         for tally in threads.map(lambda share: send(share, scratch=Path(folder)), shares):
             total.add(tally)
     print(table(total))

@@ -1,4 +1,16 @@
-"""The way of one sound, from a claimed place in the queue to its tags."""
+"""How one file is processed, from its queue entry to its tags.
+
+A consumer claims a queue entry and calls `Pipeline.process`, which runs the stages in order:
+
+    identified   the audio packets are hashed; the hash recognises a renamed, copied or tagged file
+    analysed     a worker extracts features and predicts affect, unless that was done before
+    recorded     one transaction stores the results and removes the queue entry
+    tagged       the values are written into the file, if the settings want tags there
+
+Each stage fills in a `CurrentFile` for those after it. A file that cannot be used is retried after
+the delays in `RETRY_DELAYS`, and one that changes meanwhile waits until it is complete. Trouble
+that is no file's fault, such as a full disk, is raised to the consumer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +24,7 @@ from config.errors import ValencedError
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.watch.file_state import is_gone, stamp_at
 from daemon.watch.open_writers import is_being_written
-from storage.schema.records import Analysis, CurvePoint, TagOutcome, TagState
+from storage.schema.records import TagOutcome, TagState
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -23,24 +35,33 @@ if TYPE_CHECKING:
     from daemon.pipeline.active_bundle import ActiveBundle
     from daemon.pipeline.tag_edits import TagEdits
     from daemon.pipeline.tag_sync import TagSync
-    from daemon.pipeline.worker_client import ExtractedClip, WorkerClient
+    from daemon.pipeline.worker_client import WorkerClient
     from storage.catalogue import Catalogue
-    from storage.schema.records import Clip, Prediction, QueueEntry
+    from storage.schema.records import Analysis, Clip, QueueEntry
 
 log = logging.getLogger(__name__)
 
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 360, 1440))
+"""Time until the next attempt after the first, second, ... failure; then the file is given up."""
 
 
 @dataclass
 class CurrentFile:
-    """One sound on its way; each stage fills in what the next ones need."""
+    """One file on its way through the stages.
+
+    Attributes:
+        entry: its claimed queue entry.
+        worker: the subprocess that reads it.
+        bundle: the bundle that predicts.
+        identity: hash of its audio packets, once identified.
+        analysis: features and prediction, once analysed; None if the sound was known.
+        clip: its row in the catalogue, once recorded.
+    """
 
     entry: QueueEntry
     worker: WorkerClient
     bundle: ActiveBundle
     identity: str = ""
-    heard: ExtractedClip | None = None
     analysis: Analysis | None = None
     clip: Clip | None = None
 
@@ -55,27 +76,26 @@ class FileResult(Enum):
 
 
 class FileChanged(Exception):
-    """The file in hand is not there any more, or no longer the one that was queued."""
+    """The file is gone, or is no longer the one that was queued."""
 
 
 class Pipeline:
-    """Takes claimed files through the stages.
+    """Runs claimed files through the stages. Used by all consumers at once.
 
     Args:
         catalogue: where results are recorded.
-        bundle: what predicts.
+        bundle: the bundle that predicts.
         tag_sync: writes tags from the catalogue.
-        wants_tags: tells whether tags shall be written at a path.
-        settle_s: returns for how many seconds a file that changed while processed is left alone.
+        wants_tags: whether the settings want tags at a path.
+        settle_s: returns for how many seconds a file that changed meanwhile is left alone.
         clock: the time, aware of its zone.
-        tag_edits: takes in what people wrote over our values; None if nobody asks for it.
+        tag_edits: records values that people wrote over ours; None to ignore them.
 
     Attributes:
-        bundle: what predicts from the next file on; another may be put here at any time, as well as
-            another of each of the following.
-        tag_sync: writes tags.
-        tag_edits: takes in what people wrote over our values.
-        stages: the way of one sound, in order.
+        bundle: as above; this and the next two may be replaced at any time.
+        tag_sync: as above.
+        tag_edits: as above.
+        stages: in order.
     """
 
     def __init__(
@@ -95,87 +115,73 @@ class Pipeline:
         self._settle_s = settle_s
         self._clock = clock
         self.tag_edits = tag_edits
-        self._complaints = TagFailureLog(clock)
-        self.stages = (
-            self.identified,
-            self.heard,
-            self.predicted,
-            self.recorded,
-            self.tagged,
-        )
+        self._failure_log = TagFailureLog(clock)
+        self.stages = (self.identified, self.analysed, self.recorded, self.tagged)
 
     def process(self, entry: QueueEntry, worker: WorkerClient) -> FileResult:
-        """Take one claimed file all the way, or as far as it gets."""
+        """Run a file through every stage, or as far as it gets.
+
+        Raises:
+            ValencedError: something stands in the way that is no file's fault.
+        """
         try:
-            _demand_still(entry)
-            hand = CurrentFile(entry, worker, self.bundle)
+            _require_unchanged(entry)
+            current = CurrentFile(entry, worker, self.bundle)
             for stage in self.stages:
                 log.debug("%s: to be %s", entry.path, stage.__name__)
-                stage(hand)
+                stage(current)
         except FileChanged:
-            return self._set_aside(entry)
+            return self._postpone(entry)
         except ClipError as error:
-            return self._put_off(entry, error)
+            return self._fail(entry, error)
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
-            return self._put_off(entry, _unexpected(entry.path, error))
+            return self._fail(entry, _unexpected(entry.path, error))
         return FileResult.PROCESSED
 
-    def identified(self, hand: CurrentFile) -> None:
-        """Tell by the audio packets alone which sound this is."""
-        hand.identity = hand.worker.identify(hand.entry.path)
+    def identified(self, current: CurrentFile) -> None:
+        """Hash the audio packets."""
+        current.identity = current.worker.identify(current.entry.path)
 
-    def heard(self, hand: CurrentFile) -> None:
-        """Describe the sound, unless it was described before under another name."""
-        if not self._catalogue.is_analysed(hand.identity, hand.bundle.hearing):
-            hand.heard = hand.worker.hear(hand.entry.path, hand.identity)
+    def analysed(self, current: CurrentFile) -> None:
+        """Extract features and predict affect, unless this sound was analysed before."""
+        if not self._catalogue.is_analysed(current.identity, current.bundle.hearing):
+            current.analysis = current.worker.analyse(
+                current.entry.path, current.identity, current.bundle
+            )
 
-    def predicted(self, hand: CurrentFile) -> None:
-        """Predict the affect of the whole and of each window."""
-        if hand.heard is None:
-            return
-        hearing = hand.heard.hearing
-        whole, *windows = hand.worker.predict(
-            hand.entry.path, hand.bundle.directory, [hearing.vector, *hand.heard.windows]
-        )
-        curve = [
-            CurvePoint(start_s, window.arousal, window.valence)
-            for start_s, window in zip(hand.heard.starts_s, windows, strict=True)
-        ]
-        hand.analysis = Analysis(hearing, whole, curve)
-
-    def recorded(self, hand: CurrentFile) -> None:
-        """Record everything in one transaction, which also takes the file off the queue."""
-        entry = hand.entry
-        _demand_still(entry)
-        self._follow_rename(entry, hand.identity)
+    def recorded(self, current: CurrentFile) -> None:
+        """Store the results and remove the queue entry, in one transaction."""
+        entry = current.entry
+        _require_unchanged(entry)
+        self._follow_rename(entry, current.identity)
         known = self._catalogue.clip_at(entry.path)
-        if known is not None and known.identity != hand.identity:
+        if known is not None and known.identity != current.identity:
             known = None
-        self._take_in_edits(known)
+        self._record_tag_edits(known)
         tag_state = self._tag_state(entry.path, known)
-        hand.clip = self._catalogue.record(
-            entry, hand.identity, tag_state, self._clock(), hand.analysis
+        current.clip = self._catalogue.record(
+            entry, current.identity, tag_state, self._clock(), current.analysis
         )
-        _say(entry.path, hand.analysis.prediction if hand.analysis else None)
+        _log_result(entry.path, current.analysis)
 
-    def tagged(self, hand: CurrentFile) -> None:
-        """Write the tags, if they are wanted here."""
-        assert hand.clip is not None
-        if hand.clip.tag_state is TagState.PENDING:
-            self.write_tags(hand.clip, hand.worker)
+    def tagged(self, current: CurrentFile) -> None:
+        """Write the values into the file's own tags, if tags are wanted there."""
+        assert current.clip is not None
+        if current.clip.tag_state is TagState.PENDING:
+            self.write_tags(current.clip, current.worker)
 
     def write_tags(self, clip: Clip, worker: WorkerClient) -> None:
-        """Bring one clip's tags in line with the catalogue, which may move meanwhile."""
+        """Write a clip's tags, and again as long as its values change meanwhile."""
         due: Clip | None = clip
-        while due is not None and not self._is_in_line(due, worker):
+        while due is not None and not self._try_tags(due, worker):
             due = self._catalogue.clip_at(due.path)
 
-    def _is_in_line(self, clip: Clip, worker: WorkerClient) -> bool:
-        """Write one clip's tags; tell whether that is all that can be done about them now."""
+    def _try_tags(self, clip: Clip, worker: WorkerClient) -> bool:
+        """Write a clip's tags; return False if its values have changed meanwhile."""
         if not self._wants_tags(clip.path):
-            # The settings have changed since it was listed.
+            # The settings have changed since the clip was listed.
             self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF))
             return True
         prediction = self._catalogue.affect_of(clip.identity)
@@ -186,23 +192,21 @@ class Pipeline:
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
-            reason = _unexpected(clip.path, error).reason
-            outcome = TagOutcome(TagState.NOT_WRITTEN, reason)
+            outcome = TagOutcome(TagState.NOT_WRITTEN, _unexpected(clip.path, error).reason)
         if outcome is None:
             self._queue_again(clip.path)
             return True
-        is_in_line = self._catalogue.tag_journal.record(clip, outcome)
-        self._complaints.tell(clip, outcome)
-        return is_in_line
+        is_current = self._catalogue.tag_journal.record(clip, outcome)
+        self._failure_log.report(clip, outcome)
+        return is_current
 
     def _tag_state(self, path: Path, known: Clip | None) -> TagState:
-        stripped = (
-            known is not None and known.tag_state is TagState.OFF and known.tag_reason is not None
-        )
-        return TagState.PENDING if self._wants_tags(path) and not stripped else TagState.OFF
+        """Return PENDING if tags are wanted at a path and were not taken out on request."""
+        is_stripped = known and known.tag_state is TagState.OFF and known.tag_reason is not None
+        return TagState.PENDING if self._wants_tags(path) and not is_stripped else TagState.OFF
 
     def _follow_rename(self, entry: QueueEntry, identity: str) -> None:
-        """Let the record follow a file that was renamed or moved, with its journal."""
+        """Move the record of a renamed or moved file, with its tag journal, to the new path."""
         if self._catalogue.clip_at(entry.path) is not None:
             return
         for clip in self._catalogue.likely_origins(identity, entry.stamp):
@@ -213,46 +217,44 @@ class Pipeline:
                 log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
-    def _take_in_edits(self, known: Clip | None) -> None:
-        if self.tag_edits is None or known is None:
-            return
-        # What a write left that broke off before it was recorded looks as if set by hand.
-        if not self._catalogue.tag_journal.was_interrupted(known):
-            self.tag_edits.take_in(known)
+    def _record_tag_edits(self, known: Clip | None) -> None:
+        # An interrupted write of ours would look like values set by hand.
+        if self.tag_edits and known and not self._catalogue.tag_journal.was_interrupted(known):
+            self.tag_edits.record(known)
 
-    def _set_aside(self, entry: QueueEntry) -> FileResult:
-        """Let a file that changed in our hands settle again; forget one that is gone."""
+    def _postpone(self, entry: QueueEntry) -> FileResult:
+        """Wait until a file that changed is complete again; forget one that is gone."""
         stamp = stamp_at(entry.path)
         if stamp is None:
             self._catalogue.queue.remove(entry)
             self._catalogue.mark_missing([entry.path], self._clock())
         else:
-            self._catalogue.queue.postpone(entry, stamp, self._clock() + self._settle())
+            self._catalogue.queue.postpone(entry, stamp, self._settled_at())
         return FileResult.POSTPONED
-
-    def _settle(self) -> timedelta:
-        return timedelta(seconds=self._settle_s())
 
     def _queue_again(self, path: Path) -> None:
         stamp = stamp_at(path)
         if stamp is not None:
-            now = self._clock()
-            self._catalogue.queue.put([(path, stamp)], now, due_at=now + self._settle())
+            due_at = self._settled_at()
+            self._catalogue.queue.put([(path, stamp)], self._clock(), due_at=due_at)
 
-    def _put_off(self, entry: QueueEntry, error: ClipError) -> FileResult:
+    def _settled_at(self) -> datetime:
+        return self._clock() + timedelta(seconds=self._settle_s())
+
+    def _fail(self, entry: QueueEntry, error: ClipError) -> FileResult:
+        """Record why a file failed, and when it is tried again."""
         if stamp_at(entry.path) is None:
-            return self._set_aside(entry)
-        tries = entry.attempts
-        delay = RETRY_DELAYS[tries - 1] if tries <= len(RETRY_DELAYS) else None
-        retry_at = None if delay is None else self._clock() + delay
+            return self._postpone(entry)
+        is_last = entry.attempts > len(RETRY_DELAYS)
+        retry_at = None if is_last else self._clock() + RETRY_DELAYS[entry.attempts - 1]
         self._catalogue.queue.fail(entry, error.reason, retry_at)
-        told = {"clip": entry.path, "reason": error.reason, "bundle": self.bundle.name}
-        log.warning("%s: %s", entry.path, error.reason, extra=told)
+        fields = {"clip": entry.path, "reason": error.reason, "bundle": self.bundle.name}
+        log.warning("%s: %s", entry.path, error.reason, extra=fields)
         return FileResult.UNUSABLE if isinstance(error, UnusableClip) else FileResult.UNREADABLE
 
 
-def _demand_still(entry: QueueEntry) -> None:
-    """Go on only with the very file that was queued, and only while nobody writes to it."""
+def _require_unchanged(entry: QueueEntry) -> None:
+    """Raise unless a file is the very one that was queued, and no program writes to it."""
     if stamp_at(entry.path) != entry.stamp or is_being_written(entry.path):
         raise FileChanged(entry.path)
     if entry.attempts > len(RETRY_DELAYS) + 1:
@@ -260,15 +262,16 @@ def _demand_still(entry: QueueEntry) -> None:
 
 
 def _unexpected(path: Path, error: Exception) -> UnreadableClip:
-    """Make a failure of one file of a defect of ours, so that it does not stop the others."""
-    log.debug("while working on %s", path, exc_info=error, extra={"clip": path})
+    """Return a defect of the program as a failure of one file, so that it stops no others."""
+    log.debug("while processing %s", path, exc_info=error, extra={"clip": path})
     return UnreadableClip(path, f"unexpected {type(error).__name__}: {error}")
 
 
-def _say(path: Path, prediction: Prediction | None) -> None:
-    if prediction is None:
-        log.info("%s: a sound that is known already", path, extra={"clip": path})
+def _log_result(path: Path, analysis: Analysis | None) -> None:
+    if analysis is None:
+        log.info("%s: known sound, not analysed again", path, extra={"clip": path})
     else:
-        values = (prediction.arousal, prediction.valence)
-        told = {"clip": path, "bundle": prediction.bundle}
-        log.info("%s: arousal %+.2f, valence %+.2f", path, *values, extra=told)
+        predicted = analysis.prediction
+        values = (predicted.arousal, predicted.valence)
+        fields = {"clip": path, "bundle": predicted.bundle}
+        log.info("%s: arousal %+.2f, valence %+.2f", path, *values, extra=fields)

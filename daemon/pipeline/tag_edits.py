@@ -46,7 +46,7 @@ class TagEdits:
         self._preset = preset
         self._clock = clock
 
-    def take_in(self, clip: Clip) -> None:
+    def record(self, clip: Clip) -> None:
         """Compare a known file's tags with what we last wrote into them.
 
         Only a file that still bears the mark of that very write counts: one that came back from a

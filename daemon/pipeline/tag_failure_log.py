@@ -43,7 +43,7 @@ class TagFailureLog:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def tell(self, clip: Clip, outcome: TagOutcome) -> None:
+    def report(self, clip: Clip, outcome: TagOutcome) -> None:
         """Say why a clip has no tags, unless that was said of it before.
 
         Args:

@@ -1,8 +1,7 @@
-"""The client side of a worker process: requests with a timeout, and a new process for a dead one.
+"""The service's side of a worker process: requests with a time limit, and restart after a crash.
 
-Each consumer thread owns one `WorkerClient`. The thread sleeps in the kernel while its worker is
-busy, so an idle service costs nothing. A worker that crashes or hangs costs its own file one
-attempt.
+Each consumer thread owns one `WorkerClient`. It sleeps in the kernel while its worker is busy, so
+an idle service costs nothing. A worker that crashes or hangs costs its own file one attempt.
 """
 
 from __future__ import annotations
@@ -15,36 +14,50 @@ import signal
 import socket
 import subprocess
 import sys
-from base64 import b64decode, b64encode
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from daemon.pipeline.worker_answers import (
+    INVALID,
+    analysis_in,
+    extracted_in,
+    identity_in,
+    reading_in,
+)
 from daemon.service_errors import WorkerError
-from daemon.tagging.disk.file_reading import FileReading
-from storage.schema.records import FeatureRecord, Prediction
 from trainer.bundles.bundle_manifest import Manifest
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from config.settings import AnalysisSettings
+    from daemon.pipeline.active_bundle import ActiveBundle
+    from daemon.pipeline.worker_answers import ExtractedFeatures
+    from daemon.tagging.disk.file_reading import FileReading
+    from storage.schema.records import Analysis
 
 log = logging.getLogger(__name__)
 
+Answer = dict[str, Any]
+_Value = TypeVar("_Value")
+
+_INVALID = "the worker that read it gave an invalid answer and was stopped"
+
 LARGEST_ANSWER = 64 * 1024 * 1024
 START_LIMIT_S = 60.0
+PREPARE_LIMIT_S = 600.0
 WORKER_ENVIRONMENT = {
     # One thread each: the number of workers already matches the processors.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # A confined process can make no semaphores, and joblib would complain.
+    # A confined process can make no semaphores, and joblib would warn of it.
     "JOBLIB_MULTIPROCESSING": "0",
 }
-PREPARE_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -52,10 +65,10 @@ class WorkerLimits:
     """What one worker may use.
 
     Attributes:
-        timeout_s: how long one request may take.
+        timeout_s: most seconds for one request.
         memory_mib: most private memory, in MiB.
-        nice: how far the process stands back for others, 0 to 19.
-        renew_after: how many files one process reads before another takes its place.
+        nice: niceness of the process, 0 to 19.
+        renew_after: number of files after which a new process takes over.
     """
 
     timeout_s: float
@@ -70,28 +83,13 @@ class WorkerLimits:
 
 
 @dataclass(frozen=True)
-class ExtractedClip:
-    """What a worker heard.
-
-    Attributes:
-        hearing: the descriptors of the whole, as the catalogue keeps them.
-        windows: the packed vector of each window.
-        starts_s: where each window starts, in seconds.
-    """
-
-    hearing: FeatureRecord
-    windows: Sequence[bytes]
-    starts_s: Sequence[float]
-
-
-@dataclass(frozen=True)
 class _Running:
     process: subprocess.Popen[bytes]
     connection: Connection
 
 
 class WorkerClient:
-    """A process that reads sound, started when first asked and started anew when it died.
+    """A subprocess that reads sound files, started by the first request and after each crash.
 
     Args:
         limits: on time, memory and priority.
@@ -100,18 +98,17 @@ class WorkerClient:
     def __init__(self, limits: WorkerLimits) -> None:
         self._limits = limits
         self._running: _Running | None = None
-        self._last_read: Path | None = None
+        self._last_file: Path | None = None
         self._files_read = 0
         self._is_confined: bool | None = None
 
     def warm(self, bundle: Path) -> None:
-        """Load everything a first file would wait for.
+        """Load everything the first file would wait for.
 
         Raises:
             BundleError: the bundle cannot be used.
         """
-        answer = self._ask(bundle, {"do": "warm", "bundle": str(bundle)}, START_LIMIT_S)
-        _check(bundle, answer)
+        self._request(bundle, {"do": "warm", "bundle": str(bundle)}, START_LIMIT_S)
 
     def prepare(self, registry: Path) -> tuple[Path, Manifest]:
         """Make sure that a usable bundle is published, fitted again if libraries have changed.
@@ -123,8 +120,7 @@ class WorkerClient:
             BundleError: none can be used.
         """
         request = {"do": "prepare", "registry": str(registry)}
-        answer = self._ask(registry, request, PREPARE_LIMIT_S)
-        _check(registry, answer)
+        answer = self._request(registry, request, PREPARE_LIMIT_S)
         return Path(answer["directory"]), Manifest.model_validate_json(answer["manifest"])
 
     def identify(self, path: Path) -> str:
@@ -133,95 +129,95 @@ class WorkerClient:
         Raises:
             UnreadableClip: it holds no audio, cannot be read, or took too long.
         """
-        return str(self._asked(path, do="identify")["identity"])
+        return self._read(path, identity_in, do="identify")
 
     def read_back(self, path: Path, *, hashed: bool = True) -> FileReading:
-        """Read what a tag write must leave as it was: metadata and, if `hashed`, all of the audio.
+        """Read what a tag write must not change: metadata and, if `hashed`, every audio packet.
 
         Raises:
             UnreadableClip: as `identify`.
         """
-        answer = self._asked(path, do="read_back", hashed=hashed)
-        metadata = answer["metadata"]
-        items = None if metadata is None else [tuple(map(str, item)) for item in metadata]
-        return FileReading(answer["audio_hash"], items)
+        return self._read(path, reading_in, do="read_back", hashed=hashed)
 
-    def hear(self, path: Path, identity: str) -> ExtractedClip:
-        """Describe the sound of a file.
+    def analyse(self, path: Path, identity: str, bundle: ActiveBundle) -> Analysis:
+        """Extract the features of a file and predict its affect, and that of each window.
 
         Raises:
             UnreadableClip: it cannot be decoded, or took too long.
-            UnusableClip: it holds nothing that can be described.
+            UnusableClip: it holds nothing that has features.
+            BundleError: the bundle cannot be used.
         """
-        answer = self._asked(path, do="hear")
-        return ExtractedClip(
-            FeatureRecord(
-                identity=identity,
-                settings=str(answer["settings"]),
-                duration_s=float(answer["duration_s"]),
-                vector=b64decode(answer["vector"]),
-            ),
-            [b64decode(window) for window in answer["windows"]],
-            [float(start) for start in answer["starts_s"]],
-        )
+        directory = str(bundle.directory)
+        parse = partial(analysis_in, identity=identity, bundle=bundle.name)
+        return self._read(path, parse, do="analyse", bundle=directory)
 
-    def predict(self, path: Path, bundle: Path, vectors: Sequence[bytes]) -> list[Prediction]:
-        """Have a bundle predict the affect of packed vectors; `path` is named if that fails.
+    def extract(self, path: Path, identity: str) -> ExtractedFeatures:
+        """Extract the features of a file and of each window, without a prediction.
 
         Raises:
-            BundleError: the bundle cannot be used.
-            UnreadableClip: the worker died or took too long.
+            UnreadableClip: as `analyse`.
+            UnusableClip: as `analyse`.
         """
-        texts = [b64encode(vector).decode("ascii") for vector in vectors]
-        answer = self._asked(path, do="predict", bundle=str(bundle), vectors=texts)
-        return [Prediction(bundle=answer["name"], **row) for row in answer["predictions"]]
+        return self._read(path, partial(extracted_in, identity=identity), do="extract")
 
     def close(self) -> None:
         """End the process, if there is one; the next request starts another."""
         if self._running is not None:
-            self._running.connection.close()
-            self._reap(self._running.process)
-            self._running = None
+            self._end(patience_s=5)
 
-    def _asked(self, path: Path, **request: Any) -> dict[str, Any]:
-        self._turn_to(path)
-        request.setdefault("path", os.fspath(path))
-        answer = self._ask(path, request, self._limits.timeout_s)
-        _check(path, answer)
-        return answer
+    def _read(self, path: Path, parse: Callable[[Answer], _Value], **request: Any) -> _Value:
+        """Have a file read; a process whose answer cannot be right is stopped."""
+        self._count_file(path)
+        answer = self._request(path, request | {"path": os.fspath(path)}, self._limits.timeout_s)
+        try:
+            return parse(answer)
+        except INVALID as error:
+            self._end()
+            raise UnreadableClip(path, _INVALID) from error
 
-    def _turn_to(self, path: Path) -> None:
-        """Count the files, and begin one with a new process when the old one has had enough."""
-        if path == self._last_read:
+    def _count_file(self, path: Path) -> None:
+        """Count the files, and replace a process that has read its share before another."""
+        if path == self._last_file:
             return
-        self._last_read = path
+        self._last_file = path
         self._files_read += 1
         if self._files_read > self._limits.renew_after:
             self.close()
             self._files_read = 1
 
-    def _ask(self, path: Path, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
+    def _request(self, path: Path, request: Answer, limit_s: float) -> Answer:
+        """Return the answer to a request about a path.
+
+        Raises:
+            ClipError: the worker refuses the file, crashes, or exceeds the limit.
+            BundleError: the worker refuses the bundle.
+        """
         running = self._running or self._started()
         request["limit_s"] = math.ceil(limit_s)
         try:
             running.connection.send_bytes(json.dumps(request).encode("ascii"))
             if not running.connection.poll(limit_s):
-                self._kill()
+                self._end()
                 raise UnreadableClip(
                     path, f"no result within {limit_s:g} s; its worker was stopped"
                 )
             answer = json.loads(running.connection.recv_bytes(LARGEST_ANSWER))
-        except (EOFError, OSError, ValueError) as error:
-            status = self._kill()
-            raise UnreadableClip(path, f"the worker that read it {_ending(status)}") from error
+        except (EOFError, OSError, ValueError, RecursionError) as error:
+            raise UnreadableClip(path, f"the worker that read it {_ending(self._end())}") from error
         if not isinstance(answer, dict):
-            self._kill()
-            raise UnreadableClip(path, "the worker that read it answered nonsense")
-        self._note_confinement(answer.pop("confined", None))
+            self._end()
+            raise UnreadableClip(path, _INVALID)
+        self._log_confinement(answer.pop("confined", None))
+        if "unreadable" in answer:
+            raise UnreadableClip(path, str(answer["unreadable"]))
+        if "unusable" in answer:
+            raise UnusableClip(path, str(answer["unusable"]))
+        if "bundle" in answer:
+            raise BundleError(str(answer["bundle"]))
         return answer
 
-    def _note_confinement(self, is_confined: object) -> None:
-        """Say once whether the kernel confines what reads sound."""
+    def _log_confinement(self, is_confined: object) -> None:
+        """Log once whether the kernel confines the process that reads sound."""
         if is_confined is None or self._is_confined is not None:
             return
         self._is_confined = bool(is_confined)
@@ -235,13 +231,14 @@ class WorkerClient:
 
     def _started(self) -> _Running:
         try:
-            return self._start()
+            self._running = self._start()
         except OSError as error:
             raise WorkerError(f"no worker can be started: {error.strerror or error}") from error
+        self._files_read = min(self._files_read, 1)
+        return self._running
 
     def _start(self) -> _Running:
         ours, theirs = socket.socketpair()
-        environment = os.environ | WORKER_ENVIRONMENT
         arguments = (theirs.fileno(), self._limits.nice, self._limits.memory_mib)
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
@@ -249,52 +246,34 @@ class WorkerClient:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=environment,
+                env=os.environ | WORKER_ENVIRONMENT,
                 # Ctrl-C in a terminal is for the service alone, which lets its workers finish.
                 start_new_session=True,
             )
-        self._running = _Running(process, Connection(ours.detach()))
-        self._files_read = min(self._files_read, 1)
-        return self._running
+        return _Running(process, Connection(ours.detach()))
 
-    def _kill(self) -> int | None:
+    def _end(self, patience_s: float = 1) -> int | None:
+        """End the process by closing its socket, else with everything that it may have started.
+
+        Returns:
+            Its exit status, None if it had to be killed.
+        """
         assert self._running is not None
-        self._running.connection.close()
         process = self._running.process
+        self._running.connection.close()
         self._running = None
         try:
-            return process.wait(timeout=1)
+            return process.wait(patience_s)
         except subprocess.TimeoutExpired:
-            _end(process)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             return None
-
-    @staticmethod
-    def _reap(process: subprocess.Popen[bytes]) -> None:
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a worker with everything that it may have started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _check(path: Path, answer: dict[str, Any]) -> None:
-    if "unreadable" in answer:
-        raise UnreadableClip(path, str(answer["unreadable"]))
-    if "unusable" in answer:
-        raise UnusableClip(path, str(answer["unusable"]))
-    if "bundle" in answer:
-        raise BundleError(str(answer["bundle"]))
 
 
 def _ending(status: int | None) -> str:
     if status is None:
-        return "answered nonsense and was stopped"
+        return "gave an invalid answer and was stopped"
     if status < 0:
         return f"was ended by {signal.Signals(-status).name}"
     return f"ended with status {status}"

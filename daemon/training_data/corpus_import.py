@@ -131,8 +131,8 @@ class CorpusImporter:
         identity = worker.identify(path)
         rows = self.store.get(identity)
         if rows is None:
-            clip = worker.hear(path, identity)
-            rows = np.stack([unpack(each) for each in (clip.hearing.vector, *clip.windows)])
+            clip = worker.extract(path, identity)
+            rows = np.stack([unpack(each) for each in (clip.features.vector, *clip.windows)])
             self.store.put(identity, rows)
         return HeardSound(identity, rows)
 

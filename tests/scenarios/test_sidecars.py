@@ -55,7 +55,7 @@ def test_a_sidecar_follows_while_the_service_runs(
     with beside.start("run", music) as service:
         service.wait_for("watching")
         new = sound.rename(music / "new.wav")
-        service.wait_for("new.wav: a sound that is known already")
+        service.wait_for("new.wav: known sound, not analysed again")
         assert service.stop() == 0
     assert written(new)["file"] == "new.wav"
     assert not sidecar_of(sound).exists()

@@ -36,9 +36,8 @@ class State(StrEnum):
     QUEUED = "queued"
     RUNNING = "running, before record"
     IDENTIFYING = "  taken up, not identified"
-    HEARING = "  identified, not heard"
-    PREDICTING = "  heard, not predicted"
-    RECORDING = "  predicted, not recorded"
+    ANALYSING = "  identified, not analysed"
+    RECORDING = "  analysed, not recorded"
     PENDING = "recorded, tags pending"
     COPYING = "temporary copy present"
     IDLE = "idle"
@@ -53,8 +52,7 @@ LESSONS = (State.LEARNING, State.PUBLISHED, State.SCORING, State.MOVED)
 
 STAGES = {
     "identified": State.IDENTIFYING,
-    "heard": State.HEARING,
-    "predicted": State.PREDICTING,
+    "analysed": State.ANALYSING,
     "recorded": State.RECORDING,
 }
 """Between which two stages a sound stands, by the one that it is to pass next."""

@@ -1,23 +1,24 @@
-"""A process of its own that reads sound, so that a bad file can harm nobody else.
+"""A subprocess that reads sound files, so that a damaged or hostile one harms nothing else.
 
-Run as `python -m trainer.processes.worker DESCRIPTOR NICE MEMORY_MIB`: requests and answers are
-JSON messages over the inherited socket. The answers are plain text and numbers on purpose: the
-service must be able to read them without trusting a process that has just decoded somebody's file.
+Run as `python -m trainer.processes.worker DESCRIPTOR NICE MEMORY_MIB`. Requests and answers are
+JSON messages over the inherited socket; the field `do` names the request:
 
-| request | answer |
-| --- | --- |
-| `{"do": "identify", "path": P}` | `{"identity": H}` |
-| `{"do": "read_back", "path": P, "hashed": H}` | `{"audio_hash": H, "metadata": [[…], …]}` |
-| `{"do": "hear", "path": P}` | `{"settings", "duration_s", "vector", "windows", "starts_s"}` |
-| `{"do": "prepare", "registry": D}` | `{"directory", "manifest"}` |
-| `{"do": "predict", "bundle": D, "vectors": [V, …]}` | `{"name", "predictions": [{…}, …]}` |
+    do          other fields   answer
+    identify    path           identity
+    read_back   path, hashed   audio_hash, metadata
+    analyse     path, bundle   settings, duration_s, vector, prediction, windows
+    extract     path           settings, duration_s, vector, windows
+    prepare     registry       directory, manifest
+    warm        bundle
 
-Each answer also tells by `confined` whether the kernel keeps this process from writing; null as
-long as nothing was read.
+Answers hold only text and numbers: the service must be able to read them without trusting a
+process that has just decoded somebody's file. Vectors are packed (`trainer.features.vector_codec`)
+and in base64. A window has `start_s`, `arousal` and `valence` in the answer to `analyse`; in that
+to `extract` it is a vector.
 
-Vectors travel packed (`trainer.features.vector_codec`), in base64. A clip that cannot be used is
-answered by `{"unreadable": reason}` or `{"unusable": reason}`, a bundle that cannot by `{"bundle":
-reason}`.
+A file that cannot be used is answered by `unreadable` or `unusable`, a bundle that cannot by
+`bundle`, each with the reason. Every answer also has `confined`: whether Landlock keeps this
+process from writing, or null before the first file.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import json
 import os
 import signal
 import sys
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import asdict
 from functools import cache
 from multiprocessing.connection import Connection
@@ -39,7 +40,9 @@ from trainer.trainer_errors import NEEDS_MEMORY, BundleError, UnreadableClip, Un
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from trainer.arrays import FloatArray
     from trainer.bundles.bundle import Bundle
+    from trainer.features.extract import ClipFeatures
 
 Answer = dict[str, Any]
 
@@ -56,37 +59,48 @@ def _read_back(request: Mapping[str, Any]) -> Answer:
     return read_back(Path(request["path"]), hashed=bool(request["hashed"]))
 
 
-def _hear(request: Mapping[str, Any]) -> Answer:
-    from trainer.features.extract import CANONICAL, extract_features  # noqa: PLC0415
-    from trainer.features.vector_codec import pack  # noqa: PLC0415
-
-    heard = extract_features(Path(request["path"]))
-    return {
-        "settings": CANONICAL.key,
-        "duration_s": float(heard.duration_s),
-        "vector": _text(pack(heard.vector)),
-        "windows": [_text(pack(window)) for window in heard.windows],
-        "starts_s": [float(start) for start in heard.starts_s],
-    }
-
-
-def _predict(request: Mapping[str, Any]) -> Answer:
+def _analyse(request: Mapping[str, Any]) -> Answer:
     import numpy as np  # noqa: PLC0415
 
-    from trainer.features.vector_codec import unpack  # noqa: PLC0415
+    from trainer.features.extract import extract_features  # noqa: PLC0415
 
     bundle = _bundle(request["bundle"])
-    vectors = np.stack([unpack(b64decode(text)) for text in request["vectors"]])
-    predicted = asdict(bundle.predict(vectors))
-    rows = zip(*(map(float, column) for column in predicted.values()), strict=True)
-    return {
-        "name": bundle.name,
-        "predictions": [dict(zip(predicted, row, strict=True)) for row in rows],
+    features = extract_features(Path(request["path"]))
+    columns = asdict(bundle.predict(np.vstack([features.vector, features.windows])))
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    prediction, *windows = (dict(zip(columns, row, strict=True)) for row in rows)
+    return _answered(features) | {
+        "prediction": prediction,
+        "windows": [
+            {"start_s": start_s, "arousal": window["arousal"], "valence": window["valence"]}
+            for start_s, window in zip(map(float, features.starts_s), windows, strict=True)
+        ],
     }
+
+
+def _extract(request: Mapping[str, Any]) -> Answer:
+    from trainer.features.extract import extract_features  # noqa: PLC0415
+
+    features = extract_features(Path(request["path"]))
+    return _answered(features) | {"windows": [_encoded(window) for window in features.windows]}
+
+
+def _answered(features: ClipFeatures) -> Answer:
+    return {
+        "settings": features.key,
+        "duration_s": float(features.duration_s),
+        "vector": _encoded(features.vector),
+    }
+
+
+def _encoded(vector: FloatArray) -> str:
+    from trainer.features.vector_codec import pack  # noqa: PLC0415
+
+    return b64encode(pack(vector)).decode("ascii")
 
 
 def _prepare(request: Mapping[str, Any]) -> Answer:
-    """Put a usable bundle in service, fitted again if libraries have changed."""
+    """Publish a usable bundle if there is none, fitted again if libraries have changed."""
     from trainer.bundles.registry import prepare  # noqa: PLC0415
 
     directory, manifest = prepare(Path(request["registry"]))
@@ -101,31 +115,25 @@ def _bundle(directory: str) -> Bundle:
 
 
 def _warm(request: Mapping[str, Any]) -> Answer:
-    """Load what the first real request would otherwise wait for."""
+    """Load what the first file would otherwise wait for."""
     import trainer.features.extract  # noqa: PLC0415
-    from trainer.features import opensmile  # noqa: PLC0415
 
-    del trainer, opensmile
+    del trainer
     _bundle(request["bundle"])
     return {}
-
-
-def _text(packed: bytes) -> str:
-    return b64encode(packed).decode("ascii")
 
 
 REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
     "identify": _identify,
     "read_back": _read_back,
-    "hear": _hear,
-    "predict": _predict,
+    "analyse": _analyse,
+    "extract": _extract,
     "prepare": _prepare,
     "warm": _warm,
 }
 
-
-READS_FILES = frozenset({"identify", "read_back", "hear"})
-"""What may meet a hostile file; before the first of these, the process is confined."""
+READS_FILES = frozenset({"identify", "read_back", "analyse", "extract"})
+"""Requests that may meet a hostile file; the process confines itself before the first of them."""
 
 
 def _answer(request: Mapping[str, Any]) -> Answer:
@@ -139,16 +147,16 @@ def _answer(request: Mapping[str, Any]) -> Answer:
         return {"bundle": str(error)}
     except MemoryError:
         return {"unreadable": NEEDS_MEMORY}
-    except Exception as error:  # noqa: BLE001 - the other end must be told, whatever it is
-        blamed = "bundle" if request["do"] in {"prepare", "warm"} else "unreadable"
+    except Exception as error:  # noqa: BLE001 - the service must get an answer whatever happens
+        kind = "bundle" if request["do"] in {"prepare", "warm"} else "unreadable"
         # One line, for the view `failures` and the log.
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        return {blamed: f"{request['do']} failed: {said}"}
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return {kind: f"{request['do']} failed: {reason}"}
 
 
 def main() -> None:
-    """Answer requests until the other end closes; end by alarm when one takes too long."""
-    # Ctrl-C reaches the whole process group, but what is in hand shall be finished.
+    """Answer requests until the service closes the socket; end by SIGALRM if one takes too long."""
+    # Ctrl-C reaches the whole process group, but the current file must be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(int(sys.argv[2]))
     is_confined: bool | None = None
@@ -160,14 +168,14 @@ def main() -> None:
             return
         if request["do"] in READS_FILES and is_confined is None:
             is_confined = confine(int(sys.argv[3]))
-        # The parent enforces the limit; this holds even when the parent was killed.
+        # The service enforces the limit; the alarm holds even when the service was killed.
         signal.alarm(request["limit_s"] + 10)
         answer = _answer(request) | {"confined": is_confined}
         signal.alarm(0)
         try:
             connection.send_bytes(json.dumps(answer).encode("ascii"))
         except BrokenPipeError:
-            # Whoever asked was killed meanwhile.
+            # The service was killed meanwhile.
             return
 
 

@@ -37,11 +37,11 @@ class Day:
 
     def __init__(self) -> None:
         self.now = NOON
-        self._complaints = TagFailureLog(lambda: self.now)
+        self._failure_log = TagFailureLog(lambda: self.now)
 
     def fail(self, name: str, reason: str | None, before: str | None = None) -> None:
         clip = Clip(1, Path("/m", name), "x", stamp(), TagState.PENDING, before, is_missing=False)
-        self._complaints.tell(clip, TagOutcome(TagState.PENDING, reason))
+        self._failure_log.report(clip, TagOutcome(TagState.PENDING, reason))
 
 
 @pytest.fixture

@@ -3,19 +3,30 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import wave
 from contextlib import closing
+from dataclasses import asdict
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.active_bundle import ActiveBundle
+from daemon.pipeline.worker_client import WorkerClient, WorkerLimits, _Running
+from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import sound_file
-from trainer.trainer_errors import UnreadableClip, UnusableClip
+from tests.sounds import music_like, write_audio
+from trainer.bundles.bundle import load
+from trainer.bundles.registry import prepare
+from trainer.features.extract import CANONICAL, extract_features
+from trainer.features.vector_codec import pack, unpack
+from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +63,22 @@ def is_alive(number: int) -> bool:
     return True
 
 
-def test_a_worker_identifies_and_hears(worker: WorkerClient, tone: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ActiveBundle:
+    directory, manifest = prepare(tmp_path_factory.mktemp("bundles"))
+    return ActiveBundle(directory, manifest.name, manifest.hearing)
+
+
+def test_a_worker_extracts_the_features_that_this_process_would(
+    worker: WorkerClient, tone: Path
+) -> None:
     identity = worker.identify(tone)
-    heard = worker.hear(tone, identity)
-    assert heard.hearing.identity == identity
-    assert heard.hearing.duration_s == pytest.approx(2.0, abs=0.01)
-    assert len(heard.windows) == len(heard.starts_s) >= 1
-    assert len(heard.hearing.vector) <= 14 * 1024
+    extracted, features = worker.extract(tone, identity), extract_features(tone)
+    assert extracted.features == FeatureRecord(
+        identity, CANONICAL.key, features.duration_s, pack(features.vector)
+    )
+    assert extracted.features.duration_s == pytest.approx(2.0, abs=0.01)
+    assert list(extracted.windows) == [pack(window) for window in features.windows]
 
 
 def test_a_worker_reads_back_what_a_tag_write_must_leave(
@@ -70,7 +90,71 @@ def test_a_worker_reads_back_what_a_tag_write_must_leave(
     assert worker.read_back(path, hashed=False) == reading._replace(audio_hash=None)
 
 
-def test_a_file_that_is_no_sound_is_told_so_and_the_worker_goes_on(
+@pytest.mark.parametrize("seconds", [2, 30])
+def test_an_analysis_equals_features_and_bundle_in_this_process_bit_for_bit(
+    worker: WorkerClient, bundle: ActiveBundle, tmp_path: Path, seconds: int
+) -> None:
+    file = write_audio(tmp_path / "a.wav", music_like(seconds))
+    identity = worker.identify(file)
+    analysis = worker.analyse(file, identity, bundle)
+    features = extract_features(file)
+    stored = [unpack(pack(vector)) for vector in (features.vector, *features.windows)]
+    # As a worker is started; another number of threads may round otherwise.
+    with threadpool_limits(1):
+        predicted = load(bundle.directory).predict(np.stack(stored))
+    assert analysis.features == FeatureRecord(
+        identity, CANONICAL.key, features.duration_s, pack(features.vector)
+    )
+    columns = {name: column.tolist() for name, column in asdict(predicted).items()}
+    assert analysis.prediction == Prediction(
+        bundle=bundle.name, **{name: column[0] for name, column in columns.items()}
+    )
+    points = zip(features.starts_s, columns["arousal"][1:], columns["valence"][1:], strict=True)
+    assert list(analysis.curve) == [CurvePoint(*point) for point in points]
+
+
+def test_a_bundle_that_cannot_be_used_is_not_the_fault_of_the_file(
+    worker: WorkerClient, tone: Path, tmp_path: Path
+) -> None:
+    missing = ActiveBundle(tmp_path / "missing", "missing", CANONICAL.key)
+    with pytest.raises(BundleError, match="missing"):
+        worker.analyse(tone, "abc", missing)
+
+
+LYING = """
+import sys
+from multiprocessing.connection import Connection
+connection = Connection(int(sys.argv[1]))
+connection.recv_bytes()
+connection.send_bytes(sys.argv[2].encode())
+connection.recv_bytes()
+"""
+
+
+@pytest.mark.parametrize(
+    "answer", ["7", "[" * 100_000, "{}", '{"identity": 7}', '{"identity": "../x"}', "{"]
+)
+def test_a_worker_that_answers_nonsense_is_stopped(
+    worker: WorkerClient, tone: Path, answer: str
+) -> None:
+    identity = worker.identify(tone)
+    worker.close()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        lying = subprocess.Popen(
+            [sys.executable, "-c", LYING, str(theirs.fileno()), answer],
+            pass_fds=[theirs.fileno()],
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    worker._running = _Running(lying, Connection(ours.detach()))
+    with pytest.raises(UnreadableClip, match="the worker that read it"):
+        worker.identify(tone)
+    assert lying.returncode is not None
+    assert worker.identify(tone) == identity
+
+
+def test_a_file_that_is_no_sound_is_refused_and_the_worker_continues(
     worker: WorkerClient, tone: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "text.mp3"
@@ -85,7 +169,7 @@ def test_a_file_that_is_no_sound_is_told_so_and_the_worker_goes_on(
     with wave.open(str(silence), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
     with pytest.raises((UnreadableClip, UnusableClip)):
-        worker.hear(silence, "x")
+        worker.extract(silence, "x")
     assert worker.identify(tone) == before
     assert process_of(worker) == process
 
@@ -104,7 +188,7 @@ def test_a_worker_that_hangs_is_stopped_and_replaced(tone: Path) -> None:
         assert process_of(worker) != hung
 
 
-def test_a_worker_that_dies_is_named_as_the_cause_and_replaced(
+def test_a_worker_that_crashes_is_named_as_the_cause_and_replaced(
     worker: WorkerClient, tone: Path
 ) -> None:
     identity = worker.identify(tone)
@@ -117,7 +201,7 @@ def test_a_worker_that_dies_is_named_as_the_cause_and_replaced(
     assert worker.identify(tone) == identity
 
 
-def test_a_closed_worker_leaves_no_process_and_starts_anew_when_asked(
+def test_a_closed_worker_leaves_no_process_and_starts_again_on_request(
     worker: WorkerClient, tone: Path
 ) -> None:
     identity = worker.identify(tone)
@@ -147,7 +231,7 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     service.communicate()
     ended, _, _ = select.select([handle], [], [], 30)
     os.close(handle)
-    assert ended, "it outlived the service"
+    assert ended, "the worker outlived the service"
 
 
 def test_a_worker_is_renewed_after_so_many_files(tone: Path, tmp_path: Path) -> None:
@@ -158,7 +242,7 @@ def test_a_worker_is_renewed_after_so_many_files(tone: Path, tmp_path: Path) -> 
             file.write_bytes(tone.read_bytes())
             identity = worker.identify(file)
             first = process_of(worker)
-            worker.hear(file, identity)
+            worker.extract(file, identity)
             # Never in the middle of one.
             assert process_of(worker) == first
             processes.append(first)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.fuzz.fuzz_workers import HEARD, LIMITS, NEVER, TIMED_OUT, Tally, endings_of, run, table
+from bench.fuzz.fuzz_workers import (
+    HEARD,
+    LIMITS,
+    NEVER,
+    TIMED_OUT,
+    Tally,
+    endings_of,
+    run,
+    starter_in,
+    table,
+)
 from bench.fuzz.good_files import good_files
 from bench.fuzz.mutations import DAMAGES, damaged
 from daemon.pipeline.worker_client import WorkerClient
@@ -17,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.fuzz.good_files import Sample
+    from daemon.pipeline.active_bundle import ActiveBundle
 
 SEED = 20161
 INPUTS = 400
@@ -29,6 +40,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     return good_files(tmp_path_factory.mktemp("good"))
 
 
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ActiveBundle:
+    return starter_in(tmp_path_factory.mktemp("bundles"))
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     folder = tmp_path / "scratch"
@@ -36,12 +52,12 @@ def scratch(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_is_damaged_was_good(samples: Samples, scratch: Path) -> None:
+def test_what_is_damaged_was_good(samples: Samples, scratch: Path, bundle: ActiveBundle) -> None:
     with closing(WorkerClient(LIMITS)) as worker:
         for sample in (*samples[0], *samples[1]):
             path = scratch / f"good.{sample.kind}"
             path.write_bytes(sample.content)
-            endings = endings_of(worker, path)
+            endings = endings_of(worker, path, bundle)
             if sample.sounds:
                 assert endings == [HEARD], sample.kind
             else:
@@ -63,10 +79,10 @@ def test_no_damage_fails_on_nothing_or_next_to_nothing(samples: Samples) -> None
 
 
 def test_damaged_and_hostile_files_end_with_a_reason_and_harm_nobody(
-    samples: Samples, scratch: Path, tmp_path: Path
+    samples: Samples, scratch: Path, tmp_path: Path, bundle: ActiveBundle
 ) -> None:
     make = partial(damaged, SEED, short=samples[0], long=samples[1])
-    tally = run(range(INPUTS), make, scratch, keep=tmp_path)
+    tally = run(range(INPUTS), make, scratch, keep=tmp_path, bundle=bundle)
     assert tally.inputs == INPUTS
     assert {ending: tally.endings[ending] for ending in NEVER} == dict.fromkeys(NEVER, 0)
     assert (tally.deaths, tally.endings[TIMED_OUT], tally.endings["surprise"]) == (0, 0, 0)

@@ -41,7 +41,7 @@ def ending(worker: WorkerClient, path: Path) -> str:
     """Returns how a file ends, having made sure that the worker outlived it."""
     before = worker._running
     try:
-        worker.hear(path, worker.identify(path))
+        worker.extract(path, worker.identify(path))
         told = HEARD
     except ClipError as error:
         told = error.reason

@@ -14,6 +14,6 @@ def test_an_unforeseen_error_becomes_a_reason_of_one_line(monkeypatch: pytest.Mo
     def failing(_: Mapping[str, Any]) -> dict[str, Any]:
         raise RuntimeError("first line\n  second line\r\n")
 
-    monkeypatch.setattr(worker, "REQUESTS", {"hear": failing})
-    answer = worker._answer({"do": "hear"})
-    assert answer == {"unreadable": "hear failed: RuntimeError: first line second line"}
+    monkeypatch.setattr(worker, "REQUESTS", {"extract": failing})
+    answer = worker._answer({"do": "extract"})
+    assert answer == {"unreadable": "extract failed: RuntimeError: first line second line"}

@@ -1,0 +1,106 @@
+"""Checks the answers of a worker: a hostile file may have taken its process over.
+
+Every function raises one of `INVALID` for an answer that cannot be right.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from base64 import b64decode
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon.tagging.disk.file_reading import FileReading
+from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Prediction
+from trainer.features.vector_codec import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Answer = Mapping[str, Any]
+
+INVALID: Final = (AttributeError, LookupError, TypeError, ValueError)
+
+_LARGEST: Final = sys.float_info.max
+_PREDICTED: Final = {field.name for field in fields(Prediction)} - {"bundle"}
+
+
+@dataclass(frozen=True)
+class ExtractedFeatures:
+    """The features of a sound, without a prediction.
+
+    Attributes:
+        features: of the whole sound, as the catalogue stores them.
+        windows: the packed feature vector of each window.
+    """
+
+    features: FeatureRecord
+    windows: Sequence[bytes]
+
+
+def identity_in(answer: Answer) -> str:
+    """Return the hash of the audio packets."""
+    return _hash(answer["identity"])
+
+
+def reading_in(answer: Answer) -> FileReading:
+    """Return what ffmpeg reads of a file."""
+    audio_hash, metadata = answer["audio_hash"], answer["metadata"]
+    items = None if metadata is None else [tuple(map(str, item)) for item in metadata]
+    return FileReading(None if audio_hash is None else _hash(audio_hash), items)
+
+
+def extracted_in(answer: Answer, identity: str) -> ExtractedFeatures:
+    """Return the features of the sound of this identity, and of its windows."""
+    windows = [_vector(window) for window in answer["windows"]]
+    return ExtractedFeatures(_features(answer, identity), windows)
+
+
+def analysis_in(answer: Answer, identity: str, bundle: str) -> Analysis:
+    """Return the features, the prediction by a bundle of this name, and the curve of a sound."""
+    predicted = answer["prediction"]
+    if predicted.keys() != _PREDICTED:
+        raise ValueError("other values than were requested")
+    novelty = _number(predicted["novelty"], 0.0, _LARGEST)
+    values = {name: _number(value) for name, value in predicted.items() if name != "novelty"}
+    curve = [
+        CurvePoint(
+            _number(window["start_s"], 0.0, _LARGEST),
+            _number(window["arousal"]),
+            _number(window["valence"]),
+        )
+        for window in answer["windows"]
+    ]
+    prediction = Prediction(bundle=bundle, novelty=novelty, **values)
+    return Analysis(_features(answer, identity), prediction, curve)
+
+
+def _features(answer: Answer, identity: str) -> FeatureRecord:
+    settings = answer["settings"]
+    if not re.fullmatch("[!-~]{1,200}", settings):
+        raise ValueError("no key of feature settings")
+    duration_s = _number(answer["duration_s"], 0.0, _LARGEST)
+    return FeatureRecord(identity, settings, duration_s, _vector(answer["vector"]))
+
+
+def _hash(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]+", text):
+        raise ValueError("no hash")
+    return text
+
+
+def _vector(text: str) -> bytes:
+    packed = b64decode(text, validate=True)
+    if len(packed) % 2 == 0 or packed[0] != FORMAT:
+        raise ValueError("no packed vector")
+    return packed
+
+
+def _number(value: object, lowest: float = -1.0, highest: float = 1.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError("no number")
+    # NaN compares as false.
+    if not lowest <= value <= highest:
+        raise ValueError("out of range")
+    return float(value)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import copy
+import math
+from base64 import b64encode
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daemon.pipeline.worker_answers import INVALID, analysis_in, extracted_in, identity_in
+from storage.schema.records import CurvePoint, FeatureRecord, Prediction
+from trainer.features.vector_codec import pack
+
+PACKED = pack(np.array([0.5, -2.0], dtype=np.float32))
+VECTOR = b64encode(PACKED).decode()
+FEATURES: dict[str, Any] = {"settings": "set/12800Hz/1", "duration_s": 2.5, "vector": VECTOR}
+PREDICTED = {
+    "arousal": 0.5,
+    "arousal_low": -1.0,
+    "arousal_high": 1,
+    "valence": -0.25,
+    "valence_low": -0.5,
+    "valence_high": 0.0,
+    "novelty": 3.0,
+}
+POINT = {"start_s": 0.0, "arousal": 1.0, "valence": -1.0}
+ANALYSIS = FEATURES | {"prediction": PREDICTED, "windows": [POINT]}
+RECORD = FeatureRecord("ab12", "set/12800Hz/1", 2.5, PACKED)
+NO_NUMBERS: list[object] = [None, True, "0.5", [], math.nan]
+
+
+def test_a_valid_analysis_is_read() -> None:
+    analysis = analysis_in(ANALYSIS, "ab12", "starter")
+    assert analysis.features == RECORD
+    assert analysis.prediction == Prediction("starter", 0.5, -1.0, 1.0, -0.25, -0.5, 0.0, 3.0)
+    assert analysis.curve == [CurvePoint(0.0, 1.0, -1.0)]
+
+
+def test_valid_features_are_read() -> None:
+    extracted = extracted_in(FEATURES | {"windows": [VECTOR, VECTOR]}, "ab12")
+    assert (extracted.features, extracted.windows) == (RECORD, [PACKED, PACKED])
+
+
+@pytest.mark.parametrize("identity", [None, 7, "", "ab/12", "ab\n", ["ab"]])
+def test_what_is_no_hash_is_refused(identity: object) -> None:
+    with pytest.raises(INVALID):
+        identity_in({"identity": identity})
+
+
+@pytest.mark.parametrize(
+    ("where", "values"),
+    [
+        (("settings",), [None, 7, "", "a\nb", "x" * 201]),
+        (("duration_s",), [*NO_NUMBERS, -0.1, math.inf]),
+        (("vector",), [None, 7, "", "!!!!", "AAAA" + VECTOR, VECTOR[4:]]),
+        (("prediction",), [None, [], {}, PREDICTED | {"bundle": "other"}]),
+        (("prediction", "arousal"), [*NO_NUMBERS, 1.001, -math.inf]),
+        (("prediction", "valence_low"), [*NO_NUMBERS, -1.001]),
+        (("prediction", "novelty"), [*NO_NUMBERS, -0.1, math.inf]),
+        (("windows",), [None, 7, [None], [{}]]),
+        (("windows", 0, "start_s"), [*NO_NUMBERS, -0.1, math.inf]),
+        (("windows", 0, "valence"), [*NO_NUMBERS, 2]),
+    ],
+    ids=str,
+)
+def test_an_analysis_that_cannot_be_right_is_refused(
+    where: tuple[str | int, ...], values: list[object]
+) -> None:
+    for value in values:
+        answer: Any = copy.deepcopy(ANALYSIS)
+        part = answer
+        for step in where[:-1]:
+            part = part[step]
+        part[where[-1]] = value
+        with pytest.raises(INVALID):
+            analysis_in(answer, "ab12", "starter")
+
+
+@pytest.mark.parametrize("name", ["settings", "duration_s", "vector", "prediction", "windows"])
+def test_an_analysis_without_one_of_its_parts_is_refused(name: str) -> None:
+    answer = {key: value for key, value in ANALYSIS.items() if key != name}
+    with pytest.raises(LookupError):
+        analysis_in(answer, "ab12", "starter")
