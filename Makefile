@@ -4,6 +4,7 @@
 #   make test                 every test
 #   make lint                 format, lint, types
 #   make docs                 the documentation as pages, in site/; every link and anchor is checked
+#   make examples             the answers shown in README, the picture, and the commands in docs/reference.md
 #   make bench                speed, side by side with others
 #   make rescore-bench        how long 100,000 known sounds take to be scored again
 #   make long-run             50,000 short files through one service, plotted into docs/long_run.svg
@@ -27,7 +28,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs bench rescore-bench long-run torture fuzz starter starter-report extraction-settings encoding-effects real-size regressions lock clean
+.PHONY: run test lint docs examples bench rescore-bench long-run torture fuzz starter starter-report extraction-settings encoding-effects real-size regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -45,7 +46,10 @@ lint: .venv/.dev
 
 # The variable silences an announcement of the theme's authors about their next program.
 docs: .venv/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+examples: .venv/.dev
+	$(BIN)/python -m tests.docs
 
 bench: .venv/.bench
 	$(BIN)/python bench/speed/extraction_cost.py

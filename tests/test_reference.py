@@ -120,7 +120,7 @@ def test_every_figure_is_documented_with_its_kind_and_no_other(tmp_path: Path) -
         metrics = Metrics(lambda: status_of(catalogue, 900, utc_now(), vitals), vitals, utc_now)
         text = metrics.text().decode()
     program = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE))
-    told = rows(section("What is told at `page.listen`"))
+    told = rows(section("Health and metrics"))
     promises = {name for name in told if not name.startswith("valenced_")}
     assert promises == set(Promise)
     assert {name: kind for name, kind in told.items() if name not in promises} == program
