@@ -1,4 +1,4 @@
-"""Rating scales, whose ends become the ends of [-1, 1]."""
+"""Rating scales, and how a rating becomes affect in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 
 class RatingScale(NamedTuple):
-    """The ends of a rating scale; both become the ends of [-1, 1]."""
+    """The ends of a rating scale, which are mapped linearly to -1 and 1."""
 
     low: float
     high: float
 
     def affect(self, value: float) -> float:
-        """Return a rating as affect, in [-1, 1]."""
+        """Return a rating as affect, clipped to [-1, 1]."""
         return min(max(2 * (value - self.low) / (self.high - self.low) - 1, -1.0), 1.0)
 
     def __str__(self) -> str:
@@ -24,13 +24,13 @@ AFFECT_SCALE: Final = RatingScale(-1.0, 1.0)
 
 
 def scale_of(text: str) -> RatingScale:
-    """Read a scale as it is written, such as `1:9`.
+    """Read a scale written as `LOW:HIGH`, such as `1:9`.
 
     Raises:
-        ValueError: this is no scale.
+        ValueError: the text is not a scale.
     """
     low, _, high = text.partition(":")
     scale = RatingScale(float(low), float(high))
     if not (math.isfinite(scale.low) and math.isfinite(scale.high) and scale.low < scale.high):
-        raise ValueError(f"{text!r} is no scale")
+        raise ValueError(f"{text!r} is not a scale; expected LOW:HIGH, such as 1:9")
     return scale

@@ -1,4 +1,4 @@
-"""What can go wrong between a file and a fitted bundle."""
+"""Errors of the trainer: clips, bundles and training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 NEEDS_MEMORY = "needs more memory than analysis.memory_mib allows"
-"""The reason of a clip that ran into the limit of its worker."""
+"""The reason of a clip that exceeded the memory limit of its worker."""
 
 
 class ClipError(ValencedError):
@@ -36,11 +36,11 @@ class UnreadableClip(ClipError):
 
 
 class UnusableClip(ClipError):
-    """The file decodes but holds nothing that can be heard: too short, or no finite descriptor."""
+    """The file decodes but cannot be described: too short, silent, or no finite descriptor."""
 
 
 class BundleError(ValencedError):
-    """A bundle cannot be put in service; the one in service stays."""
+    """A bundle cannot be used; the published bundle stays."""
 
 
 class BundleMissing(BundleError):
@@ -63,8 +63,12 @@ class BundleOfOtherFeatures(BundleIncompatible):
     """The bundle was fitted on features of other settings; only extracting them again helps."""
 
 
+class BundleOutdated(BundleIncompatible):
+    """The bundle is sound but its pickle is of other versions; fitting it from its table helps."""
+
+
 class TrainingError(ValencedError):
-    """A fit cannot be made; the bundle in service stays."""
+    """A fit cannot be made; the published bundle stays."""
 
 
 class TooFewAnnotations(TrainingError):
@@ -72,6 +76,6 @@ class TooFewAnnotations(TrainingError):
 
 
 class TrainingUnderWay(TrainingError):
-    """Another process learns just now; to try again later helps."""
+    """Another process is training; trying again later helps."""
 
     exit_code = 75

@@ -1,8 +1,8 @@
-"""Hears a file: a few windows of it, described and averaged.
+"""Extracts the features of a file: the descriptors of a few windows, and their mean.
 
-`CANONICAL` is the one way of hearing that features, bundles and catalogue share; the measurements
-behind it are in `docs/features.md`. Features of different hearings must never be mixed, which is
-what `FeatureSettings.key` is for.
+`CANONICAL` holds the settings that features, bundles and catalogue share; the measurements behind
+them are in `docs/features.md`. Features of different settings must never be mixed: each set of
+settings has its own `FeatureSettings.key`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _REVISION = 1
 DESCRIPTORS = FEATURES + HARMONY
 """How many numbers describe a sound: openSMILE's functionals, then harmony and rhythm."""
 
-# A shorter sound is mirrored end to end up to this: ComParE's statistics over a handful of frames
-# are wild, and silence for padding would be described along with the sound.
+# A shorter sound is mirrored up to this length: ComParE's statistics over a handful of frames are
+# unstable, and silence as padding would be described along with the sound.
 _FLOOR_S = 1.0
 
 # Half a step of 16-bit sound: what never rises above it is digital silence.
@@ -57,63 +57,45 @@ CANONICAL = FeatureSettings(rate_hz=12800, windows=4, window_s=4.0)
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """What was heard of one file.
-
-    Every value is as it comes back from `vectors.unpack`, so a fresh vector and a stored one agree.
+    """The features of one file, rounded as they are stored: fresh and stored vectors are equal.
 
     Attributes:
         vector: shape (6439,), float32, finite: the mean over the windows.
         windows: shape (n, 6439), float32, finite: each window.
         starts_s: where each window begins.
         duration_s: how long the sound is.
-        key: the hearing that made these.
     """
 
     vector: FloatArray
     windows: FloatArray
     starts_s: tuple[float, ...]
     duration_s: float
-    key: str
 
 
-def extract_features(path: Path, hearing: FeatureSettings = CANONICAL) -> ClipFeatures:
-    """Hears one file.
-
-    Args:
-        path: a regular file of any kind ffmpeg decodes.
-        hearing: how to hear it.
-
-    Returns:
-        The described windows and their mean.
+def extract_features(path: Path, settings: FeatureSettings = CANONICAL) -> ClipFeatures:
+    """Extracts the features of one file, of any kind that ffmpeg decodes.
 
     Raises:
         UnreadableClip: the file cannot be opened or is not sound.
         UnusableClip: it decodes to nothing, to silence, or to too little sound.
     """
-    clip = decode_windows(path, hearing)
-    described = describe_windows(_audible(clip, path), clip.rate_hz, path)
+    clip = decode_windows(path, settings)
+    described = describe_windows(_usable_windows(clip, path), clip.rate_hz, path)
     return ClipFeatures(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
         windows=rounded(described),
         starts_s=clip.starts_s,
         duration_s=clip.duration_s,
-        key=hearing.key,
     )
 
 
 def describe_windows(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
     """Describes windows by openSMILE's functionals, and by harmony and rhythm.
 
-    Args:
-        windows: as for `extraction.describe`.
-        rate_hz: sampling rate of the sound.
-        path: the clip, named in errors.
+    Args and errors are those of `opensmile.describe`.
 
     Returns:
         Shape (windows, 6439), float32, finite, in the order of `descriptor_names`.
-
-    Raises:
-        UnusableClip: as `extraction.describe` does.
     """
     return np.hstack([describe(windows, rate_hz, path), describe_harmony(windows, rate_hz)])
 
@@ -123,7 +105,7 @@ def descriptor_names() -> tuple[str, ...]:
     return (*feature_names(), *harmony_names())
 
 
-def _audible(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
+def _usable_windows(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
     length = len(clip.windows[0])
     if length < SHORTEST_S * clip.rate_hz:
         lasts_s = length / clip.rate_hz

@@ -1,6 +1,6 @@
-"""Keeps how sounds were heard, so that none is heard twice under the same settings.
+"""Stores the features of rated sounds, so that none is analysed twice under the same settings.
 
-What no corpus needs any more goes after a month, or sooner where there is much of it.
+What no corpus needs any more is removed after a month, or sooner where there is much of it.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNUSED_S: Final = 30 * 86400
-"""How long a sound is kept that is in no corpus: long enough to go on with an import."""
+"""How long features are stored that no corpus needs: long enough to continue an import."""
 
 MOST_UNUSED_BYTES: Final = 1 << 30
-"""How much of them is kept: some sixteen thousand sounds of four windows."""
+"""How much of them is stored: some sixteen thousand sounds of four windows."""
 
 _COUNT_BYTES = 4
 
 
 class FeatureCache:
-    """A folder of heard sounds, one file each. May be emptied at any time; safe for many threads.
+    """A folder of features, one file a sound. May be emptied at any time; safe for many threads.
 
     Args:
-        folder: where they are kept.
-        hearing: key of the hearing; those of others are kept apart.
+        folder: where the files are.
+        feature_key: key of the feature settings; each has its own subfolder.
 
     Raises:
         TrainingError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, hearing: str) -> None:
+    def __init__(self, folder: Path, feature_key: str) -> None:
         self._folder = folder
-        self._place = folder / hearing.replace("/", "_")
+        self._current = folder / feature_key.replace("/", "_")
         try:
-            self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._current.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise TrainingError(f"{self._place}: {error.strerror}") from error
+            raise TrainingError(f"{self._current}: {error.strerror}") from error
 
     def get(self, sound: str) -> NDArray[np.float32] | None:
-        """Return how a sound was heard, or None if it was not, or what was kept is damaged.
+        """Return the features of a sound; None if they are not stored or damaged.
 
         Args:
-            sound: what tells it from others.
+            sound: its identity.
 
         Returns:
             Its mean vector and below it its windows, shape (1 + windows, descriptors).
@@ -67,30 +67,26 @@ class FeatureCache:
             return None
 
     def put(self, sound: str, rows: NDArray[np.float32]) -> None:
-        """Keep how a sound was heard.
-
-        Args:
-            sound: what tells it from others.
-            rows: as `get` returns them.
+        """Store the features of a sound, in the shape that `get` returns.
 
         Raises:
-            TrainingError: it cannot be written.
+            TrainingError: they cannot be written.
         """
-        kept = self._file(sound)
-        beside = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        file = self._file(sound)
+        temporary = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
-            beside.write_bytes(len(rows).to_bytes(_COUNT_BYTES, "little") + pack(rows.ravel()))
-            beside.replace(kept)
+            temporary.write_bytes(len(rows).to_bytes(_COUNT_BYTES, "little") + pack(rows.ravel()))
+            temporary.replace(file)
         except OSError as error:
-            raise TrainingError(f"{kept}: {error.strerror}") from error
+            raise TrainingError(f"{file}: {error.strerror}") from error
 
     def prune(
         self, used: Collection[str], now: datetime, most_unused_bytes: int = MOST_UNUSED_BYTES
     ) -> None:
-        """Remove what no corpus needs, of whatever hearing.
+        """Remove what no corpus needs, under whatever settings it was extracted.
 
-        What was heard of late is spared, the latest first, for an import that was broken off and
-        for a corpus that is removed to be added otherwise.
+        The latest is spared, for an import that was interrupted and for a corpus that is removed
+        to be added again with other options.
 
         Args:
             used: keys of the sounds that are in a corpus, as `cache_key` makes them.
@@ -99,30 +95,26 @@ class FeatureCache:
         """
         unused = []
         for path in self._folder.glob("*/*"):
-            # Somebody else may be at it, or there is no right to: then it is left for next time.
+            # What another process removes, or what we may not read, is left for next time.
             with suppress(OSError):
-                if path.parent != self._place or path.name not in used:
+                if path.parent != self._current or path.name not in used:
                     status = path.stat()
                     unused.append((status.st_mtime, status.st_size, path))
         room = most_unused_bytes
-        for heard_at, size, path in sorted(unused, reverse=True):
+        for stored_at, size, path in sorted(unused, reverse=True):
             room -= size
-            if room < 0 or now.timestamp() - heard_at > UNUSED_S:
+            if room < 0 or now.timestamp() - stored_at > UNUSED_S:
                 with suppress(OSError):
                     path.unlink()
-        for place in self._folder.iterdir():
-            if place != self._place:
+        for folder in self._folder.iterdir():
+            if folder != self._current:
                 with suppress(OSError):
-                    place.rmdir()
+                    folder.rmdir()
 
     def _file(self, sound: str) -> Path:
-        return self._place / cache_key(sound)
+        return self._current / cache_key(sound)
 
 
 def cache_key(sound: str) -> str:
-    """Return the name under which a sound is kept.
-
-    Args:
-        sound: what tells it from others.
-    """
+    """Return the file name of a sound's features, from its identity."""
     return hashlib.sha256(sound.encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,8 +4,9 @@ The set is that of the INTERSPEECH 2016 Computational Paralinguistics Challenge 
 65 low-level descriptors and their deltas every 10 ms, summarised by statistical functionals.
 
 All windows of a clip go through one run of openSMILE, end to end, with the functionals framed at
-the window's length: reading the configuration and starting up are paid once. Only openSMILE's C
-boundary is loaded, and on first use: the package itself would bring in pandas for 1.4 s and 100 MB.
+the window's length: reading the configuration and starting up are paid once.
+
+Only openSMILE's C boundary is loaded: the package would import pandas, 1.4 s and 100 MB a worker.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FEATURE_SET = "ComParE_2016"
 FEATURES = 6373
 
 SHORTEST_S = 0.06
-"""One frame of openSMILE's pitch detector: with less sound it answers nothing."""
+"""One frame of openSMILE's pitch detector: of less sound it computes nothing."""
 
 # Contours lag behind the sound by a pitch frame and the smoothing; the last window needs this much
 # more sound to be complete.
@@ -74,12 +75,12 @@ def describe(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatAr
 @cache
 def feature_names() -> tuple[str, ...]:
     """Returns the names of the 6373 functionals, in the order of every vector."""
-    library = _binding().smileapi
+    get_name = _binding().smileapi.smile_extsink_get_element_name
     with _smile(1600, 16000, 1.0) as smile:
         name = c_char_p()
         names = []
         for index in range(FEATURES):
-            _check(library.smile_extsink_get_element_name(smile, _SINK, c_long(index), name), smile)
+            _check(get_name(smile, _SINK, c_long(index), name), smile)
             names.append((name.value or b"").decode("ascii"))
     return tuple(names)
 
@@ -96,11 +97,11 @@ def _finite(vectors: FloatArray, path: Path) -> FloatArray:
     finite = np.isfinite(vectors)
     if finite.all():
         return vectors
-    heard = finite.sum(axis=0)
-    if not heard.all():
-        name = feature_names()[int(np.argmin(heard))]
+    count = finite.sum(axis=0)
+    if not count.all():
+        name = feature_names()[int(np.argmin(count))]
         raise UnusableClip(path, f"no finite value for descriptor {name}")
-    mean = np.where(finite, vectors, 0).sum(axis=0) / heard
+    mean = np.where(finite, vectors, 0).sum(axis=0) / count
     return np.where(finite, vectors, mean).astype(np.float32)
 
 
@@ -123,32 +124,30 @@ def _run(pcm: bytes, rate_hz: int, window_s: float) -> list[FloatArray]:
 
 @contextmanager
 def _smile(samples: int, rate_hz: int, window_s: float) -> Iterator[Any]:
-    # Straight to the C functions: the wrapper class refuses install paths that are not ASCII, and
-    # leaks the instance when a run fails.
-    library = _binding().smileapi
-    definitions = Path(_binding().__file__ or "").parent / "config" / "compare"
+    # The C functions are called directly: the wrapper class refuses install paths that are not
+    # ASCII, and leaks the instance when a run fails.
+    binding = _binding()
+    definitions = Path(binding.__file__ or "").parent / "config" / "compare"
     options: dict[str, object] = {
         "samples": samples,
         "rateHz": rate_hz,
-        # A hair above the multiple of 10 ms, so that binary fractions do not round a frame away.
+        # A little above the multiple of 10 ms, so that binary fractions do not round a frame away.
         "windowS": f"{window_s + 0.0005:.4f}",
         "descriptors": definitions / "ComParE_2016_core.lld.conf.inc",
         "functionals": definitions / "ComParE_2016_core.func.conf.inc",
-        "frameModeFunctionalsConf": _HERE / "hearing_frames.conf.inc",
+        "frameModeFunctionalsConf": _HERE / "compare_frames.conf.inc",
     }
-    flat = [os.fsencode(str(part)) for pair in options.items() for part in pair]
-    config = os.fsencode(_HERE / "hearing.conf")
-    smile = library.smile_new()
+    flat = binding.c_char_p_arr(
+        [os.fsencode(str(part)) for pair in options.items() for part in pair]
+    )
+    config = os.fsencode(_HERE / "compare_windows.conf")
+    smile = binding.smileapi.smile_new()
     try:
-        _check(
-            library.smile_initialize(
-                smile, config, len(options), _binding().c_char_p_arr(flat), 0, 0, 0, None
-            ),
-            smile,
-        )
+        code = binding.smileapi.smile_initialize(smile, config, len(options), flat, 0, 0, 0, None)
+        _check(code, smile)
         yield smile
     finally:
-        library.smile_free(smile)
+        binding.smileapi.smile_free(smile)
 
 
 def _check(code: int, smile: Any) -> None:
@@ -159,6 +158,7 @@ def _check(code: int, smile: Any) -> None:
 
 @cache
 def _binding() -> ModuleType:
+    """Loads the one module of the package that binds the C functions, without its package."""
     package = importlib.util.find_spec("opensmile")
     if package is None or not package.submodule_search_locations:
         raise ModuleNotFoundError("openSMILE is not installed", name="opensmile")

@@ -1,4 +1,4 @@
-"""Keeps a vector in two bytes a value, so that a library's features stay small.
+"""Packs vectors in two bytes a value, so that the features of a library stay small.
 
 ComParE's functionals span more than float16 can hold (1e-9 to 1e12), and no statistics of a corpus
 may be needed to read them back. The code is float32 with its exponent narrowed from eight bits to
@@ -24,22 +24,13 @@ if TYPE_CHECKING:
 FORMAT = 1
 """First byte of a packed vector; another number means another code."""
 
-RELATIVE_ERROR = 2.0**-10
-"""Largest relative error between the smallest and the largest magnitude that can be kept."""
-
-SMALLEST = 2.0**-26
-LARGEST = 2.0**38 * (1 - 2.0**-9)
-
 _DROPPED_BITS = 23 - 9
 _LOWEST = (127 - 26 << 9) - 1  # so that code 1 is 2**-26, and code 0 is left for zero
 _HIGHEST_CODE = 0x7FFF
 
 
 def pack(vector: FloatArray) -> bytes:
-    """Packs a vector.
-
-    Args:
-        vector: shape (n,), float32, finite.
+    """Packs a vector of shape (n,), float32, finite.
 
     Returns:
         1 + 2 n bytes: the format byte, then little-endian codes.
@@ -54,20 +45,14 @@ def pack(vector: FloatArray) -> bytes:
     magnitude = (bits & np.uint32(0x7FFFFFFF)).astype(np.int64)
     rounded = magnitude + (1 << _DROPPED_BITS - 1) >> _DROPPED_BITS
     codes = np.clip(rounded - _LOWEST, 0, _HIGHEST_CODE)
-    # A negative value too small to keep becomes plain zero, so that zero has one code only.
+    # A negative value too small to store becomes plain zero, so that zero has one code only.
     signs = np.where((bits >> 31 == 1) & (codes > 0), 0x8000, 0)
     packed: bytes = (codes | signs).astype("<u2").tobytes()
     return bytes([FORMAT]) + packed
 
 
 def unpack(packed: bytes) -> FloatArray:
-    """Reads a packed vector.
-
-    Args:
-        packed: what `pack` returned.
-
-    Returns:
-        Shape (n,), float32, finite.
+    """Reads a packed vector, into shape (n,), float32, finite.
 
     Raises:
         ValueError: the bytes are not a packed vector of this format.
@@ -81,13 +66,7 @@ def unpack(packed: bytes) -> FloatArray:
 
 
 def unpack_many(packed: Sequence[bytes]) -> FloatArray:
-    """Reads packed vectors of one length at once.
-
-    Args:
-        packed: what `pack` returned, one or more.
-
-    Returns:
-        Shape (vectors, n), float32, finite.
+    """Reads one or more packed vectors of one length, into shape (vectors, n), float32, finite.
 
     Raises:
         ValueError: the bytes are not packed vectors of this format and of one length.
@@ -100,7 +79,7 @@ def unpack_many(packed: Sequence[bytes]) -> FloatArray:
 
 
 def is_packed(packed: object, size: int) -> bool:
-    """Tells whether bytes are a packed vector of `size` values."""
+    """Returns whether an object is a packed vector of `size` values."""
     return isinstance(packed, bytes) and len(packed) == 1 + 2 * size and packed[0] == FORMAT
 
 
@@ -111,13 +90,9 @@ def _values() -> FloatArray:
 
 
 def rounded(vectors: FloatArray) -> FloatArray:
-    """Returns vectors as they come back from storage.
+    """Returns vectors of shape (..., n), float32, as they come back from storage.
 
-    Args:
-        vectors: shape (..., n), float32, finite.
-
-    Returns:
-        The same shape; `rounded(rounded(v))` equals `rounded(v)`.
+    `rounded(rounded(v))` equals `rounded(v)`.
 
     Raises:
         ValueError: a value is not finite.

@@ -1,9 +1,9 @@
-"""Reading files that may only be believed if nobody else could have written them.
+"""Reading files only if nobody else could have written them.
 
-Unpickling runs whatever the pickle says. So before a byte of a bundle is believed, its files, their
-directory and the directories above must belong to us or to root, and be closed to other writers.
-What is checked is the open file, and the bytes read from it are the bytes that are used: nothing
-can be exchanged between the look and the use.
+Unpickling runs whatever code the pickle names. So before a byte of a bundle is used, its files,
+their directory and the directories above must belong to us or to root, and be closed to other
+writers. What is checked is the open file, and the bytes read from it are the bytes that are used:
+nothing can be exchanged between check and use.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def read_files(directory: Path, names: Sequence[str], *, guarded: bool) -> dict[
     Args:
         directory: the directory; links on the way to it are resolved first.
         names: plain file names in it.
-        guarded: whether to demand that nobody else could have written them. Only what ships inside
-            the package does without: whoever can write there can change this very code.
+        guarded: whether to require that nobody else could have written them. Not needed for what
+            ships inside the package: whoever can write there can change this very code.
 
     Returns:
         The bytes under each name.
@@ -48,9 +48,9 @@ def read_files(directory: Path, names: Sequence[str], *, guarded: bool) -> dict[
         raise BundleMissing(f"{directory}: no bundle there") from error
     try:
         if guarded:
-            _demand_closed(resolved, os.fstat(handle))
-            for above in resolved.parents:
-                _demand_closed_above(above, above.lstat())
+            _require_closed(resolved, os.fstat(handle))
+            for parent in resolved.parents:
+                _require_closed_parent(parent, parent.lstat())
         return {name: _read(resolved, handle, name, guarded=guarded) for name in names}
     finally:
         os.close(handle)
@@ -68,7 +68,7 @@ def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise BundleCorrupt(f"{path}: not a regular file")
         if guarded:
-            _demand_closed(path, status)
+            _require_closed(path, status)
         if status.st_size > MAX_FILE_BYTES:
             raise BundleCorrupt(f"{path}: {status.st_size} bytes is more than any bundle holds")
         try:
@@ -77,7 +77,7 @@ def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:
             raise BundleCorrupt(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _demand_closed(path: Path, status: os.stat_result) -> None:
+def _require_closed(path: Path, status: os.stat_result) -> None:
     if status.st_uid not in {0, os.geteuid()}:
         raise BundleUntrusted(f"{path}: belongs to user {status.st_uid}, not to us or root")
     if status.st_mode & _WRITABLE_BY_OTHERS:
@@ -85,11 +85,11 @@ def _demand_closed(path: Path, status: os.stat_result) -> None:
         raise BundleUntrusted(f"{path}: others may write to it (mode {mode:04o}); chmod go-w")
 
 
-def _demand_closed_above(path: Path, status: os.stat_result) -> None:
-    """Refuse a directory in which someone else could put another directory in place of ours.
+def _require_closed_parent(path: Path, status: os.stat_result) -> None:
+    """Refuse a directory in which someone else could replace the directory below it.
 
     A sticky directory such as ``/tmp`` forbids that by itself. A directory that we own and that is
-    writable for our own group is let pass: where each user has a group of his own, the usual umask
+    writable for our own group is accepted: where each user has a group of his own, the usual umask
     makes every directory so, and what is put there still has to belong to us.
     """
     if status.st_mode & stat.S_ISVTX and status.st_uid == 0:

@@ -72,7 +72,7 @@ class TestRoundTrip:
     def test_a_place_that_is_taken_is_left_alone(self, small: Path) -> None:
         table = small_table()
         before = (small / MANIFEST).read_bytes()
-        with pytest.raises(BundleError, match="something already"):
+        with pytest.raises(BundleError, match="exists already"):
             write_bundle(small, small_draft(table), JointRegression().fit(table), table)
         assert (small / MANIFEST).read_bytes() == before
 

@@ -23,16 +23,15 @@ if TYPE_CHECKING:
 BRIEF = FeatureSettings(rate_hz=16000, windows=3, window_s=1.0)
 
 
-def test_a_long_file_is_heard_in_windows(tmp_path: Path) -> None:
-    heard = extract_features(write_audio(tmp_path / "long.flac", music_like(10)), BRIEF)
-    assert heard.vector.shape == (DESCRIPTORS,)
-    assert heard.windows.shape == (3, DESCRIPTORS)
-    assert heard.vector.dtype == heard.windows.dtype == np.float32
-    assert np.isfinite(heard.vector).all()
-    assert np.isfinite(heard.windows).all()
-    assert heard.starts_s == pytest.approx((1.75, 4.5, 7.25))
-    assert heard.duration_s == pytest.approx(10)
-    assert heard.key == BRIEF.key
+def test_a_long_file_gives_its_windows(tmp_path: Path) -> None:
+    found = extract_features(write_audio(tmp_path / "long.flac", music_like(10)), BRIEF)
+    assert found.vector.shape == (DESCRIPTORS,)
+    assert found.windows.shape == (3, DESCRIPTORS)
+    assert found.vector.dtype == found.windows.dtype == np.float32
+    assert np.isfinite(found.vector).all()
+    assert np.isfinite(found.windows).all()
+    assert found.starts_s == pytest.approx((1.75, 4.5, 7.25))
+    assert found.duration_s == pytest.approx(10)
 
 
 def test_every_descriptor_has_a_name_of_its_own() -> None:
@@ -40,32 +39,32 @@ def test_every_descriptor_has_a_name_of_its_own() -> None:
 
 
 def test_fresh_and_stored_vectors_are_the_same(tmp_path: Path) -> None:
-    heard = extract_features(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
-    assert np.array_equal(unpack(pack(heard.vector)), heard.vector)
-    assert np.array_equal(unpack(pack(heard.windows[1])), heard.windows[1])
+    found = extract_features(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
+    assert np.array_equal(unpack(pack(found.vector)), found.vector)
+    assert np.array_equal(unpack(pack(found.windows[1])), found.windows[1])
 
 
 def test_the_vector_is_the_mean_of_the_windows(tmp_path: Path) -> None:
-    heard = extract_features(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
-    mean = heard.windows.mean(axis=0)
-    scale = np.abs(heard.windows).max(axis=0)
-    assert (np.abs(heard.vector - mean) <= 0.002 * scale + 1e-7).all()
+    found = extract_features(write_audio(tmp_path / "a.wav", music_like(5)), BRIEF)
+    mean = found.windows.mean(axis=0)
+    scale = np.abs(found.windows).max(axis=0)
+    assert (np.abs(found.vector - mean) <= 0.002 * scale + 1e-7).all()
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_kind_is_heard(tmp_path: Path, kind: str) -> None:
+def test_every_kind_is_described(tmp_path: Path, kind: str) -> None:
     rate_hz = {"opus": 48000, "ulaw.wav": 8000}.get(kind, 44100)
     path = write_audio(tmp_path / f"a.{kind}", music_like(4, rate_hz), rate_hz, kind=kind)
     assert np.isfinite(extract_features(path, BRIEF).vector).all()
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 192000])
-def test_extreme_rates_are_heard(tmp_path: Path, rate_hz: int) -> None:
+def test_extreme_rates_are_described(tmp_path: Path, rate_hz: int) -> None:
     path = write_audio(tmp_path / "a.wav", music_like(4, rate_hz), rate_hz)
     assert np.isfinite(extract_features(path, BRIEF).vector).all()
 
 
-def test_eight_channels_and_films_are_heard(tmp_path: Path) -> None:
+def test_eight_channels_and_films_are_described(tmp_path: Path) -> None:
     cinema = write_audio(tmp_path / "cinema.wav", np.stack([music_like(2)] * 8))
     film = write_video(tmp_path / "film.mp4", music_like(2))
     assert np.isfinite(extract_features(cinema, BRIEF).vector).all()
@@ -73,11 +72,11 @@ def test_eight_channels_and_films_are_heard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length_s", [0.07, 0.2, 0.5])
-def test_a_single_hit_is_heard(tmp_path: Path, length_s: float) -> None:
-    heard = extract_features(write_audio(tmp_path / "hit.wav", noise(length_s)), BRIEF)
-    assert np.isfinite(heard.vector).all()
-    assert heard.duration_s == pytest.approx(length_s, abs=0.001)
-    assert len(heard.windows) == 1
+def test_a_single_hit_is_described(tmp_path: Path, length_s: float) -> None:
+    found = extract_features(write_audio(tmp_path / "hit.wav", noise(length_s)), BRIEF)
+    assert np.isfinite(found.vector).all()
+    assert found.duration_s == pytest.approx(length_s, abs=0.001)
+    assert len(found.windows) == 1
 
 
 def test_a_hit_sounds_much_like_the_longer_sound_it_was_cut_from(tmp_path: Path) -> None:
@@ -99,7 +98,9 @@ def test_a_hit_sounds_much_like_the_longer_sound_it_was_cut_from(tmp_path: Path)
     ],
     ids=["silence", "short silence", "one sample", "thirty milliseconds"],
 )
-def test_what_cannot_be_heard_says_why(tmp_path: Path, sound: np.ndarray, reason: str) -> None:
+def test_a_sound_that_cannot_be_described_gives_its_reason(
+    tmp_path: Path, sound: np.ndarray, reason: str
+) -> None:
     with pytest.raises(UnusableClip, match=reason):
         extract_features(write_audio(tmp_path / "a.wav", sound), BRIEF)
 
@@ -118,19 +119,19 @@ def test_text_is_refused(tmp_path: Path) -> None:
         extract_features(path, BRIEF)
 
 
-def test_any_name_is_heard(tmp_path: Path) -> None:
+def test_any_file_name_works(tmp_path: Path) -> None:
     path = write_audio(tmp_path / "a.wav", music_like(2))
     odd = tmp_path / os.fsdecode(b'it\'s \xff\n"odd".wav')
     path.rename(odd)
     assert extract_features(odd, BRIEF).duration_s == pytest.approx(2)
 
 
-def test_the_key_tells_hearings_apart() -> None:
-    hearings = [
+def test_each_settings_have_their_own_key() -> None:
+    several = [
         CANONICAL,
         FeatureSettings(CANONICAL.rate_hz // 2, CANONICAL.windows, CANONICAL.window_s),
         FeatureSettings(CANONICAL.rate_hz, CANONICAL.windows + 1, CANONICAL.window_s),
         FeatureSettings(CANONICAL.rate_hz, CANONICAL.windows, CANONICAL.window_s + 0.5),
     ]
-    assert len({hearing.key for hearing in hearings}) == 4
-    assert all(hearing.key.startswith("ComParE_2016+harmony/") for hearing in hearings)
+    assert len({settings.key for settings in several}) == 4
+    assert all(settings.key.startswith("ComParE_2016+harmony/") for settings in several)

@@ -15,11 +15,11 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ROWS = np.ones((3, 40), dtype=np.float32)
 
 
-def put(folder: Path, sound: str, days_old: float, hearing: str = "now/1") -> FeatureCache:
-    store = FeatureCache(folder, hearing)
+def put(folder: Path, sound: str, days_old: float, feature_key: str = "now/1") -> FeatureCache:
+    store = FeatureCache(folder, feature_key)
     store.put(sound, ROWS)
-    heard_at = (NOW - timedelta(days=days_old)).timestamp()
-    os.utime(folder / hearing.replace("/", "_") / cache_key(sound), (heard_at, heard_at))
+    stored_at = (NOW - timedelta(days=days_old)).timestamp()
+    os.utime(folder / feature_key.replace("/", "_") / cache_key(sound), (stored_at, stored_at))
     return store
 
 
@@ -32,8 +32,8 @@ def test_what_is_in_a_corpus_stays_and_what_is_in_none_goes_after_a_month(tmp_pa
     assert found == [True, True, False]
 
 
-def test_what_was_heard_otherwise_is_in_no_corpus(tmp_path: Path) -> None:
-    put(tmp_path, "used", 31, hearing="before/1")
+def test_features_of_other_settings_are_in_no_corpus(tmp_path: Path) -> None:
+    put(tmp_path, "used", 31, feature_key="before/1")
     store = put(tmp_path, "used", 31)
     store.prune({cache_key("used")}, NOW)
     assert store.get("used") is not None

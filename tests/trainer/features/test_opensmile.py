@@ -103,14 +103,14 @@ def test_what_is_finite_in_no_window_is_named() -> None:
 def test_an_installation_path_of_any_letters_works(tmp_path: Path) -> None:
     folder = tmp_path / "répertoire à moi"
     folder.mkdir()
-    for name in ("hearing.conf", "hearing_frames.conf.inc"):
+    for name in ("compare_windows.conf", "compare_frames.conf.inc"):
         (folder / name).write_bytes((opensmile._HERE / name).read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opensmile, "_HERE", folder)
         assert describe([noise(1, RATE_HZ)], RATE_HZ, HERE).shape == (1, FEATURES)
 
 
-def test_hearing_never_loads_pandas_nor_prints() -> None:
+def test_describing_never_loads_pandas_nor_prints() -> None:
     program = (
         "import sys, numpy, pathlib;"
         "from trainer.features.opensmile import describe, feature_names;"

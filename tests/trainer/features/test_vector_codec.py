@@ -8,15 +8,17 @@ from hypothesis.extra.numpy import arrays
 
 from trainer.features.extract import DESCRIPTORS
 from trainer.features.vector_codec import (
-    LARGEST,
-    RELATIVE_ERROR,
-    SMALLEST,
     is_packed,
     pack,
     rounded,
     unpack,
     unpack_many,
 )
+
+# As the module's docstring promises them.
+RELATIVE_ERROR = 2.0**-10
+SMALLEST = 2.0**-26
+LARGEST = 2.0**38 * (1 - 2.0**-9)
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 vectors = arrays(np.float32, st.integers(0, 40), elements=finite)

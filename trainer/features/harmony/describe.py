@@ -24,8 +24,7 @@ HARMONY: Final = 66
 def describe_harmony(windows: Sequence[FloatArray], rate_hz: int) -> FloatArray:
     """Describe harmony and rhythm of each window.
 
-    Nothing here changes with the level of the sound, and nothing of what counts lies above 4 kHz
-    but onsets.
+    No descriptor changes with the level of the sound, and only onsets use what lies above 4 kHz.
 
     Args:
         windows: mono sound in [-1, 1], each at least one sample.
@@ -35,20 +34,20 @@ def describe_harmony(windows: Sequence[FloatArray], rate_hz: int) -> FloatArray:
         Shape (windows, 66), float32, finite, in the order of `harmony_names`. Where a window has no
         partials, the mean of the others stands in; 0 where none has any.
     """
-    rows = np.array([list(_described(window, rate_hz).values()) for window in windows])
-    silent = np.isnan(rows)
-    heard = np.maximum((~silent).sum(axis=0), 1)
-    means = np.where(silent, 0.0, rows).sum(axis=0) / heard
-    return np.where(silent, means, rows).astype(np.float32)
+    rows = np.array([list(_describe(window, rate_hz).values()) for window in windows])
+    missing = np.isnan(rows)
+    count = np.maximum((~missing).sum(axis=0), 1)
+    means = np.where(missing, 0.0, rows).sum(axis=0) / count
+    return np.where(missing, means, rows).astype(np.float32)
 
 
 @cache
 def harmony_names() -> tuple[str, ...]:
     """Return the names of the descriptors, in the order of every vector."""
-    return tuple(f"harmony_{name}" for name in _described(_example(), 8000))
+    return tuple(f"harmony_{name}" for name in _describe(_example(), 8000))
 
 
-def _described(sound: FloatArray, rate_hz: int) -> dict[str, float]:
+def _describe(sound: FloatArray, rate_hz: int) -> dict[str, float]:
     partials = partials_of(sound, rate_hz)
     if partials is None:
         return {**dict.fromkeys(_tonal_names(), np.nan), **rhythm(sound, rate_hz)}

@@ -22,7 +22,7 @@ _AUDIBLE: Final = 0.01
 """Peaks 40 dB below the strongest of their frame are leakage or noise."""
 
 _SILENT: Final = 0.05
-"""Frames so much weaker than the strongest hold the rests between notes."""
+"""Frames weaker than this share of the strongest are the rests between notes."""
 
 LOWEST_PITCH: Final = 24
 PITCHES: Final = 84
@@ -32,14 +32,14 @@ _A4: Final = 69
 
 @dataclass(frozen=True, slots=True)
 class Partials:
-    """What sounds in each frame that is not a rest.
+    """The partials of each frame that is not a rest.
 
     Attributes:
         pitch: shape (frames, most peaks in any), in semitones as MIDI counts them, with fractions.
         amplitude: of the same shape, 0 where a frame has fewer peaks.
         tuning: in [0, 1], how well all peaks agree on one tuning.
-        scale: shape (frames, 84), the roots of the amplitudes summed into the semitones from C1
-            on, in the tuning of the sound.
+        scale: shape (frames, 84), the square roots of the amplitudes summed into the semitones from
+            C1 up, in the tuning of the sound.
     """
 
     pitch: NDArray[np.float64]
@@ -63,17 +63,10 @@ def spectra(sound: FloatArray, frame: int, hop: int) -> NDArray[np.float32]:
 
 
 def partials_of(sound: FloatArray, rate_hz: int) -> Partials | None:
-    """Find the partials of a sound between 60 and 4000 Hz.
+    """Find the partials of a mono sound between 60 and 4000 Hz; None if there are none.
 
     Peaks are placed between bins by a parabola through their logarithms (Smith and Serra, PARSHL,
     1987).
-
-    Args:
-        sound: mono.
-        rate_hz: its sampling rate.
-
-    Returns:
-        None if there are none.
     """
     frame = round(_FRAME_S * rate_hz)
     highest = int(_HIGHEST_HZ * frame / rate_hz) + 2
@@ -90,7 +83,7 @@ def partials_of(sound: FloatArray, rate_hz: int) -> Partials | None:
         return None
     sides = (spectrum[frames, bins], spectrum[frames, bins + 1], spectrum[frames, bins + 2])
     hertz = (bins + 1 + _offsets(*sides)) * rate_hz / frame
-    return _sounding(frames, _A4 + 12 * np.log2(hertz / _A4_HZ), sides[1].astype(np.float64))
+    return _by_frame(frames, _A4 + 12 * np.log2(hertz / _A4_HZ), sides[1].astype(np.float64))
 
 
 def _offsets(
@@ -102,24 +95,24 @@ def _offsets(
     return np.clip(offsets, -0.5, 0.5)
 
 
-def _sounding(
+def _by_frame(
     frames: NDArray[np.intp], pitch: NDArray[np.float64], amplitude: NDArray[np.float64]
 ) -> Partials:
-    """Arrange peaks, in the order of their frames, by frame, and leave out the rests."""
+    """Arrange peaks, which come in the order of their frames, by frame; leave out the rests."""
     roots = np.sqrt(amplitude)
     sums = np.bincount(frames, roots)
-    kept = sums > _SILENT * sums.max()
-    chosen = kept[frames]
+    is_sounding = sums > _SILENT * sums.max()
+    chosen = is_sounding[frames]
     frames, pitch, amplitude, roots = (x[chosen] for x in (frames, pitch, amplitude, roots))
     turn = np.sum(np.exp(2j * np.pi * pitch) * roots)
     steps = np.round(pitch - np.angle(turn) / (2 * np.pi)).astype(np.intp) - LOWEST_PITCH
-    row = (np.cumsum(kept) - 1)[frames]
+    row = (np.cumsum(is_sounding) - 1)[frames]
     cells = row * PITCHES + np.clip(steps, 0, PITCHES - 1)
-    count = int(kept.sum())
+    count = int(is_sounding.sum())
     scale = np.bincount(cells, roots, count * PITCHES).astype(np.float64).reshape(count, PITCHES)
     starts = np.searchsorted(row, np.arange(count))
-    place = np.arange(len(row)) - starts[row]
-    shape = (count, int(place.max()) + 1)
-    by_frame = np.full(shape, pitch[0]), np.zeros(shape)
-    by_frame[0][row, place], by_frame[1][row, place] = pitch, amplitude
-    return Partials(*by_frame, float(np.abs(turn) / roots.sum()), scale)
+    column = np.arange(len(row)) - starts[row]
+    shape = (count, int(column.max()) + 1)
+    pitches, amplitudes = np.full(shape, pitch[0]), np.zeros(shape)
+    pitches[row, column], amplitudes[row, column] = pitch, amplitude
+    return Partials(pitches, amplitudes, float(np.abs(turn) / roots.sum()), scale)

@@ -22,14 +22,10 @@ _PERIODS: Final = ((20, 40), (40, 60), (60, 90), (90, 130), (130, 180))
 
 
 def rhythm(sound: FloatArray, rate_hz: int) -> dict[str, float]:
-    """Describe how often and how strongly something begins, and how regularly.
+    """Describe how frequent, strong and regular the onsets of a mono sound are.
 
     Onsets are rises of the logarithmic spectrum (Dixon, Onset detection revisited, DAFx 2006), the
     pulse is the autocorrelation of their curve.
-
-    Args:
-        sound: mono, at least one sample.
-        rate_hz: its sampling rate.
 
     Returns:
         Descriptors by name, all finite; onsets in 1/s.
@@ -37,13 +33,13 @@ def rhythm(sound: FloatArray, rate_hz: int) -> dict[str, float]:
     spectrum = spectra(sound, round(_FRAME_S * rate_hz), round(_HOP_S * rate_hz))
     levels = np.log1p(spectrum / (_FAINT * spectrum.max() + 1e-12)).astype(np.float64)
     rises = np.maximum(np.diff(levels, axis=0, append=levels[-1:]), 0.0).sum(axis=1)
-    standing = levels.sum(axis=1).mean() + 1e-9
+    mean_level = levels.sum(axis=1).mean() + 1e-9
     curve = rises - np.convolve(rises, np.full(_AROUND, 1 / _AROUND), "same")[: len(rises)]
     pulses = _autocorrelation(curve)
     return {
-        "onsets": _peaks(curve, 0.5 * curve.std() + 0.05 * standing) / (len(sound) / rate_hz),
+        "onsets": _peaks(curve, 0.5 * curve.std() + 0.05 * mean_level) / (len(sound) / rate_hz),
         "onset_strength": rises.mean(),
-        "onset_strength_relative": rises.mean() / standing,
+        "onset_strength_relative": rises.mean() / mean_level,
         **{f"pulse_{n}": pulses[low:high].max() for n, (low, high) in enumerate(_PERIODS, 1)},
         "pulse": pulses[_PERIODS[0][0] : _PERIODS[-1][1]].max(),
     }

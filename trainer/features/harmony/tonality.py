@@ -1,4 +1,4 @@
-"""Keys, chords and intervals of a sound, whatever its transposition."""
+"""Keys, chords and intervals of a sound, independent of its transposition."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def tonality(chroma: NDArray[np.float64]) -> dict[str, float]:
     """Describe keys, chords and intervals.
 
     Keys are found by correlation with the profiles of all 24 (Krumhansl, Cognitive Foundations of
-    Musical Pitch, 1990), chords likewise with their notes, intervals by how much sounds so many
-    semitones apart.
+    Musical Pitch, 1990), chords by correlation with their notes; intervals by how much sounds 1
+    to 6 semitones apart.
 
     Args:
         chroma: shape (frames, 12), each frame summing to 1.
@@ -63,16 +63,16 @@ def tonality(chroma: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _keys(chroma: NDArray[np.float64], mean: NDArray[np.float64]) -> dict[str, float]:
-    fits = _KEYS @ _standard(mean)
+    fits = _KEYS @ _standardise(mean)
     odds = np.exp(_SHARPNESS * fits)
     major, minor = fits[:12].max(), fits[12:].max()
-    phrases = _standard(_moving_mean(chroma, _PHRASE_FRAMES)[:: _PHRASE_FRAMES // 2]) @ _KEYS.T
+    phrases = _standardise(_moving_mean(chroma, _PHRASE_FRAMES)[:: _PHRASE_FRAMES // 2]) @ _KEYS.T
     return {
         "key_major": major,
         "key_minor": minor,
         "key_mode": major - minor,
         "key_mode_odds": odds[:12].sum() / odds.sum(),
-        # The relative and the parallel key always fit nearly as well; the third best tells.
+        # The relative and the parallel key always fit nearly as well: compare with the third best.
         "key_clarity": max(major, minor) - np.sort(fits)[-3],
         "key_mode_of_phrases": np.mean(phrases[:, :12].max(axis=1) - phrases[:, 12:].max(axis=1)),
         "key_of_phrases": phrases.max(axis=1).mean(),
@@ -82,7 +82,7 @@ def _keys(chroma: NDArray[np.float64], mean: NDArray[np.float64]) -> dict[str, f
 
 
 def _chords(chroma: NDArray[np.float64]) -> dict[str, float]:
-    smooth = _standard(_moving_mean(chroma, _CHORD_FRAMES))
+    smooth = _standardise(_moving_mean(chroma, _CHORD_FRAMES))
     fits = np.stack([(smooth @ templates.T) for templates in _CHORD_TEMPLATES.values()], axis=1)
     of_kind = fits.max(axis=2)
     triad = of_kind[:, :_TRIADS].argmax(axis=1)
@@ -119,17 +119,17 @@ def _entropy(chroma: NDArray[np.float64]) -> float:
 
 
 def _moving_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Average over so many frames around each, the ends repeated; over all if they are fewer."""
+    """Average over `width` frames around each, the ends repeated; over all if they are fewer."""
     if len(values) <= width:
-        whole: NDArray[np.float64] = values.mean(axis=0, keepdims=True)
-        return whole
+        mean: NDArray[np.float64] = values.mean(axis=0, keepdims=True)
+        return mean
     ends = (width // 2 + 1, width - width // 2 - 1)
     sums = np.cumsum(np.pad(values, (ends, (0, 0)), mode="edge"), axis=0)
     means: NDArray[np.float64] = (sums[width:] - sums[:-width]) / width
     return means
 
 
-def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardise(values: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = values - values.mean(axis=-1, keepdims=True)
     standard: NDArray[np.float64] = centred / (values.std(axis=-1, keepdims=True) + _TINY)
     return standard
@@ -146,8 +146,8 @@ def _rotations(profile: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _templates(profile: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what a standardised chroma is multiplied with for its correlations, shape (12, 12)."""
-    templates: NDArray[np.float64] = _rotations(_standard(profile)) / 12
+    """Return the matrix (12, 12) that turns a standardised chroma into correlations."""
+    templates: NDArray[np.float64] = _rotations(_standardise(profile)) / 12
     return templates
 
 

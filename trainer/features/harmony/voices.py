@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from trainer.features.harmony.partials import Partials
 
 _STRONG: Final = 0.4
-"""A note is a voice of its own if it is no weaker than this beside the strongest."""
+"""A note is a voice of its own if it has at least this share of the strongest."""
 
 _WIDEST_STEP: Final = 12
-_FRAMES_APART: Final = 3
-_HEARD_TOGETHER: Final = 14
+_EVERY_FRAMES: Final = 3
+_MOST_PARTIALS: Final = 14
 
 
 def voices(partials: Partials) -> dict[str, float]:
-    """Describe where a sound lies, how its outer voices move, and how rough it is.
+    """Describe the register of a sound, how its outer voices move, and how rough it is.
 
     Returns:
         Descriptors by name, all finite; pitches in semitones.
@@ -61,11 +61,10 @@ def _roughness(partials: Partials) -> dict[str, float]:
     """Sum the beating of all pairs of partials.
 
     The curve is Sethares', Local consonance and the relationship between timbre and scale, JASA 94
-    (1993), after Plomp and Levelt; a pair counts by the weaker of the two.
+    (1993), after Plomp and Levelt; a pair is weighted by the weaker of the two.
     """
-    some = slice(None, None, _FRAMES_APART)
-    amplitude, pitch = partials.amplitude[some], partials.pitch[some]
-    count = min(_HEARD_TOGETHER, amplitude.shape[1])
+    amplitude, pitch = partials.amplitude[::_EVERY_FRAMES], partials.pitch[::_EVERY_FRAMES]
+    count = min(_MOST_PARTIALS, amplitude.shape[1])
     strongest = np.argpartition(amplitude, -count, axis=1)[:, -count:]
     amplitude = np.take_along_axis(amplitude, strongest, axis=1)
     hertz = 440.0 * 2.0 ** ((np.take_along_axis(pitch, strongest, axis=1) - 69.0) / 12.0)
