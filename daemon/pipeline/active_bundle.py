@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures
+from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures, BundleOutdated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +62,7 @@ def load_published(
 
 def problem_with(registry: Path) -> str | None:
     """Return in one line why the bundle in service cannot be used, None if it can."""
-    from trainer.bundles.bundle_manifest import BundleOutdated  # noqa: PLC0415 - spares others the import
-    from trainer.bundles.registry import published_bundle  # noqa: PLC0415
+    from trainer.bundles.registry import published_bundle  # noqa: PLC0415 - spares others the import
 
     try:
         published_bundle(registry)

@@ -1,34 +1,38 @@
-"""What a bundle says of itself, and whether this installation can take it at its word."""
+"""The manifest of a bundle, and whether this installation can use what it describes."""
 
 from __future__ import annotations
 
 import json
-import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trainer.personal.comparison import BundleComparison  # noqa: TC001 - pydantic asks for it at run time
-from trainer.trainer_errors import BundleCorrupt, BundleIncompatible, BundleOfOtherFeatures
+from trainer.personal.comparison import BundleComparison  # noqa: TC001 - pydantic uses it at run time
+from trainer.trainer_errors import (
+    BundleCorrupt,
+    BundleIncompatible,
+    BundleOfOtherFeatures,
+    BundleOutdated,
+)
 
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
 
 LAYOUT: Final = 2
-"""Grows when the classes in ``model.joblib`` move to other modules. 1: no manifest names it."""
+"""Grows when the classes in ``model.joblib`` move to other modules. 1: a manifest without it.
+
+A bundle of another layout, older or newer, is fitted again from its table: the format says what
+the table means, the layout only where the pickled classes are.
+"""
 
 NAME: Final = r"[a-z0-9][a-z0-9._-]{0,63}"
 """What a bundle may be called."""
 
 REFIT_ON: Final = ("scikit-learn", "numpy", "scipy")
-"""Libraries whose change makes a pickle doubtful; the bundle is then fitted from its own table."""
+"""Libraries whose other versions make a pickle unsafe to load; the bundle is then fitted again."""
 
 _NAMED: Final = (*REFIT_ON, "joblib", "opensmile", "av", "valenced")
-
-
-class BundleOutdated(BundleIncompatible):
-    """The bundle is sound but was fitted under other library versions: fit it from its table."""
 
 
 class _Part(BaseModel):
@@ -36,7 +40,7 @@ class _Part(BaseModel):
 
 
 class FittedOn(_Part):
-    """One corpus, or the part of it in one domain, that the bundle was fitted on."""
+    """A corpus, or its part in one domain, that the bundle was fitted on."""
 
     corpus: str
     domain: Literal["music", "sound"]
@@ -47,14 +51,14 @@ class FittedOn(_Part):
 
 
 class FitRecipe(_Part):
-    """How the bundle was fitted: enough to do it again from the table."""
+    """How the bundle was fitted: enough to fit it again from its table."""
 
     name: str
     settings: dict[str, float | int]
 
 
 class ManifestScore(_Part):
-    """A score and its 95 % bootstrap interval; all three absent where it is not defined."""
+    """A score and its 95 % bootstrap interval; all three None where it is not defined."""
 
     value: float | None
     low: float | None
@@ -62,10 +66,10 @@ class ManifestScore(_Part):
 
 
 class HeldOutScores(_Part):
-    """Cross-validated figures of one dimension on one part of the corpora.
+    """Cross-validated scores of one dimension on one part of the corpora.
 
-    `coverage` is the share of held-out ratings inside the prediction interval, and `width` the
-    mean width of that interval.
+    `coverage` is the share of held-out ratings inside the prediction interval, `width` its mean
+    width.
     """
 
     part: str
@@ -82,7 +86,7 @@ class HeldOutScores(_Part):
 
 
 class Manifest(_Part):
-    """The whole of ``manifest.json``."""
+    """All of ``manifest.json``."""
 
     format: int
     layout: int = 1
@@ -107,39 +111,37 @@ class Manifest(_Part):
         return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def decode_manifest(content: bytes, place: str) -> Manifest:
-    """Read a manifest.
-
-    The format is looked at first, since nothing else of another format can be relied on.
+def decode_manifest(content: bytes, source: str) -> Manifest:
+    """Read a manifest: the format first, since nothing else of another format can be relied on.
 
     Args:
         content: the bytes of ``manifest.json``.
-        place: what to call the bundle in an error.
+        source: names the bundle in an error.
 
     Raises:
-        BundleCorrupt: this is no manifest.
+        BundleCorrupt: this is not a manifest.
         BundleIncompatible: the manifest is of another format.
     """
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BundleCorrupt(f"{place}: manifest.json is not JSON") from error
+        raise BundleCorrupt(f"{source}: manifest.json is not JSON") from error
     found = document.get("format") if isinstance(document, dict) else None
     if not isinstance(found, int):
-        raise BundleCorrupt(f"{place}: manifest.json names no format")
+        raise BundleCorrupt(f"{source}: manifest.json names no format")
     if found != FORMAT:
         raise BundleIncompatible(
-            f"{place}: bundle format {found}; this version of valenced reads format {FORMAT}"
+            f"{source}: bundle format {found}; this version of valenced reads format {FORMAT}"
         )
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise BundleCorrupt(f"{place}: manifest.json, {key}: {first['msg']}") from error
+        raise BundleCorrupt(f"{source}: manifest.json, {key}: {first['msg']}") from error
 
 
-def demand_feature_key(manifest: Manifest, feature_key: str, place: str) -> None:
+def require_features(manifest: Manifest, feature_key: str, source: str) -> None:
     """Refuse a bundle that was fitted on other features than ours.
 
     Raises:
@@ -147,13 +149,13 @@ def demand_feature_key(manifest: Manifest, feature_key: str, place: str) -> None
     """
     if manifest.hearing != feature_key:
         raise BundleOfOtherFeatures(
-            f"{place}: fitted on features '{manifest.hearing}', but this version of valenced "
+            f"{source}: fitted on features '{manifest.hearing}', but this version of valenced "
             f"extracts '{feature_key}'"
         )
 
 
-def demand_versions(manifest: Manifest, place: str) -> None:
-    """Refuse a bundle whose fitted object was pickled under other versions of code or libraries.
+def require_versions(manifest: Manifest, source: str) -> None:
+    """Refuse a bundle whose pickle was made under another code layout or other libraries.
 
     Raises:
         BundleOutdated: naming what changed, with both versions.
@@ -166,17 +168,14 @@ def demand_versions(manifest: Manifest, place: str) -> None:
         if manifest.versions.get(name) != ours[name]
     ]
     if changed:
-        raise BundleOutdated(f"{place}: versions changed since it was fitted: {', '.join(changed)}")
+        raise BundleOutdated(
+            f"{source}: versions changed since it was fitted: {', '.join(changed)}"
+        )
 
 
 def library_versions() -> dict[str, str]:
-    """Return the version of every library whose change could change a bundle, without importing."""
+    """Return the versions of the libraries that can change a bundle, without importing them."""
     return {name: _version(name) for name in _NAMED}
-
-
-def python_version() -> str:
-    """Return the running Python's version, such as ``3.11.7``."""
-    return platform.python_version()
 
 
 def _version(name: str) -> str:

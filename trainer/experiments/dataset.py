@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.bundles import registry
-from trainer.bundles.bundle import MANIFEST, TABLE, read_bundle_files
-from trainer.bundles.bundle_manifest import BundleOutdated, decode_manifest
+from trainer.bundles.bundle import TABLE, read_bundle
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.features.extract import CANONICAL
 from trainer.regression.training_table import decode_table
 from trainer.retraining.refit import join_tables
-from trainer.trainer_errors import BundleMissing, TrainingError
+from trainer.trainer_errors import BundleMissing, BundleOutdated, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +51,7 @@ def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = (
         BundleError: the bundle in service cannot be used.
     """
     directory, guarded = _bundle(registry_dir)
-    content = read_bundle_files(directory, guarded=guarded)
-    manifest = decode_manifest(content[MANIFEST], str(directory))
+    manifest, content = read_bundle(directory, guarded=guarded)
     own = decode_table(content[TABLE], str(directory))
     imported, problems = CorpusStore(corpora_dir).tables(CANONICAL.key)
     table = join_tables(own, [each for each in imported if len(each)])[0]

@@ -104,7 +104,7 @@ def retrain(
     with _alone(registry_dir):
         service = bundle.load(directory, feature_key=feature_key)
         _demand_alike(service.manifest, annotations)
-        content = bundle.read_bundle_files(directory, feature_key, guarded=True)
+        _, content = bundle.read_bundle(directory, feature_key)
         table = decode_table(content[bundle.TABLE], str(directory))
         new = [corpus for corpus in corpora if not contains_corpus(table, corpus)]
         if not (len(annotations) or new):
@@ -190,7 +190,7 @@ def _alone(registry_dir: Path) -> Iterator[None]:
             raise TrainingUnderWay(
                 f"{registry_dir}: another retraining is under way; wait for it to end"
             ) from error
-        registry.tidy(registry_dir)
+        registry.remove_leftovers(registry_dir)
         yield
         shutil.rmtree(registry_dir / registry.STAGING, ignore_errors=True)
     finally:

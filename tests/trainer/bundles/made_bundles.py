@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,6 @@ from trainer.regression.joint import JointRegression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,16 @@ def replace_file(directory: Path, name: str, content: bytes) -> None:
     (directory / name).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     rewrite_manifest(directory, lambda document: document["files"].update({name: digest}))
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
 
 
 def as_if_fitted_under_another_sklearn(directory: Path) -> None:

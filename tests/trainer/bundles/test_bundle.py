@@ -5,13 +5,13 @@ import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tests.trainer.bundles.made_bundles import (
+    Trap,
     as_if_fitted_under_another_sklearn,
     pristine,
     replace_file,
@@ -20,7 +20,7 @@ from tests.trainer.bundles.made_bundles import (
 )
 from tests.trainer.regression.rated import HEARING, small_draft, small_table
 from trainer.bundles.bundle import MANIFEST, REGRESSION, TABLE, load, refit, verify, write_bundle
-from trainer.bundles.bundle_manifest import BundleOutdated, library_versions
+from trainer.bundles.bundle_manifest import library_versions
 from trainer.regression.joint import JointRegression
 from trainer.regression.training_table import decode_table
 from trainer.trainer_errors import (
@@ -28,11 +28,13 @@ from trainer.trainer_errors import (
     BundleError,
     BundleIncompatible,
     BundleMissing,
+    BundleOutdated,
     BundleUntrusted,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
 
@@ -206,16 +208,6 @@ class TestTrust:
             verify(small, feature_key=HEARING)
 
 
-class Trap:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.mark,)
-
-
 class TestPickleBomb:
     def test_it_would_go_off(self, tmp_path: Path) -> None:
         pickle.loads(pickle.dumps(Trap(tmp_path / "sprung")))
@@ -242,14 +234,14 @@ class TestPickleBomb:
         replace_file(small, REGRESSION, pickle.dumps(Trap(tmp_path / "sprung")))
         as_if_fitted_under_another_sklearn(small)
         verify(small, feature_key=HEARING, fitted=False)
-        refit(small, tmp_path / "again", name="small-1.refit-1", feature_key=HEARING)
+        refit(small, tmp_path / "small-1.refit-1", feature_key=HEARING)
         with pytest.raises(BundleOutdated):
             load(small, feature_key=HEARING)
         assert not (tmp_path / "sprung").exists()
 
     def test_a_pickle_of_something_else_is_refused(self, small: Path) -> None:
         replace_file(small, REGRESSION, pickle.dumps({"arousal": 1}))
-        with pytest.raises(BundleCorrupt, match="no regression of ours"):
+        with pytest.raises(BundleCorrupt, match="not hold a regression of ours"):
             load(small, feature_key=HEARING)
 
     def test_a_pickle_of_a_class_that_is_gone_is_refused(self, small: Path) -> None:
@@ -266,8 +258,8 @@ class TestRefit:
         before = load(small, feature_key=HEARING).predict(vectors)
         as_if_fitted_under_another_sklearn(small)
         with caplog.at_level(logging.WARNING):
-            manifest = refit(small, tmp_path / "new", name="small-1.refit-1", feature_key=HEARING)
-        after = load(tmp_path / "new", feature_key=HEARING).predict(vectors)
+            manifest = refit(small, tmp_path / "small-1.refit-1", feature_key=HEARING)
+        after = load(tmp_path / "small-1.refit-1", feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-6)
         assert manifest.refitted_from is not None
         assert manifest.refitted_from["scikit-learn"] == "1.0.2"
@@ -276,7 +268,7 @@ class TestRefit:
     def test_a_recipe_that_is_not_ours_is_refused(self, small: Path, tmp_path: Path) -> None:
         rewrite_manifest(small, lambda document: document["recipe"].update(name="deep-9"))
         with pytest.raises(BundleIncompatible, match="deep-9"):
-            refit(small, tmp_path / "new", name="x", feature_key=HEARING)
+            refit(small, tmp_path / "new", feature_key=HEARING)
         assert not (tmp_path / "new").exists()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -7,19 +8,28 @@ from functools import partial
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tests.trainer.bundles.made_bundles import (
+    Trap,
     as_if_fitted_under_another_sklearn,
     pristine,
+    replace_file,
     rewrite_manifest,
     small,
 )
 from tests.trainer.regression.rated import HEARING, small_table
 from trainer.bundles import registry
 from trainer.bundles.bundle import MANIFEST, REGRESSION, load
-from trainer.bundles.bundle_manifest import Manifest
-from trainer.trainer_errors import BundleCorrupt, BundleError, BundleMissing
+from trainer.bundles.bundle_manifest import LAYOUT, Manifest
+from trainer.trainer_errors import (
+    BundleCorrupt,
+    BundleError,
+    BundleIncompatible,
+    BundleMissing,
+    BundleOutdated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +41,9 @@ __all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     return tmp_path / "state" / "bundles"
+
+
+VECTORS = small_table(seed=9).vectors
 
 
 def install(kept: Path, shipped: Path) -> str:
@@ -73,7 +86,7 @@ def test_under_other_libraries_the_starter_is_fitted_again(kept: Path, small: Pa
     ]
 
 
-def test_a_published_bundle_is_in_service(kept: Path, small: Path) -> None:
+def test_a_bundle_is_published_by_its_name(kept: Path, small: Path) -> None:
     with pytest.raises(BundleMissing):
         registry.published_bundle(kept, feature_key=HEARING)
     install(kept, small)
@@ -99,9 +112,7 @@ def test_a_link_that_leads_out_of_the_registry_is_not_followed(kept: Path, small
         registry.published_bundle(kept, feature_key=HEARING)
 
 
-def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
-    kept: Path, small: Path
-) -> None:
+def test_a_published_bundle_of_other_library_versions_is_replaced(kept: Path, small: Path) -> None:
     install(kept, small)
     registry.publish(kept, "small-1", feature_key=HEARING)
     as_if_fitted_under_another_sklearn(kept / "small-1")
@@ -109,7 +120,59 @@ def test_a_bundle_in_service_that_libraries_left_behind_is_replaced(
     assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1.refit-1"
 
 
-def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, small: Path) -> None:
+class TestCodeLayout:
+    """The manifest says by a number in which modules the pickled classes are."""
+
+    @pytest.fixture
+    def predicted(self, kept: Path, small: Path) -> np.ndarray:
+        """Publish the small bundle, set a trap in its pickle, return what it predicted."""
+        install(kept, small)
+        registry.publish(kept, "small-1", feature_key=HEARING)
+        before = load(kept / "small-1", feature_key=HEARING).predict(VECTORS)
+        replace_file(kept / "small-1", REGRESSION, pickle.dumps(Trap(kept.parent / "sprung")))
+        return np.stack([before.arousal, before.valence, before.valence_high, before.novelty])
+
+    @pytest.mark.parametrize(
+        ("layout", "change"),
+        [
+            (None, f"code layout 1 -> {LAYOUT}"),
+            (LAYOUT + 1, f"code layout {LAYOUT + 1} -> {LAYOUT}"),
+        ],
+        ids=["of release 0.1.0", "newer"],
+    )
+    def test_a_published_bundle_of_another_is_fitted_again_without_unpickling(
+        self, kept: Path, predicted: np.ndarray, layout: int | None, change: str
+    ) -> None:
+        def set_layout(document: dict[str, Any]) -> None:
+            assert document.pop("layout") == LAYOUT
+            document.update({} if layout is None else {"layout": layout})
+
+        rewrite_manifest(kept / "small-1", set_layout)
+        with pytest.raises(BundleOutdated) as caught:
+            load(kept / "small-1", feature_key=HEARING)
+        assert str(caught.value).endswith(f"versions changed since it was fitted: {change}")
+        directory, manifest = registry.prepare(kept, feature_key=HEARING)
+        assert directory == registry.published_bundle(kept, feature_key=HEARING)
+        assert (directory.name, manifest.layout) == ("small-1.refit-1", LAYOUT)
+        after = load(directory, feature_key=HEARING).predict(VECTORS)
+        found = np.stack([after.arousal, after.valence, after.valence_high, after.novelty])
+        np.testing.assert_allclose(found, predicted, atol=1e-4)
+        assert not (kept.parent / "sprung").exists()
+
+    def test_a_newer_one_by_an_unknown_recipe_is_refused_in_one_line(
+        self, kept: Path, predicted: np.ndarray
+    ) -> None:
+        assert len(predicted)
+        newer = {"layout": LAYOUT + 1, "recipe": {"name": "deep-9", "settings": {}}}
+        rewrite_manifest(kept / "small-1", partial(dict.update, **newer))
+        with pytest.raises(BundleIncompatible, match="recipe 'deep-9'") as caught:
+            registry.prepare(kept, feature_key=HEARING)
+        assert "\n" not in str(caught.value)
+        assert registry.published_name(kept) == "small-1"
+        assert not (kept.parent / "sprung").exists()
+
+
+def test_a_bundle_of_other_features_gives_way_to_the_starter(kept: Path, small: Path) -> None:
     install(kept, small)
     registry.publish(kept, "small-1", feature_key=HEARING)
     assert registry.prepare(kept)[0].name.startswith(registry.SHIPPED.name)
@@ -117,7 +180,7 @@ def test_a_bundle_that_hears_otherwise_gives_way_to_the_starter(kept: Path, smal
     assert registry.previous(kept) == "small-1"
 
 
-def test_a_damaged_bundle_in_service_is_not_replaced_unasked(kept: Path, small: Path) -> None:
+def test_a_damaged_published_bundle_is_not_replaced(kept: Path, small: Path) -> None:
     install(kept, small)
     registry.publish(kept, "small-1", feature_key=HEARING)
     (kept / "small-1" / REGRESSION).write_bytes(b"rot")
@@ -125,7 +188,7 @@ def test_a_damaged_bundle_in_service_is_not_replaced_unasked(kept: Path, small: 
         registry.prepare(kept, feature_key=HEARING)
 
 
-def test_the_list_says_what_is_wrong_with_which(kept: Path, small: Path) -> None:
+def test_the_list_names_the_fault_of_each_bundle(kept: Path, small: Path) -> None:
     install(kept, small)
     rewrite_manifest(small, lambda document: document.update(name="small-2"))
     install(kept, small)
@@ -146,7 +209,7 @@ def installed(kept: Path, small: Path, *names: str) -> None:
 
 
 class TestRollback:
-    def test_what_was_in_service_before_returns(self, kept: Path, small: Path) -> None:
+    def test_the_previous_bundle_returns(self, kept: Path, small: Path) -> None:
         installed(kept, small, "small-1", "small-2", "small-3")
         assert registry.previous(kept) == "small-2"
         assert registry.rollback(kept, feature_key=HEARING) == "small-2"
@@ -195,7 +258,7 @@ class TestRollback:
         self, kept: Path, small: Path
     ) -> None:
         installed(kept, small, "small-1", "small-2")
-        with pytest.raises(BundleError, match="'small-2' has been put in service instead"):
+        with pytest.raises(BundleError, match="'small-2' was published meanwhile"):
             registry.publish(kept, "small-1", instead_of="small-1", feature_key=HEARING)
         assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
 
@@ -274,7 +337,7 @@ def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
         process.kill()
     assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
     assert [entry for entry in kept.iterdir() if entry.name.startswith(".")]
-    registry.tidy(kept)
+    registry.remove_leftovers(kept)
     assert names(kept) == ["current", "history", "small-1", "small-2"]
     assert registry.previous(kept) == "small-1"
 
@@ -282,10 +345,10 @@ def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
 def test_what_is_written_just_now_is_no_litter_until_its_writer_is_killed(kept: Path) -> None:
     kept.mkdir(mode=0o700, parents=True)
     with held_at_rename(1, "install_starter", kept) as process:
-        registry.tidy(kept)
+        registry.remove_leftovers(kept)
         assert len(names(kept)) == 1
         process.kill()
-    registry.tidy(kept)
+    registry.remove_leftovers(kept)
     assert names(kept) == []
 
 

@@ -17,7 +17,7 @@ from tests.trainer.bundles.made_bundles import (
 )
 from tests.trainer.regression.rated import DESCRIPTORS, HEARING, small_table
 from trainer.bundles import bundle
-from trainer.bundles.bundle import PERSONAL, load, read_bundle_files, refit, verify, write_content
+from trainer.bundles.bundle import PERSONAL, load, read_bundle, refit, verify, write_content
 from trainer.personal.annotation_arrays import AnnotationArrays, group_keys, sound_keys
 from trainer.personal.gaussian_process import (
     MOST_ROWS,
@@ -201,7 +201,7 @@ def layer() -> PersonalLayer:
 @pytest.fixture
 def taught(small: Path, layer: PersonalLayer, tmp_path: Path) -> Path:
     """Return the small bundle with the layer."""
-    content = read_bundle_files(small, HEARING, guarded=True)
+    _, content = read_bundle(small, HEARING)
     directory = tmp_path / "taught-1"
     draft = verify(small, feature_key=HEARING).model_copy(update={"name": "taught-1"})
     write_content(directory, draft, {**content, PERSONAL: encode_layer(layer)})
@@ -239,8 +239,8 @@ class TestBundleWithListener:
         vectors = small_table(seed=11).vectors
         before = load(taught, feature_key=HEARING).predict(vectors)
         as_if_fitted_under_another_sklearn(taught)
-        refit(taught, tmp_path / "again", name="taught-1.refit-1", feature_key=HEARING)
-        after = load(tmp_path / "again", feature_key=HEARING).predict(vectors)
+        refit(taught, tmp_path / "taught-1.refit-1", feature_key=HEARING)
+        after = load(tmp_path / "taught-1.refit-1", feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-5)
 
     def test_only_what_a_prediction_needs_travels_with_it(

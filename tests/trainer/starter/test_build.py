@@ -9,7 +9,6 @@ from tests.shared_data import INBOX
 from tests.sounds import music_like, silence, write_audio
 from trainer.bundles import registry
 from trainer.bundles.bundle import TABLE, Bundle, load, verify
-from trainer.bundles.bundle_manifest import BundleOutdated
 from trainer.bundles.registry import SHIPPED
 from trainer.corpora.rated_clip import RatedClip
 from trainer.corpora.training_rows import table_of
@@ -18,7 +17,7 @@ from trainer.regression.joint import regression_from
 from trainer.regression.training_table import TrainingTable, decode_table
 from trainer.starter.build import NAME, main
 from trainer.starter.starter_table import heard_windows
-from trainer.trainer_errors import TrainingError
+from trainer.trainer_errors import BundleOutdated, TrainingError
 
 if TYPE_CHECKING:
     from pathlib import Path

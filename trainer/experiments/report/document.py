@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from trainer.bundles.bundle_manifest import library_versions, python_version
+from trainer.bundles.bundle_manifest import library_versions
 from trainer.evaluation.cross_validation import parts_of
 from trainer.experiments.paired_test import TEST
 from trainer.experiments.report.verdicts import verdict_of
@@ -52,7 +53,7 @@ def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) ->
         "hearing": context.dataset.manifest.hearing,
         "interval_level": LEVEL,
         "versions": library_versions(),
-        "python": python_version(),
+        "python": platform.python_version(),
         "protocol": PROTOCOL,
         "test": TEST,
         "problems": context.dataset.problems,
