@@ -64,12 +64,14 @@ class ClipFeatures:
         windows: shape (n, 6439), float32, finite: each window.
         starts_s: where each window begins.
         duration_s: how long the sound is.
+        key: of the settings.
     """
 
     vector: FloatArray
     windows: FloatArray
     starts_s: tuple[float, ...]
     duration_s: float
+    key: str
 
 
 def extract_features(path: Path, settings: FeatureSettings = CANONICAL) -> ClipFeatures:
@@ -86,6 +88,7 @@ def extract_features(path: Path, settings: FeatureSettings = CANONICAL) -> ClipF
         windows=rounded(described),
         starts_s=clip.starts_s,
         duration_s=clip.duration_s,
+        key=settings.key,
     )
 
 

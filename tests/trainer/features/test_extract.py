@@ -32,6 +32,7 @@ def test_a_long_file_gives_its_windows(tmp_path: Path) -> None:
     assert np.isfinite(found.windows).all()
     assert found.starts_s == pytest.approx((1.75, 4.5, 7.25))
     assert found.duration_s == pytest.approx(10)
+    assert found.key == BRIEF.key
 
 
 def test_every_descriptor_has_a_name_of_its_own() -> None:
