@@ -19,7 +19,7 @@ from shutil import copyfileobj, disk_usage
 from typing import IO, TYPE_CHECKING, Final
 
 from daemon.service_errors import BackupError
-from storage.database.catalogue_copy import place, sync
+from storage.database.catalogue_copy import rename_durably, sync
 from trainer.bundles.registry import CURRENT, HISTORY, published_name
 from trainer.corpora.corpus_store import MANIFEST, TABLE, CorpusManifest, CorpusStore
 
@@ -102,7 +102,7 @@ def pack(places: BackupPaths, archive: Path, made_at: str) -> None:
                     _add_corpus(tar, places.corpora / name)
             stream.flush()
             os.fsync(stream.fileno())
-        place(beside, archive)
+        rename_durably(beside, archive)
     except OSError as error:
         raise BackupError(f"{archive}: cannot be written: {error.strerror or error}") from error
     finally:

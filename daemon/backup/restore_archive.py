@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Self
 
 from daemon.backup.archive import CORPORA, BackupPaths, open_backup, unpack
 from daemon.service_errors import BackupError
-from storage.database.catalogue_copy import mark, mark_of, place, problem_with, put_in_place, sync
+from storage.database.catalogue_copy import (
+    problem_with,
+    read_mark,
+    rename_durably,
+    replace_catalogue,
+    sync,
+    write_mark,
+)
 from storage.database.engine import file_of, only_writer
 from storage.database.migrate import schemas
 from trainer.bundles.registry import list_bundles
@@ -67,7 +74,7 @@ class _Note:
         beside = where.with_name(f"{where.name}.new")
         beside.write_text(json.dumps(asdict(self)), encoding="utf-8")
         sync(beside)
-        place(beside, where)
+        rename_durably(beside, where)
 
 
 @dataclass(frozen=True)
@@ -132,9 +139,9 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
                 if label.corpora is None:
                     places.fresh.corpora.rmdir()
                 note = _Note(randbelow(2**31 - 1) + 1, stamp)
-                mark(places.fresh.catalogue, note.mark)
+                write_mark(places.fresh.catalogue, note.mark)
                 note.write(places.note)
-                put_in_place(places.fresh.catalogue, places.file, places.old_file(stamp))
+                replace_catalogue(places.fresh.catalogue, places.file, places.old_file(stamp))
             finally:
                 _settle(places)
         except OSError as error:
@@ -169,7 +176,7 @@ def exclusive_access(url: str, registry: Path) -> Iterator[None]:
 def _settle(places: _Places) -> None:
     note = _Note.read(places.note)
     if note is not None:
-        if mark_of(places.file) == note.mark:
+        if read_mark(places.file) == note.mark:
             _let_others_follow(places, note.stamp)
         else:
             _undo(places, note.stamp)
@@ -209,7 +216,7 @@ def _let_follow(fresh: Path, folder: Path, old: Path) -> None:
     elif folder.exists():
         # Made meanwhile by somebody who found none.
         shutil.rmtree(folder)
-    place(fresh, folder)
+    rename_durably(fresh, folder)
 
 
 def _undo(places: _Places, stamp: str) -> None:

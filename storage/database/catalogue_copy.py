@@ -1,4 +1,4 @@
-"""Copies of a catalogue that are whole, taken while others use it."""
+"""Copies a catalogue while others use it, checks copies, and replaces the catalogue by one."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_S: Final = 30.0
 _MARK_AT: Final = 68
-"""Where an SQLite file has its application id (https://www.sqlite.org/fileformat.html)."""
+"""Offset of the application id in an SQLite file (https://www.sqlite.org/fileformat.html)."""
 
 TABLES: Final = frozenset({"clips", "hearings", "predictions", "queue"})
-"""By these a catalogue is known, whatever its schema."""
+"""The tables that a catalogue of any schema has."""
 
 
 def copy_catalogue(file: Path, copy: Path) -> None:
-    """Write a whole and consistent copy, as of one moment; readers and writers go on.
+    """Write a consistent copy, as of one moment; readers and writers continue.
 
     Args:
         file: the catalogue.
-        copy: where to; what is there is replaced. It is on the disk when this returns, readable
-            by us alone.
+        copy: replaced if it exists; synced to the disk, and readable by this user alone.
 
     Raises:
-        CatalogueError: there is no room, or the catalogue cannot be read; no copy is left.
+        CatalogueError: the disk is full, or the catalogue cannot be read; no copy is left.
     """
     try:
         copy.unlink(missing_ok=True)
@@ -48,9 +47,9 @@ def copy_catalogue(file: Path, copy: Path) -> None:
 
 
 def problem_with(file: Path, newest: int) -> str | None:
-    """Return in one line why a file is no catalogue that can be used, None if it can.
+    """Return in one line why a file cannot be used as a catalogue, None if it can.
 
-    Nothing is believed of it: every page is read, and no code of it is run.
+    The file is not trusted: every page is read, and none of its code is run.
 
     Args:
         file: a database that nobody has open.
@@ -65,21 +64,21 @@ def problem_with(file: Path, newest: int) -> str | None:
             tables = {name for (name,) in plain.execute("SELECT name FROM sqlite_master")}
             triggers = plain.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger'")
             if not found or not tables >= TABLES or triggers.fetchone():
-                return "holds no catalogue of ours"
+                return "is not a catalogue of valenced"
             if found > newest:
-                return f"schema {found} is of a later release; this one knows up to {newest}"
+                return f"schema {found} is of a later release; this release supports up to {newest}"
             (verdict,) = plain.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error)
     return None if verdict == "ok" else f"damaged: {' '.join(str(verdict).split())}"
 
 
-def mark(file: Path, number: int) -> None:
-    """Put a number into a database that nobody has open, by which its copies are known as well.
+def write_mark(file: Path, number: int) -> None:
+    """Write a number into a database that nobody has open, and sync it to the disk.
 
     Args:
-        file: the database; it is on the disk when this returns.
-        number: from 1 to 2**31 - 1.
+        file: the database.
+        number: from 1 to 2**31 - 1, stored as the application id.
 
     Raises:
         CatalogueError: it cannot be written.
@@ -92,8 +91,8 @@ def mark(file: Path, number: int) -> None:
         raise CatalogueError(f"{file}: cannot be written: {error}") from error
 
 
-def mark_of(file: Path) -> int | None:
-    """Return the number that `mark` put into a database, 0 if none; None where there is no file.
+def read_mark(file: Path) -> int | None:
+    """Return the number that `write_mark` wrote, 0 if none; None if the file does not exist.
 
     Raises:
         OSError: it cannot be read.
@@ -106,34 +105,34 @@ def mark_of(file: Path) -> int | None:
         return None
 
 
-def put_in_place(fresh: Path, file: Path, aside: Path) -> None:
-    """Let a database take the catalogue's place, at every moment one or the other.
+def replace_catalogue(fresh: Path, file: Path, aside: Path) -> None:
+    """Replace the catalogue by another database, so that one of them exists at every moment.
 
     Nobody but readers may have the catalogue open.
 
     Args:
-        fresh: the new one, in the same folder, whole and on the disk.
-        file: the catalogue; there need be none.
-        aside: where the old one is kept.
+        fresh: the new one, complete and synced, in the same folder.
+        file: the catalogue, which need not exist.
+        aside: new name of the old one.
 
     Raises:
-        CatalogueError: it cannot be exchanged; what was there is in service still.
+        CatalogueError: it cannot be replaced; the old one stays in use.
     """
     try:
         if file.exists():
-            _fold(file)
+            _checkpoint(file)
             os.link(file, aside)
         for end in ("-wal", "-shm"):
-            # What is left there belongs to the old one, and would be played into the new one.
+            # These belong to the old one; SQLite would replay them into the new one.
             with suppress(FileNotFoundError):
                 file.with_name(file.name + end).rename(aside.with_name(aside.name + end))
-        place(fresh, file)
+        rename_durably(fresh, file)
     except OSError as error:
-        raise CatalogueError(f"{file}: cannot be exchanged: {error.strerror}") from error
+        raise CatalogueError(f"{file}: cannot be replaced: {error.strerror}") from error
 
 
-def _fold(file: Path) -> None:
-    """Write what is in the log of changes into the file itself; one that is damaged stays so."""
+def _checkpoint(file: Path) -> None:
+    """Write the write-ahead log into the file; a damaged file is left as it is."""
     try:
         with closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT_S)) as plain:
             busy, *_ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -142,25 +141,17 @@ def _fold(file: Path) -> None:
             raise CatalogueError(f"{file}: {error}") from error
         return
     if busy:
-        raise CatalogueError(f"{file}: another program reads it just now; close that first")
+        raise CatalogueError(f"{file}: another program is reading it; close that program first")
 
 
-def place(fresh: Path, where: Path) -> None:
-    """Rename a file that is on the disk, and have the rename on the disk, too.
-
-    Raises:
-        OSError: it cannot be.
-    """
-    fresh.replace(where)
-    sync(where.parent)
+def rename_durably(fresh: Path, path: Path) -> None:
+    """Rename a synced file, and sync the rename to the disk; raises OSError."""
+    fresh.replace(path)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:
-    """Have a file or a folder on the disk.
-
-    Raises:
-        OSError: it cannot be.
-    """
+    """Sync a file or a folder to the disk; raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

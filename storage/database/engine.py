@@ -1,4 +1,4 @@
-"""Opens the SQLite file, brings its schema up to date, and keeps a second service out."""
+"""Opens the catalogue's SQLite file at the newest schema, and locks it against a second service."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from storage.database.catalogue_copy import BUSY_TIMEOUT_S
 from storage.database.migrate import migrate
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
-BUSY_TIMEOUT_S = 30
-LOOKS_TO_WAIT_FOR, LOOK_S = 10, 0.02
+LOCK_ATTEMPTS, LOCK_PAUSE_S = 10, 0.02
 
 
 def file_of(url: str) -> Path:
@@ -44,17 +44,17 @@ def file_of(url: str) -> Path:
 
 
 def open_engine(url: str) -> Engine:
-    """Open the catalogue's file, making it and its folder where needed, at the newest schema.
+    """Open the catalogue's file at the newest schema; create it and its folder where needed.
 
     Raises:
-        CatalogueError: the file cannot be opened, or is no catalogue.
+        CatalogueError: the file cannot be opened, or is not a catalogue.
         SchemaTooNew: a later release wrote it.
     """
     file = file_of(url)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise CatalogueError(f"{file.parent}: cannot be made: {error.strerror}") from error
+        raise CatalogueError(f"{file.parent}: cannot be created: {error.strerror}") from error
     engine = create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     )
@@ -62,7 +62,8 @@ def open_engine(url: str) -> Engine:
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _translate)
     try:
-        migrate(engine, others=_others(url))
+        holder = writer_of(url)
+        migrate(engine, others=None if holder == os.getpid() else holder)
     except CatalogueError:
         engine.dispose()
         raise
@@ -71,18 +72,18 @@ def open_engine(url: str) -> Engine:
 
 @contextmanager
 def only_writer(url: str) -> Iterator[None]:
-    """Hold the one lock there is for each catalogue; the kernel frees it however we end.
+    """Hold the catalogue's lock, which the kernel frees when the process ends.
 
     Raises:
         CatalogueBusy: another process holds it; the message says which.
-        CatalogueError: the lock cannot be made.
+        CatalogueError: the lock file cannot be created.
     """
     lock = file_of(url).with_suffix(".lock")
     try:
         lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise CatalogueError(f"{lock}: cannot be made: {error.strerror}") from error
+        raise CatalogueError(f"{lock}: cannot be created: {error.strerror}") from error
     try:
         try:
             _lock(descriptor)
@@ -92,7 +93,7 @@ def only_writer(url: str) -> Iterator[None]:
                 f"{file_of(url)}: process {holder} already works on this catalogue; stop it first"
             ) from error
         os.ftruncate(descriptor, 0)
-        # The number is only for the message above; a disk without room for it is told of later.
+        # The process id is only for the message above, so a full disk does not matter here.
         with suppress(OSError):
             os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
@@ -101,19 +102,19 @@ def only_writer(url: str) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> None:
-    """Take the lock; somebody who only looks whether it is held lets go in no time."""
-    for _ in range(LOOKS_TO_WAIT_FOR):
+    """Take the lock; `writer_of` in another process holds it only for a moment."""
+    for _ in range(LOCK_ATTEMPTS):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(LOOK_S)
+            time.sleep(LOCK_PAUSE_S)
         else:
             return
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def writer_of(url: str) -> int | None:
-    """Return the number of the process that works on a catalogue, None if none does."""
+    """Return the id of the process that works on a catalogue, None if none does."""
     try:
         descriptor = os.open(file_of(url).with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -128,18 +129,12 @@ def writer_of(url: str) -> int | None:
         os.close(descriptor)
 
 
-def _others(url: str) -> int | None:
-    """Return the process that works on a catalogue, unless it is we."""
-    holder = writer_of(url)
-    return None if holder == os.getpid() else holder
-
-
 def _prepare(connection: Any, _record: object) -> None:
-    # Transactions are begun by `_begin`, not by the driver's guesses.
+    # `_begin` starts the transactions, not the driver.
     connection.isolation_level = None
     connection.text_factory = os.fsdecode
     if connection.execute("PRAGMA page_count").fetchone() == (0,):
-        # Counts for an empty file only, and would be written into any other each time.
+        # Has an effect on an empty file only.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -147,7 +142,7 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A deferred transaction that turns into a writer cannot wait for its turn; this one can.
+    # A deferred transaction cannot wait for another writer when it begins to write.
     mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")
 

@@ -1,4 +1,4 @@
-"""Keeps the catalogue's file small and its plans good, without being in anybody's way."""
+"""Keeps the catalogue's file small and its query plans good, without blocking anybody."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES_AT_ONCE: Final = 256
-"""So many free pages are given back in one transaction: a megabyte, some milliseconds."""
+"""Free pages released in one transaction: a megabyte, some milliseconds."""
 
 MOST_ROUNDS: Final = 64
 KEPT_FREE: Final = 1024
-"""So many free pages stay in the file, since it will grow again."""
+"""Free pages that stay in the file, since it will grow again."""
 
 
 @dataclass(frozen=True)
 class Maintenance:
-    """What was done, as far as nobody was in the way.
+    """What was done, as far as no lock was in the way.
 
     Attributes:
-        freed_bytes: given back to the disk.
-        is_folded: whether the log of changes was written into the file, and is empty.
+        freed_bytes: by which the file shrank.
+        is_log_empty: whether the write-ahead log was written into the file and truncated.
     """
 
     freed_bytes: int
-    is_folded: bool
+    is_log_empty: bool
 
 
 def maintain(url: str, *, is_idle: bool) -> Maintenance:
-    """Renew the statistics, give back free room, and fold the log of changes into the file.
+    """Update the statistics, release free pages, and write the write-ahead log into the file.
 
-    It waits for nobody: what another has locked is left for the next time. Readers go on reading
-    what they began to read.
+    It never waits: what is locked is left for the next time. Readers keep their snapshot.
 
     Args:
         url: of the catalogue.
-        is_idle: whether nothing is being written; otherwise the log is folded as far as may be,
-            and not emptied.
+        is_idle: whether nothing is being written; otherwise no pages are released, and the log is
+            written as far as possible but not truncated.
 
     Raises:
         CatalogueError: the catalogue cannot be read or written.
@@ -53,16 +52,16 @@ def maintain(url: str, *, is_idle: bool) -> Maintenance:
         with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as plain:
             plain.execute("PRAGMA analysis_limit = 400")
             _unless_locked(plain, "PRAGMA optimize")
-            freed = _give_back(plain) if is_idle else 0
+            freed = _release_pages(plain) if is_idle else 0
             mode = "TRUNCATE" if is_idle else "PASSIVE"
             row = _unless_locked(plain, f"PRAGMA wal_checkpoint({mode})")
-            return Maintenance(freed, is_folded=is_idle and row is not None and row[0] == 0)
+            return Maintenance(freed, is_log_empty=is_idle and row is not None and row[0] == 0)
     except sqlite3.Error as error:
         raise CatalogueError(f"{file}: {error}") from error
 
 
 def size_of(url: str) -> int:
-    """Return how many bytes the catalogue takes, its log of changes included."""
+    """Return the size of the catalogue in bytes, including its write-ahead log."""
     file = file_of(url)
     return sum(_size(file.with_name(file.name + end)) for end in ("", "-wal", "-shm"))
 
@@ -74,7 +73,7 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _give_back(plain: sqlite3.Connection) -> int:
+def _release_pages(plain: sqlite3.Connection) -> int:
     (page_bytes,) = plain.execute("PRAGMA page_size").fetchone()
     freed = 0
     for _ in range(MOST_ROUNDS):
@@ -83,7 +82,7 @@ def _give_back(plain: sqlite3.Connection) -> int:
         if wanted <= 0:
             break
         try:
-            # A script is run to its end; as a statement, it would stop after one page.
+            # As a statement instead of a script, it would stop after one page.
             plain.executescript(f"PRAGMA incremental_vacuum({wanted})")
         except sqlite3.OperationalError as error:
             if not _is_locked(error):
@@ -91,20 +90,20 @@ def _give_back(plain: sqlite3.Connection) -> int:
             break
         (left,) = plain.execute("PRAGMA freelist_count").fetchone()
         if left == free:
-            # A file of the first releases, which cannot shrink.
+            # A file of the first releases cannot shrink.
             break
         freed += (free - left) * page_bytes
     return freed
 
 
 def _unless_locked(plain: sqlite3.Connection, statement: str) -> tuple[int, ...] | None:
-    """Run a statement to its end; return its first row, None if somebody is in the way."""
+    """Run a statement to its end; return its first row, None if the catalogue is locked."""
     try:
         rows = plain.execute(statement).fetchall()
     except sqlite3.OperationalError as error:
-        if _is_locked(error):
-            return None
-        raise
+        if not _is_locked(error):
+            raise
+        return None
     return tuple(rows[0]) if rows else ()
 
 

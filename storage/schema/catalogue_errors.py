@@ -1,4 +1,4 @@
-"""What can go wrong with the catalogue."""
+"""The errors of the catalogue."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class CatalogueError(ValencedError):
 
 
 class SchemaTooNew(CatalogueError):
-    """A later release wrote this catalogue; it is left untouched.
+    """A later release wrote this catalogue, which stays unchanged.
 
-    Its exit code is that of wrong settings: trying again mends it no more than those.
+    Its exit code is that of wrong settings, on which systemd does not restart the service.
     """
 
     exit_code = 78

@@ -32,7 +32,7 @@ def emptied(url: str) -> str:
 def test_free_room_is_given_back_but_for_a_reserve(emptied: str) -> None:
     before = size_of(emptied)
     upkeep = maintain(emptied, is_idle=True)
-    assert upkeep.is_folded
+    assert upkeep.is_log_empty
     assert upkeep.freed_bytes > before // 2
     assert size_of(emptied) < before // 2
     with closing(sqlite3.connect(file_of(emptied))) as plain:
@@ -47,7 +47,7 @@ def test_it_waits_for_nobody_and_a_reader_keeps_what_it_sees(emptied: str) -> No
         assert reader.execute("SELECT count(*) FROM hearings").fetchone() == (0,)
         with closing(sqlite3.connect(file_of(emptied))) as writer, writer:
             writer.execute("INSERT INTO hearings VALUES ('new', 'x/1', 1.0, 'now', x'00')")
-        assert not maintain(emptied, is_idle=True).is_folded
+        assert not maintain(emptied, is_idle=True).is_log_empty
         assert reader.execute("SELECT count(*) FROM hearings").fetchone() == (0,)
 
 
@@ -62,7 +62,7 @@ def test_what_somebody_else_has_locked_is_left_for_the_next_time(emptied: str) -
 
 def test_while_work_goes_on_nothing_is_rebuilt(emptied: str) -> None:
     upkeep = maintain(emptied, is_idle=False)
-    assert (upkeep.freed_bytes, upkeep.is_folded) == (0, False)
+    assert (upkeep.freed_bytes, upkeep.is_log_empty) == (0, False)
 
 
 def test_a_file_that_is_no_catalogue_is_told_of_in_one_line(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_the_old_catalogue_as_it_was(
             with pytest.raises(CatalogueError, match="as it was") as caught:
                 Catalogue(url)
             assert "\n" not in str(caught.value)
-            assert ("copied first" in str(caught.value)) != for_the_copy
+            assert ("before the migration" in str(caught.value)) != for_the_copy
             disk.mend()
             assert everything(file) == before
             assert not list(state.glob(".*"))
