@@ -1,4 +1,4 @@
-"""Long work in a process of its own, beside the service and behind everything else."""
+"""Runs a long job, such as retraining, in a low-priority subprocess."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-LONGEST_END_S = 10.0
-# What runs beside the service shall not take every processor, and on a busy machine the threads
-# of one product wait for one another.
+STOP_TIMEOUT_S = 10.0
+# A job must not use every processor, and on a busy machine the threads of one matrix product wait
+# for one another.
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 LEARN: Final = "learn"
 SCORE: Final = "score again"
@@ -27,42 +27,36 @@ RETAG: Final = "write tags"
 
 
 class BackgroundJob:
-    """A module of ours that runs as a program until it ends by itself or is called back.
+    """One of our modules, running as a program until it ends or is stopped.
 
-    It may be killed at any time, and is written so that nothing is lost by that; it ends with us.
+    It may be killed at any time without losing anything, and it ends with this process.
 
     Args:
-        name: what it is called in the log.
+        name: its name in the log.
         module: run with `python -m`.
-        arguments: given to it.
+        arguments: of the program.
 
     Raises:
-        WorkerError: it cannot be started just now.
+        WorkerError: it cannot be started at present.
     """
 
     def __init__(self, name: str, module: str, arguments: Sequence[str]) -> None:
         self.name = name
-        # Its last words; a pipe that nobody reads could hold it up.
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        # A pipe that nobody reads could block the job.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
+        wrapper = [sys.executable, "-m", "trainer.processes.die_with_parent", str(os.getpid())]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-                [
-                    sys.executable,
-                    "-m",
-                    "trainer.processes.die_with_parent",
-                    str(os.getpid()),
-                    module,
-                    *arguments,
-                ],
+                [*wrapper, module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._words,
+                stderr=self._stderr,
                 env=os.environ | ONE_THREAD,
                 # Ctrl-C in a terminal is for the service alone.
                 start_new_session=True,
             )
         except OSError as error:
-            self._words.close()
+            self._stderr.close()
             raise WorkerError(f"{name} cannot be started: {error.strerror or error}") from error
 
     def wait(self) -> None:
@@ -70,28 +64,28 @@ class BackgroundJob:
         self._process.wait()
 
     def exit_status(self) -> tuple[int, str] | None:
-        """Return its exit code and its last line once it has ended, None while it runs."""
+        """Return its exit code and the last line of its stderr; None while it runs."""
         code = self._process.poll()
         if code is None:
             return None
-        self._words.seek(0)
-        lines = self._words.read().decode(errors="replace").splitlines()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").splitlines()
         return code, lines[-1] if lines else ""
 
     def stop(self) -> None:
-        """End it, with everything that it may have started."""
+        """End it and every process that it started, and release its resources."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(LONGEST_END_S)
+                self._process.wait(STOP_TIMEOUT_S)
                 break
-        self._words.close()
+        self._stderr.close()
 
 
 @dataclass(frozen=True)
 class JobCommands:
-    """The errands there are, and what they work on.
+    """Starts the background jobs of one catalogue. Each raises WorkerError if it cannot start.
 
     Attributes:
         url: of the catalogue.
@@ -108,19 +102,11 @@ class JobCommands:
     step: int
 
     def retrain(self) -> BackgroundJob:
-        """Fit a candidate on the annotations, and publish it if it is better.
-
-        Raises:
-            WorkerError: it cannot be started just now.
-        """
+        """Fit a candidate on the annotations, and publish it if it is better."""
         arguments = [self.url, str(self.registry), str(self.keep), str(self.corpora)]
         return BackgroundJob(LEARN, "trainer.processes.retrain_process", arguments)
 
     def rescore(self, bundle: Path) -> BackgroundJob:
-        """Have the bundle of a directory predict every known sound that another has predicted.
-
-        Raises:
-            WorkerError: it cannot be started just now.
-        """
+        """Predict by the bundle of a directory every sound that another bundle has predicted."""
         arguments = [self.url, str(bundle), "--step", str(self.step)]
         return BackgroundJob(SCORE, "trainer.processes.rescore_process", arguments)

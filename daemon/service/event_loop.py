@@ -1,4 +1,4 @@
-"""The main loop of one run: takes in what is reported, and drives what follows from it."""
+"""The event loop of one run: handles each message, and waits for the next."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storage.schema.records import TagState
 from storage.service_notes import BUNDLE, PAUSED, SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from pathlib import Path
 
@@ -39,17 +39,16 @@ if TYPE_CHECKING:
     from daemon.watch.scanner import FolderComparison
     from daemon.watch.watched_folders import WatchedFolders
     from storage.catalogue import Catalogue
-    from storage.schema.records import Clip
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5
-PAUSE_S = 5.0
+RETRY_S = 5.0
 LONGEST_PATIENCE_S = 60.0
 
 
 class SinglePass:
-    """Tells when a single pass has waited long enough for files that keep changing.
+    """Decides when a single pass has waited long enough for files that keep changing.
 
     Args:
         settle_s: how long a file must be silent, in seconds.
@@ -57,213 +56,210 @@ class SinglePass:
 
     def __init__(self, settle_s: float) -> None:
         self._patience_s = settle_s + min(9 * settle_s, LONGEST_PATIENCE_S)
-        self._attended = -1
+        self._attempts = -1
         self._progress_at_s = 0.0
 
-    def is_overdue(self, attended: int, waiting: int, now_s: float) -> bool:
-        """Tell whether nothing has come of waiting for too long.
+    def is_overdue(self, attempts: int, waiting: int, now_s: float) -> bool:
+        """Whether nothing was finished for too long, and nothing is due.
 
         Args:
-            attended: number of files finished so far.
-            waiting: number of files due or in hand; while there are any, there is hope.
+            attempts: number of files finished so far, failed ones included.
+            waiting: number of files that are due or being processed.
             now_s: the monotonic clock.
         """
-        if attended != self._attended:
-            self._attended, self._progress_at_s = attended, now_s
+        if attempts != self._attempts:
+            self._attempts, self._progress_at_s = attempts, now_s
         return not waiting and now_s - self._progress_at_s > self._patience_s
 
 
 @dataclass
 class EventLoop:
-    """The collaborators of the main loop, and the loop.
+    """The event loop and the parts that it drives.
 
     Attributes:
-        mail: what it is told.
-        folders: what is watched.
-        intake: between folders and queue.
-        crew: between queue and catalogue.
-        catalogue: takes how the folders stand.
-        reporter: shows progress.
-        needing_tags: lists the clips in some states whose tags are wanted but not written yet.
+        messages: what happened, from threads and signal handlers.
+        folders: the watched folders.
+        enqueuer: fills the queue.
+        consumers: process the queue.
+        catalogue: stores the state of the folders.
+        progress: shows progress.
+        enqueue_tags: gives the consumers the clips in some states whose tags must be written.
+        retraining: handles annotations and new bundles.
         clock: the time, aware of its zone.
         single_pass: ends the run once every file was tried; None keeps watching.
-        learning: takes up annotations and new bundles.
-        notifier: tells the supervisor how it is.
-        longest_s: how long a consumer may take for one thing before it counts as hung.
-        reload: puts the settings in force as they are now, or tells why those before stay.
-        vitals: the counts of the run; told that the loop comes round, and what stands in its way.
+        stats: counts and health of the run.
+        notifier: reports to the supervisor.
+        hang_after_s: how long a consumer may take for one task before it counts as hung.
+        reload: applies the present settings; returns why they were refused, None if they were not.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
         monotonic: the monotonic clock, in seconds.
     """
 
-    mail: MessageQueue
+    messages: MessageQueue
     folders: WatchedFolders
-    intake: Enqueuer
-    crew: ConsumerPool
+    enqueuer: Enqueuer
+    consumers: ConsumerPool
     catalogue: Catalogue
-    reporter: ProgressReporter
-    needing_tags: Callable[[Collection[TagState]], Iterable[Clip]]
+    progress: ProgressReporter
+    enqueue_tags: Callable[[Collection[TagState]], None]
+    retraining: RetrainControl
     clock: Callable[[], datetime]
     single_pass: SinglePass | None
-    learning: RetrainControl
+    stats: RunStats
     notifier: Notifier
-    longest_s: float
-    vitals: RunStats
+    hang_after_s: float
     reload: Callable[[], str | None] = lambda: None
     unsettled: list[Path] = field(default_factory=list)
     monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
-    _stuck: str | None = None
-    _noted: tuple[str | None, ...] = (None, None, None)
+    _stored_notes: tuple[str | None, ...] = (None, None, None)
 
-    def alive(self) -> None:
-        """Give a sign of life, unless a consumer hangs: the supervisor shall start us anew."""
+    def heartbeat(self) -> None:
+        """Report that the loop is alive; while a consumer hangs, let the supervisor restart us."""
         now_s = self.monotonic()
-        self.vitals.heartbeat()
-        before, self._stuck = self._stuck, self.crew.stuck(now_s, self.longest_s)
-        self.vitals.stuck = self._stuck
-        if self._stuck is None:
+        self.stats.heartbeat()
+        stuck = self.consumers.stuck(now_s, self.hang_after_s)
+        if stuck is None:
             self.notifier.heartbeat(now_s)
-        elif self._stuck != before:
-            log.critical("%s hangs: busy with one thing for %g s", self._stuck, self.longest_s)
+        elif stuck != self.stats.stuck:
+            log.critical("%s hangs: busy with one task for %g s", stuck, self.hang_after_s)
+        self.stats.stuck = stuck
 
     def reconcile(self, reason: str) -> FolderComparison:
-        """Compare the folders with the catalogue, and record how they stand."""
+        """Compare the folders with the catalogue, and store their state."""
         log.debug("comparing the folders with the catalogue: %s", reason)
         self.notifier.status(f"comparing the folders with the catalogue: {reason}")
-        comparison = self.intake.reconcile(self.monotonic(), self.alive)
+        comparison = self.enqueuer.reconcile(self.monotonic(), self.heartbeat)
         if self.folders.check_watches(comparison):
-            self.mail.put(Reconcile("some directories seem to have no watch"))
+            self.messages.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
         return comparison
 
-    def loop(self) -> None:
-        """Do what the mail says until it says stop.
+    def run(self) -> None:
+        """Handle messages until one says stop.
 
-        A catalogue that cannot be written, because its disk is full perhaps, is waited for; what
-        was reported meanwhile is found by the reconcile that follows.
+        While the catalogue cannot be written, because its disk is full for example, the loop waits
+        and tries again; a reconcile then finds what was reported meanwhile.
 
         Raises:
             Exception: whatever broke a consumer.
         """
         while True:
-            self.alive()
+            self.heartbeat()
             try:
                 if self.single_pass is not None:
-                    self._approach(self.single_pass, self.monotonic())
-                if self._turn(self._mail(self._patience_s())):
+                    self._end_if_done(self.single_pass, self.monotonic())
+                if self.handle(self._next_messages(self._timeout_s())):
                     return
-                self.vitals.problem = None
+                self.stats.problem = None
             except (CatalogueError, WorkerError) as error:
-                self.vitals.problem = str(error)
-                log.error("waiting %g s for the catalogue: %s", PAUSE_S, error)  # noqa: TRY400 - one line is enough
+                self.stats.problem = str(error)
+                log.error("waiting %g s for the catalogue: %s", RETRY_S, error)  # noqa: TRY400 - one line is enough
                 self.notifier.status(f"waiting for the catalogue: {error}")
-                mail = self._mail(PAUSE_S)
-                if self._turn([message for message in mail if isinstance(message, Stop)]):
+                messages = self._next_messages(RETRY_S)
+                if self.handle([message for message in messages if isinstance(message, Stop)]):
                     return
-                if Reload() in mail:
-                    self.mail.put(Reload())
-                self.mail.put(Reconcile("the catalogue was in trouble"))
+                if Reload() in messages:
+                    self.messages.put(Reload())
+                self.messages.put(Reconcile("the catalogue could not be used"))
 
-    def _approach(self, end: SinglePass, now_s: float) -> None:
-        """Let the crew end once there is nothing left to wait for, or no use in waiting."""
-        if self.intake.next_due() is None:
-            self.crew.stop_when_all_tried()
-        waiting = self.catalogue.queue.waiting(self.clock())
-        if not self.unsettled and end.is_overdue(self.vitals.attempts, waiting, now_s):
-            left = {*self.intake.unsettled(), *self.catalogue.queue.untried()}
-            self.unsettled = sorted(left)
-            self.crew.stop_when_idle()
+    def handle(self, messages: list[Message]) -> bool:
+        """Handle some messages, queue the files that have settled, and return whether to stop.
 
-    def _turn(self, mail: list[Message]) -> bool:
-        """Do what some mail says, queue what has settled, and tell whether it is time to stop.
-
-        A wish to stop comes first: what came before it may fail, and is found again at the start.
-        So does one for other settings, which nothing would repeat.
+        Stop comes first: what else fails is found again at the next start. Reload comes next, since
+        nothing would repeat it.
         """
         order = {Stop: 0, Reload: 1}
-        for message in sorted(mail, key=lambda message: order.get(type(message), 2)):
-            self.alive()
+        for message in sorted(messages, key=lambda message: order.get(type(message), 2)):
+            self.heartbeat()
             match message:
                 case Stop(broken_by):
                     if broken_by is not None:
                         raise broken_by
                     return True
                 case PathChanged(path):
-                    self.intake.path_changed(path, self.monotonic())
+                    self.enqueuer.path_changed(path, self.monotonic())
                 case Reconcile(reason):
                     self.reconcile(reason)
-                    self.crew.add_untagged(self.needing_tags([TagState.PENDING]))
+                    self.enqueue_tags([TagState.PENDING])
                 case CheckFolders():
-                    self._look_around()
+                    self._check_folders()
                 case Reload():
                     self._reload()
                 case RetrainDue():
-                    self.learning.wish()
+                    self.retraining.request()
                 case MaintenanceDue():
                     is_idle = not self.catalogue.queue.waiting(self.clock())
                     log.debug("catalogue: %s", maintain(self.catalogue.url, is_idle=is_idle))
-        self.intake.settle(self.monotonic())
+        self.enqueuer.settle(self.monotonic())
         return False
+
+    def _end_if_done(self, single_pass: SinglePass, now_s: float) -> None:
+        """Let the consumers end once there is nothing to wait for, or it was waited long enough."""
+        if self.enqueuer.next_due() is None:
+            self.consumers.stop_when_all_tried()
+        waiting = self.catalogue.queue.waiting(self.clock())
+        if not self.unsettled and single_pass.is_overdue(self.stats.attempts, waiting, now_s):
+            self.unsettled = sorted({*self.enqueuer.unsettled(), *self.catalogue.queue.untried()})
+            self.consumers.stop_when_idle()
 
     def _reload(self) -> None:
         self.notifier.reloading()
         try:
             self._refused = self.reload()
-            self._note()
+            self._store_notes()
         except CatalogueError:
-            self.mail.put(Reload())
+            self.messages.put(Reload())
             raise
         finally:
             self.notifier.ready()
 
-    def _look_around(self) -> None:
-        """Notice what no event tells: a disk that is back, a retry asked for by another process."""
+    def _check_folders(self) -> None:
+        """Look for what sends no event: a disk that is back, a retry that another process asked."""
         if self.folders.refresh():
             self.reconcile("a folder went away or came back")
             # What could not be written there before may be possible now.
-            self.crew.add_untagged(self.needing_tags(list(TagState)))
+            self.enqueue_tags(list(TagState))
         if self.catalogue.queue.waiting(self.clock()):
-            self.crew.wake()
-        self.learning.look()
-        self._note()
+            self.consumers.wake()
+        self.retraining.check()
+        self._store_notes()
 
-    def _note(self) -> None:
-        """Leave word for whoever looks in from outside; the disk is touched by changes only."""
-        noted = (self.vitals.paused, self.learning.trouble, self._refused)
-        if noted != self._noted:
-            for about, said in zip((PAUSED, BUNDLE, SETTINGS), noted, strict=True):
-                self.catalogue.notes.set(about, said, self.clock())
-            self._noted = noted
+    def _store_notes(self) -> None:
+        """Store for other processes what this one knows; written only when it has changed."""
+        notes = (self.stats.paused, self.retraining.problem, self._refused)
+        if notes != self._stored_notes:
+            for about, text in zip((PAUSED, BUNDLE, SETTINGS), notes, strict=True):
+                self.catalogue.notes.set(about, text, self.clock())
+            self._stored_notes = notes
 
-    def _mail(self, patience_s: float | None) -> list[Message]:
-        """Wait for mail, then take all there is: one file often gives many equal messages."""
-        mail: list[Message] = []
+    def _next_messages(self, timeout_s: float | None) -> list[Message]:
+        """Wait for a message, then take all there are: one file often sends many equal ones."""
+        messages: list[Message] = []
         try:
-            mail.append(self.mail.get(timeout=patience_s))
+            messages.append(self.messages.get(timeout=timeout_s))
             while True:
-                mail.append(self.mail.get_nowait())
+                messages.append(self.messages.get_nowait())
         except Empty:
-            return list(dict.fromkeys(mail))
+            return list(dict.fromkeys(messages))
 
-    def _patience_s(self) -> float | None:
-        """Return how long to wait for mail: for ever, while nothing is expected or in hand."""
+    def _timeout_s(self) -> float | None:
+        """Show progress; return how long to wait for messages, None without limit."""
         now_s = self.monotonic()
         waiting = self.catalogue.queue.waiting(self.clock())
-        self.reporter.show(self.vitals.attempts, waiting, now_s)
-        self.notifier.status(self._doing(waiting))
-        due_s = self.intake.next_due()
-        until = [] if due_s is None else [max(due_s - now_s, 0.01)]
+        self.progress.show(self.stats.attempts, waiting, now_s)
+        self.notifier.status(self._status(waiting))
+        due_s = self.enqueuer.next_due()
+        timeouts_s = [] if due_s is None else [max(due_s - now_s, 0.01)]
         if waiting or self.single_pass is not None:
-            until.append(TICK_S)
+            timeouts_s.append(TICK_S)
         if self.notifier.watchdog_interval_s is not None:
-            until.append(self.notifier.watchdog_interval_s)
-        return min(until, default=None)
+            timeouts_s.append(self.notifier.watchdog_interval_s)
+        return min(timeouts_s, default=None)
 
-    def _doing(self, waiting: int) -> str:
-        tally = f"{self.vitals.processed} taken in since the start, {self.vitals.failed} put off"
+    def _status(self, waiting: int) -> str:
+        counts = f"{self.stats.processed} processed, {self.stats.failed} failed since the start"
+        status = f"watching {len(self.folders.roots)} folders, nothing to do; {counts}"
         if waiting:
-            doing = f"hearing: {waiting} files to go, {tally}"
-        else:
-            doing = f"watching {len(self.folders.roots)} folders, nothing to do; {tally}"
-        return f"{doing}; {self._refused}" if self._refused else doing
+            status = f"analysing: {waiting} files waiting, {counts}"
+        return f"{status}; {self._refused}" if self._refused else status

@@ -1,4 +1,4 @@
-"""What the main loop is told, and by whatever thread or signal handler it is told."""
+"""The messages of the event loop, and the queue by which threads and signal handlers send them."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PathChanged:
-    """Something happened at this path."""
+    """The file system reported a change at this path."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class Reconcile:
-    """The folders are to be compared with the catalogue, for the reason given."""
+    """Compare the folders with the catalogue, for the reason given."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class CheckFolders:
-    """It is time to see whether a watched folder went away or came back."""
+    """Check whether a watched folder went away or came back, and what background jobs do."""
 
 
 @dataclass(frozen=True)
 class RetrainDue:
-    """It is the hour at which people's annotations are learned from."""
+    """The scheduled time of retraining has come."""
 
 
 @dataclass(frozen=True)
 class MaintenanceDue:
-    """It is time to keep the catalogue's file small."""
+    """The scheduled time of database maintenance has come."""
 
 
 @dataclass(frozen=True)
 class Reload:
-    """The settings are to be read again."""
+    """Read the settings again."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """The run is to end; `broken_by` if something broke, rather than somebody asked."""
+    """End the run; `broken_by` is what broke, None if the stop was requested."""
 
     broken_by: BaseException | None = None
 

@@ -1,4 +1,4 @@
-"""Tells a person how far the work is: a bar on a terminal, a plain line now and then elsewhere."""
+"""Shows progress: a bar on a terminal, a plain log line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PLAIN_LINE_EVERY_S = 30.0
+LOG_EVERY_S = 30.0
 RATE_OVER_S = 60.0
 
 
@@ -22,19 +22,19 @@ class ProgressReporter:
 
     Args:
         console: where the bar is drawn; None writes plain log lines.
-        doing: what the work is.
+        activity: what is being done.
         unit: what is counted.
     """
 
     def __init__(
-        self, console: Console | None, doing: str = "hearing", unit: str = "files"
+        self, console: Console | None, activity: str = "analysing", unit: str = "files"
     ) -> None:
-        self._doing = doing
+        self._activity = activity
         self._unit = unit
         self._console = console
         self._bar: Progress | None = None
         self._marks: deque[tuple[float, int]] = deque()
-        self._started_at = 0
+        self._finished_before = 0
 
     def show(self, finished: int, waiting: int, now_s: float) -> None:
         """Show how far the work is.
@@ -48,16 +48,16 @@ class ProgressReporter:
             self.hide()
             return
         if not self._marks:
-            self._started_at = finished
+            self._finished_before = finished
             self._marks.append((now_s, finished))
-        done = finished - self._started_at
+        done = finished - self._finished_before
         if self._console is not None:
             self._show_bar(self._console, done, waiting)
-        elif now_s - self._marks[-1][0] >= PLAIN_LINE_EVERY_S:
+        elif now_s - self._marks[-1][0] >= LOG_EVERY_S:
             self._log_line(finished, waiting, now_s)
 
     def hide(self) -> None:
-        """Take the bar away until there is work again."""
+        """Remove the bar until there is work again."""
         self._marks.clear()
         if self._bar is not None:
             self._bar.stop()
@@ -66,7 +66,7 @@ class ProgressReporter:
     def _show_bar(self, console: Console, done: int, waiting: int) -> None:
         if self._bar is None:
             self._bar = Progress(
-                TextColumn(self._doing),
+                TextColumn(self._activity),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
@@ -86,9 +86,9 @@ class ProgressReporter:
         self._marks.append((now_s, finished))
         while len(self._marks) > 2 and now_s - self._marks[0][0] > RATE_OVER_S:  # noqa: PLR2004 - a rate needs two marks
             self._marks.popleft()
-        then_s, then = self._marks[0]
-        rate = (finished - then) / (now_s - then_s)
-        done = finished - self._started_at
+        since_s, finished_then = self._marks[0]
+        rate = (finished - finished_then) / (now_s - since_s)
+        done = finished - self._finished_before
         left = f"{waiting / rate / 60:.0f} min left" if rate else "time left unknown"
         log.info(
             "%d of %d %s, %.1f %s/s, %s", done, done + waiting, self._unit, rate, self._unit, left

@@ -1,4 +1,4 @@
-"""Between people's annotations and the bundle in service: when to learn, when to score again."""
+"""Decides when to retrain and when to rescore, and loads bundles that were published."""
 
 from __future__ import annotations
 
@@ -24,142 +24,143 @@ log = logging.getLogger(__name__)
 
 
 class RetrainControl:
-    """What the service does about annotations and new bundles. Driven by the main loop.
+    """Imports annotations, runs training jobs, and loads new bundles. Driven by the event loop.
 
-    Learning and scoring run as errands, one at a time, so the service goes on meanwhile. Both
-    leave their state in the catalogue and the registry: what a kill interrupts begins anew.
+    One background job runs at a time, while the service continues. Jobs store their state in the
+    catalogue and the registry, so a job that was killed is started again.
 
     Args:
         catalogue: holds annotations and predictions.
-        folder: into which tables of annotations are dropped.
-        programs: what the errands run.
-        bundle: what predicts at first.
-        fewest: how many annotations must be new for learning.
+        folder: into which annotation tables are dropped.
+        commands: start the background jobs.
+        bundle: the one in use at first.
+        min_annotations: how many annotations must be new for retraining.
         clock: the time, aware of its zone.
-        take_up: given each bundle that comes into service.
+        use_bundle: called with each newly loaded bundle.
         retag: called when tags may have become due.
 
     Attributes:
-        trouble: why a bundle that was published is not in service, None if it is.
+        problem: why the published bundle is not in use, None if it is.
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
         folder: AnnotationFolder,
-        programs: JobCommands,
+        commands: JobCommands,
         bundle: ActiveBundle,
         *,
-        fewest: int,
+        min_annotations: int,
         clock: Callable[[], datetime],
-        take_up: Callable[[ActiveBundle], None],
+        use_bundle: Callable[[ActiveBundle], None],
         retag: Callable[[], None],
     ) -> None:
         self._catalogue = catalogue
         self._folder = folder
-        self._programs = programs
+        self._commands = commands
         self._bundle = bundle
-        self._fewest = fewest
+        self._min_annotations = min_annotations
         self._clock = clock
-        self._take_up = take_up
+        self._use_bundle = use_bundle
         self._retag = retag
-        self._annotations = catalogue.annotations
-        self._errands = catalogue.jobs
-        self._scores = catalogue.rescoring
-        self._errand: BackgroundJob | None = None
-        self._unusable: str | None = None
-        self.trouble: str | None = None
+        self._job: BackgroundJob | None = None
+        self._rejected: str | None = None
+        self.problem: str | None = None
 
-    def wish(self) -> None:
-        """Note that it is time to learn."""
-        self._errands.request(LEARN, self._clock())
+    def request(self) -> None:
+        """Store in the catalogue that retraining is due."""
+        self._catalogue.jobs.request(LEARN, self._clock())
 
-    def look(self) -> None:
-        """Take up what came in since the last look, and set out on what is due.
+    def check(self) -> None:
+        """Process what came in since the last check, and start the job that is due.
 
         Raises:
-            CatalogueError: the catalogue cannot be read or written just now.
-            WorkerError: no process can be started just now.
+            CatalogueError: the catalogue cannot be read or written at present.
+            WorkerError: no process can be started at present.
         """
-        if self._folder.look() or self._errands.is_requested(RETAG):
-            self._errands.clear_request(RETAG)
+        jobs = self._catalogue.jobs
+        if self._folder.look() or jobs.is_requested(RETAG):
+            jobs.clear_request(RETAG)
             self._retag()
-        self._see_bundle()
-        if self._errand is not None:
-            self._see_errand(self._errand)
-        if self._errand is None:
-            self._errand = self._set_out()
+        self._load_published()
+        if self._job is not None:
+            self._finish(self._job)
+        if self._job is None:
+            self._job = self._due_job()
 
     def catch_up(self) -> None:
-        """Do at once what needs no learning: for a single pass, which does not look again.
+        """Import annotations, load the bundle and rescore, at once: all that a single pass needs.
 
         Raises:
-            CatalogueError: the catalogue cannot be read or written just now.
-            WorkerError: no process can be started just now.
+            CatalogueError: the catalogue cannot be read or written at present.
+            WorkerError: no process can be started at present.
         """
         self._folder.look()
-        self._see_bundle()
-        if self._scores.any_outdated(self._bundle.name):
-            self._errand = self._programs.rescore(self._bundle.directory)
-            self._errand.wait()
-            self._see_errand(self._errand)
+        self._load_published()
+        if self._catalogue.rescoring.any_outdated(self._bundle.name):
+            self._job = self._commands.rescore(self._bundle.directory)
+            self._job.wait()
+            self._finish(self._job)
 
-    def rewrite_from(self, step: int) -> None:
-        """Have tags written again from now on if they move by so many hundredths."""
-        self._programs = replace(self._programs, step=step)
+    def set_tag_step(self, step: int) -> None:
+        """Set by how many hundredths a value must move for its tags to be written again."""
+        self._commands = replace(self._commands, step=step)
 
     def stop(self) -> None:
-        """Call back what is under way; it is taken up again at the next start."""
-        if self._errand is not None:
-            self._errand.stop()
-            self._errand = None
+        """Stop the running job; the next start continues with it."""
+        if self._job is not None:
+            self._job.stop()
+            self._job = None
 
-    def _see_bundle(self) -> None:
-        """Take up a bundle that was published, by whatever process."""
-        name = published_name(self._programs.registry)
-        if name in {None, self._bundle.name, self._unusable}:
+    def _load_published(self) -> None:
+        """Load the published bundle if it is another than the one in use."""
+        registry = self._commands.registry
+        name = published_name(registry)
+        if name in {None, self._bundle.name, self._rejected}:
             return
         try:
-            self._bundle = load_published(self._programs.registry, self._catalogue, published)
+            self._bundle = load_published(registry, self._catalogue, published)
         except BundleError as error:
-            self._unusable = name
-            self.trouble = f"{name} cannot be used, so {self._bundle.name} stays: {error}"
-            log.error("%s stays in service: %s", self._bundle.name, error)  # noqa: TRY400 - one line is enough
+            self._rejected = name
+            self.problem = f"{name} cannot be used, so {self._bundle.name} stays in use: {error}"
+            log.error("%s", self.problem)  # noqa: TRY400 - one line is enough
             return
-        self.trouble = None
-        self._take_up(self._bundle)
+        self.problem = None
+        self._use_bundle(self._bundle)
 
-    def _see_errand(self, errand: BackgroundJob) -> None:
-        ending = errand.exit_status()
-        if ending is None:
+    def _finish(self, job: BackgroundJob) -> None:
+        """Clean up after a job that has ended, and do what follows from it."""
+        status = job.exit_status()
+        if status is None:
             return
-        errand.stop()
-        self._errand = None
-        code, words = ending
+        job.stop()
+        self._job = None
+        code, message = status
         if code == TrainingUnderWay.exit_code:
-            # Somebody's by hand, or one that outlived a killed service: the wish still stands.
-            log.debug("%s waits: %s", errand.name, words)
+            # Started by hand, or it outlived a killed service: the request remains.
+            log.debug("%s waits: %s", job.name, message)
             return
         if code:
-            log.error("%s failed (%d): %s", errand.name, code, words)
+            log.error("%s failed (%d): %s", job.name, code, message)
         else:
-            log.info("%s: %s", errand.name, words or "done")
-        if errand.name == LEARN:
-            # Also one that failed: it would fail again, and the next time is planned.
-            self._errands.clear_request(LEARN)
-            self._see_bundle()
+            log.info("%s: %s", job.name, message or "done")
+        if job.name == LEARN:
+            # Also after a failure: it would fail again, and the next time is scheduled.
+            self._catalogue.jobs.clear_request(LEARN)
+            self._load_published()
         else:
             self._retag()
 
-    def _set_out(self) -> BackgroundJob | None:
-        if self._scores.any_outdated(self._bundle.name):
-            return self._programs.rescore(self._bundle.directory)
-        if not self._errands.is_requested(LEARN):
+    def _due_job(self) -> BackgroundJob | None:
+        if self._catalogue.rescoring.any_outdated(self._bundle.name):
+            return self._commands.rescore(self._bundle.directory)
+        jobs = self._catalogue.jobs
+        if not jobs.is_requested(LEARN):
             return None
-        last = self._errands.last_training()
-        new = self._annotations.changed_since(None if last is None else last.begun_at)
-        if new < self._fewest:
-            log.info("%d new annotations; it takes %d to learn", new, self._fewest)
-            self._errands.clear_request(LEARN)
+        last = jobs.last_training()
+        new = self._catalogue.annotations.changed_since(None if last is None else last.begun_at)
+        if new < self._min_annotations:
+            log.info("%d new annotations; retraining needs %d", new, self._min_annotations)
+            jobs.clear_request(LEARN)
             return None
-        return self._programs.retrain()
+        return self._commands.retrain()

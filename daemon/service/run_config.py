@@ -1,4 +1,4 @@
-"""What one run of the service is to do."""
+"""What one run of the service works on: settings, paths and options of the command line."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What one run is to do.
+    """The configuration of one run.
 
     Attributes:
         settings: all settings; each part gets its own section.
         url: the catalogue.
         registry: folder of the bundles.
-        annotations: folder into which tables of annotations are dropped.
+        annotations: folder into which annotation tables are dropped.
         corpora: folder of the imported corpora.
-        folders: what to watch or to look through.
-        configured: the folders of the settings, whose `tags` counts wherever they are named.
+        folders: what to watch or to scan.
+        configured: the folders of the settings, whose `tags` applies even where others are given.
         tags: False writes no tags at all.
         keep_watching: False ends after one pass.
-        jobs: number of workers, 0 for one a processor.
+        jobs: number of workers, 0 for one per processor.
     """
 
     settings: Settings
@@ -46,60 +46,53 @@ class RunConfig:
     jobs: int = 0
 
     def wants_tags(self, path: Path) -> bool:
-        """Tell whether tags shall be written at a path."""
+        """Whether tags must be written at a path."""
         if not self.tags or self.settings.tags.mode == "none":
             return False
-        homes = [
-            folder
-            for folder in (*self.folders, *self.configured)
-            if path.is_relative_to(folder.path)
-        ]
-        # The innermost folder decides, and of two opinions on one folder the more careful.
-        return (
-            bool(homes) and max(homes, key=lambda home: (len(home.path.parts), not home.tags)).tags
-        )
+        folders = [*self.folders, *self.configured]
+        parents = [folder for folder in folders if path.is_relative_to(folder.path)]
+        # The innermost folder decides; where it is given twice, the one without tags.
+        parents.sort(key=lambda folder: (len(folder.path.parts), not folder.tags))
+        return bool(parents) and parents[-1].tags
 
 
 @dataclass
 class ActiveConfig:
-    """The plan by which the service works.
-
-    Attributes:
-        plan: another may be put here at any time.
-    """
+    """The configuration in use; the methods always read the present one, after a reload the new."""
 
     config: RunConfig
 
     def wants_tags(self, path: Path) -> bool:
-        """Tell whether tags shall be written at a path just now."""
+        """Whether tags must be written at a path at present."""
         return self.config.wants_tags(path)
 
     def settle_s(self) -> float:
-        """Return for how long a file must be silent just now to be complete, in seconds."""
+        """Return for how many seconds a file must be silent to be complete, at present."""
         return self.config.settings.watch.settle_s
 
     def reconcile_s(self) -> float:
-        """Return how often the folders are compared just now, in seconds."""
+        """Return the interval at which the folders are compared at present, in seconds."""
         return self.config.settings.watch.reconcile_s
 
 
 def with_real_path(folder: FolderSettings) -> FolderSettings:
-    """Return a folder under its real name: the kernel does not watch through a link."""
+    """Return a folder under its real path: the kernel does not watch through a link."""
     return folder.model_copy(update={"path": folder.path.resolve()})
 
 
 def clips_needing_tags(
-    catalogue: Catalogue, plan: RunConfig, states: Collection[TagState]
+    catalogue: Catalogue, config: RunConfig, states: Collection[TagState]
 ) -> Iterator[Clip]:
-    """Yield the clips in some states whose tags are wanted but not written, and can be."""
+    """Yield the clips in some tag states whose tags are wanted, not written yet, and writable."""
     for state in states:
-        if state is not TagState.WRITTEN:
-            for clip in catalogue.clips_in(state):
-                taken_out = state is TagState.OFF and clip.tag_reason
-                # A large library that can only be read is not to be opened file by file each time.
-                if (
-                    not taken_out
-                    and plan.wants_tags(clip.path)
-                    and not is_read_only(clip.path.parent)
-                ):
-                    yield clip
+        if state is TagState.WRITTEN:
+            continue
+        for clip in catalogue.clips_in(state):
+            removed_by_request = state is TagState.OFF and clip.tag_reason
+            # A large library that can only be read is not opened file by file each time.
+            if (
+                not removed_by_request
+                and config.wants_tags(clip.path)
+                and not is_read_only(clip.path.parent)
+            ):
+                yield clip

@@ -1,4 +1,8 @@
-"""The slower loops, all in one place."""
+"""Periodic jobs: reconciling, checking folders, database maintenance, retraining.
+
+APScheduler runs them. The due time of a persistent job is stored in the catalogue, as plain values:
+nothing is pickled.
+"""
 
 from __future__ import annotations
 
@@ -20,76 +24,76 @@ if TYPE_CHECKING:
 
     from storage.jobs import JobStore
 
-LOOK_S = 10.0
-"""How soon a disk that was mounted again is noticed, in seconds."""
+CHECK_FOLDERS_S = 10.0
+"""Interval of checking whether a disk was mounted again, in seconds."""
 
-UPKEEP_S = 3600.0
-"""How often the catalogue's file is kept small, in seconds."""
+MAINTENANCE_S = 3600.0
+"""Interval of database maintenance, in seconds."""
 
-_IN_MEMORY, _LASTING = "in memory", "lasting"
+_IN_MEMORY, _PERSISTENT = "in memory", "persistent"
 
 
 @dataclass(frozen=True)
 class PeriodicJob:
-    """Something that recurs.
+    """A job that recurs, at an interval or by a schedule.
 
     Attributes:
         name: unique.
         run: must return at once.
-        every_s: in which rhythm, in seconds.
-        schedule: or at which times, as `at` makes them.
-        lasts: whether a run that was due while the service was down is made up for at start; many
-            missed ones count as one.
+        interval_s: in seconds.
+        schedule: times instead of an interval, from `cron_trigger`.
+        persistent: whether a run that was due while the service was down is made up for at the
+            start; many missed ones count as one.
     """
 
     name: str
     run: Callable[[], None]
-    every_s: float = 0.0
+    interval_s: float = 0.0
     schedule: CronTrigger | None = None
-    lasts: bool = False
+    persistent: bool = False
 
 
 def cron_trigger(schedule: str) -> CronTrigger:
-    """Make the times of what recurs by a cron line, in local time.
+    """Parse a cron line, in local time.
 
     Raises:
-        SettingsError: the line cannot be understood.
+        SettingsError: it is no valid cron line.
     """
-    wrong = f"retrain.schedule: {schedule!r} is no cron line such as '0 4 * * mon'"
+    wrong = f"retrain.schedule: {schedule!r} is not a cron line such as '0 4 * * mon'"
     # Programs do not agree on whether weekday 0 is a Sunday or a Monday.
     if any(character.isdigit() for character in "".join(schedule.split()[4:])):
-        raise SettingsError([f"{wrong}: weekdays go by name"])
+        raise SettingsError([f"{wrong}: write weekdays as names"])
     try:
         return CronTrigger.from_crontab(schedule)
     except ValueError as error:
         raise SettingsError([f"{wrong}: {error}"]) from error
 
 
-class _LastingStore(MemoryJobStore):  # type: ignore[misc]
-    """Keeps in the catalogue when each job is due next, and nothing that would be unpickled."""
+class _PersistentStore(MemoryJobStore):  # type: ignore[misc]
+    """Stores in the catalogue when each job is due next."""
 
-    def __init__(self, errands: JobStore) -> None:
+    def __init__(self, store: JobStore) -> None:
         super().__init__()
-        self._errands = errands
+        self._store = store
 
     def add_job(self, job: Any) -> None:
         super().add_job(job)
-        self._errands.plan(job.id, str(job.trigger), job.next_run_time)
+        self._store.plan(job.id, str(job.trigger), job.next_run_time)
 
     def update_job(self, job: Any) -> None:
         super().update_job(job)
-        self._errands.plan(job.id, str(job.trigger), job.next_run_time)
+        self._store.plan(job.id, str(job.trigger), job.next_run_time)
 
 
 class _ClockZone(tzinfo):
-    """Lets a scheduler, which asks for the time in its zone, ask the given clock."""
+    """Makes the scheduler, which asks for the time in its zone, use the given clock."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
 
     def fromutc(self, dt: datetime) -> datetime:
-        # Times to come are asked for in this zone too, so the clock may only be told by how far it
-        # is from the machine's: were each answered by now, the scheduler would never rest.
+        # Future times are converted to this zone, too. So only the clock's offset from the
+        # machine's is added: if each conversion returned now, the scheduler would never sleep.
         return dt.replace(tzinfo=UTC) + (self._clock() - datetime.now(UTC))
 
     def utcoffset(self, dt: datetime | None) -> timedelta | None:
@@ -108,37 +112,37 @@ def _every(seconds: float, now: datetime) -> IntervalTrigger:
     return IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC)
 
 
-def change_interval(scheduler: BackgroundScheduler, name: str, every_s: float) -> None:
-    """Let a loop that has no schedule recur in another rhythm, in seconds."""
+def change_interval(scheduler: BackgroundScheduler, name: str, interval_s: float) -> None:
+    """Change the interval of a job, in seconds."""
     now = datetime.now(scheduler.timezone)
-    scheduler.reschedule_job(name, trigger=_every(every_s, now))
+    scheduler.reschedule_job(name, trigger=_every(interval_s, now))
 
 
 @contextmanager
 def running_scheduler(
-    loops: Iterable[PeriodicJob], errands: JobStore, clock: Callable[[], datetime]
+    jobs: Iterable[PeriodicJob], store: JobStore, clock: Callable[[], datetime]
 ) -> Iterator[BackgroundScheduler]:
-    """Run what recurs, each loop in its own rhythm, until the block ends.
+    """Run periodic jobs in a thread, for the duration of a block.
 
     Args:
-        loops: what recurs.
-        errands: remembers across restarts when a lasting loop is due next.
+        jobs: what recurs.
+        store: stores the due times of persistent jobs.
         clock: the time, aware of its zone.
     """
     scheduler = BackgroundScheduler(
         timezone=_ClockZone(clock),
         executors={"default": ThreadPoolExecutor(1)},
-        jobstores={_LASTING: _LastingStore(errands), _IN_MEMORY: MemoryJobStore()},
+        jobstores={_PERSISTENT: _PersistentStore(store), _IN_MEMORY: MemoryJobStore()},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
-    for loop in loops:
-        trigger = loop.schedule or _every(loop.every_s, clock())
-        due = errands.next_run(loop.name, str(trigger)) if loop.lasts else None
+    for job in jobs:
+        trigger = job.schedule or _every(job.interval_s, clock())
+        due = store.next_run(job.name, str(trigger)) if job.persistent else None
         scheduler.add_job(
-            loop.run,
+            job.run,
             trigger,
-            id=loop.name,
-            jobstore=_LASTING if loop.lasts else _IN_MEMORY,
+            id=job.name,
+            jobstore=_PERSISTENT if job.persistent else _IN_MEMORY,
             **({} if due is None else {"next_run_time": due}),
         )
     scheduler.start()

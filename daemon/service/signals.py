@@ -1,4 +1,4 @@
-"""Signals become mail for the main loop, and nothing else."""
+"""Turns signals into messages for the event loop, and does nothing else with them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def signals_as_messages(mail: MessageQueue, *, reloads: bool) -> Iterator[None]:
-    """Pass on, until the block ends, the wish to stop and the wish to read the settings again.
+def signals_as_messages(messages: MessageQueue, *, reloads: bool) -> Iterator[None]:
+    """Send `Stop` for SIGINT and SIGTERM, for the duration of a block.
 
     Args:
-        mail: takes them.
-        reloads: whether SIGHUP is the latter; otherwise it is the former.
+        messages: receives them.
+        reloads: whether SIGHUP sends `Reload`; otherwise it sends `Stop`, too.
     """
-    hangup = Reload() if reloads else Stop()
-    messages = {signal.SIGINT: Stop(), signal.SIGTERM: Stop(), signal.SIGHUP: hangup}
+    on_hangup = Reload() if reloads else Stop()
+    by_signal = {signal.SIGINT: Stop(), signal.SIGTERM: Stop(), signal.SIGHUP: on_hangup}
 
-    def tell(number: int, _frame: FrameType | None) -> None:
-        mail.put(messages[signal.Signals(number)])
+    def send(number: int, _frame: FrameType | None) -> None:
+        messages.put(by_signal[signal.Signals(number)])
 
-    before = {number: signal.signal(number, tell) for number in messages}
+    previous = {number: signal.signal(number, send) for number in by_signal}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -55,7 +55,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
         ready=lambda catalogue: _say_ready(plan, catalogue),
         notifier=Notifier.of(os.environ),
         # In a terminal SIGHUP means that this was closed.
-        read=None
+        read_config=None
         if console
         else lambda: _plan(log_warnings(loaded.reload()), folders, tags=not no_tags),
     )

@@ -15,7 +15,7 @@ from config.loading import load
 from config.settings import FolderSettings
 from daemon.clock import utc_now
 from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
-from daemon.service.app import _wired
+from daemon.service.assembly import Assembly
 from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Reload, Stop
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
@@ -55,103 +55,97 @@ def active(tmp_path: Path, music: Path) -> ActiveConfig:
 
 
 @pytest.fixture
-def duty(active: ActiveConfig) -> Iterator[EventLoop]:
+def loop(active: ActiveConfig) -> Iterator[EventLoop]:
     worker = WorkerClient(WorkerLimits.of(active.config.settings.analysis))
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(active.config.url)))
         stack.callback(worker.close)
-        yield _wired(
-            active,
-            catalogue,
-            stack,
-            [worker],
-            ProgressReporter(None),
-            Notifier(),
-            utc_now,
-        )
+        yield Assembly(
+            active, catalogue, stack, [worker], ProgressReporter(None), Notifier(), utc_now
+        ).event_loop()
 
 
 def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
-    duty: EventLoop, music: Path, tmp_path: Path
+    loop: EventLoop, music: Path, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "catalogue.db")) as catalogue:
         catalogue.execute("DROP TABLE clips")
-    duty.mail.put(PathChanged(music / "gone.mp3"))
-    duty.mail.put(Stop())
-    duty.loop()
+    loop.messages.put(PathChanged(music / "gone.mp3"))
+    loop.messages.put(Stop())
+    loop.run()
 
 
-def test_word_is_left_of_what_waits_and_taken_away_again(duty: EventLoop) -> None:
-    notes = duty.catalogue.notes
-    duty.vitals.paused = "paused on battery"
-    duty._turn([CheckFolders()])
+def test_word_is_left_of_what_waits_and_taken_away_again(loop: EventLoop) -> None:
+    notes = loop.catalogue.notes
+    loop.stats.paused = "paused on battery"
+    loop.handle([CheckFolders()])
     note = notes.get(PAUSED)
     assert note is not None
     assert note.text == "paused on battery"
-    duty.vitals.paused = None
-    duty._turn([CheckFolders()])
+    loop.stats.paused = None
+    loop.handle([CheckFolders()])
     assert notes.get(PAUSED) is None
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Look until something holds that a thread of the crew is about to do."""
+    """Look until something holds that a thread of the consumers is about to do."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline_s
 
 
 def test_a_consumer_that_hangs_keeps_the_watchdog_unfed_until_it_goes_on(
-    duty: EventLoop,
+    loop: EventLoop,
     supervisor: socket.socket,
     address: str,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now_s = time.monotonic()
-    duty.monotonic = lambda: now_s
-    duty.notifier = Notifier(address, watchdog_s=40)
-    duty.notifier.ready()
+    loop.monotonic = lambda: now_s
+    loop.notifier = Notifier(address, watchdog_s=40)
+    loop.notifier.ready()
     with closing(sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)) as somebody:
         # Whoever keeps the catalogue keeps the consumer that would claim a file.
         somebody.execute("BEGIN IMMEDIATE")
-        duty.crew.start()
-        wait_until(lambda: duty.crew.stuck(math.inf, 0) is not None)
-        duty.alive()
+        loop.consumers.start()
+        wait_until(lambda: loop.consumers.stuck(math.inf, 0) is not None)
+        loop.heartbeat()
         assert heard(supervisor) == ["READY=1", "WATCHDOG=1"]
-        now_s += duty.longest_s + PATIENCE_S
+        now_s += loop.hang_after_s + PATIENCE_S
         for _ in range(3):
             now_s += 20
-            duty.alive()
+            loop.heartbeat()
         assert heard(supervisor) == []
-        assert duty.vitals.stuck == "consumer-1"
+        assert loop.stats.stuck == "consumer-1"
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
         somebody.execute("ROLLBACK")
-    wait_until(lambda: duty.crew.stuck(math.inf, 0) is None)
-    duty.alive()
-    assert (heard(supervisor), vars(duty.vitals)["stuck"]) == (["WATCHDOG=1"], None)
-    duty.notifier.close()
+    wait_until(lambda: loop.consumers.stuck(math.inf, 0) is None)
+    loop.heartbeat()
+    assert (heard(supervisor), vars(loop.stats)["stuck"]) == (["WATCHDOG=1"], None)
+    loop.notifier.close()
 
 
-def test_a_consumer_that_rests_does_not_hang(duty: EventLoop) -> None:
-    assert duty.crew.stuck(math.inf, 0) is None
-    duty.crew.start()
-    wait_until(lambda: duty.crew.stuck(math.inf, 0) is None)
+def test_a_consumer_that_rests_does_not_hang(loop: EventLoop) -> None:
+    assert loop.consumers.stuck(math.inf, 0) is None
+    loop.consumers.start()
+    wait_until(lambda: loop.consumers.stuck(math.inf, 0) is None)
 
 
-def test_the_catalogue_is_kept_small_when_it_is_time(duty: EventLoop, tmp_path: Path) -> None:
+def test_the_catalogue_is_kept_small_when_it_is_time(loop: EventLoop, tmp_path: Path) -> None:
     log = tmp_path / "catalogue.db-wal"
     assert log.stat().st_size > 0
-    duty._turn([MaintenanceDue()])
+    loop.handle([MaintenanceDue()])
     assert log.stat().st_size == 0
 
 
 def test_a_reload_changes_how_long_an_annotation_table_must_be_left_alone(
-    duty: EventLoop, active: ActiveConfig, tmp_path: Path
+    loop: EventLoop, active: ActiveConfig, tmp_path: Path
 ) -> None:
     def reload_with(settle_s: float) -> None:
         config = configured(tmp_path, f"watch.settle_s={settle_s}")
-        duty.reload = Reloader(lambda: config, active, duty, every_s=lambda _: None)
-        duty._turn([Reload(), CheckFolders()])
+        loop.reload = Reloader(lambda: config, active, loop, set_reconcile_s=lambda _: None)
+        loop.handle([Reload(), CheckFolders()])
 
     table = tmp_path / "annotations" / "ratings.csv"
     table.parent.mkdir()

@@ -39,20 +39,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def errands(tmp_path: Path) -> Iterator[JobStore]:
+def store(tmp_path: Path) -> Iterator[JobStore]:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
         yield catalogue.jobs
 
 
-def runs_of(clock: Clock, errands: JobStore, hours: list[int]) -> list[datetime]:
+def runs_of(clock: Clock, store: JobStore, hours: list[int]) -> list[datetime]:
     """Let the service run, the clock stepping to each hour after its start; return the runs."""
     runs: list[datetime] = []
     ran: Queue[object] = Queue()
     loop = PeriodicJob(
-        "learn", lambda: runs.append(clock() - A_SECOND), schedule=AT_FOUR, lasts=True
+        "learn", lambda: runs.append(clock() - A_SECOND), schedule=AT_FOUR, persistent=True
     )
-    tick = PeriodicJob("tick", lambda: None, every_s=3590)
-    with running_scheduler([loop, tick], errands, clock) as scheduler:
+    tick = PeriodicJob("tick", lambda: None, interval_s=3590)
+    with running_scheduler([loop, tick], store, clock) as scheduler:
         scheduler.add_listener(ran.put, EVENT_JOB_EXECUTED)
         for hour in hours:
             clock.now = START + timedelta(hours=hour) + A_SECOND
@@ -63,20 +63,20 @@ def runs_of(clock: Clock, errands: JobStore, hours: list[int]) -> list[datetime]
     return runs
 
 
-def test_a_month_of_hours_brings_a_run_for_each_night(clock: Clock, errands: JobStore) -> None:
-    runs = runs_of(clock, errands, list(range(1, 30 * 24 + 1)))
+def test_a_month_of_hours_brings_a_run_for_each_night(clock: Clock, store: JobStore) -> None:
+    runs = runs_of(clock, store, list(range(1, 30 * 24 + 1)))
     assert runs == [datetime(2026, 3, day, 4, tzinfo=UTC) for day in range(2, 32)]
 
 
 def test_what_was_missed_while_it_was_down_is_made_up_for_once(
-    clock: Clock, errands: JobStore
+    clock: Clock, store: JobStore
 ) -> None:
-    assert len(runs_of(clock, errands, [1, 17])) == 1
-    assert runs_of(clock, errands, [24 * 7, 24 * 7 + 1]) == [START + timedelta(days=7)]
-    assert runs_of(clock, errands, [24 * 7 + 2]) == []
+    assert len(runs_of(clock, store, [1, 17])) == 1
+    assert runs_of(clock, store, [24 * 7, 24 * 7 + 1]) == [START + timedelta(days=7)]
+    assert runs_of(clock, store, [24 * 7 + 2]) == []
 
 
-def test_it_rests_while_nothing_is_due(errands: JobStore) -> None:
+def test_it_rests_while_nothing_is_due(store: JobStore) -> None:
     asked, ticks = 0, Queue[object]()
 
     def counted() -> datetime:
@@ -85,7 +85,7 @@ def test_it_rests_while_nothing_is_due(errands: JobStore) -> None:
         return datetime.now(UTC)
 
     with running_scheduler(
-        [PeriodicJob("tick", lambda: None, every_s=0.2)], errands, counted
+        [PeriodicJob("tick", lambda: None, interval_s=0.2)], store, counted
     ) as scheduler:
         scheduler.add_listener(ticks.put, EVENT_JOB_EXECUTED)
         for _ in range(3):
@@ -93,9 +93,9 @@ def test_it_rests_while_nothing_is_due(errands: JobStore) -> None:
     assert asked < 100
 
 
-def test_another_schedule_starts_anew(clock: Clock, errands: JobStore) -> None:
-    errands.plan("learn", "another schedule", START - timedelta(days=1))
-    assert runs_of(clock, errands, [1]) == []
+def test_another_schedule_starts_anew(clock: Clock, store: JobStore) -> None:
+    store.plan("learn", "another schedule", START - timedelta(days=1))
+    assert runs_of(clock, store, [1]) == []
 
 
 @pytest.mark.parametrize("bad", ["", "now and then", "61 4 * * *", "0 4 * *", "0 4 * * 0"])

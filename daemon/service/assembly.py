@@ -1,0 +1,185 @@
+"""Builds the parts of the service and connects them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from daemon.install.sandbox_check import sandbox_problem
+from daemon.pipeline.active_bundle import load_published
+from daemon.pipeline.consumers import ConsumerPool
+from daemon.pipeline.run_stats import RunStats
+from daemon.pipeline.stages import Pipeline
+from daemon.pipeline.tag_edits import tag_edits_for
+from daemon.pipeline.tag_sync import TagSync
+from daemon.service.background_job import JobCommands
+from daemon.service.event_loop import EventLoop, SinglePass
+from daemon.service.messages import MessageQueue, PathChanged, Reconcile, Stop
+from daemon.service.retrain_control import RetrainControl
+from daemon.service.run_config import clips_needing_tags
+from daemon.system.load_throttle import LoadThrottle
+from daemon.training_data.annotation_folder import AnnotationFolder
+from daemon.watch.enqueue import Enqueuer
+from daemon.watch.file_filter import FileFilter
+from daemon.watch.nested_mounts import remembered_mounts
+from daemon.watch.watched_folders import WatchedFolders
+from daemon.watch.watcher import Watcher
+from storage.schema.records import TagState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from contextlib import ExitStack
+    from datetime import datetime
+
+    from daemon.pipeline.active_bundle import ActiveBundle
+    from daemon.pipeline.worker_client import WorkerClient
+    from daemon.service.progress import ProgressReporter
+    from daemon.service.run_config import ActiveConfig
+    from daemon.system.sd_notify import Notifier
+    from storage.catalogue import Catalogue
+
+REQUESTS_A_FILE, MARGIN_S = 5, 60.0
+"""The most requests with a time limit that one file costs, and what its tags may take besides."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Builds the event loop of one run with all its parts.
+
+    Attributes:
+        active: the configuration in use.
+        catalogue: open.
+        stack: closes the parts in reverse order.
+        workers: one for each consumer.
+        progress: shows progress.
+        notifier: reports to the supervisor.
+        clock: the time, aware of its zone.
+        messages: of the event loop.
+    """
+
+    active: ActiveConfig
+    catalogue: Catalogue
+    stack: ExitStack
+    workers: Sequence[WorkerClient]
+    progress: ProgressReporter
+    notifier: Notifier
+    clock: Callable[[], datetime]
+    messages: MessageQueue = field(default_factory=SimpleQueue)
+
+    def event_loop(self) -> EventLoop:
+        """Build everything; nothing is started yet.
+
+        Raises:
+            BundleError: no bundle can be used.
+        """
+        config, clock = self.active.config, self.clock
+        stats = RunStats(len(self.workers))
+        self.stack.callback(self.progress.hide)
+        bundle = load_published(config.registry, self.catalogue, self.workers[0].prepare)
+        consumers = self._consumers(bundle, stats)
+        folders, enqueuer = self._watching(consumers)
+
+        def enqueue_tags(states: Collection[TagState]) -> None:
+            clips = clips_needing_tags(self.catalogue, self.active.config, states)
+            consumers.add_untagged(clips)
+
+        settings = config.settings
+        loop = EventLoop(
+            messages=self.messages,
+            folders=folders,
+            enqueuer=enqueuer,
+            consumers=consumers,
+            catalogue=self.catalogue,
+            progress=self.progress,
+            enqueue_tags=enqueue_tags,
+            retraining=self._retraining(
+                bundle, consumers.pipeline, partial(enqueue_tags, [TagState.PENDING])
+            ),
+            clock=clock,
+            single_pass=None if config.keep_watching else SinglePass(settings.watch.settle_s),
+            stats=stats,
+            notifier=self.notifier,
+            hang_after_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
+        )
+        self.stack.callback(loop.retraining.stop)
+        return loop
+
+    def _consumers(self, bundle: ActiveBundle, stats: RunStats) -> ConsumerPool:
+        settings = self.active.config.settings
+        pipeline = Pipeline(
+            self.catalogue,
+            bundle,
+            TagSync(settings.tags, settings.mood, self.catalogue, self.clock),
+            self.active.wants_tags,
+            self.active.settle_s,
+            self.clock,
+            tag_edits_for(settings, self.catalogue, self.clock),
+        )
+        consumers = ConsumerPool(
+            self.workers,
+            self.catalogue,
+            pipeline,
+            clock=self.clock,
+            throttle=LoadThrottle(settings.analysis.max_load, settings.analysis.on_battery),
+            stats=stats,
+            ended=lambda broken_by: self.messages.put(Stop(broken_by)),
+        )
+        self.stack.callback(consumers.stop)
+        return consumers
+
+    def _watching(self, consumers: ConsumerPool) -> tuple[WatchedFolders, Enqueuer]:
+        config = self.active.config
+        watcher = None
+        if config.keep_watching:
+            watcher = Watcher(
+                report=lambda path: self.messages.put(PathChanged(path)),
+                overflowed=lambda: self.messages.put(Reconcile("the kernel dropped events")),
+            )
+            self.stack.callback(watcher.stop)
+        mounts = remembered_mounts(config.folders, self.catalogue)
+        folders = WatchedFolders(
+            config.folders,
+            watcher,
+            mounts,
+            restriction=lambda path: sandbox_problem(path, writes=self.active.wants_tags(path)),
+        )
+        enqueuer = Enqueuer(
+            [folder.path for folder in config.folders],
+            FileFilter(config.settings.watch.suffixes, config.settings.watch.ignore),
+            self.active.settle_s,
+            self.catalogue,
+            mounts=mounts,
+            clock=self.clock,
+            queued=consumers.wake,
+            expected=consumers.expect_file,
+        )
+        return folders, enqueuer
+
+    def _retraining(
+        self, bundle: ActiveBundle, pipeline: Pipeline, retag: Callable[[], None]
+    ) -> RetrainControl:
+        config, settings = self.active.config, self.active.config.settings
+
+        def use_bundle(loaded: ActiveBundle) -> None:
+            pipeline.bundle = loaded
+
+        return RetrainControl(
+            self.catalogue,
+            AnnotationFolder(
+                config.annotations, self.catalogue.annotations, self.active.settle_s, self.clock
+            ),
+            JobCommands(
+                config.url,
+                config.registry,
+                config.corpora,
+                settings.retrain.keep,
+                settings.tags.step,
+            ),
+            bundle,
+            min_annotations=settings.retrain.min_annotations,
+            clock=self.clock,
+            use_bundle=use_bundle,
+            retag=retag,
+        )
