@@ -1,22 +1,22 @@
 # Needs Python 3.11 or newer and make; everything else comes from the lock files.
 #
-#   make run MEDIA=~/Music    watch a folder (TAGS=no leaves the files untouched)
-#   make test                 every test
-#   make lint                 format, lint, types
-#   make docs                 the documentation as pages, in site/; every link and anchor is checked
-#   make examples             the answers shown in README, the picture, and the commands in docs/reference.md
-#   make bench                speed, side by side with others
-#   make rescore-bench        how long 100,000 known sounds take to be scored again
-#   make long-run             50,000 short files through one service, plotted into docs/long_run.svg
-#   make torture              the service under kills, failing disks and floods of files
-#   make fuzz                 20,000 damaged and hostile files through real workers
-#   make starter CORPORA=DIR  build the starter bundle again, and print its figures
-#   make starter-report CORPORA=DIR   measure it beside others, into docs/starter.md
-#   make extraction-settings CORPORA=DIR    measure ways of hearing, as in docs/features.md
-#   make encoding-effects CORPORA=DIR what level, rate and codec leave in the descriptors, as in docs/features.md
-#   make real-size            corpora of the size of IADS-E and PMEmo, to the published bundle, timed
-#   make regressions          ways of fitting on the same folds, an AutoML's hour included, as in docs/starter.md
-#   make lock                 choose newer versions of everything
+#   make run MEDIA=~/Music                watch a folder (TAGS=no leaves the files untouched)
+#   make test                             every test
+#   make lint                             check format, lint and types
+#   make docs                             the documentation as pages, in site/; every link and anchor is checked
+#   make examples                         the answers shown in README, the picture, and the commands in docs/reference.md
+#   make bench                            speed, compared with other programs
+#   make rescore-bench                    time to rescore 100,000 known sounds
+#   make long-run                         50,000 short files through one service, plotted into docs/long_run.svg
+#   make torture                          the service under kills, failing disks and floods of files
+#   make fuzz                             20,000 damaged and hostile files through real workers
+#   make starter CORPORA=DIR              build the starter bundle again, and print its scores
+#   make starter-report CORPORA=DIR       compare it with other methods, into docs/starter.md
+#   make extraction-settings CORPORA=DIR  compare settings of feature extraction, for docs/features.md
+#   make encoding-effects CORPORA=DIR     influence of level, sample rate and codec on the features, for docs/features.md
+#   make real-size                        time from corpora of the size of IADS-E and PMEmo to the published bundle
+#   make regressions                      compare regressions on the same folds, with an hour of AutoML, for docs/starter.md
+#   make lock                             choose newer versions of everything
 
 PYTHON ?= python3
 MEDIA ?=
@@ -35,7 +35,7 @@ run: .venv/.run
 	@test -n "$(MEDIA)" || { echo 'which folder? make run MEDIA=~/Music'; exit 2; }
 	@exec $(BIN)/valenced run $(if $(filter no,$(TAGS)),--no-tags) "$(HOME_MEDIA)"
 
-# One process a core already; threads of linear algebra on top of that would only wait for each other.
+# There is one process for each core already; threads of linear algebra would only compete with them.
 test: .venv/.dev
 	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
 
@@ -98,7 +98,7 @@ lock: .venv/.dev
 	$(COMPILE) --group dev --group bench -o requirements-bench.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -106,7 +106,7 @@ clean:
 	@$(PYTHON) -m venv .venv || \
 	    { rm -rf .venv; echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
 
-# Each stamp stands for one lock file; the larger sets hold the smaller ones at the same versions.
+# Each stamp file belongs to one lock file; the larger sets contain the smaller ones at the same versions.
 .venv/.%: requirements-%.lock pyproject.toml | .venv/bin/python
 	@echo 'installing from $< (once) …'
 	@$(PIP) install --require-hashes --only-binary :all: -r $<

@@ -41,6 +41,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> examples.Examples:
 
 
 @with_recordings
+@pytest.mark.xdist_group("recordings")
 def test_the_readme_shows_what_the_program_answers(recordings: examples.Examples) -> None:
     shown = examples.transcript_in(page_at(README).text)
     real = recordings.transcript(examples.commands_in(shown))
@@ -49,6 +50,7 @@ def test_the_readme_shows_what_the_program_answers(recordings: examples.Examples
 
 
 @with_recordings
+@pytest.mark.xdist_group("recordings")
 def test_the_picture_shows_what_the_program_answers(recordings: examples.Examples) -> None:
     shown = examples.words_of(examples.PICTURE.read_text(encoding="utf-8"))
     real = examples.words_of(recordings.picture())
