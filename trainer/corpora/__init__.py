@@ -1,1 +1,1 @@
-"""Rated sound and rated music, each brought to one shape and one scale."""
+"""Rated corpora of music and sounds, converted to one form and one rating scale."""

@@ -1,6 +1,6 @@
-"""The imported corpora: for each a folder with its table and a manifest.
+"""The store of imported corpora: for each a folder with its training table and a manifest.
 
-Nothing in them is ever unpickled. A corpus appears whole or not at all.
+Nothing in them is ever unpickled. A corpus is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TABLE: Final = "table.npz"
 MANIFEST: Final = "manifest.json"
 FEATURE_CACHE: Final = ".heard"
-"""Beside the corpora: where a `HeardStore` keeps how their sounds were heard."""
+"""Folder beside the corpora where a `FeatureCache` stores the vectors of their sounds."""
 
 
 class _Part(BaseModel):
@@ -40,7 +40,7 @@ class _Part(BaseModel):
 
 
 class OmittedRow(_Part):
-    """An item that was not taken in, what is wrong with it, and why in one line."""
+    """An item that was not imported: its name, the kind of fault, and the reason in one line."""
 
     item: str
     fault: str
@@ -48,10 +48,11 @@ class OmittedRow(_Part):
 
 
 class CorpusManifest(_Part):
-    """What is known of an imported corpus.
+    """Description of an imported corpus.
 
-    `items` are what the corpus calls its clips, in the order of the table; `sounds` are the keys
-    under which a `HeardStore` keeps them; `domains` counts clips.
+    `items` are the names of the clips in the corpus, in the order of the table; `sounds` are their
+    keys in the `FeatureCache`; `domains` counts clips; `hearing` is the key of the feature
+    settings.
     """
 
     format: Literal[1] = 1
@@ -71,42 +72,38 @@ class CorpusManifest(_Part):
 
 @dataclass(frozen=True)
 class CorpusStore:
-    """The folder of the imported corpora.
-
-    Attributes:
-        folder: it; need not be there yet.
-    """
+    """The folder of the imported corpora; it need not exist yet."""
 
     folder: Path
 
     def require_free_name(self, name: str) -> None:
-        """Refuse a name that cannot be given to a corpus.
+        """Check that a new corpus can have a name.
 
         Raises:
-            CorpusError: it is none, or is taken.
+            CorpusError: the name is not valid, or is taken.
         """
         if not re.fullmatch(NAME, name):
             raise CorpusError(
-                f"'{name}' cannot name a corpus: at most 64 of a-z, 0-9, '.', '_' and '-', and "
-                "first a letter or a digit"
+                f"'{name}' is not a corpus name: at most 64 of a-z, 0-9, '.', '_' and '-', "
+                "starting with a letter or a digit"
             )
         if (self.folder / name).exists():
             raise CorpusError(
-                f"there is a corpus {name} already; choose another --name, or first: "
+                f"a corpus named {name} exists; choose another --name, or first: "
                 f"valenced corpus remove {name}"
             )
 
     def add(self, manifest: CorpusManifest, table: TrainingTable) -> None:
-        """Put a corpus on the shelf.
+        """Store a corpus.
 
         Raises:
-            CorpusError: its name is taken, or the place cannot be written.
+            CorpusError: its name is taken, or the folder cannot be written.
         """
         self.require_free_name(manifest.name)
         document = json.dumps(manifest.model_dump(), indent=1)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # What a kill left of one that was put or removed.
+            # What an interrupted add or remove left behind.
             remove_abandoned(self.folder, ".*.*")
             content = {TABLE: table.encoded(), MANIFEST: document.encode("ascii")}
             write_files(self.folder / manifest.name, content)
@@ -116,7 +113,7 @@ class CorpusStore:
             raise CorpusError(str(error)) from error
 
     def manifests(self) -> dict[str, CorpusManifest | CorpusError]:
-        """Return every corpus by its name; one that cannot be read, by what is wrong with it."""
+        """Return the manifest of each corpus by name, or the error where it cannot be read."""
         found: dict[str, CorpusManifest | CorpusError] = {}
         for name in self._names():
             try:
@@ -126,29 +123,31 @@ class CorpusStore:
         return found
 
     def tables(self, hearing: str) -> tuple[list[TrainingTable], list[str]]:
-        """Return the tables of all corpora that were heard in one way, and why others are not.
+        """Return the tables of all usable corpora, and why the others are not usable.
 
-        Clips that are one sound under one name in several corpora come into one group.
+        A sound that has the same name in several corpora of a family forms one group.
 
         Args:
-            hearing: key of the hearing.
+            hearing: key of the feature settings that the corpora must have.
         """
-        kept: list[tuple[CorpusManifest, TrainingTable]] = []
+        usable: list[tuple[CorpusManifest, TrainingTable]] = []
         problems = []
         for name, manifest in self.manifests().items():
             if isinstance(manifest, CorpusError):
                 problems.append(str(manifest))
             elif manifest.hearing != hearing:
-                problems.append(f"corpus {name} was heard otherwise; remove it and add it again")
+                problems.append(
+                    f"corpus {name} has features of other settings; remove it and add it again"
+                )
             else:
                 try:
-                    kept.append((manifest, self._table(manifest)))
+                    usable.append((manifest, self._table(manifest)))
                 except CorpusError as error:
                     problems.append(str(error))
-        return _akin(kept), problems
+        return _with_joined_groups(usable), problems
 
     def sounds(self) -> set[str]:
-        """Return the keys of the sounds of all corpora, but for those that cannot be read."""
+        """Return the keys of the sounds of all corpora that can be read."""
         listed = self.manifests().values()
         return {key for each in listed if isinstance(each, CorpusManifest) for key in each.sounds}
 
@@ -161,22 +160,19 @@ class CorpusStore:
         found: dict[str, tuple[float, float]] = {}
         for manifest in self.manifests().values():
             if isinstance(manifest, CorpusManifest) and manifest.kind == kind:
-                pairs = self._table(manifest).ratings.tolist()
-                found |= {
-                    item: (arousal, valence)
-                    for item, (arousal, valence) in zip(manifest.items, pairs, strict=True)
-                }
+                pairs = map(tuple, self._table(manifest).ratings.tolist())
+                found |= dict(zip(manifest.items, pairs, strict=True))
         return found
 
     def remove(self, name: str) -> None:
-        """Take a corpus off the shelf.
+        """Remove a corpus.
 
         Raises:
             CorpusError: there is none of that name, or it cannot be removed.
         """
         if name not in self._names():
-            raise CorpusError(f"{name}: no such corpus; valenced corpus list names those there are")
-        # It vanishes at once; what an interruption leaves has a name that nobody lists.
+            raise CorpusError(f"{name}: no such corpus; valenced corpus list shows all")
+        # Renaming removes it at once; an interruption leaves a hidden folder that is not listed.
         aside = self.folder / f".{name}.{uuid.uuid4().hex}"
         try:
             (self.folder / name).rename(aside)
@@ -215,23 +211,25 @@ class CorpusStore:
 
 def _damaged(name: str) -> CorpusError:
     return CorpusError(
-        f"corpus {name} is damaged or of another release; remove it, and add it again: "
+        f"corpus {name} is damaged or from another release; remove it and add it again: "
         f"valenced corpus remove {name}"
     )
 
 
-def _akin(kept: Sequence[tuple[CorpusManifest, TrainingTable]]) -> list[TrainingTable]:
-    """Join the groups of clips that one family of corpora calls by one name."""
-    ties: list[list[tuple[str, str]]] = []
+def _with_joined_groups(
+    corpora: Sequence[tuple[CorpusManifest, TrainingTable]],
+) -> list[TrainingTable]:
+    """Join the groups of clips that have the same name in a family of corpora."""
+    keys: list[list[tuple[str, str]]] = []
     names: list[str] = []
-    for manifest, table in kept:
-        family = FAMILIES.get(manifest.kind)
+    for manifest, table in corpora:
+        family = FAMILIES[manifest.kind]
         for item, group in zip(manifest.items, table.group.tolist(), strict=True):
-            ties.append([("group", group), *([(family, item)] if family else [])])
+            keys.append([("group", group), *([(family, item)] if family else [])])
             names.append(group)
-    joined = np.array([names[first] for first in joined_groups(ties)], dtype=np.str_)
+    joined = np.array([names[first] for first in joined_groups(keys)], dtype=np.str_)
     tables, start = [], 0
-    for _, table in kept:
+    for _, table in corpora:
         tables.append(replace(table, group=joined[start : start + len(table)]))
         start += len(table)
     return tables

@@ -1,4 +1,4 @@
-"""What an operator asks to be brought in."""
+"""A request to import a rated data set, and the kinds of data set that can be imported."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-KINDS: Final = ("pmemo", "iads-e", "iads-2", "deam", "emomusic", "manifest")
-
 FAMILIES: Final[Mapping[str, str]] = {
+    "pmemo": "",
     "iads-e": "iads",
     "iads-2": "iads",
     "deam": "freemusic",
     "emomusic": "freemusic",
+    "manifest": "",
 }
-"""Kinds of one family call the same sounds by the same names."""
+"""Kinds of data set; those of one family give a sound the same name. Others have none."""
+
+KINDS: Final = tuple(FAMILIES)
 
 Music: TypeAlias = Literal["keep", "drop", "move"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """What is to be read, and how.
+    """What to import, and how.
 
     Attributes:
-        folder: the data set as its users receive it; for a manifest, also the CSV file itself.
-        name: of the corpus to be.
-        suffixes: of sound files, in small letters, without their dots.
-        music: what becomes of IADS-E's music: kept among the sounds, left out, or moved to the
-            domain of music.
-        scale: of a manifest whose rows do not say.
-        emomusic: emoMusic's ratings by song, arousal first, in [-1, 1]; empty if not at hand.
+        folder: the data set as it is distributed; for a manifest, also the CSV file itself.
+        name: of the new corpus.
+        suffixes: of sound files, in lower case, without their dots.
+        music: whether IADS-E's music is kept among the sounds, dropped, or moved to the music.
+        scale: of the manifest rows that do not name one.
+        emomusic: emoMusic's ratings by song, arousal first, in [-1, 1]; empty if unknown.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""Joining groups that share a clip, so that what belongs together meets in one fold."""
+"""Joining groups that share a clip, so that related clips are never split between folds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
 
-def joined_groups(ties: Sequence[Iterable[Hashable]]) -> list[int]:
-    """Number the groups of clips that are tied, directly or through others.
+def joined_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
+    """Number the connected components of clips that share keys.
 
     Args:
-        ties: for each clip what it shares with its kin; clips with one tie in common are kin.
+        keys: of each clip; clips with a key in common are linked.
 
     Returns:
-        The group of each clip: the place of the first clip in it.
+        The component of each clip: the index of its first clip.
     """
-    parent = list(range(len(ties)))
+    parent = list(range(len(keys)))
 
     def root(clip: int) -> int:
         while parent[clip] != clip:
@@ -26,8 +26,8 @@ def joined_groups(ties: Sequence[Iterable[Hashable]]) -> list[int]:
         return clip
 
     first: dict[Hashable, int] = {}
-    for clip, each in enumerate(ties):
-        for tie in each:
-            ours, theirs = root(clip), root(first.setdefault(tie, clip))
+    for clip, own in enumerate(keys):
+        for key in own:
+            ours, theirs = root(clip), root(first.setdefault(key, clip))
             parent[max(ours, theirs)] = min(ours, theirs)
-    return [root(clip) for clip in range(len(ties))]
+    return [root(clip) for clip in range(len(keys))]

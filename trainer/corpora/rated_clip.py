@@ -1,34 +1,42 @@
-"""The one shape that every corpus is brought to."""
+"""A rated clip: the common form of all corpora."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
 
 from trainer.trainer_errors import TrainingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Domain: TypeAlias = Literal["music", "sound"]
 
 
 class CorpusError(TrainingError):
-    """A corpus cannot be read as what it claims to be; nothing of it is taken."""
+    """A corpus is not what it should be; nothing of it is imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedClip:
-    """One clip of a corpus and what people felt when they heard it.
+    """One clip of a corpus with its rating.
 
     Attributes:
-        path: the sound, relative to the folder that holds all corpora, with ``/`` between parts.
+        path: of the sound, relative to the folder of all corpora, with ``/`` between parts.
         corpus: name of the corpus.
         domain: music or sound.
-        follows: the domain whose rules the ratings follow, which need not be the clip's own: the
+        follows: the domain whose expert learns from the clip, which need not be its own: the
             soundscapes of Sonancia are composed, and are rated like music.
-        arousal: rated arousal in [-1, 1].
-        valence: rated valence in [-1, 1].
-        weight: how much this rating counts in a fit, in (0, 1]; 1 is a mean of some thirty raters.
-        group: clips of one group share what makes them alike and are never split between folds.
+        arousal: in [-1, 1].
+        valence: in [-1, 1].
+        weight: of the rating in a fit, in (0, 1]; 1 is a mean of some thirty raters.
+        group: clips of one group are similar, and never split between folds.
         licence: the terms of the corpus, in one line.
+
+    Raises:
+        CorpusError: a rating outside [-1, 1] or not a number, or a weight outside (0, 1].
     """
 
     path: str
@@ -42,14 +50,18 @@ class RatedClip:
     licence: str
 
     def __post_init__(self) -> None:
-        """Refuse what no reader may let through.
-
-        Raises:
-            CorpusError: a rating outside [-1, 1] or not a number, or a weight outside (0, 1].
-        """
         for dimension in ("arousal", "valence"):
             rating = getattr(self, dimension)
             if not -1.0 <= rating <= 1.0:
                 raise CorpusError(f"{self.path}: {dimension} {rating} is not in [-1, 1]")
         if not 0.0 < self.weight <= 1.0:
             raise CorpusError(f"{self.path}: weight {self.weight} is not in (0, 1]")
+
+
+def rescaled(values: NDArray[np.float64], mean: float, deviation: float) -> NDArray[np.float64]:
+    """Return values with a given mean and standard deviation, clipped to [-1, 1]."""
+    spread = float(values.std()) or 1.0
+    scaled: NDArray[np.float64] = np.clip(
+        mean + deviation * (values - values.mean()) / spread, -1.0, 1.0
+    )
+    return scaled

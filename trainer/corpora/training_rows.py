@@ -1,4 +1,4 @@
-"""Rated clips and their feature vectors, put together as the rows of a training table."""
+"""Building a training table from rated clips and their feature vectors."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from trainer.corpora.rated_clip import RatedClip
 
 
-def table_of(clips: Sequence[RatedClip], heard: Sequence[NDArray[np.float32]]) -> TrainingTable:
-    """Put clips and what was heard of them into one table.
+def table_of(clips: Sequence[RatedClip], features: Sequence[NDArray[np.float32]]) -> TrainingTable:
+    """Return the training table of some clips.
 
     Args:
         clips: the rated clips.
-        heard: for each its mean vector and its windows, as `heard_windows` returns them.
+        features: for each its mean vector, then its windows, shape (1 + windows, descriptors).
     """
-    owner = np.repeat(np.arange(len(clips)), [len(each) - 1 for each in heard])
-    windows = np.concatenate([each[1:] for each in heard])
+    owner = np.repeat(np.arange(len(clips)), [len(each) - 1 for each in features])
+    windows = np.concatenate([each[1:] for each in features])
 
     def texts(name: str) -> NDArray[np.str_]:
         return np.array([getattr(clip, name) for clip in clips], dtype=np.str_)
 
     return TrainingTable(
-        vectors=rounded(np.stack([each[0] for each in heard])),
+        vectors=rounded(np.stack([each[0] for each in features])),
         ratings=np.array([(clip.arousal, clip.valence) for clip in clips]),
         weight=np.array([clip.weight for clip in clips]),
         path=texts("path"),

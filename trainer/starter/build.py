@@ -24,7 +24,7 @@ from config.errors import ValencedError
 from trainer.bundles.bundle import write_bundle
 from trainer.bundles.bundle_manifest import FORMAT, FitRecipe, FittedOn, Manifest
 from trainer.bundles.registry import SHIPPED
-from trainer.corpora.data_sets.starter_corpora import read_starter_corpora
+from trainer.corpora.data_sets.importers import read_starter_corpora
 from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.features.extract import CANONICAL

@@ -143,7 +143,7 @@ def test_what_is_wrong_as_a_whole_is_one_line_and_nothing_is_kept(
     valenced("corpus", "add", "iads-e", folder, exit_code=1)
     assert "0.4 is not on the scale 1:9" in valenced.said
     valenced("corpus", "add", "pmemo", folder, "--name", "../../elsewhere", exit_code=1)
-    assert "cannot name a corpus" in valenced.said
+    assert "is not a corpus name" in valenced.said
     assert valenced.read("corpus", "list") == []
     valenced("train", exit_code=1)
     assert "nothing is annotated yet, and there is no corpus" in valenced.said
@@ -160,7 +160,7 @@ def iads(folder: Path, last: Any, *, sheet: str = "SoundsAll", times: float = 1)
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "wrong sheet": (
         lambda folder: iads(folder, 2, sheet="Sheet1"),
-        "no sheet SoundsAll; it has Read me, Sheet1; take the workbook as it came",
+        "no sheet SoundsAll, only Read me, Sheet1; use the original workbook",
     ),
     "from 0 to 1 where 1 to 9 is declared": (
         lambda folder: iads(folder, 0.9, times=0.1),
@@ -178,7 +178,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "empty folder": (
         lambda _: None,
-        "holds no Sound Ratings.xlsx; name the folder that IADS-E was unpacked into",
+        "no Sound Ratings.xlsx found; give the folder that IADS-E was unpacked into",
     ),
     "text for a number": (
         lambda folder: iads(folder, "calm"),
@@ -212,8 +212,8 @@ def test_two_files_for_one_sound_are_one_line_and_neither_is_taken(
     told = valenced("corpus", "add", "iads-e", folder).decode()
     assert [line for line in told.splitlines() if "0003" in line] == [
         (
-            "doubled  0003: several sounds bear this name (more/0003.mp3, sounds/0003.wav); "
-            "none is taken"
+            "doubled  0003: several sounds have this name (more/0003.mp3, sounds/0003.wav); "
+            "none is used"
         )
     ]
     assert valenced.read("corpus", "list")[0]["clips"] + len(told.splitlines()) == 12

@@ -64,7 +64,7 @@ def test_a_corpus_comes_back_as_it_was_put(shelf: CorpusStore) -> None:
 def test_what_was_heard_otherwise_is_kept_and_not_used(shelf: CorpusStore) -> None:
     shelf.add(described("ours", songs(), hearing="another"), songs())
     assert shelf.tables(HEARING) == (
-        [], ["corpus ours was heard otherwise; remove it and add it again"],
+        [], ["corpus ours has features of other settings; remove it and add it again"],
     )  # fmt: skip
 
 

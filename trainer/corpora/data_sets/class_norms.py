@@ -1,19 +1,20 @@
-"""ESC-10 and Natural Sounds: sounds nobody rated, whose kind was rated elsewhere.
+"""ESC-10 and Natural Sounds: unrated sounds, with the mean rating of their class as a weak label.
 
 Piczak, ESC: dataset for environmental sound classification, ACM Multimedia 2015 (CC BY 3.0).
 Norman-Haignere, Kanwisher and McDermott, Distinct cortical pathways for music and speech revealed
 by hypothesis-free voxel decomposition, Neuron 2015.
 
-The rating of a clip is the mean rating, in IADS-E, of the sounds that go by the same name (1 to 9,
-brought to [-1, 1]). It says what such sounds tend to be, not what this one is: a weak label.
+The rating of a clip is the mean rating, in IADS-E, of the sounds with the same name (1 to 9, scaled
+to [-1, 1]). It describes the class, not the single sound.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from trainer.corpora.linked_groups import joined_groups
 from trainer.corpora.rated_clip import CorpusError, Domain, RatedClip
-from trainer.corpora.tables.csv_tables import CsvRow, read_rows, refuse_doubles, sound_path
+from trainer.corpora.tables.csv_tables import CsvRow, read_rows, sound_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,13 +25,14 @@ ESC10_LICENCE = "CC BY 3.0 (Piczak, 2015)"
 NATURALSOUNDS = "naturalsounds"
 NATURALSOUNDS_LICENCE = "no licence stated for the sounds (Norman-Haignere et al., 2015)"
 
-# All clips of a class share one rating: every fifth is enough, and together they count as about
-# one clip of Natural Sounds. The names begin with the fold of the corpus, so all folds are met.
+# All clips of a class share one rating: every fifth is enough, and together they weigh about as
+# much as one clip of Natural Sounds. Names begin with the fold of the corpus, so all folds are
+# included.
 ESC10_EVERY: Final = 5
 ESC10_WEIGHT: Final = 0.1
 NATURALSOUNDS_WEIGHT: Final = 0.4
 
-# Names in Natural Sounds that are music; all others are sounds, speech among them.
+# Names in Natural Sounds that are music; all others, also speech, are sounds.
 MUSIC_NAMES: Final = frozenset(
     {
         "big band music", "bluegrass", "blues band", "cello", "classic rock",
@@ -44,7 +46,7 @@ MUSIC_NAMES: Final = frozenset(
     }
 )  # fmt: skip
 
-# Classes of ESC-10 that Natural Sounds also holds, each under a name of that corpus.
+# Classes of ESC-10 that Natural Sounds has, too, with their names there.
 _SHARED_CLASSES: Final[Mapping[str, str]] = {
     "baby-cry": "baby crying",
     "dog-bark": "dog barking",
@@ -59,11 +61,10 @@ def read_esc10(corpora_dir: Path) -> list[RatedClip]:
     A group is a class, together with the clips of Natural Sounds that share its norm.
 
     Raises:
-        CorpusError: the table or the clips of a class are missing, or a norm is none.
+        CorpusError: the table or the clips of a class are missing, or a norm is not valid.
     """
     source = corpora_dir / ESC10 / "class_norms.csv"
-    rows = read_rows(source, ("class", "arousal", "valence"))
-    refuse_doubles(source, [row.text("class") for row in rows])
+    rows = read_rows(source, ("class", "arousal", "valence"), unique="class")
     shared = _shared_groups(corpora_dir)
     clips: list[RatedClip] = []
     for row in rows:
@@ -79,11 +80,11 @@ def read_esc10(corpora_dir: Path) -> list[RatedClip]:
 def read_naturalsounds(corpora_dir: Path) -> list[RatedClip]:
     """Read the clips that have a norm.
 
-    Clips whose norms draw on the same sounds of IADS-E (the patterns in the table overlap) form
-    one group: a norm seen in one fold must not answer for another.
+    Clips whose norms are averages of the same sounds of IADS-E (their patterns in the table
+    overlap) form one group, so that no norm is in the training and the test part of a split.
 
     Raises:
-        CorpusError: the table or a clip is missing, or a norm is none.
+        CorpusError: the table or a clip is missing, or a norm is not valid.
     """
     rows = _natural_rows(corpora_dir)
     groups = _linked_groups(rows)
@@ -121,16 +122,14 @@ def _sounds_of(folder: Path) -> list[str]:
     except OSError as error:
         raise CorpusError(f"{folder}: {error.strerror}") from error
     if not names:
-        raise CorpusError(f"{folder}: a class with a norm and no sound")
+        raise CorpusError(f"{folder}: no sound of this class")
     return names[::ESC10_EVERY]
 
 
 def _natural_rows(corpora_dir: Path) -> list[CsvRow]:
     source = corpora_dir / NATURALSOUNDS / "class_norms.csv"
     columns = ("path", "name", "iads_e_descriptions_matched", "arousal", "valence")
-    rows = read_rows(source, columns)
-    refuse_doubles(source, [row.text("path") for row in rows])
-    return rows
+    return read_rows(source, columns, unique="path")
 
 
 def _shared_groups(corpora_dir: Path) -> dict[str, str]:
@@ -140,21 +139,17 @@ def _shared_groups(corpora_dir: Path) -> dict[str, str]:
 
 
 def _linked_groups(rows: Sequence[CsvRow]) -> dict[str, str]:
-    """Name the group of each clip name: clips are linked when a pattern stands beside both."""
+    """Return the group of each clip name; clips are linked if they share a pattern."""
     patterns = {
-        row.text("name"): {_stem(p) for p in row.text("iads_e_descriptions_matched").split("|")}
+        row.text("name"): {_letters(p) for p in row.text("iads_e_descriptions_matched").split("|")}
         for row in rows
         if row.text("arousal")
     }
-    group_of = {name: name for name in patterns}
-    for name, own in patterns.items():
-        for other, others in patterns.items():
-            if own & others and group_of[name] != group_of[other]:
-                old, new = group_of[other], group_of[name]
-                group_of = {key: new if value == old else value for key, value in group_of.items()}
-    return {name: f"norm:{group}" for name, group in group_of.items()}
+    names = list(patterns)
+    first = joined_groups(list(patterns.values()))
+    return {name: f"norm:{names[index]}" for name, index in zip(names, first, strict=True)}
 
 
-def _stem(pattern: str) -> str:
-    """Reduce a pattern to its letters, so that ``^Phone`` and ``phone`` are seen to meet."""
+def _letters(pattern: str) -> str:
+    """Reduce a pattern to its letters, so that ``^Phone`` equals ``phone``."""
     return "".join(letter for letter in pattern.lower() if letter.isalpha())

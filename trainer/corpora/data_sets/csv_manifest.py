@@ -1,9 +1,9 @@
-"""A manifest: anybody's own ratings, as a CSV file beside the sounds.
+"""A manifest: a user's own ratings, as a CSV file beside the sounds.
 
-Columns: `path` (relative to the file), `arousal` and `valence`; if wanted `arousal_sd`,
-`valence_sd` (standard deviations between raters), `raters` (how many), `group` (what must not be
-split between folds; the sound itself if not given), `domain` (`music` or `sound`; `music` if not
-given) and `scale` (such as `1:9`).
+Columns: `path` (relative to the file), `arousal` and `valence`; optional `arousal_sd`, `valence_sd`
+(standard deviations between raters), `raters` (how many), `group` (what must not be split between
+folds; the sound itself by default), `domain` (`music`, the default, or `sound`) and `scale` (such
+as `1:9`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from trainer.corpora.tables.rating_rows import (
     RowGroups,
     RowOrigin,
     SkippedRow,
-    clips_of,
     rated_rows,
-    reading_of,
+    rating_table,
 )
-from trainer.corpora.tables.sound_files import sounds_below
+from trainer.corpora.tables.sound_files import SoundFiles, sounds_below
 from trainer.rating_scale import RatingScale, scale_of
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from trainer.corpora.import_request import ImportRequest
 
-LICENCE: Final = "none stated: whatever holds for the sounds and ratings of this manifest"
+LICENCE: Final = "none stated: that of the sounds and ratings of this manifest"
 FILE: Final = "manifest.csv"
 
 _NEEDED: Final = ("path", "arousal", "valence")
@@ -45,53 +44,55 @@ def read_manifest(request: ImportRequest) -> RatingTable:
     """Read a manifest: the CSV file, `manifest.csv` in a folder, or a folder's only CSV file.
 
     Raises:
-        CorpusError: there is none, or a cell is not what it should be.
+        CorpusError: there is none, or a cell is not valid.
     """
     source = _manifest(request.folder)
-    folder = source.parent
     rows = [_complete(row) for row in read_rows(source, _NEEDED)]
     columns = RatingColumns(*_NEEDED, "arousal_sd", "valence_sd")
-
-    def scale_at(row: CsvRow) -> RatingScale:
-        return _scale(row) or request.scale
-
-    rated, skipped = rated_rows(rows, columns, scale_at, _raters)
+    rated, skipped = rated_rows(rows, columns, lambda row: _scale(row) or request.scale, _raters)
     skipped += [
-        SkippedRow(row.item, "missing", "leaves the folder of the manifest")
+        SkippedRow(row.item, "missing", "lies outside the folder of the manifest")
         for row in rated
-        if not _stays(row.item)
+        if not _is_inside(row.item)
     ]
-    rated = [row for row in rated if _stays(row.item)]
-    present = {
-        path.relative_to(folder).as_posix() for path in sounds_below(folder, request.suffixes)
+    rated = [row for row in rated if _is_inside(row.item)]
+    sounds = {
+        path.relative_to(source.parent).as_posix()
+        for path in sounds_below(source.parent, request.suffixes)
     }
-    files = {row.item: [path] for row in rated if (path := posixpath.normpath(row.item)) in present}
+    files: dict[str, list[str]] = {}
     first: dict[str, str] = {}
     for row in rated:
         path = posixpath.normpath(row.item)
         if first.setdefault(path, row.item) != row.item:
             raise CorpusError(f"{row.row.where('path')}: {row.item} is rated twice")
-    taken, unheard = clips_of(
-        rated, files, RowOrigin(request.name, LICENCE), lambda row: _belonging(row, request.name)
+        if path in sounds:
+            files[row.item] = [path]
+    return rating_table(
+        rated,
+        SoundFiles(files),
+        RowOrigin(request.name, LICENCE),
+        lambda row: _groups(row, request.name),
+        skipped=skipped,
     )
-    return reading_of(taken, (*skipped, *unheard))
 
 
-def _manifest(place: Path) -> Path:
-    if place.is_file():
-        return place
-    if (place / FILE).is_file():
-        return place / FILE
-    tables = sorted(place.glob("*.csv")) if place.is_dir() else []
+def _manifest(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if (path / FILE).is_file():
+        return path / FILE
+    tables = sorted(path.glob("*.csv")) if path.is_dir() else []
     if len(tables) != 1:
         raise CorpusError(
-            f"{place}: holds no {FILE}; put one beside the sounds, headed {','.join(_NEEDED)}"
+            f"{path}: no {FILE} found; put one beside the sounds, with the heading "
+            f"{','.join(_NEEDED)}"
         )
     return tables[0]
 
 
 def _complete(row: CsvRow) -> CsvRow:
-    """Give a row the columns that it may leave out, empty."""
+    """Add the optional columns that a row lacks, empty."""
     return CsvRow(row.source, row.line, dict.fromkeys(_OPTIONAL, "") | dict(row.cells))
 
 
@@ -103,7 +104,7 @@ def _scale(row: CsvRow) -> RatingScale | None:
         return scale_of(text)
     except ValueError:
         raise CorpusError(
-            f"{row.where('scale')}: '{text}'; LOW:HIGH is accepted, such as 1:9"
+            f"{row.where('scale')}: '{text}' is not a scale LOW:HIGH, such as 1:9"
         ) from None
 
 
@@ -111,15 +112,15 @@ def _raters(row: CsvRow) -> int:
     return int(row.number("raters", 1, _MOST_RATERS)) if row.text("raters") else _UNKNOWN_RATERS
 
 
-def _belonging(row: RatedRow, name: str) -> RowGroups:
+def _groups(row: RatedRow, name: str) -> RowGroups:
     domain = row.row.text("domain").lower()
     group = f"{name}:{row.row.text('group') or row.item}"
     if domain in {"music", ""}:
         return RowGroups("music", group)
     if domain == "sound":
         return RowGroups("sound", group)
-    raise CorpusError(f"{row.row.where('domain')}: '{domain}'; music and sound are accepted")
+    raise CorpusError(f"{row.row.where('domain')}: '{domain}' is neither music nor sound")
 
 
-def _stays(item: str) -> bool:
+def _is_inside(item: str) -> bool:
     return not item.startswith("/") and ".." not in item.split("/")

@@ -1,10 +1,10 @@
 """emoMusic: 744 excerpts of 45 s from the Free Music Archive, rated by ten people each.
 
 Soleymani, Caro, Schmidt, Sha and Yang, 1000 songs for emotional analysis of music, CrowdMM 2013.
-Ratings of whole excerpts on nine points (`static_annotations.csv`); the 744 are what was left of
-1000 songs without redundancies (page of the data set at the University of Geneva). Ten is what the
-table itself says: 736 of its rows are whole multiples of 1/10 in both means. A licence of the
-ratings could not be found.
+Ratings of whole excerpts on nine points (`static_annotations.csv`), of 1000 songs without
+duplicates (page of the data set at the University of Geneva). The number of raters follows from the
+table: in 736 of its rows both means are multiples of 1/10. No licence of the ratings could be
+found.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from trainer.corpora.tables.rating_rows import (
     RatingColumns,
     RatingTable,
     RowOrigin,
-    clips_of,
     rated_rows,
-    reading_of,
-    unrated_files,
+    rating_table,
 )
-from trainer.corpora.tables.song_tables import artists_below, one_table, song_belonging
-from trainer.corpora.tables.sound_files import named_after, sounds_below
+from trainer.corpora.tables.song_tables import artists_below, one_table, song_groups
+from trainer.corpora.tables.sound_files import match_sounds, sounds_below
 from trainer.rating_scale import RatingScale
 
 if TYPE_CHECKING:
@@ -43,24 +41,27 @@ COLUMNS: Final = RatingColumns(
 def read_emomusic(request: ImportRequest) -> RatingTable:
     """Read emoMusic from its folder: the ratings, and sounds named after the songs anywhere below.
 
-    A group is an artist where a song table names it, else a song. DEAM numbers the same songs
-    alike.
+    A group is an artist if a song table names it, else a song. DEAM gives the same songs the same
+    numbers.
 
     Raises:
-        CorpusError: ratings or sounds are missing, or the ratings are not what they should be.
+        CorpusError: ratings or sounds are missing, or the ratings are not valid.
     """
     folder = request.folder
     rows = one_table(folder, COLUMNS, other="deam")
     rated, skipped = rated_rows(rows, COLUMNS, lambda _: SCALE, lambda _: RATERS)
     sounds = sounds_below(folder, request.suffixes)
-    files, unclaimed = named_after(folder, sounds, {row.text("song_id") for row in rows})
-    belonging = song_belonging(artists_below(folder))
-    taken, unheard = clips_of(rated, files, RowOrigin(request.name, LICENCE), belonging)
-    return reading_of(taken, (*skipped, *unheard, *unrated_files(unclaimed)))
+    return rating_table(
+        rated,
+        match_sounds(folder, sounds, {row.text("song_id") for row in rows}),
+        RowOrigin(request.name, LICENCE),
+        song_groups(artists_below(folder), "freemusic"),
+        skipped=skipped,
+    )
 
 
 def emomusic_ratings(source: Path) -> dict[str, tuple[float, float]]:
-    """Read emoMusic's table alone: arousal and valence of each song, in [-1, 1].
+    """Read emoMusic's table: arousal and valence of each song, in [-1, 1].
 
     Raises:
         CorpusError: it is not that table.

@@ -1,4 +1,4 @@
-"""The rated data sets that an operator may bring in, in one list."""
+"""All readers of rated data sets: those that users may import, and those of the starter bundle."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.data_sets import csv_manifest, deam, emomusic, iads, pmemo
+from trainer.corpora.data_sets.class_norms import read_esc10, read_naturalsounds
+from trainer.corpora.data_sets.emotify import read_emotify
+from trainer.corpora.data_sets.sonancia import read_sonancia
+from trainer.corpora.data_sets.vgmidi import read_vgmidi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from trainer.corpora.import_request import ImportRequest
+    from trainer.corpora.rated_clip import RatedClip
     from trainer.corpora.tables.rating_rows import RatingTable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Importer:
     """How one kind of data set is read.
 
@@ -28,11 +34,29 @@ class Importer:
 
 
 IMPORTERS: Final[Mapping[str, Importer]] = {
-    "pmemo": Importer(read=pmemo.read_pmemo, licence=pmemo.LICENCE),
-    "iads-e": Importer(read=iads.read_iads_e, licence=iads.LICENCE),
-    "iads-2": Importer(read=iads.read_iads_2, licence=iads.LICENCE),
-    "deam": Importer(read=deam.read_deam, licence=deam.LICENCE),
-    "emomusic": Importer(read=emomusic.read_emomusic, licence=emomusic.LICENCE),
-    "manifest": Importer(read=csv_manifest.read_manifest, licence=csv_manifest.LICENCE),
+    "pmemo": Importer(pmemo.read_pmemo, pmemo.LICENCE),
+    "iads-e": Importer(iads.read_iads_e, iads.LICENCE),
+    "iads-2": Importer(iads.read_iads_2, iads.LICENCE),
+    "deam": Importer(deam.read_deam, deam.LICENCE),
+    "emomusic": Importer(emomusic.read_emomusic, emomusic.LICENCE),
+    "manifest": Importer(csv_manifest.read_manifest, csv_manifest.LICENCE),
 }
 """By the kinds of `trainer.corpora.import_request.KINDS`."""
+
+STARTER_READERS: Final[Mapping[str, Callable[[Path], list[RatedClip]]]] = {
+    "vgmidi": read_vgmidi,
+    "emotify": read_emotify,
+    "sonancia": read_sonancia,
+    "esc10": read_esc10,
+    "naturalsounds": read_naturalsounds,
+}
+"""By corpus, in the order of the starter's table; each reads from the folder of all corpora."""
+
+
+def read_starter_corpora(corpora_dir: Path) -> list[RatedClip]:
+    """Read every corpus of the starter bundle, in a fixed order.
+
+    Raises:
+        CorpusError: one of them is missing or wrong.
+    """
+    return [clip for read in STARTER_READERS.values() for clip in read(corpora_dir)]

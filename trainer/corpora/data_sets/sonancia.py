@@ -3,8 +3,9 @@
 Lopes, Liapis and Yannakakis, Modelling affect for horror soundscapes, IEEE Transactions on
 Affective Computing, 2017. CC BY 4.0.
 
-People said which of two sounds has more. A Bradley-Terry model turns that into a place for each
-sound; the places are brought to the centre and spread that ratings of such sounds have.
+Listeners chose which of two sounds has more of a dimension. A Bradley-Terry model estimates a
+strength for each sound; the strengths are scaled to the usual mean and standard deviation of
+ratings of such sounds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from trainer.corpora.rated_clip import CorpusError, RatedClip
+from trainer.corpora.rated_clip import CorpusError, RatedClip, rescaled
 from trainer.corpora.tables.csv_tables import read_pairs, sound_path
 
 if TYPE_CHECKING:
@@ -27,40 +28,40 @@ if TYPE_CHECKING:
 CORPUS = "sonancia"
 LICENCE = "CC BY 4.0 (Lopes, Liapis and Yannakakis, 2017)"
 
-# Centre and standard deviation in [-1, 1] of the 89 horror, suspense and thriller sounds of IADS-E.
+# Mean and standard deviation in [-1, 1] of the 89 horror, suspense and thriller sounds of IADS-E.
 AROUSAL_SCALE: Final = (0.07, 0.22)
 VALENCE_SCALE: Final = (-0.19, 0.22)
 
-# A rank from some twenty comparisons a sound (split-half reliability .59 and .71).
+# A rank from about twenty comparisons a sound (split-half reliability .59 and .71).
 WEIGHT: Final = 0.5
 
-# Keeps the place of a sound that won, or lost, every comparison finite: strengths are taken to be
-# normal with variance 2 before anything is compared.
+# A normal prior of variance 2 keeps the strength of a sound that won or lost every comparison
+# finite.
 _PRIOR_PRECISION: Final = 0.5
 
 
 def read_sonancia(corpora_dir: Path) -> list[RatedClip]:
-    """Read the comparisons and place every sound that has a file.
+    """Read the comparisons and rate every sound that has a file.
 
-    A group is a cluster of the corpus (the second number of a name), whose sounds are alike. One
-    compared sound has no file; its comparisons still tell about the others.
+    A group is a cluster of the corpus (the second number of a name), whose sounds are similar. One
+    compared sound has no file; its comparisons still contribute to the others.
 
     Raises:
         CorpusError: the comparisons or all sounds are missing, or a compared name is malformed.
     """
-    places = {
-        dimension: bradley_terry(read_comparisons(corpora_dir, dimension))
+    arousal_of, valence_of = (
+        bradley_terry(read_comparisons(corpora_dir, dimension))
         for dimension in ("arousal", "valence")
-    }
+    )
     present = [
         name
-        for name in sorted(places["arousal"].keys() & places["valence"].keys())
+        for name in sorted(arousal_of.keys() & valence_of.keys())
         if (corpora_dir / CORPUS / "audio" / f"{name}.opus").is_file()
     ]
     if not present:
         raise CorpusError(f"{corpora_dir / CORPUS / 'audio'}: holds none of the compared sounds")
-    arousal = _scaled([places["arousal"][name] for name in present], *AROUSAL_SCALE)
-    valence = _scaled([places["valence"][name] for name in present], *VALENCE_SCALE)
+    arousal = rescaled(np.array([arousal_of[name] for name in present]), *AROUSAL_SCALE)
+    valence = rescaled(np.array([valence_of[name] for name in present]), *VALENCE_SCALE)
     return [
         RatedClip(
             path=sound_path(corpora_dir, CORPUS, f"audio/{name}.opus"),
@@ -78,7 +79,7 @@ def read_sonancia(corpora_dir: Path) -> list[RatedClip]:
 
 
 def read_comparisons(corpora_dir: Path, dimension: str) -> list[tuple[str, str]]:
-    """Read which of two sounds was said to have more of a dimension; that one comes first.
+    """Read the comparisons of a dimension; of each pair, the sound with more of it comes first.
 
     Raises:
         CorpusError: the comparisons are missing or malformed.
@@ -100,38 +101,24 @@ def cluster_of(name: str) -> str:
 
 
 def bradley_terry(pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """Place each name on a line so that the first of a pair tends to stand higher.
+    """Estimate the strength of each name from pairs, the preferred name first.
 
-    The maximum of the posterior of Bradley and Terry (Biometrika 39, 1952) under a normal prior.
-
-    Args:
-        pairs: names, the preferred one first.
-
-    Returns:
-        The place of each name in logits, centred on 0.
+    The maximum of the posterior of Bradley and Terry (Biometrika 39, 1952) under a normal prior, in
+    logits, centred on 0.
     """
     names = sorted({name for pair in pairs for name in pair})
     index = {name: i for i, name in enumerate(names)}
     first = np.array([index[a] for a, _ in pairs])
     second = np.array([index[b] for _, b in pairs])
 
-    def loss(places: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        margin = places[first] - places[second]
+    def loss(strengths: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margin = strengths[first] - strengths[second]
         slope = -expit(-margin)
-        gradient = _PRIOR_PRECISION * places
+        gradient = _PRIOR_PRECISION * strengths
         np.add.at(gradient, first, slope)
         np.add.at(gradient, second, -slope)
-        value = np.logaddexp(0.0, -margin).sum() + 0.5 * _PRIOR_PRECISION * places @ places
-        return float(value), gradient
+        prior = 0.5 * _PRIOR_PRECISION * strengths @ strengths
+        return float(np.logaddexp(0.0, -margin).sum() + prior), gradient
 
-    places = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B").x
-    return dict(zip(names, (places - places.mean()).tolist(), strict=True))
-
-
-def _scaled(places: Sequence[float], centre: float, spread: float) -> NDArray[np.float64]:
-    line = np.asarray(places)
-    deviation = float(line.std()) or 1.0
-    scaled: NDArray[np.float64] = np.clip(
-        centre + spread * (line - line.mean()) / deviation, -1.0, 1.0
-    )
-    return scaled
+    strengths = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B").x
+    return dict(zip(names, (strengths - strengths.mean()).tolist(), strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.corpora.rated_clip import RatedClip
-from trainer.corpora.tables.csv_tables import read_rows, refuse_doubles, sound_path
+from trainer.corpora.tables.csv_tables import read_rows, sound_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +18,15 @@ LICENCE = "no licence stated; ratings and pieces of VGMIDI (Ferreira and Whitehe
 
 
 def read_vgmidi(corpora_dir: Path) -> list[RatedClip]:
-    """Read the ratings, which are arousal and valence in [-1, 1] as they stand.
+    """Read the ratings, which are already in [-1, 1].
 
-    A group is a game series: its pieces share composers, themes and instruments.
+    A group is a game series, whose pieces share composers, themes and instruments.
 
     Raises:
-        CorpusError: the table or a rated sound is missing, or a rating is none.
+        CorpusError: the table or a rated sound is missing, or a rating is not valid.
     """
     source = corpora_dir / CORPUS / "ratings.csv"
-    rows = read_rows(source, ("path", "arousal", "valence", "group"))
-    refuse_doubles(source, [row.text("path") for row in rows])
+    rows = read_rows(source, ("path", "arousal", "valence", "group"), unique="path")
     return [
         RatedClip(
             path=sound_path(corpora_dir, CORPUS, row.text("path")),

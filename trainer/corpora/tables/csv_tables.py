@@ -1,4 +1,4 @@
-"""Reading the CSV files that ratings come in, with errors that name file, line and column."""
+"""Reading rating tables as CSV, with errors that name file, line and column."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LARGEST_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One line of a CSV file that knows where it stands.
+    """One row of a table and its position.
 
     Attributes:
         source: the file.
-        line: line number in the file, the heading being 1.
-        cells: the text under each heading.
+        line: line number in the file; the heading is line 1.
+        cells: the text of each column, by heading.
     """
 
     source: Path
@@ -31,14 +31,14 @@ class CsvRow:
     cells: Mapping[str, str]
 
     def text(self, column: str) -> str:
-        """Return the text under a heading, without surrounding space; empty when there is none."""
+        """Return the text of a column without surrounding space."""
         return self.cells[column].strip()
 
     def number(self, column: str, low: float, high: float) -> float:
-        """Return the number under a heading.
+        """Return the number in a column.
 
         Raises:
-            CorpusError: the text is no number, or lies outside [low, high].
+            CorpusError: the text is not a number, or lies outside [low, high].
         """
         text = self.text(column)
         try:
@@ -52,16 +52,21 @@ class CsvRow:
         return number
 
     def where(self, column: str) -> str:
-        """Return file, line and column as one phrase for an error."""
+        """Return file, line and column for an error message."""
         return f"{self.source}, line {self.line}, column {column}"
 
 
-def read_rows(source: Path, columns: Sequence[str]) -> list[CsvRow]:
+def read_rows(source: Path, columns: Sequence[str], unique: str = "") -> list[CsvRow]:
     """Read a CSV file with a heading.
 
+    Args:
+        source: the file.
+        columns: headings that must be present.
+        unique: the column that names what a row rates; each name may occur once.
+
     Raises:
-        CorpusError: the file cannot be read as UTF-8 text, lacks one of the columns, holds no row,
-            or a row has more or fewer cells than the heading.
+        CorpusError: the file is not UTF-8 text, lacks a column, has no row, or a row has more or
+            fewer cells than the heading; or a name occurs twice.
     """
     lines = _lines(source)
     heading = [name.strip() for name in lines[0][1]] if lines else []
@@ -73,14 +78,20 @@ def read_rows(source: Path, columns: Sequence[str]) -> list[CsvRow]:
     for number, cells in lines:
         if len(cells) != len(heading):
             raise CorpusError(f"{source}, line {number}: {len(cells)} cells, not {len(heading)}")
-    return [CsvRow(source, n, dict(zip(heading, cells, strict=True))) for n, cells in lines[1:]]
+    rows = [CsvRow(source, n, dict(zip(heading, cells, strict=True))) for n, cells in lines[1:]]
+    seen: set[str] = set()
+    for row in rows if unique else ():
+        if row.text(unique) in seen:
+            raise CorpusError(f"{source}: {row.text(unique)} is rated twice")
+        seen.add(row.text(unique))
+    return rows
 
 
 def read_pairs(source: Path) -> list[tuple[str, str]]:
-    """Read a CSV file without heading whose lines are two names, the first preferred.
+    """Read a CSV file without heading whose lines are two names, the preferred one first.
 
     Raises:
-        CorpusError: the file cannot be read, is empty, or a line does not hold two different names.
+        CorpusError: the file cannot be read, is empty, or a line is not two different names.
     """
     pairs = []
     for number, cells in _lines(source):
@@ -94,10 +105,10 @@ def read_pairs(source: Path) -> list[tuple[str, str]]:
 
 
 def sound_path(corpora_dir: Path, corpus: str, relative: str) -> str:
-    """Return the path of a sound relative to the folder of all corpora, once it is known to exist.
+    """Return the path of an existing sound, relative to the folder of all corpora.
 
     Raises:
-        CorpusError: the file is not there, or the path leaves the folder of its corpus.
+        CorpusError: there is no such file, or the path leaves the folder of its corpus.
     """
     if ".." in relative.split("/") or relative.startswith("/"):
         raise CorpusError(f"{corpora_dir / corpus}: {relative} leaves the folder of its corpus")
@@ -106,23 +117,10 @@ def sound_path(corpora_dir: Path, corpus: str, relative: str) -> str:
     return f"{corpus}/{relative}"
 
 
-def refuse_doubles(source: Path, paths: Sequence[str]) -> None:
-    """Refuse a table that rates one sound twice.
-
-    Raises:
-        CorpusError: a path stands in the table more than once.
-    """
-    seen: set[str] = set()
-    for path in paths:
-        if path in seen:
-            raise CorpusError(f"{source}: {path} is rated twice")
-        seen.add(path)
-
-
 def _lines(source: Path) -> list[tuple[int, list[str]]]:
     try:
         if source.stat().st_size > LARGEST_BYTES:
-            raise CorpusError(f"{source}: larger than the {LARGEST_BYTES} bytes that are read")
+            raise CorpusError(f"{source}: larger than {LARGEST_BYTES} bytes")
         with source.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
             return [(reader.line_num, cells) for cells in reader if cells]

@@ -1,7 +1,7 @@
-"""From the rows of a rating table to rated clips: what every importer has in common.
+"""From the rows of a rating table to rated clips, for every importer.
 
 A fault of one item (no sound, two sounds, no rating) leaves that item out, with a reason. A fault
-that throws doubt on the whole table (another scale, words where numbers belong) stops the import.
+of the whole table (another scale, words instead of numbers) stops the import.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from trainer.corpora.rated_clip import CorpusError, Domain, RatedClip
 from trainer.corpora.rating_weight import RatingSpread, weight_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from trainer.corpora.tables.csv_tables import CsvRow
+    from trainer.corpora.tables.sound_files import SoundFiles
     from trainer.rating_scale import RatingScale
 
 Fault: TypeAlias = Literal["missing", "doubled", "unrated", "unreadable", "left out"]
 
-# What stands in published tables where nobody rated.
+# What published tables contain where there is no rating.
 _NO_RATING: Final = frozenset({"", "-", "na", "n/a", "nan", "none", "null"})
 
-# Means of many items that stay within so small a part of their scale are on another one.
+# If many means stay within so small a part of the scale, they are on another one.
 _LEAST_SPAN: Final = 0.15
-_ENOUGH_TO_TELL: Final = 10
+_FEWEST_FOR_SPAN: Final = 10
 
 
 class SkippedRow(NamedTuple):
-    """An item that was not taken in, and why, in one line."""
+    """An item that is not imported, and why, in one line."""
 
     item: str
     fault: Fault
@@ -50,14 +51,14 @@ class RatingColumns(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RatedRow:
-    """A row whose ratings are on the scale, with what they are in [-1, 1].
+    """A row with a valid rating.
 
     Attributes:
-        item: what the table calls the sound.
+        item: name of the sound in the table.
         arousal: in [-1, 1].
         valence: in [-1, 1].
         weight: in (0, 1].
-        row: where it stands.
+        row: of the table.
     """
 
     item: str
@@ -69,13 +70,13 @@ class RatedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingTable:
-    """What an importer found in a folder.
+    """The result of an importer.
 
     Attributes:
         clips: sounds with a rating; their paths are relative to the folder.
-        items: what the corpus calls each of them, one for each clip.
+        items: the name of each clip in the data set.
         skipped: items that cannot be used, with reasons.
-        notes: what the operator should know of the corpus as a whole.
+        notes: about the data set as a whole, for the user.
     """
 
     clips: tuple[RatedClip, ...]
@@ -92,7 +93,7 @@ class RowOrigin(NamedTuple):
 
 
 class RowGroups(NamedTuple):
-    """The domain of a clip, and the group that it is not split from."""
+    """The domain and the group of a clip."""
 
     domain: Domain
     group: str
@@ -104,108 +105,116 @@ def rated_rows(
     scale_at: Callable[[CsvRow], RatingScale],
     raters_at: Callable[[CsvRow], int],
 ) -> tuple[list[RatedRow], list[SkippedRow]]:
-    """Bring the ratings of a table to [-1, 1], and leave out what is unrated or rated twice.
+    """Convert the ratings of a table to [-1, 1]; skip what is unrated or rated twice.
 
     Args:
         rows: the table.
         columns: its headings.
         scale_at: the scale of a row.
-        raters_at: how many people the means of a row are over.
+        raters_at: the number of people behind the means of a row.
 
     Raises:
-        CorpusError: a rating is no number, lies outside its scale, or all lie so close together
+        CorpusError: a rating is not a number, lies outside its scale, or all lie so close together
             that the scale must be another.
     """
-    seen: dict[str, list[int]] = {}
+    lines: dict[str, list[int]] = {}
     for row in rows:
-        seen.setdefault(row.text(columns.item), []).append(row.line)
+        lines.setdefault(row.text(columns.item), []).append(row.line)
     found, skipped = [], []
     for row in rows:
         item, texts = row.text(columns.item), [row.text(name) for name in columns[1:3]]
         if not item:
             skipped.append(SkippedRow(f"line {row.line}", "unrated", "names no sound"))
-        elif len(seen[item]) > 1:
-            if row.line == seen[item][0]:
-                lines = " and ".join(map(str, seen[item][:3]))
-                reason = f"rated twice, in lines {lines}; neither is taken"
+        elif len(lines[item]) > 1:
+            if row.line == lines[item][0]:
+                shown = " and ".join(map(str, lines[item][:3]))
+                reason = f"rated twice, in lines {shown}; neither rating is used"
                 skipped.append(SkippedRow(item, "doubled", reason))
         elif any(text.lower() in _NO_RATING for text in texts):
-            skipped.append(SkippedRow(item, "unrated", f"line {row.line} holds no rating"))
+            skipped.append(SkippedRow(item, "unrated", f"line {row.line} has no rating"))
         else:
             scale = scale_at(row)
             for name in columns[1:3]:
-                _demand_on_scale(rows, row, name, scale)
+                _check_on_scale(rows, row, name, scale)
             found.append(_rated(row, columns, scale, raters_at(row)))
-    _demand_span(found, columns, scale_at)
+    _check_span(found, columns, scale_at)
     return found, skipped
 
 
-def clips_of(
-    rated: Sequence[RatedRow],
-    files: Mapping[str, Sequence[str]],
+def rating_table(
+    rated: Iterable[RatedRow],
+    files: SoundFiles,
     origin: RowOrigin,
-    belonging: Callable[[RatedRow], RowGroups],
-) -> tuple[list[tuple[str, RatedClip]], list[SkippedRow]]:
-    """Join ratings with sounds, and leave out what has no sound or more than one.
+    groups_of: Callable[[RatedRow], RowGroups],
+    *,
+    skipped: Iterable[SkippedRow] = (),
+    notes: Iterable[str] = (),
+) -> RatingTable:
+    """Join ratings with sounds; skip items without a sound or with several, and unrated sounds.
 
     Args:
         rated: the ratings.
-        files: for each item the sounds that bear its name.
+        files: the sounds.
         origin: of the corpus.
-        belonging: domain and group of a row.
-
-    Returns:
-        Items with their clips, and what was left out.
+        groups_of: domain and group of a row.
+        skipped: items that were skipped before.
+        notes: about the data set, for the user.
     """
-    clips, skipped = [], []
-    for each in rated:
-        paths = files.get(each.item, ())
+    clips, items, left_out = [], [], list(skipped)
+    for row in rated:
+        paths = files.by_item.get(row.item, ())
         if not paths:
-            skipped.append(SkippedRow(each.item, "missing", "rated, but there is no such sound"))
+            left_out.append(SkippedRow(row.item, "missing", "rated, but there is no such sound"))
         elif len(paths) > 1:
-            told = f"several sounds bear this name ({', '.join(paths[:3])}); none is taken"
-            skipped.append(SkippedRow(each.item, "doubled", told))
+            reason = f"several sounds have this name ({', '.join(paths[:3])}); none is used"
+            left_out.append(SkippedRow(row.item, "doubled", reason))
         else:
-            place = belonging(each)
-            clip = RatedClip(
-                path=paths[0],
-                corpus=origin.corpus,
-                domain=place.domain,
-                follows=place.domain,
-                arousal=each.arousal,
-                valence=each.valence,
-                weight=each.weight,
-                group=place.group,
-                licence=origin.licence,
-            )
-            clips.append((each.item, clip))
-    return clips, skipped
+            clips.append(_clip(row, paths[0], origin, groups_of(row)))
+            items.append(row.item)
+    left_out += [
+        SkippedRow(path, "unrated", "no row of the ratings names this sound")
+        for path in files.unmatched
+    ]
+    return RatingTable(
+        clips=tuple(clips), items=tuple(items), skipped=tuple(left_out), notes=tuple(notes)
+    )
 
 
-def unrated_files(paths: Sequence[str]) -> list[SkippedRow]:
-    """Tell of sounds that no row of the table names."""
-    return [SkippedRow(path, "unrated", "no row of the ratings names this sound") for path in paths]
+def _clip(row: RatedRow, path: str, origin: RowOrigin, groups: RowGroups) -> RatedClip:
+    return RatedClip(
+        path=path,
+        corpus=origin.corpus,
+        domain=groups.domain,
+        follows=groups.domain,
+        arousal=row.arousal,
+        valence=row.valence,
+        weight=row.weight,
+        group=groups.group,
+        licence=origin.licence,
+    )
 
 
 def _rated(row: CsvRow, columns: RatingColumns, scale: RatingScale, raters: int) -> RatedRow:
     arousal, valence = (row.number(name, scale.low, scale.high) for name in columns[1:3])
-    width = (scale.high - scale.low) / 2
-    spreads = [_spread(row, name, scale) / width for name in columns[3:] if _given(row, name)]
-    weight = weight_of(
-        [RatingSpread(spread, raters) for spread in spreads] or [RatingSpread(None, raters)]
-    )
+    width = scale.high - scale.low
+    spreads = [
+        RatingSpread(row.number(name, 0.0, width) / (width / 2), raters)
+        for name in columns[3:]
+        if name and row.text(name).lower() not in _NO_RATING
+    ]
+    weight = weight_of(spreads or [RatingSpread(None, raters)])
     return RatedRow(
         row.text(columns.item), scale.affect(arousal), scale.affect(valence), weight, row
     )
 
 
-def _demand_on_scale(rows: Sequence[CsvRow], row: CsvRow, column: str, scale: RatingScale) -> None:
+def _check_on_scale(rows: Sequence[CsvRow], row: CsvRow, column: str, scale: RatingScale) -> None:
     value = row.number(column, -math.inf, math.inf)
     if scale.low <= value <= scale.high:
         return
     numbers = []
     for each in rows:
-        # Of what is no number, the first is told once the scale is right.
+        # A cell that is not a number is reported once the scale is right.
         with suppress(CorpusError):
             numbers.append(each.number(column, -math.inf, math.inf))
     raise CorpusError(
@@ -214,18 +223,10 @@ def _demand_on_scale(rows: Sequence[CsvRow], row: CsvRow, column: str, scale: Ra
     )
 
 
-def _spread(row: CsvRow, column: str, scale: RatingScale) -> float:
-    return row.number(column, 0.0, scale.high - scale.low)
-
-
-def _given(row: CsvRow, column: str) -> bool:
-    return bool(column) and row.text(column).lower() not in _NO_RATING
-
-
-def _demand_span(
+def _check_span(
     found: Sequence[RatedRow], columns: RatingColumns, scale_at: Callable[[CsvRow], RatingScale]
 ) -> None:
-    if len(found) < _ENOUGH_TO_TELL:
+    if len(found) < _FEWEST_FOR_SPAN:
         return
     for name in ("arousal", "valence"):
         values = [getattr(each, name) for each in found]
@@ -233,22 +234,7 @@ def _demand_span(
             return
     row = found[0].row
     raise CorpusError(
-        f"{row.source}: all ratings lie close together on the scale {scale_at(row)} "
+        f"{row.source}: all ratings are close together on the scale {scale_at(row)} "
         f"(line {row.line}: {columns.arousal} {row.text(columns.arousal)}); "
         "they must be on another scale"
-    )
-
-
-def reading_of(
-    taken: Sequence[tuple[str, RatedClip]],
-    skipped: Iterable[SkippedRow],
-    *,
-    notes: Iterable[str] = (),
-) -> RatingTable:
-    """Put together what was taken, what was left out, and what the operator should know."""
-    return RatingTable(
-        clips=tuple(clip for _, clip in taken),
-        items=tuple(item for item, _ in taken),
-        skipped=tuple(skipped),
-        notes=tuple(notes),
     )

@@ -1,4 +1,4 @@
-"""What the song data sets have in common: tables by name and heading, and artists."""
+"""Common parts of the song data sets: finding rating tables, artists, and groups by artist."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from trainer.corpora.tables.rating_rows import RatedRow
 
 _IDS: Final = ("song_id", "musicid", "id")
-_MANY: Final = frozenset(
+_NO_ARTIST: Final = frozenset(
     {"", "various artists", "various", "unknown", "unknown artist", "va", "n/a"}
 )
 _GUESTS: Final = (" feat. ", " feat ", " ft. ", " ft ", " featuring ", " with ", " & ", ", ", ";")
 
 
 def rating_tables(folder: Path, columns: Collection[str], other: str = "") -> list[list[CsvRow]]:
-    """Read every `static_annotations` table below a folder that has some columns.
+    """Read every `static_annotations` table below a folder that has the columns.
 
     Args:
-        folder: where to look.
-        columns: headings that tell the table from others of such a name.
-        other: tables with this in their names are another data set's.
+        folder: to search.
+        columns: headings that the table must have.
+        other: ignore tables of another data set, with this in their names.
 
     Raises:
         CorpusError: there is none, or one cannot be read.
@@ -41,16 +41,16 @@ def rating_tables(folder: Path, columns: Collection[str], other: str = "") -> li
         if path.suffix.lower() == ".csv" and "static_annotations" in path.name.lower()
         if not (other and other in path.name.lower())
     ]
-    fitting = [path for path in named if set(columns) <= set(_heading(path))]
-    if not fitting:
-        wanted = (
-            f"a CSV file with static_annotations in its name and the columns {', '.join(columns)}"
-        )
-        near = "; name the folder that the data set was unpacked into"
+    matching = [path for path in named if set(columns) <= set(_heading(path))]
+    if not matching:
+        hint = "give the folder that the data set was unpacked into"
         if named:
-            near = f"; {named[0].name} has other columns"
-        raise CorpusError(f"{folder}: holds no ratings ({wanted}){near}")
-    return [read_rows(path, tuple(columns)) for path in fitting]
+            hint = f"{named[0].name} has other columns"
+        raise CorpusError(
+            f"{folder}: holds no ratings (a CSV file with static_annotations in its name and the "
+            f"columns {', '.join(columns)}); {hint}"
+        )
+    return [read_rows(path, tuple(columns)) for path in matching]
 
 
 def one_table(folder: Path, columns: Collection[str], other: str = "") -> list[CsvRow]:
@@ -67,10 +67,10 @@ def one_table(folder: Path, columns: Collection[str], other: str = "") -> list[C
 
 
 def artists_below(folder: Path) -> dict[str, str]:
-    """Return the artist of each song, from whatever metadata tables lie below a folder.
+    """Return the artist of each song, from the metadata tables below a folder.
 
-    Only the first of several artists counts, in small letters. A table that cannot be read tells
-    nothing: artists make groups larger, and are not needed.
+    Only the first of several artists counts, in lower case. A table that cannot be read is ignored:
+    artists only make groups larger.
     """
     artists: dict[str, str] = {}
     for path in files_below(folder):
@@ -80,15 +80,15 @@ def artists_below(folder: Path) -> dict[str, str]:
     return artists
 
 
-def song_belonging(artists: Mapping[str, str]) -> Callable[[RatedRow], RowGroups]:
-    """Return what gives songs their groups, alike in emoMusic and DEAM."""
+def song_groups(artists: Mapping[str, str], prefix: str) -> Callable[[RatedRow], RowGroups]:
+    """Return a function that groups songs by artist; a song without one is its own group."""
 
-    def belonging(row: RatedRow) -> RowGroups:
+    def groups(row: RatedRow) -> RowGroups:
         artist = artists.get(row.item)
         group = f"song:{row.item}" if artist is None else f"artist:{artist}"
-        return RowGroups("music", f"freemusic:{group}")
+        return RowGroups("music", f"{prefix}:{group}")
 
-    return belonging
+    return groups
 
 
 def _artists_in(path: Path) -> dict[str, str]:
@@ -105,7 +105,7 @@ def _artists_in(path: Path) -> dict[str, str]:
     return {
         row[key].strip(): name
         for row in rows[1:]
-        if len(row) > max(key, artist) and (name := _first_artist(row[artist])) not in _MANY
+        if len(row) > max(key, artist) and (name := _first_artist(row[artist])) not in _NO_ARTIST
     }
 
 

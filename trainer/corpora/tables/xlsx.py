@@ -1,15 +1,16 @@
-"""Reading one sheet of a spreadsheet that came from elsewhere.
+"""Reading one sheet of an untrusted spreadsheet (.xlsx).
 
-Only stored values are read: no formula is computed, no link followed. A workbook is an archive of
-XML, so it could unpack to far more than it is (refused by the sizes that it declares, beyond which
-the standard library unpacks nothing), and its XML could swell likewise (openpyxl reads it through
-defusedxml where that is installed, which our lock files see to).
+Only stored values are read: no formula is computed, no link followed. A workbook is a zip archive
+of XML, so it could unpack to far more than its size: it is refused by the sizes that it declares,
+and the standard library unpacks no more than these. Against XML bombs, defusedxml must be
+installed.
 """
 
 from __future__ import annotations
 
 import zipfile
 from contextlib import closing
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import openpyxl
@@ -34,25 +35,25 @@ def read_sheet(
 
     Args:
         source: an .xlsx file.
-        chosen: given the names of the sheets, says which; it may raise CorpusError.
-        columns: headings that must be there.
+        chosen: returns which of the sheets to read; it may raise CorpusError.
+        columns: headings that must be present.
 
     Raises:
-        CorpusError: the file is no workbook, is far too large, or has no such sheet or columns.
+        CorpusError: the file is not a workbook, is too large, or has no such sheet or columns.
     """
     if not openpyxl.DEFUSEDXML:
         raise CorpusError(
             f"{source}: not read without defusedxml; install it: pip install defusedxml"
         )
-    _demand_modest(source)
+    _check_size(source)
     try:
         with (
-            # A file that openpyxl opens by itself stays open where it fails.
+            # openpyxl would leave a file that it opened itself open on errors.
             source.open("rb") as stream,
             closing(openpyxl.load_workbook(stream, read_only=True, data_only=True)) as book,
         ):
             sheet = book[chosen(book.sheetnames)]
-            # The size that a sheet declares may be wrong, in either direction.
+            # The size that a sheet declares may be too small or too large.
             sheet.reset_dimensions()
             rows = [
                 [_text(value) for value in cells]
@@ -66,13 +67,13 @@ def read_sheet(
     except (OSError, InvalidFileException) as error:
         raise CorpusError(f"{source}: cannot be read: {error}") from error
     except Exception as error:
-        # What openpyxl, its XML reader and zlib raise on damage is more than they document.
-        told = " ".join(str(error).split())[:200]
-        raise CorpusError(f"{source}: not a readable workbook: {told}") from error
+        # On damage, openpyxl, its XML reader and zlib raise more than they document.
+        reason = " ".join(str(error).split())[:200]
+        raise CorpusError(f"{source}: not a readable workbook: {reason}") from error
     return _rows(source, title, rows, columns)
 
 
-def _demand_modest(source: Path) -> None:
+def _check_size(source: Path) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -82,7 +83,7 @@ def _demand_modest(source: Path) -> None:
         raise CorpusError(f"{source}: not a workbook (.xlsx)") from error
     if size > LARGEST_UNPACKED:
         raise CorpusError(
-            f"{source}: unpacks to {size} bytes, more than the {LARGEST_UNPACKED} that are read"
+            f"{source}: unpacks to {size} bytes; at most {LARGEST_UNPACKED} are accepted"
         )
 
 
@@ -94,11 +95,7 @@ def _rows(source: Path, title: str, rows: list[list[str]], columns: Sequence[str
     if len(rows) > MOST_ROWS:
         raise CorpusError(f"{source}, sheet {title}: more than {MOST_ROWS} rows")
     found = [
-        CsvRow(
-            source,
-            line,
-            dict(zip(heading, cells + [""] * (len(heading) - len(cells)), strict=False)),
-        )
+        CsvRow(source, line, dict(zip_longest(heading, cells[: len(heading)], fillvalue="")))
         for line, cells in enumerate(rows[1:], start=2)
         if any(cells)
     ]
@@ -110,7 +107,7 @@ def _rows(source: Path, title: str, rows: list[list[str]], columns: Sequence[str
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    # A number that was typed as one: 910, not 910.0.
+    # A whole number is stored as a float: 910, not 910.0.
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)

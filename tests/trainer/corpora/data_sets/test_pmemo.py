@@ -40,15 +40,15 @@ def test_missing_doubled_and_unrated_songs_are_told_and_stop_nothing(tmp_path: P
         "missing": 1, "doubled": 2, "unrated": 3,
     }  # fmt: skip
     told = {each.item: each.reason for each in reading.skipped}
-    assert told["6"] == "rated twice, in lines 5 and 6; neither is taken"
-    assert told["7"].startswith("several sounds bear this name (chorus/7.mp3, chorus/7.wav)")
+    assert told["6"] == "rated twice, in lines 5 and 6; neither rating is used"
+    assert told["7"].startswith("several sounds have this name (chorus/7.mp3, chorus/7.wav)")
     assert "no row" in told["chorus/99.mp3"]
 
 
 def test_its_own_features_cannot_stand_in_for_its_sounds(tmp_path: Path) -> None:
     put_pmemo(tmp_path, [(1, 0.4, 0.5)])
     put_empty(tmp_path / "features", ["static_features.csv"])
-    with pytest.raises(CorpusError, match=r"static_features.csv cannot stand in .* ask"):
+    with pytest.raises(CorpusError, match=r"static_features.csv cannot replace it.* ask"):
         read_pmemo(asked(tmp_path))
 
 
@@ -85,7 +85,7 @@ def test_a_folder_without_ratings_or_sounds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no folder chorus"):
         read_pmemo(asked(tmp_path))
     (tmp_path / "chorus").mkdir()
-    with pytest.raises(CorpusError, match="holds no sound file"):
+    with pytest.raises(CorpusError, match="no sound file found"):
         read_pmemo(asked(tmp_path))
     shutil.copy(
         tmp_path / "annotations" / "static_annotations.csv", tmp_path / "static_annotations.csv"

@@ -66,7 +66,7 @@ def test_interchanged_columns_of_deam_are_set_right_and_told(tmp_path: Path) -> 
     known = emomusic_ratings(tmp_path / "emomusic.csv")
     reading = read_deam(asked(tmp_path / "deam", emomusic=known))
     (note,) = reading.notes
-    assert "interchanged, and set right (40 songs in common" in note
+    assert "are interchanged; swapped back (40 songs in common" in note
     said = dict(zip(reading.items, reading.clips, strict=True))
     assert (said["2"].arousal, said["2"].valence) == pytest.approx(known["2"])
     # A table has one heading: what holds for the songs in common holds for the others in it.
@@ -80,8 +80,8 @@ def test_columns_that_are_right_stay(tmp_path: Path) -> None:
     put_songs(tmp_path, rows, "emomusic_static_annotations.csv")
     put_empty(tmp_path / "audio", ["2.mp3", "2001.mp3"])
     reading = read_deam(asked(tmp_path))
-    assert "are as they are named" in reading.notes[0]
-    assert "cannot be verified (0 songs in common" in reading.notes[1]
+    assert "are correctly named" in reading.notes[0]
+    assert "distributed table (0 songs in common" in reading.notes[1]
     early, late = reading.clips
     assert (late.arousal, late.valence) == (-1.0, 1.0)
     assert late.weight < early.weight
@@ -131,7 +131,7 @@ def test_the_real_tables_are_read_and_the_fault_of_deam_is_found(tmp_path: Path)
     put_empty(tmp_path / "audio", [f"{song}.mp3" for song in range(1, 2100)])
     reading = read_deam(asked(tmp_path))
     assert len(reading.clips) == 1802
-    assert "interchanged, and set right (744 songs in common" in reading.notes[0]
+    assert "are interchanged; swapped back (744 songs in common" in reading.notes[0]
     emomusic = read_emomusic(asked(tmp_path))
     assert len(emomusic.clips) == 744
     ours = dict(zip(reading.items, reading.clips, strict=True))

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.shared_data import CORPORA
-from trainer.corpora.data_sets.starter_corpora import read_starter_corpora
+from trainer.corpora.data_sets.importers import read_starter_corpora
 from trainer.corpora.rated_clip import CorpusError, RatedClip
 
 
