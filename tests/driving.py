@@ -50,14 +50,14 @@ class Valenced:
     def __init__(self, state: Path, *settings: str, by: Sequence[str] = ()) -> None:
         self.catalogue = state / "catalogue.db"
         kept = {key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")}
-        self._environment = kept | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
+        self.environment = kept | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
         self._by = by
         self._settings = [part for setting in settings for part in ("--set", setting)]
 
     def __call__(self, *arguments: str | Path, exit_code: int = 0) -> bytes:
         """Run a command to its end and return its stdout."""
         done = subprocess.run(
-            self.line(*arguments), env=self._environment, capture_output=True, check=False
+            self.line(*arguments), env=self.environment, capture_output=True, check=False
         )
         assert done.returncode == exit_code, done.stderr.decode(errors="replace")
         self.said = done.stderr.decode(errors="replace")
@@ -73,13 +73,13 @@ class Valenced:
 
     def start_line(self, line: list[str | Path]) -> Running:
         """Start a whole command line of any program, in this installation's environment."""
-        return Running(line, self._environment)
+        return Running(line, self.environment)
 
     def piped(self, line: Sequence[str | Path], reader: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command line into a reader by a real shell; the exit code is its own."""
         script = f"{shlex.join(map(str, line))} | {reader}; exit ${{PIPESTATUS[0]}}"
         return subprocess.run(
-            ["bash", "-c", script], env=self._environment, capture_output=True, check=False
+            ["bash", "-c", script], env=self.environment, capture_output=True, check=False
         )
 
     def select(self, statement: str) -> list[tuple[Any, ...]]:

@@ -32,7 +32,7 @@ from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
-from tests.torture.annotators import teach
+from tests.torture.annotators import add_trained_bundle
 from trainer.bundles import registry
 from trainer.bundles.bundle import load
 from trainer.features.vector_codec import unpack
@@ -118,7 +118,7 @@ def measure(folder: Path, files: int, known: int) -> str:
     """Returns the figures in two lines and a ratio."""
     music, state = folder / "music", folder / "state"
     music.mkdir()
-    teach(state / "bundles", seed=1)
+    add_trained_bundle(state / "bundles", seed=1)
     bundle = registry.published_bundle(state / "bundles")
     url = f"sqlite:///{state / 'catalogue.db'}"
     with closing(Catalogue(url)) as catalogue:

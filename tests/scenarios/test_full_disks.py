@@ -100,11 +100,11 @@ def test_a_state_directory_without_a_single_free_byte_is_told_of_in_one_line(
     state = tmp_path / "state"
     with mounted(state, "size=12m,mode=700"):
         disk = Full(state)
-        disk.strike()
+        disk.fail()
         valenced("scan", music, exit_code=1)
         (line,) = valenced.said.splitlines()
         assert "unexpected" not in line
-        disk.mend()
+        disk.repair()
         valenced("scan", music)
 
 
@@ -113,8 +113,8 @@ def test_a_disk_that_can_be_written_again_counts_as_back(tmp_path: Path) -> None
     with mounted(disk, "size=1m"):
         folders = WatchedFolders([FolderSettings(path=disk)], None, NestedMounts([disk]))
         folders.start()
-        assert ReadOnly(disk).strike()
+        assert ReadOnly(disk).fail()
         assert not folders.refresh()
-        ReadOnly(disk).mend()
+        ReadOnly(disk).repair()
         assert folders.refresh()
         assert not folders.refresh()

@@ -201,7 +201,7 @@ def test_review_plays_and_takes_answers_at_a_terminal(valenced: Valenced, tmp_pa
     player.write_text(f'#!/bin/sh\necho "$@" >> {played}\nexec sleep 60\n')
     player.chmod(player.stat().st_mode | stat.S_IXUSR)
     ours, theirs = pty.openpty()
-    environment = {**valenced._environment, "PATH": f"{player.parent}:{os.environ['PATH']}"}
+    environment = {**valenced.environment, "PATH": f"{player.parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
         [COMMAND, "review", "--by", "ann"],
         env=environment,

@@ -1,9 +1,9 @@
-"""The long version of the torture; `make torture` runs all of it.
+"""The long form of the torture tests; `make torture` runs all of them.
 
 python -m tests.torture --files 1000 --kills 200 --seed 1
 python -m tests.torture --files 300 --kills 40 --fault-rate 0.02
-python -m tests.torture --files 200 --kills 60 --lessons
-python -m tests.torture --files 200 --blow "media full" --rounds 20
+python -m tests.torture --files 200 --kills 60 --learning
+python -m tests.torture --files 200 --disk-failure "media full" --rounds 20
 python -m tests.torture --flood 50000
 """
 
@@ -14,12 +14,16 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.torture.disk_failure_run import Blow, Trial
+from tests.torture.disk_failure_run import DiskFailureRun, Failure
 from tests.torture.disks import NoDisk
-from tests.torture.flood_run import Flood, FloodReport
-from tests.torture.kill_run import Ordeal, Report
+from tests.torture.flood_run import FloodReport, FloodRun
+from tests.torture.kill_run import KillRun, Report
 from tests.torture.observed_service import State
+
+if TYPE_CHECKING:
+    from collections import Counter
 
 
 def main() -> int:
@@ -35,61 +39,76 @@ def main() -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m tests.torture")
-    parser.add_argument("--files", type=int, default=1000, help="how many files arrive")
+    parser.add_argument("--files", type=int, default=1000, help="how many new files arrive")
     parser.add_argument("--kills", type=int, default=200, help="how many kills there are")
-    parser.add_argument("--fault-rate", type=float, default=0.0, help="how often disk calls fail")
-    parser.add_argument("--lessons", action="store_true", help="people annotate and teach, too")
-    parser.add_argument("--blow", choices=list(Blow), help="no kills; this happens to a disk")
-    parser.add_argument("--rounds", type=int, default=10, help="how often it happens")
+    parser.add_argument(
+        "--fault-rate",
+        type=float,
+        default=0.0,
+        help="the probability with which each disk call fails",
+    )
+    parser.add_argument(
+        "--learning", "--lessons", action="store_true", help="users annotate and train, too"
+    )
+    parser.add_argument(
+        "--disk-failure", "--blow", choices=list(Failure), help="no kills; a disk fails like this"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="how often the disk fails")
     parser.add_argument("--flood", type=int, metavar="N", help="no kills; N small files at once")
-    parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance")
-    parser.add_argument("--keep", type=Path, help="an empty folder to work in, which is kept")
+    parser.add_argument("--seed", type=int, default=1, help="of all random choices")
+    parser.add_argument("--keep", type=Path, help="an empty folder to work in; it stays")
     return parser
 
 
 def _run(folder: Path, chosen: Namespace) -> tuple[str, bool]:
     if chosen.flood:
-        # Each tag write waits for the medium twice, which is not what a flood is about.
-        flood = Flood(folder, chosen.flood, chosen.seed, "tags.mode=none").run()
+        # Without tags: each write waits for the medium twice, which would hide the figures.
+        flood = FloodRun(folder, chosen.flood, chosen.seed, "tags.mode=none").run()
         return flood_table(flood), not flood.faults
     report = (
-        Trial(folder, Blow(chosen.blow), chosen.files, chosen.rounds, chosen.seed).run()
-        if chosen.blow
-        else Ordeal(
+        DiskFailureRun(
+            folder, Failure(chosen.disk_failure), chosen.files, chosen.rounds, chosen.seed
+        ).run()
+        if chosen.disk_failure
+        else KillRun(
             folder,
             chosen.files,
             chosen.kills,
             chosen.seed,
             chosen.fault_rate,
-            lessons=chosen.lessons,
+            learning=chosen.learning,
         ).run()
     )
-    return table(report), not (report.faults or report.died)
+    return table(report), not (report.faults or report.crashes)
 
 
 def table(report: Report) -> str:
-    rows = [("acts", "")]
-    rows += [(f"  {act}", str(count)) for act, count in sorted(report.acts.items())]
-    rows += [("kills", str(report.kills.total()))]
-    rows += [(f"  {prey}", str(count)) for prey, count in sorted(report.kills.items())]
-    rows += [("struck while (several can hold at once)", "")]
-    rows += [(f"  {state}", str(report.states[state])) for state in State]
-    rows += [("calls of the disk that failed", str(report.failures.total()))]
-    rows += [(f"  {call}", str(count)) for call, count in sorted(report.failures.items())]
-    rows += [("tags owed when the disk was mended (most)", str(report.owed))]
-    rows += [(f"  {reason}", str(count)) for reason, count in sorted(report.reasons.items())]
-    rows += [("trainings noted", str(report.trainings.total()))]
-    rows += [(f"  {outcome}", str(count)) for outcome, count in sorted(report.trainings.items())]
-    rows += [
-        ("waits for the catalogue", str(report.stood_still)),
+    rows = [
+        ("actions of other programs and users", ""),
+        *_counts(report.actions),
+        ("kills", str(report.kills.total())),
+        *_counts(report.kills),
+        ("states when killed or failed (several can hold at once)", ""),
+        *((f"  {state}", str(report.states[state])) for state in State),
+        ("disk calls that failed", str(report.disk_errors.total())),
+        *_counts(report.disk_errors),
+        ("tags not written when the disk worked again (most)", str(report.untagged)),
+        *_counts(report.reasons),
+        ("trainings", str(report.trainings.total())),
+        *_counts(report.trainings),
+        ("stalls", str(report.stalls)),
         ("starts of the service", str(report.starts)),
         ("folders polled for lack of watches", str(report.polled)),
-        ("ended by itself", str(len(report.died))),
-        ("files in the end", str(report.files)),
+        ("crashes", str(len(report.crashes))),
+        ("files at the end", str(report.files)),
         ("faults", str(len(report.faults))),
-        ("seconds", f"{report.lasted_s:.0f}"),
+        ("seconds", f"{report.duration_s:.0f}"),
     ]
-    return _lines(rows, [*report.faults, *report.died])
+    return _lines(rows, [*report.faults, *report.crashes])
+
+
+def _counts(counter: Counter[str]) -> list[tuple[str, str]]:
+    return [(f"  {name}", str(count)) for name, count in sorted(counter.items())]
 
 
 def flood_table(report: FloodReport) -> str:
@@ -101,9 +120,9 @@ def flood_table(report: FloodReport) -> str:
     return _lines([*rows, ("faults", str(len(report.faults)))], report.faults)
 
 
-def _lines(rows: list[tuple[str, str]], told: list[str]) -> str:
+def _lines(rows: list[tuple[str, str]], faults: list[str]) -> str:
     lines = [f"{name:<72}{count:>8}" for name, count in rows]
-    return "\n".join([*lines, *told, ""])
+    return "\n".join([*lines, *faults, ""])
 
 
 if __name__ == "__main__":

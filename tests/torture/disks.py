@@ -1,4 +1,4 @@
-"""Small real disks, and what happens to disks: full, read-only, cut off from their power."""
+"""Mounts small real disks, and makes them fail: full, read-only, or cut off from power."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BALLAST = "ballast"
-UNMOUNTED_WITHIN_S = 60.0
-LOOK_S = 0.05
-# From linux/ext4.h: all that is not on the medium yet is lost, all that is asked for fails.
+UNMOUNTED_WITHIN_S = 120.0
+POLL_S = 0.05
+# From linux/ext4.h: what has not reached the medium is lost, and every later call fails.
 _SHUTDOWN, _WITHOUT_LOG = 0x8004587D, 2
 
 
@@ -26,64 +26,64 @@ class NoDisk(Exception):
     """Nothing can be mounted here: not root, or a container that forbids it."""
 
 
-class Disk(Protocol):
-    """A disk that something can happen to."""
+class FailingDisk(Protocol):
+    """A disk that can be made to fail, and to work again."""
 
-    def strike(self) -> bool:
-        """Let it happen; False if it cannot happen in this moment."""
+    def fail(self) -> bool:
+        """Start the failure; return False if that is impossible at this moment."""
 
-    def hold(self) -> None:
-        """See to it that it lasts; called again and again."""
+    def keep_failing(self) -> None:
+        """Keep up the failure; called repeatedly while it lasts."""
 
-    def mend(self) -> None:
-        """Let all be well again."""
+    def repair(self) -> None:
+        """End the failure."""
 
 
 class Full:
-    """A disk without a free byte; also what is freed meanwhile is taken."""
+    """A disk without a free byte; bytes that are freed meanwhile are taken, too."""
 
     def __init__(self, point: Path) -> None:
         self._ballast = point / BALLAST
 
-    def strike(self) -> bool:
-        self.hold()
+    def fail(self) -> bool:
+        self.keep_failing()
         return True
 
-    def hold(self) -> None:
+    def keep_failing(self) -> None:
         with self._ballast.open("ab", buffering=0) as ballast:
-            for piece in (1 << 20, 1 << 12):
+            for block in (1 << 20, 1 << 12):
                 with suppress(OSError):
                     while True:
-                        ballast.write(bytes(piece))
+                        ballast.write(bytes(block))
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         self._ballast.unlink(missing_ok=True)
 
 
 class ReadOnly:
-    """A disk that may only be read, from one moment to the next."""
+    """A disk that suddenly becomes read-only."""
 
     def __init__(self, point: Path) -> None:
         self._point = point
 
-    def strike(self) -> bool:
+    def fail(self) -> bool:
         # Refused while anything is open for writing.
         return not _run("mount", "-o", "remount,ro", self._point)
 
-    def hold(self) -> None:
+    def keep_failing(self) -> None:
         pass
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         assert not _run("mount", "-o", "remount,rw", self._point)
 
 
 class PowerCut:
-    """A disk that loses its power, and all that was not on the medium, and later gets it back."""
+    """A disk that loses its power, and with it all that had not reached the medium."""
 
     def __init__(self, point: Path) -> None:
         self._point = point
 
-    def strike(self) -> bool:
+    def fail(self) -> bool:
         descriptor = os.open(self._point, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(descriptor, _SHUTDOWN, struct.pack("I", _WITHOUT_LOG))
@@ -91,28 +91,28 @@ class PowerCut:
             os.close(descriptor)
         return True
 
-    def hold(self) -> None:
+    def keep_failing(self) -> None:
         pass
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         until = time.monotonic() + UNMOUNTED_WITHIN_S
         while _run("umount", self._point):
-            assert time.monotonic() < until, f"{self._point} stays busy"
-            time.sleep(LOOK_S)
+            assert time.monotonic() < until, f"{self._point} cannot be unmounted: it stays busy"
+            time.sleep(POLL_S)
         assert not _run("mount", "-o", "loop", image_of(self._point), self._point)
 
 
 def image_of(point: Path) -> Path:
-    """Return the file that is the medium of the disk at a mount point."""
+    """Return the image file behind the disk at a mount point."""
     return point.with_name(f"{point.name}.ext4")
 
 
 @contextmanager
 def memory_disk(point: Path, options: str) -> Iterator[None]:
-    """Mount a disk in memory for the time of a block.
+    """Mount a disk in memory within a `with` block.
 
     Raises:
-        NoDisk: that is not possible here.
+        NoDisk: nothing can be mounted here.
     """
     with _mounted(point, "-t", "tmpfs", "-o", options, "none"):
         yield
@@ -120,27 +120,27 @@ def memory_disk(point: Path, options: str) -> Iterator[None]:
 
 @contextmanager
 def journalling_disk(point: Path, size: int) -> Iterator[None]:
-    """Mount an ext4 of some bytes in a file for the time of a block.
+    """Mount an ext4 file system of `size` bytes within a `with` block.
 
     Raises:
-        NoDisk: that is not possible here.
+        NoDisk: nothing can be mounted here.
     """
     image = image_of(point)
     with image.open("wb") as file:
         file.truncate(size)
     if _run("mkfs.ext4", "-q", image):
-        raise NoDisk("mkfs.ext4 does not work here")
+        raise NoDisk("mkfs.ext4 is missing or fails here")
     with _mounted(point, "-o", "loop", image):
-        # Others keep their files there, and it is not theirs to be lost.
+        # The checks expect only files that the run itself wrote.
         (point / "lost+found").rmdir()
         yield
 
 
 @contextmanager
-def _mounted(point: Path, *what: str | Path) -> Iterator[None]:
+def _mounted(point: Path, *options: str | Path) -> Iterator[None]:
     point.mkdir(exist_ok=True)
-    if os.geteuid() or _run("mount", *what, point):
-        raise NoDisk("only root may mount a disk, and not in every container")
+    if os.geteuid() or _run("mount", *options, point):
+        raise NoDisk("mounting a disk needs root, and a container that allows it")
     try:
         yield
     finally:

@@ -1,10 +1,10 @@
-"""The real command line on a disk whose calls fail now and then.
+"""Runs the command `valenced` with disk calls that fail at random.
 
-    python -m tests.torture.failing_disk_calls LEDGER RATE SEED run DIR …
+    python -m tests.torture.failing_disk_calls FAILURE_LOG RATE SEED run DIR …
 
-Every call by which tag writing touches a disk fails with the probability RATE: before it did its
-work, after it, or, if it writes, half-way. Each failure is a line in LEDGER; once there is a file
-LEDGER.calm, none fails any more. Everything else is the command `valenced` as it is installed.
+Each call of `DiskCalls`, by which tags are written, fails with probability RATE: before it did its
+work, after it, or, if it writes, half-way. Each failure adds a line to FAILURE_LOG. Once a file
+FAILURE_LOG.stop exists, no call fails any more. Everything else is the installed command.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
 
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EINTR)
 CALLS = tuple(name for name in vars(DiskCalls) if not name.startswith("_"))
-# A descriptor that is returned after the failure would be lost, which no kernel does.
-_NEVER_LATE = {"open_to_read", "open_to_change", "create"}
+# A descriptor returned together with a failure would leak, which no kernel does.
+_ONLY_EARLY = {"open_to_read", "open_to_change", "create"}
 
 
-class Ledger(NamedTuple):
-    """Where failures are noted, and where it is said that they are over."""
+class FailureLog(NamedTuple):
+    """The file that lists the failures, and the one that ends them."""
 
     path: Path
 
     @property
-    def calm(self) -> Path:
-        """The file that ends all failing by being there."""
-        return self.path.with_name(self.path.name + ".calm")
+    def stop_file(self) -> Path:
+        """The file that ends all failures once it exists."""
+        return self.path.with_name(self.path.name + ".stop")
 
-    def note(self, line: str) -> None:
-        """Add a line, whole or not at all whenever this process is killed."""
+    def add(self, line: str) -> None:
+        """Add a line by one system call, so that a kill cannot cut it."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(descriptor, f"{line}\n".encode())
         os.close(descriptor)
 
 
-def failing(name: str, call: Callable[..., Any], ledger: Ledger, rate: float, rng: Random) -> Any:
-    """Return a method of `DiskCalls` that fails now and then."""
+def failing(name: str, call: Callable[..., Any], log: FailureLog, rate: float, rng: Random) -> Any:
+    """Return a method of `DiskCalls` that fails at random."""
 
     @wraps(call)
     def sometimes(disk: DiskCalls, *arguments: Any) -> Any:
-        if rng.random() >= rate or ledger.calm.exists():
+        if rng.random() >= rate or log.stop_file.exists():
             return call(disk, *arguments)
         number = rng.choice(ERRORS)
-        late = rng.random() < 0.5 and name not in _NEVER_LATE
-        ledger.note(f"{name} {errno.errorcode[number]} {'late' if late else 'early'}")
+        late = rng.random() < 0.5 and name not in _ONLY_EARLY
+        log.add(f"{name} {errno.errorcode[number]} {'late' if late else 'early'}")
         if late and name == "write":
             descriptor, content, at = arguments
             os.pwrite(descriptor, content[: len(content) // 2], at)
@@ -66,26 +66,18 @@ def failing(name: str, call: Callable[..., Any], ledger: Ledger, rate: float, rn
     return sometimes
 
 
-def through(ledger: Ledger, rate: float, seed: int, start: int) -> list[str | Path]:
-    """Return what stands before the arguments of `valenced` to run it on such a disk."""
-    chance = str(seed * 100_000 + start)
-    return [
-        sys.executable,
-        "-m",
-        "tests.torture.failing_disk_calls",
-        ledger.path,
-        str(rate),
-        chance,
-    ]
+def command(log: FailureLog, rate: float, seed: int, start: int) -> list[str | Path]:
+    """Return the command to run instead of `valenced`; each start of a run fails differently."""
+    own_seed = str(seed * 100_000 + start)
+    module = "tests.torture.failing_disk_calls"
+    return [sys.executable, "-m", module, log.path, str(rate), own_seed]
 
 
 if __name__ == "__main__":
-    _, _ledger, _rate, _seed, *_arguments = sys.argv
+    _, _log, _rate, _seed, *_arguments = sys.argv
     _rng = Random(int(_seed))
     for _name in CALLS:
-        _faulty = failing(
-            _name, getattr(DiskCalls, _name), Ledger(Path(_ledger)), float(_rate), _rng
-        )
-        setattr(DiskCalls, _name, _faulty)
+        _call = getattr(DiskCalls, _name)
+        setattr(DiskCalls, _name, failing(_name, _call, FailureLog(Path(_log)), float(_rate), _rng))
     sys.argv = ["valenced", *_arguments]
     main()

@@ -1,4 +1,4 @@
-"""Everybody else at work in the watched folders, and what they know to be true of the files."""
+"""Other programs at work in the watched folders, and what each file must hold in the end."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import mutagen
 from mutagen.id3 import TIT2
 from mutagen.wave import WAVE
 
-from tests.torture.sound_factory import KINDS, Made, Stock
+from tests.torture.sound_factory import KINDS, FileContent, SoundFactory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from random import Random
 
-PACE_S = 0.06
+LONGEST_PAUSE_S = 0.06
 ALBUMS = 3
 BAD_SHARE = 0.03
-SLOW_SHARE = 0.25
-ACTS = {
+FINISH_SHARE = 0.25
+ACTIONS = {
     "rename": 0.1,
     "move": 0.08,
     "move an album": 0.01,
@@ -33,92 +33,98 @@ ACTS = {
     "delete": 0.05,
     "edit tags": 0.15,
 }
-"""What happens to files besides that they arrive, for each that does."""
+"""What happens besides new files, and how often for each new file."""
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What one file holds: its audio, None if it has none, and the title somebody gave it."""
+class ExpectedFile:
+    """What a file must hold: its audio, None if it has none, and the title an editor gave it."""
 
     identity: str | None
     title: str | None = None
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """A file of which only a part is written; somebody has it open."""
+class PartialFile:
+    """A file that a program has open and of which only a part is written."""
 
     file: IO[bytes]
     rest: bytes
     path: Path
     final: Path
-    truth: Truth
+    expected: ExpectedFile
 
 
-class Others:
-    """Programs that write, rename, replace, edit and delete while the service is at work.
+class FileActivity:
+    """Writes, renames, replaces, edits and deletes files while the service runs.
 
     Args:
         folders: the watched ones.
-        stock: where new sounds come from.
+        factory: makes new sounds.
         rng: decides what happens.
+
+    Attributes:
+        expected: what each existing file must hold.
+        done: how often each action was taken.
     """
 
-    def __init__(self, folders: Sequence[Path], stock: Stock, rng: Random) -> None:
+    def __init__(self, folders: Sequence[Path], factory: SoundFactory, rng: Random) -> None:
         self._albums = [folder / f"album {n}" for folder in folders for n in range(ALBUMS)]
         self._folders = folders
-        self._stock = stock
+        self._factory = factory
         self._rng = rng
-        self._unfinished: list[Unfinished] = []
+        self._partial: list[PartialFile] = []
         self._number = 0
-        self.truths: dict[Path, Truth] = {}
+        self.expected: dict[Path, ExpectedFile] = {}
         self.done: Counter[str] = Counter()
         for album in self._albums:
             album.mkdir(parents=True)
 
-    def act(self, what: str) -> None:
-        """Do one thing, after a pause."""
-        time.sleep(self._rng.uniform(0, PACE_S))
-        if self._unfinished and self._rng.random() < SLOW_SHARE:
-            self._finish(self._unfinished.pop(0))
-        getattr(self, "_" + what.replace(" ", "_"))()
-        self.done[what] += 1
+    def act(self, action: str) -> None:
+        """Take one action, after a pause."""
+        time.sleep(self._rng.uniform(0, LONGEST_PAUSE_S))
+        if self._partial and self._rng.random() < FINISH_SHARE:
+            self._finish(self._partial.pop(0))
+        getattr(self, "_" + action.replace(" ", "_"))()
+        self.done[action] += 1
 
-    def leave(self) -> None:
-        """Finish what is half written."""
-        while self._unfinished:
-            self._finish(self._unfinished.pop(0))
+    def finish(self) -> None:
+        """Complete all partial files."""
+        while self._partial:
+            self._finish(self._partial.pop(0))
 
     def _arrive(self) -> None:
         kind = self._rng.choice(KINDS)
         bad = self._rng.random() < BAD_SHARE
-        made = self._stock.letter() if bad else self._stock.sound(kind)
-        manner = self._rng.choice(["whole", "in halves", "under a temporary name", "slowly so"])
+        made = self._factory.text() if bad else self._factory.sound(kind)
+        how = self._rng.choice(
+            ["at once", "in halves", "under a temporary name", "slowly under a temporary name"]
+        )
         path = self._new_path(f".{kind}")
-        self.done[f"arrive {manner}"] += 1
+        self.done[f"arrive {how}"] += 1
         self.done["arrive bad"] += bad
-        if manner == "whole":
+        if how == "at once":
             path.write_bytes(made.content)
-            self.truths[path] = Truth(made.identity)
-        elif manner == "in halves":
+            self.expected[path] = ExpectedFile(made.identity)
+        elif how == "in halves":
             self._begin(path, path, made)
         else:
             dotted = self._rng.random() < 0.5
             name = f".{path.name}.Xy12Zw" if dotted else f"{path.name}.part"
             self._begin(path.with_name(name), path, made)
-            if manner == "under a temporary name":
-                self._finish(self._unfinished.pop())
+            if how == "under a temporary name":
+                self._finish(self._partial.pop())
 
     def _rename(self) -> None:
         path = self._any()
-        self._shift(path, path.with_name(self._new_path(path.suffix).name))
+        self._move_to(path, path.with_name(self._new_path(path.suffix).name))
 
     def _move(self) -> None:
         path = self._any()
-        self._shift(path, self._new_path(path.suffix))
+        self._move_to(path, self._new_path(path.suffix))
 
     def _move_an_album(self) -> None:
-        used = {unfinished.path.parent for unfinished in self._unfinished}
+        used = {partial.path.parent for partial in self._partial}
         album = self._rng.choice([album for album in self._albums if album not in used] or [None])
         if album is None:
             return
@@ -126,62 +132,62 @@ class Others:
         new = self._rng.choice(self._folders) / f"album {self._number} moved"
         album.rename(new)
         self._albums[self._albums.index(album)] = new
-        for path in [path for path in self.truths if path.parent == album]:
-            self.truths[new / path.name] = self.truths.pop(path)
+        for path in [path for path in self.expected if path.parent == album]:
+            self.expected[new / path.name] = self.expected.pop(path)
 
     def _replace(self) -> None:
         path = self._any()
-        made = self._stock.sound(path.suffix[1:])
+        made = self._factory.sound(path.suffix[1:])
         self._begin(path.with_name(f".{path.name}.tmp"), path, made)
-        self._finish(self._unfinished.pop())
+        self._finish(self._partial.pop())
 
     def _rewrite(self) -> None:
         path = self._any()
-        made = self._stock.sound(path.suffix[1:])
-        del self.truths[path]
+        made = self._factory.sound(path.suffix[1:])
+        del self.expected[path]
         self._begin(path, path, made)
         if self._rng.random() < 0.5:
-            self._finish(self._unfinished.pop())
+            self._finish(self._partial.pop())
 
     def _copy(self) -> None:
         path = self._any()
         new = self._new_path(path.suffix)
         shutil.copyfile(path, new)
-        self.truths[new] = self.truths[path]
+        self.expected[new] = self.expected[path]
 
     def _delete(self) -> None:
         path = self._any()
         path.unlink()
-        del self.truths[path]
+        del self.expected[path]
 
     def _edit_tags(self) -> None:
         path = self._any(sound=True)
         self._number += 1
         title = f"title {self._number}"
         edit_title(path, title)
-        self.truths[path] = Truth(self.truths[path].identity, title)
+        self.expected[path] = ExpectedFile(self.expected[path].identity, title)
 
-    def _shift(self, path: Path, new: Path) -> None:
+    def _move_to(self, path: Path, new: Path) -> None:
         path.rename(new)
-        self.truths[new] = self.truths.pop(path)
+        self.expected[new] = self.expected.pop(path)
 
-    def _begin(self, path: Path, final: Path, made: Made) -> None:
+    def _begin(self, path: Path, final: Path, made: FileContent) -> None:
         half = self._rng.randrange(1, len(made.content))
         file = path.open("wb", buffering=0)
         file.write(made.content[:half])
-        truth = Truth(made.identity)
-        self._unfinished.append(Unfinished(file, made.content[half:], path, final, truth))
+        expected = ExpectedFile(made.identity)
+        self._partial.append(PartialFile(file, made.content[half:], path, final, expected))
 
-    def _finish(self, unfinished: Unfinished) -> None:
-        unfinished.file.write(unfinished.rest)
-        unfinished.file.close()
-        if unfinished.path != unfinished.final:
-            unfinished.path.rename(unfinished.final)
-        self.truths[unfinished.final] = unfinished.truth
+    def _finish(self, partial: PartialFile) -> None:
+        partial.file.write(partial.rest)
+        partial.file.close()
+        if partial.path != partial.final:
+            partial.path.rename(partial.final)
+        self.expected[partial.final] = partial.expected
 
     def _any(self, *, sound: bool = False) -> Path:
         while True:
-            paths = [path for path, truth in self.truths.items() if truth.identity or not sound]
+            paths = [path for path, file in self.expected.items() if file.identity or not sound]
             if paths:
                 return self._rng.choice(paths)
             self._arrive()
@@ -192,13 +198,18 @@ class Others:
         return folder / f"{self._number}{suffix}"
 
 
-def planned(files: int, rng: Random, shares: Mapping[str, float] = ACTS) -> list[str]:
-    """Return what shall happen besides that files arrive, in an order of chance."""
-    acts = ["arrive"] * files
-    for what, share in shares.items():
-        acts += [what] * max(round(files * share), 1)
-    rng.shuffle(acts)
-    return acts
+def planned(files: int, rng: Random, shares: Mapping[str, float] = ACTIONS) -> list[str]:
+    """Return all actions of a run in random order: the arrivals and what else happens."""
+    actions = ["arrive"] * files
+    for action, share in shares.items():
+        actions += [action] * max(round(files * share), 1)
+    rng.shuffle(actions)
+    return actions
+
+
+def share_of(actions: Sequence[str], number: int, count: int) -> Sequence[str]:
+    """Return the actions of one of `count` equal parts of a run."""
+    return actions[number * len(actions) // count : (number + 1) * len(actions) // count]
 
 
 def edit_title(path: Path, title: str) -> None:

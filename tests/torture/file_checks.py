@@ -1,4 +1,4 @@
-"""What must be true of the folders and the catalogue once everything has settled."""
+"""Checks of the folders and the catalogue once all work is done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tests.torture.file_activity import Truth
+    from tests.torture.file_activity import ExpectedFile
 
 _ROWS = """
 SELECT sounds.path, identity, arousal, valence, sounds.tag_state
@@ -34,25 +34,27 @@ class Row(NamedTuple):
     tag_state: str
 
 
-def faults(catalogue: Path, folders: Sequence[Path], truths: Mapping[Path, Truth]) -> Iterator[str]:
-    """Yield whatever is not as it must be, in a line each."""
+def file_faults(
+    catalogue: Path, folders: Sequence[Path], expected: Mapping[Path, ExpectedFile]
+) -> Iterator[str]:
+    """Yield each broken promise in a line."""
     with closing(sqlite3.connect(catalogue)) as opened:
         opened.text_factory = os.fsdecode
         rows = [Row(Path(path), *rest) for path, *rest in opened.execute(_ROWS)]
         failures = {Path(path): reason for path, reason in opened.execute(_FAILURES)}
-        yield from _unsound(opened)
-    yield from _misplaced(folders, truths)
-    yield from _uncounted(rows, failures, truths)
+        yield from _catalogue_faults(opened)
+    yield from _wrong_folders(folders, expected)
+    yield from _wrong_rows(rows, failures, expected)
     for row in rows:
-        truth = truths.get(row.path)
-        if truth is not None and truth.identity is not None and row.path.exists():
-            yield from _wrong(row, truth)
+        file = expected.get(row.path)
+        if file is not None and file.identity is not None and row.path.exists():
+            yield from _wrong_file(row, file)
 
 
 _FAILURES = "SELECT path, reason FROM failures"
 
 
-def _unsound(catalogue: sqlite3.Connection) -> Iterator[str]:
+def _catalogue_faults(catalogue: sqlite3.Connection) -> Iterator[str]:
     answer: list[tuple[Any, ...]] = catalogue.execute("PRAGMA integrity_check").fetchall()
     if answer != [("ok",)]:
         yield f"integrity_check: {answer}"
@@ -62,23 +64,23 @@ def _unsound(catalogue: sqlite3.Connection) -> Iterator[str]:
         yield f"{path}: still in the queue ({state})"
 
 
-def _misplaced(folders: Sequence[Path], truths: Mapping[Path, Truth]) -> Iterator[str]:
-    there = {
+def _wrong_folders(folders: Sequence[Path], expected: Mapping[Path, ExpectedFile]) -> Iterator[str]:
+    existing = {
         Path(base, name) for top in folders for base, _, names in os.walk(top) for name in names
     }
-    for path in sorted(there - set(truths)):
-        yield f"{path}: nobody has left it there"
-    for path in sorted(set(truths) - there):
-        yield f"{path}: it is gone, though nobody took it away"
+    for path in sorted(existing - set(expected)):
+        yield f"{path}: nobody wrote it"
+    for path in sorted(set(expected) - existing):
+        yield f"{path}: it is gone, though nobody deleted it"
     for folder in folders:
         for path in temporaries(folder):
             yield f"{path}: a temporary file is left"
 
 
-def _uncounted(
-    rows: Sequence[Row], failures: Mapping[Path, str], truths: Mapping[Path, Truth]
+def _wrong_rows(
+    rows: Sequence[Row], failures: Mapping[Path, str], expected: Mapping[Path, ExpectedFile]
 ) -> Iterator[str]:
-    good = {path for path, truth in truths.items() if truth.identity}
+    good = {path for path, file in expected.items() if file.identity}
     known = {row.path for row in rows}
     if len(known) < len(rows):
         yield f"{len(rows) - len(known)} files are more than once in the view"
@@ -86,17 +88,17 @@ def _uncounted(
         yield f"{path}: missed ({failures.get(path, 'no reason given')})"
     for path in sorted(known - good):
         yield f"{path}: in the view, and should not be"
-    for path in sorted(set(failures) ^ (set(truths) - good)):
-        yield f"{path}: a failure and no letter, or a letter and no failure"
+    for path in sorted(set(failures) ^ (set(expected) - good)):
+        yield f"{path}: a failure of a sound, or no failure of what is none"
 
 
-def _wrong(row: Row, truth: Truth) -> Iterator[str]:
-    if identify(row.path, whole=True) != truth.identity:
-        yield f"{row.path}: its audio is not what was put there"
+def _wrong_file(row: Row, file: ExpectedFile) -> Iterator[str]:
+    if identify(row.path, whole=True) != file.identity:
+        yield f"{row.path}: its audio is not what was written there"
     if identify(row.path) != row.identity:
-        yield f"{row.path}: the catalogue takes it for another sound"
-    if title_of(row.path) != truth.title:
-        yield f"{row.path}: the title is {title_of(row.path)!r}, not {truth.title!r}"
+        yield f"{row.path}: the catalogue has it as another sound"
+    if title_of(row.path) != file.title:
+        yield f"{row.path}: the title is {title_of(row.path)!r}, not {file.title!r}"
     if row.tag_state != "written":
         yield f"{row.path}: tags {row.tag_state}"
         return

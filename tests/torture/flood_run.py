@@ -1,4 +1,4 @@
-"""Tens of thousands of files at once: more events than the kernel keeps, and nothing missed."""
+"""Writes tens of thousands of files at once: more than inotify queues, and none is missed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
-from tests.torture.observed_service import Victim
+from tests.torture.observed_service import ObservedService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,90 +20,92 @@ if TYPE_CHECKING:
 SOUNDS = 50
 FOLDERS = 100
 RATE_HZ = 8000
-LASTS_S = 0.5
-PATIENCE_S = 120.0
-LOOK_S = 0.5
-KEPT_EVENTS = Path("/proc/sys/fs/inotify/max_queued_events")
-_HEARD = "SELECT count(*) FROM sounds"
-_WAITING = "SELECT count(*) FROM queue"
+DURATION_S = 0.5
+STALLED_AFTER_S = 300.0
+POLL_S = 0.5
+QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
+_PROCESSED = "SELECT count(*) FROM sounds"
+_QUEUED = "SELECT count(*) FROM queue"
 
 
 @dataclass
 class FloodReport:
-    """What came, and what became of it.
+    """Figures of a flood.
 
     Attributes:
         files: how many were written.
-        written_s: how long their writing took.
-        kept_events: how many events the kernel keeps for one listener before it drops them.
-        overflows: how often the service was told that events were dropped.
+        written_s: how long writing them took.
+        queue_limit: how many events inotify queues before it drops them.
+        overflows: how often the log says that events were dropped.
         known_s: from the last file written until each was in the queue or the catalogue.
-        heard_s: from the last file written until each was in the catalogue.
-        peak_mib: most memory of the service's main process.
-        faults: what is not as it must be.
+        processed_s: from the last file written until each was in the catalogue.
+        peak_mib: peak memory of the service's main process.
+        faults: broken promises, in a line each.
     """
 
     files: int
     written_s: float = 0.0
-    kept_events: int = 0
+    queue_limit: int = 0
     overflows: int = 0
     known_s: float = 0.0
-    heard_s: float = 0.0
+    processed_s: float = 0.0
     peak_mib: float = 0.0
     faults: list[str] = field(default_factory=list)
 
 
-class Flood:
-    """One run. Half of the sounds arrive in folders that are made on the way.
+class FloodRun:
+    """One run. Half of the sounds arrive in folders that are made meanwhile.
 
-    The service is frozen while the first half is written, as on a machine that was asleep or
-    overwhelmed, and awake while the second half is.
+    The service is frozen while the first half is written, as on a machine that sleeps or is
+    overloaded, and runs while the second half is.
 
     Args:
         folder: an empty one.
-        files: how many arrive.
+        files: how many are written.
         seed: of the sounds.
-        settings: further ones, as for `--set`.
+        settings: more settings, as for `--set`.
     """
 
     def __init__(self, folder: Path, files: int, seed: int, *settings: str) -> None:
         self._watched = folder / "music"
         self._watched.mkdir()
         self._sounds = [
-            write_audio(folder / f"{n}.wav", music_like(LASTS_S, seed=seed + n), RATE_HZ)
+            write_audio(folder / f"{n}.wav", music_like(DURATION_S, seed=seed + n), RATE_HZ)
             for n in range(SOUNDS)
         ]
         self._valenced = Valenced(folder / "state", "watch.settle_s=1", *settings)
         self._log = folder / "stderr.log"
-        self._victim = Victim(self._valenced, [self._watched], self._log)
-        self._report = FloodReport(files, kept_events=int(KEPT_EVENTS.read_text()))
+        self._service = ObservedService(self._valenced, [self._watched], self._log)
+        self._report = FloodReport(files, queue_limit=int(QUEUE_LIMIT.read_text()))
 
     def run(self) -> FloodReport:
-        """Do it."""
+        """Run the flood and return its figures."""
         report = self._report
-        self._victim.start()
+        self._service.start()
         try:
-            self._victim.wait_until_started()
+            self._service.wait_until_started()
             began_s = time.monotonic()
-            paths = set(self._pour())
+            paths = set(self._write())
             report.written_s = time.monotonic() - began_s
-            known_s = self._comes_to(f"SELECT ({_HEARD}) + ({_WAITING})", len(paths))
-            heard_s = self._comes_to(_HEARD, len(paths))
-            report.known_s, report.heard_s = known_s or 0.0, (known_s or 0.0) + (heard_s or 0.0)
-            report.peak_mib = self._victim.peak_mib()
-            self._victim.stop()
+            written_at_s = time.monotonic()
+            self._wait_for_count(f"SELECT ({_PROCESSED}) + ({_QUEUED})", len(paths))
+            report.known_s = time.monotonic() - written_at_s
+            self._wait_for_count(_PROCESSED, len(paths))
+            report.processed_s = time.monotonic() - written_at_s
+            report.peak_mib = self._service.peak_mib()
+            self._service.stop()
         finally:
-            self._victim.kill()
-        report.overflows = self._log.read_bytes().count(b"events were lost")
-        report.faults += [*self._missed(paths), *self._victim.died]
+            self._service.kill()
+        report.overflows = self._log.read_bytes().count(b"overflow")
+        report.faults += [*self._missed(paths), *self._service.crashes]
         return report
 
-    def _pour(self) -> Iterator[Path]:
+    def _write(self) -> Iterator[Path]:
         contents = [sound.read_bytes() for sound in self._sounds]
-        self._victim.freeze()
+        self._service.freeze()
         for number in range(self._report.files):
             if number == self._report.files // 2:
-                self._victim.thaw()
+                self._service.thaw()
             folder = self._watched
             if number % 2:
                 folder /= f"album {number % FOLDERS}"
@@ -112,19 +114,17 @@ class Flood:
             path.write_bytes(contents[number % SOUNDS])
             yield path
 
-    def _comes_to(self, count: str, wanted: int) -> float | None:
-        """Wait until a count is what it shall be; return how long, None if it stands still."""
-        began_s = changed_s = time.monotonic()
-        last = -1
-        while (now_s := time.monotonic()) - changed_s < PATIENCE_S:
+    def _wait_for_count(self, count: str, wanted: int) -> None:
+        """Wait until a count has a value, or does not change any more."""
+        changed_s, last = time.monotonic(), -1
+        while (now_s := time.monotonic()) - changed_s < STALLED_AFTER_S:
             with suppress(sqlite3.Error):
                 ((found,),) = self._valenced.select(count)
                 if found == wanted:
-                    return now_s - began_s
+                    return
                 if found != last:
                     last, changed_s = found, now_s
-            time.sleep(LOOK_S)
-        return None
+            time.sleep(POLL_S)
 
     def _missed(self, paths: set[Path]) -> Iterator[str]:
         rows = self._valenced.select("SELECT path, tag_state FROM sounds")

@@ -1,4 +1,4 @@
-"""What must be true of bundles, predictions and annotations once everything has settled."""
+"""Checks of bundles, predictions and annotations once all work is done."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from trainer.features.vector_codec import unpack_many
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.torture.annotators import People
+    from tests.torture.annotators import Annotators
 
-LIKENESS: Final = 1e-5
+TOLERANCE: Final = 1e-5
 _FIGURES = "arousal, arousal_low, arousal_high, valence, valence_low, valence_high, novelty"
 _PREDICTED = f"""
 SELECT identity, vector, {_FIGURES} FROM predictions JOIN hearings USING (identity)
 """
-_ELSEWHERE = "SELECT identity, bundle FROM predictions WHERE bundle <> ?"
+_BY_ANOTHER_BUNDLE = "SELECT identity, bundle FROM predictions WHERE bundle <> ?"
 _OFF_THE_SCALE = """
 SELECT identity, start_s, arousal, valence FROM curve_points
 WHERE max(abs(arousal), abs(valence)) > 1
 """
-# The one window of a short sound is the whole of it, so its point is what is predicted: moved
-# twice, or not at all, it is somewhere else.
-_ASTRAY = """
+# A short sound has one window, whose point equals the prediction of the whole sound. A rescoring
+# that moved it twice, or not at all, left it somewhere else.
+_POINT_DIFFERS = """
 SELECT point.identity, point.arousal, point.valence, predicted.arousal, predicted.valence
 FROM curve_points AS point JOIN predictions AS predicted USING (identity)
 GROUP BY point.identity HAVING count(*) = 1
@@ -41,35 +41,35 @@ _GIVEN = "SELECT annotator, arousal, valence, withdrawn_at FROM given_annotation
 
 
 def unusable(registry_dir: Path) -> Iterator[str]:
-    """Yield why the bundle in service cannot be used, if it cannot."""
+    """Yield why the published bundle cannot be used, if it cannot."""
     try:
         registry.published_bundle(registry_dir)
     except ValencedError as error:
-        yield f"the bundle in service: {error}"
+        yield f"the published bundle: {error}"
 
 
-def lesson_faults(catalogue: Path, registry_dir: Path, people: People) -> Iterator[str]:
-    """Yield whatever is not as it must be, in a line each."""
-    yield from people.faults
+def learning_faults(catalogue: Path, registry_dir: Path, annotators: Annotators) -> Iterator[str]:
+    """Yield each broken promise in a line."""
+    yield from annotators.faults
     yield from unusable(registry_dir)
     for entry in registry_dir.iterdir():
         if entry.name.startswith("."):
-            yield f"{entry}: litter"
+            yield f"{entry}: left behind"
     with closing(sqlite3.connect(catalogue)) as opened:
-        yield from _mispredicted(opened, registry_dir)
-        yield from _astray(opened)
+        yield from _wrong_predictions(opened, registry_dir)
+        yield from _wrong_curves(opened)
         given = opened.execute(_GIVEN).fetchall()
-    yield from _misheard(given, people, catalogue.parent / "annotations")
+    yield from _wrong_annotations(given, annotators, catalogue.parent / "annotations")
 
 
-def outliving(catalogue: Path, pids: Iterable[int] | None = None) -> list[int]:
-    """Return the errands on a catalogue that live, of all processes or of some."""
+def living_jobs(catalogue: Path, pids: Iterable[int] | None = None) -> list[int]:
+    """Return which processes, of all or of some, are background jobs on a catalogue."""
     if pids is None:
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in pids if _is_errand_on(catalogue, pid)]
+    return [pid for pid in pids if _is_job_on(catalogue, pid)]
 
 
-def _is_errand_on(catalogue: Path, pid: int) -> bool:
+def _is_job_on(catalogue: Path, pid: int) -> bool:
     try:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -77,46 +77,46 @@ def _is_errand_on(catalogue: Path, pid: int) -> bool:
     return b"trainer.processes.die_with_parent" in line and str(catalogue).encode() in line
 
 
-def _mispredicted(catalogue: sqlite3.Connection, registry_dir: Path) -> Iterator[str]:
+def _wrong_predictions(catalogue: sqlite3.Connection, registry_dir: Path) -> Iterator[str]:
     bundle = load(registry.published_bundle(registry_dir))
-    (noted,) = catalogue.execute("SELECT name FROM bundles WHERE in_service").fetchall()
-    if noted != (bundle.name,):
-        yield f"{bundle.name} is in service, the catalogue says {noted[0]}"
-    for identity, name in catalogue.execute(_ELSEWHERE, [bundle.name]):
+    (published,) = catalogue.execute("SELECT name FROM bundles WHERE in_service").fetchall()
+    if published != (bundle.name,):
+        yield f"{bundle.name} is in service, the catalogue says {published[0]}"
+    for identity, name in catalogue.execute(_BY_ANOTHER_BUNDLE, [bundle.name]):
         yield f"{identity}: predicted by {name}, not by {bundle.name}"
     rows = catalogue.execute(_PREDICTED).fetchall()
-    said = bundle.predict(unpack_many([row[1] for row in rows]))
-    fresh = np.stack([getattr(said, name) for name in _FIGURES.split(", ")], axis=1)
-    kept = np.array([row[2:] for row in rows])
-    for index in np.flatnonzero(np.abs(fresh - kept).max(axis=1) > LIKENESS):
-        yield f"{rows[index][0]}: predicted {kept[index]}, should be {fresh[index]}"
+    predicted = bundle.predict(unpack_many([row[1] for row in rows]))
+    right = np.stack([getattr(predicted, name) for name in _FIGURES.split(", ")], axis=1)
+    stored = np.array([row[2:] for row in rows])
+    for index in np.flatnonzero(np.abs(right - stored).max(axis=1) > TOLERANCE):
+        yield f"{rows[index][0]}: {stored[index]} is stored, should be {right[index]}"
 
 
-def _astray(catalogue: sqlite3.Connection) -> Iterator[str]:
+def _wrong_curves(catalogue: sqlite3.Connection) -> Iterator[str]:
     for row in catalogue.execute(_OFF_THE_SCALE):
-        yield f"a curve off the scale: {row}"
-    for row in catalogue.execute(_ASTRAY, [LIKENESS]):
-        yield f"a curve that did not go with its prediction: {row}"
+        yield f"a curve point outside [-1, 1]: {row}"
+    for row in catalogue.execute(_POINT_DIFFERS, [TOLERANCE]):
+        yield f"a curve that differs from its prediction: {row}"
 
 
-def _misheard(
-    given: list[tuple[str, float, float, str | None]], people: People, folder: Path
+def _wrong_annotations(
+    given: list[tuple[str, float, float, str | None]], annotators: Annotators, folder: Path
 ) -> Iterator[str]:
-    surely = {name for name, said in people.said.items() if said.surely}
-    for table, names in people.tables.items():
-        taken, refused = ((folder / into / table).exists() for into in ("done", "refused"))
-        if taken == refused or (folder / table).exists():
-            yield f"{table}: neither taken up nor refused, or both"
-        surely |= set(names) if taken else set()
-        if refused and {annotator for annotator, *_ in given} & set(names):
-            yield f"{table}: refused, yet something of it was taken in"
-    for name in sorted(surely - {annotator for annotator, *_ in given}):
-        yield f"{name}: what was said is lost"
+    expected = {name for name, rating in annotators.given.items() if rating.must_be_stored}
+    for table, names in annotators.tables.items():
+        imported, rejected = ((folder / into / table).exists() for into in ("done", "refused"))
+        if imported == rejected or (folder / table).exists():
+            yield f"{table}: neither imported nor rejected, or both"
+        expected |= set(names) if imported else set()
+        if rejected and {annotator for annotator, *_ in given} & set(names):
+            yield f"{table}: rejected, but some of its rows were stored"
+    for name in sorted(expected - {annotator for annotator, *_ in given}):
+        yield f"{name}: the annotation is lost"
     seen: set[str] = set()
     for annotator, arousal, valence, withdrawn_at in given:
-        said = people.said.get(annotator)
-        if said is None or annotator in seen or withdrawn_at is not None:
-            yield f"{annotator}: said {arousal}, {valence} twice, never, or took it back"
-        elif max(abs(said.arousal - arousal), abs(said.valence - valence)) > LIKENESS:
-            yield f"{annotator}: said {said}, not {arousal}, {valence}"
+        rating = annotators.given.get(annotator)
+        if rating is None or annotator in seen or withdrawn_at is not None:
+            yield f"{annotator}: gave {arousal}, {valence} twice, never, or withdrew it"
+        elif max(abs(rating.arousal - arousal), abs(rating.valence - valence)) > TOLERANCE:
+            yield f"{annotator}: gave {rating}, not {arousal}, {valence}"
         seen.add(annotator)

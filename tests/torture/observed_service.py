@@ -1,7 +1,7 @@
-"""Looks at a service from outside, and kills it or its workers in a state that was looked at.
+"""Runs a service whose state is observed from outside, and kills it in an observed state.
 
-The service is frozen (SIGSTOP) for the look, so a kill lands in just the state that is counted,
-and the product needs no seam for it.
+The service is frozen (SIGSTOP) while it is observed, so a kill hits exactly the state that is
+counted, and the product needs no hook for it.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ if TYPE_CHECKING:
 
     from tests.driving import Valenced
 
-GLANCE_S = 0.002
-ENDS_WITHIN_S = 60.0
+POLL_S = 0.002
+STOPS_WITHIN_S = 300.0
 ROOT = Path(__file__).parents[2]
 
 
 class State(StrEnum):
-    """Where the sounds in hand stand, as far as it can be seen."""
+    """How far the sounds and bundles in progress are; several states can hold at once."""
 
     STARTING = "starting"
     QUEUED = "queued"
-    RUNNING = "running, before record"
-    IDENTIFYING = "  taken up, not identified"
+    CLAIMED = "claimed, not recorded"
+    IDENTIFYING = "  claimed, not identified"
     ANALYSING = "  identified, not analysed"
     RECORDING = "  analysed, not recorded"
     PENDING = "recorded, tags pending"
     COPYING = "temporary copy present"
     IDLE = "idle"
-    LEARNING = "learning"
-    PUBLISHED = "published, not taken up"
-    SCORING = "scoring again"
-    MOVED = "scored again, tags pending"
+    TRAINING = "training"
+    PUBLISHED = "published, not loaded"
+    RESCORING = "rescoring"
+    RESCORED = "rescored, tags pending"
 
 
-LESSONS = (State.LEARNING, State.PUBLISHED, State.SCORING, State.MOVED)
-"""States of bundles and annotations; there are none unless people teach."""
+LEARNING_STATES = (State.TRAINING, State.PUBLISHED, State.RESCORING, State.RESCORED)
+"""States that occur only if somebody annotates, trains or changes bundles."""
 
 STAGES = {
     "identified": State.IDENTIFYING,
     "analysed": State.ANALYSING,
     "recorded": State.RECORDING,
 }
-"""Between which two stages a sound stands, by the one that it is to pass next."""
+"""The state of a claimed sound, by the method of `Pipeline` that comes next."""
 
 _NEXT = re.compile(r"DEBUG (.*): to be (\w+)$", re.MULTILINE)
 _MODULES = {
-    b"trainer.processes.retrain_process": State.LEARNING,
-    b"trainer.processes.rescore_process": State.SCORING,
+    b"trainer.processes.retrain_process": State.TRAINING,
+    b"trainer.processes.rescore_process": State.RESCORING,
 }
-_SEEN = """
+_COUNTS = """
 SELECT
     (SELECT count(*) FROM queue WHERE state = 'waiting' AND reason IS NULL),
     (SELECT count(*) FROM queue WHERE state = 'running'),
@@ -73,14 +73,18 @@ SELECT
 """
 
 
-class Victim:
-    """A real `valenced run`, started as often as it takes.
+class ObservedService:
+    """A real `valenced run`, which can be started again and again.
 
     Args:
         valenced: the installation.
-        folders: what it watches.
-        log: takes its stderr.
-        through: stands before the arguments instead of the command; told how often it was started.
+        folders: the watched folders.
+        log: the file that its stderr is added to.
+        command: returns what to run instead of `valenced`, given the number of earlier starts.
+
+    Attributes:
+        crashes: exit codes and log of each start that ended though nobody had killed it.
+        starts: how often it was started.
     """
 
     def __init__(
@@ -88,28 +92,28 @@ class Victim:
         valenced: Valenced,
         folders: Sequence[Path],
         log: Path,
-        through: Callable[[int], list[str | Path]] | None = None,
+        command: Callable[[int], list[str | Path]] | None = None,
     ) -> None:
         self._valenced = valenced
         self._folders = folders
         self._log = log
-        self._through = through
-        self._begun_at = 0
+        self._command = command
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self.died: list[str] = []
+        self.crashes: list[str] = []
         self.starts = 0
 
     def start(self) -> None:
-        """Start it unless it runs; note if it ended though nobody had killed it."""
+        """Start it unless it runs; record a crash if it ended though nobody had killed it."""
         if self._process is not None:
             if self._process.poll() is None:
                 return
-            self.died.append(f"exit code {self._process.returncode}:\n{self.said()}")
-        self._begun_at = self._log.stat().st_size if self._log.exists() else 0
+            self.crashes.append(f"exit code {self._process.returncode}:\n{self.log_text()}")
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._line(),
-                env=self._valenced._environment,
+                env=self._valenced.environment,
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -117,90 +121,85 @@ class Victim:
         self.starts += 1
 
     def wait_until_started(self) -> None:
-        """Wait until it watches, or has ended."""
-        while self._lives() and State.STARTING in self.states():
-            time.sleep(GLANCE_S)
+        """Wait until it watches its folders, or has ended."""
+        while self._is_running() and State.STARTING in self.states():
+            time.sleep(POLL_S)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Return its stderr since the last start."""
         with self._log.open("rb") as log:
-            log.seek(self._begun_at)
+            log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
-    def states(self) -> frozenset[State]:
-        """Look at how it stands."""
-        if "\ncatalogue " not in self.said():
-            return frozenset({State.STARTING})
-        with closing(sqlite3.connect(f"file:{self._valenced.catalogue}?mode=ro", uri=True)) as seen:
-            waiting, running, pending, moved, in_service = seen.execute(_SEEN).fetchone()
-            taken_up = seen.execute("SELECT path FROM queue WHERE state = 'running'").fetchall()
-        following = dict(_NEXT.findall(self.said()))
-        stages = {STAGES.get(following.get(path, "")) for (path,) in taken_up}
-        errands = self.errands().values()
+    def states(self) -> set[State]:
+        """Return the states that hold now."""
+        if "\ncatalogue " not in self.log_text():
+            return {State.STARTING}
+        with closing(
+            sqlite3.connect(f"file:{self._valenced.catalogue}?mode=ro", uri=True)
+        ) as catalogue:
+            waiting, claimed, pending, rescored, in_service = catalogue.execute(_COUNTS).fetchone()
+            claims = catalogue.execute("SELECT path FROM queue WHERE state = 'running'").fetchall()
+        next_stage = dict(_NEXT.findall(self.log_text()))
+        stages = {STAGES.get(next_stage.get(path, "")) for (path,) in claims}
+        jobs = self.jobs().values()
         registry = self._valenced.catalogue.parent / "bundles"
         copying = any(temporaries(folder) for folder in self._folders)
         found = {
             State.QUEUED: waiting,
-            State.RUNNING: running,
+            State.CLAIMED: claimed,
             **{state: state in stages for state in STAGES.values()},
             State.PENDING: pending,
             State.COPYING: copying,
-            State.LEARNING: State.LEARNING in errands,
+            State.TRAINING: State.TRAINING in jobs,
             State.PUBLISHED: published_name(registry) != in_service,
-            State.SCORING: State.SCORING in errands,
-            State.MOVED: moved,
+            State.RESCORING: State.RESCORING in jobs,
+            State.RESCORED: rescored,
         }
-        return frozenset(state for state, there in found.items() if there) or frozenset(
-            {State.IDLE}
-        )
+        return {state for state, holds in found.items() if holds} or {State.IDLE}
 
     def wait_for(self, state: State, patience_s: float) -> bool:
-        """Freeze it in a state and tell whether that happened; it is left frozen then.
+        """Freeze it in a state; return whether that happened, and if so leave it frozen.
 
-        Patience begins to run out when it has started, however busy the machine is.
+        The time it takes to start does not count, however busy the machine is.
         """
-        until = time.monotonic() + patience_s
-        while time.monotonic() < until and self._lives():
-            if state in STAGES.values():
-                # Too short to be seen and then frozen: frozen first, it may be it.
-                self.freeze()
-                if state in self.states():
-                    return True
-                self.thaw()
+        until_s = time.monotonic() + patience_s
+        while time.monotonic() < until_s and self._is_running():
             seen = self.states()
-            if state in seen:
+            # A stage is too short to be observed first and frozen then.
+            if state in seen or state in STAGES.values():
                 self.freeze()
                 if state in self.states():
                     return True
                 self.thaw()
-            elif State.STARTING in seen:
-                until = time.monotonic() + patience_s
-            time.sleep(GLANCE_S)
+            if State.STARTING in seen:
+                until_s = time.monotonic() + patience_s
+            time.sleep(POLL_S)
         return False
 
     def freeze(self) -> None:
-        """Stop every thread of it and its errands, not its workers, and wait until they stand."""
+        """Stop it and its jobs, not its workers, and wait until they are stopped."""
         self._send(signal.SIGSTOP)
-        while self._lives() and _field(self._pid, 0) not in "Tt":
-            time.sleep(GLANCE_S / 10)
-        for errand in self.errands():
-            send(errand, signal.SIGSTOP)
-            while _field(errand, 0) not in "TtZ":
-                time.sleep(GLANCE_S / 10)
+        while self._is_running() and _field(self._pid, 0) not in "Tt":
+            time.sleep(POLL_S / 10)
+        for job in self.jobs():
+            send(job, signal.SIGSTOP)
+            while _field(job, 0) not in "TtZ":
+                time.sleep(POLL_S / 10)
 
     def thaw(self) -> None:
-        """Let it go on."""
-        for errand in self.errands():
-            send(errand, signal.SIGCONT)
+        """Let it and its jobs continue."""
+        for job in self.jobs():
+            send(job, signal.SIGCONT)
         self._send(signal.SIGCONT)
 
     def workers(self) -> list[int]:
-        """Return the processes it has started, errands left out."""
-        errands = self.errands()
-        return [number for number in self._children() if number not in errands]
+        """Return the process numbers of its workers."""
+        jobs = self.jobs()
+        return [number for number in self._children() if number not in jobs]
 
-    def errands(self) -> dict[int, State]:
-        """Return the errands that it has started, and what each is at."""
+    def jobs(self) -> dict[int, State]:
+        """Return the process numbers of its background jobs, each with the state it means."""
         found: dict[int, State] = {}
         for number in self._children():
             with suppress(OSError):
@@ -216,37 +215,37 @@ class Victim:
         return [number for number in numbers if _field(number, 1) == str(self._pid)]
 
     def peak_mib(self) -> float:
-        """Return the most memory that it has had at once, without its workers, in MiB."""
+        """Return the peak memory of its main process, in MiB."""
         status = Path(f"/proc/{self._pid}/status").read_text(encoding="utf-8")
         (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) / 1024
 
     def kill(self) -> None:
-        """Kill it, not its workers."""
+        """Kill its main process, not its workers."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def stop(self) -> None:
-        """Ask it to end, and note if it does not do so in good order."""
+        """Ask it to stop; record a crash unless it exits with 0."""
         assert self._process is not None
         self._process.terminate()
-        code = self._process.wait(ENDS_WITHIN_S)
+        code = self._process.wait(STOPS_WITHIN_S)
         self._process = None
         if code:
-            self.died.append(f"exit code {code} after it was asked to end:\n{self.said()}")
+            self.crashes.append(f"exit code {code} after SIGTERM:\n{self.log_text()}")
 
     def _line(self) -> list[str | Path]:
         line = self._valenced.line("run", *self._folders)
-        return line if self._through is None else [*self._through(self.starts), *line[1:]]
+        return line if self._command is None else [*self._command(self.starts), *line[1:]]
 
     @property
     def _pid(self) -> int:
         assert self._process is not None
         return self._process.pid
 
-    def _lives(self) -> bool:
+    def _is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def _send(self, number: signal.Signals) -> None:
@@ -254,14 +253,14 @@ class Victim:
             self._process.send_signal(number)
 
 
-def send(number: int, what: signal.Signals) -> None:
-    """Send a signal to a worker or an errand, which may have ended by itself just now."""
+def send(process: int, number: signal.Signals) -> None:
+    """Send a signal to a worker or a job, which may just have ended by itself."""
     with suppress(ProcessLookupError):
-        os.kill(number, what)
+        os.kill(process, number)
 
 
 def temporaries(folder: Path) -> list[Path]:
-    """Return what a tag write keeps in or below a folder while it lasts."""
+    """Return the temporary files of tag writes in or below a folder."""
     found = []
     for base, _, names in os.walk(folder):
         found += [Path(base, name) for name in names if name.startswith(".valenced-")]
@@ -269,7 +268,7 @@ def temporaries(folder: Path) -> list[Path]:
 
 
 def _field(number: int, index: int) -> str:
-    """Return a field of a process's stat that comes after its name; empty if it is gone."""
+    """Return a field of a process's `stat`, counted after its name; empty if it is gone."""
     try:
         text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What is left to do, asked of the catalogue, and how to have it done."""
+"""Counts in the catalogue what the service has still to do, and commands that do the rest."""
 
 from __future__ import annotations
 
@@ -14,57 +14,59 @@ if TYPE_CHECKING:
 
     from tests.driving import Valenced
 
-SETTLING_ROUNDS = 6
-LOOK_S = 0.2
-LEFT = """
+MOST_PASSES = 6
+POLL_S = 0.2
+UNFINISHED = """
 SELECT count(*) FROM (
     SELECT path FROM queue WHERE reason IS NULL OR path IN (SELECT path FROM clips)
     UNION SELECT path FROM clips
     WHERE tag_state IN ('pending', 'not written') AND missing_since IS NULL
 )
 """
-OWED = """
+UNTAGGED = """
 SELECT count(*) FROM clips WHERE tag_state IN ('pending', 'not written') AND missing_since IS NULL
 """
-UNLEARNED = """
+UNTAGGED_FILES = UNTAGGED.replace("count(*)", "path, tag_reason")
+UNTRIED = "SELECT count(*) FROM queue WHERE reason IS NULL"
+NOT_RESCORED = """
 SELECT
     (SELECT count(*) FROM predictions WHERE bundle <> (SELECT name FROM bundles WHERE in_service))
     + (SELECT count(*) FROM wishes)
     + (SELECT count(*) FROM clips WHERE tag_state = 'pending' AND missing_since IS NULL)
     + (SELECT count(*) FROM queue WHERE reason IS NULL)
 """
+"""Predictions by another bundle, requested trainings, pending tags and untried files."""
+
 TRAININGS = "SELECT outcome, count(*) FROM trainings GROUP BY 1"
-OWING = OWED.replace("count(*)", "path, tag_reason")
-UNTRIED = "SELECT count(*) FROM queue WHERE reason IS NULL"
 
 
-def caught_up(valenced: Valenced, left: str, patience_s: float) -> bool:
-    """Wait until a count in the catalogue comes down to nothing; tell whether it did."""
-    until = time.monotonic() + patience_s
-    while time.monotonic() < until:
+def falls_to_zero(valenced: Valenced, count: str, patience_s: float) -> bool:
+    """Wait until a count in the catalogue is 0; return whether that happened in time."""
+    until_s = time.monotonic() + patience_s
+    while time.monotonic() < until_s:
         with suppress(sqlite3.Error):
-            if valenced.select(left) == [(0,)]:
+            if valenced.select(count) == [(0,)]:
                 return True
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     return False
 
 
-def settle(valenced: Valenced, folders: Sequence[Path], log: Path) -> None:
-    """Try again what failed and take in what is left, as a user would, until nothing is."""
-    for _ in range(SETTLING_ROUNDS):
-        end(valenced, log, "retry")
-        end(valenced, log, "scan", *folders)
-        if valenced.select(LEFT) == [(0,)]:
+def finish_all(valenced: Valenced, folders: Sequence[Path], log: Path) -> None:
+    """Retry what failed and process the rest by commands, until nothing is left."""
+    for _ in range(MOST_PASSES):
+        run_command(valenced, log, "retry")
+        run_command(valenced, log, "scan", *folders)
+        if valenced.select(UNFINISHED) == [(0,)]:
             return
 
 
-def end(valenced: Valenced, log: Path, *command: str | Path) -> None:
-    """Run a command to its end, whatever that is."""
-    with log.open("ab") as said:
+def run_command(valenced: Valenced, log: Path, *command: str | Path) -> None:
+    """Run a command to its end, whatever its exit code; its stderr is added to the log."""
+    with log.open("ab") as stderr:
         subprocess.run(
             valenced.line(*command),
-            env=valenced._environment,
+            env=valenced.environment,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=stderr,
             check=False,
         )

@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_old_catalogue_as_it_was(
             file = old_catalogue(url, 1)
             before = everything(file)
             disk = Full(state)
-            disk.strike()
+            disk.fail()
             room = (48 << 10) + for_the_copy * file.stat().st_size
             with disk._ballast.open("r+b") as ballast:
                 ballast.truncate(disk._ballast.stat().st_size - room)
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_the_old_catalogue_as_it_was(
                 Catalogue(url)
             assert "\n" not in str(caught.value)
             assert ("before the migration" in str(caught.value)) != for_the_copy
-            disk.mend()
+            disk.repair()
             assert everything(file) == before
             assert not list(state.glob(".*"))
             Catalogue(url).close()
