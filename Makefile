@@ -63,11 +63,11 @@ long-run: .venv/.dev
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
 	$(BIN)/python -m tests.torture --files 300 --kills 40 --fault-rate 0.03 --seed 1
-	$(BIN)/python -m tests.torture --files 200 --kills 60 --lessons --seed 1
-	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media full' --seed 1
-	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'state full' --seed 1
-	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media read-only' --seed 1
-	$(BIN)/python -m tests.torture --files 200 --rounds 20 --blow 'media power cut' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --kills 60 --learning --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --disk-failure 'media full' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --disk-failure 'state full' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --disk-failure 'media read-only' --seed 1
+	$(BIN)/python -m tests.torture --files 200 --rounds 20 --disk-failure 'media power cut' --seed 1
 	$(BIN)/python -m tests.torture --flood 50000 --seed 1
 
 fuzz: .venv/.dev
