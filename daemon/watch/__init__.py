@@ -1,1 +1,1 @@
-"""Watched folders: events, scans, waiting for complete files, queueing."""
+"""Watched folders: from file system events and folder scans to the queue."""

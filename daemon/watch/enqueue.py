@@ -1,4 +1,4 @@
-"""Takes in what events and walks report, waits until files are complete, and queues them."""
+"""Queues files that are complete, as reported by events and found by scans."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
     from daemon.watch.file_filter import FileFilter
     from daemon.watch.nested_mounts import NestedMounts
     from storage.catalogue import Catalogue
+    from storage.schema.records import FileStamp
 
 log = logging.getLogger(__name__)
 
 
 class Enqueuer:
-    """Between the folders and the queue. Driven by one thread; time is an argument.
+    """Between watched folders and queue. Used by one thread; `now_s` is the monotonic clock.
 
     Args:
         roots: the watched folders.
-        admission: which names count.
-        settle_s: returns for how many seconds a file must be silent to be complete.
+        file_filter: which names count.
+        settle_s: returns for how many seconds a file must stay unchanged to be complete.
         catalogue: whose queue is filled.
-        mounts: the disks inside the watched folders.
+        mounts: the file systems mounted inside the watched folders.
         clock: the time, aware of its zone.
         queued: called when files were queued.
-        expected: called when a file will settle soon.
+        expected: called when a file will be complete soon.
     """
 
     def __init__(
         self,
         roots: list[Path],
-        admission: FileFilter,
+        file_filter: FileFilter,
         settle_s: Callable[[], float],
         catalogue: Catalogue,
         *,
@@ -49,116 +50,104 @@ class Enqueuer:
         queued: Callable[[], None],
         expected: Callable[[], None],
     ) -> None:
-        self._roots = roots
-        self._admission = admission
         self._settle_s = settle_s
-        self._settler = StabilityTracker(settle_s)
         self._catalogue = catalogue
         self._mounts = mounts
         self._clock = clock
         self._queued = queued
         self._expected = expected
+        self.change(roots, file_filter)
 
-    def change(self, roots: list[Path], admission: FileFilter) -> None:
-        """Stand between other folders and the queue from now on.
-
-        What was not complete yet is forgotten; the reconcile that must follow finds it.
-        """
+    def change(self, roots: list[Path], file_filter: FileFilter) -> None:
+        """Replace folders and filter; a reconcile must follow to find the incomplete files."""
         self._roots = roots
-        self._admission = admission
-        self._settler = StabilityTracker(self._settle_s)
+        self._file_filter = file_filter
+        self._tracker = StabilityTracker(self._settle_s)
 
     def path_changed(self, path: Path, now_s: float) -> None:
-        """Take in that something happened at a path, whatever it was."""
+        """Handle an event at a path, of whatever kind."""
         homes = [root for root in self._roots if path.is_relative_to(root) and path != root]
         if not homes:
             return
-        # Of two watched folders, one inside the other, the inner one speaks for its files.
+        # Of two watched folders, one inside the other, the inner one decides on its files.
         root = max(homes, key=lambda home: len(home.parts))
         if is_folder(path):
-            if all(map(self._admission.enters, path.relative_to(root).parts)):
-                self._look_into(path, now_s)
+            if all(map(self._file_filter.allows_folder, path.relative_to(root).parts)):
+                self._scan_new_folder(path, now_s)
             return
         stamp = stamp_at(path)
         if stamp is None:
-            self._take_leave(path)
-        elif self._admission.admits_below(path, root) and not self._is_known(path, stamp):
-            self._settler.touch(path, stamp, now_s)
-            self._expected()
+            self._remove(path)
+        elif self._file_filter.allows_below(path, root):
+            self._expect(path, stamp, now_s)
 
     def settle(self, now_s: float) -> None:
-        """Queue the files that are complete by now (seconds of the monotonic clock)."""
+        """Queue the files that are complete by now."""
         complete = []
-        for path in self._settler.due(now_s):
+        for path in self._tracker.due(now_s):
             stamp = stamp_at(path)
             if stamp is None:
-                self._settler.forget(path)
-            elif not self._settler.judge(path, stamp, now_s) or self._is_known(path, stamp):
+                self._tracker.forget(path)
+            elif not self._tracker.check(path, stamp, now_s) or self._is_known(path, stamp):
                 continue
             elif is_being_written(path):
-                self._settler.touch(path, stamp, now_s)
+                self._tracker.touch(path, stamp, now_s)
             else:
                 complete.append((path, stamp))
-        if complete:
-            self._catalogue.queue.put(complete, self._clock())
-            self._queued()
+        self._enqueue(complete)
 
     def next_due(self) -> float | None:
-        """Return when `settle` has something to do, in seconds of the monotonic clock."""
-        return self._settler.next_due()
+        """Return when `settle` has something to do, None while it has not."""
+        return self._tracker.next_due_s()
 
     def unsettled(self) -> list[Path]:
-        """Return the files that are waited for because they are not complete yet."""
-        return self._settler.unsettled()
+        """Return the files that are not complete yet."""
+        return self._tracker.unsettled()
 
     def reconcile(self, now_s: float, alive: Callable[[], None] = lambda: None) -> FolderComparison:
-        """Compare the folders with the catalogue and take in every difference.
+        """Compare the folders with the catalogue, and queue or mark missing what differs.
 
-        Args:
-            now_s: the monotonic clock.
-            alive: called with every file that is found: a large library takes a while.
+        `alive` is called with every file that is found: a large library takes a while.
         """
-        started = time.monotonic()
+        started_s = time.monotonic()
         comparison = compare(
             self._roots,
-            self._admission,
+            self._file_filter,
             self._catalogue.stamps(),
             self._catalogue.queued_stamps(),
             self._mounts,
             alive,
         )
-        self._take_in(comparison.new, now_s)
+        self._add_found(comparison.new, now_s)
         self._catalogue.queue.forget(comparison.gone)
         self._catalogue.mark_missing(comparison.gone, self._clock())
         for folder, reason in comparison.unreadable.items():
-            told = {"folder": folder, "reason": reason}
-            log.warning("%s: cannot be listed: %s", folder, reason, extra=told)
+            fields = {"folder": folder, "reason": reason}
+            log.warning("%s: cannot be listed: %s", folder, reason, extra=fields)
         log.debug(
             "compared folders with the catalogue in %.2f s: %d known, %d new, %d gone",
-            time.monotonic() - started,
+            time.monotonic() - started_s,
             comparison.known,
             len(comparison.new),
             len(comparison.gone),
         )
         return comparison
 
-    def _take_leave(self, path: Path) -> None:
-        """Take in that there is nothing at a path any more, nor below it if it was a folder."""
+    def _remove(self, path: Path) -> None:
+        """Mark what was at a path as missing, and what was below it if it was a folder."""
         if self._mounts.hides(path):
             return
         gone = [path, *(clip.path for clip in self._catalogue.clips_below(path))]
-        self._settler.forget(path)
+        self._tracker.forget(path)
         self._catalogue.queue.forget(gone)
         self._catalogue.mark_missing(gone, self._clock())
 
-    def _look_into(self, folder: Path, now_s: float) -> None:
-        """Take in a folder that was made or moved here: its files may have come without events."""
-        for found in walk(folder, self._admission, SkippedEntries()):
-            if not self._is_known(found.path, found.stamp):
-                self._settler.touch(found.path, found.stamp, now_s)
-                self._expected()
+    def _scan_new_folder(self, folder: Path, now_s: float) -> None:
+        """Find the files of a folder that was made or moved here; they may come without events."""
+        for found in walk(folder, self._file_filter, SkippedEntries()):
+            self._expect(found.path, found.stamp, now_s)
 
-    def _take_in(self, new: list[FoundFile], now_s: float) -> None:
+    def _add_found(self, new: list[FoundFile], now_s: float) -> None:
         # A file that last changed longer ago than this is complete already.
         latest_s = self._clock().timestamp() - self._settle_s()
         complete = []
@@ -166,11 +155,19 @@ class Enqueuer:
             if found.changed_s <= latest_s and not is_being_written(found.path):
                 complete.append((found.path, found.stamp))
             else:
-                self._settler.touch(found.path, found.stamp, now_s)
+                self._tracker.touch(found.path, found.stamp, now_s)
+        self._enqueue(complete)
+
+    def _expect(self, path: Path, stamp: FileStamp, now_s: float) -> None:
+        if not self._is_known(path, stamp):
+            self._tracker.touch(path, stamp, now_s)
+            self._expected()
+
+    def _enqueue(self, complete: list[tuple[Path, FileStamp]]) -> None:
         if complete:
             self._catalogue.queue.put(complete, self._clock())
             self._queued()
 
-    def _is_known(self, path: Path, stamp: object) -> bool:
+    def _is_known(self, path: Path, stamp: FileStamp) -> bool:
         clip = self._catalogue.clip_at(path)
         return clip is not None and not clip.is_missing and clip.stamp == stamp

@@ -1,4 +1,4 @@
-"""Decides by name alone which files are taken for sound."""
+"""Selects sound files by name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class FileFilter:
-    """The settings `watch.suffixes` and `watch.ignore`, ready to be asked.
+    """The settings `watch.suffixes` and `watch.ignore`, compiled.
 
     Args:
         suffixes: endings without the dot, in lower case.
-        ignore: shell patterns; a file or folder whose own name matches one is left alone.
+        ignore: shell patterns; a file or folder whose own name matches one is ignored.
     """
 
     def __init__(self, suffixes: Iterable[str], ignore: Iterable[str]) -> None:
@@ -24,15 +24,15 @@ class FileFilter:
         patterns = [translate(pattern) for pattern in ignore]
         self._ignored = re.compile("|".join(patterns)) if patterns else None
 
-    def enters(self, folder_name: str) -> bool:
-        """Tell whether a folder of this name is looked into."""
-        return self._ignored is None or self._ignored.match(folder_name) is None
+    def allows_folder(self, name: str) -> bool:
+        """Tell whether a folder of this name is scanned."""
+        return self._ignored is None or self._ignored.match(name) is None
 
-    def admits(self, file_name: str) -> bool:
-        """Tell whether a file of this name is taken for sound."""
-        return PurePath(file_name).suffix.lower() in self._suffixes and self.enters(file_name)
+    def allows_file(self, name: str) -> bool:
+        """Tell whether a file of this name is a sound file that is not ignored."""
+        return PurePath(name).suffix.lower() in self._suffixes and self.allows_folder(name)
 
-    def admits_below(self, path: PurePath, root: PurePath) -> bool:
-        """Tell the same of a path below a watched folder, every folder on the way included."""
+    def allows_below(self, path: PurePath, root: PurePath) -> bool:
+        """Tell whether a file below a watched folder is allowed, with every folder between."""
         *folders, name = path.relative_to(root).parts
-        return self.admits(name) and all(self.enters(folder) for folder in folders)
+        return self.allows_file(name) and all(map(self.allows_folder, folders))

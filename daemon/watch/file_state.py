@@ -1,4 +1,4 @@
-"""Looks at a path once, and never stumbles over what it finds there."""
+"""Looks at a path, and treats what cannot be seen as absent instead of failing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stamp_at(path: Path) -> FileStamp | None:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder, and no link to one."""
+    """Tell whether a path is a folder, not a link to one."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
@@ -29,7 +29,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_gone(path: Path) -> bool:
-    """Tell whether there is surely nothing at a path; what cannot be seen may still be there."""
+    """Tell whether there is certainly nothing at a path; what cannot be seen may still exist."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Remembers which disks are mounted inside the watched folders, to notice one taken away."""
+"""Remembers the file systems mounted inside watched folders, to notice an unmounted one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 
 class NestedMounts:
-    """The file systems mounted below the watched folders, now and when they were last looked at.
+    """Mount points below the watched folders, present and past.
 
-    Where one was mounted and is not any more, an ordinary folder lies bare; that its files are not
-    there says nothing. If that folder is removed too, they count as gone.
+    After an unmount, the bare folder says nothing about the files that were seen there. If that
+    folder is removed too, they count as gone.
 
     Args:
         roots: the watched folders.
-        earlier: folders that an earlier run looked at on their own; those inside the roots of
-            now are remembered as mount points.
+        earlier: folders of an earlier run; those inside the roots count as mount points.
         mounts: a file in the form of `/proc/self/mountinfo`.
     """
 
@@ -36,12 +35,12 @@ class NestedMounts:
         self.change(roots)
 
     def change(self, roots: Sequence[Path]) -> None:
-        """Look below other folders from now on; what lies in none of them is forgotten."""
+        """Replace the watched folders, and forget the mount points that lie in none of them."""
         self._roots = roots
         self._known = {
             path
             for path in self._known
-            if path not in roots and any(path.is_relative_to(root) for root in roots)
+            if path not in roots and any(map(path.is_relative_to, roots))
         }
 
     @property
@@ -50,30 +49,30 @@ class NestedMounts:
         return sorted(self._known)
 
     def refresh(self) -> Mapping[Path, str]:
-        """Return the mount points that are in use now, each with its device; remember them."""
+        """Return the current mount points, each with its device, and remember them."""
         now = mounts_below(self._roots, self._mounts)
         self._known |= now.keys()
         return now
 
-    def away(self) -> list[Path]:
-        """Return the mount points on which nothing is mounted any more."""
+    def unmounted(self) -> list[Path]:
+        """Return the remembered mount points that are ordinary folders now."""
         if not self._known:
             return []
         now = mounts_below(self._roots, self._mounts)
         return [point for point in self.known if point not in now and is_folder(point)]
 
     def hides(self, path: Path) -> bool:
-        """Tell whether a path lies on a disk that is away."""
-        return any(path.is_relative_to(point) for point in self._known) and any(
-            path.is_relative_to(point) for point in self.away()
+        """Tell whether a path lies on a file system that is unmounted."""
+        return any(map(path.is_relative_to, self._known)) and any(
+            map(path.is_relative_to, self.unmounted())
         )
 
     def forget(self, point: Path) -> None:
-        """Take a mount point for an ordinary folder from now on."""
+        """Treat a mount point as an ordinary folder from now on."""
         self._known.discard(point)
 
 
 def remembered_mounts(folders: Sequence[FolderSettings], catalogue: Catalogue) -> NestedMounts:
-    """Return the disks inside some folders, with those that an earlier run saw there."""
+    """Return the mount points inside some folders, with those that an earlier run saw there."""
     states = catalogue.queries.folders()
     return NestedMounts([folder.path for folder in folders], [state.path for state in states])

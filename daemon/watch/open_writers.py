@@ -1,4 +1,4 @@
-"""Tells whether a program still has a file open for writing, where the kernel can tell."""
+"""Tells whether a program has a file open for writing, where the kernel can tell."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Number from fcntl.h; Python gives it no name.
+# Number from fcntl.h; Python has no name for it.
 _F_SETSIG: Final = 10
 
 
 def is_being_written(path: Path) -> bool:
     """Tell whether some process on this machine has a file open for writing.
 
-    A copy that pauses, or a download into a file of its full size, gives no events and changes
-    no stamp for a while, and yet is not complete. The kernel grants a read lease on a file only if
-    nobody can write to it (fcntl(2), F_SETLEASE). It is given back at once.
+    A copy that pauses, or a download into a file of its full size, gives no events and keeps its
+    stamp for a while, yet is not complete. The kernel grants a read lease on a file only if nobody
+    can write to it (fcntl(2), F_SETLEASE). The lease is given back at once.
 
     Returns:
-        False also where that cannot be known: another owner's file, or a network file system.
+        False also where this cannot be known: another owner's file, or a network file system.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        # Somebody who opens the file in just this moment makes the kernel send a signal. The
-        # usual one would end the process; this one is ignored unless asked for.
+        # If a program opens the file at this moment, the kernel sends a signal. Its default would
+        # end the process; this one is ignored.
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:

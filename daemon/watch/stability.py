@@ -1,8 +1,7 @@
-"""Decides when a file is complete: no event for a while, and its stamp the same twice."""
+"""Decides when a file is complete: no event for a while, and the same stamp before and after."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,30 +11,20 @@ if TYPE_CHECKING:
     from storage.schema.records import FileStamp
 
 
-@dataclass(frozen=True)
-class _Unsettled:
-    stamp: FileStamp
-    due: float
-
-
 class StabilityTracker:
-    """Keeps the files that something happened to. Knows no clock, no thread and no disk.
+    """Files that have changed and may change again. Times are seconds of the monotonic clock.
 
     Args:
-        settle_s: returns after how many seconds of silence a file whose stamp did not change is
-            settled.
+        settle_s: returns for how many seconds a file must stay unchanged to be complete.
     """
 
     def __init__(self, settle_s: Callable[[], float]) -> None:
         self._settle_s = settle_s
-        self._unsettled: dict[Path, _Unsettled] = {}
+        self._unsettled: dict[Path, tuple[FileStamp, float]] = {}
 
-    def __len__(self) -> int:
-        return len(self._unsettled)
-
-    def touch(self, path: Path, stamp: FileStamp, now: float) -> None:
-        """Note that something happened to a file, which looks like `stamp` at `now` (seconds)."""
-        self._unsettled[path] = _Unsettled(stamp, now + self._settle_s())
+    def touch(self, path: Path, stamp: FileStamp, now_s: float) -> None:
+        """Note that a file changed, and its stamp now."""
+        self._unsettled[path] = (stamp, now_s + self._settle_s())
 
     def unsettled(self) -> list[Path]:
         """Return the files that are not complete yet."""
@@ -45,22 +34,21 @@ class StabilityTracker:
         """Drop a file that is gone."""
         self._unsettled.pop(path, None)
 
-    def next_due(self) -> float | None:
-        """Return when `due` should be asked again, None while nothing is unsettled."""
-        return min((entry.due for entry in self._unsettled.values()), default=None)
+    def next_due_s(self) -> float | None:
+        """Return when the next file is due, None while there is none."""
+        return min((due_s for _, due_s in self._unsettled.values()), default=None)
 
-    def due(self, now: float) -> list[Path]:
-        """Return the files that have been silent long enough and are to be looked at again."""
-        return [path for path, entry in self._unsettled.items() if entry.due <= now]
+    def due(self, now_s: float) -> list[Path]:
+        """Return the files without an event for long enough, which are to be checked."""
+        return [path for path, (_, due_s) in self._unsettled.items() if due_s <= now_s]
 
-    def judge(self, path: Path, stamp: FileStamp, now: float) -> bool:
-        """Tell whether a due file is complete, given how it looks now.
+    def check(self, path: Path, stamp: FileStamp, now_s: float) -> bool:
+        """Tell whether a due file is complete, and drop it if so; otherwise it is due again later.
 
-        A file that still changes, though without events (as on some network mounts), waits
-        for another turn.
+        On some network mounts a file changes without events.
         """
-        if self._unsettled[path].stamp == stamp:
+        if self._unsettled[path][0] == stamp:
             del self._unsettled[path]
             return True
-        self.touch(path, stamp, now)
+        self.touch(path, stamp, now_s)
         return False

@@ -1,7 +1,7 @@
-"""Symbolic links in watched folders: their targets are watched like folders of their own, if asked.
+"""Finds symbolic links in watched folders, and watches their targets if the settings ask for it.
 
-A sound is always known by its real path, so no link can name it twice, and a tag write meets the
-file, never the link. Links are looked for when a run or a scan starts.
+A sound is known by its real path only, so no link gives it a second name, and a tag write meets the
+file, never the link. Links are searched for when a run or a scan starts.
 """
 
 from __future__ import annotations
@@ -28,36 +28,32 @@ _NOT_FOR_FILES = frozenset(
 )
 
 
-def links_below(folder: Path, admission: FileFilter) -> Iterator[Path]:
-    """Yield the links below a folder that are named like a folder or a sound that counts.
-
-    A link is not entered; what cannot be listed is passed by.
-    """
+def links_below(folder: Path, file_filter: FileFilter) -> Iterator[Path]:
+    """Yield the links below a folder that have an allowed name; unreadable folders are skipped."""
     for base, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if admission.enters(name)]
-        for name in folders:
+        folders[:] = filter(file_filter.allows_folder, folders)
+        for name in (*folders, *filter(file_filter.allows_file, files)):
             if Path(base, name).is_symlink():
                 yield Path(base, name)
-        for name in files:
-            if admission.admits(name) and Path(base, name).is_symlink():
-                yield Path(base, name)
 
 
-def with_targets(folders: Sequence[FolderSettings], admission: FileFilter) -> list[FolderSettings]:
-    """Return some folders and, each as one of its own, what links in them lead to outside.
+def with_targets(
+    folders: Sequence[FolderSettings], file_filter: FileFilter
+) -> list[FolderSettings]:
+    """Return folders, and the targets outside them of links inside, each as a folder of its own.
 
-    What a link leads to has the settings of the folder that the link is in. Links in there are
-    followed too. A link that leads to nothing, in a circle, to a folder that holds a watched one,
-    or to no file or folder of a disk is left alone and named in the log.
+    A target has the settings of the folder that holds the link. Links in a target are followed,
+    too. A link to nothing, in a circle, to a folder that holds a watched one, or to anything but a
+    file or folder of a disk is logged and not followed.
 
     Args:
         folders: under their real paths.
-        admission: which names count.
+        file_filter: which names count.
     """
     watched = list(folders)
-    # The list grows while it is gone through: a target may hold links as well.
+    # The list grows during the loop: a target may hold links as well.
     for folder in watched:
-        for link in links_below(folder.path, admission):
+        for link in links_below(folder.path, file_filter):
             try:
                 target = _target(link, [known.path for known in watched])
             except OSError as error:
@@ -73,17 +69,16 @@ def _target(link: Path, watched: Sequence[Path]) -> Path | None:
     """Return where a link leads; None if that is watched already.
 
     Raises:
-        OSError: it leads nowhere, or where it must not be followed.
+        OSError: it leads nowhere, or must not be followed.
     """
     target = Path(os.path.realpath(link, strict=True))
-    if any(target.is_relative_to(folder) for folder in watched):
+    if any(map(target.is_relative_to, watched)):
         return None
     if any(folder.is_relative_to(target) for folder in watched):
         raise OSError(errno.ELOOP, f"{target} holds a folder that is watched")
     mode = target.stat().st_mode
     mount = mount_of(target)
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or (
-        mount is not None and mount.kind in _NOT_FOR_FILES
-    ):
+    is_on_disk = mount is None or mount.kind not in _NOT_FOR_FILES
+    if not is_on_disk or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, f"{target} is no file or folder of a disk")
     return target

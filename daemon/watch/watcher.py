@@ -1,4 +1,7 @@
-"""Listens to the file system. What it reports is a hint; `daemon.watch.scanner` knows the truth."""
+"""Reports changes in watched folders, by inotify or by polling.
+
+Reports are hints only; what is true is found by `daemon.watch.scanner`.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _READING = frozenset({EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE})
 
 
 class _Reporter(FileSystemEventHandler):
-    """Passes on the paths of everything but reading."""
+    """Passes on the paths of all events but reading."""
 
     def __init__(self, report: Callable[[Path], None]) -> None:
         self._report = report
@@ -45,60 +48,57 @@ class _Reporter(FileSystemEventHandler):
         if event.event_type in _READING or (
             event.is_directory and event.event_type == EVENT_TYPE_MODIFIED
         ):
-            # A folder is modified by what happens in it, which is reported by itself.
+            # What modifies a folder happens to an entry of it, which has an event of its own.
             return
         for path in (event.src_path, event.dest_path):
             if path:
                 self._report(Path(os.fsdecode(path)))
 
 
-class _OverflowListener(logging.Handler):
-    """Hears of lost events in the only place where watchdog tells of them, its log."""
+class _OverflowHandler(logging.Handler):
+    """Detects lost events, which watchdog reports nowhere but in its log."""
 
-    def __init__(self, lost: Callable[[], None]) -> None:
+    def __init__(self, overflowed: Callable[[], None]) -> None:
         super().__init__(logging.WARNING)
-        self._lost = lost
+        self._overflowed = overflowed
 
     def emit(self, record: logging.LogRecord) -> None:
         if "overflow" in record.getMessage():
-            self._lost()
+            self._overflowed()
 
 
-class _Emitter(InotifyEmitter):
-    """Ends without a word when it is stopped while events come in.
+class _QuietEmitter(InotifyEmitter):
+    """Logs no error when it is stopped while events come in.
 
-    watchdog's own takes its watches away first and then calls it an error, on stderr, that its
-    thread finds none.
+    watchdog's own drops its watches first, and its thread then reports their absence.
     """
 
     def on_thread_stop(self) -> None:
-        """Wake the thread, which sees for itself that it is to end."""
+        """Wake the thread, which then sees that it must end."""
         if self._inotify is not None:
             self._inotify.deactivate()
 
 
-class _Listener(InotifyObserver):
-    """Hears of events, by emitters that end quietly."""
-
+class _EventObserver(InotifyObserver):
     def __init__(self) -> None:
         super().__init__()
-        self._emitter_class = _Emitter
+        self._emitter_class = _QuietEmitter
 
 
 class Watcher:
-    """Watches folders, by kernel events or by polling, as each folder asks.
+    """Watches folders by kernel events or by polling, as the mode of each folder says.
 
-    A folder for which the kernel grants no (or too few) watches is polled instead.
+    A folder for which the kernel grants too few watches is polled instead.
 
     Args:
-        report: called from the observers' threads with every path that something happened to.
+        report: called from the observers' threads with the path of every event.
         overflowed: called when the kernel has dropped events.
     """
 
     def __init__(self, report: Callable[[Path], None], overflowed: Callable[[], None]) -> None:
-        self._handler = _Reporter(report)
-        self._listener = _OverflowListener(overflowed)
-        logging.getLogger("watchdog").addHandler(self._listener)
+        self._reporter = _Reporter(report)
+        self._overflow_handler = _OverflowHandler(overflowed)
+        logging.getLogger("watchdog").addHandler(self._overflow_handler)
         self._observers: dict[bool, BaseObserver] = {}
         self._watches: dict[Path, tuple[bool, ObservedWatch]] = {}
         self._degraded: dict[Path, str] = {}
@@ -106,50 +106,44 @@ class Watcher:
 
     @property
     def degraded(self) -> Mapping[Path, str]:
-        """Folders that are not watched as they were asked to be, and why; safe to iterate."""
+        """Folders that are polled although their mode says otherwise, each with the reason."""
         return dict(self._degraded)
 
     def watch(self, folders: Iterable[FolderSettings]) -> None:
-        """Start watching. A folder that is not there is left to `renew`."""
+        """Start watching. A folder that does not exist is left to `watch_again`."""
         for folder in folders:
-            if _is_polled(folder):
-                self._poll(folder.path)
-            else:
-                self._listen(folder.path)
+            self._schedule(folder.path, polled=_is_polled(folder))
 
-    def renew(self, folder: FolderSettings) -> None:
-        """Watch a folder anew, because it went away and came back, perhaps on another disk."""
-        self._taken_off(folder.path)
-        # One for which watches were too few would be found out again only after two comparisons.
-        if folder.path in self._degraded or _is_polled(folder):
-            self._poll(folder.path)
-        else:
-            self._listen(folder.path)
+    def watch_again(self, folder: FolderSettings) -> None:
+        """Replace the watch of a folder that came back, perhaps on another disk."""
+        self._unschedule(folder.path)
+        # Too few watches would be noticed again only after two comparisons.
+        is_polled = folder.path in self._degraded or _is_polled(folder)
+        self._schedule(folder.path, polled=is_polled)
 
     def unwatch(self, folder: Path) -> None:
-        """Watch a folder no more."""
-        self._taken_off(folder)
+        """Stop watching a folder."""
+        self._unschedule(folder)
         self._degraded.pop(folder, None)
         self._unwatched.pop(folder, None)
 
     def watched_by(self, folder: Path) -> str:
         """Return `events`, `polling` or `nothing`."""
-        polled, watch = self._watches.get(folder, (False, None))
-        if watch is None:
+        if folder not in self._watches:
             return "nothing"
-        return "polling" if polled else "events"
+        return "polling" if self._watches[folder][0] else "events"
 
     def check_watches(self, directories: Mapping[Path, set[int]]) -> bool:
-        """Poll those folders of which the kernel watches less than all.
+        """Poll the folders of which the kernel does not watch every directory.
 
-        watchdog passes over a directory, but the topmost, for which it gets no watch. One made a
-        moment ago may get its watch a moment later, so only what lacks one twice counts.
+        watchdog ignores it when a directory below the topmost gets no watch. A new directory may
+        get its watch a moment later, so only one that lacks it twice counts.
 
         Args:
             directories: inode numbers of every directory of a watched folder, itself included.
 
         Returns:
-            Whether any lacks a watch for the first time, and all should be checked again.
+            Whether any lacks a watch for the first time, so that all should be checked again.
         """
         granted = granted_watches()
         before, self._unwatched = self._unwatched, {}
@@ -165,66 +159,56 @@ class Watcher:
 
     def stop(self) -> None:
         """Stop watching."""
-        logging.getLogger("watchdog").removeHandler(self._listener)
+        logging.getLogger("watchdog").removeHandler(self._overflow_handler)
         for observer in self._observers.values():
             observer.stop()
         for observer in self._observers.values():
             observer.join()
 
-    def _taken_off(self, folder: Path) -> None:
-        """Take away a folder's watch, if it has one."""
+    def _schedule(self, folder: Path, *, polled: bool) -> None:
+        try:
+            watch = self._observer(polled).schedule(self._reporter, str(folder), recursive=True)
+            self._watches[folder] = (polled, watch)
+        except FileNotFoundError:
+            text = "%s: does not exist; watched as soon as it does"
+            log.warning(text, folder, extra={"folder": folder})
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if not polled:
+                self._fall_back(folder, reason)
+                return
+            fields = {"folder": folder, "reason": reason}
+            log.warning("%s: cannot be polled: %s", folder, reason, extra=fields)
+
+    def _unschedule(self, folder: Path) -> None:
         polled, watch = self._watches.pop(folder, (False, None))
         if watch is not None:
-            # The emitter of a folder that went away may have ended by itself.
+            # The emitter of a folder that disappeared may have ended by itself.
             with suppress(KeyError, OSError):
                 self._observers[polled].unschedule(watch)
 
-    def _listen(self, folder: Path) -> None:
-        try:
-            self._schedule(folder, polled=False)
-        except FileNotFoundError:
-            self._say_away(folder)
-        except OSError as error:
-            self._fall_back(folder, error.strerror or str(error))
-
-    def _poll(self, folder: Path) -> None:
-        try:
-            self._schedule(folder, polled=True)
-        except FileNotFoundError:
-            self._say_away(folder)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            told = {"folder": folder, "reason": reason}
-            log.warning("%s: cannot be polled: %s", folder, reason, extra=told)
-
-    def _say_away(self, folder: Path) -> None:
-        log.warning("%s: not there; taken up when it is", folder, extra={"folder": folder})
-
     def _fall_back(self, folder: Path, reason: str) -> None:
+        """Poll a folder that cannot be watched by events."""
         limit = watch_limit()
         advice = (
             f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" if limit else ""
         )
         self._degraded[folder] = f"{POLLED_INSTEAD}: {reason}{advice}"
         log.warning("%s: %s", folder, self._degraded[folder], extra={"folder": folder})
-        _, watch = self._watches.pop(folder, (False, None))
-        if watch is not None:
-            self._observers[False].unschedule(watch)
-        self._poll(folder)
+        self._unschedule(folder)
+        self._schedule(folder, polled=True)
 
-    def _schedule(self, folder: Path, *, polled: bool) -> None:
-        observer = self._observers.get(polled)
-        if observer is None:
-            observer = _poller() if polled else _Listener()
+    def _observer(self, polled: bool) -> BaseObserver:  # noqa: FBT001 - the key of a dictionary
+        if polled not in self._observers:
+            # lstat and scandir follow no links, which may lead out of the folder or in circles.
+            observer: BaseObserver = (
+                PollingObserverVFS(os.lstat, os.scandir, polling_interval=POLL_S)
+                if polled
+                else _EventObserver()
+            )
             observer.start()
             self._observers[polled] = observer
-        watch = observer.schedule(self._handler, str(folder), recursive=True)
-        self._watches[folder] = (polled, watch)
-
-
-def _poller() -> BaseObserver:
-    """Return an observer that polls, without following links out of the folder or in circles."""
-    return PollingObserverVFS(os.lstat, os.scandir, polling_interval=POLL_S)
+        return self._observers[polled]
 
 
 def granted_watches() -> frozenset[int]:
@@ -240,7 +224,7 @@ def granted_watches() -> frozenset[int]:
 
 
 def watch_limit() -> int | None:
-    """Return how many watches the kernel grants one user, None where it does not tell."""
+    """Return how many watches the kernel grants one user, None where that is unknown."""
     try:
         return int(LIMIT.read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -253,5 +237,5 @@ def _is_polled(folder: FolderSettings) -> bool:
     mount = mount_of(folder.path)
     if mount is None or not mount.is_silent:
         return False
-    log.info("%s: on %s, which tells nobody of changes; polled", folder.path, mount.kind)
+    log.info("%s: on %s, which reports no changes; polled", folder.path, mount.kind)
     return True

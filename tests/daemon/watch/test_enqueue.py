@@ -40,7 +40,7 @@ def calls() -> list[str]:
 
 
 @pytest.fixture
-def intake(catalogue: Catalogue, folder: Path, calls: list[str]) -> Enqueuer:
+def enqueuer(catalogue: Catalogue, folder: Path, calls: list[str]) -> Enqueuer:
     return made(folder, catalogue, calls, NOON)
 
 
@@ -57,8 +57,8 @@ def made(folder: Path, catalogue: Catalogue, calls: list[str], now: datetime) ->
     )
 
 
-def heard(catalogue: Catalogue) -> None:
-    """Let everything that is queued have been heard."""
+def process_all(catalogue: Catalogue) -> None:
+    """Record a result for every queued file."""
     while (entry := catalogue.queue.claim(NOON)) is not None:
         record_entry(catalogue, entry)
 
@@ -67,83 +67,83 @@ def queued(catalogue: Catalogue) -> list[str]:
     return sorted(path.name for path in catalogue.queued_stamps())
 
 
-def test_a_touched_file_is_queued_once_it_is_complete(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path, calls: list[str]
+def test_a_changed_file_is_queued_once_it_is_complete(
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path, calls: list[str]
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"first half")
-    intake.path_changed(file, 0.0)
+    enqueuer.path_changed(file, 0.0)
     file.write_bytes(b"first half, second half")
-    intake.settle(SETTLE_S)
+    enqueuer.settle(SETTLE_S)
     assert queued(catalogue) == []
-    intake.settle(2 * SETTLE_S)
+    enqueuer.settle(2 * SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
     assert calls == ["expected", "queued"]
-    assert intake.next_due() is None
+    assert enqueuer.next_due() is None
 
 
-def test_a_file_that_somebody_still_writes_to_waits_however_silent(
+def test_a_file_that_is_open_for_writing_waits_even_without_events(
     catalogue: Catalogue, folder: Path, calls: list[str]
 ) -> None:
-    intake = made(folder, catalogue, calls, datetime.now(UTC) + timedelta(days=1))
+    enqueuer = made(folder, catalogue, calls, datetime.now(UTC) + timedelta(days=1))
     file = folder / "a.mp3"
     with file.open("wb") as writer:
         writer.truncate(1000)
-        intake.path_changed(file, 0.0)
+        enqueuer.path_changed(file, 0.0)
         for turn in range(1, 4):
-            intake.settle(turn * SETTLE_S)
+            enqueuer.settle(turn * SETTLE_S)
         assert queued(catalogue) == []
-        assert intake.reconcile(3 * SETTLE_S).known == 0
+        assert enqueuer.reconcile(3 * SETTLE_S).known == 0
         assert queued(catalogue) == []
-    intake.settle(10 * SETTLE_S)
+    enqueuer.settle(10 * SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
 
 
 def test_a_file_that_vanishes_before_it_settles_is_forgotten(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"x")
-    intake.path_changed(file, 0.0)
+    enqueuer.path_changed(file, 0.0)
     file.unlink()
-    intake.settle(SETTLE_S)
+    enqueuer.settle(SETTLE_S)
     assert queued(catalogue) == []
-    assert intake.next_due() is None
+    assert enqueuer.next_due() is None
 
 
 def test_our_own_write_is_recognised_by_the_recorded_stamp(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path, calls: list[str]
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path, calls: list[str]
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"x")
     catalogue.queue.put([(file, FileStamp.of(file.lstat()))], NOON)
-    heard(catalogue)
-    intake.path_changed(file, 0.0)
-    assert intake.next_due() is None
+    process_all(catalogue)
+    enqueuer.path_changed(file, 0.0)
+    assert enqueuer.next_due() is None
     assert calls == []
 
 
-def test_names_that_do_not_count_are_passed_by(intake: Enqueuer, folder: Path) -> None:
+def test_names_that_the_filter_excludes_are_ignored(enqueuer: Enqueuer, folder: Path) -> None:
     for name in ("cover.jpg", ".a.mp3.Xy12"):
         (folder / name).write_bytes(b"x")
-        intake.path_changed(folder / name, 0.0)
-    intake.path_changed(folder.parent / "elsewhere.mp3", 0.0)
-    intake.path_changed(folder, 0.0)
-    assert intake.next_due() is None
+        enqueuer.path_changed(folder / name, 0.0)
+    enqueuer.path_changed(folder.parent / "elsewhere.mp3", 0.0)
+    enqueuer.path_changed(folder, 0.0)
+    assert enqueuer.next_due() is None
 
 
-def test_a_folder_moved_in_is_looked_into(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path
+def test_a_folder_moved_in_is_scanned(
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path
 ) -> None:
     (folder / "album" / "cd1").mkdir(parents=True)
     (folder / "album" / "cd1" / "a.mp3").write_bytes(b"x")
-    intake.path_changed(folder / "album", 0.0)
-    intake.settle(SETTLE_S)
+    enqueuer.path_changed(folder / "album", 0.0)
+    enqueuer.settle(SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
 
 
-def test_links_pipes_and_ignored_folders_are_passed_by(
-    intake: Enqueuer, folder: Path, tmp_path: Path
+def test_links_pipes_and_ignored_folders_are_skipped(
+    enqueuer: Enqueuer, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "outside.mp3").write_bytes(b"x")
     (folder / "link.mp3").symlink_to(tmp_path / "outside.mp3")
@@ -152,17 +152,17 @@ def test_links_pipes_and_ignored_folders_are_passed_by(
     (folder / ".hidden" / "deep").mkdir(parents=True)
     (folder / ".hidden" / "deep" / "a.mp3").write_bytes(b"x")
     for path in (*folder.iterdir(), folder / ".hidden" / "deep", folder / "link.mp3" / "below"):
-        intake.path_changed(path, 0.0)
-    assert intake.next_due() is None
+        enqueuer.path_changed(path, 0.0)
+    assert enqueuer.next_due() is None
 
 
-def test_of_nested_folders_the_inner_one_speaks_for_its_files(
+def test_of_nested_folders_the_inner_one_decides_on_its_files(
     catalogue: Catalogue, folder: Path
 ) -> None:
     inner = folder / ".inner"
     inner.mkdir()
     (inner / "a.mp3").write_bytes(b"x")
-    intake = Enqueuer(
+    enqueuer = Enqueuer(
         [folder, inner],
         FileFilter(["mp3"], [".*"]),
         lambda: SETTLE_S,
@@ -172,50 +172,50 @@ def test_of_nested_folders_the_inner_one_speaks_for_its_files(
         queued=lambda: None,
         expected=lambda: None,
     )
-    intake.path_changed(inner / "a.mp3", 0.0)
-    assert intake.next_due() is not None
+    enqueuer.path_changed(inner / "a.mp3", 0.0)
+    assert enqueuer.next_due() is not None
 
 
 def test_a_folder_moved_out_takes_its_files_along(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path, tmp_path: Path
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path, tmp_path: Path
 ) -> None:
     album = folder / "album"
     album.mkdir()
     (album / "a.mp3").write_bytes(b"x")
-    intake.path_changed(album, 0.0)
-    intake.settle(SETTLE_S)
-    heard(catalogue)
+    enqueuer.path_changed(album, 0.0)
+    enqueuer.settle(SETTLE_S)
+    process_all(catalogue)
     album.rename(tmp_path / "out")
-    intake.path_changed(album, 10.0)
+    enqueuer.path_changed(album, 10.0)
     clip = catalogue.clip_at(album / "a.mp3")
     assert clip is not None
     assert clip.is_missing
 
 
 @pytest.mark.parametrize(("age_s", "at_once"), [(SETTLE_S + 1, ["a.mp3"]), (SETTLE_S - 1, [])])
-def test_a_reconcile_takes_old_files_at_once_and_lets_fresh_ones_settle(
+def test_a_reconcile_queues_old_files_at_once_and_lets_fresh_ones_settle(
     catalogue: Catalogue, folder: Path, age_s: float, at_once: list[str]
 ) -> None:
     (folder / "a.mp3").write_bytes(b"x")
     now = datetime.fromtimestamp((folder / "a.mp3").stat().st_ctime + age_s, UTC)
-    intake = made(folder, catalogue, [], now)
-    assert len(intake.reconcile(0.0).new) == 1
+    enqueuer = made(folder, catalogue, [], now)
+    assert len(enqueuer.reconcile(0.0).new) == 1
     assert queued(catalogue) == at_once
 
 
-def test_a_reconcile_marks_what_is_gone_and_takes_it_back_when_it_returns(
-    intake: Enqueuer, catalogue: Catalogue, folder: Path
+def test_a_reconcile_marks_what_is_gone_and_queues_it_when_it_returns(
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path
 ) -> None:
     file = folder / "a.mp3"
     file.write_bytes(b"x")
-    intake.path_changed(file, 0.0)
-    intake.settle(SETTLE_S)
-    heard(catalogue)
+    enqueuer.path_changed(file, 0.0)
+    enqueuer.settle(SETTLE_S)
+    process_all(catalogue)
     (folder / "cover.jpg").write_bytes(b"something else is still there")
     file.rename(folder.parent / "away")
-    assert intake.reconcile(10.0).gone == [file]
+    assert enqueuer.reconcile(10.0).gone == [file]
     assert catalogue.stamps() == {}
     (folder.parent / "away").rename(file)
-    intake.reconcile(20.0)
-    intake.settle(20.0 + SETTLE_S)
+    enqueuer.reconcile(20.0)
+    enqueuer.settle(20.0 + SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]

@@ -12,7 +12,7 @@ ROOT = Path("/music")
 
 
 @pytest.fixture
-def admission() -> FileFilter:
+def file_filter() -> FileFilter:
     watch = load(environ={"HOME": "/nonexistent"}).settings.watch
     return FileFilter(watch.suffixes, watch.ignore)
 
@@ -21,9 +21,9 @@ def admission() -> FileFilter:
     "name",
     ["a.mp3", "A.FLAC", "two\nlines.wav", os.fsdecode(b"caf\xe9.ogg"), "a.b.c.opus", "a.mp4"],
 )
-def test_sound_is_admitted(admission: FileFilter, name: str) -> None:
-    assert admission.admits(name)
-    assert admission.admits_below(ROOT / "artist" / name, ROOT)
+def test_sound_is_admitted(file_filter: FileFilter, name: str) -> None:
+    assert file_filter.allows_file(name)
+    assert file_filter.allows_below(ROOT / "artist" / name, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_sound_is_admitted(admission: FileFilter, name: str) -> None:
         ".valenced-0123456789abcdef.tmp",
     ],
 )
-def test_temporary_and_foreign_names_are_left_alone(admission: FileFilter, name: str) -> None:
-    assert not admission.admits(name)
+def test_temporary_and_foreign_names_are_left_alone(file_filter: FileFilter, name: str) -> None:
+    assert not file_filter.allows_file(name)
 
 
 @pytest.mark.parametrize("folder", [".git", "@eaDir", "#recycle", "lost+found", ".stversions"])
-def test_nothing_below_an_ignored_folder_is_admitted(admission: FileFilter, folder: str) -> None:
-    assert not admission.admits_below(ROOT / folder / "deeper" / "a.mp3", ROOT)
+def test_nothing_below_an_ignored_folder_is_admitted(file_filter: FileFilter, folder: str) -> None:
+    assert not file_filter.allows_below(ROOT / folder / "deeper" / "a.mp3", ROOT)
 
 
-def test_the_watched_folder_itself_may_have_any_name(admission: FileFilter) -> None:
+def test_the_watched_folder_itself_may_have_any_name(file_filter: FileFilter) -> None:
     hidden = Path("/home/u/.sounds")
-    assert admission.admits_below(hidden / "a.mp3", hidden)
+    assert file_filter.allows_below(hidden / "a.mp3", hidden)
 
 
 def test_no_patterns_ignore_nothing() -> None:
-    assert FileFilter(["mp3"], []).admits(".hidden.mp3")
+    assert FileFilter(["mp3"], []).allows_file(".hidden.mp3")

@@ -83,7 +83,7 @@ def test_a_disk_is_away_while_its_folder_lies_bare(tmp_path: Path) -> None:
     assert list(mounts.refresh()) == mounts.known == [point]
     assert not mounts.hides(point / "a.mp3")
     file.write_text("")
-    assert mounts.away() == [point]
+    assert mounts.unmounted() == [point]
     assert mounts.hides(point / "a.mp3")
     assert not mounts.hides(tmp_path / "a.mp3")
     point.rmdir()
@@ -134,7 +134,7 @@ def test_a_running_service_notices_a_disk_that_goes_and_comes(
     with valenced.start("run", "--set", folder) as service:
         service.wait_for("watching")
         disk.unmount()
-        service.wait_for("its disk went away")
+        service.wait_for("its disk is no longer mounted")
         assert paths(valenced) == {"a.wav"}
         write_audio(music / "beside.wav", noise(1))
         service.wait_for("beside.wav", "arousal")

@@ -10,7 +10,7 @@ from daemon.watch.nested_mounts import NestedMounts
 from daemon.watch.scanner import FolderComparison, SkippedEntries, compare, walk
 from storage.schema.records import FileStamp
 
-ADMISSION = FileFilter(["mp3"], [".*"])
+FILTER = FileFilter(["mp3"], [".*"])
 
 
 def made(path: Path, content: bytes = b"x") -> Path:
@@ -26,7 +26,7 @@ def recorded(*paths: Path) -> dict[Path, FileStamp]:
 def compared(
     roots: list[Path], known: dict[Path, FileStamp], queue: dict[Path, FileStamp]
 ) -> FolderComparison:
-    return compare(roots, ADMISSION, known, queue, NestedMounts(roots))
+    return compare(roots, FILTER, known, queue, NestedMounts(roots))
 
 
 def test_a_walk_finds_sound_of_any_name_and_nothing_else(tmp_path: Path) -> None:
@@ -38,21 +38,21 @@ def test_a_walk_finds_sound_of_any_name_and_nothing_else(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe.mp3")
     (tmp_path / "link.mp3").symlink_to(deep)
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = {entry.path for entry in walk(tmp_path, ADMISSION, SkippedEntries())}
+    found = {entry.path for entry in walk(tmp_path, FILTER, SkippedEntries())}
     assert found == {odd, deep}
 
 
 def test_a_walk_notices_what_an_interrupted_write_left(tmp_path: Path) -> None:
     made(tmp_path / "album" / ".valenced-0123456789abcdef.tmp")
     made(tmp_path / "a.mp3")
-    passed = SkippedEntries()
-    assert len(list(walk(tmp_path, ADMISSION, passed))) == 1
-    assert passed.leftovers == {tmp_path / "album"}
+    skipped = SkippedEntries()
+    assert len(list(walk(tmp_path, FILTER, skipped))) == 1
+    assert skipped.leftovers == {tmp_path / "album"}
 
 
 def test_a_single_file_is_a_walk_of_one(tmp_path: Path) -> None:
     file = made(tmp_path / "a.mp3")
-    assert [entry.path for entry in walk(file, ADMISSION, SkippedEntries())] == [file]
+    assert [entry.path for entry in walk(file, FILTER, SkippedEntries())] == [file]
 
 
 def test_a_comparison_tells_new_changed_known_and_gone_apart(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.sounds import music_like, noise, tone, write_audio
 if TYPE_CHECKING:
     from tests.driving import Valenced
 
-ADMISSION = FileFilter(["wav"], [".*"])
+FILTER = FileFilter(["wav"], [".*"])
 FOLLOW = ("--set", "watch.follow_links=true")
 
 
@@ -36,7 +36,7 @@ def outside(music: Path) -> Path:
 
 
 def followed(music: Path) -> list[Path]:
-    return [folder.path for folder in with_targets([FolderSettings(path=music)], ADMISSION)]
+    return [folder.path for folder in with_targets([FolderSettings(path=music)], FILTER)]
 
 
 def test_links_are_left_alone_unless_asked_for(
@@ -53,12 +53,12 @@ def test_what_links_lead_to_is_heard_once_and_the_links_stay(
     valenced: Valenced, music: Path, outside: Path
 ) -> None:
     real = {outside / "a.wav", music.parent / "lone.wav", music / "own.wav"}
-    links = {link: link.readlink() for link in links_below(music, ADMISSION)}
+    links = {link: link.readlink() for link in links_below(music, FILTER)}
     assert valenced.read("scan", music, *FOLLOW) == scanned(3)
     rows = valenced.read("query")
     assert {Path(row["path"]) for row in rows} == real
     assert {row["tag_state"] for row in rows} == {"written"}
-    assert {link: link.readlink() for link in links_below(music, ADMISSION)} == links
+    assert {link: link.readlink() for link in links_below(music, FILTER)} == links
     assert len(links) == 4
     assert valenced.read("scan", music, *FOLLOW) == scanned(0)
     (outside / "a.wav").unlink()
@@ -107,7 +107,7 @@ def test_a_link_that_leads_astray_is_left_alone(music: Path, target: str) -> Non
 
 
 def test_links_with_ignored_names_are_left_alone(music: Path, outside: Path) -> None:
-    for link in list(links_below(music, ADMISSION)):
+    for link in list(links_below(music, FILTER)):
         link.rename(link.with_name(f".{link.name}"))
     assert outside.is_dir()
     assert followed(music) == [music]

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from tests.driving import Valenced
 
 PATIENCE_S = 20
-# The limit of a user namespace; the better known fs.inotify.max_user_watches is everybody's.
+# The limit of a user namespace; the better known fs.inotify.max_user_watches holds for all users.
 LIMIT = Path("/proc/sys/user/max_inotify_watches")
-EVERYBODYS_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
+SYSTEM_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
@@ -95,7 +95,7 @@ def test_a_folder_that_went_away_is_watched_again_when_it_is_back(
     reports.wait_for(disk / "a.mp3")
 
 
-def test_a_folder_that_is_not_there_at_the_start_is_taken_up_later(
+def test_a_folder_that_is_not_there_at_the_start_is_watched_later(
     tmp_path: Path, watcher: Watcher, reports: Reports
 ) -> None:
     disk = tmp_path / "disk"
@@ -126,7 +126,7 @@ def test_a_folder_to_be_polled_that_is_not_there_at_the_start_is_polled_later(
         assert folders.refresh()
 
 
-def test_how_a_folder_is_watched_is_decided_anew_when_it_is_back(
+def test_how_a_folder_is_watched_is_decided_again_when_it_is_back(
     tmp_path: Path, watcher: Watcher
 ) -> None:
     disk = tmp_path / "disk"
@@ -134,18 +134,18 @@ def test_how_a_folder_is_watched_is_decided_anew_when_it_is_back(
     folder = FolderSettings(path=disk)
     watcher.watch([folder.model_copy(update={"mode": "poll"})])
     assert watcher.watched_by(disk) == "polling"
-    watcher.renew(folder)
+    watcher.watch_again(folder)
     assert watcher.watched_by(disk) == "events"
 
 
-def test_a_watch_ends_without_a_word_while_much_happens(
+def test_a_watch_that_is_stopped_during_many_events_logs_nothing(
     tmp_path: Path, watcher: Watcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     watcher.watch([FolderSettings(path=tmp_path)])
     busy = 'while :; do for n in 1 2 3 4 5 6 7 8; do : > "$0/$n.mp3"; done; done'
     with subprocess.Popen(["sh", "-c", busy, tmp_path]) as writer:
         for _ in range(100):
-            watcher.renew(FolderSettings(path=tmp_path))
+            watcher.watch_again(FolderSettings(path=tmp_path))
         writer.kill()
     watcher.stop()
     # A fast writer may overflow the queue, which is the kernel's business and not the ending's.
@@ -161,7 +161,7 @@ def test_a_polled_folder_needs_no_events(valenced: Valenced, music: Path) -> Non
         service.wait_for("a.wav", "arousal")
 
 
-def test_events_that_the_kernel_dropped_are_made_up_for(valenced: Valenced, music: Path) -> None:
+def test_events_that_the_kernel_dropped_lead_to_a_scan(valenced: Valenced, music: Path) -> None:
     room = int(QUEUE.read_text())
     if room > 100_000:
         pytest.skip(f"the kernel queues {room} events here; too many to overflow in a test")
@@ -177,7 +177,7 @@ def test_events_that_the_kernel_dropped_are_made_up_for(valenced: Valenced, musi
         assert any("overflow" in line for line in service.said)
 
 
-def test_a_tree_that_exceeds_the_watch_limit_is_polled_and_said_so(
+def test_a_tree_that_exceeds_the_watch_limit_is_polled_and_reported(
     valenced: Valenced, music: Path
 ) -> None:
     for number in range(8):
@@ -185,7 +185,7 @@ def test_a_tree_that_exceeds_the_watch_limit_is_polled_and_said_so(
     line = valenced.line("run", music)
     inside = f"echo 3 > {LIMIT} && exec {shlex.join(map(str, line))}"
     unshare = ["unshare", "--user", "--map-root-user", "sh", "-c"]
-    everybodys = EVERYBODYS_LIMIT.read_text()
+    system_limit = SYSTEM_LIMIT.read_text()
     probe = subprocess.run([*unshare, f"echo 3 > {LIMIT}"], capture_output=True, check=False)
     if probe.returncode:
         pytest.skip("no user namespace to set a limit in")
@@ -196,4 +196,4 @@ def test_a_tree_that_exceeds_the_watch_limit_is_polled_and_said_so(
         assert any("polled instead of watched" in line for line in status["degraded"])
         write_audio(music / "album 7" / "a.wav", music_like(1))
         service.wait_for("a.wav", "arousal")
-    assert EVERYBODYS_LIMIT.read_text() == everybodys
+    assert SYSTEM_LIMIT.read_text() == system_limit
