@@ -1,4 +1,4 @@
-"""Drives the real command in a real process, with a state directory of its own."""
+"""Runs the real command as a subprocess, with its own state directory."""
 
 from __future__ import annotations
 
@@ -17,40 +17,49 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 COMMAND = Path(sys.executable).with_name("valenced")
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
+"""How long anything may take, and a process be silent, on a machine that is busy."""
+POLL_S = 0.02
 
 
 def scanned(done: int, failed: int = 0, failed_before: int = 0) -> dict[str, Any]:
-    """Return the document of a scan that waited for every file."""
+    """Return the document of a scan in which every file settled."""
     return {"done": done, "failed": failed, "failed_before": failed_before, "unsettled": []}
 
 
-def heard(supervisor: socket.socket) -> list[str]:
-    """Return what a supervisor was told since it was last asked."""
-    notices = []
+def notifications(supervisor: socket.socket) -> list[str]:
+    """Return the messages that a supervisor got since the last call."""
+    messages = []
     while True:
         try:
-            notices.append(supervisor.recv(4096).decode())
+            messages.append(supervisor.recv(4096).decode())
         except BlockingIOError:
-            return notices
+            return messages
 
 
 class Valenced:
-    """One installation: a state directory, and whatever is run on it.
+    """An installation: a state directory, and the commands run on it.
 
     Args:
         state: the state directory.
         settings: given with --set to every command.
         by: a program, with its arguments, that runs every command.
+
+    Attributes:
+        catalogue: the file of the catalogue.
+        environment: variables of every command.
+        stderr: of the last command that ended.
     """
 
     def __init__(self, state: Path, *settings: str, by: Sequence[str] = ()) -> None:
         self.catalogue = state / "catalogue.db"
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")}
-        self.environment = kept | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
+        others = {
+            key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")
+        }
+        self.environment = others | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
         self._by = by
         self._settings = [part for setting in settings for part in ("--set", setting)]
 
@@ -59,8 +68,8 @@ class Valenced:
         done = subprocess.run(
             self.line(*arguments), env=self.environment, capture_output=True, check=False
         )
-        assert done.returncode == exit_code, done.stderr.decode(errors="replace")
-        self.said = done.stderr.decode(errors="replace")
+        self.stderr = done.stderr.decode(errors="replace")
+        assert done.returncode == exit_code, self.stderr
         return done.stdout
 
     def read(self, *arguments: str | Path, exit_code: int = 0) -> Any:
@@ -68,41 +77,46 @@ class Valenced:
         return json.loads(self(*arguments, "--format", "json", exit_code=exit_code))
 
     def start(self, *arguments: str | Path) -> Running:
-        """Start a command that goes on."""
+        """Start a command and return while it runs."""
         return self.start_line(self.line(*arguments))
 
     def start_line(self, line: list[str | Path]) -> Running:
-        """Start a whole command line of any program, in this installation's environment."""
+        """Start any program in this installation's environment."""
         return Running(line, self.environment)
 
     def piped(self, line: Sequence[str | Path], reader: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a command line into a reader by a real shell; the exit code is its own."""
+        """Pipe a command line into a reader by a real shell; the exit code is the command's."""
         script = f"{shlex.join(map(str, line))} | {reader}; exit ${{PIPESTATUS[0]}}"
         return subprocess.run(
             ["bash", "-c", script], env=self.environment, capture_output=True, check=False
         )
 
     def select(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the catalogue as a user with `sqlite3` would; text comes as bytes."""
+        """Query the catalogue as a user with `sqlite3` would; text comes as bytes."""
         with closing(sqlite3.connect(self.catalogue)) as plain:
             plain.text_factory = bytes
             return plain.execute(statement).fetchall()
 
     def line(self, *arguments: str | Path) -> list[str | Path]:
-        """Return the command line with this installation's settings put in."""
+        """Return the command line with this installation's settings inserted."""
         split = 2 if arguments[0] in {"tags", "config", "bundles", "corpus"} else 1
         return [*self._by, COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
 
 
 class Running:
-    """A process whose stderr is read line by line; it is killed if a test leaves it behind."""
+    """A process whose stderr is read line by line; it is killed at the end of its `with` block.
+
+    Attributes:
+        process: the process.
+        lines: its stderr so far.
+    """
 
     def __init__(self, line: list[str | Path], environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
             line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         self._unread = b""
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -113,14 +127,22 @@ class Running:
         self.process.communicate()
 
     def wait_for(self, *texts: str) -> str:
-        """Return the next line that holds all the texts."""
+        """Return the next line of stderr that contains all texts."""
         for line in self._lines():
             if all(text in line for text in texts):
                 return line
-        raise AssertionError(f"ended without saying {texts}:\n" + "\n".join(self.said))
+        raise AssertionError(f"ended without logging {texts}:\n" + "\n".join(self.lines))
+
+    def wait_until(self, holds: Callable[[], object]) -> None:
+        """Wait until something holds while the process runs; its stderr may not fill the pipe."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert self.process.poll() is None, "ended meanwhile"
+            assert time.monotonic() < deadline_s, f"not within {PATIENCE_S:g} s"
+            time.sleep(POLL_S)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, read to the end, return the exit code."""
+        """Send a signal, read stderr to its end, return the exit code."""
         self.process.send_signal(number)
         for _ in self._lines():
             pass
@@ -128,18 +150,17 @@ class Running:
 
     def _lines(self) -> Iterator[str]:
         assert self.process.stderr is not None
-        deadline = time.monotonic() + PATIENCE_S
         descriptor = self.process.stderr.fileno()
         while True:
             line, found, rest = self._unread.partition(b"\n")
             if found:
                 self._unread = rest
-                self.said.append(line.decode(errors="replace"))
-                yield self.said[-1]
+                self.lines.append(line.decode(errors="replace"))
+                yield self.lines[-1]
                 continue
-            ready, _, _ = select.select([descriptor], [], [], deadline - time.monotonic())
-            assert ready, f"silent for {PATIENCE_S:g} s after:\n" + "\n".join(self.said)
-            piece = os.read(descriptor, 65536)
-            if not piece:
+            ready, _, _ = select.select([descriptor], [], [], PATIENCE_S)
+            assert ready, f"silent for {PATIENCE_S:g} s after:\n" + "\n".join(self.lines)
+            block = os.read(descriptor, 65536)
+            if not block:
                 return
-            self._unread += piece
+            self._unread += block

@@ -87,8 +87,8 @@ def test_a_state_directory_that_is_full_loses_nothing(
     with mounted(state, "size=12m,mode=700"):
         (state / "ballast").write_bytes(bytes(12 * 1024 * 1024 - 64 * 1024))
         valenced("scan", music, exit_code=1)
-        assert "Traceback" not in valenced.said
-        assert len(valenced.said.splitlines()) <= 5
+        assert "Traceback" not in valenced.stderr
+        assert len(valenced.stderr.splitlines()) <= 5
         (state / "ballast").unlink()
         valenced("scan", music)
         assert valenced.read("query")[0]["tag_state"] == "written"
@@ -102,7 +102,7 @@ def test_a_state_directory_without_a_single_free_byte_is_told_of_in_one_line(
         disk = Full(state)
         disk.fail()
         valenced("scan", music, exit_code=1)
-        (line,) = valenced.said.splitlines()
+        (line,) = valenced.stderr.splitlines()
         assert "unexpected" not in line
         disk.repair()
         valenced("scan", music)

@@ -119,7 +119,7 @@ def test_a_catalogue_out_of_reach_is_not_said_to_be_missing(shared: Path) -> Non
     shared.chmod(0)
     asked = Valenced(shared.parent, there, by=POWERLESS)
     asked("status", exit_code=1)
-    assert "catalogue.db: Permission denied" in asked.said
+    assert "catalogue.db: Permission denied" in asked.stderr
     shared.chmod(0o755)
     Valenced(shared.parent, there)("status")
 
@@ -128,4 +128,4 @@ def test_settings_out_of_reach_are_not_passed_over(shared: Path) -> None:
     shared.chmod(0)
     asked = Valenced(shared / "home", by=POWERLESS)
     asked("status", exit_code=78)
-    assert "valenced.toml: cannot be read: Permission denied" in asked.said
+    assert "valenced.toml: cannot be read: Permission denied" in asked.stderr

@@ -30,7 +30,7 @@ def test_files_dropped_while_it_runs_are_found_by_feeling(valenced: Valenced, mu
         assert -1 <= sound["valence_low"] <= sound["valence"] <= sound["valence_high"] <= 1
         assert sound["bundle"].startswith("starter")
         assert service.stop() == 0
-    assert sum("song.flac" in line and "arousal" in line for line in service.said) == 1
+    assert sum("song.flac" in line and "arousal" in line for line in service.lines) == 1
 
 
 def test_our_own_writes_feed_nothing_back(valenced: Valenced, music: Path) -> None:
@@ -44,7 +44,7 @@ def test_our_own_writes_feed_nothing_back(valenced: Valenced, music: Path) -> No
         service.wait_for("c.flac", "arousal")
         assert service.stop() == 0
     assert "MOOD_AROUSAL" in mutagen.File(first)
-    assert sum("a.flac" in line for line in service.said) == 1
+    assert sum("a.flac" in line for line in service.lines) == 1
     assert valenced.select("SELECT count(*) FROM queue") == [(0,)]
 
 
@@ -72,7 +72,7 @@ def test_a_signal_finishes_what_is_in_hand(
     with valenced.start("run", music) as service:
         service.wait_for("arousal")
         assert service.stop(number) == 0
-        assert "stopped:" in service.said[-1]
+        assert "stopped:" in service.lines[-1]
     assert valenced.select("SELECT count(*) FROM queue WHERE state = 'running'") == [(0,)]
     untagged = valenced.select("SELECT count(*) FROM sounds WHERE tag_state = 'pending'")
     assert untagged == [(0,)]
@@ -165,7 +165,7 @@ def test_two_services_never_work_on_one_catalogue(valenced: Valenced, music: Pat
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         valenced("scan", music, exit_code=1)
-        assert f"process {service.process.pid}" in valenced.said
+        assert f"process {service.process.pid}" in valenced.stderr
         assert valenced.read("status")["running"] == service.process.pid
         assert service.stop() == 0
 
@@ -179,7 +179,7 @@ def test_another_sound_under_a_known_name_never_gets_the_old_values(
     write_audio(music / "new.flac", noise(2)).rename(file)
     before = file.read_bytes()
     valenced("tags", "write", file)
-    assert "changed since it was heard" in valenced.said
+    assert "changed since it was heard" in valenced.stderr
     assert file.read_bytes() == before
     valenced("scan", music)
     (second,) = valenced.read("query")

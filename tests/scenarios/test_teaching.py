@@ -82,24 +82,24 @@ def test_what_makes_no_sense_is_wrong_usage(
     valenced: Valenced, arguments: list[str], told: str
 ) -> None:
     valenced("annotate", *arguments, exit_code=2)
-    assert told in valenced.said
+    assert told in valenced.stderr
 
 
 def test_an_unknown_file_is_refused_in_a_line(valenced: Valenced, music: Path) -> None:
     valenced("annotate", music / "x\x1b.wav", "--arousal", "0", exit_code=1)
-    assert "hear it first: valenced scan" in valenced.said
-    assert "\x1b" not in valenced.said
+    assert "hear it first: valenced scan" in valenced.stderr
+    assert "\x1b" not in valenced.stderr
 
 
 def test_a_table_is_taken_whole_or_not_at_all(valenced: Valenced, song: Path) -> None:
     table = song.parent / "ratings.csv"
     table.write_text("file,arousal,valence\nsong.flac,1,9\nother.flac,9,10\n")
     valenced("annotate", "--from", table, "--scale", "1:9", exit_code=1)
-    assert "ratings.csv: line 3: valence 10 is not on the scale 1:9" in valenced.said
+    assert "ratings.csv: line 3: valence 10 is not on the scale 1:9" in valenced.stderr
     assert valenced.select("SELECT count(*) FROM annotations") == [(0,)]
     table.write_text("file,arousal,valence\nsong.flac,1,9\nother.flac,9,9\n")
     valenced("annotate", "--from", table, "--scale", "1:9", "--by", "ann")
-    assert "2 annotations taken in, 2 of them new" in valenced.said
+    assert "2 annotations taken in, 2 of them new" in valenced.stderr
     assert shown(valenced, song)[:2] == (-1.0, 1.0)
 
 

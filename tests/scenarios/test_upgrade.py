@@ -119,7 +119,7 @@ def test_corpora_and_settings_are_accepted(release: Release, upgraded: Valenced)
     assert (corpus["name"], corpus["clips"], corpus["usable"]) == ("manifest", 4, True)
     shown = upgraded.read("config", "show")
     assert shown["analysis.on_battery"]["value"] == "continue"
-    assert f"(from {release.settings}): write 'continue'" in upgraded.said
+    assert f"(from {release.settings}): write 'continue'" in upgraded.stderr
 
 
 def test_installed_units_are_recognised_replaced_and_removed(

@@ -71,13 +71,13 @@ def test_what_was_backed_up_while_it_ran_is_there_again(
         service.wait_for("a.flac", "arousal")
         valenced("backup", archive)
         valenced("restore", archive, exit_code=1)
-        assert f"process {service.process.pid}" in valenced.said
+        assert f"process {service.process.pid}" in valenced.stderr
         assert service.stop() == 0
     rows = valenced.read("query")
     assert archive.stat().st_mode & 0o777 == 0o600
     other = Valenced(tmp_path / "other")
     other("restore", archive)
-    assert "kept" not in other.said
+    assert "kept" not in other.stderr
     assert other.read("query") == rows
     assert other.read("bundles", "list") == valenced.read("bundles", "list")
     other("scan", music, "--no-tags")
@@ -91,7 +91,7 @@ def test_the_old_one_is_kept_aside(valenced: Valenced, tmp_path: Path) -> None:
     known(valenced, "b.mp3")
     valenced("restore", archive)
     (old,) = state_of(valenced).glob("catalogue.before-*.db")
-    assert str(old) in valenced.said
+    assert str(old) in valenced.stderr
     assert paths(valenced) == ["/m/a.mp3"]
     with closing(sqlite3.connect(old)) as plain:
         assert plain.execute("SELECT count(*) FROM clips").fetchone() == (2,)
@@ -113,7 +113,7 @@ def test_a_backup_replaces_an_earlier_one_and_nothing_else(
 ) -> None:
     archive, letter = tmp_path / "a.tar", tmp_path / "letter.txt"
     valenced("backup", archive, exit_code=1)
-    assert "no catalogue yet" in valenced.said
+    assert "no catalogue yet" in valenced.stderr
     known(valenced, "a.mp3")
     valenced("backup", archive)
     first = archive.read_bytes()
@@ -122,10 +122,10 @@ def test_a_backup_replaces_an_earlier_one_and_nothing_else(
     assert archive.read_bytes() != first
     letter.write_text("Dear all")
     valenced("backup", letter, exit_code=1)
-    assert "name another file" in valenced.said
+    assert "name another file" in valenced.stderr
     assert letter.read_text() == "Dear all"
     valenced("backup", tmp_path / "nowhere" / "a.tar", exit_code=1)
-    assert "no such folder" in valenced.said
+    assert "no such folder" in valenced.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "letter.txt", "state"]
 
 
@@ -151,14 +151,14 @@ def test_imported_corpora_are_carried_and_what_was_heard_of_others_stays(
     assert len(heard) == 2
     valenced("restore", archive)
     (old,) = state_of(valenced).glob("corpora.before-*")
-    assert str(old) in valenced.said
+    assert str(old) in valenced.stderr
     assert sorted(path.name for path in old.iterdir()) == ["later", "mine"]
     assert [row["name"] for row in valenced.read("corpus", "list")] == ["mine"]
     assert everything(shelf / "mine") == mine
     assert everything(shelf / ".heard") == heard
     other = Valenced(tmp_path / "other")
     other("restore", archive)
-    assert "kept" not in other.said
+    assert "kept" not in other.stderr
     assert [row["name"] for row in other.read("corpus", "list")] == ["mine"]
 
 
@@ -246,7 +246,7 @@ def test_a_hostile_backup_changes_nothing(valenced: Valenced, tmp_path: Path, ki
     rewritten(archive, HOSTILE[kind])
     before = everything(tmp_path)
     valenced("restore", archive, exit_code=1)
-    (line,) = valenced.said.splitlines()
+    (line,) = valenced.stderr.splitlines()
     assert str(archive) in line
     assert "unexpected" not in line
     assert everything(tmp_path) == before
@@ -260,13 +260,13 @@ def test_a_backup_that_others_could_have_written_or_that_is_cut_off_is_refused(
     valenced("backup", archive)
     archive.chmod(0o622)
     valenced("restore", archive, exit_code=1)
-    assert "chmod go-w" in valenced.said
+    assert "chmod go-w" in valenced.stderr
     archive.chmod(0o600)
     whole = archive.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"no tar" * 999, os.urandom(4096)):
         archive.write_bytes(content)
         valenced("restore", archive, exit_code=1)
-        assert "a damaged one" in valenced.said or "lacks" in valenced.said
-        assert len(valenced.said.splitlines()) == 1
+        assert "a damaged one" in valenced.stderr or "lacks" in valenced.stderr
+        assert len(valenced.stderr.splitlines()) == 1
     assert paths(valenced) == ["/m/a.mp3"]
     valenced("restore", tmp_path / "absent.tar", exit_code=2)

@@ -147,7 +147,7 @@ def test_the_next_start_has_the_bundles_that_belong_to_the_catalogue(
     valenced = next(stock.interrupted(tmp_path))
     assert is_restore_interrupted(f"sqlite:///{valenced.catalogue}")
     valenced("backup", tmp_path / "b.tar", exit_code=1)
-    assert "a restore was interrupted" in valenced.said
+    assert "a restore was interrupted" in valenced.stderr
     valenced("scan", stock.empty)
     assert held(valenced) == NEW
     assert (valenced.catalogue.parent / "bundles.before-then" / "learned-since").exists()

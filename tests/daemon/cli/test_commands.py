@@ -92,7 +92,7 @@ def test_show_tells_what_is_known(valenced: Valenced, library: Path) -> None:
     assert "between" in text
     assert "novelty" in text
     valenced("show", library / "absent.wav", exit_code=1)
-    assert "not in the catalogue" in valenced.said
+    assert "not in the catalogue" in valenced.stderr
     write_audio(library / "silence.wav", silence(2))
     valenced("scan", library, exit_code=1)
     assert "silence" in valenced.read("show", library / "silence.wav")["failure"]["reason"]
@@ -102,9 +102,9 @@ def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, mus
     (music / "letter.mp3").write_text("no song\n" * 99)
     valenced("scan", music, exit_code=1)
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed_before=1)
-    assert "1 could not be heard before" in valenced.said
+    assert "1 could not be heard before" in valenced.stderr
     valenced("retry", music)
-    assert valenced.said.startswith("1 files")
+    assert valenced.stderr.startswith("1 files")
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed=1)
 
 
@@ -118,7 +118,7 @@ def test_a_scan_ends_although_a_file_never_does(valenced: Valenced, music: Path)
         finally:
             writer.kill()
     assert report == {**scanned(1), "unsettled": [str(growing)]}
-    assert "two\\nlines.wav: still being written; run scan again" in valenced.said
+    assert "two\\nlines.wav: still being written; run scan again" in valenced.stderr
     assert [row["path"] for row in valenced.read("query")] == [str(good)]
     assert valenced.read("scan", music) == scanned(1)
 
@@ -129,7 +129,7 @@ def test_a_scan_does_not_wait_for_a_writer_that_never_closes(
     held = [write_audio(music / name, tone(1)) for name in ("a.wav", "b.wav")]
     with held[0].open("ab"), held[1].open("ab"):
         valenced("scan", music, exit_code=1)
-    assert "a.wav and 1 more: still being written" in valenced.said
+    assert "a.wav and 1 more: still being written" in valenced.stderr
 
 
 def test_a_scan_does_not_wait_for_what_it_sets_aside_again_and_again(
@@ -164,8 +164,8 @@ def test_a_catalogue_of_a_later_release_ends_it_as_wrong_settings_do(
         plain.execute("PRAGMA user_version = 99")
     before = valenced.catalogue.read_bytes()
     valenced("run", music, exit_code=78)
-    assert "schema 99" in valenced.said
-    assert "upgrade valenced" in valenced.said
+    assert "schema 99" in valenced.stderr
+    assert "upgrade valenced" in valenced.stderr
     assert valenced.catalogue.read_bytes() == before
 
 
@@ -192,20 +192,20 @@ def test_a_dry_run_says_what_is_new_and_does_nothing(valenced: Valenced, music: 
 )
 def test_wrong_usage_ends_in_2(valenced: Valenced, line: tuple[str, ...]) -> None:
     valenced(*line, exit_code=2)
-    assert "Error" in valenced.said
-    assert "Traceback" not in valenced.said
+    assert "Error" in valenced.stderr
+    assert "Traceback" not in valenced.stderr
 
 
 def test_wrong_settings_end_in_78_with_one_line_each(valenced: Valenced) -> None:
     valenced("status", "--set", "watch.settel_s=3", "--set", "tags.mode=magic", exit_code=78)
-    assert len(valenced.said.splitlines()) == 2
+    assert len(valenced.stderr.splitlines()) == 2
     valenced("run", exit_code=78)
-    assert "nothing to watch" in valenced.said
+    assert "nothing to watch" in valenced.stderr
 
 
 def test_asking_how_the_service_is_makes_no_catalogue(valenced: Valenced) -> None:
     valenced("status", exit_code=1)
-    assert "the first run or scan makes it" in valenced.said
+    assert "the first run or scan makes it" in valenced.stderr
     assert not valenced.catalogue.exists()
 
 
@@ -219,7 +219,7 @@ def test_config_show_names_the_source_of_every_value(valenced: Valenced) -> None
 def test_a_setting_of_an_earlier_release_works_with_one_warning(valenced: Valenced) -> None:
     shown = valenced.read("config", "show", "--set", "analysis.on_battery=go on")
     assert shown["analysis.on_battery"] == {"value": "continue", "source": "--set"}
-    (line,) = valenced.said.splitlines()
+    (line,) = valenced.stderr.splitlines()
     assert "WARNING analysis.on_battery = 'go on' (from --set): write 'continue'" in line
 
 

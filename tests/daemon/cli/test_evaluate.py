@@ -49,7 +49,7 @@ def test_an_interrupted_evaluation_ends_at_once_and_goes_on_later(
         while not (report / "cells").exists() or len(list((report / "cells").glob("*.npz"))) < 2:
             assert evaluating.process.poll() is None
         assert evaluating.stop(signal.SIGINT) == 130
-        assert "Traceback" not in "\n".join(evaluating.said)
+        assert "Traceback" not in "\n".join(evaluating.lines)
     kept = {path: path.stat().st_mtime_ns for path in (report / "cells").glob("*.npz")}
     assert len(kept) >= 2
     assert not list(report.glob("report.*"))
@@ -75,7 +75,7 @@ def test_what_makes_no_sense_is_wrong_usage(
     valenced: Valenced, arguments: list[str], told: str
 ) -> None:
     valenced("evaluate", *arguments, exit_code=2)
-    assert told in valenced.said
+    assert told in valenced.stderr
 
 
 def test_what_cannot_be_evaluated_is_one_line_and_leaves_nothing(
@@ -85,19 +85,19 @@ def test_what_cannot_be_evaluated_is_one_line_and_leaves_nothing(
 
     def refused(*arguments: str | Path) -> str:
         valenced("evaluate", "--output", report, *arguments, exit_code=1)
-        assert valenced.said.count("\n") == 1
+        assert valenced.stderr.count("\n") == 1
         assert not report.exists()
-        return valenced.said
+        return valenced.stderr
 
     assert "there is music only; add a corpus of sound" in refused("--corpora", "emotify")
     assert "no corpus of that name can be used; there are emotify" in refused("--corpora", "no\x1b")
-    assert "\x1b" not in valenced.said
+    assert "\x1b" not in valenced.stderr
     assert "64 rated clips of sound in 8 groups are too few for 9 folds" in refused(
         "--corpora", "esc10", "--experiment", "single-domain", "--folds", "9"
     )
     report.write_text("in the way")
     valenced("evaluate", "--output", report / "below", exit_code=1)
-    assert "choose another --output" in valenced.said
+    assert "choose another --output" in valenced.stderr
 
 
 def test_an_imported_corpus_is_evaluated_beside_the_bundles(

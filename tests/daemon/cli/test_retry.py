@@ -31,18 +31,18 @@ def test_a_running_service_writes_at_once_what_can_be_written_now(
         service.wait_for("WARNING", "b.flac", "no tags")
         (music.parent / last.name).unlink()
         valenced("retry", music)
-        assert "the tags of 2 files are tried again now" in valenced.said
+        assert "the tags of 2 files are tried again now" in valenced.stderr
         # What was listed last is done first, and who asked is told once more of what is left.
         service.wait_for("WARNING", "a.flac", "no tags")
         assert service.stop() == 0
     assert ["MOOD_AROUSAL" in mutagen.File(sound) for sound in (first, last)] == [False, True]
     (music.parent / first.name).unlink()
     valenced("retry", first)
-    assert "the tags of 1 files are tried again at the next run or scan" in valenced.said
+    assert "the tags of 1 files are tried again at the next run or scan" in valenced.stderr
     valenced("scan", music)
     assert "MOOD_AROUSAL" in mutagen.File(first)
     valenced("retry")
-    assert valenced.said == "0 files are tried again at the next run or scan\n"
+    assert valenced.stderr == "0 files are tried again at the next run or scan\n"
 
 
 def test_what_is_left_without_tags_is_counted_with_its_reasons(valenced: Valenced) -> None:
@@ -86,11 +86,11 @@ def test_only_what_failed_and_is_wanted_is_tried_again(valenced: Valenced) -> No
         record(catalogue, "/m/x.mp3")
     quiet = 'watch.folder=[{path = "/quiet", tags = false}, {path = "/quiet/loud"}]'
     valenced("retry", "--set", "tags.mode=none")
-    assert "tags" not in valenced.said
+    assert "tags" not in valenced.stderr
     valenced("retry", "/m/full.mp3", "--set", quiet)
-    assert "the tags of 1 files" in valenced.said
+    assert "the tags of 1 files" in valenced.stderr
     valenced("retry", "--set", quiet)
-    assert "the tags of 3 files are tried again at the next run or scan" in valenced.said
+    assert "the tags of 3 files are tried again at the next run or scan" in valenced.stderr
     rows = valenced.select(
         "SELECT path FROM clips WHERE tag_state = 'pending' AND tag_reason IS NULL"
     )

@@ -126,7 +126,7 @@ def test_what_somebody_else_put_there_is_left_alone(valenced: Valenced, tmp_path
     theirs.parent.mkdir(parents=True)
     theirs.write_text("[Unit]\n")
     valenced("install", "--root", tmp_path / "root", exit_code=1)
-    assert "not made by valenced install" in valenced.said
+    assert "not made by valenced install" in valenced.stderr
     valenced("uninstall", "--root", tmp_path / "root")
     assert theirs.read_text() == "[Unit]\n"
 
@@ -134,5 +134,5 @@ def test_what_somebody_else_put_there_is_left_alone(valenced: Valenced, tmp_path
 def test_a_folder_that_would_forge_a_line_is_refused(valenced: Valenced, tmp_path: Path) -> None:
     hostile = folders('{path="/srv/a\\nExecStartPre=+/bin/sh"}')
     valenced("install", "--root", tmp_path / "root", "--set", hostile, exit_code=1)
-    assert "a unit file cannot name it" in valenced.said
+    assert "a unit file cannot name it" in valenced.stderr
     assert not (tmp_path / "root").exists()

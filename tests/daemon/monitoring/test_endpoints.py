@@ -186,7 +186,7 @@ def test_a_catalogue_that_cannot_be_read_is_told_of(service: Service, valenced: 
     assert b"no such table" in body
     assert get(service.address, "/metrics")[0] == 503
     valenced("status", exit_code=1)
-    assert "no such table" in valenced.said
+    assert "no such table" in valenced.stderr
 
 
 def test_a_real_service_tells_of_its_work(valenced: Valenced, music: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_real_service_tells_of_its_work(valenced: Valenced, music: Path) -> No
         address = service.wait_for("listening at http://").rpartition("http://")[2].strip()
         service.wait_for("watching")
         for part in ("a.flac: arousal", "letter.mp3: "):
-            if not any(part in line for line in service.said):
+            if not any(part in line for line in service.lines):
                 service.wait_for(part)
         assert get(address, "/health") == (200, b"ok\n")
         found = figures(address)
@@ -279,7 +279,7 @@ def test_an_address_that_is_none_of_ours_is_a_wrong_setting(
         pass
     if wrong.startswith("192"):
         valenced("run", music, "--set", f"page.listen={wrong}", exit_code=78)
-        (line,) = (line for line in valenced.said.splitlines() if "page.listen" in line)
+        (line,) = (line for line in valenced.stderr.splitlines() if "page.listen" in line)
         assert wrong in line
 
 

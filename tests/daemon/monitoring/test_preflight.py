@@ -98,4 +98,4 @@ def test_folders_are_looked_at_as_the_user_of_the_service(shared: Path) -> None:
 
 def test_a_user_there_is_not_is_wrong_usage(valenced: Valenced) -> None:
     valenced("check", "--user", "no one\nat all", exit_code=2)
-    assert "there is no such user" in valenced.said
+    assert "there is no such user" in valenced.stderr

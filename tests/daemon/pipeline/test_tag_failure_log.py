@@ -117,7 +117,7 @@ def test_the_service_says_why_a_file_has_no_tags_and_says_it_once(
         write_audio(music / "b.flac", music_like(2, seed=1))
         service.wait_for("b.flac", "arousal")
         assert service.stop() == 0
-    assert not any("a.flac" in line for line in service.said)
+    assert not any("a.flac" in line for line in service.lines)
 
 
 def test_a_file_that_was_written_and_not_synced_is_told_of(valenced: Valenced, music: Path) -> None:

@@ -23,7 +23,7 @@ from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
 from storage.catalogue import Catalogue
 from storage.service_notes import PAUSED
-from tests.driving import heard
+from tests.driving import notifications
 
 if TYPE_CHECKING:
     import socket
@@ -111,18 +111,18 @@ def test_a_consumer_that_hangs_keeps_the_watchdog_unfed_until_it_goes_on(
         loop.consumers.start()
         wait_until(lambda: loop.consumers.stuck(math.inf, 0) is not None)
         loop.heartbeat()
-        assert heard(supervisor) == ["READY=1", "WATCHDOG=1"]
+        assert notifications(supervisor) == ["READY=1", "WATCHDOG=1"]
         now_s += loop.hang_after_s + PATIENCE_S
         for _ in range(3):
             now_s += 20
             loop.heartbeat()
-        assert heard(supervisor) == []
+        assert notifications(supervisor) == []
         assert loop.stats.stuck == "consumer-1"
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
         somebody.execute("ROLLBACK")
     wait_until(lambda: loop.consumers.stuck(math.inf, 0) is None)
     loop.heartbeat()
-    assert (heard(supervisor), vars(loop.stats)["stuck"]) == (["WATCHDOG=1"], None)
+    assert (notifications(supervisor), vars(loop.stats)["stuck"]) == (["WATCHDOG=1"], None)
     loop.notifier.close()
 
 

@@ -64,7 +64,7 @@ def test_folders_come_and_go_without_a_restart(
         dropped = write_audio(effects / "dropped.flac", music_like(2, seed=1))
         service.wait_for("dropped.flac", "arousal")
         assert service.stop() == 0
-    assert not any("left.flac" in line for line in service.said)
+    assert not any("left.flac" in line for line in service.lines)
     assert all("MOOD_AROUSAL" in mutagen.File(file) for file in (waiting, dropped))
     (folder,) = installation.valenced.read("status")["folders"]
     assert folder["path"] == str(effects)

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from daemon.system.sd_notify import Notifier
-from tests.driving import heard
+from tests.driving import notifications
 
 
 def test_the_supervisor_hears_of_start_reload_and_end(
@@ -22,7 +22,7 @@ def test_the_supervisor_hears_of_start_reload_and_end(
         notifier.reloading()
         notifier.ready()
         notifier.stopping()
-    said = heard(supervisor)
+    said = notifications(supervisor)
     assert said[:2] == ["STATUS=opening the catalogue", "READY=1"]
     assert said[2].startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert said[3:] == ["READY=1", "STOPPING=1"]
@@ -37,7 +37,7 @@ def test_a_sign_of_life_asks_for_time_until_ready_and_then_comes_in_its_rhythm(
         notifier.ready()
         for now_s in (5, 10, 15, 20):
             notifier.heartbeat(now_s)
-    assert heard(supervisor) == [
+    assert notifications(supervisor) == [
         "EXTEND_TIMEOUT_USEC=60000000",
         "READY=1",
         "WATCHDOG=1",
@@ -58,7 +58,7 @@ def test_an_abstract_address_is_understood_and_kept_from_children() -> None:
         with closing(Notifier.of(environment)) as notifier:
             notifier.ready()
             assert notifier.watchdog_interval_s == 0.5
-        assert heard(supervisor) == ["READY=1"]
+        assert notifications(supervisor) == ["READY=1"]
     assert environment == {}
 
 

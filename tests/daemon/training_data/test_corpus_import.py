@@ -51,14 +51,14 @@ def test_a_data_set_is_brought_in_listed_and_removed(
     assert {each["item"]: each["fault"] for each in added["skipped"]} == {
         "5": "unreadable", "6": "missing", "7": "doubled",
     }  # fmt: skip
-    assert "2 clips in 1 groups taken in; " in valenced.said
+    assert "2 clips in 1 groups taken in; " in valenced.stderr
     (row,) = valenced.read("corpus", "list")
     assert (row["name"], row["usable"], row["skipped"]) == ("pmemo", True, 3)
     assert "pmemo, 2 clips (2 music)" in valenced("corpus", "list").decode()
     first = heard(tmp_path / "state")
     assert len(first) == 2
     valenced("corpus", "add", "pmemo", pmemo, exit_code=1)
-    assert "valenced corpus remove pmemo" in valenced.said
+    assert "valenced corpus remove pmemo" in valenced.stderr
     valenced("corpus", "remove", "pmemo")
     assert valenced.read("corpus", "list") == []
     told = valenced("corpus", "add", "pmemo", pmemo, "--name", "again").decode()
@@ -124,7 +124,7 @@ def test_what_makes_no_sense_is_wrong_usage(
     valenced: Valenced, arguments: list[str], told: str
 ) -> None:
     valenced("corpus", "add", *arguments, exit_code=2)
-    assert told in valenced.said
+    assert told in valenced.stderr
 
 
 def test_what_is_wrong_as_a_whole_is_one_line_and_nothing_is_kept(
@@ -134,19 +134,19 @@ def test_what_is_wrong_as_a_whole_is_one_line_and_nothing_is_kept(
     folder.mkdir()
     for kind in ("pmemo", "iads-e", "iads-2", "deam", "emomusic", "manifest"):
         valenced("corpus", "add", kind, folder, exit_code=1)
-        assert valenced.said.count("\n") == 1
-        assert "\x1b" not in valenced.said
+        assert valenced.stderr.count("\n") == 1
+        assert "\x1b" not in valenced.stderr
     valenced("corpus", "add", "pmemo", tmp_path / "nowhere", exit_code=1)
-    assert "no such folder" in valenced.said
+    assert "no such folder" in valenced.stderr
     put_sounds(folder, ["0001.wav"])
     put_workbook(folder / "Sound Ratings.xlsx", [iads_row("0001", "a", 0.4, 0.5)])
     valenced("corpus", "add", "iads-e", folder, exit_code=1)
-    assert "0.4 is not on the scale 1:9" in valenced.said
+    assert "0.4 is not on the scale 1:9" in valenced.stderr
     valenced("corpus", "add", "pmemo", folder, "--name", "../../elsewhere", exit_code=1)
-    assert "is not a corpus name" in valenced.said
+    assert "is not a corpus name" in valenced.stderr
     assert valenced.read("corpus", "list") == []
     valenced("train", exit_code=1)
-    assert "nothing is annotated yet, and there is no corpus" in valenced.said
+    assert "nothing is annotated yet, and there is no corpus" in valenced.stderr
 
 
 def iads(folder: Path, last: Any, *, sheet: str = "SoundsAll", times: float = 1) -> None:
@@ -196,7 +196,7 @@ def test_a_bad_corpus_is_one_line_and_leaves_nothing(
     put, told = BAD[kind]
     put(folder)
     valenced("corpus", "add", "iads-e", folder, exit_code=1)
-    (line,) = valenced.said.splitlines()
+    (line,) = valenced.stderr.splitlines()
     assert str(folder) in line
     assert line.endswith(told)
     assert [path for path in (tmp_path / "state").rglob("*") if path.is_file()] == []

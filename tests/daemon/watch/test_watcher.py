@@ -174,7 +174,7 @@ def test_events_that_the_kernel_dropped_lead_to_a_scan(valenced: Valenced, music
         (music / "a.wav").write_bytes(sound)
         service.process.send_signal(signal.SIGCONT)
         service.wait_for("a.wav", "arousal")
-        assert any("overflow" in line for line in service.said)
+        assert any("overflow" in line for line in service.lines)
 
 
 def test_a_tree_that_exceeds_the_watch_limit_is_polled_and_reported(
