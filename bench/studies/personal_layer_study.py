@@ -33,12 +33,8 @@ from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import DIMENSIONS
-from trainer.retraining.candidate import (
-    AnnotatedPredictions,
-    BaseRegression,
-    fit_candidate,
-    predict_annotated,
-)
+from trainer.retraining.candidate import AnnotatedPredictions, fit_candidate, predict_annotated
+from trainer.retraining.refit import BaseRegression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,15 +118,15 @@ def layer_of(known: Library, ratings: Floats, rows: Rows, met: AnnotatedPredicti
     columns = []
     for dim in range(len(DIMENSIONS)):
         rated = RatedSounds(
-            positions=met.places[rows],
-            predicted=met.said[rows, dim],
+            positions=met.positions[rows],
+            predicted=met.predicted[rows, dim],
             rating=ratings[rows, dim],
             raters=np.ones(len(rows)),
             sound=sound_keys(known.sounds.vectors[rows]),
             group=group_keys(known.sounds.path[rows]),
         )
         fitted = fit_residual_process(rated, known.seed)
-        columns.append(fitted.predict(met.places[asked], met.said[asked, dim]))
+        columns.append(fitted.predict(met.positions[asked], met.predicted[asked, dim]))
     return np.stack(columns, axis=1)
 
 
@@ -171,12 +167,12 @@ def layers(seeds: range, counts: Sequence[int]) -> None:
 
 def _layers_of(known: Library, taste: Taste, rows: Rows) -> tuple[Floats, ...]:
     ratings = taste.ratings(known.sounds, known.seed)
-    told = np.clip(taste.felt(known.sounds, known.met.said), -1.0, 1.0)[known.asked]
-    nowhere = replace(known.met, places=np.zeros_like(known.met.places))
+    told = np.clip(taste.felt(known.sounds, known.met.predicted), -1.0, 1.0)[known.asked]
+    nowhere = replace(known.met, positions=np.zeros_like(known.met.positions))
     base = BaseRegression(known.bundle, known.fitted)
     found = fit_candidate(known.bundle, base, annotated(known.sounds, ratings, rows), known.seed)
     truth = ratings[known.asked]
-    plain = known.met.said[known.asked]
+    plain = known.met.predicted[known.asked]
     in_service, held = (plain, np.full(2, np.nan))
     if found.comparison.passed:
         in_service, held = served(known, found.personal, ratings)
@@ -246,7 +242,7 @@ def _refits_of(known: Library, ratings: Floats, rows: Rows) -> Iterator[float]:
     def error(said: Floats) -> float:
         return float(np.sqrt(np.square(truth - np.clip(said, -1.0, 1.0)).mean()))
 
-    yield error(known.met.said[asked])
+    yield error(known.met.predicted[asked])
     layer = layer_of(known, ratings, rows, known.met)
     yield error(layer)
     for weight in WEIGHTS:
@@ -287,8 +283,10 @@ def _rows_and_layer(known: Library, ratings: Floats, rows: Rows) -> Floats:
     The layer has to know what the regression says of sounds it has not met, hence the inner folds.
     """
     back = ratings.copy()
-    back[rows] = np.clip(known.met.said[rows] + ratings[rows] - _back(known, ratings, rows), -1, 1)
-    said = known.met.said.copy()
+    back[rows] = np.clip(
+        known.met.predicted[rows] + ratings[rows] - _back(known, ratings, rows), -1, 1
+    )
+    said = known.met.predicted.copy()
     folds = grouped_folds(
         np.zeros(len(rows), dtype=np.str_), known.sounds.path[rows], INNER_FOLDS, 1
     )
@@ -298,7 +296,7 @@ def _rows_and_layer(known: Library, ratings: Floats, rows: Rows) -> Floats:
         said[held] = np.clip(left.predict(known.sounds.vectors[held]).affect, -1.0, 1.0)
     whole = experts(joined(known, back, rows, 1.0))
     said[known.asked] = np.clip(whole.predict(known.sounds.vectors[known.asked]).affect, -1.0, 1.0)
-    return layer_of(known, ratings, rows, replace(known.met, said=said))
+    return layer_of(known, ratings, rows, replace(known.met, predicted=said))
 
 
 def _back(known: Library, ratings: Floats, rows: Rows) -> Floats:

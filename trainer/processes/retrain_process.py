@@ -24,7 +24,7 @@ from trainer.corpora.corpus_store import CorpusStore
 from trainer.features.extract import CANONICAL
 from trainer.features.vector_codec import unpack_many
 from trainer.personal.annotation_arrays import AnnotationArrays
-from trainer.retraining.rejected import forget
+from trainer.retraining.rejected import forget_rejected
 from trainer.retraining.retrain import retrain
 from trainer.trainer_errors import TooFewAnnotations, TrainingUnderWay
 
@@ -86,7 +86,7 @@ def retrain_from_catalogue(
         try:
             annotations = _arrays(rated)
             if again:
-                forget(registry)
+                forget_rejected(registry)
             outcome = retrain(registry, annotations, tables, seed=SEED, publish=publish, keep=keep)
         except (TrainingUnderWay, TooFewAnnotations):
             raise

@@ -1,9 +1,9 @@
-"""Fitting the regression again when rated corpora have come in, and whether that was worth it."""
+"""Fitting the regression again with imported corpora, and whether the new one is better."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from trainer.personal.acceptance import MARGIN, P_LEVEL, sign_flip_p
 from trainer.personal.comparison import CorporaCompared, PartCompared
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from
-from trainer.regression.kernel_expert import DIMENSIONS
 from trainer.regression.training_table import TrainingTable
 from trainer.trainer_errors import TrainingError
 
@@ -33,83 +32,87 @@ if TYPE_CHECKING:
     from trainer.regression.joint import JointRegression
 
 MOST_FALL: Final = 0.02
-"""R2 that the parts that were there before may lose on the mean."""
+"""R2 that the old parts may lose on the mean."""
 
 MOST_FALL_OF_A_PART: Final = 0.05
 """R2 that one of them may lose, if it is large enough for its R2 to mean something."""
 
 MOST_OUTWEIGHED: Final = 3.0
-"""Both grow as the new ratings of a domain outweigh the old ones, up to so many times: what
-thousands of ratings say counts for more than what hundreds say, but is no leave to forget these."""
+"""Both limits grow with the weight of the new ratings of a domain relative to the old ones, up to
+this factor: thousands of ratings count for more than hundreds, but must not erase them."""
 
 FEWEST_FOR_SCALE: Final = 100
-"""So many clips of music set its scale, two for each quantile; if there are fewer, all of them do.
-"""
+"""The old clips of music alone set its scale, two for each quantile; if they are fewer, all do."""
 
 _CLIPS_OF_A_PART: Final = 50
 _GROUPS_OF_A_PART: Final = 10
 _WEIGHT_OF_A_PART: Final = 0.5
-"""Ratings that weigh less are norms of a class that were lent to its clips. To be outvoted by clips
-that people rated is no loss, and R2 on them says little."""
+"""Ratings that weigh less are norms of a class, assigned to its clips. R2 on them means little, and
+clips that people rated may outvote them."""
 
 _LICENCE: Final = "imported here, under the licence it came with"
+_DOMAINS: Final[tuple[Literal["music", "sound"], ...]] = ("music", "sound")
+DIMENSION_NAMES: Final[tuple[Literal["arousal", "valence"], ...]] = ("arousal", "valence")
 
 
 @dataclass(frozen=True, slots=True)
-class RefitResult:
-    """A regression fitted on more corpora.
+class BaseRegression:
+    """A regression to fit a personal layer on.
 
     Attributes:
-        bundle: it, with what the manifest is to say; never written yet.
-        table: what it was fitted on.
-        compared: beside the regression in service.
+        bundle: holds it; not written yet if the regression is new.
+        table: it was fitted on this.
+        compared: with the published regression; None if it is the published one.
     """
 
     bundle: Bundle
     table: TrainingTable
-    compared: CorporaCompared
+    compared: CorporaCompared | None = None
 
 
 def refit_with(
-    service: Bundle, own: TrainingTable, corpora: Sequence[TrainingTable], seed: int
-) -> RefitResult:
-    """Fit the regression of a bundle on its own table and more corpora, and compare the two.
+    published: BaseRegression, corpora: Sequence[TrainingTable], seed: int
+) -> BaseRegression:
+    """Fit the published regression again on its own table and more corpora; compare the two.
 
     Args:
-        service: the bundle in service.
-        own: its table; rows of a corpus that is among the new ones are left out.
-        corpora: what has come in.
+        published: the regression; rows of its table are replaced by those of a corpus of one name.
+        corpora: the new ones.
         seed: of the folds.
 
     Raises:
-        TrainingError: a corpus was heard otherwise or cannot be used, or a fit fails.
+        TrainingError: a corpus has other features or cannot be used, or a fit fails.
     """
-    joint, is_new = join_tables(_known_as_brought_in(own, service.manifest), corpora)
-    regression = regression_from(service.manifest.recipe.settings).fit(joint)
+    manifest = published.bundle.manifest
+    joint, is_new = join_tables(_shipped_scale(published.table, manifest), corpora)
+    regression = regression_from(manifest.recipe.settings).fit(joint)
     held = cross_validate(joint, regression, seed)
-    before = _without_new(joint, is_new, regression, seed)
-    compared = _compared(joint, is_new, before, held.affect, seed)
-    manifest = service.manifest.model_copy(
+    old = _predict_without_new(joint, is_new, regression, seed)
+    weakness = (
+        f"Fitted here on {len(joint)} clips, {int(is_new.sum())} of them imported; "
+        "its scores show where it is weak."
+    )
+    draft = manifest.model_copy(
         update={
-            "fitted_on": _fitted_on(service.manifest, joint, is_new),
+            "fitted_on": _fitted_on(manifest, joint, is_new),
             "held_out": held_out_scores(joint, held, seed),
             "seed": seed,
-            "weakness": f"Fitted here on {len(joint)} clips, {int(is_new.sum())} of them imported; "
-            "its figures say where it is weak.",
+            "weakness": weakness,
         }
     )
-    return RefitResult(Bundle(manifest, regression), joint, compared)
+    compared = _compare(joint, is_new, old, held.affect, seed)
+    return BaseRegression(Bundle(draft, regression), joint, compared)
 
 
 def join_tables(
     own: TrainingTable, corpora: Sequence[TrainingTable]
 ) -> tuple[TrainingTable, NDArray[np.bool_]]:
-    """Put corpora below a bundle's own table, and say which rows are new, shape (clips,).
+    """Append corpora to a bundle's own table; return it and which rows are new, shape (clips,).
 
-    A corpus that is there already is replaced. Descriptors are as steady as the own table says:
-    that needs the windows of clips, which imported tables do not bring. The scale of music stays
-    that of the own table: were it that of thousands of new clips, old ones would be told apart
-    less well (R2 of music fell by .032 on the mean in place of .014, and new clips gained nothing).
+    A corpus that is in the table already is replaced. Steadiness is that of the own table: it needs
+    the windows of clips, which imported tables lack. The scale of music also stays: a scale set by
+    thousands of new clips resolves the old ones less well (R2 of music fell by .032 on the mean in
+    place of .014, and new clips gained nothing).
 
     Raises:
         TrainingError: a corpus has other descriptors.
@@ -118,7 +121,7 @@ def join_tables(
         if table.vectors.shape[1:] != own.vectors.shape[1:]:
             raise TrainingError(
                 f"corpus {table.corpus[0] if len(table) else '?'}: {table.vectors.shape[1]} "
-                f"descriptors, not {own.vectors.shape[1]}; hear it again"
+                f"descriptors, not {own.vectors.shape[1]}; import it again"
             )
     arriving = {str(name) for table in corpora for name in np.unique(table.corpus)}
     old = own.subset(~np.isin(own.corpus, sorted(arriving)))
@@ -140,23 +143,23 @@ def join_tables(
     return joint, is_new
 
 
-def _known_as_brought_in(own: TrainingTable, manifest: Manifest) -> TrainingTable:
-    """Take the scale from what the bundle shipped with, where its table is too old to say so."""
-    brought = {each.corpus for each in manifest.fitted_on if each.licence == _LICENCE}
-    return replace(own, sets_scale=own.sets_scale & ~np.isin(own.corpus, sorted(brought)))
+def _shipped_scale(own: TrainingTable, manifest: Manifest) -> TrainingTable:
+    """Let only shipped clips set the scale: old tables do not mark the imported ones."""
+    imported = {each.corpus for each in manifest.fitted_on if each.licence == _LICENCE}
+    return replace(own, sets_scale=own.sets_scale & ~np.isin(own.corpus, sorted(imported)))
 
 
 def contains_corpus(own: TrainingTable, corpus: TrainingTable) -> bool:
-    """Tell whether a corpus is in a bundle's table just as it is."""
-    there = own.subset(np.isin(own.corpus, np.unique(corpus.corpus)))
+    """Return whether a bundle's table has exactly the rows of a corpus."""
+    stored = own.subset(np.isin(own.corpus, np.unique(corpus.corpus)))
     columns = ("vectors", "ratings", "weight", "domain", "follows")
-    return all(np.array_equal(getattr(there, name), getattr(corpus, name)) for name in columns)
+    return all(np.array_equal(getattr(stored, name), getattr(corpus, name)) for name in columns)
 
 
-def _without_new(
+def _predict_without_new(
     joint: TrainingTable, is_new: NDArray[np.bool_], regression: JointRegression, seed: int
 ) -> NDArray[np.float64]:
-    """Predict the folds of `cross_validate` by fits that met nothing of the new corpora."""
+    """Predict the folds of `cross_validate` by fits on old rows only; shape (clips, 2)."""
     folds = grouped_folds(joint.corpus, joint.group, OUTER_FOLDS, seed)
     affect = np.empty(joint.ratings.shape)
     for fold in range(OUTER_FOLDS):
@@ -166,34 +169,25 @@ def _without_new(
     return affect
 
 
-def _compared(
+def _compare(
     joint: TrainingTable,
     is_new: NDArray[np.bool_],
     before: NDArray[np.float64],
     after: NDArray[np.float64],
     seed: int,
 ) -> CorporaCompared:
-    old = joint.subset(~is_new)
-    parts = {
-        domain: [
-            _part(old, rows, (part, dim), before[~is_new], after[~is_new])
-            for part, rows in parts_of(old)
-            if (old.domain[rows] == domain).any()
-            for dim in range(len(DIMENSIONS))
-        ]
-        for domain in ("music", "sound")
-    }
+    parts = _compare_parts(joint.subset(~is_new), before[~is_new], after[~is_new])
     errors = [np.square(joint.ratings - each)[is_new].sum(axis=1) for each in (before, after)]
     gain = float(1 - errors[1].sum() / max(errors[0].sum(), 1e-12))
-    chance = sign_flip_p(errors[0] - errors[1], joint.group[is_new], seed)
+    p = sign_flip_p(errors[0] - errors[1], joint.group[is_new], seed)
     mean, most, leeway = _worst_fall(parts, _leeways(joint, is_new))
     allowed = round(MOST_FALL * leeway, 4), round(MOST_FALL_OF_A_PART * leeway, 4)
-    kept = mean < allowed[0] and most <= allowed[1]
-    better = gain >= MARGIN and chance <= P_LEVEL
+    retained = mean < allowed[0] and most <= allowed[1]
+    better = gain >= MARGIN and p <= P_LEVEL
     verdict = (
         f"corpora: the new ones are predicted {'better' if better else 'no better'} (squared error "
-        f"falls by {gain:.0%}, p {chance:.2g}); on those there before R2 falls by {mean:.3f} on "
-        f"the mean and {most:.3f} at most, which is {'little enough' if kept else 'too much'} "
+        f"falls by {gain:.0%}, p {p:.2g}); on the old ones R2 falls by {mean:.3f} on the mean and "
+        f"{most:.3f} at most, which is {'little enough' if retained else 'too much'} "
         f"({allowed[0]:.3f} and {allowed[1]:.3f} are allowed)."
     )
     return CorporaCompared(
@@ -201,17 +195,17 @@ def _compared(
         most_fall=allowed[0],
         most_fall_of_a_part=allowed[1],
         gain_on_new=round(gain, 6),
-        p_on_new=chance,
-        passed=kept and better,
+        p_on_new=p,
+        passed=retained and better,
         verdict=verdict,
     )
 
 
 def _leeways(joint: TrainingTable, is_new: NDArray[np.bool_]) -> dict[str, float]:
-    """Return for each domain how many times the usual its old parts may lose."""
+    """Return for each domain the factor on what its old parts may lose."""
     weights = {
         domain: [joint.weight[rows & (joint.domain == domain)].sum() for rows in (is_new, ~is_new)]
-        for domain in ("music", "sound")
+        for domain in _DOMAINS
     }
     return {
         domain: float(np.clip(new / old, 1.0, MOST_OUTWEIGHED)) if old else 1.0
@@ -222,7 +216,7 @@ def _leeways(joint: TrainingTable, is_new: NDArray[np.bool_]) -> dict[str, float
 def _worst_fall(
     parts: Mapping[str, Sequence[PartCompared]], leeways: Mapping[str, float]
 ) -> tuple[float, float, float]:
-    """Return the mean fall, the largest, and the leeway, of the domain that comes off worst."""
+    """Return the mean fall, the largest, and the leeway, of the domain that loses most."""
     found = []
     for domain, leeway in leeways.items():
         falls = [
@@ -240,46 +234,49 @@ def _excess(fall: tuple[float, float, float]) -> float:
     return max(mean / MOST_FALL, most / MOST_FALL_OF_A_PART) / leeway
 
 
-def _part(
-    old: TrainingTable,
-    rows: NDArray[np.bool_],
-    key: tuple[str, int],
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-) -> PartCompared:
-    part, dim = key
-    clips, groups = int(rows.sum()), len(set(old.group[rows].tolist()))
-    is_told = clips >= _CLIPS_OF_A_PART and groups >= _GROUPS_OF_A_PART
-    scores = [r2(old.ratings[rows, dim], each[rows, dim]) for each in (before, after)]
-    finite = [round(score, 4) if np.isfinite(score) else None for score in scores]
-    return PartCompared(
-        part=part,
-        dimension="arousal" if dim == 0 else "valence",
-        clips=clips,
-        groups=groups,
-        r2_in_service=finite[0],
-        r2_candidate=finite[1],
-        bounded=is_told and float(old.weight[rows].mean()) >= _WEIGHT_OF_A_PART,
-    )
+def _compare_parts(
+    old: TrainingTable, before: NDArray[np.float64], after: NDArray[np.float64]
+) -> dict[str, list[PartCompared]]:
+    """Compare two predictions of each part of the old corpora, by domain."""
+    compared: dict[str, list[PartCompared]] = {domain: [] for domain in _DOMAINS}
+    for part, rows in parts_of(old):
+        if not rows.any():
+            continue
+        clips, groups = int(rows.sum()), len(set(old.group[rows].tolist()))
+        is_large = clips >= _CLIPS_OF_A_PART and groups >= _GROUPS_OF_A_PART
+        for dim, name in enumerate(DIMENSION_NAMES):
+            scores = [r2(old.ratings[rows, dim], each[rows, dim]) for each in (before, after)]
+            finite = [round(score, 4) if np.isfinite(score) else None for score in scores]
+            found = PartCompared(
+                part=part,
+                dimension=name,
+                clips=clips,
+                groups=groups,
+                r2_in_service=finite[0],
+                r2_candidate=finite[1],
+                bounded=is_large and float(old.weight[rows].mean()) >= _WEIGHT_OF_A_PART,
+            )
+            compared[str(old.domain[rows][0])].append(found)
+    return compared
 
 
 def _fitted_on(
     manifest: Manifest, joint: TrainingTable, is_new: NDArray[np.bool_]
 ) -> list[FittedOn]:
     arriving = set(joint.corpus[is_new].tolist())
-    said = [each for each in manifest.fitted_on if each.corpus not in arriving]
+    stay = [each for each in manifest.fitted_on if each.corpus not in arriving]
     for corpus in sorted(arriving):
-        for domain in ("music", "sound"):
+        for domain in _DOMAINS:
             rows = (joint.corpus == corpus) & (joint.domain == domain)
-            if rows.any():
-                said.append(
-                    FittedOn(
-                        corpus=corpus,
-                        domain="music" if domain == "music" else "sound",
-                        clips=int(rows.sum()),
-                        groups=len(set(joint.group[rows].tolist())),
-                        weight=round(float(joint.weight[rows].sum()), 3),
-                        licence=_LICENCE,
-                    )
-                )
-    return said
+            if not rows.any():
+                continue
+            part = FittedOn(
+                corpus=corpus,
+                domain=domain,
+                clips=int(rows.sum()),
+                groups=len(set(joint.group[rows].tolist())),
+                weight=round(float(joint.weight[rows].sum()), 3),
+                licence=_LICENCE,
+            )
+            stay.append(part)
+    return stay

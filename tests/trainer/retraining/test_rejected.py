@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.personal.comparison import CorporaCompared
-from trainer.retraining.rejected import FILE, MOST, RejectedCandidate, refusal_of, remember
+from trainer.retraining.rejected import FILE, MOST, RejectedCandidate, find_rejected, store_rejected
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def refusal(
+def rejection(
     corpora: str, annotations: str | None = None, candidate: str = "learned-1"
 ) -> RejectedCandidate:
     compared = CorporaCompared(
@@ -27,22 +27,22 @@ def refusal(
 
 
 def test_what_the_corpora_themselves_decided_holds_whatever_is_annotated(tmp_path: Path) -> None:
-    remember(tmp_path, refusal("a"))
-    assert refusal_of(tmp_path, "a", "anything") == refusal("a")
-    assert refusal_of(tmp_path, "b", "anything") is None
+    store_rejected(tmp_path, rejection("a"))
+    assert find_rejected(tmp_path, "a", "anything") == rejection("a")
+    assert find_rejected(tmp_path, "b", "anything") is None
 
 
 def test_what_annotations_decided_holds_for_them_alone(tmp_path: Path) -> None:
-    remember(tmp_path, refusal("a", "these"))
-    assert refusal_of(tmp_path, "a", "these") is not None
-    assert refusal_of(tmp_path, "a", "others") is None
+    store_rejected(tmp_path, rejection("a", "these"))
+    assert find_rejected(tmp_path, "a", "these") is not None
+    assert find_rejected(tmp_path, "a", "others") is None
 
 
 def test_the_latest_are_kept_once_each(tmp_path: Path) -> None:
     for number in range(MOST + 5):
-        remember(tmp_path, refusal(str(number)))
-    remember(tmp_path, refusal("7", candidate="learned-9"))
-    found = [refusal_of(tmp_path, str(number), "") for number in range(MOST + 5)]
+        store_rejected(tmp_path, rejection(str(number)))
+    store_rejected(tmp_path, rejection("7", candidate="learned-9"))
+    found = [find_rejected(tmp_path, str(number), "") for number in range(MOST + 5)]
     assert [each is not None for each in found] == [False] * 5 + [True] * MOST
-    assert found[7] == refusal("7", candidate="learned-9")
+    assert found[7] == rejection("7", candidate="learned-9")
     assert [path.name for path in tmp_path.iterdir()] == [FILE]

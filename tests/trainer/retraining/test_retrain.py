@@ -21,7 +21,7 @@ from trainer.personal.comparison import PartCompared
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.training_table import decode_table
 from trainer.retraining import rejected
-from trainer.retraining.refit import _leeways, _worst_fall, join_tables, refit_with
+from trainer.retraining.refit import BaseRegression, _leeways, _worst_fall, join_tables, refit_with
 from trainer.retraining.retrain import retrain
 from trainer.trainer_errors import BundleError, TooFewAnnotations, TrainingError
 
@@ -299,7 +299,8 @@ class TestSmallRegistry:
     def test_class_norms_are_told_and_not_judged(self, in_service: Path) -> None:
         service, own = bundle.load(in_service / "small-1", feature_key=HEARING), small_table()
         own = dataclasses.replace(own, weight=np.where(own.domain == "sound", 0.4, own.weight))
-        compared = refit_with(service, own, [more_music()], seed=1).compared
+        compared = refit_with(BaseRegression(service, own), [more_music()], seed=1).compared
+        assert compared is not None
         assert {part.part: part.bounded for part in compared.parts} == {
             "songs": True,
             "noises": False,
@@ -330,7 +331,7 @@ class TestSmallRegistry:
         service = bundle.load(in_service / "small-1", feature_key=HEARING)
         own = small_table(music=120)
         far = dataclasses.replace(more_music(), vectors=more_music().vectors * 50)
-        refitted = refit_with(service, own, [far], seed=1)
+        refitted = refit_with(BaseRegression(service, own), [far], seed=1)
         scale = refitted.bundle.regression.experts_.music.scale
         of_own = QuantileScale(own.vectors[own.follows == "music"])
         np.testing.assert_array_equal(scale.quantiles, of_own.quantiles)
@@ -340,7 +341,8 @@ class TestSmallRegistry:
 
     def test_few_clips_do_not_set_the_scale_for_many(self, in_service: Path) -> None:
         service = bundle.load(in_service / "small-1", feature_key=HEARING)
-        refitted = refit_with(service, small_table(music=60), [more_music()], seed=1)
+        base = BaseRegression(service, small_table(music=60))
+        refitted = refit_with(base, [more_music()], seed=1)
         scale, table = refitted.bundle.regression.experts_.music.scale, refitted.table
         of_all = QuantileScale(table.vectors[table.follows == "music"])
         np.testing.assert_array_equal(scale.quantiles, of_all.quantiles)
@@ -374,11 +376,11 @@ class TestSmallRegistry:
         corpus = corpus_of_dice()
         first = retrain(in_service, none, [corpus], seed=1, feature_key=HEARING)
         assert not first.published
-        with pytest.raises(TooFewAnnotations, match=f"as for {first.name}, and so not compared"):
+        with pytest.raises(TooFewAnnotations, match=f"before with {first.name}, so not compared"):
             retrain(in_service, none, [corpus], seed=1, feature_key=HEARING)
         layer = retrain(in_service, annotations, [corpus], seed=1, feature_key=HEARING)
         assert layer.published
-        assert f"as for {first.name}" in layer.reason
+        assert f"rejected before with {first.name}" in layer.reason
         assert layer.comparison.corpora == first.comparison.corpora
         # Published is a layer: the regression that the corpus was refused by is still the same.
         with pytest.raises(TooFewAnnotations, match="not compared again"):
@@ -387,7 +389,7 @@ class TestSmallRegistry:
         for corpora, seed in (([other], 1), ([corpus], 2)):
             fresh = retrain(in_service, none, corpora, seed=seed, feature_key=HEARING)
             assert "not compared again" not in fresh.reason
-        rejected.forget(in_service)
+        rejected.forget_rejected(in_service)
         assert not retrain(in_service, none, [corpus], seed=1, feature_key=HEARING).published
 
     @pytest.mark.parametrize(
@@ -397,7 +399,7 @@ class TestSmallRegistry:
         self, in_service: Path, annotations: AnnotationArrays, content: bytes
     ) -> None:
         (in_service / rejected.FILE).write_bytes(content)
-        assert rejected.refusal_of(in_service, "x", "y") is None
+        assert rejected.find_rejected(in_service, "x", "y") is None
         none = annotations.subset(np.arange(0))
         retrain(in_service, none, [corpus_of_dice()], seed=1, feature_key=HEARING)
         with pytest.raises(TooFewAnnotations, match="not compared again"):
