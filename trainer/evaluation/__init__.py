@@ -1,1 +1,1 @@
-"""Cross-validation and scores of a regression."""
+"""Cross-validation of a regression, and scores with intervals."""

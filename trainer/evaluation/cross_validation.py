@@ -1,4 +1,4 @@
-"""How well a regression predicts clips whose groups it has never met."""
+"""Cross-validation: predictions of clips by fits without their groups, and the scores of these."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 OUTER_FOLDS: Final = 5
 
-# Of the paper's thousands of settings, those that did best here; see docs/starter.md.
+# The best of the paper's thousands of settings on these corpora; see docs/starter.md.
 _PAPER_CHOICES: Final = {"svr__C": [0.3, 1.0, 3.0]}
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutPredictions:
-    """Predictions of every clip of a table, each by a fit that knew nothing of its group.
+    """Predictions of every clip of a table, each by a fit without its group.
 
     Attributes:
         affect: shape (clips, 2).
@@ -55,45 +55,42 @@ class HeldOutPredictions:
 def cross_validate(
     table: TrainingTable, regression: JointRegression, seed: int
 ) -> HeldOutPredictions:
-    """Predict each of five folds by a fit on the other four, groups being whole.
+    """Predict each of five grouped folds by a fit on the other four.
 
-    Everything that is fitted, the rank scales, relevance, gate and intervals included, is fitted
-    inside the four. Only the steadiness of the descriptors comes from all clips; it knows no
-    rating.
+    Everything is fitted on these four, including rank scales, relevance, gate and intervals. Only
+    the steadiness of the descriptors, which does not depend on ratings, comes from all clips.
 
     Raises:
         TrainingError: a fit fails.
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
-    shape = table.ratings.shape
-    held = HeldOutPredictions(
-        np.empty(shape), np.empty(shape), np.empty(shape), np.empty(len(table))
-    )
+    affect, low, high = (np.empty(table.ratings.shape) for _ in range(3))
+    novelty = np.empty(len(table))
     for fold in range(OUTER_FOLDS):
         out = folds == fold
         fitted = regression_from(regression.get_params()).fit(table.subset(~out))
-        said = fitted.predict_all(table.vectors[out])
+        predicted = fitted.predict_all(table.vectors[out])
         for dim, name in enumerate(DIMENSIONS):
-            held.affect[out, dim] = getattr(said, name)
-            held.low[out, dim] = getattr(said, f"{name}_low")
-            held.high[out, dim] = getattr(said, f"{name}_high")
-        held.novelty[out] = said.novelty
-    return held
+            affect[out, dim] = getattr(predicted, name)
+            low[out, dim] = getattr(predicted, f"{name}_low")
+            high[out, dim] = getattr(predicted, f"{name}_high")
+        novelty[out] = predicted.novelty
+    return HeldOutPredictions(affect, low, high, novelty)
 
 
 def held_out_scores(
-    table: TrainingTable, held: HeldOutPredictions, seed: int
+    table: TrainingTable, held_out: HeldOutPredictions, seed: int
 ) -> list[HeldOutScores]:
-    """Return the figures of each corpus and domain, for each dimension."""
+    """Return the scores of each corpus and domain, for each dimension."""
     return [
-        _figures_of(table, held, rows, part, dim, seed)
+        _scores_of(table, held_out, rows, part, dim, seed)
         for part, rows in parts_of(table)
         for dim in range(len(DIMENSIONS))
     ]
 
 
 def parts_of(table: TrainingTable) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Name the parts that figures are given for, with their rows: corpora, then domains."""
+    """Yield the parts that are scored, with their rows: corpora, then domains."""
     for corpus in sorted(set(table.corpus.tolist())):
         for domain in ("music", "sound"):
             rows = (table.corpus == corpus) & (table.domain == domain)
@@ -107,30 +104,27 @@ def parts_of(table: TrainingTable) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 def paper_predictions(
     table: TrainingTable, vectors: NDArray[np.float32], seed: int
 ) -> NDArray[np.float64]:
-    """Predict each corpus by the pipeline of the paper that this project started from.
+    """Predict each corpus by the pipeline of the paper, out of fold, shape (clips, 2).
 
-    Standard scaling, principal components and a support vector regression, chosen by an inner
-    grouped search (Simonetta, Certo and Ntalampiras, 2024), for each corpus and dimension alone,
-    on the folds that `cross_validate` uses.
+    Standard scaling, principal components and support vector regression, tuned by an inner grouped
+    search (Simonetta, Certo and Ntalampiras, 2024), for each corpus and dimension separately, on
+    the folds of `cross_validate`.
 
     Args:
         table: ratings, corpora and groups.
-        vectors: the features to use in place of the table's, shape (clips, descriptors).
+        vectors: the features to use instead of the table's, shape (clips, descriptors).
         seed: of the folds.
-
-    Returns:
-        Shape (clips, 2).
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
     predicted = np.empty(table.ratings.shape)
     for corpus in sorted(set(table.corpus.tolist())):
         for fold in range(OUTER_FOLDS):
-            known = np.flatnonzero((table.corpus == corpus) & (folds != fold))
-            asked = np.flatnonzero((table.corpus == corpus) & (folds == fold))
+            train = np.flatnonzero((table.corpus == corpus) & (folds != fold))
+            test = np.flatnonzero((table.corpus == corpus) & (folds == fold))
             for dim in range(len(DIMENSIONS)):
                 search = GridSearchCV(_paper_pipeline(seed), _PAPER_CHOICES, cv=GroupKFold(3))
-                search.fit(vectors[known], table.ratings[known, dim], groups=table.group[known])
-                predicted[asked, dim] = search.predict(vectors[asked])
+                search.fit(vectors[train], table.ratings[train, dim], groups=table.group[train])
+                predicted[test, dim] = search.predict(vectors[test])
     return predicted
 
 
@@ -147,22 +141,24 @@ def rank_agreement(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -
     return float(first @ second / np.sqrt((first @ first) * (second @ second)))
 
 
-def _figures_of(
+def _scores_of(
     table: TrainingTable,
-    held: HeldOutPredictions,
+    held_out: HeldOutPredictions,
     rows: NDArray[np.bool_],
     part: str,
     dim: int,
     seed: int,
 ) -> HeldOutScores:
     rated, groups = table.ratings[rows, dim], table.group[rows]
-    low, high = held.low[rows, dim], held.high[rows, dim]
+    low, high = held_out.low[rows, dim], held_out.high[rows, dim]
 
     def figure(score: Score) -> ManifestScore:
-        found = estimate(score, rated, held.affect[rows, dim], groups, seed)
-        finite = [round(float(x), 4) if np.isfinite(x) else None for x in
-                  (found.value, found.low, found.high)]  # fmt: skip
-        return ManifestScore(value=finite[0], low=finite[1], high=finite[2])
+        found = estimate(score, rated, held_out.affect[rows, dim], groups, seed)
+        finite = {
+            name: round(getattr(found, name), 4) if np.isfinite(getattr(found, name)) else None
+            for name in ("value", "low", "high")
+        }
+        return ManifestScore(**finite)
 
     return HeldOutScores(
         part=part,

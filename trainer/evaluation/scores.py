@@ -1,4 +1,4 @@
-"""Scores of a prediction, each with the interval that its sample leaves open."""
+"""Scores of predictions, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     Score = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 RESAMPLES: Final = 1000
-"""How often the clips are drawn anew for an interval."""
+"""Number of bootstrap samples for an interval."""
 
 
 def r2(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Return the share of the ratings' variance that is explained; 1 at best, no lower bound.
+    """Return the explained share of the ratings' variance around their own mean, at most 1.
 
-    The variance is taken around the mean of these ratings. Not a number if they are all the same.
+    Not a number if all ratings are equal.
     """
     spread = float(np.sum((rated - rated.mean()) ** 2))
     return 1.0 - float(np.sum((rated - predicted) ** 2)) / spread if spread > 0 else float("nan")
@@ -52,13 +52,7 @@ SCORES: Final[Mapping[str, Score]] = {"r2": r2, "rmse": rmse, "mae": mae, "ccc":
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and the interval around it.
-
-    Attributes:
-        value: the figure.
-        low: lower end of the interval.
-        high: upper end of the interval.
-    """
+    """A score and the ends of its interval."""
 
     value: float
     low: float
@@ -74,23 +68,23 @@ def estimate(
 ) -> Estimate:
     """Return a score with its 95 % percentile interval under a bootstrap of whole groups.
 
-    Clips of one group are not independent, so groups are drawn and not clips (Davison and Hinkley,
+    Clips of one group are not independent, so groups are resampled, not clips (Davison and Hinkley,
     Bootstrap Methods and their Application, 1997, section 3.8). With few groups the interval is
-    itself rough.
+    rough.
 
     Args:
-        score: one of `SCORES` or the like.
+        score: one of `SCORES` or a similar function.
         rated: shape (clips,).
         predicted: shape (clips,).
         groups: group of each clip, shape (clips,).
-        seed: of the drawing.
+        seed: of the resampling.
     """
     names, members = np.unique(groups, return_inverse=True)
     rows_of = [np.flatnonzero(members == group) for group in range(len(names))]
-    drawing = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     scores = np.empty(RESAMPLES)
     for i in range(RESAMPLES):
-        rows = np.concatenate([rows_of[g] for g in drawing.integers(0, len(names), len(names))])
+        rows = np.concatenate([rows_of[g] for g in rng.integers(0, len(names), len(names))])
         scores[i] = score(rated[rows], predicted[rows])
     finite = scores[np.isfinite(scores)]
     low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)

@@ -1,11 +1,11 @@
-"""Builds the starter bundle from the corpora, and reports how good it is.
+"""The command that builds the starter bundle from the corpora, or writes its evaluation.
 
     python -m trainer.starter.build build --corpora DIR [--out DIR]
     python -m trainer.starter.build report --corpora DIR [--into docs/starter.md]
 
-`build` writes the bundle and prints its figures. `report` adds the paper's pipeline on the same
-folds and the tests of mixtures, which take longer. Same sounds, seed and library versions give the
-same folds and predictions that agree to 1e-4 on any machine, bit for bit on the same one.
+`build` writes the bundle and prints its scores. `report` adds the paper's pipeline on the same
+folds and the mixing tests, which take longer. The same sounds, seed and library versions give the
+same folds, and predictions that agree to 1e-4 between machines and exactly on the same one.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.features.extract import CANONICAL
 from trainer.regression.joint import LEVEL, RECIPE, JointRegression
-from trainer.starter.starter_report import figures_text, full_report, put_between_marks
-from trainer.starter.starter_table import heard_windows
+from trainer.starter.markdown import put_between_marks
+from trainer.starter.starter_report import figures_text, full_report
+from trainer.starter.starter_table import extract_corpora
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         clips = read_starter_corpora(chosen.corpora)
+        features = extract_corpora(chosen.corpora, clips, CANONICAL, chosen.cache, _progress)
+        table = table_of(clips, features)
         if chosen.command == "build":
-            _build(clips, chosen.corpora, chosen.cache, chosen.out)
+            _build(clips, table, chosen.out)
         else:
-            heard = heard_windows(chosen.corpora, clips, CANONICAL, chosen.cache, _progress)
-            table = table_of(clips, heard)
             report = full_report(table, clips, chosen.corpora, chosen.cache, SEED, _progress)
             if chosen.into is None:
                 _print(report)
@@ -70,21 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _build(clips: Sequence[RatedClip], corpora_dir: Path, cache_dir: Path, out: Path) -> None:
-    heard = heard_windows(corpora_dir, clips, CANONICAL, cache_dir, _progress)
-    table = table_of(clips, heard)
+def _build(clips: Sequence[RatedClip], table: TrainingTable, out: Path) -> None:
     started = time.monotonic()
     regression = JointRegression(seed=SEED).fit(table)
     fit_s = time.monotonic() - started
     held_out = held_out_scores(table, cross_validate(table, regression, SEED), SEED)
     draft = _draft(clips, table, regression, held_out)
-    beside = out.with_name(f".{out.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    write_bundle(beside, draft, regression, table)
+    unfinished = out.with_name(f".{out.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    write_bundle(unfinished, draft, regression, table)
     shutil.rmtree(out, ignore_errors=True)
-    beside.rename(out)
-    # It ships to be read by whoever installs it; the registry's copy is for its owner alone.
+    unfinished.rename(out)
+    # The shipped bundle is readable for all; the copy in a registry only for its owner.
     out.chmod(0o755)
     for file in out.iterdir():
         file.chmod(0o644)
@@ -118,7 +117,7 @@ def _draft(
 
 
 def fitted_on(clips: Sequence[RatedClip]) -> list[FittedOn]:
-    """Return what a manifest says of the clips, corpus by corpus and domain by domain."""
+    """Describe the training set for the manifest, by corpus and domain."""
     parts = sorted({(clip.corpus, clip.domain) for clip in clips})
     return [_part([clip for clip in clips if (clip.corpus, clip.domain) == part]) for part in parts]
 
@@ -145,10 +144,10 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name)
         command.add_argument("--corpora", type=Path, required=True, help="folder of all corpora")
         command.add_argument(
-            "--cache", type=Path, default=default, help="where heard sound is kept"
+            "--cache", type=Path, default=default, help="folder of the feature cache"
         )
         if name == "build":
-            command.add_argument("--out", type=Path, default=SHIPPED, help="where the bundle goes")
+            command.add_argument("--out", type=Path, default=SHIPPED, help="folder of the bundle")
         else:
             command.add_argument("--into", type=Path, help="page whose marked part is replaced")
     return parser
@@ -156,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _progress(done: int, total: int) -> None:
     if done % 50 == 0 or done == total:
-        sys.stderr.write(f"heard {done} of {total}\n")
+        sys.stderr.write(f"{done} of {total} files analysed\n")
 
 
 def _print(text: str) -> None:

@@ -1,8 +1,7 @@
-"""Which clips may be learned from together: tests on sounds that the fit has not met.
+"""Which corpora help each other: mixtures of them as training sets, tested on held-out sounds.
 
 Class norms are weak labels, and music, soundscapes and everyday sounds may follow different rules.
-So each mixture is tried on other sounds: leaving out every group of clips that shares a norm, or a
-whole corpus. What follows from the answers stands in docs/starter.md.
+docs/starter.md reports the results and the conclusions.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     "music, Sonancia": ("vgmidi", "emotify", COMPARED),
     "everything": (NORMED, "esc10", COMPARED, "vgmidi", "emotify"),
 }
-"""Mixtures of corpora that one expert, without a gate, is fitted on."""
+"""Training sets for one expert without a gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class MixingTest:
-    """How well a mixture orders sounds of groups it has not met.
+    """How well an expert fitted on a mixture orders held-out sounds.
 
     Attributes:
-        source: what the expert was fitted on.
-        target: corpus of the sounds to be ordered.
+        source: name of the training set.
+        target: corpus of the held-out sounds.
         arousal: Spearman's rho with its 95 % bootstrap interval.
         valence: likewise.
     """
@@ -67,55 +66,44 @@ def mixing_tests(table: TrainingTable, settings: ExpertSettings, seed: int) -> l
     """
     tests = []
     for target in (NORMED, COMPARED):
-        asked = (table.corpus == target) & (table.domain == "sound")
+        rows = (table.corpus == target) & (table.domain == "sound")
+        rated, group = table.ratings[rows], table.group[rows]
         for source, corpora in SOURCES.items():
-            affect = _ordered(table, np.isin(table.corpus, corpora), asked, settings, seed)
-            rho = [
-                estimate(
-                    rank_agreement,
-                    table.ratings[asked, dim],
-                    affect[:, dim],
-                    table.group[asked],
-                    seed,
-                )
+            affect = _predict(table, np.isin(table.corpus, corpora), rows, settings, seed)
+            arousal, valence = (
+                estimate(rank_agreement, rated[:, dim], affect[:, dim], group, seed)
                 for dim in range(len(DIMENSIONS))
-            ]
-            tests.append(MixingTest(source, target, rho[0], rho[1]))
+            )
+            tests.append(MixingTest(source, target, arousal, valence))
     return tests
 
 
-def alone(table: TrainingTable, settings: ExpertSettings, seed: int) -> NDArray[np.float64]:
-    """Predict every clip by an expert that was fitted on other clips of its domain only.
+def predict_within_domain(
+    table: TrainingTable, settings: ExpertSettings, seed: int
+) -> NDArray[np.float64]:
+    """Predict every clip by an expert fitted on other groups of its own domain, shape (clips, 2).
 
-    Args:
-        table: with all corpora of the starter.
-        settings: of that expert.
-        seed: of the folds, which are those of `cross_validate`.
-
-    Returns:
-        Shape (clips, 2).
+    The folds are those of `cross_validate` with the same seed.
     """
     affect = np.empty(table.ratings.shape)
     for domain in ("music", "sound"):
         rows = table.domain == domain
-        affect[rows] = _ordered(table, rows, rows, settings, seed)
+        affect[rows] = _predict(table, rows, rows, settings, seed)
     return affect
 
 
-def _ordered(
+def _predict(
     table: TrainingTable,
-    known: NDArray[np.bool_],
-    asked: NDArray[np.bool_],
+    train: NDArray[np.bool_],
+    test: NDArray[np.bool_],
     settings: ExpertSettings,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Predict the asked clips by fits on known clips of other groups, shape (asked, 2)."""
+    """Predict test clips by fits on training clips of other groups, shape (test clips, 2)."""
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
     affect = np.zeros((len(table), len(DIMENSIONS)))
     for fold in range(OUTER_FOLDS):
-        out = asked & (folds == fold)
-        expert = KernelExpert(
-            table, table.ratings, np.flatnonzero(known & (folds != fold)), settings
-        )
+        out, rows = test & (folds == fold), np.flatnonzero(train & (folds != fold))
+        expert = KernelExpert(table, table.ratings, rows, settings)
         affect[out] = expert.predict(expert.scale.scores(table.vectors[out]))[0]
-    return affect[asked]
+    return affect[test]

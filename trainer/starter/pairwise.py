@@ -1,4 +1,4 @@
-"""How often predictions order two sounds as those who compared them did."""
+"""Pairwise accuracy: how often predictions order two sounds as listeners did."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trainer.corpora.data_sets.sonancia import CORPUS, bradley_terry, cluster_of
 from trainer.corpora.rated_clip import CorpusError
 from trainer.evaluation.scores import RESAMPLES, Estimate
 from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.starter.markdown import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,51 +24,51 @@ if TYPE_CHECKING:
 
 def pair_accuracy(
     pairs: Sequence[tuple[str, str]],
-    said: Mapping[str, float],
+    predicted: Mapping[str, float],
     group_of: Mapping[str, str],
     seed: int,
 ) -> Estimate:
-    """Return the share of pairs whose first stands higher, with its 95 % bootstrap interval.
+    """Return the share of correctly ordered pairs, with its 95 % bootstrap interval.
 
-    Groups of sounds are drawn anew, and a pair comes as often as its sounds' groups do together,
-    because the comparisons of one sound are not independent. A tie is half right.
+    Groups of sounds are resampled, because the comparisons of one sound are not independent; the
+    weight of a pair is the product of the counts of its groups. A tie is half correct.
 
     Args:
         pairs: names, the preferred one first.
-        said: what is predicted of each.
-        group_of: the group of each.
-        seed: of the drawing.
+        predicted: value of each name.
+        group_of: group of each name.
+        seed: of the resampling.
     """
     names = sorted(set(group_of.values()))
-    place = {name: number for number, name in enumerate(names)}
+    number = {name: i for i, name in enumerate(names)}
     first, second = (
-        np.array([place[group_of[pair[side]]] for pair in pairs], dtype=np.intp) for side in (0, 1)
+        np.array([number[group_of[pair[side]]] for pair in pairs], dtype=np.intp) for side in (0, 1)
     )
-    gap = np.array([said[a] - said[b] for a, b in pairs])
-    right = np.where(gap == 0, 0.5, gap > 0)
-    drawing = np.random.default_rng(seed)
+    difference = np.array([predicted[a] - predicted[b] for a, b in pairs])
+    correct = np.where(difference == 0, 0.5, difference > 0)
+    rng = np.random.default_rng(seed)
     shares = []
     for _ in range(RESAMPLES):
-        times = np.bincount(drawing.integers(0, len(names), len(names)), minlength=len(names))
+        times = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
         weight = np.where(first == second, times[first], times[first] * times[second])
         if weight.any():
-            shares.append(float(np.average(right, weights=weight)))
+            shares.append(float(np.average(correct, weights=weight)))
     low, high = np.quantile(shares, [0.025, 0.975])
-    return Estimate(float(right.mean()), float(low), float(high))
+    return Estimate(float(correct.mean()), float(low), float(high))
 
 
 def pairs_text(
-    table: TrainingTable, ways: Mapping[str, NDArray[np.float64]], corpora_dir: Path, seed: int
+    table: TrainingTable, methods: Mapping[str, NDArray[np.float64]], corpora_dir: Path, seed: int
 ) -> str:
-    """Return how Sonancia's comparisons are met, as a Markdown table.
+    """Return the pairwise accuracy on Sonancia's comparisons as a Markdown table.
 
-    The last column is what the places themselves reach that were fitted to these comparisons: who
-    contradicts himself or others cannot be met by any order.
+    The last column is the accuracy of the strengths that were fitted to these comparisons: as
+    listeners contradict themselves and each other, no order agrees with all.
 
     Args:
         table: with the sounds of Sonancia.
-        ways: what each way predicts of all clips of the table, shape (clips, 2), by its name.
-        corpora_dir: holds the comparisons.
+        methods: predictions of all clips of the table, shape (clips, 2), by name of the method.
+        corpora_dir: contains the comparisons.
         seed: of the intervals.
 
     Raises:
@@ -76,19 +77,19 @@ def pairs_text(
     rows = np.flatnonzero(table.corpus == CORPUS)
     names = [PurePosixPath(path).stem for path in table.path[rows].tolist()]
     groups = {name: cluster_of(name) for name in names}
-    lines = [
-        f"| dimension | pairs | {' | '.join(ways)} | fitted to them |",
-        f"| --- |{' --- |' * (len(ways) + 2)}",
-    ]
+    lines = []
     for dim, dimension in enumerate(DIMENSIONS):
-        compared = read_comparisons(corpora_dir, dimension)
-        pairs = [pair for pair in compared if set(pair) <= groups.keys()]
+        comparisons = read_comparisons(corpora_dir, dimension)
+        pairs = [pair for pair in comparisons if set(pair) <= groups.keys()]
         if not pairs:
             raise CorpusError(
-                f"{CORPUS}: no two of the table's sounds were compared by {dimension}"
+                f"{CORPUS}: no pair of the table's sounds was compared by {dimension}"
             )
-        said = [dict(zip(names, way[rows, dim].tolist(), strict=True)) for way in ways.values()]
-        found = [pair_accuracy(pairs, each, groups, seed) for each in (*said, bradley_terry(pairs))]
+        values = [
+            *(dict(zip(names, way[rows, dim].tolist(), strict=True)) for way in methods.values()),
+            bradley_terry(pairs),
+        ]
+        found = [pair_accuracy(pairs, each, groups, seed) for each in values]
         cells = [f"{each.value:.2f} [{each.low:.2f}, {each.high:.2f}]" for each in found]
-        lines.append(f"| {dimension} | {len(pairs)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append((dimension, str(len(pairs)), *cells))
+    return markdown_table(("dimension", "pairs", *methods, "fitted to them"), lines)

@@ -1,4 +1,4 @@
-"""The starter's figures as text that can be read and pasted."""
+"""The evaluation of the starter bundle as Markdown tables."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from trainer.evaluation.scores import r2
 from trainer.features.extract import CANONICAL, FeatureSettings
 from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import DIMENSIONS
-from trainer.starter.mixing import alone, mixing_tests
+from trainer.starter.markdown import markdown_table
+from trainer.starter.mixing import mixing_tests, predict_within_domain
 from trainer.starter.pairwise import pairs_text
-from trainer.starter.starter_table import heard_windows
-from trainer.trainer_errors import TrainingError
+from trainer.starter.starter_table import extract_corpora
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,30 +36,30 @@ if TYPE_CHECKING:
     from trainer.regression.kernel_expert import ExpertSettings
     from trainer.regression.training_table import TrainingTable
 
-PAPER_HEARING: Final = FeatureSettings(rate_hz=44100, windows=1, window_s=90.0)
-"""The whole of every clip of the corpora, at the rate of the paper."""
+PAPER_FEATURES: Final = FeatureSettings(rate_hz=44100, windows=1, window_s=90.0)
+"""Every clip of the corpora from beginning to end, at the sampling rate of the paper."""
 
 MUSIC_CORPORA: Final = ("emotify", "vgmidi")
 REPEATS: Final = 3
 
-_BEGIN: Final = "<!-- written by trainer.starter.build report -->"
-_END: Final = "<!-- end of what is written -->"
-
 
 def figures_text(held_out: Sequence[HeldOutScores]) -> str:
-    """Return the cross-validated figures as a Markdown table, 95 % intervals in brackets."""
-    lines = [
-        "| part | dimension | clips | R2 | RMSE | MAE | CCC | Spearman | coverage | width |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in held_out:
-        scores = (row.r2, row.rmse, row.mae, row.ccc, row.spearman)
-        lines.append(
-            f"| {row.part} | {row.dimension} | {row.clips} | "
-            + " | ".join(_figure(score) for score in scores)
-            + f" | {row.coverage:.0%} | {row.width:.2f} |"
-        )
-    return "\n".join(lines)
+    """Return the cross-validated scores, with 95 % intervals in brackets."""
+    heads = ("part", "dimension", "clips", "R2", "RMSE", "MAE", "CCC", "Spearman", "coverage")
+    return markdown_table(
+        (*heads, "width"),
+        [
+            (
+                row.part,
+                row.dimension,
+                str(row.clips),
+                *map(_figure, (row.r2, row.rmse, row.mae, row.ccc, row.spearman)),
+                f"{row.coverage:.0%}",
+                f"{row.width:.2f}",
+            )
+            for row in held_out
+        ],
+    )
 
 
 def full_report(
@@ -70,143 +70,110 @@ def full_report(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> str:
-    """Return all figures: held out, beside the paper's pipeline, novelty, and mixtures.
+    """Return all tables: held-out scores, the paper's pipeline, novelty, and mixtures.
 
     Raises:
-        TrainingError: a clip cannot be heard or a fit fails.
+        TrainingError: features cannot be extracted from a clip, or a fit fails.
     """
     seeds = [seed + repeat for repeat in range(REPEATS)]
-    held = [cross_validate(table, JointRegression(seed=seed), each) for each in seeds]
-    singles = [alone(table, settings, seed) for settings in _settings_of_both()]
+    held_out = [cross_validate(table, JointRegression(seed=seed), each) for each in seeds]
+    joint, sound_expert = held_out[0], JointRegression().sound_settings()
+    as_music = predict_within_domain(table, JointRegression().music_settings(), seed)
+    as_sound = predict_within_domain(table, sound_expert, seed)
     music = [clip for clip in clips if clip.corpus in MUSIC_CORPORA]
-    heard = heard_windows(corpora_dir, music, PAPER_HEARING, cache_dir, progress)
-    whole = table_of(music, heard)
-    paper = [paper_predictions(whole, whole.vectors[:, ~whole.is_harmony], each) for each in seeds]
+    features = extract_corpora(corpora_dir, music, PAPER_FEATURES, cache_dir, progress)
+    full = table_of(music, features)
+    paper = [paper_predictions(full, full.vectors[:, ~full.is_harmony], each) for each in seeds]
+    methods = {
+        "joint": joint.affect,
+        "sounds alone, as the sound expert": as_sound,
+        "as the music expert": as_music,
+    }
     return "\n\n".join(
         [
-            f"Heard as `{CANONICAL.key}`. Held out, seed {seed}:",
-            figures_text(held_out_scores(table, held[0], seed)),
-            f"R2 beside the paper's pipeline (44.1 kHz, whole files), same folds, seeds {seeds}:",
-            beside_text(table, held, whole, paper),
+            f"Features `{CANONICAL.key}`. Held out, seed {seed}:",
+            figures_text(held_out_scores(table, joint, seed)),
+            f"R2 beside the paper's pipeline (44.1 kHz, full files), same folds, seeds {seeds}:",
+            beside_text(table, held_out, full, paper),
             f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",
-            alone_text(table, held[0], singles),
-            "Comparisons of Sonancia ordered as listeners did, by chance .50:",
-            pairs_text(table, _ways(held[0], *singles), corpora_dir, seed),
-            "Does novelty tell of larger errors? Spearman of novelty and absolute error:",
-            novelty_text(table, held[0]),
-            "Order of unmet sounds by one expert fitted on each mixture, Spearman:",
-            mixing_text(table, seed),
+            alone_text(table, joint, (as_music, as_sound)),
+            "Share of Sonancia's comparisons that are predicted correctly, .50 by chance:",
+            pairs_text(table, methods, corpora_dir, seed),
+            "Does novelty indicate larger errors? Spearman of novelty and absolute error:",
+            novelty_text(table, joint),
+            "Order of held-out sounds by one expert fitted on each mixture, Spearman:",
+            mixing_text(table, sound_expert, seed),
         ]
     )
 
 
-def put_between_marks(page: Path, report: str) -> None:
-    """Replace what stands between the two marks of a page, so that its figures cannot drift.
-
-    Raises:
-        TrainingError: the page cannot be read or lacks the marks.
-    """
-    try:
-        before, rest = page.read_text(encoding="utf-8").split(_BEGIN)
-        after = rest.split(_END)[1]
-        page.write_text(f"{before}{_BEGIN}\n\n{report}\n\n{_END}{after}", encoding="utf-8")
-    except OSError as error:
-        raise TrainingError(f"{page}: {error.strerror}") from error
-    except (ValueError, IndexError) as error:
-        raise TrainingError(f"{page}: has no part marked for the report") from error
-
-
 def beside_text(
     table: TrainingTable,
-    held: Sequence[HeldOutPredictions],
-    whole: TrainingTable,
+    held_out: Sequence[HeldOutPredictions],
+    full: TrainingTable,
     paper: Sequence[NDArray[np.float64]],
 ) -> str:
-    """Return R2 of both, mean over the seeds and lowest to highest, as a Markdown table."""
-    lines = ["| corpus | dimension | ours | paper | gain |", "| --- | --- | --- | --- | --- |"]
+    """Return R2 of ours and of the paper's pipeline, mean over the seeds and range."""
+    rows = []
     gains: dict[str, list[float]] = {name: [] for name in DIMENSIONS}
     for corpus in MUSIC_CORPORA:
-        rows, paper_rows = table.corpus == corpus, whole.corpus == corpus
+        own, full_rows = table.corpus == corpus, full.corpus == corpus
         for dim, name in enumerate(DIMENSIONS):
-            rated = table.ratings[rows, dim]
-            ours = [r2(rated, each.affect[rows, dim]) for each in held]
-            theirs = [r2(whole.ratings[paper_rows, dim], each[paper_rows, dim]) for each in paper]
+            ours = [r2(table.ratings[own, dim], each.affect[own, dim]) for each in held_out]
+            theirs = [r2(full.ratings[full_rows, dim], each[full_rows, dim]) for each in paper]
             gains[name].append(float(np.mean(ours) - np.mean(theirs)))
-            lines.append(
-                f"| {corpus} | {name} | {_spread(ours)} | {_spread(theirs)} "
-                f"| {gains[name][-1]:+.3f} |"
-            )
-    lines += [f"| both, mean | {name} | | | {np.mean(gain):+.3f} |" for name, gain in gains.items()]
-    return "\n".join(lines)
+            rows.append((corpus, name, _range(ours), _range(theirs), f"{gains[name][-1]:+.3f}"))
+    rows += [("both, mean", name, "", "", f"{np.mean(gain):+.3f}") for name, gain in gains.items()]
+    return markdown_table(("corpus", "dimension", "ours", "paper", "gain"), rows)
 
 
-def novelty_text(table: TrainingTable, held: HeldOutPredictions) -> str:
-    """Return, by domain, how novelty and error go together, as a Markdown table."""
-    lines = [
-        "| domain | dimension | Spearman | RMSE, most novel fifth | RMSE, least novel fifth |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+def novelty_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
+    """Return, by domain, how novelty and error are related."""
+    rows = []
     for domain in ("music", "sound"):
-        rows = table.domain == domain
-        novelty = held.novelty[rows]
+        own = table.domain == domain
+        novelty = held_out.novelty[own]
         low, high = np.quantile(novelty, [0.2, 0.8])
         for dim, name in enumerate(DIMENSIONS):
-            error = np.abs(table.ratings[rows, dim] - held.affect[rows, dim])
-            lines.append(
-                f"| {domain} | {name} | {rank_agreement(novelty, error):+.2f} "
-                f"| {_rms(error[novelty >= high]):.3f} | {_rms(error[novelty <= low]):.3f} |"
-            )
-    return "\n".join(lines)
+            error = np.abs(table.ratings[own, dim] - held_out.affect[own, dim])
+            rms = [
+                f"{np.sqrt(np.mean(np.square(error[fifth]))):.3f}"
+                for fifth in (novelty >= high, novelty <= low)
+            ]
+            rows.append((domain, name, f"{rank_agreement(novelty, error):+.2f}", *rms))
+    heads = ("domain", "dimension", "Spearman", "RMSE, most novel fifth", "RMSE, least novel fifth")
+    return markdown_table(heads, rows)
 
 
 def alone_text(
-    table: TrainingTable, held: HeldOutPredictions, singles: Sequence[NDArray[np.float64]]
+    table: TrainingTable, joint: HeldOutPredictions, singles: Sequence[NDArray[np.float64]]
 ) -> str:
-    """Return R2 and Spearman's rho of the joint regression and of single-domain experts.
-
-    Each of the joint one's experts is also fitted on one domain only; the better R2 is shown.
-    """
-    lines = ["| part | dimension | joint | alone |", "| --- | --- | --- | --- |"]
-    for part, rows in parts_of(table):
+    """Return R2 and rho of the joint regression and of the better single-domain expert."""
+    rows = []
+    for part, own in parts_of(table):
         for dim, name in enumerate(DIMENSIONS):
-            rated = table.ratings[rows, dim]
-            best = max((single[rows, dim] for single in singles), key=partial(r2, rated))
-            lines.append(
-                f"| {part} | {name} | {_pair(rated, held.affect[rows, dim])} "
-                f"| {_pair(rated, best)} |"
+            rated = table.ratings[own, dim]
+            best = max((single[own, dim] for single in singles), key=partial(r2, rated))
+            rows.append((part, name, _pair(rated, joint.affect[own, dim]), _pair(rated, best)))
+    return markdown_table(("part", "dimension", "joint", "alone"), rows)
+
+
+def mixing_text(table: TrainingTable, settings: ExpertSettings, seed: int) -> str:
+    """Return the mixing tests of an expert with these settings."""
+    return markdown_table(
+        ("fitted on", "tested on", *DIMENSIONS),
+        [
+            (
+                test.source,
+                test.target,
+                *(
+                    f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}]"
+                    for rho in (test.arousal, test.valence)
+                ),
             )
-    return "\n".join(lines)
-
-
-def mixing_text(table: TrainingTable, seed: int) -> str:
-    """Return the tests of mixtures as a Markdown table; the expert is that for sounds."""
-    settings = _settings_of_both()[1]
-    lines = ["| fitted on | asked of | arousal | valence |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {test.source} | {test.target} "
-        + "".join(
-            f"| {rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}] "
-            for rho in (test.arousal, test.valence)
-        )
-        + "|"
-        for test in mixing_tests(table, settings, seed)
-    ]
-    return "\n".join(lines)
-
-
-def _ways(
-    held: HeldOutPredictions, music: NDArray[np.float64], sound: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    return {
-        "joint": held.affect,
-        "sounds alone, as the sound expert": sound,
-        "as the music expert": music,
-    }
-
-
-def _settings_of_both() -> tuple[ExpertSettings, ExpertSettings]:
-    regression = JointRegression()
-    return regression.music_settings(), regression.sound_settings()
+            for test in mixing_tests(table, settings, seed)
+        ],
+    )
 
 
 def _pair(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> str:
@@ -219,9 +186,5 @@ def _figure(figure: ManifestScore) -> str:
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
-def _spread(scores: Sequence[float]) -> str:
+def _range(scores: Sequence[float]) -> str:
     return f"{np.mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f})"
-
-
-def _rms(errors: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(np.square(errors))))

@@ -1,4 +1,4 @@
-"""From the corpora's sound to the starter's table, hearing each file at most once."""
+"""Extracting features from the starter's corpora, each file at most once."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ if TYPE_CHECKING:
     from trainer.features.extract import FeatureSettings
 
 
-def heard_windows(
+def extract_corpora(
     corpora_dir: Path,
     clips: Sequence[RatedClip],
-    hearing: FeatureSettings,
+    settings: FeatureSettings,
     cache_dir: Path,
     progress: Callable[[int, int], None],
 ) -> list[NDArray[np.float32]]:
-    """Hear every clip, or recall how it was heard before.
+    """Extract the features of every clip, or read them from the cache.
 
     Args:
         corpora_dir: the folder that the clips' paths are relative to.
-        clips: what to hear.
-        hearing: how.
-        cache_dir: where each clip's windows are kept under the hearing's key and the file's size
-            and time of change; an interrupted run goes on where it stopped.
-        progress: called with clips done and clips in all.
+        clips: to analyse.
+        settings: of the features.
+        cache_dir: where each clip's vectors are stored by settings, file size and modification
+            time; an interrupted run continues from there.
+        progress: called with the number of finished clips and of all.
 
     Returns:
-        For each clip its mean vector and below it its windows, shape (1 + windows, descriptors).
+        For each clip its mean vector, then its windows, shape (1 + windows, descriptors).
 
     Raises:
-        TrainingError: a clip of a corpus cannot be heard, or the cache cannot be written.
+        TrainingError: features cannot be extracted from a clip, or the cache cannot be written.
     """
-    store = FeatureCache(cache_dir, hearing.key)
+    cache = FeatureCache(cache_dir, settings.key)
 
     def one(clip: RatedClip) -> NDArray[np.float32]:
-        return _recalled_or_heard(corpora_dir / clip.path, clip.path, hearing, store)
+        return _cached(corpora_dir / clip.path, clip.path, settings, cache)
 
-    heard = []
+    features = []
     try:
-        # Threads are enough: openSMILE and the decoder let go of the interpreter while they work.
+        # Threads are enough: openSMILE and the decoder release the interpreter lock.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for done, windows in enumerate(pool.map(one, clips), start=1):
-                heard.append(windows)
+            for done, rows in enumerate(pool.map(one, clips), start=1):
+                features.append(rows)
                 progress(done, len(clips))
     except ClipError as error:
-        raise TrainingError(f"a corpus holds sound that cannot be heard: {error}") from error
+        raise TrainingError(f"a sound of a corpus cannot be analysed: {error}") from error
     except OSError as error:
         raise TrainingError(f"{error.filename}: {error.strerror}") from error
-    return heard
+    return features
 
 
-def _recalled_or_heard(
-    path: Path, relative: str, hearing: FeatureSettings, store: FeatureCache
+def _cached(
+    path: Path, relative: str, settings: FeatureSettings, cache: FeatureCache
 ) -> NDArray[np.float32]:
     status = path.stat()
-    stamp = f"{relative}\n{status.st_size}\n{status.st_mtime_ns}"
-    known = store.get(stamp)
-    if known is not None:
-        return known
-    heard = extract_features(path, hearing)
-    rows = np.concatenate([heard.vector[None], heard.windows])
-    store.put(stamp, rows)
+    key = f"{relative}\n{status.st_size}\n{status.st_mtime_ns}"
+    stored = cache.get(key)
+    if stored is not None:
+        return stored
+    features = extract_features(path, settings)
+    rows = np.concatenate([features.vector[None], features.windows])
+    cache.put(key, rows)
     return rows

@@ -17,12 +17,12 @@ from trainer.evaluation.cross_validation import (
 from trainer.evaluation.scores import r2
 from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import ExpertSettings
+from trainer.starter.markdown import put_between_marks
 from trainer.starter.mixing import SOURCES, mixing_tests
 from trainer.starter.starter_report import (
     beside_text,
     figures_text,
     novelty_text,
-    put_between_marks,
 )
 from trainer.trainer_errors import TrainingError
 

@@ -16,7 +16,7 @@ from trainer.features.extract import CANONICAL, DESCRIPTORS, FeatureSettings, ex
 from trainer.regression.joint import regression_from
 from trainer.regression.training_table import TrainingTable, decode_table
 from trainer.starter.build import NAME, main
-from trainer.starter.starter_table import heard_windows
+from trainer.starter.starter_table import extract_corpora
 from trainer.trainer_errors import BundleOutdated, TrainingError
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class TestHearingTheCorpora:
         write_audio(tmp_path / "c.wav", music_like(5.0))
         clips = [rated("c.wav")]
         cache = tmp_path / "cache"
-        first = heard_windows(tmp_path, clips, BRIEF, cache, ignore_progress)[0]
+        first = extract_corpora(tmp_path, clips, BRIEF, cache, ignore_progress)[0]
         np.testing.assert_array_equal(first[0], extract_features(tmp_path / "c.wav", BRIEF).vector)
         kept = {entry: entry.stat().st_mtime_ns for entry in cache.rglob("*") if entry.is_file()}
-        again = heard_windows(tmp_path, clips, BRIEF, cache, ignore_progress)[0]
+        again = extract_corpora(tmp_path, clips, BRIEF, cache, ignore_progress)[0]
         np.testing.assert_array_equal(again, first)
         after = {entry: entry.stat().st_mtime_ns for entry in cache.rglob("*") if entry.is_file()}
         assert kept == after
@@ -59,9 +59,9 @@ class TestHearingTheCorpora:
     def test_a_clip_that_has_changed_is_heard_again(self, tmp_path: Path) -> None:
         cache = tmp_path / "cache"
         write_audio(tmp_path / "c.wav", music_like(5.0))
-        first = heard_windows(tmp_path, [rated("c.wav")], BRIEF, cache, ignore_progress)[0]
+        first = extract_corpora(tmp_path, [rated("c.wav")], BRIEF, cache, ignore_progress)[0]
         write_audio(tmp_path / "c.wav", 0.3 * music_like(4.0))
-        second = heard_windows(tmp_path, [rated("c.wav")], BRIEF, cache, ignore_progress)[0]
+        second = extract_corpora(tmp_path, [rated("c.wav")], BRIEF, cache, ignore_progress)[0]
         assert not np.array_equal(first[0], second[0])
 
     def test_what_was_heard_becomes_a_table(self, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ class TestHearingTheCorpora:
         write_audio(tmp_path / "b.wav", 0.2 * music_like(3.0))
         clips = [rated("a.wav"), rated("b.wav")]
         table = table_of(
-            clips, heard_windows(tmp_path, clips, BRIEF, tmp_path / "k", ignore_progress)
+            clips, extract_corpora(tmp_path, clips, BRIEF, tmp_path / "k", ignore_progress)
         )
         assert table.vectors.shape == (2, DESCRIPTORS)
         assert table.path.tolist() == ["a.wav", "b.wav"]
@@ -78,7 +78,7 @@ class TestHearingTheCorpora:
     def test_a_clip_that_cannot_be_heard_is_named(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "c.wav", silence(5.0))
         with pytest.raises(TrainingError, match=r"c\.wav: nothing but silence"):
-            heard_windows(tmp_path, [rated("c.wav")], BRIEF, tmp_path / "k", ignore_progress)
+            extract_corpora(tmp_path, [rated("c.wav")], BRIEF, tmp_path / "k", ignore_progress)
 
 
 def test_without_corpora_the_command_says_so_in_one_line(
