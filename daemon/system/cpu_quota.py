@@ -1,4 +1,4 @@
-"""How many processors this process may use, which is not how many there are."""
+"""How many processors this process may use, which may be fewer than the machine has."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _FIELDS = 3
 def usable_processors(
     allowed: int | None = None, membership: Path = MEMBERSHIP, controls: Path = CONTROLS
 ) -> int:
-    """Count the processors that the affinity and the quotas of our control groups leave us.
+    """Count the processors that affinity and control group quotas leave to this process.
 
-    A quota of one and a half counts as one: a second worker would mostly stand still.
+    A quota of one and a half counts as one: a second worker would mostly wait.
 
     Args:
-        allowed: how many the affinity allows; asked of the kernel if None.
+        allowed: number of processors in the affinity mask; read from the kernel if None.
         membership: a file in the form of `/proc/self/cgroup`.
-        controls: where the control groups are mounted, as one hierarchy or as several.
+        controls: where the control groups are mounted, as version 1 or 2.
 
     Returns:
         At least 1.
     """
     count = float(len(os.sched_getaffinity(0)) if allowed is None else allowed)
     for group in _groups(membership, controls):
-        # Each group above ours may have a quota of its own.
+        # Each ancestor may have a quota of its own.
         for folder in (group, *group.parents):
             if not folder.is_relative_to(controls):
                 break
@@ -50,20 +50,19 @@ def _groups(membership: Path, controls: Path) -> Iterator[Path]:
         if len(fields) != _FIELDS:
             continue
         _, controllers, path = fields
-        if ".." in Path(path).parts:
-            # We are above what is mounted here, and cannot see our own group.
-            path = "/"
+        # With "..", our group lies outside of what is mounted here.
+        group = "" if ".." in Path(path).parts else path.lstrip("/")
         if not controllers:
-            yield controls / path.lstrip("/")
-            yield controls / "unified" / path.lstrip("/")
+            yield controls / group
+            yield controls / "unified" / group
         elif "cpu" in controllers.split(","):
-            # Named after all of its controllers, with a link for each.
-            yield controls / controllers / path.lstrip("/")
-            yield controls / "cpu" / path.lstrip("/")
+            # Version 1: a folder named after all of its controllers, with a link for each.
+            yield controls / controllers / group
+            yield controls / "cpu" / group
 
 
 def _quota(folder: Path) -> float:
-    """Return how many processors' time a group may take, infinite if it has no quota."""
+    """Return how many processors a group may use, infinite if it has no quota."""
     with suppress(OSError, ValueError):
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
         return _share(quota, period)

@@ -1,7 +1,7 @@
-"""Sends log records to systemd's journal by its own protocol, with fields that can be asked for.
+"""Sends log records to systemd's journal by its native protocol, with searchable fields.
 
-The protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL) is forty lines; the libraries for it are
-bindings to C that would have to be compiled on each machine.
+The protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL) takes forty lines; the libraries for it
+are C extensions that would have to be compiled on each machine.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ADDRESS: Final = "/run/systemd/journal/socket"
-PATIENCE_S: Final = 5.0
+TIMEOUT_S: Final = 5.0
 FIELDS: Final = ("clip", "folder", "bundle", "reason")
 """What a record may carry in `extra`; in the journal each is a field, in capitals."""
 
-_PRIORITIES: Final = (
-    (logging.CRITICAL, 2),
-    (logging.ERROR, 3),
-    (logging.WARNING, 4),
-    (logging.INFO, 6),
-    (logging.DEBUG, 7),
-)
+_PRIORITIES: Final = {
+    logging.CRITICAL: 2,
+    logging.ERROR: 3,
+    logging.WARNING: 4,
+    logging.INFO: 6,
+    logging.DEBUG: 7,
+}
 
 
 def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
-    """Tell whether a descriptor leads to the journal, by what systemd said of the one it made."""
+    """Tell whether a descriptor is the journal stream that systemd names in the environment."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -42,7 +42,7 @@ def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends each record as one entry; its message is what the formatter makes of it.
+    """Sends each record as one entry, with the formatted line as its message.
 
     Args:
         address: of the journal's socket.
@@ -52,7 +52,7 @@ class JournalHandler(logging.Handler):
         super().__init__()
         self._address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(PATIENCE_S)
+        self._socket.settimeout(TIMEOUT_S)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record; without a journal, write its line to stderr."""
@@ -65,20 +65,20 @@ class JournalHandler(logging.Handler):
                 sys.stderr.write(f"{line}\n")
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
         super().close()
 
     def _send(self, entry: bytes) -> None:
         try:
             self._socket.sendto(entry, self._address)
-        except OSError as error:
-            if isinstance(error, (FileNotFoundError, ConnectionRefusedError, TimeoutError)):
-                raise
+        except (FileNotFoundError, ConnectionRefusedError, TimeoutError):
+            raise
+        except OSError:
             self._send_as_file(entry)
 
     def _send_as_file(self, entry: bytes) -> None:
-        """Send what is too large for a datagram: a sealed file in memory."""
+        """Send what is too large for a datagram as a sealed file in memory."""
         descriptor = os.memfd_create("journal-entry", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         try:
             with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -86,7 +86,7 @@ class JournalHandler(logging.Handler):
             seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))
-            # `socket.send_fds` would not pass the address on.
+            # `socket.send_fds` ignores the address.
             self._socket.sendmsg([b""], [rights], 0, self._address)
         finally:
             os.close(descriptor)
@@ -94,16 +94,15 @@ class JournalHandler(logging.Handler):
 
 def _fields(record: logging.LogRecord, line: str) -> Iterator[tuple[str, Any]]:
     yield "MESSAGE", line
-    yield "PRIORITY", next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+    yield "PRIORITY", next((p for level, p in _PRIORITIES.items() if record.levelno >= level), 7)
     yield "SYSLOG_IDENTIFIER", "valenced"
     yield "LOGGER", record.name
     for name in FIELDS:
-        value = getattr(record, name, None)
-        if value is not None:
+        if (value := getattr(record, name, None)) is not None:
             yield name.upper(), value
 
 
 def _field(name: str, value: Any) -> bytes:
-    """Spell a field with its length before it, so that it may hold any byte."""
+    """Encode a field with its length, so that its value may hold any byte."""
     content = os.fsencode(value if isinstance(value, os.PathLike) else str(value))
     return b"%b\n%b%b\n" % (name.encode("ascii"), len(content).to_bytes(8, "little"), content)

@@ -1,4 +1,4 @@
-"""When work waits for others: above a load, or on battery, if the operator asks for it."""
+"""Pauses work above a load, or on battery, if the settings ask for it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ LOAD_OVER_S = 60.0
 
 
 class LoadThrottle:
-    """Tells whether to begin another file. Safe to use from several threads.
+    """Tells whether the next file must wait. Safe to use from several threads.
 
     Args:
-        max_load: most processes of others that may want a processor, as an average over a
-            minute; 0 for any number.
+        max_load: highest load by other programs, averaged over a minute; 0 for any.
         on_battery: what to do there.
         load: returns the load averages of the machine, over one minute first.
         clock: the monotonic clock, in seconds.
@@ -44,13 +43,13 @@ class LoadThrottle:
         self._supplies = supplies
         self._lock = threading.Lock()
         self._own_load = 0.0
-        self._asked_at_s = clock()
+        self._updated_at_s = clock()
 
     def reason_to_wait(self, busy: int) -> str | None:
-        """Return in one line why nothing is to be begun now, None if all is free.
+        """Return in one line why no file must be started now, None if one may.
 
         Args:
-            busy: number of our workers that are at work.
+            busy: number of our workers that are processing a file.
         """
         if self._pauses_on_battery and is_on_battery(self._supplies):
             return "paused on battery (analysis.on_battery)"
@@ -64,18 +63,18 @@ class LoadThrottle:
         return None
 
     def _own(self, busy: int) -> float:
-        """Return our part of the load, averaged as the kernel does."""
+        """Return our part of the load, averaged exponentially as by the kernel."""
         with self._lock:
             now_s = self._clock()
-            weight = math.exp(-(now_s - self._asked_at_s) / LOAD_OVER_S)
-            self._asked_at_s = now_s
+            weight = math.exp(-(now_s - self._updated_at_s) / LOAD_OVER_S)
+            self._updated_at_s = now_s
             self._own_load = busy + (self._own_load - busy) * weight
             return self._own_load
 
 
 def is_on_battery(supplies: Path = SUPPLIES) -> bool:
-    """Tell whether this machine runs on battery: one is discharging, and no mains is there."""
-    batteries = 0
+    """Tell whether a battery of this machine is discharging and no mains is connected."""
+    is_discharging = False
     try:
         found = sorted(supplies.iterdir())
     except OSError:
@@ -86,8 +85,8 @@ def is_on_battery(supplies: Path = SUPPLIES) -> bool:
             return False
         # Mice and headphones have batteries, too.
         if kind == "Battery" and _read(supply / "scope") != "Device":
-            batteries += _read(supply / "status") == "Discharging"
-    return batteries > 0
+            is_discharging |= _read(supply / "status") == "Discharging"
+    return is_discharging
 
 
 def _read(file: Path) -> str:

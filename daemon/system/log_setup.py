@@ -1,4 +1,4 @@
-"""What goes to stderr or the journal: readable lines, no file name able to forge one."""
+"""Sets up logging to stderr or the journal, in lines that no file name can forge."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ terminal = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _OneLine(logging.Formatter):
-    """Escapes what a file name may hold that would break a line or steer a terminal.
+    """Escapes characters of file names that would break a line or control a terminal.
 
-    A traceback follows only where everything is logged; elsewhere its last line is joined on.
+    At the level `debug` a traceback follows; at others only its last line is appended.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class names it
@@ -33,42 +33,38 @@ class _OneLine(logging.Formatter):
         if record.exc_info and not logging.getLogger().isEnabledFor(logging.DEBUG):
             kind, error, _ = record.exc_info
             last = "".join(traceback.format_exception_only(kind, error)).strip()
-            told = {"msg": f"{record.getMessage()}: {last}", "args": (), "exc_info": None}
-            record = logging.makeLogRecord(record.__dict__ | told)
+            fields = {"msg": f"{record.getMessage()}: {last}", "args": (), "exc_info": None}
+            record = logging.makeLogRecord(record.__dict__ | fields)
         return super().format(record)
 
 
 def start_logging(level: str, environment: Mapping[str, str]) -> None:
-    """Send log lines to the journal if stderr leads there, else to stderr.
+    """Log from a level on: to the journal if the environment says that stderr leads there.
 
-    On a terminal they go above the progress bar.
-
-    Args:
-        level: the least that is logged, as in `log.level`.
-        environment: tells whether stderr leads to the journal.
+    Otherwise to stderr; on a terminal the lines go above the progress bar.
     """
     handler: logging.Handler
+    line = "%(message)s"
     if is_journal(sys.stderr.fileno(), environment):
         handler = JournalHandler()
-        handler.setFormatter(_OneLine("%(message)s"))
     elif terminal.is_terminal:
         handler = RichHandler(
             console=terminal, show_path=False, markup=False, log_time_format="%H:%M:%S"
         )
-        handler.setFormatter(_OneLine("%(message)s"))
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+        line = "%(asctime)s %(levelname)s %(message)s"
+    handler.setFormatter(_OneLine(line))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Its own log is about its own clockwork, at a level that means something else there.
+    # Their info lines are about their own internals.
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("watchdog").setLevel(logging.WARNING)
 
 
 def change_level(before: str, after: str) -> None:
-    """Log from another level on, unless it was not the setting that chose the one before."""
+    """Log from another level on, unless an option has overridden the setting before."""
     root = logging.getLogger()
     if root.level == logging.getLevelNamesMapping()[before.upper()]:
         root.setLevel(after.upper())

@@ -1,4 +1,4 @@
-"""Which file systems tell the kernel what happens to them, and which only look as if they did."""
+"""Mounted file systems, as listed in `/proc/self/mountinfo`."""
 
 from __future__ import annotations
 
@@ -13,28 +13,10 @@ if TYPE_CHECKING:
 
 MOUNTS = Path("/proc/self/mountinfo")
 
-# Changes made by another machine, or behind the kernel's back, give no events on these.
-_SILENT = frozenset(
-    {
-        "9p",
-        "afs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "glusterfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "orangefs",
-        "prl_fs",
-        "smb3",
-        "smbfs",
-        "vboxsf",
-        "virtiofs",
-        "vmhgfs",
-    }
+# Changes by another machine, or behind the kernel's back, give no events on these.
+_SILENT = re.compile(
+    "9p|afs|ceph|cifs|coda|davfs|fuse.*|glusterfs|lustre|ncpfs|nfs4?|orangefs|prl_fs|smb3|smbfs"
+    "|vboxsf|virtiofs|vmhgfs"
 )
 
 
@@ -45,9 +27,9 @@ class Mount:
     Attributes:
         point: where it is mounted.
         kind: its type, such as `ext4`, `nfs4`, `fuse.sshfs`.
-        device: major and minor number, as the kernel writes them.
-        is_read_only: whether it can only be read at this point, or as a whole.
-        is_read_only_disk: whether it can only be read wherever it is mounted.
+        device: major and minor number, such as `8:1`.
+        is_read_only: whether it is read-only at this point.
+        is_read_only_disk: whether it is read-only wherever it is mounted.
     """
 
     point: Path
@@ -59,11 +41,11 @@ class Mount:
     @property
     def is_silent(self) -> bool:
         """Tell whether changes on it may come without events."""
-        return self.kind in _SILENT or self.kind.startswith("fuse")
+        return _SILENT.fullmatch(self.kind) is not None
 
 
 def is_read_only(path: Path) -> bool:
-    """Tell whether the file system of a path can only be read; False where that is not told."""
+    """Tell whether the file system of a path is read-only; False where that is unknown."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
@@ -71,7 +53,7 @@ def is_read_only(path: Path) -> bool:
 
 
 def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
-    """Return the mount that a path lies on, None where the system does not tell.
+    """Return the mount that a path lies on, None where that is unknown.
 
     Args:
         path: an absolute path; it need not exist.
@@ -83,19 +65,11 @@ def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
 
 
 def mounts_below(folders: Sequence[Path], mounts: Path = MOUNTS) -> dict[Path, str]:
-    """Return the mount points inside some folders, the folders themselves left out.
-
-    Args:
-        folders: absolute paths.
-        mounts: a file in the form of `/proc/self/mountinfo`.
-
-    Returns:
-        The device mounted on each; nothing where the system does not tell.
-    """
+    """Return the mount points inside folders, each with its device; none where that is unknown."""
     return {
         mount.point: mount.device
         for mount in _listed(mounts)
-        # The automounter stays on its point also while the disk is away.
+        # The automounter stays on its mount point also while the disk is away.
         if mount.kind != "autofs"
         and any(mount.point != folder and mount.point.is_relative_to(folder) for folder in folders)
     }
@@ -120,5 +94,5 @@ def _parsed(line: str) -> Mount | None:
 
 
 def _unescaped(text: str) -> str:
-    """Read the octal escapes by which the kernel writes spaces and line ends."""
+    """Decode the octal escapes by which the kernel writes spaces and line ends."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

@@ -1,4 +1,4 @@
-"""Tells whoever supervises the service how it is, by the protocol of sd_notify(3)."""
+"""Reports the state of the service to its supervisor, by the protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STARTING_S: Final = 60.0
-"""How much longer a start may take after each sign of life, in seconds."""
+"""How much longer a start may take after each heartbeat, in seconds."""
 
-_SIGNS_IN_A_SPAN: Final = 4
-_STARTING_SIGN_S: Final = 10.0
+_PER_TIMEOUT: Final = 4
+_STARTING_INTERVAL_S: Final = 10.0
 
 
 class Notifier:
-    """Sends notices to a supervisor, and nothing where there is none. Used by the main loop only.
+    """Sends notices to a supervisor, if there is one. Used by the event loop only.
 
     Args:
         address: of the supervisor's socket: a path, or `@` and an abstract name; empty for none.
-        watchdog_s: how long the supervisor waits for a sign of life, in seconds; 0 if it does not.
+        watchdog_s: after how many seconds without a heartbeat it restarts us; 0 for never.
     """
 
     def __init__(self, address: str = "", watchdog_s: float = 0.0) -> None:
@@ -37,60 +37,58 @@ class Notifier:
             # A supervisor that hangs must not hang us.
             self._socket.setblocking(False)
         self._is_ready = False
-        self._said = ""
-        self._last_sign_s = float("-inf")
+        self._status = ""
+        self._last_heartbeat_s = float("-inf")
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Notifier:
-        """Take the address from the environment, and out of it: it is not meant for children."""
+        """Take the address from the environment and remove it: it is not meant for children."""
         address = environment.pop("NOTIFY_SOCKET", "")
-        span_us = environment.pop("WATCHDOG_USEC", "")
-        meant_for = environment.pop("WATCHDOG_PID", "")
-        is_ours = meant_for in {"", str(os.getpid())}
-        watched = is_ours and span_us.isascii() and span_us.isdecimal()
-        if not address.startswith(("/", "@")):
-            address = ""
-        return cls(address, int(span_us) / 1e6 if watched else 0.0)
+        timeout_us = environment.pop("WATCHDOG_USEC", "")
+        is_ours = environment.pop("WATCHDOG_PID", "") in {"", str(os.getpid())}
+        is_watched = is_ours and timeout_us.isascii() and timeout_us.isdecimal()
+        is_address = address.startswith(("/", "@"))
+        return cls(address if is_address else "", int(timeout_us) / 1e6 if is_watched else 0.0)
 
     @property
     def watchdog_interval_s(self) -> float | None:
-        """How often a sign of life is due, in seconds; None if nobody waits for one."""
-        return self._watchdog_s / _SIGNS_IN_A_SPAN if self._address and self._watchdog_s else None
+        """Seconds between two heartbeats; None if the supervisor expects none."""
+        return self._watchdog_s / _PER_TIMEOUT if self._address and self._watchdog_s else None
 
     def ready(self) -> None:
-        """Tell that the folders are watched and the catalogue is open, again after `reloading`."""
+        """Report that the service works; also ends `reloading`."""
         self._is_ready = True
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Tell that the settings are being read again; `ready` ends that."""
+        """Report that the settings are being read again."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Tell that the service is on its way out."""
+        """Report that the service is stopping."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Tell in one line what the service is doing; saying the same twice costs nothing."""
+        """Report in one line what the service is doing; repetitions are not sent."""
         line = " ".join(text.split())
-        if line != self._said:
-            self._said = line
+        if line != self._status:
+            self._status = line
             self._send(f"STATUS={line}")
 
     def heartbeat(self, now_s: float) -> None:
-        """Give a sign of life, if one is due at `now_s` (the monotonic clock, in seconds).
+        """Send a heartbeat if one is due at `now_s` (the monotonic clock, in seconds).
 
-        Until the service is ready, each asks for more time to start.
+        Until the service is ready, it asks for more time to start.
         """
-        every_s = self.watchdog_interval_s if self._is_ready else _STARTING_SIGN_S
-        if every_s is None or now_s - self._last_sign_s < every_s:
+        interval_s = self.watchdog_interval_s if self._is_ready else _STARTING_INTERVAL_S
+        if interval_s is None or now_s - self._last_heartbeat_s < interval_s:
             return
-        self._last_sign_s = now_s
+        self._last_heartbeat_s = now_s
         more_us = int(STARTING_S * 1e6)
         self._send("WATCHDOG=1" if self._is_ready else f"EXTEND_TIMEOUT_USEC={more_us}")
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
 
@@ -100,4 +98,6 @@ class Notifier:
         try:
             self._socket.sendto(notice.encode("utf-8", "replace"), self._address)
         except OSError as error:
-            log.warning("the supervisor cannot be told %r: %s", notice, error.strerror or error)
+            log.warning(
+                "the supervisor cannot be notified of %r: %s", notice, error.strerror or error
+            )

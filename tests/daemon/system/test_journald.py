@@ -66,12 +66,12 @@ def entry(journal: socket.socket) -> dict[str, bytes]:
     return fields
 
 
-def test_a_sound_can_be_asked_for_by_its_fields(
+def test_an_entry_can_be_searched_by_its_fields(
     journal: socket.socket, log: logging.Logger
 ) -> None:
-    log.info("%s: heard", Path("/a.ogg"), extra={"clip": Path("/a.ogg"), "bundle": "starter-1"})
+    log.info("%s: analysed", Path("/a.ogg"), extra={"clip": Path("/a.ogg"), "bundle": "starter-1"})
     assert entry(journal) == {
-        "MESSAGE": b"/a.ogg: heard",
+        "MESSAGE": b"/a.ogg: analysed",
         "PRIORITY": b"6",
         "SYSLOG_IDENTIFIER": b"valenced",
         "LOGGER": b"daemon.pipeline.stages",
@@ -94,19 +94,19 @@ def test_each_level_has_its_priority(
 def test_a_name_can_forge_neither_a_field_nor_an_entry(
     journal: socket.socket, log: logging.Logger
 ) -> None:
-    log.info("heard", extra={"clip": ODD})
-    told = entry(journal)
-    assert told["CLIP"] == os.fsencode(ODD)
-    assert told["PRIORITY"] == b"6"
+    log.info("analysed", extra={"clip": ODD})
+    received = entry(journal)
+    assert received["CLIP"] == os.fsencode(ODD)
+    assert received["PRIORITY"] == b"6"
 
 
 def test_an_entry_too_large_for_a_datagram_comes_as_a_file(
     journal: socket.socket, log: logging.Logger
 ) -> None:
     log.info("%s", "x" * (1 << 22), extra={"clip": ODD})
-    told = entry(journal)
-    assert len(told["MESSAGE"]) == 1 << 22
-    assert told["CLIP"] == os.fsencode(ODD)
+    received = entry(journal)
+    assert len(received["MESSAGE"]) == 1 << 22
+    assert received["CLIP"] == os.fsencode(ODD)
 
 
 def test_without_a_journal_the_line_goes_to_stderr(
@@ -128,7 +128,7 @@ def test_stderr_is_the_journal_only_if_it_is_what_systemd_opened(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("level", "tracebacks"), [("info", False), ("debug", True)])
-def test_a_traceback_is_for_whoever_asked_for_everything(
+def test_a_traceback_is_logged_at_the_level_debug_only(
     capfd: pytest.CaptureFixture[str], *, level: str, tracebacks: bool
 ) -> None:
     root = logging.getLogger()

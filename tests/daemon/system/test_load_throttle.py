@@ -22,7 +22,7 @@ class Machine:
         self.now_s = 0.0
         self.load = 0.0
 
-    def courtesy(self, max_load: float) -> LoadThrottle:
+    def throttle(self, max_load: float) -> LoadThrottle:
         return LoadThrottle(
             max_load, "continue", load=lambda: (self.load, 9.0, 9.0), clock=lambda: self.now_s
         )
@@ -36,24 +36,24 @@ def supply(folder: Path, name: str, **files: str) -> None:
 
 def test_the_load_of_others_counts_and_our_own_does_not() -> None:
     machine = Machine()
-    courtesy = machine.courtesy(1.0)
+    throttle = machine.throttle(1.0)
     machine.now_s, machine.load = 600.0, 2.9
-    assert courtesy.reason_to_wait(busy=2) is None
+    assert throttle.reason_to_wait(busy=2) is None
     machine.now_s, machine.load = 610.0, 3.5
-    reason = courtesy.reason_to_wait(busy=2)
+    reason = throttle.reason_to_wait(busy=2)
     assert reason is not None
     assert "the load of others is 1.5, above 1" in reason
-    # We wait, so our part fades from the average, as it does from the kernel's.
+    # Our workers wait, so our part fades from the average, as it does from the kernel's.
     machine.now_s, machine.load = 1200.0, 1.5
-    assert courtesy.reason_to_wait(busy=0) is not None
+    assert throttle.reason_to_wait(busy=0) is not None
     machine.load = 0.9
-    assert courtesy.reason_to_wait(busy=0) is None
+    assert throttle.reason_to_wait(busy=0) is None
 
 
-def test_nobody_waits_unless_asked_to() -> None:
+def test_no_work_waits_without_a_limit() -> None:
     machine = Machine()
     machine.load = 99.0
-    assert machine.courtesy(0).reason_to_wait(busy=0) is None
+    assert machine.throttle(0).reason_to_wait(busy=0) is None
 
 
 def test_a_discharging_battery_without_mains_is_running_on_battery(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_discharging_battery_without_mains_is_running_on_battery(tmp_path: Pat
 
 
 @pytest.mark.parametrize("wrong", ["analysis.max_load=-1", 'analysis.on_battery="stop"'])
-def test_wrong_wishes_are_refused(valenced: Valenced, wrong: str) -> None:
+def test_wrong_settings_are_refused(valenced: Valenced, wrong: str) -> None:
     valenced("status", "--set", wrong, exit_code=78)
     assert "analysis." in valenced.stderr
 

@@ -45,11 +45,11 @@ def test_a_path_lies_on_its_nearest_mount(
     assert (mount.kind, mount.is_silent) == (kind, is_silent)
 
 
-def test_a_system_that_does_not_tell_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_missing_mount_table_is_no_obstacle(tmp_path: Path) -> None:
     assert mount_of(Path("/srv"), tmp_path / "absent") is None
 
 
-def test_this_very_system_tells(tmp_path: Path) -> None:
+def test_the_mount_table_of_this_machine_is_read(tmp_path: Path) -> None:
     mount = mount_of(tmp_path)
     assert mount is not None
     assert tmp_path.is_relative_to(mount.point)

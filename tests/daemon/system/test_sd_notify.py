@@ -1,4 +1,4 @@
-"""What a supervisor is told, received on a real socket."""
+"""What a supervisor receives, on a real socket."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from daemon.system.sd_notify import Notifier
 from tests.driving import notifications
 
 
-def test_the_supervisor_hears_of_start_reload_and_end(
-    supervisor: socket.socket, address: str
-) -> None:
+def test_start_reload_and_end_are_reported(supervisor: socket.socket, address: str) -> None:
     with closing(Notifier(address)) as notifier:
         notifier.status("opening\nthe catalogue")
         notifier.status("opening the catalogue")
@@ -28,7 +26,7 @@ def test_the_supervisor_hears_of_start_reload_and_end(
     assert said[3:] == ["READY=1", "STOPPING=1"]
 
 
-def test_a_sign_of_life_asks_for_time_until_ready_and_then_comes_in_its_rhythm(
+def test_a_heartbeat_asks_for_time_until_ready_and_then_comes_at_its_interval(
     supervisor: socket.socket, address: str
 ) -> None:
     with closing(Notifier(address, watchdog_s=40)) as notifier:
@@ -74,7 +72,9 @@ def test_an_abstract_address_is_understood_and_kept_from_children() -> None:
         {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"},
     ],
 )
-def test_nobody_waits_for_signs_unless_the_environment_says_so(environment: dict[str, str]) -> None:
+def test_without_a_watchdog_in_the_environment_no_heartbeat_is_due(
+    environment: dict[str, str],
+) -> None:
     with closing(Notifier.of(environment)) as notifier:
         assert notifier.watchdog_interval_s is None
 
@@ -84,7 +84,7 @@ def test_a_supervisor_that_is_gone_or_does_not_listen_stops_nothing(
 ) -> None:
     with closing(Notifier(address)) as notifier:
         notifier.ready()
-    assert "cannot be told" in caplog.text
+    assert "cannot be notified" in caplog.text
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
         deaf.bind(address)
         with closing(Notifier(address, watchdog_s=1)) as notifier:
