@@ -93,7 +93,7 @@ def full_report(
         [
             f"Features `{CANONICAL.key}`. Held out, seed {seed}:",
             figures_text(held_out_scores(table, joint, seed)),
-            f"R2 beside the paper's pipeline (44.1 kHz, full files), same folds, seeds {seeds}:",
+            f"R2 against the paper's pipeline (44.1 kHz, full files), same folds, seeds {seeds}:",
             beside_text(table, held_out, full, paper),
             f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",
             alone_text(table, joint, (as_music, as_sound)),
