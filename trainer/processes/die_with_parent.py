@@ -1,9 +1,9 @@
-"""Runs a module of ours that shall not outlive the process that started it.
+"""Runs one of our modules in a process that is killed when its parent ends.
 
-    python -m trainer.processes.die_with_parent PARENT MODULE [ARGUMENT…]
+    python -m trainer.processes.die_with_parent PARENT_PID MODULE [ARGUMENT…]
 
-A service that is killed can call nothing back, and one that is started again would find the work of
-the dead still going on.
+A service that is killed cannot stop its children; without this, they would still be at work when it
+is started again.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import signal
 import sys
 from typing import Final
 
-_SIGNAL_ON_PARENTS_DEATH: Final = 1
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
     """Run the program."""
     parent, module = int(sys.argv[1]), sys.argv[2]
-    ctypes.CDLL(None).prctl(_SIGNAL_ON_PARENTS_DEATH, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         # It ended before the line above could take effect.
         sys.exit(1)

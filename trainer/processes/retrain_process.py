@@ -1,8 +1,8 @@
-"""Learns from a catalogue's annotations and from imported corpora, in a process of its own.
+"""Retrains on a catalogue's annotations and on imported corpora, in a process of its own.
 
     python -m trainer.processes.retrain_process CATALOGUE_URL REGISTRY KEEP CORPORA
 
-Prints one line, what came of it, and ends with 0 if a comparison was made, published or not.
+Prints the result in one line. The exit code is 0 if a comparison was made, published or not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.training_examples import RatedSound
+    from trainer.regression.training_table import TrainingTable
     from trainer.retraining.retrain import RetrainResult
 
 log = logging.getLogger(__name__)
@@ -51,34 +53,26 @@ def retrain_from_catalogue(
     publish: bool = True,
     again: bool = False,
 ) -> RetrainResult:
-    """Fit a candidate on annotations in force and imported corpora, compare, and note how it went.
+    """Retrain on the valid annotations and the imported corpora, and record the result.
 
     Args:
         url: of the catalogue.
         registry: folder of the bundles.
-        corpora: folder of the imported corpora; one that cannot be used is told of in the log.
-        keep: how many candidates stay in it.
-        publish: whether a candidate that passes is put in service.
-        again: whether corpora that were refused before are compared again.
+        corpora: folder of the imported corpora; one that cannot be used is reported in the log.
+        keep: how many candidates stay in the registry.
+        publish: whether a candidate that passes is published.
+        again: whether corpora that were rejected before are compared again.
 
     Raises:
-        TooFewAnnotations: nothing is annotated, and no corpus is new or all were refused before.
-        TrainingUnderWay: another process learns just now.
-        TrainingError: a fit fails.
-        BundleError: the bundle in service or the registry cannot be used.
         CatalogueError: the catalogue cannot be read or written.
+        ValencedError: as `retrain` raises; the catalogue records a failure, but neither
+            `TooFewAnnotations` nor `TrainingUnderWay`.
     """
     with closing(Catalogue(url)) as catalogue:
         begun_at = datetime.now(UTC)
         rated = catalogue.training_examples.rated(CANONICAL.key)
-
-        def note(came_to: str, reason: str, bundle: str | None = None) -> None:
-            training = TrainingRun(begun_at, len(rated), came_to, reason, bundle)
-            catalogue.jobs.record_training(training, datetime.now(UTC))
-
-        tables, problems = CorpusStore(corpora).tables(CANONICAL.key)
-        for problem in problems:
-            log.warning("%s", problem)
+        training = partial(TrainingRun, begun_at, len(rated))
+        tables = _tables(corpora)
         if not (rated or tables):
             raise TooFewAnnotations(
                 "nothing is annotated yet, and there is no corpus: nothing to learn from"
@@ -87,23 +81,30 @@ def retrain_from_catalogue(
             annotations = _arrays(rated)
             if again:
                 forget_rejected(registry)
-            outcome = retrain(registry, annotations, tables, seed=SEED, publish=publish, keep=keep)
+            result = retrain(registry, annotations, tables, seed=SEED, publish=publish, keep=keep)
         except (TrainingUnderWay, TooFewAnnotations):
             raise
         except ValencedError as error:
-            note("failed", str(error))
+            catalogue.jobs.record_training(training("failed", str(error)), datetime.now(UTC))
             raise
-        came_to = "published" if outcome.published else "kept back"
-        note(came_to, outcome.reason, outcome.name)
-    return outcome
+        outcome = "published" if result.published else "kept back"
+        recorded = training(outcome, result.reason, result.name)
+        catalogue.jobs.record_training(recorded, datetime.now(UTC))
+    return result
+
+
+def _tables(corpora: Path) -> list[TrainingTable]:
+    tables, problems = CorpusStore(corpora).tables(CANONICAL.key)
+    for problem in problems:
+        log.warning("%s", problem)
+    return tables
 
 
 def _arrays(rated: Sequence[RatedSound]) -> AnnotationArrays:
+    ratings = [(sound.arousal, sound.valence) for sound in rated]
     return AnnotationArrays(
         vectors=unpack_many([sound.vector for sound in rated]) if rated else _NO_VECTORS,
-        ratings=np.array(
-            [(sound.arousal, sound.valence) for sound in rated], dtype=np.float64
-        ).reshape(-1, 2),
+        ratings=np.array(ratings, dtype=np.float64).reshape(-1, 2),
         raters=np.array([sound.annotators for sound in rated], dtype=np.intp),
         group=np.array([sound.identity for sound in rated], dtype=np.str_),
         folder=np.array([os.fsencode(sound.path.parent).hex() for sound in rated], dtype=np.str_),
@@ -115,11 +116,11 @@ def main(arguments: Sequence[str]) -> int:
     url, registry, keep, corpora = arguments
     os.nice(NICENESS)
     try:
-        outcome = retrain_from_catalogue(url, Path(registry), Path(corpora), keep=int(keep))
+        result = retrain_from_catalogue(url, Path(registry), Path(corpora), keep=int(keep))
     except ValencedError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    sys.stderr.write(f"{outcome.name}: {outcome.reason}\n")
+    sys.stderr.write(f"{result.name}: {result.reason}\n")
     return 0
 
 

@@ -230,7 +230,7 @@ def test_a_damaged_vector_is_heard_again_and_stops_no_other(
             )
     said = run(url, directory).splitlines()
     assert said == [
-        "features of 5 sounds are damaged: 5 files are heard again",
+        "features of 5 sounds are damaged: 5 files are analysed again",
         "15 sounds scored again by small-1",
     ]
     assert len(catalogue.queued_stamps()) == 5
@@ -240,19 +240,19 @@ def test_a_damaged_vector_is_heard_again_and_stops_no_other(
     ]
 
 
-def test_a_bundle_that_is_not_in_service_scores_nothing(
+def test_a_bundle_that_is_not_published_scores_nothing(
     catalogue: Catalogue, url: str, directory: Path
 ) -> None:
     fill(catalogue, 20)
     catalogue.record_published("small-2", "", {})
     said = run(url, directory, exit_code=1)
-    assert "small-1 is not in service, small-2 is" in said
+    assert "small-1: cannot record its predictions, since small-2 is published" in said
     assert said.count("\n") == 1
     assert read(catalogue, "SELECT DISTINCT bundle FROM predictions") == [(OLD,)]
 
 
 @pytest.mark.usefixtures("catalogue")
-def test_what_is_missing_is_said_in_one_line(url: str, directory: Path, tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_in_one_line(url: str, directory: Path, tmp_path: Path) -> None:
     for place, wrong_bundle, word in (
         (url, tmp_path / "none", "no bundle there"),
         (url, tmp_path, "manifest.json"),
