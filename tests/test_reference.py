@@ -116,8 +116,8 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
 def test_every_figure_is_documented_with_its_kind_and_no_other(tmp_path: Path) -> None:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
         catalogue.record_folders([FolderState(tmp_path, "events", utc_now(), None)])
-        vitals = RunStats(1)
-        metrics = Metrics(lambda: status_of(catalogue, 900, utc_now(), vitals), vitals, utc_now)
+        stats = RunStats(1)
+        metrics = Metrics(lambda: status_of(catalogue, 900, utc_now(), stats), stats, utc_now)
         text = metrics.text().decode()
     program = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE))
     told = rows(section("Health and metrics"))

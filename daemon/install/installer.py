@@ -1,4 +1,4 @@
-"""Puts the files of an installation in place, takes them away, and tells systemd."""
+"""Installs and removes the files of a service, and makes systemd use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from daemon.install.units import InstalledFile
 
-PATIENCE_S = 240.0
+TIMEOUT_S = 240.0
 
 
 def user_config_folder(environment: Mapping[str, str]) -> Path:
@@ -24,18 +24,22 @@ def user_config_folder(environment: Mapping[str, str]) -> Path:
 
 
 def installed_paths(configuration: Path | None) -> list[Path]:
-    """Return where an installation has files: of one user, or of the machine for None."""
+    """Return where an installation has files.
+
+    Args:
+        configuration: folder of the user whose service it is, None for the machine's service.
+    """
     if configuration is not None:
         return [configuration / "systemd" / "user" / UNIT]
-    names = [Path("/etc", kind, "valenced.conf") for kind in ("sysusers.d", "tmpfiles.d")]
-    return [UNIT_FOLDER / UNIT, UNIT_FOLDER / DROP_IN, *names]
+    others = [Path("/etc", kind, "valenced.conf") for kind in ("sysusers.d", "tmpfiles.d")]
+    return [UNIT_FOLDER / UNIT, UNIT_FOLDER / DROP_IN, *others]
 
 
 def install_file(file: InstalledFile, root: Path) -> Path:
-    """Put a file in place below a root, over an earlier one of ours only; return where.
+    """Write a file below a root, replacing only an earlier one of ours; return its path.
 
     Raises:
-        InstallError: somebody else's file is there, or nothing can be written there.
+        InstallError: a file of another origin is there, or it cannot be written.
     """
     path = root / file.path.relative_to("/")
     try:
@@ -46,17 +50,20 @@ def install_file(file: InstalledFile, root: Path) -> Path:
         path.chmod(0o644)
     except OSError as error:
         advice = "; run it as root, or with --user" if isinstance(error, PermissionError) else ""
-        raise InstallError(f"{path}: cannot be made: {error.strerror}{advice}") from error
+        raise InstallError(f"{path}: cannot be written: {error.strerror}{advice}") from error
     return path
 
 
-def remove_file(place: Path, root: Path) -> Iterator[str]:
-    """Remove a file of ours below a root, and its folder if that is a drop-in's; say so.
+def remove_file(path: Path, root: Path) -> Iterator[str]:
+    """Remove a file of ours below a root, and its folder if that is an empty drop-in folder.
+
+    Yields:
+        A line for what was done.
 
     Raises:
         InstallError: it cannot be removed.
     """
-    path = root / place.relative_to("/")
+    path = root / path.relative_to("/")
     try:
         if not path.exists():
             return
@@ -72,10 +79,10 @@ def remove_file(place: Path, root: Path) -> Iterator[str]:
 
 
 def reload_systemd(*, user: bool, makes_user: bool = True) -> None:
-    """Let systemd take up what was installed: the service's user and folders, then the units.
+    """Make systemd read the units, after creating the service's user and folders.
 
     Raises:
-        InstallError: it does not.
+        InstallError: a program of systemd fails.
     """
     if makes_user and not user:
         _run("systemd-sysusers", "/etc/sysusers.d/valenced.conf")
@@ -84,10 +91,10 @@ def reload_systemd(*, user: bool, makes_user: bool = True) -> None:
 
 
 def stop_service(configuration: Path | None) -> None:
-    """Stop the service, and let it not start with the machine any more, if it is installed.
+    """Stop and disable the service, if it is installed.
 
     Args:
-        configuration: folder of the user whose service it is, None for the machine's.
+        configuration: as of `installed_paths`.
 
     Raises:
         InstallError: it does not stop.
@@ -97,13 +104,13 @@ def stop_service(configuration: Path | None) -> None:
         _run("systemctl", *scope, "disable", "--now", UNIT)
 
 
-def _run(*line: str) -> None:
+def _run(*command: str) -> None:
     try:
         done = subprocess.run(  # noqa: S603 - systemd's own programs, and no text from outside
-            line, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise InstallError(f"{line[0]}: {error}; is this a machine with systemd?") from error
+        raise InstallError(f"{command[0]}: {error}; is this a machine with systemd?") from error
     if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise InstallError(f"{' '.join(line)}: {said}")
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise InstallError(f"{' '.join(command)}: {reason}")

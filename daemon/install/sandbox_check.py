@@ -1,7 +1,8 @@
-"""Which folders the service's own unit keeps from it: those named since it was installed.
+"""Finds the folders that the service's own systemd unit closes to it.
 
-The unit sees the file system read-only, and what lies below `/home` and its like not at all, but
-for the folders that `valenced install` opened. Nothing that runs inside can open another.
+In the unit's sandbox the file system is read-only, and `/home` and its like are hidden, except for
+the folders that `valenced install` opened. So a folder named since then is closed, and nothing that
+runs inside can open it.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ def sandbox_problem(
     environ: Mapping[str, str] = os.environ,
     mounts: Path = MOUNTS,
 ) -> str | None:
-    """Return in one line what keeps us from a folder, and what opens it; None if no unit does.
+    """Return in one line how the unit restricts a folder, and what opens it; None if it does not.
 
     Args:
         folder: under its real path.
         writes: whether tags are to be written there.
-        environ: tells whether systemd started us.
+        environ: shows whether systemd started this process.
         mounts: a file in the form of `/proc/self/mountinfo`.
     """
     system = mount_of(Path("/"), mounts)
@@ -42,17 +43,17 @@ def sandbox_problem(
     if is_hidden(folder) and not folder.exists():
         return _with_advice(HIDDEN)
     mount = mount_of(folder, mounts)
-    # A disk that the operator made read-only is so as a whole, not only for us.
+    # If the operator mounted the whole disk read-only, the unit is not the cause.
     if writes and mount is not None and mount.is_read_only and not mount.is_read_only_disk:
         return _with_advice(CLOSED)
     return None
 
 
 def is_sandbox_problem(trouble: str | None) -> bool:
-    """Tell whether a folder's trouble is one that was told here."""
+    """Whether a folder's trouble was found by `sandbox_problem`."""
     return trouble is not None and trouble.startswith((CLOSED, HIDDEN))
 
 
-def _with_advice(wall: str) -> str:
+def _with_advice(problem: str) -> str:
     command = Path(sysconfig.get_path("scripts"), "valenced")
-    return f"{wall}: sudo {command} install, then sudo systemctl restart valenced"
+    return f"{problem}: sudo {command} install, then sudo systemctl restart valenced"

@@ -1,4 +1,4 @@
-"""The units as they are installed: with this environment's paths, open for the watched folders."""
+"""Makes the systemd units: with this environment's paths, and open for the watched folders."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ STATE: Final = Path("/var/lib/valenced")
 
 DROP_IN: Final = Path("valenced.service.d/50-here.conf")
 
+_SOURCE: Final = Path(__file__).resolve().parents[2]
 _SHIPPED: Final = "/opt/valenced/bin/valenced"
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - what the unit hides, nothing is put there
 _STOP_MARGIN_S: Final = 60.0
@@ -35,34 +36,25 @@ _STOP_MARGIN_S: Final = 60.0
 
 @dataclass(frozen=True)
 class InstalledFile:
-    """One file that an installation puts in place.
-
-    Attributes:
-        path: where, absolute, below the root prefix.
-        text: what is in it.
-    """
+    """A file of an installation; its path is absolute, below the root prefix."""
 
     path: Path
     text: str
 
 
 def shipped_text(name: str) -> str:
-    """Return the text of a file of the folder `systemd`, of the checkout or of the environment.
-
-    Raises:
-        FileNotFoundError: neither has it.
-    """
-    beside = Path(__file__).resolve().parents[2] / "systemd" / name
+    """Return a file of the folder `systemd`, of the checkout or of the environment."""
+    source = _SOURCE / "systemd" / name
     installed = Path(sys.prefix) / "share" / "valenced" / "systemd" / name
-    return (beside if beside.is_file() else installed).read_text(encoding="utf-8")
+    return (source if source.is_file() else installed).read_text(encoding="utf-8")
 
 
 def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
-    """Yield the files of the service for the whole machine.
+    """Yield the files of the machine's service.
 
     Args:
-        settings: whose folders are opened.
-        command: absolute path of `valenced` in the environment that is to run.
+        settings: its watched folders are opened.
+        command: absolute path of the `valenced` to run.
     """
     yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped_text(UNIT), command))
     yield InstalledFile(UNIT_FOLDER / DROP_IN, drop_in(settings, _program_folders(command)))
@@ -72,13 +64,18 @@ def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
 
 
 def user_files(configuration: Path, command: Path) -> Iterator[InstalledFile]:
-    """Yield the files of the service of one user, whose configuration folder is given."""
+    """Yield the files of a user's service.
+
+    Args:
+        configuration: folder of the user's configuration.
+        command: absolute path of the `valenced` to run.
+    """
     text = _for_command(shipped_text(f"user/{UNIT}"), command)
     yield InstalledFile(configuration / "systemd" / "user" / UNIT, text)
 
 
 def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
-    """Return what opens the watched folders for tags, and the program's own for reading."""
+    """Return the drop-in that opens the watched folders for tags, the program's for reading."""
     lines = []
     for path, writes in _wanted(settings):
         if is_hidden(path):
@@ -99,17 +96,14 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
 
 
 def unopened_folders(settings: Settings, units: Path) -> list[Path]:
-    """Return the folders that settings name and that the installed unit does not open.
+    """Return the folders of the settings that the machine's installed unit does not open.
 
     Args:
         settings: of the service.
-        units: the folder of the machine's units.
-
-    Returns:
-        None at all where the unit is not there, or not by `valenced install`.
+        units: the folder of the machine's units; empty result if `valenced install` made none.
 
     Raises:
-        InstallError: what is installed cannot be read.
+        InstallError: the installed files cannot be read.
     """
     try:
         if not is_ours(units / UNIT):
@@ -129,10 +123,10 @@ def unopened_folders(settings: Settings, units: Path) -> list[Path]:
 
 
 def other_catalogue_hint(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
-    """Return how to ask for the machine's service, if there is one and this is not its catalogue.
+    """Return how to query the machine's service, if there is one and it has another catalogue.
 
     Args:
-        catalogue: that was asked for.
+        catalogue: the one in use.
         command: absolute path of `valenced`.
         units: the folder of the machine's units.
     """
@@ -146,11 +140,7 @@ def other_catalogue_hint(catalogue: Path, command: Path, units: Path = UNIT_FOLD
 
 
 def is_ours(file: Path) -> bool:
-    """Tell whether a file was made by `valenced install`; False where there is none.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Whether a file exists and was made by `valenced install`; raises OSError."""
     try:
         with file.open(encoding="utf-8", errors="replace") as stream:
             return stream.readline() == MARK
@@ -165,13 +155,13 @@ def _wanted(settings: Settings) -> Iterator[tuple[Path, bool]]:
     if watch.follow_links:
         folders = with_targets(folders, FileFilter(watch.suffixes, watch.ignore))
     for folder in folders:
-        # A copy of a single file that a link leads to is made beside it.
+        # The copy of a single file that a link leads to is made in its folder.
         path = folder.path.parent if folder.path.is_file() else folder.path
         yield path, folder.tags and settings.tags.mode != "none"
 
 
 def _opened_by(drop_in: str) -> Iterator[tuple[str, Path]]:
-    """Yield what the lines of a drop-in open, each with its key."""
+    """Yield the paths that a drop-in opens, each with its key."""
     for line in drop_in.splitlines():
         key, _, value = line.partition("=")
         if key.strip() in {"ReadWritePaths", "BindPaths", "BindReadOnlyPaths"}:
@@ -182,7 +172,7 @@ def _opened_by(drop_in: str) -> Iterator[tuple[str, Path]]:
 
 
 def is_hidden(path: Path) -> bool:
-    """Tell whether the service does not see a path unless it is bound."""
+    """Whether the service's unit hides a path unless it is bound."""
     return any(path.is_relative_to(hidden) for hidden in _HIDDEN)
 
 
@@ -191,21 +181,16 @@ def _for_command(unit: str, command: Path) -> str:
 
 
 def _program_folders(command: Path) -> Iterator[Path]:
-    """Yield what the interpreter reads: its environment, the one that was made of, our source."""
+    """Yield what the interpreter reads: its environment, that one's base, and our source."""
     yield command.parents[1]
     yield Path(sys.prefix)
     yield Path(sys.base_prefix).resolve()
-    source = Path(__file__).resolve().parents[2]
-    if not source.is_relative_to(sys.prefix):
-        yield source
+    if not _SOURCE.is_relative_to(sys.prefix):
+        yield _SOURCE
 
 
 def _quoted(path: Path, mark: str = "-") -> str:
-    """Spell a path for a unit file; one marked `-` need not exist.
-
-    Raises:
-        InstallError: it cannot be written in a unit file.
-    """
+    """Quote a path for a unit file; one marked `-` need not exist. Raises InstallError."""
     text = str(path)
     if not text.isprintable():
         raise InstallError(f"{printable(text)}: a unit file cannot name it; rename the folder")

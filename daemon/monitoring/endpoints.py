@@ -1,4 +1,4 @@
-"""What is told of the service at `/health` and `/metrics`, and how another process asks for it."""
+"""The endpoints `/health` and `/metrics`, and a client that asks them for problems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.run_stats import RunStats
     from storage.catalogue import Catalogue
 
-PATIENCE_S: Final = 3.0
+TIMEOUT_S: Final = 3.0
 LARGEST_ANSWER: Final = 1 << 20
 _TEXT: Final = "text/plain; charset=utf-8"
 
@@ -29,16 +29,16 @@ def serve_endpoints(
     address: str,
     catalogue: Catalogue,
     reconcile_s: Callable[[], float],
-    vitals: RunStats,
+    stats: RunStats,
     clock: Callable[[], datetime],
 ) -> Iterator[str]:
-    """Tell at an address how the service is, for the time of a block.
+    """Serve the endpoints at an address, for the duration of a block.
 
     Args:
-        address: `host:port`; empty listens nowhere.
-        catalogue: where the service leaves word.
-        reconcile_s: tells how often the folders are to be compared, in seconds.
-        vitals: of the run.
+        address: `host:port`; empty serves nothing.
+        catalogue: in which the service stores its state.
+        reconcile_s: returns the interval at which the folders are compared, in seconds.
+        stats: of the run.
         clock: the time, aware of its zone.
 
     Yields:
@@ -46,43 +46,43 @@ def serve_endpoints(
 
     Raises:
         SettingsError: there is no such address.
-        ListenError: it is taken, or may not be used by us.
+        ListenError: it is in use, or this user may not use it.
     """
     if not address:
         yield ""
         return
-    # A service that listens nowhere is spared their memory.
+    # Without an address the service saves the memory of these.
     from daemon.monitoring.http_server import Reply, listening  # noqa: PLC0415
     from daemon.monitoring.prometheus_metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415
 
-    def look() -> ServiceStatus:
-        return status_of(catalogue, reconcile_s(), clock(), vitals)
+    def status() -> ServiceStatus:
+        return status_of(catalogue, reconcile_s(), clock(), stats)
 
-    def health(as_json: bool) -> Reply:  # noqa: FBT001 - the listener calls it
+    def health(as_json: bool) -> Reply:  # noqa: FBT001 - the server calls it
         try:
-            problems = look().problems
+            problems = status().problems
         except CatalogueError as error:
             problems = [Problem(Promise.CATALOGUE, str(error))]
-        return _told(problems, as_json=as_json)
+        return _health_reply(problems, as_json=as_json)
 
-    metrics = Metrics(look, vitals, clock)
+    exposed = Metrics(status, stats, clock)
 
-    def figures(_as_json: bool) -> Reply:  # noqa: FBT001 - the listener calls it
+    def metrics(_as_json: bool) -> Reply:  # noqa: FBT001 - the server calls it
         try:
-            return Reply(200, CONTENT_TYPE, metrics.text())
+            return Reply(200, CONTENT_TYPE, exposed.text())
         except CatalogueError as error:
             return Reply(503, _TEXT, f"{error}\n".encode())
 
-    with listening(address, {"/health": health, "/metrics": figures}) as in_use:
+    with listening(address, {"/health": health, "/metrics": metrics}) as in_use:
         yield in_use
 
 
 def fetch_problems(address: str) -> list[Problem]:
-    """Ask a running service what it does not keep; nothing if nobody answers at that address."""
+    """Return the problems that a service reports at an address; none if no service answers."""
     host, _, port = address.rpartition(":")
     if not int(port or 0):
         return []
-    connection = HTTPConnection(host.strip("[]"), int(port), timeout=PATIENCE_S)
+    connection = HTTPConnection(host.strip("[]"), int(port), timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/health", headers={"Accept": "application/json"})
         document = json.loads(connection.getresponse().read(LARGEST_ANSWER))
@@ -99,16 +99,16 @@ def fetch_problems(address: str) -> list[Problem]:
         connection.close()
 
 
-def _told(problems: list[Problem], *, as_json: bool) -> Reply:
+def _health_reply(problems: list[Problem], *, as_json: bool) -> Reply:
     from daemon.monitoring.http_server import Reply  # noqa: PLC0415
 
-    status = 503 if problems else 200
+    code = 503 if problems else 200
     if as_json:
         document = {
             "status": "degraded" if problems else "ok",
             "reasons": [{"promise": each.promise, "why": each.why} for each in problems],
         }
-        return Reply(status, "application/json", json.dumps(document).encode() + b"\n")
+        return Reply(code, "application/json", json.dumps(document).encode() + b"\n")
     lines = [" ".join(each.why.split()) for each in problems] or ["ok"]
     text = "".join(f"{line}\n" for line in lines)
-    return Reply(status, _TEXT, text.encode("utf-8", "backslashreplace"))
+    return Reply(code, _TEXT, text.encode("utf-8", "backslashreplace"))

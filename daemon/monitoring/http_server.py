@@ -1,4 +1,4 @@
-"""The one small listener of the service, for `/health` and `/metrics`."""
+"""A small HTTP server for `/health` and `/metrics`, bounded in time, size and threads."""
 
 from __future__ import annotations
 
@@ -30,18 +30,12 @@ _WRONG_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errn
 
 
 class ListenError(ValencedError):
-    """Nothing can be listened to at an address just now."""
+    """The server cannot listen at an address at present."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer to a request.
-
-    Attributes:
-        status: its HTTP status.
-        content_type: of the body.
-        body: what is said.
-    """
+    """The reply to a request."""
 
     status: int
     content_type: str
@@ -50,21 +44,21 @@ class Reply:
 
 @contextmanager
 def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Iterator[str]:
-    """Answer requests at an address for the time of a block.
+    """Answer requests at an address, for the duration of a block.
 
     A request gets five seconds and 16 KiB, and eight are answered at once; more wait in the kernel.
-    While there are none, a thread sleeps and nothing else happens.
+    While there are none, one thread sleeps.
 
     Args:
         address: `host:port`; port 0 takes any that is free.
-        views: what answers at each path; told whether JSON is asked for.
+        views: makes the reply of each path; called with whether JSON is accepted.
 
     Yields:
         The address in use, as part of a URL.
 
     Raises:
         SettingsError: there is no such address.
-        ListenError: it is taken, or may not be used by us.
+        ListenError: it is in use, or this user may not use it.
     """
     host, _, port = address.rpartition(":")
     listener = _bound(address, host.strip("[]"), int(port))
@@ -76,7 +70,7 @@ def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Ite
     try:
         yield in_use
     finally:
-        # This wakes the thread; closing alone would not.
+        # This wakes the thread; close alone would not.
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         thread.join()
@@ -97,10 +91,10 @@ def _bound(address: str, host: str, port: int) -> socket.socket:
         listener.listen(4 * AT_ONCE)
     except OSError as error:
         listener.close()
-        said = f"page.listen = {address!r}: {error.strerror or error}"
+        message = f"page.listen = {address!r}: {error.strerror or error}"
         if error.errno in _WRONG_ADDRESS:
-            raise SettingsError([said]) from error
-        raise ListenError(f"{said}; free it, or choose another") from error
+            raise SettingsError([message]) from error
+        raise ListenError(f"{message}; free it, or choose another") from error
     if not ipaddress.ip_address(where[0]).is_loopback:
         log.warning(
             "page.listen = %s: other machines can reach this, and need no password", address
@@ -134,7 +128,7 @@ def _serve(
             free.release()
             if error.errno in {errno.EINVAL, errno.EBADF}:
                 return
-            # Out of descriptors, say: the service itself is not to suffer from it.
+            # Out of descriptors, for example: the service itself must not suffer from it.
             time.sleep(1)
             continue
         # A request is short, and must not keep the service from ending.
@@ -142,7 +136,7 @@ def _serve(
 
 
 class _Bounded(io.RawIOBase):
-    """What a client sends, up to a size and a time."""
+    """The bytes that a client sends, limited in size and time."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -153,7 +147,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer what there is; nothing once the size is used up."""
+        """Read into a buffer; nothing once the size limit is reached."""
         self._connection.settimeout(max(self._until_s - time.monotonic(), 0.001))
         got = self._connection.recv_into(buffer, min(len(buffer), self._left)) if self._left else 0
         self._left -= got
@@ -161,7 +155,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Request(BaseHTTPRequestHandler):
-    """One request, its answer, and no more on the same connection."""
+    """Answers one request, then closes the connection."""
 
     protocol_version = "HTTP/1.1"
     error_message_format = "%(code)d %(message)s\n"
@@ -206,7 +200,7 @@ class _Request(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         view = self._views.get(self.path.partition("?")[0])
         if not self._is_for_us():
-            # A page of somebody else's may have had its name resolved to this machine.
+            # DNS rebinding: a foreign page may have its name resolved to this machine.
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this is not the host of that name")
         elif self.command not in {"GET", "HEAD"}:
             refusal = b"only GET and HEAD\n"
@@ -217,7 +211,7 @@ class _Request(BaseHTTPRequestHandler):
             self._send(view("application/json" in self.headers.get("Accept", "")))
 
     def _is_for_us(self) -> bool:
-        """Tell whether the client meant us: an address, or one of our names."""
+        """Whether `Host` is an address or one of our names."""
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1:
             return False

@@ -1,4 +1,4 @@
-"""What would fail, looked for before it does."""
+"""Checks of `valenced check`: finds what would fail before the service does."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ NOT_OPENED: Final = (
     " systemctl restart valenced"
 )
 TAG_MODES: Final = frozenset({"replace", "in-place", "sidecar"})
+_READ, _WRITE, _ALL = os.R_OK | os.X_OK, os.W_OK | os.X_OK, os.R_OK | os.W_OK | os.X_OK
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing that was looked at: `fail` stops the service or a promise, `warn` may."""
+    """The result of one check: `fail` stops the service or breaks a promise, `warn` may."""
 
     level: Literal["ok", "warn", "fail"]
     what: str
@@ -52,135 +53,133 @@ class CheckResult:
 def run_checks(
     settings: Settings, url: str, registry: Path, annotations: Path, units: Path | None = None
 ) -> Iterator[CheckResult]:
-    """Look at everything that the service needs, with the rights that this process has just now.
+    """Check everything that the service needs, with the rights of this process.
 
     Args:
         settings: all of them.
         url: of the catalogue.
         registry: folder of the bundles.
-        annotations: folder into which tables of annotations are dropped.
+        annotations: folder into which annotation tables are dropped.
         units: folder of the machine's units, if these are the settings of the machine's service.
     """
-    yield from _of_sqlite()
-    yield from _of_catalogue(url)
+    version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        yield _fail(f"SQLite {version} is too old; 3.35 or newer is needed")
+    else:
+        yield _ok(f"SQLite {version}")
+    yield from _check_catalogue(url)
     problem = problem_with(registry)
-    yield (
-        CheckResult("fail", problem) if problem else CheckResult("ok", "the bundle can be trusted")
-    )
-    if annotations.is_dir() and not os.access(annotations, _ALL, effective_ids=True):
-        yield CheckResult(
-            "warn", f"{annotations}: this user may not move files in it (annotations)"
-        )
+    yield _fail(problem) if problem else _ok("the bundle can be trusted")
+    if annotations.is_dir() and not _may(annotations, _ALL):
+        yield _warn(f"{annotations}: this user may not move files in it (annotations)")
     if not settings.watch.folder:
-        yield CheckResult("warn", "no folder is set; name one: valenced run DIR")
+        yield _warn("no folder is set; name one: valenced run DIR")
     directories = 0
     for folder in settings.watch.folder:
-        yield from _of_folder(folder, settings)
-        yield from _of_mount(folder)
+        yield from _check_folder(folder, settings)
+        yield from _check_mount(folder)
         if not settings.watch.follow_links:
-            yield from _of_links(folder.path, settings)
+            yield from _check_links(folder.path, settings)
         if folder.mode != "poll":
             directories += sum(1 for _ in os.walk(folder.path))
-    yield from _of_limits(directories)
-    yield _of_confinement()
-    yield from _of_walls(settings, url, units)
+    yield from _check_watch_limit(directories)
+    yield _check_landlock()
+    yield from _check_unit(settings, url, units)
 
 
-_ALL: Final = os.R_OK | os.W_OK | os.X_OK
+def _ok(what: str) -> CheckResult:
+    return CheckResult("ok", what)
 
 
-def _of_sqlite() -> Iterator[CheckResult]:
-    found = sqlite3.sqlite_version
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        yield CheckResult("fail", f"SQLite {found} is too old; 3.35 or newer is needed")
-    else:
-        yield CheckResult("ok", f"SQLite {found}")
+def _warn(what: str) -> CheckResult:
+    return CheckResult("warn", what)
 
 
-def _of_catalogue(url: str) -> Iterator[CheckResult]:
+def _fail(what: str) -> CheckResult:
+    return CheckResult("fail", what)
+
+
+def _may(path: Path | str, rights: int) -> bool:
+    return os.access(path, rights, effective_ids=True)
+
+
+def _check_catalogue(url: str) -> Iterator[CheckResult]:
     try:
         file = file_of(url)
         if not file.exists():
-            # Made now, it would belong to whoever asks, perhaps not to the service's user.
-            yield _of_place(file)
+            # Made now, it would belong to this user, perhaps not to the service's.
+            yield _check_new_catalogue(file)
             return
         holder = writer_of(url)
         with closing(Catalogue(url)) as catalogue:
             newest = catalogue.statistics.last_analysed_at()
     except CatalogueError as error:
-        yield CheckResult("fail", str(error))
+        yield _fail(str(error))
         return
-    yield CheckResult("ok", f"{file}: opens")
+    yield _ok(f"{file}: opens")
     if holder is not None:
-        yield CheckResult(
-            "ok", f"process {holder} works on this catalogue; a second start is refused"
-        )
+        yield _ok(f"process {holder} works on this catalogue; a second start is refused")
     now = utc_now()
     if newest is not None and newest > now + CLOCK_TOLERANCE:
-        yield CheckResult(
-            "warn",
-            f"the clock says {now:%Y-%m-%d %H:%M} UTC, but a sound was heard at"
-            f" {newest:%Y-%m-%d %H:%M} UTC: what is due would wait; set the clock",
+        yield _warn(
+            f"the clock says {now:%Y-%m-%d %H:%M} UTC, but a sound was analysed at"
+            f" {newest:%Y-%m-%d %H:%M} UTC: what is due would wait; set the clock"
         )
     else:
-        yield CheckResult("ok", f"the clock says {now:%Y-%m-%d %H:%M} UTC")
+        yield _ok(f"the clock says {now:%Y-%m-%d %H:%M} UTC")
     free = shutil.disk_usage(file.parent).free
-    level: Literal["ok", "warn"] = "warn" if free < LEAST_FREE_BYTES else "ok"
-    yield CheckResult(level, f"{file.parent}: {'only ' * (level == 'warn')}{free >> 20} MiB free")
+    result, only = (_warn, "only ") if free < LEAST_FREE_BYTES else (_ok, "")
+    yield result(f"{file.parent}: {only}{free >> 20} MiB free")
     mount = mount_of(file.absolute())
     if mount is not None and mount.is_silent:
-        yield CheckResult(
-            "warn",
-            f"{file}: lies on {mount.kind}; SQLite needs a local disk, or two machines may harm it",
+        yield _warn(
+            f"{file}: is on {mount.kind}; SQLite needs a local disk, or two machines may damage it"
         )
 
 
-def _of_place(file: Path) -> CheckResult:
-    """Tell whether a catalogue that is not there yet could be made."""
+def _check_new_catalogue(file: Path) -> CheckResult:
     nearest = next(folder for folder in file.absolute().parents if folder.exists())
-    if os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
-        return CheckResult("ok", f"{file}: not there yet; the first start makes it")
-    return CheckResult("fail", f"{file}: not there yet, and this user may not write to {nearest}")
+    if _may(nearest, _WRITE):
+        return _ok(f"{file}: not there yet; the first start makes it")
+    return _fail(f"{file}: not there yet, and this user may not write to {nearest}")
 
 
-def _of_folder(folder: FolderSettings, settings: Settings) -> Iterator[CheckResult]:
+def _check_folder(folder: FolderSettings, settings: Settings) -> Iterator[CheckResult]:
     path = folder.path
     if not path.is_dir():
-        yield CheckResult("fail", f"{path}: not a folder, or out of reach; is it mounted?")
+        yield _fail(f"{path}: not a folder, or cannot be reached; is it mounted?")
         return
-    if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
-        yield CheckResult("fail", f"{path}: this user may not read it")
+    if not _may(path, _READ):
+        yield _fail(f"{path}: this user may not read it")
         return
     wants_tags = folder.tags and settings.tags.mode in TAG_MODES
     closed = list(islice(_closed_below(path, write=wants_tags), 1000))
-    unread = [inner for inner, may_read in closed if not may_read]
-    if unread:
-        yield CheckResult("warn", f"{path}: this user may not read {_some(unread)} in it")
+    if unreadable := [inner for inner, may_read in closed if not may_read]:
+        yield _warn(f"{path}: this user may not read {_some(unreadable)} in it")
     if not wants_tags:
-        yield CheckResult("ok", f"{path}: can be read; no tags are asked for")
+        yield _ok(f"{path}: can be read; no tags are wanted")
     elif is_read_only(path):
-        yield CheckResult("warn", f"{path}: its disk can only be read, so no tags")
-    elif unwritten := [inner for inner, may_read in closed if may_read]:
-        yield CheckResult(
-            "warn",
-            f"{path}: this user may not write to {_some(unwritten)}, so no tags there; the"
-            " catalogue is kept",
+        yield _warn(f"{path}: its disk is read-only, so no tags")
+    elif unwritable := [inner for inner, may_read in closed if may_read]:
+        yield _warn(
+            f"{path}: this user may not write to {_some(unwritable)}, so no tags there; the"
+            " catalogue has the values"
         )
     else:
-        yield CheckResult("ok", f"{path}: can be read, and tags written")
+        yield _ok(f"{path}: can be read, and tags written")
 
 
 def _closed_below(folder: Path, *, write: bool) -> Iterator[tuple[str, bool]]:
-    """Yield the directories that are closed to us, and whether they can be read at least."""
+    """Yield the directories that this user may not use, and whether they can be read at least."""
     for inner, names, _ in os.walk(folder):
-        # A directory that cannot be read is not walked into, so it is looked at from above.
+        # A directory that cannot be read is not walked into, so its parent looks at it.
         for directory in ([inner] if inner == str(folder) else []) + [
             os.path.join(inner, name)  # noqa: PTH118 - a million names go through here
             for name in names
         ]:
-            if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
+            if not _may(directory, _READ):
                 yield directory, False
-            elif write and not os.access(directory, os.W_OK, effective_ids=True):
+            elif write and not _may(directory, os.W_OK):
                 yield directory, True
 
 
@@ -189,58 +188,54 @@ def _some(paths: list[str]) -> str:
     return ", ".join(paths[:MOST_NAMED]) + more
 
 
-def _of_mount(folder: FolderSettings) -> Iterator[CheckResult]:
+def _check_mount(folder: FolderSettings) -> Iterator[CheckResult]:
     mount = mount_of(folder.path)
     if mount is None or not mount.is_silent:
         return
     if folder.mode == "native":
-        yield CheckResult(
-            "warn",
-            f'{folder.path}: on {mount.kind}, which may tell of no changes; mode = "poll" is safe',
+        yield _warn(
+            f'{folder.path}: on {mount.kind}, which may report no changes; mode = "poll" is safe'
         )
     else:
-        yield CheckResult("ok", f"{folder.path}: on {mount.kind}, so it is polled")
+        yield _ok(f"{folder.path}: on {mount.kind}, so it is polled")
 
 
-def _of_links(folder: Path, settings: Settings) -> Iterator[CheckResult]:
-    admission = FileFilter(settings.watch.suffixes, settings.watch.ignore)
-    count = sum(1 for _ in links_below(folder, admission))
-    if count:
-        yield CheckResult("ok", f"{folder}: {count} links, not followed (watch.follow_links)")
+def _check_links(folder: Path, settings: Settings) -> Iterator[CheckResult]:
+    file_filter = FileFilter(settings.watch.suffixes, settings.watch.ignore)
+    if count := sum(1 for _ in links_below(folder, file_filter)):
+        yield _ok(f"{folder}: {count} links, not followed (watch.follow_links)")
 
 
-def _of_confinement() -> CheckResult:
+def _check_landlock() -> CheckResult:
     version = landlock_version()
     if version:
-        return CheckResult("ok", f"workers are confined (Landlock {version})")
-    return CheckResult(
-        "warn",
-        "no Landlock in this kernel, or it is not switched on (lsm=): workers that read sound keep"
-        " the rights of the service",
+        return _ok(f"workers are sandboxed (Landlock {version})")
+    return _warn(
+        "no Landlock in this kernel, or it is not switched on (lsm=): workers that decode audio"
+        " have the rights of the service"
     )
 
 
-def _of_walls(settings: Settings, url: str, units: Path | None) -> Iterator[CheckResult]:
-    """Tell which folders the unit keeps from the service: as installed, and as it runs."""
-    behind = {} if units is None else dict.fromkeys(unopened_folders(settings, units), NOT_OPENED)
+def _check_unit(settings: Settings, url: str, units: Path | None) -> Iterator[CheckResult]:
+    """Check which folders the unit keeps from the service: as installed, and as it runs."""
+    problems = {} if units is None else dict.fromkeys(unopened_folders(settings, units), NOT_OPENED)
     if file_of(url).exists() and writer_of(url) is not None:
         with closing(Catalogue(url)) as catalogue:
             for state in catalogue.queries.folders():
                 if state.trouble is not None and is_sandbox_problem(state.trouble):
-                    behind[state.path] = state.trouble
-    for path, wall in behind.items():
-        yield CheckResult("warn", f"{path}: {wall}")
+                    problems[state.path] = state.trouble
+    for path, problem in problems.items():
+        yield _warn(f"{path}: {problem}")
 
 
-def _of_limits(directories: int) -> Iterator[CheckResult]:
+def _check_watch_limit(directories: int) -> Iterator[CheckResult]:
     limit = watch_limit()
     if limit is None:
         return
     if directories > limit // 2:
-        yield CheckResult(
-            "warn",
+        yield _warn(
             f"{directories} folders to watch, and the kernel allows {limit} for all programs of"
-            f" this user: sysctl fs.inotify.max_user_watches={max(4 * directories, 65536)}",
+            f" this user: sysctl fs.inotify.max_user_watches={max(4 * directories, 65536)}"
         )
     else:
-        yield CheckResult("ok", f"{directories} folders to watch, {limit} allowed")
+        yield _ok(f"{directories} folders to watch, {limit} allowed")

@@ -1,4 +1,4 @@
-"""How the service is: one account of it, for `status`, `/health` and `/metrics` alike."""
+"""The status of the service: one source for `valenced status`, `/health` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from storage.jobs import TrainingRun
     from storage.schema.records import Counts, FolderState
     from storage.service_notes import ServiceNote
-    from storage.statistics import CatalogueStatistics, ReasonCount, ScheduledJob
+    from storage.statistics import ReasonCount, ScheduledJob
 
 LEAST_FREE_BYTES: Final = 256 << 20
-STANDSTILL: Final = timedelta(minutes=30)
-"""Work that is due and of which nothing comes for so long stands still."""
+STALLED_AFTER: Final = timedelta(minutes=30)
+"""If files are due and none was analysed for so long, the work is stalled."""
 
-MISSED_ROUNDS: Final = 3
-"""So many comparisons in a row are not late by chance."""
+MISSED_INTERVALS: Final = 3
+"""After so many intervals without a comparison, it is not late by chance."""
 
 MOST_REASONS: Final = 10
 AN_HOUR: Final = timedelta(hours=1)
 
 
 class Promise(StrEnum):
-    """What is promised, and can be found broken."""
+    """What the service promises; `docs/reference.md` says when each is broken."""
 
     SETTINGS = "settings"
     FOLDERS = "folders"
@@ -55,12 +55,12 @@ class Promise(StrEnum):
 
 
 KNOWN_TO_PROCESS: Final = frozenset({Promise.WORK, Promise.CATALOGUE, Promise.LOOP})
-"""What the service itself knows more of than the catalogue tells."""
+"""Promises about which the running process knows more than the catalogue."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A promise that is not kept at the moment, and why, in one line."""
+    """A promise that is broken at present, and why, in one line."""
 
     promise: Promise
     why: str
@@ -68,25 +68,25 @@ class Problem:
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """How a service and its catalogue stand.
+    """The status of a service and its catalogue.
 
     Attributes:
-        running: process number of the service or scan at work, None if none is.
+        running: process number of the running service or scan, None if none runs.
         counts: of files.
-        folders: of the run that goes on, or of the last one.
-        oldest_due: since when the file waits that is due longest, None if none is due.
-        analysed_last_hour: sounds heard within the last hour.
-        failures: why files could not be heard, the commonest reasons first.
+        folders: of the present run, or of the last one.
+        oldest_due: when the file that waits longest became due, None if none is due.
+        analysed_last_hour: sounds analysed within the last hour.
+        failures: why files could not be analysed, the commonest reasons first.
         untagged: why files are left without tags, the commonest reasons first.
-        bundle: name of the bundle in service, None before the first start.
+        bundle: name of the published bundle, None before the first start.
         rescoring_left: predictions that are by another bundle.
-        jobs: what is due when.
-        annotations: number of those in force.
+        jobs: scheduled jobs and when they are due.
+        annotations: number of annotations in force.
         training: the last one, None if there was none.
-        paused: why work waits for others, None if it does not.
-        catalogue_bytes: what the catalogue takes on its disk.
-        free_bytes: what is left there.
-        problems: the promises that are not kept.
+        paused: why the load throttle pauses work, None if it does not.
+        catalogue_bytes: size of the catalogue on its disk.
+        free_bytes: what is free there.
+        problems: the promises that are broken.
     """
 
     running: int | None
@@ -108,111 +108,108 @@ class ServiceStatus:
 
     @property
     def degraded(self) -> list[str]:
-        """One line for each promise that is not kept."""
+        """One line for each broken promise."""
         return [problem.why for problem in self.problems]
 
 
 def status_of(
-    catalogue: Catalogue, reconcile_s: float, now: datetime, vitals: RunStats | None = None
+    catalogue: Catalogue, reconcile_s: float, now: datetime, stats: RunStats | None = None
 ) -> ServiceStatus:
-    """Look at a service from outside, or from inside.
+    """Return the status of a service.
 
     Args:
-        catalogue: where the service leaves word.
-        reconcile_s: how often the folders are to be compared, in seconds.
+        catalogue: in which the service stores its state.
+        reconcile_s: interval at which the folders are compared, in seconds.
         now: the time.
-        vitals: what only the service itself knows; None from outside.
+        stats: of the run, None in another process than the service's.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
     """
-    url, queries, overview, notes = (
-        catalogue.url,
-        catalogue.queries,
-        catalogue.statistics,
-        catalogue.notes,
-    )
+    url, queries, statistics = catalogue.url, catalogue.queries, catalogue.statistics
     bundle = queries.bundle_in_service()
     running = writer_of(url)
-    found = ServiceStatus(
+    status = ServiceStatus(
         running=running,
         counts=queries.counts(now),
         folders=queries.folders(),
-        oldest_due=overview.oldest_due(now),
-        analysed_last_hour=overview.analysed_since(now - AN_HOUR),
-        failures=overview.failures_by_reason(MOST_REASONS),
-        untagged=overview.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
+        oldest_due=statistics.oldest_due(now),
+        analysed_last_hour=statistics.analysed_since(now - AN_HOUR),
+        failures=statistics.failures_by_reason(MOST_REASONS),
+        untagged=statistics.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
         bundle=None if bundle is None else bundle.name,
         rescoring_left=0 if bundle is None else catalogue.rescoring.outdated_count(bundle.name),
-        jobs=overview.jobs(),
-        annotations=overview.annotations(),
+        jobs=statistics.jobs(),
+        annotations=statistics.annotations(),
         training=catalogue.jobs.last_training(),
-        # What was noted by a run that was killed holds no more.
-        paused=None if running is None else notes.get(PAUSED),
+        # The notes of a run that was killed are no longer true.
+        paused=None if running is None else catalogue.notes.get(PAUSED),
         catalogue_bytes=size_of(url),
         free_bytes=shutil.disk_usage(file_of(url).parent).free,
         problems=[],
     )
-    found.problems.extend(_of_service(found, overview, reconcile_s, now))
-    for promise, about in ((Promise.SETTINGS, SETTINGS), (Promise.BUNDLE, BUNDLE)):
-        if running is not None and (note := notes.get(about)) is not None:
-            found.problems.append(Problem(promise, note.text))
-    found.problems.extend(_of_catalogue(found, overview))
-    if vitals is not None:
-        found.problems.extend(_of_vitals(vitals))
-    return found
+    status.problems.extend(_folder_problems(status, reconcile_s, now))
+    if running is not None:
+        status.problems.extend(_service_problems(status, catalogue, now))
+    status.problems.extend(_catalogue_problems(status, catalogue))
+    if stats is not None:
+        status.problems.extend(_process_problems(stats))
+    return status
 
 
 def is_away(folder: FolderState) -> bool:
-    """Tell whether a folder could not be looked into when it was last compared."""
+    """Whether a folder could not be read when it was last compared."""
     return folder.trouble is not None and not folder.trouble.startswith((POLLED_INSTEAD, CLOSED))
 
 
-def _of_service(
-    found: ServiceStatus, overview: CatalogueStatistics, reconcile_s: float, now: datetime
-) -> Iterator[Problem]:
-    for folder in found.folders:
+def _folder_problems(status: ServiceStatus, reconcile_s: float, now: datetime) -> Iterator[Problem]:
+    for folder in status.folders:
         if folder.trouble is not None:
             yield Problem(Promise.FOLDERS, f"{folder.path}: {folder.trouble}")
-    if found.running is None:
-        return
-    latest = now - timedelta(seconds=MISSED_ROUNDS * reconcile_s)
-    for folder in found.folders:
+    latest = now - timedelta(seconds=MISSED_INTERVALS * reconcile_s)
+    for folder in status.folders if status.running is not None else []:
         # A single pass compares its folders once.
         if folder.watched_by != "nothing" and folder.reconciled_at < latest:
             since = f"{folder.reconciled_at:%Y-%m-%d %H:%M} UTC"
             yield Problem(Promise.COMPARING, f"{folder.path}: not compared since {since}")
-    due, last = found.oldest_due, overview.last_analysed_at()
-    is_late = due is not None and now - due > STANDSTILL
-    if is_late and found.paused is None and (last is None or now - last > STANDSTILL):
+
+
+def _service_problems(
+    status: ServiceStatus, catalogue: Catalogue, now: datetime
+) -> Iterator[Problem]:
+    due, last = status.oldest_due, catalogue.statistics.last_analysed_at()
+    is_late = due is not None and now - due > STALLED_AFTER
+    if is_late and status.paused is None and (last is None or now - last > STALLED_AFTER):
         yield Problem(
             Promise.WORK,
-            f"work stands still: {found.counts.pending} files are due, and none was heard for"
-            f" {STANDSTILL // timedelta(minutes=1)} min",
+            f"stalled: {status.counts.pending} files are due, and none was analysed for"
+            f" {STALLED_AFTER // timedelta(minutes=1)} min",
         )
+    for promise, about in ((Promise.SETTINGS, SETTINGS), (Promise.BUNDLE, BUNDLE)):
+        if (note := catalogue.notes.get(about)) is not None:
+            yield Problem(promise, note.text)
 
 
-def _of_catalogue(found: ServiceStatus, overview: CatalogueStatistics) -> Iterator[Problem]:
-    for group in overview.untagged_by_reason(TagState.PENDING, MOST_REASONS):
-        if group.reason == READ_ONLY:
-            # Somebody wants it so, and the catalogue is all that is promised there.
-            continue
-        yield Problem(Promise.TAGS, f"{group.count} files without their tags: {group.reason}")
-    if found.training is not None and found.training.outcome == "failed":
-        yield Problem(Promise.LEARNING, f"learning failed: {found.training.reason}")
-    if found.free_bytes < LEAST_FREE_BYTES:
+def _catalogue_problems(status: ServiceStatus, catalogue: Catalogue) -> Iterator[Problem]:
+    for group in catalogue.statistics.untagged_by_reason(TagState.PENDING, MOST_REASONS):
+        # A read-only disk is the operator's choice: only the catalogue is promised there.
+        if group.reason != READ_ONLY:
+            yield Problem(Promise.TAGS, f"{group.count} files without their tags: {group.reason}")
+    if status.training is not None and status.training.outcome == "failed":
+        yield Problem(Promise.LEARNING, f"retraining failed: {status.training.reason}")
+    if status.free_bytes < LEAST_FREE_BYTES:
+        free = status.free_bytes >> 20
         yield Problem(
-            Promise.ROOM,
-            f"only {found.free_bytes >> 20} MiB free where the catalogue is; it needs room to grow",
+            Promise.ROOM, f"only {free} MiB free where the catalogue is; it needs room to grow"
         )
 
 
-def _of_vitals(vitals: RunStats) -> Iterator[Problem]:
-    age_s = vitals.heartbeat_age_s
+def _process_problems(stats: RunStats) -> Iterator[Problem]:
+    age_s = stats.heartbeat_age_s
     if age_s > LONGEST_TURN_S:
-        yield Problem(Promise.LOOP, f"the main loop gave no sign of life for {age_s:.0f} s")
-    if vitals.stuck is not None:
-        yield Problem(Promise.WORK, f"{vitals.stuck} hangs; the service should be started anew")
-    for trouble in dict.fromkeys((vitals.problem, vitals.stalled)):
-        if trouble is not None:
-            yield Problem(Promise.CATALOGUE, f"work waits: {trouble}")
+        yield Problem(Promise.LOOP, f"the event loop has not responded for {age_s:.0f} s")
+    if stats.stuck is not None:
+        yield Problem(Promise.WORK, f"{stats.stuck} hangs; restart the service")
+    for problem in dict.fromkeys((stats.problem, stats.stalled)):
+        if problem is not None:
+            yield Problem(Promise.CATALOGUE, f"stalled: {problem}")

@@ -67,9 +67,9 @@ class Service:
         stack.enter_context(only_writer(self.url))
         self.catalogue = stack.enter_context(closing(Catalogue(self.url)))
         self.now_s = 0.0
-        self.vitals = RunStats(2, clock=lambda: self.now_s)
+        self.stats = RunStats(2, clock=lambda: self.now_s)
         self.address = stack.enter_context(
-            serve_endpoints(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.vitals, utc_now)
+            serve_endpoints(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.stats, utc_now)
         )
         self._valenced = valenced
 
@@ -106,7 +106,7 @@ def degrade(service: Service, promise: Promise) -> None:
             training = TrainingRun(now, 30, "failed", "no memory left")
             catalogue.jobs.record_training(training, now)
         case Promise.CATALOGUE:
-            service.vitals.problem = "catalogue.db: database or disk is full"
+            service.stats.problem = "catalogue.db: database or disk is full"
         case Promise.LOOP:
             service.now_s += LONGEST_TURN_S + 1
         case Promise.ROOM:
@@ -147,13 +147,13 @@ def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: 
 def test_all_agree_on_what_the_service_alone_knows(
     service: Service, promise: Promise, sign: str
 ) -> None:
-    setattr(service.vitals, sign, "consumer-1")
+    setattr(service.stats, sign, "consumer-1")
     all_agree_on(service, promise)
 
 
 def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
     degrade(service, Promise.WORK)
-    service.vitals.stuck = "consumer-1"
+    service.stats.stuck = "consumer-1"
     status = service.status()
     assert status["broken"] == [Promise.WORK, Promise.WORK]
     told = get(service.address, "/health")[1].decode().splitlines()
