@@ -1,4 +1,4 @@
-"""The time, for whoever is not given another clock."""
+"""The default clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How paths are spelled for people and for programs."""
+"""Writes paths for terminals, playlists and programs, and finds their canonical form."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    r"""Return text that is safe on a terminal and stays on its line.
+    r"""Escape text so that it is safe on a terminal and stays on its line.
 
     Control characters and bytes that are not valid UTF-8 are shown as `\n`, `\x1b`, `\xff`.
     """
     if text.isprintable():
         return text
-    return "".join(_shown(character) for character in text)
+    return "".join(map(_escaped, text))
 
 
 def canonical_path(path: Path) -> Path:
-    """Return an absolute path by which the catalogue knows a file or folder.
+    """Return the absolute path under which the catalogue stores a file or folder.
 
-    Links on the way are followed, since folders are watched under their real names; a link as the
-    last part is kept, since linked files are not taken in.
+    Links in its parents are resolved, since folders are watched under their real paths; a link as
+    the last part is not, since linked files are not analysed.
     """
     if path.is_dir():
         return path.resolve()
@@ -41,7 +41,7 @@ def as_bytes(path: Path) -> bytes:
 def playlist_entry(path: Path) -> str:
     """Return a path as a line of an M3U8 playlist.
 
-    Such a file is UTF-8 text of lines, so a name that is not becomes a file URI.
+    A playlist consists of lines of UTF-8, so any other name becomes a file URI.
     """
     text = str(path)
     if text.isprintable() and not text.startswith("#"):
@@ -54,7 +54,7 @@ def write_stdout(content: bytes) -> None:
     sys.stdout.buffer.write(content)
 
 
-def _shown(character: str) -> str:
+def _escaped(character: str) -> str:
     if character.isprintable() or character == " ":
         return character
     code = ord(character)

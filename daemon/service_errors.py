@@ -1,4 +1,4 @@
-"""What can go wrong while the service runs."""
+"""The exceptions of the daemon."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class WorkerError(ValencedError):
-    """No worker can be started just now; nothing is lost, and it is tried again."""
+    """No worker process can be started at present; nothing is lost, and it is tried again."""
 
 
 class InstallError(ValencedError):
-    """The units cannot be put in place or taken away; the message says which file or program."""
+    """The units cannot be installed or removed; the message names the file or program."""
 
 
 class TagWriteError(ClipError):
-    """The tags of one file were not written; the file is as it was.
+    """The tags of one file were not written; the file is unchanged.
 
     Args:
         path: the file.
-        reason: one line, without the path: what is in the way and what to do about it.
-        retry: whether trying again later, with nothing changed by hand, can succeed.
+        reason: one line, without the path: what prevents it and what to do about it.
+        retry: whether a later attempt can succeed although nobody changes anything.
     """
 
     def __init__(self, path: Path, reason: str, *, retry: bool = False) -> None:
@@ -34,4 +34,4 @@ class TagWriteError(ClipError):
 
 
 class BackupError(ValencedError):
-    """A backup cannot be made or used; what is there stays as it is."""
+    """A backup cannot be made or used; nothing was changed."""

@@ -1,8 +1,7 @@
-"""A backup: one tar that holds the catalogue, the bundles and the imported corpora.
+"""The backup format: one tar of the catalogue, the bundles and the imported corpora.
 
-It is read with suspicion: it may be damaged, and whoever can write to it could put a bundle into
-it, which is code. So it must be ours alone, and nothing but the names below is taken out of it, as
-plain files of our own.
+A backup may be damaged, and who can write to it could put a bundle into it, which is code. So it
+must belong to this user or root alone, and only the names below are extracted, as plain files.
 """
 
 from __future__ import annotations
@@ -36,20 +35,23 @@ MOST_MEMBERS: Final = 10_000
 LARGEST_LABEL: Final = 64 * 1024
 SPARE_BYTES: Final = 16 << 20
 _PLAIN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"
-_BUNDLE_FILE: Final = re.compile(f"{BUNDLES}/({_PLAIN})/({_PLAIN})")
-_CORPUS_FILE: Final = re.compile(f"{CORPORA}/({_PLAIN})/({TABLE}|{MANIFEST})")
 _HISTORY_FILE: Final = f"{BUNDLES}/{HISTORY}"
+_FIXED: Final = frozenset({LABEL, CATALOGUE, _HISTORY_FILE})
+_IN_FOLDER: Final = re.compile(
+    f"{BUNDLES}/{_PLAIN}/{_PLAIN}|{CORPORA}/{_PLAIN}/({re.escape(TABLE)}|{re.escape(MANIFEST)})"
+)
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
 class BackupLabel:
-    """What a backup says of itself.
+    """The description of a backup, stored in it.
 
     Attributes:
         made_at: when, as ISO 8601 text.
-        bundle: name of the bundle in service, None if there was none.
-        corpora: how many imported corpora it holds; None if it is of a release that left them out.
+        bundle: name of the published bundle, None if there was none.
+        corpora: number of imported corpora; None in backups of releases that left them out.
         format: of the tar.
     """
 
@@ -61,7 +63,7 @@ class BackupLabel:
 
 @dataclass(frozen=True)
 class BackupPaths:
-    """Where what a backup holds lies, or is to lie.
+    """Where the contents of a backup are, or are to be.
 
     Attributes:
         catalogue: a file that nobody else changes.
@@ -74,44 +76,36 @@ class BackupPaths:
     corpora: Path
 
 
-def pack(places: BackupPaths, archive: Path, made_at: str) -> None:
-    """Write a backup, whole or not at all.
+def pack(paths: BackupPaths, archive: Path, made_at: str) -> None:
+    """Write a backup; if it fails, nothing is left or changed.
 
     Args:
-        places: what goes into it; the folders need not exist. A damaged corpus is left out.
-        archive: where to. An earlier backup there is replaced, nothing else is.
+        paths: the contents; the folders need not exist. A damaged corpus is left out.
+        archive: the file to write. An earlier backup there is replaced, nothing else is.
         made_at: when, as ISO 8601 text.
 
     Raises:
-        BackupError: there is no room, or something else in that place.
+        BackupError: the disk is full, or another file has that name.
     """
     if os.path.lexists(archive) and not is_backup(archive):
-        raise BackupError(f"{archive}: is there already, and no backup of ours; name another file")
-    beside = archive.with_name(f".{archive.name}.{os.getpid()}.new")
+        raise BackupError(f"{archive}: exists, and is not a backup of ours; name another file")
+    new = archive.with_name(f".{archive.name}.{os.getpid()}.new")
     try:
-        with open(os.open(beside, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
+        with open(os.open(new, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
             with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:
-                shelf = CorpusStore(places.corpora).manifests()
-                names = [name for name, found in shelf.items() if isinstance(found, CorpusManifest)]
-                label = BackupLabel(made_at, published_name(places.registry), len(names))
-                content = json.dumps(asdict(label), indent=2).encode()
-                tar.addfile(_member(LABEL, len(content)), io.BytesIO(content))
-                _add(tar, CATALOGUE, places.catalogue)
-                _add_bundles(tar, places.registry)
-                for name in names:
-                    _add_corpus(tar, places.corpora / name)
+                _add_contents(tar, paths, made_at)
             stream.flush()
             os.fsync(stream.fileno())
-        rename_durably(beside, archive)
+        rename_durably(new, archive)
     except OSError as error:
         raise BackupError(f"{archive}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
 
 
 def is_backup(archive: Path) -> bool:
-    """Tell whether a file begins as a backup of ours does."""
+    """Whether a file begins as a backup of ours does."""
     try:
         with archive.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             first = tar.next()
@@ -122,10 +116,10 @@ def is_backup(archive: Path) -> bool:
 
 @contextmanager
 def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
-    """Open a backup for the time of a block, if nobody else could have written it.
+    """Open a backup for the duration of a block, if no other user could have written it.
 
     Raises:
-        BackupError: it is no backup, is damaged, or is open to others.
+        BackupError: it is no backup, is damaged, or others may write to it.
     """
     try:
         with archive.open("rb") as stream:
@@ -136,8 +130,8 @@ def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
                 raise BackupError(f"{archive}: belongs to user {status.st_uid}, not to us or root")
             if status.st_mode & _OTHERS_WRITE:
                 raise BackupError(
-                    f"{archive}: others may write to it, and a bundle is code; if you trust what"
-                    " it holds: chmod go-w"
+                    f"{archive}: others may write to it, and a bundle is code; if you trust its"
+                    " contents: chmod go-w"
                 )
             with tarfile.open(fileobj=stream, mode="r:") as tar:
                 yield tar
@@ -147,32 +141,31 @@ def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
         raise BackupError(f"{archive}: no backup, or a damaged one: {error}") from error
 
 
-def unpack(tar: tarfile.TarFile, archive: Path, places: BackupPaths) -> BackupLabel:
-    """Take a backup out into new places.
+def unpack(tar: tarfile.TarFile, archive: Path, paths: BackupPaths) -> BackupLabel:
+    """Extract a backup.
 
     Args:
-        tar: as `opened` gives it.
+        tar: from `open_backup`.
         archive: its name, for messages.
-        places: where to; none of them may exist.
+        paths: where to; none of them may exist.
 
     Returns:
-        What it says of itself.
+        Its label.
 
     Raises:
-        BackupError: it holds something else, or there is no room; what was taken out so far is
-            left for the caller to remove.
+        BackupError: it has other contents, or the disk is full; the caller removes what was
+            extracted so far.
     """
-    members = _demanded(tar, archive, places.catalogue.parent)
+    members = _checked_members(tar, archive, paths.catalogue.parent)
     label = _label(tar, members.pop(LABEL), archive)
-    registry = places.registry
-    registry.mkdir(mode=0o700)
-    places.corpora.mkdir(mode=0o700)
-    tops = {BUNDLES: registry, CORPORA: places.corpora}
+    registry = paths.registry
+    folders = {BUNDLES: registry, CORPORA: paths.corpora}
+    for folder in folders.values():
+        folder.mkdir(mode=0o700)
     for name, member in members.items():
         top, _, below = name.partition("/")
-        target = places.catalogue if name == CATALOGUE else tops[top] / below
-        if name.count("/") > 1:
-            target.parent.mkdir(mode=0o700, exist_ok=True)
+        target = folders[top] / below if below else paths.catalogue
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         content = tar.extractfile(member)
         assert content is not None
         with open(os.open(target, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
@@ -183,31 +176,28 @@ def unpack(tar: tarfile.TarFile, archive: Path, places: BackupPaths) -> BackupLa
             raise BackupError(f"{archive}: damaged: {name} is cut off")
     if label.bundle is not None:
         if not (registry / label.bundle).is_dir():
-            raise BackupError(f"{archive}: lacks {label.bundle!r}, the bundle that was in service")
+            raise BackupError(f"{archive}: lacks the published bundle {label.bundle!r}")
         (registry / CURRENT).symlink_to(label.bundle)
-    sync(registry)
-    sync(places.corpora)
+    for folder in folders.values():
+        sync(folder)
     return label
 
 
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-
-
-def _demanded(tar: tarfile.TarFile, archive: Path, folder: Path) -> dict[str, tarfile.TarInfo]:
-    """Return the members by name, if each is one of those that a backup has, and there is room."""
+def _checked_members(
+    tar: tarfile.TarFile, archive: Path, folder: Path
+) -> dict[str, tarfile.TarInfo]:
+    """Return the members by name, after checking each, and that `folder` has room for them."""
     members: dict[str, tarfile.TarInfo] = {}
     for number, member in enumerate(tar):
         name = member.name
-        known = name in {LABEL, CATALOGUE, _HISTORY_FILE} or any(
-            names.fullmatch(name) for names in (_BUNDLE_FILE, _CORPUS_FILE)
-        )
-        if number >= MOST_MEMBERS or not known or name in members:
-            raise BackupError(f"{archive}: no backup of ours: it holds {name!r}")
+        is_ours = name in _FIXED or _IN_FOLDER.fullmatch(name)
+        if number >= MOST_MEMBERS or not is_ours or name in members:
+            raise BackupError(f"{archive}: not a backup of ours: it holds {name!r}")
         if not member.isreg() or member.issparse() or member.size < 0:
-            raise BackupError(f"{archive}: no backup of ours: {name!r} is no plain file")
+            raise BackupError(f"{archive}: not a backup of ours: {name!r} is not a plain file")
         members[name] = member
     if missing := {LABEL, CATALOGUE} - set(members):
-        raise BackupError(f"{archive}: no backup of ours: it lacks {min(missing)!r}")
+        raise BackupError(f"{archive}: not a backup of ours: it lacks {min(missing)!r}")
     needed = sum(member.size for member in members.values())
     if needed + SPARE_BYTES > disk_usage(folder).free:
         raise BackupError(f"{archive}: takes {needed >> 20} MiB, more than is free in {folder}")
@@ -218,9 +208,9 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> Back
     content = tar.extractfile(member)
     assert content is not None
     try:
-        said = json.loads(content.read(LARGEST_LABEL))
+        read = json.loads(content.read(LARGEST_LABEL))
         label = BackupLabel(
-            str(said["made_at"]), said["bundle"], said.get("corpora"), said["format"]
+            str(read["made_at"]), read["bundle"], read.get("corpora"), read["format"]
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupError(f"{archive}: damaged: {LABEL} cannot be read") from error
@@ -232,35 +222,42 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> Back
     return label
 
 
-def _add_bundles(tar: tarfile.TarFile, registry: Path) -> None:
+def _add_contents(tar: tarfile.TarFile, paths: BackupPaths, made_at: str) -> None:
+    registry, corpora = paths.registry, CorpusStore(paths.corpora).manifests()
+    usable = [name for name, found in corpora.items() if isinstance(found, CorpusManifest)]
+    label = BackupLabel(made_at, published_name(registry), len(usable))
+    content = json.dumps(asdict(label), indent=2).encode()
+    tar.addfile(_member(LABEL, len(content)), io.BytesIO(content))
+    _add(tar, CATALOGUE, paths.catalogue)
     if (registry / HISTORY).is_file():
         _add(tar, _HISTORY_FILE, registry / HISTORY)
-    for directory in sorted(registry.iterdir()) if registry.is_dir() else []:
-        if directory.is_symlink() or not directory.is_dir() or directory.name.startswith("."):
-            continue
-        _add_folder(tar, BUNDLES, directory, lambda directory: sorted(directory.iterdir()))
-
-
-def _add_corpus(tar: tarfile.TarFile, folder: Path) -> None:
-    _add_folder(tar, CORPORA, folder, lambda folder: [folder / MANIFEST, folder / TABLE])
+    for folder in sorted(registry.iterdir()) if registry.is_dir() else []:
+        if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith("."):
+            _add_folder(tar, BUNDLES, folder, lambda folder: sorted(folder.iterdir()))
+    for name in usable:
+        _add_folder(
+            tar,
+            CORPORA,
+            paths.corpora / name,
+            lambda folder: [folder / MANIFEST, folder / TABLE],
+        )
 
 
 def _add_folder(
-    tar: tarfile.TarFile, top: str, folder: Path, wanted: Callable[[Path], list[Path]]
+    tar: tarfile.TarFile, top: str, folder: Path, files_of: Callable[[Path], list[Path]]
 ) -> None:
     with ExitStack() as stack:
         try:
-            # All are opened before any is written: another process may remove the folder.
-            files = [
-                stack.enter_context(file.open("rb"))
-                for file in wanted(folder)
+            # All are opened before any is added: another process may remove the folder.
+            streams = {
+                file.name: stack.enter_context(file.open("rb"))
+                for file in files_of(folder)
                 if file.is_file() and not file.is_symlink()
-            ]
+            }
         except FileNotFoundError:
             return
-        for file in files:
-            name = f"{top}/{folder.name}/{os.path.basename(file.name)}"  # noqa: PTH119
-            _add_open(tar, name, file)
+        for name, stream in streams.items():
+            _add_open(tar, f"{top}/{folder.name}/{name}", stream)
 
 
 def _add(tar: tarfile.TarFile, name: str, file: Path) -> None:

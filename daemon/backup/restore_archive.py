@@ -1,9 +1,8 @@
-"""Puts a backup in the place of what is there, which is kept aside.
+"""Restores a backup in place of the present state, which is renamed and kept.
 
-Catalogue, bundles and corpora cannot be exchanged by one system call. So a note says first what is
-about to take the catalogue's place; the one rename that puts it there is the moment of the restore.
-Whoever comes next after a kill reads the note: before that moment everything is as it was, after it
-bundles and corpora follow.
+Catalogue, bundles and corpora cannot be replaced by one system call. So a journal is written first,
+and the rename of the catalogue is the moment of the restore. If the process is killed, the next one
+reads the journal: before that moment it undoes the restore, after it it moves bundles and corpora.
 """
 
 from __future__ import annotations
@@ -43,116 +42,115 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Note:
-    """What is about to take the catalogue's place.
+class _Journal:
+    """A restore in progress.
 
     Attributes:
-        mark: in the restored catalogue.
-        stamp: a part of the names under which the old ones are kept.
+        mark: number in the restored catalogue, by which it is recognised.
+        stamp: part of the new names of the old state.
     """
 
     mark: int
     stamp: str
 
     @classmethod
-    def read(cls, where: Path) -> Self | None:
-        """Return the note that lies somewhere, None if there is none.
+    def read(cls, path: Path) -> Self | None:
+        """Return the journal at a path, None if there is none.
 
         Raises:
-            BackupError: it says nothing that was noted here.
+            BackupError: the file is something else.
         """
         try:
-            said = json.loads(where.read_text(encoding="utf-8"))
-            return cls(int(said["mark"]), str(said["stamp"]))
+            read = json.loads(path.read_text(encoding="utf-8"))
+            return cls(int(read["mark"]), str(read["stamp"]))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise BackupError(f"{where}: no note of an interrupted restore; remove it") from error
+            message = "not the journal of an interrupted restore; remove it"
+            raise BackupError(f"{path}: {message}") from error
 
-    def write(self, where: Path) -> None:
-        """Have the note on the disk."""
-        beside = where.with_name(f"{where.name}.new")
-        beside.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        sync(beside)
-        rename_durably(beside, where)
+    def write(self, path: Path) -> None:
+        """Write the journal durably."""
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        sync(new)
+        rename_durably(new, path)
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Where everything is while it is exchanged. The corpora lie beside the registry."""
+class _Layout:
+    """The paths of a restore. The corpora are next to the registry, each new path to the old."""
 
-    file: Path
-    registry: Path
+    current: BackupPaths
 
-    @property
-    def corpora(self) -> Path:
-        return self.registry.with_name(CORPORA)
-
-    @property
-    def fresh(self) -> BackupPaths:
-        parts = (self.file, self.registry, self.corpora)
-        return BackupPaths(*(path.with_name(f".{path.name}.restored") for path in parts))
+    @classmethod
+    def of(cls, url: str, registry: Path) -> Self:
+        return cls(BackupPaths(file_of(url), registry, registry.with_name(CORPORA)))
 
     @property
-    def note(self) -> Path:
-        return self.file.with_name(f".{self.file.name}.restoring")
+    def new(self) -> BackupPaths:
+        paths = (self.current.catalogue, self.current.registry, self.current.corpora)
+        return BackupPaths(*(path.with_name(f".{path.name}.restored") for path in paths))
 
-    def old_file(self, stamp: str) -> Path:
-        return self.file.with_name(f"{self.file.stem}.before-{stamp}.db")
+    def old(self, stamp: str) -> BackupPaths:
+        file, folders = self.current.catalogue, (self.current.registry, self.current.corpora)
+        return BackupPaths(
+            file.with_name(f"{file.stem}.before-{stamp}.db"),
+            *(folder.with_name(f"{folder.name}.before-{stamp}") for folder in folders),
+        )
 
-    def old_registry(self, stamp: str) -> Path:
-        return self.registry.with_name(f"{self.registry.name}.before-{stamp}")
-
-    def old_corpora(self, stamp: str) -> Path:
-        return self.corpora.with_name(f"{self.corpora.name}.before-{stamp}")
+    @property
+    def journal(self) -> Path:
+        return self.current.catalogue.with_name(f".{self.current.catalogue.name}.restoring")
 
 
 def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[BackupLabel, list[Path]]:
-    """Put the catalogue, the bundles and the corpora of a backup in the place of what is there.
+    """Replace the catalogue, the bundles and the corpora by those of a backup.
 
-    Everything is taken out and looked at beside what is there before anything is exchanged. Ended
-    at any moment, there is the old catalogue or the new one, and the next start has the bundles and
-    the corpora that belong to it. A backup of a release that left corpora out leaves them alone.
+    Everything is extracted and checked before anything is replaced. If it ends at any moment, there
+    is the old catalogue or the new one, and the next start moves the bundles and corpora that
+    belong to it. A backup of a release that left corpora out leaves them alone.
 
     Args:
         url: of the catalogue.
-        registry: folder of the bundles; that of the corpora lies beside it.
+        registry: folder of the bundles; the folder of the corpora is next to it.
         archive: the backup.
-        stamp: a part of the names under which the old ones are kept.
+        stamp: part of the new names of the old state.
 
     Returns:
-        What the backup says of itself, and where the old ones are.
+        The label of the backup, and where the old state is.
 
     Raises:
-        CatalogueBusy: a service runs on this catalogue.
+        CatalogueBusy: a service uses this catalogue.
         BackupError: the backup cannot be used; nothing was changed.
-        CatalogueError: it cannot be put in place.
+        CatalogueError: the catalogue cannot be replaced.
     """
-    places = _Places(file_of(url), registry)
+    layout = _Layout.of(url, registry)
+    new, old = layout.new, layout.old(stamp)
     with exclusive_access(url, registry):
         try:
             registry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 with open_backup(archive) as tar:
-                    label = unpack(tar, archive, places.fresh)
-                _demand_usable(archive, places.fresh)
+                    label = unpack(tar, archive, new)
+                _require_usable(archive, new)
                 if label.corpora is None:
-                    places.fresh.corpora.rmdir()
-                note = _Note(randbelow(2**31 - 1) + 1, stamp)
-                write_mark(places.fresh.catalogue, note.mark)
-                note.write(places.note)
-                replace_catalogue(places.fresh.catalogue, places.file, places.old_file(stamp))
+                    new.corpora.rmdir()
+                journal = _Journal(randbelow(2**31 - 1) + 1, stamp)
+                write_mark(new.catalogue, journal.mark)
+                journal.write(layout.journal)
+                replace_catalogue(new.catalogue, layout.current.catalogue, old.catalogue)
             finally:
-                _settle(places)
+                _complete(layout)
         except OSError as error:
             raise BackupError(f"{archive}: cannot be restored: {error.strerror}") from error
-    old = (places.old_corpora, places.old_registry, places.old_file)
-    return label, [path for path in (each(stamp) for each in old) if path.exists()]
+    kept = (old.corpora, old.registry, old.catalogue)
+    return label, [path for path in kept if path.exists()]
 
 
 @contextmanager
 def exclusive_access(url: str, registry: Path) -> Iterator[None]:
-    """Hold the catalogue's lock, a restore that was interrupted being finished or undone first.
+    """Hold the catalogue's lock, after completing or undoing a restore that was interrupted.
 
     Args:
         url: of the catalogue.
@@ -161,84 +159,84 @@ def exclusive_access(url: str, registry: Path) -> Iterator[None]:
     Raises:
         CatalogueBusy: another process holds it.
         CatalogueError: the lock cannot be made.
-        BackupError: what an interrupted restore left cannot be understood, or not be moved.
+        BackupError: what an interrupted restore left cannot be understood or moved.
     """
-    places = _Places(file_of(url), registry)
+    layout = _Layout.of(url, registry)
     with only_writer(url):
         try:
-            _settle(places)
+            _complete(layout)
         except OSError as error:
-            why = f"a restore was interrupted, and cannot be finished: {error.strerror}"
-            raise BackupError(f"{places.file}: {why}") from error
+            why = f"a restore was interrupted, and cannot be completed: {error.strerror}"
+            raise BackupError(f"{layout.current.catalogue}: {why}") from error
         yield
 
 
-def _settle(places: _Places) -> None:
-    note = _Note.read(places.note)
-    if note is not None:
-        if read_mark(places.file) == note.mark:
-            _let_others_follow(places, note.stamp)
+def is_restore_interrupted(url: str) -> bool:
+    """Whether a restore was interrupted, and the next start will complete or undo it."""
+    return _Layout.of(url, file_of(url)).journal.exists()
+
+
+def _complete(layout: _Layout) -> None:
+    """Complete or undo the restore of the journal, if there is one, and remove what it left."""
+    new, current = layout.new, layout.current
+    journal = _Journal.read(layout.journal)
+    if journal is not None:
+        old = layout.old(journal.stamp)
+        if read_mark(current.catalogue) == journal.mark:
+            _replace_folder(new.registry, current.registry, old.registry)
+            _replace_corpora(new.corpora, current.corpora, old.corpora)
         else:
-            _undo(places, note.stamp)
-        places.note.unlink()
-        sync(places.note.parent)
-    for left in (places.fresh.catalogue, places.note.with_name(f"{places.note.name}.new")):
-        if left.exists():
-            left.unlink()
-    for folder in (places.fresh.registry, places.fresh.corpora):
+            _undo(current.catalogue, old.catalogue)
+        layout.journal.unlink()
+        sync(layout.journal.parent)
+    new.catalogue.unlink(missing_ok=True)
+    layout.journal.with_name(f"{layout.journal.name}.new").unlink(missing_ok=True)
+    for folder in (new.registry, new.corpora):
         if folder.exists():
             shutil.rmtree(folder)
 
 
-def is_restore_interrupted(url: str) -> bool:
-    """Tell whether a restore was interrupted, and waits for the next start to settle it."""
-    return _Places(file_of(url), file_of(url)).note.exists()
-
-
-def _let_others_follow(places: _Places, stamp: str) -> None:
-    _let_follow(places.fresh.registry, places.registry, places.old_registry(stamp))
-    old = places.old_corpora(stamp)
-    _let_follow(places.fresh.corpora, places.corpora, old)
-    # How sounds were heard is in no backup, and holds for any corpus.
-    if (old / FEATURE_CACHE).exists() and not (places.corpora / FEATURE_CACHE).exists():
-        (old / FEATURE_CACHE).rename(places.corpora / FEATURE_CACHE)
+def _replace_corpora(new: Path, current: Path, old: Path) -> None:
+    _replace_folder(new, current, old)
+    # The feature cache is in no backup, and is valid for any corpus.
+    if (old / FEATURE_CACHE).exists() and not (current / FEATURE_CACHE).exists():
+        (old / FEATURE_CACHE).rename(current / FEATURE_CACHE)
     # There need not have been any corpus.
     with suppress(OSError):
         old.rmdir()
 
 
-def _let_follow(fresh: Path, folder: Path, old: Path) -> None:
-    if not fresh.exists():
+def _replace_folder(new: Path, current: Path, old: Path) -> None:
+    if not new.exists():
         return
-    log.debug("%s: follows the restored catalogue", folder)
-    if folder.exists() and not old.exists():
-        folder.rename(old)
-    elif folder.exists():
-        # Made meanwhile by somebody who found none.
-        shutil.rmtree(folder)
-    rename_durably(fresh, folder)
+    log.debug("%s: replaced by the restored one", current)
+    if current.exists() and not old.exists():
+        current.rename(old)
+    elif current.exists():
+        # Another process found none meanwhile, and made it.
+        shutil.rmtree(current)
+    rename_durably(new, current)
 
 
-def _undo(places: _Places, stamp: str) -> None:
-    """Take back what was done before the restored catalogue took its place."""
-    aside = places.old_file(stamp)
+def _undo(current: Path, old: Path) -> None:
+    """Undo what was done before the restored catalogue was renamed."""
     for end in ("-wal", "-shm"):
-        moved, back = (path.with_name(path.name + end) for path in (aside, places.file))
+        moved, back = (path.with_name(path.name + end) for path in (old, current))
         if moved.exists() and not back.exists():
             moved.rename(back)
     # A second name of the catalogue; opened by it, it would have a second log.
     with suppress(FileNotFoundError):
-        if aside.samefile(places.file):
-            aside.unlink()
+        if old.samefile(current):
+            old.unlink()
 
 
-def _demand_usable(archive: Path, fresh: BackupPaths) -> None:
-    problem = problem_with(fresh.catalogue, len(schemas()))
+def _require_usable(archive: Path, new: BackupPaths) -> None:
+    problem = problem_with(new.catalogue, len(schemas()))
     if problem is not None:
         raise BackupError(f"{archive}: its catalogue cannot be used: {problem}")
-    for name, found in list_bundles(fresh.registry).items():
+    for name, found in list_bundles(new.registry).items():
         if isinstance(found, BundleError):
             raise BackupError(f"{archive}: its bundle {name} cannot be used: {found}")
-    for name, corpus in CorpusStore(fresh.corpora).manifests().items():
+    for name, corpus in CorpusStore(new.corpora).manifests().items():
         if isinstance(corpus, CorpusError):
             raise BackupError(f"{archive}: its corpus {name} cannot be used: {corpus}")

@@ -170,6 +170,6 @@ def test_a_note_that_says_nothing_stops_the_start_and_changes_nothing(
     state = valenced.catalogue.parent
     (state / ".catalogue.db.restoring").write_bytes(note)
     before = everything(state)
-    with pytest.raises(BackupError, match="no note of an interrupted restore; remove it"):
+    with pytest.raises(BackupError, match="not the journal of an interrupted restore; remove it"):
         settled(valenced)
     assert everything(state) == before
