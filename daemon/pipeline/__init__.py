@@ -1,1 +1,1 @@
-"""The way of one sound: from the queue through analysis and prediction to its tags."""
+"""How files are processed: from the queue through analysis and prediction to their tags."""

@@ -1,4 +1,4 @@
-"""The threads that take files off the queue, each with a worker of its own."""
+"""The consumer threads: each claims files from the queue and processes them with its own worker."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDLE_CLOSE_S = 20.0
-LONGEST_WAIT_S = 3600.0
-PAUSE_AFTER_TROUBLE_S = 5.0
-COURTESY_S = 10.0
+"""An idle worker is ended after this time, to free its memory."""
+
+LONGEST_SLEEP_S = 3600.0
+STALLED_RETRY_S = 5.0
+THROTTLED_RETRY_S = 10.0
 
 
 class ConsumerPool:
-    """Consumers of the queue. They sleep in the kernel until there is something to do.
+    """Threads that sleep in the kernel until there is a file to process or a tag to write.
 
     Args:
         workers: one for each consumer.
-        catalogue: whose queue is consumed.
-        pipeline: what is done with a file.
+        catalogue: holds the queue.
+        pipeline: processes files.
         clock: the time, aware of its zone.
-        throttle: tells when work waits for others.
-        stats: told what becomes of each file, and who is at work.
-        ended: called when the last consumer has ended, or any broke, with what broke it.
+        throttle: decides when work must wait.
+        stats: counts results.
+        ended: called when the last consumer has ended, or any has crashed, with what crashed it.
 
     Attributes:
-        pipeline: what is done with a file.
+        pipeline: as above.
     """
 
     def __init__(
@@ -65,15 +67,13 @@ class ConsumerPool:
         self._ended = ended
         self._change = threading.Condition()
         self._changes = 0
-        self._expecting = False
-        self._stopping = False
-        self._draining = False
-        self._leaving = False
-        self._broken: BaseException | None = None
+        self._is_file_expected = False
+        self._stops = self._stops_when_all_tried = self._stops_when_idle = False
+        self._crash: BaseException | None = None
         self._active = len(workers)
         self._untagged: dict[int, Path] = {}
-        self._owed: list[QueueEntry] = []
-        self._begun_s: dict[str, float] = {}
+        self._unreleased: list[QueueEntry] = []
+        self._busy_since_s: dict[str, float] = {}
         self._threads = [
             threading.Thread(target=self._consume, args=(worker,), name=f"consumer-{number}")
             for number, worker in enumerate(workers, start=1)
@@ -85,181 +85,175 @@ class ConsumerPool:
             thread.start()
 
     def add_untagged(self, untagged: Iterable[Clip]) -> None:
-        """Take in clips whose tags are due; new sounds come before them."""
+        """Add clips whose tags must be written, after all files in the queue."""
         paths = {clip.id: clip.path for clip in untagged}
         with self._change:
             self._untagged |= paths
-            self._changes += 1
-            self._change.notify_all()
+        self.wake()
 
     def wake(self) -> None:
-        """Tell that there is something new in the queue."""
+        """Look for new work in the queue."""
         with self._change:
             self._changes += 1
             self._change.notify_all()
 
     def expect_file(self) -> None:
-        """Tell that a file will settle soon, so that a worker is ready when it does."""
+        """Have a worker ready for a file that will be queued soon."""
         with self._change:
-            self._expecting = True
+            self._is_file_expected = True
             self._changes += 1
             self._change.notify()
 
     def stop_when_all_tried(self) -> None:
-        """End by yourselves once every file was tried. Returns at once."""
-        self._draining = True
+        """Let the consumers end once every file was tried. Returns at once."""
+        self._stops_when_all_tried = True
         self.wake()
 
     def stop_when_idle(self) -> None:
-        """End by yourselves once nothing is due, whatever was set aside. Returns at once."""
-        self._leaving = True
+        """Let the consumers end once no file is due, postponed ones aside. Returns at once."""
+        self._stops_when_idle = True
         self.wake()
 
     def stuck(self, now_s: float, longest_s: float) -> str | None:
-        """Return the name of a consumer that has been busy with one thing for too long.
+        """Return the name of a consumer that is busy with one thing for longer than allowed.
 
         Args:
             now_s: the monotonic clock.
             longest_s: how long one thing may take, in seconds.
         """
-        begun_s = dict(self._begun_s)
-        late = (name for name, since_s in begun_s.items() if now_s - since_s > longest_s)
-        return next(late, None)
+        since_s = dict(self._busy_since_s)
+        return next((name for name in since_s if now_s - since_s[name] > longest_s), None)
 
     def stop(self) -> None:
-        """Take nothing more, finish what is in hand, and wait for that."""
-        self._stopping = True
+        """Claim no more files, finish the current ones, and wait for that."""
+        self._stops = True
         self.wake()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
 
     def _consume(self, worker: WorkerClient) -> None:
-        broken: BaseException | None = None
+        crash: BaseException | None = None
         try:
-            self._work(worker)
-        except Exception as error:  # noqa: BLE001 - a consumer that dies in silence would be worse
-            broken = error
+            self._loop(worker)
+        except Exception as error:  # noqa: BLE001 - reported by `ended`
+            crash = error
         finally:
             worker.close()
-            self._begun_s.pop(threading.current_thread().name, None)
+            self._busy_since_s.pop(threading.current_thread().name, None)
             with self._change:
                 self._active -= 1
-                self._broken = self._broken or broken
-                last = self._active == 0
-            if last or broken:
-                self._ended(self._broken)
+                self._crash = self._crash or crash
+                is_last = self._active == 0
+            if is_last or crash:
+                self._ended(self._crash)
 
-    def _work(self, worker: WorkerClient) -> None:
-        idle_since = time.monotonic()
+    def _loop(self, worker: WorkerClient) -> None:
+        idle_since_s = time.monotonic()
         name = threading.current_thread().name
-        while not self._stopping:
+        while not self._stops:
             seen = self._changes
-            self._begun_s[name] = time.monotonic()
+            self._busy_since_s[name] = time.monotonic()
             try:
-                if self._waits_for_others():
+                if self._is_throttled():
                     worker.close()
-                    self._pause(COURTESY_S)
-                elif self._attend_next(worker):
-                    idle_since = time.monotonic()
-                elif self._leaving or (self._draining and not self._catalogue.queue.untried()):
+                    self._pause(THROTTLED_RETRY_S)
+                elif self._process_next(worker) or self._write_next_tags(worker):
+                    idle_since_s = time.monotonic()
+                elif self._must_end():
                     return
-                elif self._expected():
+                elif self._take_expected():
                     worker.warm(self.pipeline.bundle.directory)
-                    idle_since = time.monotonic()
+                    idle_since_s = time.monotonic()
                 else:
-                    self._rest(worker, idle_since, seen)
+                    self._sleep(worker, idle_since_s, seen)
             except ValencedError as error:
-                # No file's fault: a full disk, a bundle that went away. Nothing is lost.
-                log.error("work stands still for %g s: %s", PAUSE_AFTER_TROUBLE_S, error)  # noqa: TRY400 - one line is enough
+                # No file's fault, such as a full disk. The claimed file is released later.
+                log.error("processing stalled, next attempt in %g s: %s", STALLED_RETRY_S, error)  # noqa: TRY400 - one line is enough
                 self._stats.stalled = str(error)
-                self._pause(PAUSE_AFTER_TROUBLE_S)
+                self._pause(STALLED_RETRY_S)
 
-    def _pause(self, seconds: float) -> None:
-        self._begun_s.pop(threading.current_thread().name, None)
-        with self._change:
-            self._change.wait_for(lambda: self._stopping, seconds)
+    def _must_end(self) -> bool:
+        return self._stops_when_idle or (
+            self._stops_when_all_tried and not self._catalogue.queue.untried()
+        )
 
-    def _waits_for_others(self) -> bool:
-        """Tell whether there is work that is not to be begun now, and say so when that changes."""
+    def _is_throttled(self) -> bool:
+        """Tell whether work is due that must wait, and log it when that changes."""
         reason = self._throttle.reason_to_wait(self._stats.busy)
         if reason and not self._untagged and not self._catalogue.queue.waiting(self._clock()):
             reason = None
         with self._change:
             was_paused, self._stats.paused = bool(self._stats.paused), reason
         if bool(reason) != was_paused:
-            log.info("%s", reason or "work goes on")
+            log.info("%s", reason or "work continues")
         return reason is not None
 
-    def _attend_next(self, worker: WorkerClient) -> bool:
-        """Do one thing, and tell whether there was one."""
-        self._give_back()
+    def _process_next(self, worker: WorkerClient) -> bool:
+        """Process a file from the queue, and tell whether there was one."""
+        self._release_entries()
         entry = self._catalogue.queue.claim(self._clock())
-        if entry is None:
-            self._stats.stalled = None
-            return self._tag_next(worker)
-        try:
-            with self._stats.working():
-                began_s = time.monotonic()
-                result = self.pipeline.process(entry, worker)
-                self._stats.count(result, time.monotonic() - began_s)
-            self._stats.stalled = None
-        except ValencedError:
-            with self._change:
-                self._owed.append(entry)
-            raise
-        return True
+        if entry is not None:
+            try:
+                with self._stats.working():
+                    began_s = time.monotonic()
+                    result = self.pipeline.process(entry, worker)
+                    self._stats.count(result, time.monotonic() - began_s)
+            except ValencedError:
+                with self._change:
+                    self._unreleased.append(entry)
+                raise
+        self._stats.stalled = None
+        return entry is not None
 
-    def _tag_next(self, worker: WorkerClient) -> bool:
+    def _write_next_tags(self, worker: WorkerClient) -> bool:
+        """Write the tags of a clip, and tell whether there was one."""
         with self._change:
-            _, path = self._untagged.popitem() if self._untagged else (0, None)
-        if path is None:
-            return False
-        # Much may have happened to it since it was listed.
+            if not self._untagged:
+                return False
+            _, path = self._untagged.popitem()
+        # The clip may have changed since it was listed.
         clip = self._catalogue.clip_at(path)
         if clip is not None and clip.tag_state is not TagState.WRITTEN:
-            self._write_tags(clip, worker)
+            try:
+                self.pipeline.write_tags(clip, worker)
+            except ValencedError:
+                with self._change:
+                    self._untagged[clip.id] = clip.path
+                raise
         return True
 
-    def _write_tags(self, clip: Clip, worker: WorkerClient) -> None:
-        try:
-            self.pipeline.write_tags(clip, worker)
-        except ValencedError:
-            with self._change:
-                self._untagged[clip.id] = clip.path
-            raise
-
-    def _give_back(self) -> None:
-        """Return to the queue what could not be finished, once the catalogue takes it again."""
-        for entry in tuple(self._owed):
+    def _release_entries(self) -> None:
+        """Return claimed files to the queue that a stall has interrupted."""
+        for entry in tuple(self._unreleased):
             self._catalogue.queue.release(entry)
             clip = self._catalogue.clip_at(entry.path)
             with self._change:
-                if entry in self._owed:
-                    self._owed.remove(entry)
+                if entry in self._unreleased:
+                    self._unreleased.remove(entry)
                 if clip is not None and clip.tag_state is TagState.PENDING:
-                    # It was recorded before the trouble came, and is on no list but this.
+                    # Recorded before the stall, and on no other list.
                     self._untagged[clip.id] = clip.path
 
-    def _expected(self) -> bool:
+    def _take_expected(self) -> bool:
         with self._change:
-            expected, self._expecting = self._expecting, False
-            return expected
+            is_expected, self._is_file_expected = self._is_file_expected, False
+            return is_expected
 
-    def _rest(self, worker: WorkerClient, idle_since: float, seen: int) -> None:
-        """Sleep until something changes or is due; let an idle worker go."""
-        wait_s = self._until_due_s()
-        until_close_s = idle_since + IDLE_CLOSE_S - time.monotonic()
+    def _pause(self, seconds: float) -> None:
+        self._busy_since_s.pop(threading.current_thread().name, None)
+        with self._change:
+            self._change.wait_for(lambda: self._stops, seconds)
+
+    def _sleep(self, worker: WorkerClient, idle_since_s: float, seen: int) -> None:
+        """Sleep until something changes or is due; end a worker that was idle for long."""
+        due = self._catalogue.queue.next_due()
+        until_due_s = LONGEST_SLEEP_S if due is None else (due - self._clock()).total_seconds()
+        until_close_s = idle_since_s + IDLE_CLOSE_S - time.monotonic()
         if until_close_s <= 0:
             worker.close()
-        else:
-            wait_s = min(wait_s, until_close_s)
-        del self._begun_s[threading.current_thread().name]
+            until_close_s = LONGEST_SLEEP_S
+        del self._busy_since_s[threading.current_thread().name]
         with self._change:
+            wait_s = min(until_due_s, until_close_s, LONGEST_SLEEP_S)
             self._change.wait_for(lambda: self._changes != seen, max(wait_s, 0))
-
-    def _until_due_s(self) -> float:
-        due = self._catalogue.queue.next_due()
-        if due is None:
-            return LONGEST_WAIT_S
-        return min((due - self._clock()).total_seconds(), LONGEST_WAIT_S)

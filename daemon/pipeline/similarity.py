@@ -1,4 +1,4 @@
-"""Finds what sounds like a given file, by the descriptors themselves."""
+"""Sorts sounds by their similarity to a given file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ BATCH = 512
 def sorted_by_similarity(
     file: Path, sounds: Sequence[Sound], catalogue: Catalogue, worker: WorkerClient, registry: Path
 ) -> list[Sound]:
-    """Sort sounds by likeness to a file, the likest first.
+    """Sort sounds by similarity to a file, the most similar first.
 
-    Likeness is the correlation of all descriptors, each as its normal score among the clips
-    that the bundle in service was fitted on, so that no descriptor outweighs another.
+    Similarity is the cosine of the feature vectors, each feature as its normal score among the
+    clips that the published bundle was fitted on, so that no feature outweighs another.
 
     Args:
-        file: any sound file; it is heard if the catalogue does not know it.
+        file: any sound file; its features are extracted unless the catalogue has them.
         sounds: to be sorted.
         catalogue: holds the stored feature vectors.
-        worker: hears the file.
+        worker: reads the file.
         registry: folder of the bundles.
 
     Raises:
-        ClipError: the file cannot be heard.
-        BundleError: the bundle in service cannot be used.
+        ClipError: the file cannot be used.
+        BundleError: the published bundle cannot be used.
     """
     directory, _ = worker.prepare(registry)
     bundle = load(directory)
@@ -49,21 +49,21 @@ def sorted_by_similarity(
     known = catalogue.vector_of(identity)
     packed = known or worker.extract(file, identity).features.vector
     wanted = _directions(bundle, [packed])[0]
-    likeness = dict(_likenesses(bundle, wanted, catalogue))
-    return sorted(sounds, key=lambda sound: (-likeness.get(sound.path, -1.0), sound.path))
+    similarity = dict(_similarities(bundle, wanted, catalogue))
+    return sorted(sounds, key=lambda sound: (-similarity.get(sound.path, -1.0), sound.path))
 
 
-def _likenesses(
+def _similarities(
     bundle: Bundle, wanted: NDArray[np.float32], catalogue: Catalogue
 ) -> Iterator[tuple[Path, float]]:
     rows = catalogue.queries.vectors()
     while batch := list(islice(rows, BATCH)):
-        likeness = _directions(bundle, [packed for _, packed in batch]) @ wanted
-        yield from zip((path for path, _ in batch), map(float, likeness), strict=True)
+        similarities = _directions(bundle, [packed for _, packed in batch]) @ wanted
+        yield from zip((path for path, _ in batch), map(float, similarities), strict=True)
 
 
 def _directions(bundle: Bundle, packed: Sequence[bytes]) -> NDArray[np.float32]:
-    """Return the normal scores of packed vectors, each row of length 1."""
+    """Return the normal scores of packed vectors, shape (vectors, features), rows of norm 1."""
     scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
     lengths = np.linalg.norm(scores, axis=1, keepdims=True)
     directions: NDArray[np.float32] = scores / lengths

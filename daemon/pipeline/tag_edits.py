@@ -1,4 +1,4 @@
-"""Values that a person set in a file's own tags, after we had written ours."""
+"""Records values that a person set in the tags of a file over ours, as annotations."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SOURCE: Final = "tags"
 
 
 class TagEdits:
-    """Takes what people write over our values for annotations.
+    """Finds values that people wrote over ours.
 
     Args:
-        annotations: takes them.
+        annotations: where they are recorded.
         preset: the names and the scale of the tags.
         clock: the time, aware of its zone.
     """
@@ -47,10 +47,10 @@ class TagEdits:
         self._clock = clock
 
     def record(self, clip: Clip) -> None:
-        """Compare a known file's tags with what we last wrote into them.
+        """Compare the tags of a file with what we last wrote, and record what differs.
 
-        Only a file that still bears the mark of that very write counts: one that came back from a
-        backup holds older values of ours, which nobody set by hand.
+        Only a file with the provenance tag of that very write counts: one that was restored from
+        a backup holds older values of ours, which nobody set by hand.
         """
         if clip.tagged is None:
             return
@@ -61,16 +61,16 @@ class TagEdits:
         arousal, valence = edited(items, clip.tagged, self._preset)
         if arousal is None and valence is None:
             return
-        said = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
-        if self._annotations.add([said], self._clock()):
-            text = "%s: its tags were set by hand, which counts as an annotation"
+        given = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
+        if self._annotations.add([given], self._clock()):
+            text = "%s: tags set by hand recorded as an annotation"
             log.info(text, clip.path, extra={"clip": clip.path})
 
 
 def tag_edits_for(
     settings: Settings, catalogue: Catalogue, clock: Callable[[], datetime]
 ) -> TagEdits | None:
-    """Return what takes in edits as the settings ask for, None if they ask for none."""
+    """Return what records tag edits, None if the settings ask for none."""
     if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
         return None
     return TagEdits(catalogue.annotations, Preset(settings.tags.preset), clock)
@@ -79,10 +79,10 @@ def tag_edits_for(
 def edited(
     items: dict[str, list[str]], tagged: Tagged, preset: Preset
 ) -> tuple[float | None, float | None]:
-    """Return the arousal and the valence that a person set, in [-1, 1]; None where nobody did.
+    """Return the arousal and the valence, in [-1, 1], that a person set; None where nobody did.
 
     Args:
-        items: our keys as they stand in the file.
+        items: the values of our keys in the file.
         tagged: what we last wrote.
         preset: the names and the scale of the tags.
     """

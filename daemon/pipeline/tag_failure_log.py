@@ -1,4 +1,4 @@
-"""Says why files have no tags: each file once, and aloud only the first of many alike."""
+"""Logs why files have no tags: each file once, and only the first of many as a warning."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_ALOUD: Final = 10
-"""So many files with one reason are warned of within an hour; the others are told at info."""
+MOST_WARNINGS: Final = 10
+"""Most warnings within an hour for one reason; further files are logged at info."""
 
 MOST_REASONS: Final = 50
-"""Of so many different reasons is warned within an hour."""
+"""Most different reasons that are warned of within an hour."""
 
 AN_HOUR: Final = timedelta(hours=1)
 
 
 class TagFailureLog:
-    """What is said of files whose tags could not be written. Safe to use from several threads.
+    """The log of files whose tags could not be written. Safe to use from several threads.
 
-    A folder of fifty thousand files that nobody may write to has one reason. Whoever reads
-    warnings is to see it, and whoever asks for one file is to find it, too.
+    Fifty thousand files that nobody may write to have one reason. A reader of warnings must see it
+    without a flood, and a reader who searches for one file must find it, too.
 
     Args:
         clock: the time, aware of its zone.
@@ -44,33 +44,28 @@ class TagFailureLog:
         self._lock = threading.Lock()
 
     def report(self, clip: Clip, outcome: TagOutcome) -> None:
-        """Say why a clip has no tags, unless that was said of it before.
-
-        Args:
-            clip: as it was before it was tried.
-            outcome: what became of its tags.
-        """
+        """Log why a clip, given as it was before the attempt, has no tags, unless it was logged."""
         reason = outcome.reason
         if reason is None or reason == clip.tag_reason:
             return
         with self._lock:
             count = self._count(reason)
-        level = logging.WARNING if count <= MOST_ALOUD else logging.INFO
-        told = {"clip": clip.path, "reason": reason}
-        log.log(level, "%s: no tags: %s", clip.path, reason, extra=told)
-        if count == MOST_ALOUD:
-            text = "more files without tags are told of at info only: %s"
+        level = logging.WARNING if count <= MOST_WARNINGS else logging.INFO
+        fields = {"clip": clip.path, "reason": reason}
+        log.log(level, "%s: no tags: %s", clip.path, reason, extra=fields)
+        if count == MOST_WARNINGS:
+            text = "further files without tags are logged at info only: %s"
             log.warning(text, reason, extra={"reason": reason})
 
     def _count(self, reason: str) -> int:
-        """Count a file of those with one reason; more than are warned of if it is not to be."""
+        """Count a failure, and return how many have this reason; too many if none is to be seen."""
         now = self._clock()
         if abs(now - self._since) > AN_HOUR:
             self._since = now
             self._counts.clear()
         is_known = reason in self._counts or len(self._counts) < MOST_REASONS
-        # Somebody wants it so where it can only be read.
+        # A read-only file system is usually on purpose.
         if reason == READ_ONLY or not is_known:
-            return MOST_ALOUD + 1
+            return MOST_WARNINGS + 1
         self._counts[reason] += 1
         return self._counts[reason]

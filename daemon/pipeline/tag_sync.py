@@ -1,4 +1,4 @@
-"""Tags as a projection of the catalogue: written from it, taken out, put back."""
+"""Keeps the tags of files in line with the catalogue: writes, removes and restores them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STRIPPED = "taken out on request"
-"""Why a clip has no tags although they are wanted: they stay out until asked for again."""
+"""The reason of a clip without tags that gets none until the user asks for them again."""
 
 
 class TagSync:
-    """Writes tags as the settings say, with a journal that leads back.
+    """Writes tags as the settings say, after recording in the catalogue how to undo it.
 
     Args:
         tags: mode, preset and so on.
-        mood: the borders of the quadrants, for the mood word.
-        catalogue: holds the journal.
+        mood: the thresholds of the quadrants, for the mood word.
+        catalogue: holds the tag journal.
         clock: the time, aware of its zone.
-        dry_run: only say what would be done.
+        dry_run: only report what would be done.
     """
 
     def __init__(
@@ -60,30 +60,30 @@ class TagSync:
         self._dry_run = dry_run
 
     def write(self, clip: Clip, prediction: Prediction, reader: Reader) -> TagOutcome | None:
-        """Bring a file's tags in line with what the catalogue shows of its sound.
+        """Write the values of a sound into its file.
 
         Args:
             clip: the file.
-            prediction: what the sound feels like, to people or else to the bundle.
+            prediction: the values, given by people or else predicted.
             reader: reads the file back, to prove that nothing else changed.
 
         Returns:
-            What to record; None if the file changed meanwhile and must be looked at again.
+            What to record; None if the file has changed and must be processed again.
         """
         earlier = self._catalogue.tag_journal.last_undo(clip)
         try:
-            # Only the very file that was heard; another under its name has another feeling.
-            manner = self._manner(
+            # Another file under the same name has other values.
+            options = self._options(
                 clip, reader, expects=lambda status: FileStamp.of(status) == clip.stamp
             )
-            done = api.write(clip.path, self._items(prediction), manner, earlier=earlier)
+            done = api.write(clip.path, self._items(prediction), options, earlier=earlier)
         except TagWriteError as error:
-            # What may pass by itself, such as a full disk, is tried again at every reconcile.
+            # A problem that may pass, such as a full disk, is retried at every reconcile.
             state = TagState.PENDING if error.retry else TagState.NOT_WRITTEN
             return TagOutcome(state, error.reason)
         except ValueError as error:
-            return TagOutcome(TagState.NOT_WRITTEN, f"its journal cannot be read: {error}")
-        _tell(clip, done)
+            return TagOutcome(TagState.NOT_WRITTEN, f"its tag journal cannot be read: {error}")
+        _log_warning(clip, done)
         if done.outcome is api.WriteOutcome.CHANGED:
             return None
         if done.outcome is api.WriteOutcome.SKIPPED:
@@ -91,46 +91,44 @@ class TagSync:
         return TagOutcome(TagState.WRITTEN, None, _stamp(done), Tagged.of(prediction))
 
     def strip(self, clip: Clip, reader: Reader) -> api.TagWrite:
-        """Take our items out of a file, and nothing else.
+        """Remove our items from a file, and nothing else.
 
         Raises:
             TagWriteError: the file is as it was.
         """
-        return self._withdraw(clip, lambda: api.strip(clip.path, self._manner(clip, reader)))
+        return self._remove(clip, lambda: api.strip(clip.path, self._options(clip, reader)))
 
     def restore(self, clip: Clip, reader: Reader) -> api.TagWrite:
-        """Put back what stood in a file before our first write.
+        """Restore the tags that a file had before our first write.
 
         Raises:
             TagWriteError: the file is as it was.
         """
-        before = self._catalogue.tag_journal.last_undo(clip)
-        if before is None:
+        undo = self._catalogue.tag_journal.last_undo(clip)
+        if undo is None:
             return self.strip(clip, reader)
-        done = self._withdraw(
-            clip, lambda: api.restore(clip.path, before, self._manner(clip, reader))
-        )
+        done = self._remove(clip, lambda: api.restore(clip.path, undo, self._options(clip, reader)))
         if done.outcome is api.WriteOutcome.WRITTEN:
             self._catalogue.tag_journal.clear(clip)
         return done
 
     def discard_old_sidecar(self, path: Path) -> None:
-        """Take away the sidecar of a file that has another name now, if that is surely ours."""
+        """Delete the sidecar of a file that was renamed, if the sidecar is certainly ours."""
         if self._dry_run or self._tags.mode != "sidecar":
             return
         try:
             discard_stale(path, DISK)
         except (TagsRefused, OSError) as error:
-            text = "%s: what lies beside its old name stays there: %s"
+            text = "%s: the sidecar of the old name stays: %s"
             log.info(text, path, error, extra={"clip": path})
 
-    def _withdraw(self, clip: Clip, withdraw: Callable[[], api.TagWrite]) -> api.TagWrite:
+    def _remove(self, clip: Clip, remove: Callable[[], api.TagWrite]) -> api.TagWrite:
         was_known = stamp_at(clip.path) == clip.stamp
-        done = withdraw()
-        _tell(clip, done)
+        done = remove()
+        _log_warning(clip, done)
         if not self._dry_run and done.outcome is not api.WriteOutcome.CHANGED:
-            # A file that somebody changed since it was heard keeps its old stamp in the
-            # catalogue, so that it is looked at again.
+            # A file that has changed since its analysis keeps its old stamp in the catalogue, so
+            # that it is processed again.
             stamp = _stamp(done) if was_known else None
             self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF, STRIPPED, stamp))
         return done
@@ -143,7 +141,7 @@ class TagSync:
             items |= mood_item(Mood.of(arousal, valence, self._thresholds))
         return items
 
-    def _manner(
+    def _options(
         self,
         clip: Clip,
         reader: Reader,
@@ -152,21 +150,21 @@ class TagSync:
     ) -> api.WriteOptions:
         mode = api.WriteMode(self._tags.mode)
         if expects is None and mode is api.WriteMode.NONE:
-            # Taking out what was written under another setting must still be possible.
+            # Tags that were written under another setting can still be removed.
             mode = api.WriteMode.REPLACE
         return api.WriteOptions(
             reader,
-            # Only of the very file that was identified is the hash known.
+            # The hash is known of the identified file only.
             audio_hash=clip.identity if expects else None,
             mode=mode,
             expects=expects or (lambda _: True),
             keep_mtime=self._tags.keep_mtime,
             dry_run=self._dry_run,
-            record=lambda before: self._catalogue.tag_journal.begin(clip, before, self._clock()),
+            record=lambda undo: self._catalogue.tag_journal.begin(clip, undo, self._clock()),
         )
 
 
-def _tell(clip: Clip, done: api.TagWrite) -> None:
+def _log_warning(clip: Clip, done: api.TagWrite) -> None:
     if done.warning is not None:
         log.warning("%s: %s", clip.path, done.warning, extra={"clip": clip.path})
 

@@ -39,7 +39,7 @@ ATTEMPTS = 50
 POLL_S = 0.1
 _AIMS = (State.QUEUED, State.CLAIMED, State.PENDING, State.COPYING)
 _REASONS = "SELECT tag_reason, count(*) FROM clips WHERE tag_reason IS NOT NULL GROUP BY 1"
-_STALLS = (b"work stands still", b"for the catalogue")
+_STALLS = (b"processing stalled", b"for the catalogue")
 
 
 class Failure(StrEnum):

@@ -1,4 +1,4 @@
-"""What is said of files whose tags cannot be written: enough, and not fifty thousand times."""
+"""What is logged of files whose tags cannot be written: enough, and not fifty thousand times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daemon.pipeline.tag_failure_log import AN_HOUR, MOST_ALOUD, MOST_REASONS, TagFailureLog
+from daemon.pipeline.tag_failure_log import AN_HOUR, MOST_REASONS, MOST_WARNINGS, TagFailureLog
 from daemon.tagging.formats.tag_errors import READ_ONLY
 from storage.schema.records import Clip, TagOutcome, TagState
 from tests.driving import PATIENCE_S
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 UNSYNCED = """
 from daemon.cli.main import main
-from daemon.tagging.disk.syscalls import Disk
+from daemon.tagging.disk.syscalls import DiskCalls
 
 def sync_folder(disk, folder):
     raise OSError(5, "Input/output error")
 
-Disk.sync_folder = sync_folder
+DiskCalls.sync_folder = sync_folder
 main()
 """
 FULL = "no room on its disk for a copy; free some space"
 
 
 class Day:
-    """A clock, and the complaints by it."""
+    """A clock, and a failure log by it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -50,41 +50,41 @@ def day(caplog: pytest.LogCaptureFixture) -> Day:
     return Day()
 
 
-def told(caplog: pytest.LogCaptureFixture, level: str) -> list[dict[str, Any]]:
+def logged(caplog: pytest.LogCaptureFixture, level: str) -> list[dict[str, Any]]:
     return [vars(record) for record in caplog.records if record.levelname == level]
 
 
-def test_a_file_is_told_of_once_for_each_reason(day: Day, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_is_logged_once_for_each_reason(day: Day, caplog: pytest.LogCaptureFixture) -> None:
     day.fail("a.mp3", FULL)
     day.fail("a.mp3", FULL, before=FULL)
     day.fail("a.mp3", None, before=FULL)
     day.fail("a.mp3", "its disk reports an error", before=FULL)
-    warnings = told(caplog, "WARNING")
+    warnings = logged(caplog, "WARNING")
     assert [line["reason"] for line in warnings] == [FULL, "its disk reports an error"]
     assert {line["clip"] for line in warnings} == {Path("/m/a.mp3")}
     assert caplog.messages[0] == f"/m/a.mp3: no tags: {FULL}"
 
 
-def test_of_many_files_the_first_are_warned_of_and_each_can_be_found(
+def test_of_many_files_the_first_are_warnings_and_each_can_be_found(
     day: Day, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(50_000):
         day.fail(f"{number}.mp3", FULL)
-    *files, rest = told(caplog, "WARNING")
-    assert [line["clip"].name for line in files] == [f"{n}.mp3" for n in range(MOST_ALOUD)]
+    *files, rest = logged(caplog, "WARNING")
+    assert [line["clip"].name for line in files] == [f"{n}.mp3" for n in range(MOST_WARNINGS)]
     assert ("clip" in rest, rest["reason"]) == (False, FULL)
-    assert len(told(caplog, "INFO")) == 50_000 - MOST_ALOUD
-    assert all(line["clip"] for line in told(caplog, "INFO"))
+    assert len(logged(caplog, "INFO")) == 50_000 - MOST_WARNINGS
+    assert all(line["clip"] for line in logged(caplog, "INFO"))
 
 
-def test_a_trouble_that_lasts_is_warned_of_again_after_an_hour(
+def test_a_reason_that_lasts_is_warned_of_again_after_an_hour(
     day: Day, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        for number in range(3 * MOST_ALOUD):
+        for number in range(3 * MOST_WARNINGS):
             day.fail(f"{number}.mp3", FULL)
         day.now += AN_HOUR * 1.1
-    assert len(told(caplog, "WARNING")) == 2 * (MOST_ALOUD + 1)
+    assert len(logged(caplog, "WARNING")) == 2 * (MOST_WARNINGS + 1)
 
 
 def test_reasons_that_all_differ_do_not_flood_either(
@@ -92,18 +92,16 @@ def test_reasons_that_all_differ_do_not_flood_either(
 ) -> None:
     for number in range(1000):
         day.fail("a.mp3", f"unexpected {number}")
-    assert len(told(caplog, "WARNING")) == MOST_REASONS
+    assert len(logged(caplog, "WARNING")) == MOST_REASONS
 
 
-def test_what_somebody_wants_so_is_no_warning(day: Day, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_read_only_file_system_is_no_warning(day: Day, caplog: pytest.LogCaptureFixture) -> None:
     day.fail("a.mp3", READ_ONLY)
-    assert [line["levelname"] for line in told(caplog, "INFO")] == ["INFO"]
-    assert not told(caplog, "WARNING")
+    assert [line["levelname"] for line in logged(caplog, "INFO")] == ["INFO"]
+    assert not logged(caplog, "WARNING")
 
 
-def test_the_service_says_why_a_file_has_no_tags_and_says_it_once(
-    valenced: Valenced, music: Path
-) -> None:
+def test_the_service_logs_once_why_a_file_has_no_tags(valenced: Valenced, music: Path) -> None:
     sound = write_audio(music / "a.flac", music_like(2))
     # A copy would tear the two names apart.
     (music.parent / "a second name").hardlink_to(sound)
@@ -120,7 +118,7 @@ def test_the_service_says_why_a_file_has_no_tags_and_says_it_once(
     assert not any("a.flac" in line for line in service.lines)
 
 
-def test_a_file_that_was_written_and_not_synced_is_told_of(valenced: Valenced, music: Path) -> None:
+def test_a_file_that_was_written_and_not_synced_is_logged(valenced: Valenced, music: Path) -> None:
     file = write_audio(music / "a.mp3", music_like(2))
     with valenced.start_line(
         [sys.executable, "-c", UNSYNCED, *valenced.line("scan", music)[1:]]
