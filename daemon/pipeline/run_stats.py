@@ -31,6 +31,7 @@ class RunStats:
     Attributes:
         workers: number of workers.
         paused: why the load throttle pauses work, None if it does not.
+        busy: number of workers that are processing a file.
         stuck: name of a consumer that hangs, None if none does.
         problem: what keeps the event loop from its work, None if nothing does.
         stalled: why no file can be processed at present, None if nothing prevents it.
@@ -45,7 +46,7 @@ class RunStats:
         self.stalled: str | None = None
         self._lock = threading.Lock()
         self._heartbeat_at_s = clock()
-        self._busy = 0
+        self.busy = 0
         self._results: Counter[FileResult] = Counter()
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._total_s = 0.0
@@ -59,21 +60,16 @@ class RunStats:
         """Seconds since the last heartbeat of the event loop."""
         return self._clock() - self._heartbeat_at_s
 
-    @property
-    def busy(self) -> int:
-        """Number of workers that are processing a file."""
-        return self._busy
-
     @contextmanager
     def working(self) -> Iterator[None]:
         """Count a worker as busy for the duration of a block."""
         with self._lock:
-            self._busy += 1
+            self.busy += 1
         try:
             yield
         finally:
             with self._lock:
-                self._busy -= 1
+                self.busy -= 1
 
     def count(self, result: FileResult, took_s: float) -> None:
         """Count one attempt at a file, and how long it took."""

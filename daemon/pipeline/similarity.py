@@ -47,7 +47,7 @@ def sorted_by_similarity(
     bundle = load(directory)
     identity = worker.identify(file)
     known = catalogue.vector_of(identity)
-    packed = known or worker.extract(file, identity).features.vector
+    packed = known or worker.extract(file, identity)[0].vector
     wanted = _directions(bundle, [packed])[0]
     similarity = dict(_similarities(bundle, wanted, catalogue))
     return sorted(sounds, key=lambda sound: (-similarity.get(sound.path, -1.0), sound.path))

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.pipeline.active_bundle import ActiveBundle
-    from daemon.pipeline.tag_edits import TagEdits
     from daemon.pipeline.tag_sync import TagSync
     from daemon.pipeline.worker_client import WorkerClient
     from storage.catalogue import Catalogue
@@ -89,12 +88,12 @@ class Pipeline:
         wants_tags: whether the settings want tags at a path.
         settle_s: returns for how many seconds a file that changed meanwhile is left alone.
         clock: the time, aware of its zone.
-        tag_edits: records values that people wrote over ours; None to ignore them.
+        record_tag_edits: records values that people wrote over ours; None to ignore them.
 
     Attributes:
         bundle: as above; this and the next two may be replaced at any time.
         tag_sync: as above.
-        tag_edits: as above.
+        record_tag_edits: as above.
         stages: in order.
     """
 
@@ -106,7 +105,7 @@ class Pipeline:
         wants_tags: Callable[[Path], bool],
         settle_s: Callable[[], float],
         clock: Callable[[], datetime],
-        tag_edits: TagEdits | None = None,
+        record_tag_edits: Callable[[Clip], None] | None = None,
     ) -> None:
         self._catalogue = catalogue
         self.bundle = bundle
@@ -114,7 +113,7 @@ class Pipeline:
         self._wants_tags = wants_tags
         self._settle_s = settle_s
         self._clock = clock
-        self.tag_edits = tag_edits
+        self.record_tag_edits = record_tag_edits
         self._failure_log = TagFailureLog(clock)
         self.stages = (self.identified, self.analysed, self.recorded, self.tagged)
 
@@ -159,7 +158,7 @@ class Pipeline:
         known = self._catalogue.clip_at(entry.path)
         if known is not None and known.identity != current.identity:
             known = None
-        self._record_tag_edits(known)
+        self._find_tag_edits(known)
         tag_state = self._tag_state(entry.path, known)
         current.clip = self._catalogue.record(
             entry, current.identity, tag_state, self._clock(), current.analysis
@@ -217,10 +216,11 @@ class Pipeline:
                 log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
-    def _record_tag_edits(self, known: Clip | None) -> None:
+    def _find_tag_edits(self, known: Clip | None) -> None:
         # An interrupted write of ours would look like values set by hand.
-        if self.tag_edits and known and not self._catalogue.tag_journal.was_interrupted(known):
-            self.tag_edits.record(known)
+        record = self.record_tag_edits
+        if record and known and not self._catalogue.tag_journal.was_interrupted(known):
+            record(known)
 
     def _postpone(self, entry: QueueEntry) -> FileResult:
         """Wait until a file that changed is complete again; forget one that is gone."""

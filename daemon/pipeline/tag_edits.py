@@ -30,50 +30,37 @@ ANNOTATOR: Final = "tag editor"
 SOURCE: Final = "tags"
 
 
-class TagEdits:
-    """Finds values that people wrote over ours.
-
-    Args:
-        annotations: where they are recorded.
-        preset: the names and the scale of the tags.
-        clock: the time, aware of its zone.
-    """
-
-    def __init__(
-        self, annotations: AnnotationStore, preset: Preset, clock: Callable[[], datetime]
-    ) -> None:
-        self._annotations = annotations
-        self._preset = preset
-        self._clock = clock
-
-    def record(self, clip: Clip) -> None:
-        """Compare the tags of a file with what we last wrote, and record what differs.
-
-        Only a file with the provenance tag of that very write counts: one that was restored from
-        a backup holds older values of ours, which nobody set by hand.
-        """
-        if clip.tagged is None:
-            return
-        try:
-            items = api.read(clip.path)
-        except TagWriteError:
-            return
-        arousal, valence = edited(items, clip.tagged, self._preset)
-        if arousal is None and valence is None:
-            return
-        given = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
-        if self._annotations.add([given], self._clock()):
-            text = "%s: tags set by hand recorded as an annotation"
-            log.info(text, clip.path, extra={"clip": clip.path})
-
-
 def tag_edits_for(
     settings: Settings, catalogue: Catalogue, clock: Callable[[], datetime]
-) -> TagEdits | None:
-    """Return what records tag edits, None if the settings ask for none."""
+) -> Callable[[Clip], None] | None:
+    """Return what records the tag edits of a clip, None if the settings ask for none."""
     if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
         return None
-    return TagEdits(catalogue.annotations, Preset(settings.tags.preset), clock)
+    preset = Preset(settings.tags.preset)
+    return lambda clip: record_tag_edits(clip, preset, catalogue.annotations, clock())
+
+
+def record_tag_edits(
+    clip: Clip, preset: Preset, annotations: AnnotationStore, now: datetime
+) -> None:
+    """Compare the tags of a file with what we last wrote, and record what differs.
+
+    Only a file with the provenance tag of that very write counts: one that was restored from a
+    backup holds older values of ours, which nobody set by hand.
+    """
+    if clip.tagged is None:
+        return
+    try:
+        items = api.read(clip.path)
+    except TagWriteError:
+        return
+    arousal, valence = edited(items, clip.tagged, preset)
+    if arousal is None and valence is None:
+        return
+    given = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
+    if annotations.add([given], now):
+        text = "%s: tags set by hand recorded as an annotation"
+        log.info(text, clip.path, extra={"clip": clip.path})
 
 
 def edited(
@@ -81,10 +68,7 @@ def edited(
 ) -> tuple[float | None, float | None]:
     """Return the arousal and the valence, in [-1, 1], that a person set; None where nobody did.
 
-    Args:
-        items: the values of our keys in the file.
-        tagged: what we last wrote.
-        preset: the names and the scale of the tags.
+    `items` are the values of our keys in the file, `tagged` is what we last wrote.
     """
     marks = [provenance_fields(text) for text in items.get(PROVENANCE, [])]
     if [mark.get("bundle") for mark in marks] != [tagged.bundle]:

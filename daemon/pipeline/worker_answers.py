@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from base64 import b64decode
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.tagging.disk.file_reading import FileReading
@@ -16,7 +16,7 @@ from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Predicti
 from trainer.features.vector_codec import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     Answer = Mapping[str, Any]
 
@@ -24,19 +24,6 @@ INVALID: Final = (AttributeError, LookupError, TypeError, ValueError)
 
 _LARGEST: Final = sys.float_info.max
 _PREDICTED: Final = {field.name for field in fields(Prediction)} - {"bundle"}
-
-
-@dataclass(frozen=True)
-class ExtractedFeatures:
-    """The features of a sound, without a prediction.
-
-    Attributes:
-        features: of the whole sound, as the catalogue stores them.
-        windows: the packed feature vector of each window.
-    """
-
-    features: FeatureRecord
-    windows: Sequence[bytes]
 
 
 def identity_in(answer: Answer) -> str:
@@ -51,10 +38,9 @@ def reading_in(answer: Answer) -> FileReading:
     return FileReading(None if audio_hash is None else _hash(audio_hash), items)
 
 
-def extracted_in(answer: Answer, identity: str) -> ExtractedFeatures:
-    """Return the features of the sound of this identity, and of its windows."""
-    windows = [_vector(window) for window in answer["windows"]]
-    return ExtractedFeatures(_features(answer, identity), windows)
+def features_in(answer: Answer, identity: str) -> tuple[FeatureRecord, list[bytes]]:
+    """Return the features of the sound of this identity, and the packed ones of each window."""
+    return _features(answer, identity), [_vector(window) for window in answer["windows"]]
 
 
 def analysis_in(answer: Answer, identity: str, bundle: str) -> Analysis:

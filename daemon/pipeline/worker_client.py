@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from daemon.pipeline.worker_answers import (
     INVALID,
     analysis_in,
-    extracted_in,
+    features_in,
     identity_in,
     reading_in,
 )
@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 
     from config.settings import AnalysisSettings
     from daemon.pipeline.active_bundle import ActiveBundle
-    from daemon.pipeline.worker_answers import ExtractedFeatures
     from daemon.tagging.disk.file_reading import FileReading
-    from storage.schema.records import Analysis
+    from storage.schema.records import Analysis, FeatureRecord
 
 log = logging.getLogger(__name__)
 
@@ -151,14 +150,14 @@ class WorkerClient:
         parse = partial(analysis_in, identity=identity, bundle=bundle.name)
         return self._read(path, parse, do="analyse", bundle=directory)
 
-    def extract(self, path: Path, identity: str) -> ExtractedFeatures:
-        """Extract the features of a file and of each window, without a prediction.
+    def extract(self, path: Path, identity: str) -> tuple[FeatureRecord, list[bytes]]:
+        """Extract the features of a file, and the packed ones of each window.
 
         Raises:
             UnreadableClip: as `analyse`.
             UnusableClip: as `analyse`.
         """
-        return self._read(path, partial(extracted_in, identity=identity), do="extract")
+        return self._read(path, partial(features_in, identity=identity), do="extract")
 
     def close(self) -> None:
         """End the process, if there is one; the next request starts another."""

@@ -81,7 +81,7 @@ class Reloader:
         self.active.config = new
         pipeline = loop.consumers.pipeline
         pipeline.tag_sync = TagSync(settings.tags, mood, loop.catalogue, loop.clock)
-        pipeline.tag_edits = tag_edits_for(settings, loop.catalogue, loop.clock)
+        pipeline.record_tag_edits = tag_edits_for(settings, loop.catalogue, loop.clock)
         roots = [folder.path for folder in new.folders]
         loop.enqueuer.change(roots, FileFilter(watch.suffixes, watch.ignore))
         loop.folders.change(new.folders)

@@ -131,8 +131,8 @@ class CorpusImporter:
         identity = worker.identify(path)
         rows = self.store.get(identity)
         if rows is None:
-            clip = worker.extract(path, identity)
-            rows = np.stack([unpack(each) for each in (clip.features.vector, *clip.windows)])
+            features, windows = worker.extract(path, identity)
+            rows = np.stack([unpack(packed) for packed in (features.vector, *windows)])
             self.store.put(identity, rows)
         return HeardSound(identity, rows)
 

@@ -33,33 +33,33 @@ class FoundFile:
 
 
 @dataclass
-class FolderComparison:
-    """Folders compared with the catalogue.
+class SkippedEntries:
+    """What a scan found besides sound files.
 
     Attributes:
-        new: files that neither the catalogue nor the queue knows in this state.
-        known: number of files that one of them knows.
-        gone: known paths below these folders where there is no file any more.
         unreadable: folders that could not be listed, each with the reason.
         directories: inode numbers of all directories of each root, itself included.
         leftovers: folders with temporary files of an interrupted tag write.
     """
 
-    new: list[FoundFile] = field(default_factory=list)
-    known: int = 0
-    gone: list[Path] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
     directories: dict[Path, set[int]] = field(default_factory=dict)
     leftovers: set[Path] = field(default_factory=set)
 
 
 @dataclass
-class SkippedEntries:
-    """What a scan found besides sound files; see `FolderComparison`."""
+class FolderComparison(SkippedEntries):
+    """Folders compared with the catalogue.
 
-    unreadable: dict[Path, str] = field(default_factory=dict)
-    directories: set[int] = field(default_factory=set)
-    leftovers: set[Path] = field(default_factory=set)
+    Attributes:
+        new: files that neither the catalogue nor the queue knows in this state.
+        known: number of files that one of them knows.
+        gone: known paths below these folders where there is no file any more.
+    """
+
+    new: list[FoundFile] = field(default_factory=list)
+    known: int = 0
+    gone: list[Path] = field(default_factory=list)
 
 
 def walk(root: Path, file_filter: FileFilter, skipped: SkippedEntries) -> Iterator[FoundFile]:
@@ -73,12 +73,13 @@ def walk(root: Path, file_filter: FileFilter, skipped: SkippedEntries) -> Iterat
     if not is_folder(root) and (stamp := stamp_at(root)) is not None:
         yield FoundFile(root, stamp, root.lstat().st_ctime)
         return
+    inodes = skipped.directories.setdefault(root, set())
     pending = [root]
     while pending:
         folder = pending.pop()
         try:
             with os.scandir(folder) as entries:
-                skipped.directories.add(folder.stat().st_ino)
+                inodes.add(folder.stat().st_ino)
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         if file_filter.allows_folder(entry.name):
@@ -122,9 +123,7 @@ def compare(
     present: set[Path] = set()
     for root in roots:
         _check_content(root, recorded, result.unreadable)
-        skipped = SkippedEntries(result.unreadable, leftovers=result.leftovers)
-        result.directories[root] = skipped.directories
-        for found in walk(root, file_filter, skipped):
+        for found in walk(root, file_filter, result):
             alive()
             if found.path in present:
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.pipeline.worker_answers import INVALID, analysis_in, extracted_in, identity_in
+from daemon.pipeline.worker_answers import INVALID, analysis_in, features_in, identity_in
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from trainer.features.vector_codec import pack
 
@@ -38,8 +38,8 @@ def test_a_valid_analysis_is_read() -> None:
 
 
 def test_valid_features_are_read() -> None:
-    extracted = extracted_in(FEATURES | {"windows": [VECTOR, VECTOR]}, "ab12")
-    assert (extracted.features, extracted.windows) == (RECORD, [PACKED, PACKED])
+    answer = FEATURES | {"windows": [VECTOR, VECTOR]}
+    assert features_in(answer, "ab12") == (RECORD, [PACKED, PACKED])
 
 
 @pytest.mark.parametrize("identity", [None, 7, "", "ab/12", "ab\n", ["ab"]])
