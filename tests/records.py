@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from config.settings import AnalysisSettings
 from storage.schema.records import (
     Analysis,
     Clip,
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 A_MINUTE = timedelta(minutes=1)
+
+WORKER_LIMITS = AnalysisSettings(
+    workers=1,
+    timeout_s=60,
+    memory_mib=1024,
+    nice=0,
+    renew_after=1000,
+    max_load=0,
+    on_battery="continue",
+)
 
 
 def stamp(size: int = 100, mtime_ns: int = 1, inode: int = 7) -> FileStamp:

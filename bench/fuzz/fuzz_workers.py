@@ -31,8 +31,9 @@ import numpy as np
 
 from bench.fuzz.good_files import good_files
 from bench.fuzz.mutations import damaged
+from config.settings import AnalysisSettings
 from daemon.pipeline.active_bundle import ActiveBundle
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.worker_client import WorkerClient
 from trainer.bundles.registry import prepare
 from trainer.features.extract import DESCRIPTORS
 from trainer.features.vector_codec import unpack
@@ -44,7 +45,15 @@ if TYPE_CHECKING:
     from bench.fuzz.mutations import Input
     from storage.schema.records import Analysis
 
-LIMITS = WorkerLimits(timeout_s=20, memory_mib=1024, nice=19)
+LIMITS = AnalysisSettings(
+    workers=1,
+    timeout_s=20,
+    memory_mib=1024,
+    nice=19,
+    renew_after=1000,
+    max_load=0,
+    on_battery="continue",
+)
 
 # A worker that does not answer in time is given another second to end, then it is killed.
 GRACE_S = 5.0

@@ -60,28 +60,6 @@ WORKER_ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class WorkerLimits:
-    """What one worker may use.
-
-    Attributes:
-        timeout_s: most seconds for one request.
-        memory_mib: most private memory, in MiB.
-        nice: niceness of the process, 0 to 19.
-        renew_after: number of files after which a new process takes over.
-    """
-
-    timeout_s: float
-    memory_mib: int
-    nice: int
-    renew_after: int = 1000
-
-    @classmethod
-    def of(cls, analysis: AnalysisSettings) -> WorkerLimits:
-        """Take the limits from the settings."""
-        return cls(analysis.timeout_s, analysis.memory_mib, analysis.nice, analysis.renew_after)
-
-
-@dataclass(frozen=True)
 class _Running:
     process: subprocess.Popen[bytes]
     connection: Connection
@@ -91,10 +69,11 @@ class WorkerClient:
     """A subprocess that reads sound files, started by the first request and after each crash.
 
     Args:
-        limits: on time, memory and priority.
+        limits: the time of a request, the memory and the niceness of a process, and after how many
+            files another takes over.
     """
 
-    def __init__(self, limits: WorkerLimits) -> None:
+    def __init__(self, limits: AnalysisSettings) -> None:
         self._limits = limits
         self._running: _Running | None = None
         self._last_file: Path | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
 from daemon.monitoring.endpoints import serve_endpoints
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.worker_client import WorkerClient
 from daemon.service.assembly import Assembly
 from daemon.service.messages import (
     CheckFolders,
@@ -161,4 +161,4 @@ def _periodic_jobs(config: RunConfig, messages: MessageQueue) -> Iterator[Period
 def _workers(config: RunConfig) -> list[WorkerClient]:
     analysis = config.settings.analysis
     count = config.jobs or analysis.workers or usable_processors()
-    return [WorkerClient(WorkerLimits.of(analysis)) for _ in range(count)]
+    return [WorkerClient(analysis) for _ in range(count)]

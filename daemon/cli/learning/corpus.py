@@ -163,7 +163,7 @@ def _store(shelf: CorpusStore) -> FeatureCache:
 def _intake(
     loaded: LoadedSettings, shelf: CorpusStore, reporter: ProgressReporter
 ) -> CorpusImporter:
-    from daemon.pipeline.worker_client import WorkerClient, WorkerLimits  # noqa: PLC0415
+    from daemon.pipeline.worker_client import WorkerClient  # noqa: PLC0415
     from daemon.training_data.corpus_import import CorpusImporter  # noqa: PLC0415
 
     def tell(done: int, failed: int, total: int) -> None:
@@ -174,7 +174,7 @@ def _intake(
     return CorpusImporter(
         shelf=shelf,
         store=_store(shelf),
-        workers=[WorkerClient(WorkerLimits.of(analysis)) for _ in range(count)],
+        workers=[WorkerClient(analysis) for _ in range(count)],
         tell=tell,
     )
 

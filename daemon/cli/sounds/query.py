@@ -22,7 +22,7 @@ from daemon.cli.options import (
 )
 from daemon.cli.ranges import PAIR, RANGE
 from daemon.paths import as_bytes, canonical_path, playlist_entry, printable, write_stdout
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, SoundFilter
 from storage.schema.records import Mood, Sound
@@ -101,7 +101,7 @@ def _sorted_by_likeness(
 ) -> list[Sound]:
     from daemon.pipeline.similarity import sorted_by_similarity  # noqa: PLC0415 - loads what nothing else needs
 
-    with closing(WorkerClient(WorkerLimits.of(loaded.settings.analysis))) as worker:
+    with closing(WorkerClient(loaded.settings.analysis)) as worker:
         return sorted_by_similarity(like, sounds, catalogue, worker, registry_folder(loaded))
 
 

@@ -14,7 +14,7 @@ from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.pipeline.tag_sync import TagSync
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.worker_client import WorkerClient
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.watch.file_filter import FileFilter
@@ -132,7 +132,7 @@ def _each(
     """Do something to every known file, go on after a failure, and say how it went."""
     settings = loaded.settings
     told: Counter[str] = Counter()
-    worker = WorkerClient(WorkerLimits.of(settings.analysis))
+    worker = WorkerClient(settings.analysis)
     with closing(Catalogue(catalogue_url(loaded))) as catalogue, closing(worker):
         projection = TagSync(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
         for clip in _clips(catalogue, paths):

@@ -17,10 +17,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from daemon.pipeline.active_bundle import ActiveBundle
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits, _Running
+from daemon.pipeline.worker_client import WorkerClient, _Running
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import sound_file
+from tests.records import WORKER_LIMITS
 from tests.sounds import music_like, write_audio
 from trainer.bundles.bundle import load
 from trainer.bundles.registry import prepare
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def worker() -> Iterator[WorkerClient]:
-    with closing(WorkerClient(WorkerLimits(60, 1024, 0))) as started:
+    with closing(WorkerClient(WORKER_LIMITS)) as started:
         yield started
 
 
@@ -176,15 +177,15 @@ def test_a_file_that_is_no_sound_is_refused_and_the_worker_continues(
 
 
 def test_a_worker_that_hangs_is_stopped_and_replaced(tone: Path) -> None:
-    with closing(WorkerClient(WorkerLimits(60, 1024, 0))) as worker:
+    with closing(WorkerClient(WORKER_LIMITS)) as worker:
         identity = worker.identify(tone)
         hung = process_of(worker)
-        worker._limits = WorkerLimits(0.2, 1024, 0)
+        worker._limits = WORKER_LIMITS.model_copy(update={"timeout_s": 0.2})
         os.kill(hung, signal.SIGSTOP)
         with pytest.raises(UnreadableClip, match=r"no result within 0\.2 s"):
             worker.identify(tone)
         assert not is_alive(hung)
-        worker._limits = WorkerLimits(60, 1024, 0)
+        worker._limits = WORKER_LIMITS
         assert worker.identify(tone) == identity
         assert process_of(worker) != hung
 
@@ -216,8 +217,9 @@ def test_a_closed_worker_leaves_no_process_and_starts_again_on_request(
 def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from daemon.pipeline.worker_client import WorkerClient, WorkerLimits\n"
-        "worker = WorkerClient(WorkerLimits(60, 1024, 0))\nworker.identify(Path(sys.argv[1]))\n"
+        "from daemon.pipeline.worker_client import WorkerClient\n"
+        "from tests.records import WORKER_LIMITS\n"
+        "worker = WorkerClient(WORKER_LIMITS)\nworker.identify(Path(sys.argv[1]))\n"
         "print(worker._running.process.pid, flush=True)\nsys.stdin.read()"
     )
     service = subprocess.Popen(
@@ -236,7 +238,7 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
 
 
 def test_a_worker_is_renewed_after_so_many_files(tone: Path, tmp_path: Path) -> None:
-    with closing(WorkerClient(WorkerLimits(60, 1024, 0, renew_after=2))) as worker:
+    with closing(WorkerClient(WORKER_LIMITS.model_copy(update={"renew_after": 2}))) as worker:
         processes = []
         for number in range(5):
             file = tmp_path / f"{number}.wav"

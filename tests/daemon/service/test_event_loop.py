@@ -14,7 +14,7 @@ import pytest
 from config.loading import load
 from config.settings import FolderSettings
 from daemon.clock import utc_now
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.worker_client import WorkerClient
 from daemon.service.assembly import Assembly
 from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Reload, Stop
 from daemon.service.progress import ProgressReporter
@@ -56,7 +56,7 @@ def active(tmp_path: Path, music: Path) -> ActiveConfig:
 
 @pytest.fixture
 def loop(active: ActiveConfig) -> Iterator[EventLoop]:
-    worker = WorkerClient(WorkerLimits.of(active.config.settings.analysis))
+    worker = WorkerClient(active.config.settings.analysis)
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(active.config.url)))
         stack.callback(worker.close)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.pipeline.worker_client import WorkerClient, WorkerLimits
+from daemon.pipeline.worker_client import WorkerClient
+from tests.records import WORKER_LIMITS
 from tests.sounds import noise, silence, tone, write_audio
 from trainer.trainer_errors import ClipError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-LIMITS = WorkerLimits(timeout_s=60, memory_mib=1024, nice=0)
 PCM = (noise(5) * 32000).astype("<i2").tobytes()
 MOST = 2**32 - 1
 NOT_SOUND = "damaged, or not a sound file"
@@ -33,7 +33,7 @@ HEARD = "heard"
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[WorkerClient]:
-    with closing(WorkerClient(LIMITS)) as one:
+    with closing(WorkerClient(WORKER_LIMITS)) as one:
         yield one
 
 
