@@ -1,8 +1,8 @@
-"""Builds sound files of the kinds that ffmpeg reads but cannot write.
+"""Builds sound files of kinds that ffmpeg reads but cannot write.
 
-DSD is real sound, and so are Speex and AMR, whose decoders make some noise of any bits, and DTS,
-which is silence. Monkey's Audio, Musepack and TAK are headers and frames of random bits: a demuxer
-takes them for sound, a decoder meets what it never should.
+DSD decodes to a tone, Speex and AMR to noise, because their decoders accept any bits, and DTS to
+silence. Monkey's Audio, Musepack SV7 and TAK are valid headers with frames of random bits: the
+demuxer accepts them, and the decoder gets invalid data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TAK_FRAME = 400
 def _bits_of_dsd(duration_s: float, seed: int) -> np.ndarray:
     """Returns one channel of 1-bit sound, shape (bytes, 8), the first bit of each byte first."""
     wave = tone(duration_s, _DSD_HZ, hz=440.0 + 10 * seed)
-    # A sigma-delta of first order: a one whenever the sum so far passes another whole number.
+    # First-order sigma-delta: a one whenever the running sum passes the next integer.
     sums = np.floor(np.cumsum((wave.astype(np.float64) + 1) / 2))
     return np.diff(sums, prepend=0).astype(np.uint8)[: len(sums) // 8 * 8].reshape(-1, 8)
 
@@ -80,29 +80,29 @@ def musepack_7(seed: int = 0, frames: int = 8) -> bytes:
 
 
 def tak(seed: int = 0, frames: int = 8) -> bytes:
-    """Returns a TAK stream of random frames behind true frame marks."""
+    """Returns a TAK stream of random frames after valid frame marks."""
     rng = np.random.default_rng(seed)
     # From the lowest bit: codec, profile, frame length, samples, kind, rate, depth, channels.
     fields = ((2, 6), (0, 4), (4, 4), (frames * 4096, 35), (0, 3), (38100, 18), (8, 5), (1, 4))
-    packed, place = 0, 0
+    packed, shift = 0, 0
     for value, width in (*fields, (0, 1)):
-        packed |= value << place
-        place += width
-    about = packed.to_bytes(10, "little") + bytes(3)
-    head = b"tBaK" + b"\x01" + len(about).to_bytes(3, "little") + about + bytes(4)
+        packed |= value << shift
+        shift += width
+    info = packed.to_bytes(10, "little") + bytes(3)
+    head = b"tBaK" + b"\x01" + len(info).to_bytes(3, "little") + info + bytes(4)
     marks = (struct.pack("<HBBB", 0xA0FF, 0, index << 3 & 0xFF, 0) for index in range(frames))
     return head + b"".join(mark + rng.bytes(_TAK_FRAME) for mark in marks)
 
 
 def dts(seed: int = 0, frames: int = 12) -> bytes:
-    """Returns DTS core frames that code silence, filled up with random bits."""
+    """Returns DTS core frames that encode silence, padded with random bits."""
     rng = np.random.default_rng(seed)
     # Frame kind, short, checksum, blocks, length, channels, rate and bit rate; at the end, how
     # many subframes and channels.
     fields = ((1, 1), (31, 5), (0, 1), (15, 7), (_DTS_FRAME - 1, 14), (2, 6), (13, 4), (15, 5))
     packed = "".join(f"{value:0{width}b}" for value, width in fields).ljust(72, "0")
     head = b"\x7f\xfe\x80\x01" + int(packed + "0000001" + "0", 2).to_bytes(10, "big")
-    # No subband is coded, and here the decoder looks for the mark that ends the sound of a frame.
+    # No subband is coded; the decoder expects the end mark of a frame's audio here.
     head += bytes(23) + b"\x0f\xff\xf0"
     return b"".join(head + rng.bytes(_DTS_FRAME - len(head)) for _ in range(frames))
 
@@ -114,7 +114,7 @@ def speex(seed: int = 0, packets: int = 40) -> bytes:
         "<8s20s13i", b"Speex   ", b"1.2", 1, 80, 8000, 0, 4, 1, -1, 160, 0, 1, 0, 0, 0
     )
     comments = struct.pack("<I4sI", 4, b"test", 0)
-    # The fifth sub-mode, 300 bits a packet, which no bits but its own number change.
+    # Sub-mode 5, 300 bits a packet: its number is fixed, all other bits are arbitrary.
     sounds = [bytes([5 << 3 | int(rng.integers(8))]) + rng.bytes(37) for _ in range(packets)]
     return ogg_pages([head, comments, *sounds], samples=160)
 
@@ -132,7 +132,7 @@ DECODABLE: dict[str, Callable[[], bytes]] = {
     "amr": amr,
     "8.mpc": musepack,
 }
-"""Files that are heard, by ending."""
+"""Files that can be decoded, by file ending."""
 
 NOISE: dict[str, Callable[[], bytes]] = {
     "ape": ape,
@@ -140,4 +140,4 @@ NOISE: dict[str, Callable[[], bytes]] = {
     "tak": tak,
     "dts": dts,
 }
-"""Files that are demuxed, but in which nothing is heard, by ending."""
+"""Files that can be demuxed but not decoded, by file ending."""

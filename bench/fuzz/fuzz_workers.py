@@ -6,8 +6,8 @@
 Good files of every kind are synthesised (recordings in `--more` join them) and damaged
 (`bench/fuzz/mutations.py`). Each is identified and analysed by `daemon.pipeline.worker_client`, as
 the service does it. The run fails when a worker outlives its limits, a value is not finite, a
-reason is not one line, or anything but a clip error reaches the service. Inputs that killed, hung
-or surprised a worker are kept for diagnosis; `--only` makes one input again.
+reason is not one line, or anything but a clip error reaches the service. Inputs that killed or
+hung a worker, or caused an unexpected error, are stored for diagnosis; `--only` makes one again.
 """
 
 from __future__ import annotations
@@ -49,27 +49,28 @@ LIMITS = AnalysisSettings(
     workers=1,
     timeout_s=20,
     memory_mib=1024,
-    nice=19,
+    nice=0,
     renew_after=1000,
     max_load=0,
     on_battery="continue",
 )
 
-# A worker that does not answer in time is given another second to end, then it is killed.
-GRACE_S = 5.0
+# A worker that does not answer in time gets another second to end, then it is killed. The rest is
+# for a machine that is busy with other things.
+GRACE_S = 30.0
 
-HEARD = "heard"
+ANALYSED = "analysed"
 TIMED_OUT = "worker stopped at its time limit"
 NEVER = {
-    "worker alive beyond its limit": "a process of a worker that was given up is still there",
+    "worker alive beyond its limit": "a process of a worker that was stopped still runs",
     "answer later than the limit": "the service waited longer than its own limit",
     "not finite": "a vector, prediction, duration or start that is NaN or infinite",
     "reason not one line": "empty, or several lines",
     "foreign error": "something else than a clip error reached the service",
 }
-# How many of the slowest inputs are named, to be sent again with `--only`.
+# How many of the slowest inputs are listed, so that `--only` can send them again.
 _SLOWEST = 20
-_KEPT = ("worker", "not finite", "reason not", "foreign", "answer later", "surprise")
+_STORED = ("worker", "not finite", "reason not", "foreign", "answer later", "unexpected")
 
 
 @dataclass
@@ -89,50 +90,53 @@ class Tally:
     slowest: list[tuple[float, int]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        """Take in the counts of another."""
+        """Add the counts of another tally."""
         self.inputs += other.inputs
         self.endings += other.endings
         self.damages += other.damages
         self.timed(*other.slowest)
 
     def timed(self, *took: tuple[float, int]) -> None:
-        """Take in seconds and numbers of inputs, keeping the slowest."""
+        """Add the seconds and numbers of inputs; only the slowest are stored."""
         self.slowest = sorted([*self.slowest, *took], reverse=True)[:_SLOWEST]
 
     @property
     def broken(self) -> int:
-        """How often something happened that must never happen."""
+        """How many endings were of a kind that must never happen."""
         return sum(self.endings[ending] for ending in NEVER)
 
     @property
     def deaths(self) -> int:
-        """How many workers died of an input, stopped ones not counted."""
+        """How many workers an input killed; those stopped at their limit do not count."""
         return sum(n for ending, n in self.endings.items() if ending.startswith("worker died"))
 
 
 def starter_in(folder: Path) -> ActiveBundle:
-    """Puts the bundle that ships into a registry of its own, and returns it."""
+    """Creates a registry with the shipped bundle, and returns that bundle."""
     directory, manifest = prepare(folder)
     return ActiveBundle(directory, manifest.name, manifest.hearing)
 
 
-def endings_of(worker: WorkerClient, path: Path, bundle: ActiveBundle) -> list[str]:
-    """Has one input identified and analysed; returns how it ended, and what broke a promise."""
+def endings_of(
+    worker: WorkerClient, path: Path, bundle: ActiveBundle, timeout_s: float = LIMITS.timeout_s
+) -> list[str]:
+    """Identifies and analyses one input; returns how it ended, and each broken promise."""
     before = _children()
     started_s = time.monotonic()
+    late_after_s = timeout_s + GRACE_S
     try:
         identity = worker.identify(path)
         identified_s = time.monotonic()
-        late = identified_s - started_s > LIMITS.timeout_s + GRACE_S
+        late = identified_s - started_s > late_after_s
         started_s = identified_s
-        found = [HEARD, *_faults(worker.analyse(path, identity, bundle))]
+        found = [ANALYSED, *_faults(worker.analyse(path, identity, bundle))]
     except ClipError as error:
         late = False
         found = _classified(error)
-    except Exception as error:  # noqa: BLE001 - that nothing else arrives is what is tested
+    except Exception as error:  # noqa: BLE001 - nothing else may arrive
         late = False
-        found = ["foreign error", f"surprise: {type(error).__name__}: {error}"]
-    if late or time.monotonic() - started_s > LIMITS.timeout_s + GRACE_S:
+        found = ["foreign error", f"unexpected: {type(error).__name__}: {error}"]
+    if late or time.monotonic() - started_s > late_after_s:
         found.append("answer later than the limit")
     if _in_sessions(before - _children()):
         found.append("worker alive beyond its limit")
@@ -141,14 +145,14 @@ def endings_of(worker: WorkerClient, path: Path, bundle: ActiveBundle) -> list[s
 
 def _faults(analysis: Analysis) -> list[str]:
     vector = unpack(analysis.features.vector)
-    whole = len(vector) == DESCRIPTORS and np.isfinite(vector).all()
+    complete = len(vector) == DESCRIPTORS and np.isfinite(vector).all()
     starts_s = [point.start_s for point in analysis.curve]
     seconds = (analysis.features.duration_s, *starts_s)
     prediction = {**vars(analysis.prediction), "bundle": 0.0}
     affect = [value for point in analysis.curve for value in (point.arousal, point.valence)]
     sane = all(math.isfinite(number) and number >= 0 for number in seconds)
     finite = bool(starts_s) and all(map(math.isfinite, (*prediction.values(), *affect)))
-    return [] if whole and sane and finite else ["not finite"]
+    return [] if complete and sane and finite else ["not finite"]
 
 
 def _classified(error: ClipError) -> list[str]:
@@ -163,19 +167,19 @@ def _classified(error: ClipError) -> list[str]:
     if "memory" in reason.lower():
         return [f"memory refused: {reason}", *faults]
     if " failed: " in reason:
-        faults.append("surprise")
+        faults.append("unexpected")
     kind = "unusable" if isinstance(error, UnusableClip) else "unreadable"
     return [f"{kind}: {re.sub(r'[0-9]+([.][0-9]+)?', 'N', reason)}", *faults]
 
 
 def _children() -> set[int]:
-    # Of this thread alone: each thread starts its own worker.
+    # Only of this thread: each thread starts its own worker.
     task = Path(f"/proc/self/task/{threading.get_native_id()}/children")
     return {int(number) for number in task.read_text().split()}
 
 
 def _in_sessions(sessions: set[int]) -> set[int]:
-    """Finds what still runs of the sessions that workers led, their own children included."""
+    """Returns the processes that still run in the sessions of workers."""
     if not sessions:
         return set()
     alive = set()
@@ -195,6 +199,7 @@ def run(
     scratch: Path,
     keep: Path,
     bundle: ActiveBundle,
+    limits: AnalysisSettings = LIMITS,
     progress: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
     """Sends inputs through one worker.
@@ -202,24 +207,25 @@ def run(
     Args:
         numbers: which inputs.
         make: makes one.
-        scratch: a folder where each lies while it is read.
-        keep: a folder for those that killed, hung or surprised a worker.
+        scratch: the folder that contains each while it is read.
+        keep: the folder for those that did harm.
         bundle: predicts.
-        progress: told after each.
+        limits: of the worker.
+        progress: called after each.
     """
     tally = Tally()
-    with closing(WorkerClient(LIMITS)) as worker:
+    with closing(WorkerClient(limits)) as worker:
         for number in numbers:
             made = make(number)
             path = scratch / made.name
             path.write_bytes(made.content)
             started_s = time.monotonic()
-            found = endings_of(worker, path, bundle)
+            found = endings_of(worker, path, bundle, limits.timeout_s)
             tally.timed((time.monotonic() - started_s, number))
             tally.inputs += 1
             tally.endings.update(found)
             tally.damages.update(made.made_by)
-            if any(ending.startswith(_KEPT) for ending in found):
+            if any(ending.startswith(_STORED) for ending in found):
                 print(number, path.name, made.made_by, found, file=sys.stderr, flush=True)
                 (keep / f"{number}-{made.name}").write_bytes(made.content)
             path.unlink()
@@ -233,7 +239,7 @@ def run(
 def table(tally: Tally) -> str:
     """Writes the counts as Markdown."""
     lines = ["| ending | inputs |", "| --- | ---: |", f"| **inputs sent** | {tally.inputs} |"]
-    shown = [*tally.endings.most_common(), *((ending, 0) for ending in (HEARD, TIMED_OUT))]
+    shown = [*tally.endings.most_common(), *((ending, 0) for ending in (ANALYSED, TIMED_OUT))]
     counts = dict(reversed(shown)) | {"worker died of a signal": tally.deaths}
     ordinary = sorted(counts, key=lambda ending: -counts[ending])
     lines += [f"| {ending} | {counts[ending]} |" for ending in ordinary if ending not in NEVER]
@@ -247,8 +253,9 @@ def table(tally: Tally) -> str:
 
 def _progress(every: int, tally: Tally) -> None:
     if tally.inputs % every == 0:
-        heard, broken = tally.endings[HEARD], tally.broken
-        print(tally.inputs, "sent,", heard, "heard,", broken, "broken", file=sys.stderr, flush=True)
+        analysed = tally.endings[ANALYSED]
+        line = f"{tally.inputs} sent, {analysed} analysed, {tally.broken} broken"
+        print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -257,12 +264,12 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--report", type=Path, help="where the table goes as well")
-    parser.add_argument("--more", type=Path, help="a folder of recordings to damage as well")
+    parser.add_argument("--report", type=Path, help="also write the table to this file")
+    parser.add_argument("--more", type=Path, help="a folder of recordings to damage, too")
     parser.add_argument("--only", type=int, help="make and send this one input")
-    parser.add_argument("--keep", type=Path, help="where inputs go that did harm")
+    parser.add_argument("--keep", type=Path, help="the folder for inputs that did harm")
     chosen = parser.parse_args()
-    keep = chosen.keep or Path(tempfile.mkdtemp(prefix="fuzz-hearing-"))
+    keep = chosen.keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
     keep.mkdir(parents=True, exist_ok=True)
     total = Tally()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(chosen.workers) as threads:

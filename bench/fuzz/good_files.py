@@ -1,4 +1,4 @@
-"""Writes the good files that the fuzz run damages: every kind of file that we can make."""
+"""Writes the good files that the fuzz run damages, one of each kind that can be made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.sounds import Sound
 
-# Containers that are read but that no test needs to write otherwise.
+# Containers that can be read, and that only the fuzz run writes.
 MORE_KINDS = {
     "au": Kind("pcm_s16be", "au", "s16"),
     "caf": Kind("alac", "caf", "s16p"),
@@ -42,7 +42,7 @@ MORE_KINDS = {
 }
 _ALL_KINDS = KINDS | MORE_KINDS
 
-# Long enough to be heard in windows, by seeking.
+# Long enough to be analysed in windows, by seeking.
 _LONG_KINDS = ("wav", "mp3", "ogg", "m4a", "mka", "aac")
 _LONG_S = 20.0
 
@@ -56,12 +56,12 @@ class Sample(NamedTuple):
     Attributes:
         kind: its file ending.
         content: its bytes.
-        sounds: whether something can be heard in it; False for frames of random bits.
+        decodable: whether it can be decoded; False for frames of random bits.
     """
 
     kind: str
     content: bytes
-    sounds: bool = True
+    decodable: bool = True
 
 
 def good_files(folder: Path, more: Path | None = None) -> tuple[list[Sample], list[Sample]]:
@@ -69,16 +69,17 @@ def good_files(folder: Path, more: Path | None = None) -> tuple[list[Sample], li
 
     Args:
         folder: an empty folder.
-        more: recordings to use as well.
+        more: a folder of recordings to use, too.
 
     Returns:
-        Short files of every kind and the recordings; a few files long enough to be sought in.
+        Short files of every kind with the recordings, and a few files that are long enough for
+        seeking.
     """
     short = [_written(folder, kind, number) for number, kind in enumerate(_ALL_KINDS)]
     video = write_video(folder / "video.mp4", music_like(0.5))
     short.append(Sample("mp4", video.read_bytes()))
     short += [Sample(kind, craft()) for kind, craft in DECODABLE.items()]
-    short += [Sample(kind, craft(), sounds=False) for kind, craft in NOISE.items()]
+    short += [Sample(kind, craft(), decodable=False) for kind, craft in NOISE.items()]
     short += [
         Sample(path.suffix.lstrip(".") or "bin", path.read_bytes())
         for path in (sorted(more.rglob("*")) if more else ())
@@ -100,10 +101,10 @@ def _written(folder: Path, kind: str, number: int) -> Sample:
 
 def _encoded(path: Path, kind: str, sound: Sound, rate_hz: int) -> Sample:
     made = _ALL_KINDS[kind]
-    given = LAYOUTS[len(sound)]
-    # ffmpeg's Vorbis encoder knows stereo only; PyAV mixes to what the stream takes.
-    layout = "stereo" if made.codec == "vorbis" else given
-    # Without random serial numbers, so that a seed makes the same inputs every time.
+    source_layout = LAYOUTS[len(sound)]
+    # ffmpeg's Vorbis encoder supports stereo only; PyAV converts to the layout of the stream.
+    layout = "stereo" if made.codec == "vorbis" else source_layout
+    # Without random serial numbers, so that a seed always makes the same inputs.
     exact = {"fflags": "bitexact"}
     with av.open(path, "w", format=made.container, options=exact) as container:
         container.metadata.update({"title": "A", "comment": "B" * 200})
@@ -113,7 +114,7 @@ def _encoded(path: Path, kind: str, sound: Sound, rate_hz: int) -> Sample:
         assert isinstance(stream, av.AudioStream)
         stream.codec_context.options = {"strict": "experimental", "flags": "bitexact"}
         stream.bit_rate = 128_000
-        packed = av.AudioFrame.from_ndarray(sound.T.reshape(1, -1).copy(), "flt", given)
+        packed = av.AudioFrame.from_ndarray(sound.T.reshape(1, -1).copy(), "flt", source_layout)
         packed.sample_rate, packed.pts = rate_hz, 0
         packed.time_base = Fraction(1, rate_hz)
         container.mux(stream.encode(packed))

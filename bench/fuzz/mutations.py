@@ -1,7 +1,7 @@
-"""Damages sound files as transmission, broken disks, careless programs and attackers do.
+"""Damages sound files as transmission errors, broken disks, faulty programs and attackers do.
 
-Every damage is drawn from a generator that is seeded by the run's seed and the input's number, so
-each input of a run can be made again alone.
+The random generator is seeded by the run's seed and the input's number, so that each input of a run
+can be made again on its own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from bench.fuzz.good_files import Sample
 
-# Files that are heard in windows take longer, so they are damaged more rarely.
+# Files that are analysed in windows take longer, so fewer of them are damaged.
 _LONG_SHARE = 0.04
 
-# Where headers keep sizes, channels, rates, alignments and durations: bytes after each mark.
+# Offsets of sizes, channels, rates, alignments and durations, in bytes after each mark.
 _FIELDS = {
     b"RIFF": (4,),
     b"fmt ": (4, 8, 10, 12, 16, 20, 22),
@@ -96,7 +96,7 @@ class Input(NamedTuple):
     """A damaged or hostile file.
 
     Attributes:
-        name: how it is called in its folder.
+        name: its file name.
         content: its bytes.
         made_by: what was done to it, in order.
     """
@@ -107,13 +107,13 @@ class Input(NamedTuple):
 
 
 def damaged(seed: int, number: int, short: Sequence[Sample], long: Sequence[Sample]) -> Input:
-    """Makes one input.
+    """Makes one input of a run.
 
     Args:
         seed: of the run.
-        number: which input of the run.
+        number: of the input.
         short: good files.
-        long: good files that are damaged more rarely.
+        long: good files of which fewer are damaged.
     """
     draw = random.Random(f"{seed}/{number}")
     if draw.random() < 0.04:
@@ -141,8 +141,8 @@ def _crafted(draw: random.Random, number: int, short: Sequence[Sample]) -> Input
     return Input(f"{number}.{suffix}", content, ("crafted text",))
 
 
-def _place(draw: random.Random, content: bytes) -> int:
-    # Half of the damage goes where it hurts most: into the header.
+def _position(draw: random.Random, content: bytes) -> int:
+    # Half of the damage hits the header, where it has most effect.
     end = min(len(content), 600) if draw.random() < 0.5 else len(content)
     return draw.randrange(end) if end else 0
 
@@ -151,32 +151,32 @@ def _flipped(draw: random.Random, content: bytes, _: bytes) -> bytes:
     changed = bytearray(content)
     for _flip in range(draw.choice((1, 2, 5, 20, 100, len(content) // 50))):
         if changed:
-            changed[_place(draw, content)] ^= draw.choice((1 << draw.randrange(8), 0xFF))
+            changed[_position(draw, content)] ^= draw.choice((1 << draw.randrange(8), 0xFF))
     return bytes(changed)
 
 
 def _truncated(draw: random.Random, content: bytes, _: bytes) -> bytes:
-    return content[: _place(draw, content)]
+    return content[: _position(draw, content)]
 
 
 def _beheaded(draw: random.Random, content: bytes, _: bytes) -> bytes:
-    return content[_place(draw, content) :]
+    return content[_position(draw, content) :]
 
 
 def _inserted(draw: random.Random, content: bytes, _: bytes) -> bytes:
-    place, length = _place(draw, content), draw.choice((1, 2, 4, 64, 4096, 65536))
+    position, length = _position(draw, content), draw.choice((1, 2, 4, 64, 4096, 65536))
     filling = draw.choice((bytes(length), b"\xff" * length, draw.randbytes(length)))
-    return content[:place] + filling + content[place:]
+    return content[:position] + filling + content[position:]
 
 
 def _cut(draw: random.Random, content: bytes, _: bytes) -> bytes:
-    place = _place(draw, content)
-    return content[:place] + content[place + draw.choice((1, 2, 4, 64, 4096)) :]
+    position = _position(draw, content)
+    return content[:position] + content[position + draw.choice((1, 2, 4, 64, 4096)) :]
 
 
 def _swapped(draw: random.Random, content: bytes, _: bytes) -> bytes:
     length = draw.choice((4, 16, 256, 1024))
-    first, second = sorted((_place(draw, content), draw.randrange(len(content) + 1)))
+    first, second = sorted((_position(draw, content), draw.randrange(len(content) + 1)))
     if second < first + length:
         return content
     one, two = content[first : first + length], content[second : second + length]
@@ -185,27 +185,27 @@ def _swapped(draw: random.Random, content: bytes, _: bytes) -> bytes:
 
 
 def _repeated(draw: random.Random, content: bytes, _: bytes) -> bytes:
-    place, length = _place(draw, content), draw.choice((4, 64, 1024))
-    part = content[place : place + length] * draw.choice((2, 10, 100))
-    return content[:place] + part + content[place:]
+    position, length = _position(draw, content), draw.choice((4, 64, 1024))
+    part = content[position : position + length] * draw.choice((2, 10, 100))
+    return content[:position] + part + content[position:]
 
 
 def _extreme(draw: random.Random, content: bytes, _: bytes) -> bytes:
     changed = bytearray(content)
     marks = [mark for mark in _FIELDS if mark in content]
     for _field in range(draw.choice((1, 1, 2, 4))):
-        place = _place(draw, content)
+        position = _position(draw, content)
         if marks and draw.random() < 0.85:
             mark = draw.choice(marks)
-            place = max(0, content.index(mark) + draw.choice(_FIELDS[mark]))
+            position = max(0, content.index(mark) + draw.choice(_FIELDS[mark]))
         width = draw.choice((1, 2, 4, 4, 8))
         value = draw.choice(_EXTREMES) % 2 ** (8 * width)
-        changed[place : place + width] = value.to_bytes(width, draw.choice(("little", "big")))
+        changed[position : position + width] = value.to_bytes(width, draw.choice(("little", "big")))
     return bytes(changed)
 
 
 def _spliced(draw: random.Random, content: bytes, other: bytes) -> bytes:
-    here, there = _place(draw, content), _place(draw, other)
+    here, there = _position(draw, content), _position(draw, other)
     if draw.random() < 0.3:
         return content[:here] + other + content[here:]
     return content[:here] + other[there:]
@@ -223,4 +223,4 @@ DAMAGES: tuple[tuple[str, Callable[[random.Random, bytes, bytes], bytes]], ...] 
     ("header field at its extreme", _extreme),
     ("two containers spliced", _spliced),
 )
-"""What may be done to a file, by name; header fields come up twice as often as the rest."""
+"""Kinds of damage by name; header fields are twice as likely as the rest."""

@@ -1,4 +1,4 @@
-"""A disk that is full, and one that may only be read."""
+"""Full, read-only and unmounted disks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_full_disk_keeps_the_tags_pending_until_there_is_room(
         assert valenced.read("query")[0]["tag_state"] == "written"
 
 
-def test_a_disk_that_may_only_be_read_is_heard_and_left_alone(
+def test_files_on_a_read_only_disk_are_analysed_and_not_changed(
     valenced: Valenced, music: Path
 ) -> None:
     with mounted(music, "size=2m"):
@@ -66,7 +66,7 @@ def test_a_disk_that_may_only_be_read_is_heard_and_left_alone(
         assert valenced.read("query")[0]["tag_state"] == "written"
 
 
-def test_a_disk_that_is_unmounted_is_away_and_nothing_is_forgotten(
+def test_an_unmounted_disk_is_reported_and_its_files_stay_known(
     valenced: Valenced, music: Path
 ) -> None:
     with mounted(music, "size=2m"):
@@ -74,8 +74,8 @@ def test_a_disk_that_is_unmounted_is_away_and_nothing_is_forgotten(
         valenced("scan", music)
     valenced("scan", music)
     assert len(valenced.read("query")) == 1
-    (trouble,) = valenced.read("status")["degraded"]
-    assert "is its disk mounted?" in trouble
+    (problem,) = valenced.read("status")["degraded"]
+    assert "is its disk mounted?" in problem
 
 
 def test_a_state_directory_that_is_full_loses_nothing(
@@ -94,7 +94,7 @@ def test_a_state_directory_that_is_full_loses_nothing(
         assert valenced.read("query")[0]["tag_state"] == "written"
 
 
-def test_a_state_directory_without_a_single_free_byte_is_told_of_in_one_line(
+def test_a_state_directory_without_a_free_byte_is_reported_in_one_line(
     valenced: Valenced, music: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
@@ -108,7 +108,7 @@ def test_a_state_directory_without_a_single_free_byte_is_told_of_in_one_line(
         valenced("scan", music)
 
 
-def test_a_disk_that_can_be_written_again_counts_as_back(tmp_path: Path) -> None:
+def test_a_disk_that_becomes_writable_counts_as_a_change(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with mounted(disk, "size=1m"):
         folders = WatchedFolders([FolderSettings(path=disk)], None, NestedMounts([disk]))

@@ -1,4 +1,4 @@
-"""Files of one user, tagged by a service that runs as another."""
+"""Files of one user, tagged by a service that runs as another user."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GROUP, OWNER = 64123, 64124
-# Root without any of its powers is a user like another, but one that may read what is installed.
-POWERLESS = (
+# Root without capabilities is like any other user, but may read what is installed.
+UNPRIVILEGED = (
     *("setpriv", f"--regid={GROUP}", "--clear-groups"),
     *("--inh-caps=-all", "--bounding-set=-all"),
 )
@@ -28,12 +28,12 @@ POWERLESS = (
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder of one user to which the group of another may write."""
+    """A folder of one user that another user's group may write to."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root may act as two users, and with setpriv")
-    probe = subprocess.run([*POWERLESS, COMMAND, "--version"], capture_output=True, check=False)
+    probe = subprocess.run([*UNPRIVILEGED, COMMAND, "--version"], capture_output=True, check=False)
     if probe.returncode:
-        pytest.skip(f"root cannot give up its powers here: {probe.stderr.decode()}")
+        pytest.skip(f"root cannot drop its capabilities here: {probe.stderr.decode()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "music"
         folder.mkdir()
@@ -44,7 +44,7 @@ def shared() -> Iterator[Path]:
 
 @pytest.fixture
 def service(shared: Path) -> Valenced:
-    return Valenced(shared.parent / "state", "watch.settle_s=0.3", by=POWERLESS)
+    return Valenced(shared.parent / "state", "watch.settle_s=0.3", by=UNPRIVILEGED)
 
 
 def owned(path: Path, mode: int) -> Path:
@@ -53,25 +53,27 @@ def owned(path: Path, mode: int) -> Path:
     return path
 
 
-def test_a_file_that_our_group_may_write_is_tagged_and_stays_its_owners(
+def test_a_file_that_our_group_may_write_is_tagged_and_keeps_its_owner(
     shared: Path, service: Valenced
 ) -> None:
     file = owned(write_audio(shared / "a.flac", music_like(2)), 0o664)
-    was, sound, before = file.stat(), identify(file, whole=True), file.read_bytes()
+    stat, sound, before = file.stat(), identify(file, whole=True), file.read_bytes()
     service("scan", shared)
     now = file.stat()
     (row,) = service.read("query")
     (shown,) = service.read("tags", "show", file)
     assert shown["tags"]["MOOD_AROUSAL"] == [str(round(row["arousal"] * 100))]
-    assert (now.st_ino, now.st_uid, now.st_gid) == (was.st_ino, OWNER, GROUP)
-    assert now.st_mode == was.st_mode
+    assert (now.st_ino, now.st_uid, now.st_gid) == (stat.st_ino, OWNER, GROUP)
+    assert now.st_mode == stat.st_mode
     assert identify(file, whole=True) == sound
     assert list(shared.iterdir()) == [file]
     service("tags", "restore", file)
     assert file.read_bytes() == before
 
 
-def test_a_file_that_we_may_only_read_says_what_would_help(shared: Path, service: Valenced) -> None:
+def test_a_file_that_we_may_only_read_is_reported_with_advice(
+    shared: Path, service: Valenced
+) -> None:
     file = owned(write_audio(shared / "a.mp3", music_like(2)), 0o644)
     before = file.read_bytes()
     service("scan", shared)
@@ -80,7 +82,7 @@ def test_a_file_that_we_may_only_read_says_what_would_help(shared: Path, service
     assert list(shared.iterdir()) == [file]
 
 
-def test_a_folder_that_we_may_not_write_to_leaves_its_files_alone(
+def test_in_a_folder_that_we_may_not_write_to_no_file_changes(
     shared: Path, service: Valenced
 ) -> None:
     file = owned(write_audio(shared / "a.mp3", music_like(2)), 0o664)
@@ -91,14 +93,14 @@ def test_a_folder_that_we_may_not_write_to_leaves_its_files_alone(
     assert file.read_bytes() == before
 
 
-def test_times_that_only_the_owner_may_set_are_no_reason_to_break_the_promise(
+def test_a_file_whose_times_only_the_owner_may_set_is_not_changed(
     shared: Path, service: Valenced
 ) -> None:
     file = owned(write_audio(shared / "a.mp3", music_like(2)), 0o664)
-    was, before = file.stat(), file.read_bytes()
+    mtime_ns, before = file.stat().st_mtime_ns, file.read_bytes()
     service("scan", shared, "--set", "tags.keep_mtime=true")
     assert "tags.keep_mtime = false" in service("show", file).decode()
-    assert (file.stat().st_mtime_ns, file.read_bytes()) == (was.st_mtime_ns, before)
+    assert (file.stat().st_mtime_ns, file.read_bytes()) == (mtime_ns, before)
     assert list(shared.iterdir()) == [file]
 
 
@@ -113,19 +115,19 @@ def test_an_attribute_that_only_root_may_set_stays(shared: Path, service: Valenc
     assert os.getxattr(file, "security.valenced_test") == b"sealed"
 
 
-def test_a_catalogue_out_of_reach_is_not_said_to_be_missing(shared: Path) -> None:
-    there = f"catalogue.url=sqlite:///{shared}/catalogue.db"
-    Valenced(shared.parent, there)("query")
+def test_a_catalogue_without_permission_is_not_reported_as_missing(shared: Path) -> None:
+    setting = f"catalogue.url=sqlite:///{shared}/catalogue.db"
+    Valenced(shared.parent, setting)("query")
     shared.chmod(0)
-    asked = Valenced(shared.parent, there, by=POWERLESS)
-    asked("status", exit_code=1)
-    assert "catalogue.db: Permission denied" in asked.stderr
+    unprivileged = Valenced(shared.parent, setting, by=UNPRIVILEGED)
+    unprivileged("status", exit_code=1)
+    assert "catalogue.db: Permission denied" in unprivileged.stderr
     shared.chmod(0o755)
-    Valenced(shared.parent, there)("status")
+    Valenced(shared.parent, setting)("status")
 
 
-def test_settings_out_of_reach_are_not_passed_over(shared: Path) -> None:
+def test_settings_without_permission_are_not_ignored(shared: Path) -> None:
     shared.chmod(0)
-    asked = Valenced(shared / "home", by=POWERLESS)
-    asked("status", exit_code=78)
-    assert "valenced.toml: cannot be read: Permission denied" in asked.stderr
+    unprivileged = Valenced(shared / "home", by=UNPRIVILEGED)
+    unprivileged("status", exit_code=78)
+    assert "valenced.toml: cannot be read: Permission denied" in unprivileged.stderr

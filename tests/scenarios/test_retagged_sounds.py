@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from tests.driving import Valenced
 
-HEARINGS = "SELECT count(*), max(heard_at) FROM hearings"
+ANALYSES = "SELECT count(*), max(heard_at) FROM hearings"
 
 
 @pytest.fixture
 def library(music: Path) -> list[Path]:
-    """Sounds of kinds whose demuxers take tags for sound, or stumble over them."""
+    """Sounds of kinds whose demuxers mistake tags for sound, or fail at them."""
     paths = [
         write_audio(music / f"sound.{kind}", music_like(1.5, seed=seed), kind=kind)
         for seed, kind in enumerate(("flac", "ac3", "mp3", "wav"))
@@ -29,23 +29,25 @@ def library(music: Path) -> list[Path]:
     return paths
 
 
-def test_a_retag_by_another_program_is_not_new_sound(
+def test_tags_of_another_program_do_not_make_a_new_sound(
     valenced: Valenced, music: Path, library: list[Path]
 ) -> None:
     valenced("scan", music, "--no-tags")
-    before = valenced.select(HEARINGS)
+    before = valenced.select(ANALYSES)
     assert before[0][0] == len(library)
     for path in library:
         path.write_bytes(id3v2() + path.read_bytes() + apev2() + ID3V1)
     valenced("scan", music, "--no-tags")
-    assert valenced.select(HEARINGS) == before
+    assert valenced.select(ANALYSES) == before
     assert len(valenced.read("query")) == len(library)
 
 
-def test_another_sound_between_the_same_tags_is_new_sound(valenced: Valenced, music: Path) -> None:
+def test_another_sound_between_the_same_tags_is_a_new_sound(
+    valenced: Valenced, music: Path
+) -> None:
     path = music / "sound.flac"
-    for heard, seed in enumerate((1, 2), start=1):
+    for count, seed in enumerate((1, 2), start=1):
         sound = write_audio(path, music_like(1.5, seed=seed)).read_bytes()
         path.write_bytes(sound + apev2() + ID3V1)
         valenced("scan", music, "--no-tags")
-        assert valenced.select("SELECT count(DISTINCT identity) FROM hearings") >= [(heard,)]
+        assert valenced.select("SELECT count(DISTINCT identity) FROM hearings") >= [(count,)]

@@ -1,4 +1,4 @@
-"""The main job, by real processes on real files."""
+"""The main functions of the service, by real processes on real files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ ODD = os.fsdecode(b'caf\xe9 "two\nlines".ogg')
 EVERY_KIND = ("wav", "aiff", "flac", "mp3", "m4a", "ogg", "opus")
 
 
-def test_files_dropped_while_it_runs_are_found_by_feeling(valenced: Valenced, music: Path) -> None:
+def test_files_dropped_while_it_runs_are_analysed_and_found(
+    valenced: Valenced, music: Path
+) -> None:
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         file = write_audio(music / "song.flac", music_like(3))
@@ -33,7 +35,7 @@ def test_files_dropped_while_it_runs_are_found_by_feeling(valenced: Valenced, mu
     assert sum("song.flac" in line and "arousal" in line for line in service.lines) == 1
 
 
-def test_our_own_writes_feed_nothing_back(valenced: Valenced, music: Path) -> None:
+def test_our_own_writes_cause_no_further_work(valenced: Valenced, music: Path) -> None:
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         first = write_audio(music / "a.flac", music_like(2))
@@ -48,7 +50,7 @@ def test_our_own_writes_feed_nothing_back(valenced: Valenced, music: Path) -> No
     assert valenced.select("SELECT count(*) FROM queue") == [(0,)]
 
 
-def test_a_rename_costs_no_second_analysis_and_keeps_one_record(
+def test_a_rename_causes_no_second_analysis_and_keeps_one_record(
     valenced: Valenced, music: Path
 ) -> None:
     with valenced.start("run", music) as service:
@@ -64,7 +66,7 @@ def test_a_rename_costs_no_second_analysis_and_keeps_one_record(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_what_is_in_hand(
+def test_a_signal_finishes_the_files_being_processed(
     valenced: Valenced, music: Path, number: signal.Signals
 ) -> None:
     for index in range(6):
@@ -78,7 +80,7 @@ def test_a_signal_finishes_what_is_in_hand(
     assert untagged == [(0,)]
 
 
-def test_killed_in_the_middle_it_takes_up_where_it_was(valenced: Valenced, music: Path) -> None:
+def test_killed_in_the_middle_it_resumes(valenced: Valenced, music: Path) -> None:
     for index in range(6):
         write_audio(music / f"{index}.wav", music_like(2, seed=index))
     with valenced.start("run", music) as service:
@@ -91,7 +93,7 @@ def test_killed_in_the_middle_it_takes_up_where_it_was(valenced: Valenced, music
     assert not list(music.glob(".valenced*"))
 
 
-def test_every_kind_of_file_gets_values_and_tags_and_a_second_scan_hears_nothing(
+def test_every_kind_of_file_gets_values_and_tags_and_a_second_scan_does_nothing(
     valenced: Valenced, music: Path
 ) -> None:
     for number, kind in enumerate(EVERY_KIND):
@@ -109,26 +111,26 @@ def test_every_kind_of_file_gets_values_and_tags_and_a_second_scan_hears_nothing
     assert valenced.read("scan", music) == scanned(0)
 
 
-def test_bad_files_stop_nobody_and_say_why(valenced: Valenced, music: Path) -> None:
+def test_bad_files_stop_nothing_and_have_a_reason(valenced: Valenced, music: Path) -> None:
     (music / "letter.mp3").write_text("Dear all, this is no song.\n" * 99)
     (music / "empty.wav").write_bytes(b"")
     (music / "x.ogg").mkdir()
-    whole = write_audio(music / "cut.flac", music_like(4)).read_bytes()
-    (music / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    content = write_audio(music / "cut.flac", music_like(4)).read_bytes()
+    (music / "cut.flac").write_bytes(content[: len(content) // 2])
     write_audio(music / "good.wav", music_like(2))
     valenced("scan", music, exit_code=1)
-    heard = {Path(row["path"]).name for row in valenced.read("query")}
+    analysed = {Path(row["path"]).name for row in valenced.read("query")}
     failed = {
         Path(os.fsdecode(path)).name for (path,) in valenced.select("SELECT path FROM failures")
     }
     assert {"letter.mp3", "empty.wav"} <= failed
-    assert "good.wav" in heard
-    assert heard | failed == {"letter.mp3", "empty.wav", "cut.flac", "good.wav"}
+    assert "good.wav" in analysed
+    assert analysed | failed == {"letter.mp3", "empty.wav", "cut.flac", "good.wav"}
     for reason, retry_at in valenced.select("SELECT reason, retry_at FROM failures"):
         assert reason
         assert retry_at
     status = valenced.read("status")
-    assert (status["known"], status["failed"]) == (len(heard), len(failed))
+    assert (status["known"], status["failed"]) == (len(analysed), len(failed))
 
 
 def test_without_tags_no_byte_of_a_file_changes(valenced: Valenced, music: Path) -> None:
@@ -141,7 +143,7 @@ def test_without_tags_no_byte_of_a_file_changes(valenced: Valenced, music: Path)
     assert valenced.read("query")[0]["tag_state"] == "written"
 
 
-def test_restore_brings_the_bytes_back_and_they_stay(valenced: Valenced, music: Path) -> None:
+def test_restore_brings_back_the_bytes_and_they_stay(valenced: Valenced, music: Path) -> None:
     files = [
         write_audio(music / f"{kind}.{kind}", music_like(2, 48000), 48000, tags={"title": "T"})
         for kind in EVERY_KIND
@@ -161,7 +163,7 @@ def test_restore_brings_the_bytes_back_and_they_stay(valenced: Valenced, music: 
     assert [file.read_bytes() for file in files] == before
 
 
-def test_two_services_never_work_on_one_catalogue(valenced: Valenced, music: Path) -> None:
+def test_two_services_never_use_one_catalogue(valenced: Valenced, music: Path) -> None:
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         valenced("scan", music, exit_code=1)
@@ -188,7 +190,7 @@ def test_another_sound_under_a_known_name_never_gets_the_old_values(
     assert shown["tags"]["MOOD_AROUSAL"] == [str(round(second["arousal"] * 100))]
 
 
-def test_a_file_replaced_while_its_tags_were_pending_is_heard_first(
+def test_a_file_replaced_while_its_tags_were_pending_is_analysed_first(
     tmp_path: Path, music: Path
 ) -> None:
     slow = Valenced(tmp_path / "state", "watch.settle_s=5")
@@ -199,21 +201,21 @@ def test_a_file_replaced_while_its_tags_were_pending_is_heard_first(
     assert slow.select("SELECT identity FROM clips") == [(identify(file).encode(),)]
 
 
-def test_a_folder_that_wants_no_tags_gets_none_however_it_is_named(
+def test_a_folder_without_tags_gets_none_even_when_its_parent_is_scanned(
     valenced: Valenced, music: Path
 ) -> None:
-    (music / "kept").mkdir()
-    kept = write_audio(music / "kept" / "a.flac", music_like(2))
+    (music / "untagged").mkdir()
+    untagged = write_audio(music / "untagged" / "a.flac", music_like(2))
     other = write_audio(music / "b.flac", music_like(2, seed=2))
-    before = kept.read_bytes(), other.read_bytes()
-    setting = f'watch.folder=[{{path = "{music / "kept"}", tags = false}}]'
+    before = untagged.read_bytes(), other.read_bytes()
+    setting = f'watch.folder=[{{path = "{music / "untagged"}", tags = false}}]'
     valenced("scan", music, "--set", setting)
-    assert kept.read_bytes() == before[0]
+    assert untagged.read_bytes() == before[0]
     assert other.read_bytes() != before[1]
     assert len(valenced.read("query", "--under", music)) == 2
 
 
-def test_links_and_dots_in_a_path_name_the_same_files(valenced: Valenced, music: Path) -> None:
+def test_paths_with_links_and_dots_mean_the_same_files(valenced: Valenced, music: Path) -> None:
     write_audio(music / "a.flac", music_like(2))
     link = music.parent / "link"
     link.symlink_to(music)

@@ -1,4 +1,4 @@
-"""Sidecars when their sounds are renamed, moved and deleted by others."""
+"""Sidecars whose sounds other programs rename, move and delete."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ODD = os.fsdecode(b"caf\xe9.wav")
 
 
 @pytest.fixture
-def beside(tmp_path: Path) -> Valenced:
+def valenced(tmp_path: Path) -> Valenced:
     return Valenced(tmp_path / "state", "watch.settle_s=0.3", "tags.mode=sidecar")
 
 
 @pytest.fixture
-def sound(beside: Valenced, music: Path) -> Path:
+def sound(valenced: Valenced, music: Path) -> Path:
     (music / "album").mkdir()
     file = write_audio(music / "old.wav", music_like(2))
-    beside("scan", music)
+    valenced("scan", music)
     assert written(file)["file"] == "old.wav"
     return file
 
@@ -39,20 +39,22 @@ def written(sound: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["new.wav", "album/old.wav", ODD])
-def test_a_sidecar_follows_its_sound(beside: Valenced, music: Path, sound: Path, name: str) -> None:
+def test_a_sidecar_follows_its_sound(
+    valenced: Valenced, music: Path, sound: Path, name: str
+) -> None:
     items = written(sound)["items"]
     new = sound.rename(music / name)
-    beside("scan", music)
+    valenced("scan", music)
     assert not sidecar_of(sound).exists()
     assert written(new)["file"] == new.name
     assert written(new)["items"]["MOOD_AROUSAL"] == items["MOOD_AROUSAL"]
-    assert [Path(row["path"]) for row in beside.read("query")] == [new]
+    assert [Path(row["path"]) for row in valenced.read("query")] == [new]
 
 
 def test_a_sidecar_follows_while_the_service_runs(
-    beside: Valenced, music: Path, sound: Path
+    valenced: Valenced, music: Path, sound: Path
 ) -> None:
-    with beside.start("run", music) as service:
+    with valenced.start("run", music) as service:
         service.wait_for("watching")
         new = sound.rename(music / "new.wav")
         service.wait_for("new.wav: known sound, not analysed again")
@@ -61,12 +63,12 @@ def test_a_sidecar_follows_while_the_service_runs(
     assert not sidecar_of(sound).exists()
 
 
-def test_a_sidecar_that_was_moved_along_learns_the_new_name(
-    beside: Valenced, music: Path, sound: Path
+def test_a_sidecar_moved_with_its_sound_gets_the_new_name(
+    valenced: Valenced, music: Path, sound: Path
 ) -> None:
     new = sound.rename(music / "new.wav")
     sidecar_of(sound).rename(sidecar_of(new))
-    beside("scan", music)
+    valenced("scan", music)
     assert written(new)["file"] == "new.wav"
 
 
@@ -74,7 +76,7 @@ def to_text(path: Path) -> None:
     path.write_text("mine")
 
 
-def to_anothers(path: Path) -> None:
+def to_another_sounds(path: Path) -> None:
     path.write_text(json.dumps({"format": 1, "file": "another.wav", "items": {}}))
 
 
@@ -94,32 +96,34 @@ def to_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("put", [to_text, to_anothers, to_nesting, to_odd_items, to_link, to_pipe])
-def test_what_is_not_surely_our_sidecar_stays(
-    beside: Valenced, music: Path, sound: Path, put: Callable[[Path], None]
+@pytest.mark.parametrize(
+    "put", [to_text, to_another_sounds, to_nesting, to_odd_items, to_link, to_pipe]
+)
+def test_what_may_not_be_our_sidecar_stays(
+    valenced: Valenced, music: Path, sound: Path, put: Callable[[Path], None]
 ) -> None:
     sidecar_of(sound).unlink()
     put(sidecar_of(sound))
     new = sound.rename(music / "new.wav")
-    beside("scan", music)
+    valenced("scan", music)
     assert os.path.lexists(sidecar_of(sound))
     assert written(new)["file"] == "new.wav"
 
 
-def test_a_copy_or_a_deletion_takes_no_sidecar_away(
-    beside: Valenced, music: Path, sound: Path
+def test_a_copy_or_a_deletion_removes_no_sidecar(
+    valenced: Valenced, music: Path, sound: Path
 ) -> None:
     copy = music / "copy.wav"
     copy.write_bytes(sound.read_bytes())
-    beside("scan", music)
+    valenced("scan", music)
     assert (written(sound)["file"], written(copy)["file"]) == ("old.wav", "copy.wav")
     copy.unlink()
-    beside("scan", music)
+    valenced("scan", music)
     assert sidecar_of(copy).exists()
 
 
-def test_without_tags_no_sidecar_is_touched(beside: Valenced, music: Path, sound: Path) -> None:
+def test_without_tags_no_sidecar_is_touched(valenced: Valenced, music: Path, sound: Path) -> None:
     new = sound.rename(music / "new.wav")
-    beside("scan", music, "--no-tags")
+    valenced("scan", music, "--no-tags")
     assert sidecar_of(sound).exists()
     assert not sidecar_of(new).exists()

@@ -1,4 +1,4 @@
-"""A machine of its own with a real systemd: this one's files, what is written kept in memory."""
+"""Boots a container with a real systemd: this machine's files, with changes kept in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 120.0
-LOOK_S = 0.5
+PATIENCE_S = 300.0
+POLL_S = 0.5
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
 
 def why_not() -> str:
-    """Return why no machine can be booted here, nothing if one can."""
+    """Return why no machine can be booted here, or an empty string."""
     if os.geteuid() != 0:
         return "only root can boot a machine"
     if not Path("/proc/1/mountinfo").exists():
@@ -35,31 +35,31 @@ def why_not() -> str:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of a machine.
+    """A process inside the machine.
 
     Attributes:
-        pid: its number in there.
-        folder: what the kernel says of it.
+        pid: its number inside.
+        folder: its folder in `/proc`, seen from outside.
     """
 
     pid: str
     folder: Path
 
     def status(self, *names: str) -> list[str]:
-        """Return lines of its status, in the order asked for."""
+        """Return fields of its `status` file, in the order of the names."""
         lines = (self.folder / "status").read_text().splitlines()
         values = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return [values[name] for name in names]
 
     @property
     def nice(self) -> int:
-        """How far it stands back."""
-        # The name stands in brackets before, and may hold anything.
+        """Its nice value."""
+        # The process name before comes in parentheses, and may contain anything.
         return int((self.folder / "stat").read_text().rpartition(")")[2].split()[16])
 
     @property
     def oom_score(self) -> int:
-        """How much rather than others it is ended when memory is short."""
+        """Its adjustment for the out-of-memory killer."""
         return int((self.folder / "oom_score_adj").read_text())
 
 
@@ -67,7 +67,7 @@ class Machine:
     """A booted machine.
 
     Args:
-        leader: process number of its systemd.
+        leader: process number of its systemd, seen from outside.
     """
 
     def __init__(self, leader: int) -> None:
@@ -81,78 +81,83 @@ class Machine:
             check=False,
             timeout=PATIENCE_S,
         )
-        said = (done.stdout + done.stderr).decode(errors="replace")
-        assert done.returncode == exit_code, f"{line}: {said}"
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        assert done.returncode == exit_code, f"{line}: {output}"
         return done.stdout.decode(errors="replace")
 
     def path(self, inside: str | Path) -> Path:
-        """Return where a file of the machine is seen from outside."""
+        """Return the path of a file inside, seen from outside."""
         return Path(f"/proc/{self._leader}/root") / Path(inside).relative_to("/")
 
-    def shown(self, *properties: str, unit: str = "valenced") -> list[str]:
-        """Return properties of a unit, in the order asked for."""
-        lines = self.run("systemctl", "show", unit, *(f"-p{name}" for name in properties))
+    def properties(self, *names: str, unit: str = "valenced") -> list[str]:
+        """Return properties of a unit, in the order of the names."""
+        lines = self.run("systemctl", "show", unit, *(f"-p{name}" for name in names))
         values = dict(line.partition("=")[::2] for line in lines.splitlines())
-        return [values[name] for name in properties]
+        return [values[name] for name in names]
 
     def process(self, pid: str) -> Process:
-        """Return a process of the machine, by its number in there."""
+        """Return a process, by its number inside."""
         return Process(pid, self.path(f"/proc/{pid}"))
 
     def control_group(self, unit: str) -> dict[str, int]:
-        """Return what the kernel holds a unit to, by whichever version of control groups."""
-        (group,) = self.shown("ControlGroup", unit=unit)
+        """Return the limits of a unit, by either version of control groups."""
+        (group,) = self.properties("ControlGroup", unit=unit)
         root = self.path("/sys/fs/cgroup")
-        figures = {
+        limits = {
             "cpu.weight": root / f".{group}/cpu.weight",
             "cpu.shares": root / f"cpu{group}/cpu.shares",
             "memory.high": root / f".{group}/memory.high",
         }
-        return {name: int(file.read_text()) for name, file in figures.items() if file.exists()}
+        return {name: int(file.read_text()) for name, file in limits.items() if file.exists()}
 
     def journal(self, *fields: str) -> str:
-        """Return what the service has logged, or what of it has some fields."""
+        """Return what the service has logged, limited to entries with the given fields."""
         return self.run("journalctl", "-u", "valenced", "--no-pager", "-q", *fields)
+
+    def wait_for_log(self, text: str, *fields: str) -> None:
+        """Wait until the service has logged a text, in an entry with the given fields."""
+        self.wait_until(lambda: text in self.journal(*fields), f"logged: {text}")
 
     def wait_until(self, holds: Callable[[], object], what: str) -> None:
         """Wait until something holds."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + PATIENCE_S
         while not holds():
-            assert time.monotonic() < deadline, f"not {what}:\n{self.journal()}"
-            time.sleep(LOOK_S)
+            assert time.monotonic() < deadline_s, f"not {what}:\n{self.journal()}"
+            time.sleep(POLL_S)
 
 
 @contextmanager
 def booted(folder: Path) -> Iterator[Machine]:
-    """Boot a machine and end it with the block.
+    """Boot a machine, and stop it at the end of the `with` block.
 
     Args:
-        folder: an empty folder that may be mounted on.
+        folder: an empty folder for mount points.
     """
     with ExitStack() as stack:
         _mount(stack, ["-t", "tmpfs", "tmpfs"], folder)
         upper, work, merged = folder / "upper", folder / "work", folder / "merged"
-        for made in (upper, work, merged):
-            made.mkdir()
+        for layer in (upper, work, merged):
+            layer.mkdir()
         layers = f"lowerdir=/,upperdir={upper},workdir={work}"
         _mount(stack, ["-t", "overlay", "overlay", "-o", layers], merged)
-        seen = {str(ROOT), sys.prefix, str(Path(sys.base_prefix).resolve())}
+        visible = {str(ROOT), sys.prefix, str(Path(sys.base_prefix).resolve())}
+        output = stack.enter_context((folder / "console").open("w+b"))
         container = subprocess.Popen(
             [
                 *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "-D", merged),
                 *("--private-network", "--link-journal=no", "--console=pipe"),
-                # A container forbids them by itself, a machine does not.
+                # A container forbids these calls unless told otherwise.
                 f"--system-call-filter={LANDLOCK}",
-                *(f"--bind-ro={path}" for path in sorted(seen)),
+                *(f"--bind-ro={path}" for path in sorted(visible)),
                 *("--boot", "systemd.unit=basic.target"),
             ],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
-        stack.callback(_end, container)
-        machine = Machine(_leader(container))
-        machine.wait_until(lambda: _is_up(machine), "booted")
+        stack.callback(_stop, container)
+        machine = Machine(_leader(container, folder / "console"))
+        _wait_until_up(machine)
         yield machine
 
 
@@ -161,29 +166,44 @@ def _mount(stack: ExitStack, arguments: list[str], on: Path) -> None:
     stack.callback(lambda: subprocess.run(["umount", "-l", on], check=False))
 
 
-def _leader(container: subprocess.Popen[bytes]) -> int:
+def _leader(container: subprocess.Popen[bytes], console: Path) -> int:
+    """Wait for the systemd inside, and return its process number."""
     children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
-    deadline = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + PATIENCE_S
     while True:
-        for child in children.read_text().split():
-            name = Path(f"/proc/{child}/comm").read_text().strip()
-            if name == "systemd" and Path(f"/proc/{child}/root/run/systemd/private").exists():
-                return int(child)
-        assert container.poll() is None, "systemd-nspawn ended at once"
-        assert time.monotonic() < deadline, "systemd did not come up"
-        time.sleep(LOOK_S)
+        # A process may end between two looks at it.
+        with suppress(OSError):
+            for child in children.read_text().split():
+                name = Path(f"/proc/{child}/comm").read_text().strip()
+                if name == "systemd" and Path(f"/proc/{child}/root/run/systemd/private").exists():
+                    return int(child)
+        output = console.read_text(errors="replace")
+        assert container.poll() is None, f"systemd-nspawn ended:\n{output}"
+        assert time.monotonic() < deadline_s, f"systemd did not start:\n{output}"
+        time.sleep(POLL_S)
 
 
-def _is_up(machine: Machine) -> bool:
-    (state,) = machine.shown("ActiveState", unit="basic.target")
-    return state == "active"
+def _wait_until_up(machine: Machine) -> None:
+    """Wait for the last unit of the boot; systemd may not answer at all before."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            (state,) = machine.properties("ActiveState", unit="basic.target")
+        except AssertionError:
+            if time.monotonic() > deadline_s:
+                raise
+        else:
+            if state == "active":
+                return
+            assert time.monotonic() < deadline_s, f"basic.target is {state}"
+        time.sleep(POLL_S)
 
 
-def _end(container: subprocess.Popen[bytes]) -> None:
-    # Its systemd ends with everything in it.
+def _stop(container: subprocess.Popen[bytes]) -> None:
+    # All processes inside end with its systemd.
     container.terminate()
     try:
-        container.wait(15)
+        container.wait(60)
     except subprocess.TimeoutExpired:
         container.kill()
         container.wait()

@@ -1,8 +1,7 @@
-"""The service of one user under a real `systemctl --user`, installed as the README says."""
+"""The service of one user under a real `systemctl --user`, installed as in the README."""
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,22 +29,18 @@ CATALOGUE = HOME / ".local/state/valenced/catalogue.db"
 
 
 class Ann:
-    """A user of a machine, with a manager of her own.
-
-    Args:
-        machine: the machine.
-    """
+    """A user of a machine, with a systemd of her own."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         machine.run("useradd", "--create-home", "--home-dir", HOME, "--uid", NUMBER, "ann-valenced")
-        # The environment of the tests may lie where only root gets through.
+        # The environment of the tests may be in a folder that only root may enter.
         for program in (COMMAND, Path(sys.base_prefix).resolve()):
             for folder in program.parents:
                 machine.run("sh", "-c", 'chmod a+x "$0" 2>/dev/null || true', folder)
 
     def run(self, *line: str | Path, exit_code: int = 0) -> str:
-        """Run a command line as she does who is logged in."""
+        """Run a command line as the logged-in user."""
         as_ann = ("setpriv", f"--reuid={NUMBER}", f"--regid={NUMBER}", "--init-groups")
         environment = f"HOME={HOME}", f"XDG_RUNTIME_DIR=/run/user/{NUMBER}", "PATH=/usr/bin:/bin"
         return self.machine.run(*as_ann, "env", "-i", *environment, *line, exit_code=exit_code)
@@ -53,26 +48,27 @@ class Ann:
     def systemctl(self, *words: str) -> str:
         return self.run("systemctl", "--user", *words)
 
-    def shown(self, *names: str) -> list[str]:
+    def properties(self, *names: str) -> list[str]:
         lines = self.systemctl("show", "valenced", *(f"-p{name}" for name in names)).splitlines()
         values = dict(line.partition("=")[::2] for line in lines)
         return [values[name] for name in names]
 
-    def journal(self, *fields: str) -> str:
-        return self.run("journalctl", "--user", "-u", "valenced", "--no-pager", "-q", *fields)
+    def wait_for_log(self, text: str, *fields: str) -> None:
+        line = ("journalctl", "--user", "-u", "valenced", "--no-pager", "-q", *fields)
+        self.machine.wait_until(lambda: text in self.run(*line), f"logged: {text}")
 
-    def settle(self, *folders: Path, more: str = "") -> None:
+    def write_settings(self, *folders: Path, more: str = "") -> None:
         tables = "".join(f"[[watch.folder]]\npath = '{path}'\n" for path in folders)
         text = f"{more}\n[analysis]\nworkers = 1\n[watch]\nsettle_s = 0.3\n{tables}"
         self.machine.path(SETTINGS).write_text(text, encoding="utf-8")
 
     def drop(self, source: Path, into: Path) -> Path:
-        """Drop a sound into a folder; return where it is seen from outside."""
+        """Copy a sound into a folder; return its path, seen from outside."""
         self.run("cp", source, into)
         return self.machine.path(into / source.name)
 
-    def wait_until_says(self, part: str) -> None:
-        self.machine.wait_until(lambda: part in self.shown("StatusText")[0], part)
+    def wait_for_status(self, part: str) -> None:
+        self.machine.wait_until(lambda: part in self.properties("StatusText")[0], part)
 
 
 @pytest.fixture(scope="module")
@@ -100,50 +96,50 @@ def test_the_service_of_one_user_from_installation_to_removal(ann: Ann) -> None:
         Path("/var/lib/sounds", name) for name in ("one.flac", "two.flac", "three.flac")
     )
 
-    ann.settle(MUSIC)
+    ann.write_settings(MUSIC)
     ann.run(COMMAND, "install", "--user")
     ann.systemctl("enable", "valenced")
-    ann.systemctl("start", "--no-block", "valenced")
-    assert ann.shown("ActiveState") == ["activating"]
-    ann.machine.wait_until(lambda: ann.shown("ActiveState") == ["active"], "active")
+    ann.systemctl("start", "valenced")
+    # The command returns when the service has reported that it is ready, not before.
     assert ann.machine.path(CATALOGUE).exists()
-    assert ann.shown("StatusText")[0].startswith("watching 1 folders, nothing to do")
-    assert ann.shown("Nice", "CPUWeight", "IOSchedulingClass") == ["5", "20", "3"]
+    assert ann.properties("ActiveState") == ["active"]
+    ann.wait_for_status("watching 1 folders, nothing to do")
+    assert ann.properties("Nice", "CPUWeight", "IOSchedulingClass") == ["5", "20", "3"]
 
     dropped = ann.drop(one, MUSIC)
     ann.machine.wait_until(lambda: tagged(dropped), "tagged")
     assert dropped.stat().st_uid == int(NUMBER)
-    assert "arousal" in ann.journal(f"CLIP={MUSIC / 'one.flac'}")
+    ann.wait_for_log("arousal", f"CLIP={MUSIC / 'one.flac'}")
 
-    (before,) = ann.shown("MainPID")
-    ann.settle(MUSIC, EFFECTS, more="tags.mode = 'loud'")
+    (before,) = ann.properties("MainPID")
+    ann.write_settings(MUSIC, EFFECTS, more="tags.mode = 'loud'")
     ann.systemctl("reload", "valenced")
-    ann.wait_until_says("settings refused")
-    ann.settle(MUSIC, EFFECTS)
+    ann.wait_for_status("settings refused")
+    ann.write_settings(MUSIC, EFFECTS)
     ann.systemctl("reload", "valenced")
-    ann.wait_until_says("watching 2 folders")
-    # Nothing is closed to her own service.
+    ann.wait_for_status("watching 2 folders")
+    # A user's own service may write everywhere at once.
     dropped = ann.drop(two, EFFECTS)
     ann.machine.wait_until(lambda: tagged(dropped), "tagged")
 
     ann.run("sh", "-c", f"kill -KILL {before}")
-    ann.machine.wait_until(lambda: ann.shown("NRestarts") == ["1"], "restarted")
+    ann.machine.wait_until(lambda: ann.properties("NRestarts") == ["1"], "restarted")
     dropped = ann.drop(three, MUSIC)
     ann.machine.wait_until(lambda: tagged(dropped), "tagged")
 
     ann.systemctl("stop", "valenced")
-    assert ann.shown("ActiveState", "Result", "ExecMainStatus") == ["inactive", "success", "0"]
-    said = ann.run(
+    assert ann.properties("ActiveState", "Result", "ExecMainStatus") == ["inactive", "success", "0"]
+    verified = ann.run(
         "systemd-analyze", "--user", "verify", HOME / ".config/systemd/user/valenced.service"
     )
-    assert "valenced" not in said
-    ann.settle(MUSIC, more="tags.mode = 'loud'")
+    assert "valenced" not in verified
+    ann.write_settings(MUSIC, more="tags.mode = 'loud'")
     ann.run("systemctl", "--user", "start", "valenced", exit_code=1)
-    assert ann.shown("ExecMainStatus", "NRestarts") == ["78", "0"]
-    assert re.search("tags.mode", ann.journal("PRIORITY=3"))
+    assert ann.properties("ExecMainStatus", "NRestarts") == ["78", "0"]
+    ann.wait_for_log("tags.mode", "PRIORITY=3")
 
-    ann.settle(MUSIC)
+    ann.write_settings(MUSIC)
     ann.run(COMMAND, "uninstall", "--user")
-    assert ann.shown("LoadState") == ["not-found"]
-    for kept in (SETTINGS, CATALOGUE):
-        assert ann.machine.path(kept).exists()
+    assert ann.properties("LoadState") == ["not-found"]
+    for path in (SETTINGS, CATALOGUE):
+        assert ann.machine.path(path).exists()

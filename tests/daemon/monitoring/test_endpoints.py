@@ -24,7 +24,7 @@ from storage.database.engine import only_writer
 from storage.jobs import TrainingRun
 from storage.schema.records import FolderState, TagOutcome, TagState
 from storage.service_notes import BUNDLE, SETTINGS
-from tests.driving import Valenced
+from tests.driving import PATIENCE_S, Valenced
 from tests.records import record, stamp
 from tests.sounds import music_like, write_audio
 from tests.torture.disks import NoDisk, memory_disk
@@ -38,7 +38,7 @@ ANYWHERE = "127.0.0.1:0"
 
 def get(address: str, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
     host, _, port = address.rpartition(":")
-    with closing(HTTPConnection(host, int(port), timeout=60)) as connection:
+    with closing(HTTPConnection(host, int(port), timeout=PATIENCE_S)) as connection:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -46,7 +46,7 @@ def get(address: str, path: str, method: str = "GET", **headers: str) -> tuple[i
 
 def raw(address: str, request: bytes) -> bytes:
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(request)
         pieces = list(iter(lambda: connection.recv(65536), b""))
         return b"".join(pieces)

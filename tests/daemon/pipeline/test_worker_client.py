@@ -21,6 +21,7 @@ from daemon.pipeline.worker_client import WorkerClient, _Running
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import sound_file
+from tests.driving import PATIENCE_S
 from tests.records import WORKER_LIMITS
 from tests.sounds import music_like, write_audio
 from trainer.bundles.bundle import load
@@ -232,7 +233,7 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     handle = os.pidfd_open(number)
     service.kill()
     service.communicate()
-    ended, _, _ = select.select([handle], [], [], 30)
+    ended, _, _ = select.select([handle], [], [], PATIENCE_S)
     os.close(handle)
     assert ended, "the worker outlived the service"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from daemon.service.event_loop import EventLoop
 
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 def configured(tmp_path: Path, *overrides: str) -> RunConfig:

@@ -12,7 +12,7 @@ import pytest
 
 from config.loading import load
 from config.settings import differences
-from tests.driving import Valenced
+from tests.driving import PATIENCE_S, Valenced
 from tests.sounds import music_like, noise, write_audio
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def test_a_single_pass_ends_when_the_line_is_cut(valenced: Valenced, music: Path
     with valenced.start("scan", music) as scan:
         scan.wait_for("arousal")
         hang_up(scan)
-        assert scan.process.wait(60) in {0, 1}
+        assert scan.process.wait(PATIENCE_S) in {0, 1}
     assert valenced.select("SELECT count(*) FROM queue WHERE state = 'running'") == [(0,)]
 
 

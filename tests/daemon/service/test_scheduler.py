@@ -12,6 +12,7 @@ from apscheduler.triggers.cron import CronTrigger
 from config.errors import SettingsError
 from daemon.service.scheduler import PeriodicJob, cron_trigger, running_scheduler
 from storage.catalogue import Catalogue
+from tests.driving import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def runs_of(clock: Clock, store: JobStore, hours: list[int]) -> list[datetime]:
             clock.now = START + timedelta(hours=hour) + A_SECOND
             scheduler.wakeup()
             # The tick is due at every step, and executed after whatever was due before it.
-            while ran.get(timeout=20).job_id != "tick":  # type: ignore[attr-defined]
+            while ran.get(timeout=PATIENCE_S).job_id != "tick":  # type: ignore[attr-defined]
                 pass
     return runs
 
@@ -89,7 +90,7 @@ def test_it_rests_while_nothing_is_due(store: JobStore) -> None:
     ) as scheduler:
         scheduler.add_listener(ticks.put, EVENT_JOB_EXECUTED)
         for _ in range(3):
-            ticks.get(timeout=20)
+            ticks.get(timeout=PATIENCE_S)
     assert asked < 100
 
 

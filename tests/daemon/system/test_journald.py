@@ -14,6 +14,7 @@ import pytest
 
 from daemon.system.journald import JournalHandler, is_journal
 from daemon.system.log_setup import start_logging
+from tests.driving import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ def address(tmp_path: Path) -> str:
 def journal(address: str) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(address)
-        listening.settimeout(10)
+        listening.settimeout(PATIENCE_S)
         yield listening
 
 

@@ -17,6 +17,7 @@ from config.settings import FolderSettings
 from daemon.watch.nested_mounts import NestedMounts
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher, granted_watches
+from tests.driving import PATIENCE_S
 from tests.sounds import music_like, write_audio
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.driving import Valenced
 
-PATIENCE_S = 20
 # The limit of a user namespace; the better known fs.inotify.max_user_watches holds for all users.
 LIMIT = Path("/proc/sys/user/max_inotify_watches")
 SYSTEM_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")

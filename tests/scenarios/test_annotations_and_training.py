@@ -1,4 +1,4 @@
-"""People teach the service: by command, by table, by tags; and it learns, by real processes."""
+"""Annotations by command, by table and by tags, and training on them, by real processes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import mutagen
 import pytest
 
-from tests.driving import COMMAND
+from tests.driving import COMMAND, PATIENCE_S, POLL_S
 from tests.sounds import music_like, noise, tone, write_audio
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.driving import Valenced
 
-TAUGHT = 40
+ANNOTATED = 40
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def tags(file: Path) -> tuple[str, str]:
     return read["MOOD_AROUSAL"][0], read["MOOD_VALENCE"][0]
 
 
-def test_what_is_annotated_is_shown_found_and_tagged(valenced: Valenced, song: Path) -> None:
+def test_an_annotation_is_shown_found_and_tagged(valenced: Valenced, song: Path) -> None:
     valenced("annotate", song, "--arousal", "9", "--valence", "1", "--scale", "1:9", "--by", "ann")
     assert shown(valenced, song) == (1.0, -1.0, "annotation")
     assert str(song) in valenced("query", "tense").decode()
@@ -58,17 +59,18 @@ def test_what_is_annotated_is_shown_found_and_tagged(valenced: Valenced, song: P
     assert tags(song) != ("100", "-100")
 
 
-def test_a_running_service_writes_what_was_annotated(valenced: Valenced, song: Path) -> None:
+def test_a_running_service_writes_an_annotation_into_the_tags(
+    valenced: Valenced, song: Path
+) -> None:
     with valenced.start("run", song.parent) as service:
         service.wait_for("watching")
         valenced("annotate", song, "--arousal", "0.5", "--valence", "0.25")
-        while tags(song) != ("50", "25"):
-            assert service.process.poll() is None
+        service.wait_until(lambda: tags(song) == ("50", "25"))
         assert service.stop() == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "either a FILE or --from"),
         (["song.flac"], "--arousal or --valence is needed"),
@@ -78,20 +80,20 @@ def test_a_running_service_writes_what_was_annotated(valenced: Valenced, song: P
         (["song.flac", "--arousal", "0", "--withdraw"], "go with a FILE alone"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage(
-    valenced: Valenced, arguments: list[str], told: str
+def test_contradictory_arguments_are_a_usage_error(
+    valenced: Valenced, arguments: list[str], message: str
 ) -> None:
     valenced("annotate", *arguments, exit_code=2)
-    assert told in valenced.stderr
+    assert message in valenced.stderr
 
 
-def test_an_unknown_file_is_refused_in_a_line(valenced: Valenced, music: Path) -> None:
+def test_an_unknown_file_is_rejected_in_one_line(valenced: Valenced, music: Path) -> None:
     valenced("annotate", music / "x\x1b.wav", "--arousal", "0", exit_code=1)
     assert "hear it first: valenced scan" in valenced.stderr
     assert "\x1b" not in valenced.stderr
 
 
-def test_a_table_is_taken_whole_or_not_at_all(valenced: Valenced, song: Path) -> None:
+def test_a_table_is_imported_completely_or_not_at_all(valenced: Valenced, song: Path) -> None:
     table = song.parent / "ratings.csv"
     table.write_text("file,arousal,valence\nsong.flac,1,9\nother.flac,9,10\n")
     valenced("annotate", "--from", table, "--scale", "1:9", exit_code=1)
@@ -114,11 +116,11 @@ def test_values_set_by_hand_in_the_tags_are_an_annotation(valenced: Valenced, so
         assert service.stop() == 0
     assert shown(valenced, song)[:2] == (-0.8, before[1])
     assert tags(song)[0] == "-80"
-    said = valenced.select("SELECT arousal, valence, annotator, source FROM annotations")
-    assert said == [(-0.8, None, b"tag editor", b"tags")]
+    stored = valenced.select("SELECT arousal, valence, annotator, source FROM annotations")
+    assert stored == [(-0.8, None, b"tag editor", b"tags")]
 
 
-def test_a_file_from_a_backup_or_with_other_tags_edited_annotates_nothing(
+def test_a_file_from_a_backup_or_with_other_tags_edited_is_no_annotation(
     valenced: Valenced, song: Path
 ) -> None:
     backup = song.read_bytes()
@@ -133,7 +135,7 @@ def test_a_file_from_a_backup_or_with_other_tags_edited_annotates_nothing(
     assert tags(song) == ("100", "100")
 
 
-def test_a_write_that_was_killed_before_it_was_recorded_is_nobodys_annotation(
+def test_a_write_that_was_killed_before_it_was_recorded_is_no_annotation(
     valenced: Valenced, song: Path
 ) -> None:
     valenced("annotate", song, "--arousal", "0.2", "--valence", "0.2", "--by", "ann")
@@ -153,12 +155,12 @@ def test_a_write_that_was_killed_before_it_was_recorded_is_nobodys_annotation(
             catalogue.execute("INSERT OR IGNORE INTO tag_journal VALUES (?, ?, ?, ?, ?)", row)
     valenced("annotate", song, "--arousal", "0.2", "--valence", "0.2", "--by", "cem")
     valenced("scan", song.parent)
-    said = valenced.select("SELECT annotator FROM annotations ORDER BY id")
-    assert said == [(b"ann",), (b"bob",), (b"cem",)]
+    annotators = valenced.select("SELECT annotator FROM annotations ORDER BY id")
+    assert annotators == [(b"ann",), (b"bob",), (b"cem",)]
     assert tags(song) == ("40", "20")
 
 
-def test_edited_tags_are_left_out_where_the_settings_say_so(valenced: Valenced, song: Path) -> None:
+def test_edited_tags_are_ignored_if_the_settings_say_so(valenced: Valenced, song: Path) -> None:
     file = mutagen.File(song)
     file["MOOD_AROUSAL"] = "-80"
     file.save()
@@ -167,22 +169,21 @@ def test_edited_tags_are_left_out_where_the_settings_say_so(valenced: Valenced, 
     assert tags(song)[0] != "-80"
 
 
-def test_a_dropped_table_is_taken_up_while_it_runs(
+def test_a_dropped_table_is_imported_while_it_runs(
     valenced: Valenced, song: Path, tmp_path: Path
 ) -> None:
-    place = tmp_path / "state" / "annotations"
+    folder = tmp_path / "state" / "annotations"
     with valenced.start("run", song.parent) as service:
         service.wait_for("watching")
-        place.mkdir(exist_ok=True)
-        (place / "bad.csv").write_text("path,arousal\nnothing.wav,0\n")
-        (place / "good.csv").write_text("path,arousal,valence\nsong.flac,0.5,-0.5\n")
+        folder.mkdir(exist_ok=True)
+        (folder / "bad.csv").write_text("path,arousal\nnothing.wav,0\n")
+        (folder / "good.csv").write_text("path,arousal,valence\nsong.flac,0.5,-0.5\n")
         service.wait_for("bad.csv: refused")
         service.wait_for("good.csv: 1 annotations taken up, 1 of them new")
-        while tags(song) != ("50", "-50"):
-            assert service.process.poll() is None
+        service.wait_until(lambda: tags(song) == ("50", "-50"))
         assert service.stop() == 0
-    assert (place / "done" / "good.csv").exists()
-    assert "line 2" in (place / "refused" / "bad.csv.reason.txt").read_text()
+    assert (folder / "done" / "good.csv").exists()
+    assert "line 2" in (folder / "refused" / "bad.csv.reason.txt").read_text()
 
 
 def test_review_lists_what_is_not_annotated_yet(valenced: Valenced, song: Path) -> None:
@@ -194,7 +195,9 @@ def test_review_lists_what_is_not_annotated_yet(valenced: Valenced, song: Path) 
 
 
 @pytest.mark.usefixtures("song")
-def test_review_plays_and_takes_answers_at_a_terminal(valenced: Valenced, tmp_path: Path) -> None:
+def test_review_plays_sounds_and_reads_answers_at_a_terminal(
+    valenced: Valenced, tmp_path: Path
+) -> None:
     played = tmp_path / "played"
     player = tmp_path / "bin" / "mpv"
     player.parent.mkdir()
@@ -210,19 +213,23 @@ def test_review_plays_and_takes_answers_at_a_terminal(valenced: Valenced, tmp_pa
         stderr=theirs,
     )
     os.close(theirs)
+    # The player must have started before the answer ends it.
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not played.exists() or not played.read_text():
+        assert time.monotonic() < deadline_s
+        time.sleep(POLL_S)
     os.write(ours, b"loud and nice\n0.5\n0.5 -2\n0.5 -0.5\nq\n")
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     os.close(ours)
     (annotation,) = valenced.select("SELECT arousal, valence, annotator, source FROM annotations")
     assert annotation == (0.5, -0.5, b"ann", b"review")
-    # The second sound was passed over before its player may have said anything.
     assert played.read_text().splitlines()[0].endswith(".flac")
 
 
 @pytest.fixture
-def taught(valenced: Valenced, music: Path) -> Path:
-    """A library whose every sound one person heard half as energetic, and more pleasant."""
-    for index in range(TAUGHT):
+def annotated(valenced: Valenced, music: Path) -> Path:
+    """A library in which one person rated each sound half as energetic, and more pleasant."""
+    for index in range(ANNOTATED):
         rate_hz, gain = 16000, 0.02 + index % 8 / 10
         made = (
             noise(1, rate_hz, gain=gain, seed=index),
@@ -235,54 +242,51 @@ def taught(valenced: Valenced, music: Path) -> Path:
         f"{row['path']},{row['arousal'] * 0.5 - 0.4},{min(row['valence'] + 0.5, 1)}"
         for row in valenced.read("query")
     ]
-    table = music.parent / "taught.csv"
+    table = music.parent / "ratings.csv"
     table.write_text("\n".join(["path,arousal,valence", *lines]) + "\n")
     valenced("annotate", "--from", table)
     return music
 
 
-def test_a_bundle_that_learned_is_taken_up_without_a_restart(
-    valenced: Valenced, taught: Path
-) -> None:
-    write_audio(taught / "new.wav", music_like(1, 16000, seed=99), 16000)
-    with valenced.start("run", taught) as service:
+def test_a_trained_bundle_is_loaded_without_a_restart(valenced: Valenced, annotated: Path) -> None:
+    write_audio(annotated / "new.wav", music_like(1, 16000, seed=99), 16000)
+    with valenced.start("run", annotated) as service:
         service.wait_for("new.wav", "arousal")
-        before = shown(valenced, taught / "new.wav")
-        told = json.loads(valenced("train", "--publish", "--format", "json"))
-        assert told["published"], told["reason"]
+        before = shown(valenced, annotated / "new.wav")
+        result = json.loads(valenced("train", "--publish", "--format", "json"))
+        assert result["published"], result["reason"]
         service.wait_for("published bundle: learned-1")
-        service.wait_for(f"{TAUGHT + 1} sounds scored again by learned-1")
-        after = shown(valenced, taught / "new.wav")
+        service.wait_for(f"{ANNOTATED + 1} sounds scored again by learned-1")
+        after = shown(valenced, annotated / "new.wav")
         assert after[2] == "learned-1"
         assert after[0] < before[0] - 0.1
-        while tags_of_wav(taught / "new.wav") != str(round(after[0] * 100)):
-            assert service.process.poll() is None
+        arousal = str(round(after[0] * 100))
+        service.wait_until(lambda: arousal_tag(annotated / "new.wav") == arousal)
         valenced("bundles", "rollback")
         service.wait_for("sounds scored again by starter")
-        assert shown(valenced, taught / "new.wav") == pytest.approx(before)
+        assert shown(valenced, annotated / "new.wav") == pytest.approx(before)
         assert service.stop() == 0
     assert valenced.select("SELECT outcome, bundle FROM trainings") == [
         (b"published", b"learned-1")
     ]
-    (learned,) = [row for row in valenced.read("bundles", "list") if row["name"] == "learned-1"]
-    assert learned["compared"]
+    (trained,) = [row for row in valenced.read("bundles", "list") if row["name"] == "learned-1"]
+    assert trained["compared"]
     assert "held-out annotations" in valenced("bundles", "show", "learned-1").decode()
 
 
-def test_a_night_that_was_missed_is_made_up_for_though_it_is_killed_meanwhile(
-    valenced: Valenced, taught: Path
+def test_a_missed_training_is_made_up_for_even_after_a_kill(
+    valenced: Valenced, annotated: Path
 ) -> None:
-    with valenced.start("run", taught) as service:
+    with valenced.start("run", annotated) as service:
         service.wait_for("watching")
         service.stop()
     with closing(sqlite3.connect(valenced.catalogue)) as catalogue, catalogue:
         catalogue.execute("UPDATE timetable SET next_at = '2026-01-01T04:00:00.000Z'")
-    with valenced.start("run", taught) as service:
+    with valenced.start("run", annotated) as service:
         lock = valenced.catalogue.parent / "bundles" / "retraining.lock"
-        while not lock.exists():
-            assert service.process.poll() is None
+        service.wait_until(lock.exists)
         service.stop(signal.SIGKILL)
-    with valenced.start("run", taught) as service:
+    with valenced.start("run", annotated) as service:
         service.wait_for("published bundle: learned-1")
         service.wait_for("sounds scored again by learned-1")
         assert service.stop() == 0
@@ -291,5 +295,5 @@ def test_a_night_that_was_missed_is_made_up_for_though_it_is_killed_meanwhile(
     assert valenced.select("SELECT count(*) FROM wishes WHERE errand = 'learn'") == [(0,)]
 
 
-def tags_of_wav(file: Path) -> str:
+def arousal_tag(file: Path) -> str:
     return str(mutagen.File(file).tags["TXXX:MOOD_AROUSAL"].text[0])
