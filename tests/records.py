@@ -1,4 +1,4 @@
-"""Makes records for tests; every field has a plain default that a test may override."""
+"""Makes records for tests; each field has a default that a test may override."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 A_MINUTE = timedelta(minutes=1)
 
+# No request may time out only because the machine is busy.
 WORKER_LIMITS = AnalysisSettings(
     workers=1,
-    timeout_s=60,
+    timeout_s=300,
     memory_mib=1024,
     nice=0,
     renew_after=1000,
@@ -60,7 +61,7 @@ def analysis(identity: str, arousal: float, valence: float, **prediction: Any) -
 def record(
     catalogue: Catalogue, path: Path | str, arousal: float = 0.0, valence: float = 0.0
 ) -> Clip:
-    """Take a sound the way of the queue into the catalogue; its identity is its path."""
+    """Add a sound to the catalogue by way of the queue; its identity is made from its path."""
     path = Path(path)
     catalogue.queue.put([(path, stamp())], NOON)
     entry = catalogue.queue.claim(NOON)

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 SEED = 20161
 INPUTS = 400
-# No input may time out only because the machine is busy.
-LIMITS = WORKER_LIMITS.model_copy(update={"timeout_s": 300})
 
 Samples = tuple[list["Sample"], list["Sample"]]
 
@@ -55,7 +53,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def test_what_is_damaged_was_good(samples: Samples, scratch: Path, bundle: ActiveBundle) -> None:
-    with closing(WorkerClient(LIMITS)) as worker:
+    with closing(WorkerClient(WORKER_LIMITS)) as worker:
         for sample in (*samples[0], *samples[1]):
             path = scratch / f"good.{sample.kind}"
             path.write_bytes(sample.content)
@@ -84,7 +82,7 @@ def test_damaged_and_hostile_files_end_with_a_reason_and_do_no_harm(
     samples: Samples, scratch: Path, tmp_path: Path, bundle: ActiveBundle
 ) -> None:
     make = partial(damaged, SEED, short=samples[0], long=samples[1])
-    tally = run(range(INPUTS), make, scratch, tmp_path, bundle, LIMITS)
+    tally = run(range(INPUTS), make, scratch, tmp_path, bundle, WORKER_LIMITS)
     assert tally.inputs == INPUTS
     assert {ending: tally.endings[ending] for ending in NEVER} == dict.fromkeys(NEVER, 0)
     assert (tally.deaths, tally.endings[TIMED_OUT], tally.endings["unexpected"]) == (0, 0, 0)
