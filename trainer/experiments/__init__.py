@@ -1,1 +1,1 @@
-"""The experiments of the paper that this project started from, on whichever corpora are present."""
+"""The experiments of the paper that this project started from, on the corpora of the user."""

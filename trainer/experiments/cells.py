@@ -1,4 +1,4 @@
-"""Fitting every cell of a plan: once each, some at a time, and kept until the report is written."""
+"""Fitting the cells (recipe and split) of the experiments, in parallel, and storing the results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import warnings
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -33,20 +33,21 @@ if TYPE_CHECKING:
     from trainer.experiments.splits import Split
     from trainer.regression.training_table import TrainingTable
 
-_COLUMNS: Final = ("music", "sound")
+    _Cell = tuple[TrainingRecipe, int]
+    """A recipe and the number of a split."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """What one fit says of the clips that were held out in its split.
+    """Predictions of the held-out clips of a split by one fit.
 
     Attributes:
-        affect: shape (clips asked, 2).
-        low: lower ends of the 80 % intervals, the same shape; not a number where none were wanted.
+        affect: shape (test clips, 2).
+        low: lower ends of the 80 % intervals, the same shape; NaN without intervals.
         high: upper ends.
-        permuted: with each family permuted, shape (families, clips asked, 2); no family if that was
-            not wanted.
-        fitted_on: clips it was fitted on.
+        permuted: with each family permuted, shape (families, test clips, 2); no family if the
+            recipe does not ask for it.
+        fitted_on: number of training clips.
     """
 
     affect: NDArray[np.float64]
@@ -58,12 +59,12 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is evaluated, and how.
+    """What all cells have in common.
 
     Attributes:
         table: rated clips.
-        splits: of them.
-        fitting: what is fitted.
+        splits: of the clips.
+        fitting: which regression is fitted.
         families: columns of each family of descriptors.
     """
 
@@ -72,56 +73,48 @@ class Study:
     fitting: Fitting
     families: Families
 
-    def answer(self, recipe: TrainingRecipe, split: Split) -> CellResult:
-        """Fit one cell, and ask it of everything that was held out.
+    def fit_cell(self, recipe: TrainingRecipe, split: Split) -> CellResult:
+        """Fit one cell, and predict the held-out clips.
 
         Raises:
-            TrainingError: the part has too few clips to fit on.
+            TrainingError: the training set has too few clips.
         """
-        known = training_table(recipe, self.table, split, self.families)
-        fitted = self.fitting.fit(known, intervals=recipe.intervals, seed=split.seed)
-        count = self.table.vectors.shape[1]
-        columns = columns_of(self.families, count, without=recipe.without, only=recipe.only)
-        vectors = self.table.vectors[split.asked]
-        said = fitted.say(vectors if columns is None else vectors[:, columns])
-        nothing = np.full(said.affect.shape, np.nan)
+        train = training_table(recipe, self.table, split, self.families)
+        fitted = self.fitting.fit(train, intervals=recipe.intervals, seed=split.seed)
+        vectors, domain = self.table.vectors[split.test], self.table.domain[split.test]
+        columns = columns_of(
+            self.families, vectors.shape[1], without=recipe.without, only=recipe.only
+        )
+        predicted = fitted.predict(vectors if columns is None else vectors[:, columns])
+        missing = np.full(predicted.affect.shape, np.nan)
+        permutations = [
+            fitted.predict(permuted(vectors, domain, family, split.seed)).affect
+            for family in (self.families.values() if recipe.permuted else ())
+        ]
         return CellResult(
-            affect=said.affect,
-            low=nothing if said.low is None else said.low,
-            high=nothing if said.high is None else said.high,
-            permuted=np.array(
-                [
-                    fitted.say(
-                        permuted(vectors, self.table.domain[split.asked], own, split.seed)
-                    ).affect
-                    for own in (self.families.values() if recipe.permuted else ())
-                ]
-            ).reshape(-1, *said.affect.shape),
-            fitted_on=len(known),
+            affect=predicted.affect,
+            low=missing if predicted.low is None else predicted.low,
+            high=missing if predicted.high is None else predicted.high,
+            permuted=np.array(permutations).reshape(-1, *predicted.affect.shape),
+            fitted_on=len(train),
         )
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all that an answer depends on but its recipe and split."""
+        """A hash of everything, except recipe and split, that a result depends on."""
         digest = hashlib.blake2b(digest_size=16)
-        table = self.table
-        for array in (
-            table.vectors,
-            table.ratings,
-            table.weight,
-            table.steadiness,
-            table.is_harmony,
-        ):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        for texts in (table.corpus, table.domain, table.follows, table.group):
-            digest.update("\0".join(texts.tolist()).encode(errors="surrogatepass"))
+        for name in ("vectors", "ratings", "weight", "steadiness", "is_harmony"):
+            digest.update(np.ascontiguousarray(getattr(self.table, name)).tobytes())
+        for name in ("corpus", "domain", "follows", "group"):
+            texts = getattr(self.table, name).tolist()
+            digest.update("\0".join(texts).encode(errors="surrogatepass"))
         families = {name: columns.tolist() for name, columns in self.families.items()}
-        said = [self.fitting.regression, dict(self.fitting.settings), families, library_versions()]
-        digest.update(json.dumps(said, sort_keys=True).encode())
+        rest = [self.fitting.regression, dict(self.fitting.settings), families, library_versions()]
+        digest.update(json.dumps(rest, sort_keys=True).encode())
         return digest.hexdigest()
 
 
-def run(
+def fit_cells(
     study: Study,
     recipes: Iterable[TrainingRecipe],
     *,
@@ -132,45 +125,44 @@ def run(
     """Fit every recipe on every split.
 
     Args:
-        study: what is evaluated.
-        recipes: each is fitted once, however often it is named.
-        store: finds and takes finished cells.
-        jobs: how many at a time.
-        progress: called with the number of cells done and of all.
+        study: data set, splits and regression.
+        recipes: each is fitted once, even if repeated.
+        store: of finished cells.
+        jobs: number of fits at a time.
+        progress: called with the number of finished cells and of all.
 
     Returns:
-        For each recipe its answers, in the order of the splits.
+        For each recipe its results, in the order of the splits.
 
     Raises:
-        TrainingError: a part has too few clips to fit on.
+        TrainingError: a training set has too few clips.
     """
     wanted = list(dict.fromkeys(recipes))
-    cells = [(recipe, place) for recipe in wanted for place in range(len(study.splits))]
-    found: dict[tuple[TrainingRecipe, int], CellResult] = {}
+    numbers = range(len(study.splits))
+    cells = [(recipe, number) for recipe in wanted for number in numbers]
+    found: dict[_Cell, CellResult] = {}
     progress(0, len(cells))
-    for (recipe, place), answer in _answers(study, cells, store, jobs):
-        found[recipe, place] = answer
+    for cell, result in _results(study, cells, store, jobs):
+        found[cell] = result
         progress(len(found), len(cells))
-    places = range(len(study.splits))
-    return {recipe: [found[recipe, place] for place in places] for recipe in wanted}
+    return {recipe: [found[recipe, number] for number in numbers] for recipe in wanted}
 
 
-def _answers(
-    study: Study, cells: Sequence[tuple[TrainingRecipe, int]], store: CellStore, jobs: int
-) -> Iterator[tuple[tuple[TrainingRecipe, int], CellResult]]:
-    def cell(key: tuple[TrainingRecipe, int]) -> tuple[tuple[TrainingRecipe, int], CellResult]:
-        recipe, place = key
-        split = study.splits[place]
-        answer = store.find(recipe, split)
-        if answer is None:
-            answer = study.answer(recipe, split)
-            store.put(recipe, split, answer)
-        return key, answer
+def _results(
+    study: Study, cells: Sequence[_Cell], store: CellStore, jobs: int
+) -> Iterator[tuple[_Cell, CellResult]]:
+    def fit(cell: _Cell) -> tuple[_Cell, CellResult]:
+        recipe, split = cell[0], study.splits[cell[1]]
+        result = store.get(recipe, split)
+        if result is None:
+            result = study.fit_cell(recipe, split)
+            store.put(recipe, split, result)
+        return cell, result
 
-    # One cell is too small for the threads of linear algebra: they would only wait for each other.
+    # A cell is too small for several threads of linear algebra.
     with threadpool_limits(1), warnings.catch_warnings(), ThreadPoolExecutor(jobs) as pool:
         warnings.simplefilter("ignore", ConvergenceWarning)
-        running = {pool.submit(cell, key) for key in cells}
+        running = {pool.submit(fit, cell) for cell in cells}
         try:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -181,51 +173,51 @@ def _answers(
 
 
 class CellStore:
-    """Finished cells on disk, so that an evaluation that was interrupted goes on.
+    """Finished cells on disk, from which an interrupted evaluation continues.
 
     Args:
-        folder: where; made when the first cell is finished.
-        fingerprint: of the study; cells of another are not found.
+        folder: of the files; created for the first cell.
+        fingerprint: of the study; cells of other studies are ignored.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._folder = folder
         self._fingerprint = fingerprint
 
-    def find(self, recipe: TrainingRecipe, split: Split) -> CellResult | None:
-        """Return the answer of a cell; None if there is none that is whole."""
+    def get(self, recipe: TrainingRecipe, split: Split) -> CellResult | None:
+        """Return the result of a cell; None if there is none, or it is damaged."""
         try:
-            content = self._place(recipe, split).read_bytes()
+            content = self._path(recipe, split).read_bytes()
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                answer = CellResult(
+                result = CellResult(
                     **{name: arrays[name] for name in ("affect", "low", "high", "permuted")},
                     fitted_on=int(arrays["fitted_on"]),
                 )
-        # What zip and numpy's header parser raise on damage is more than they document.
+        # On damage, zip and numpy's header parser raise more than they document.
         except Exception:  # noqa: BLE001
             return None
-        return answer if answer.affect.shape == (len(split.asked), 2) else None
+        return result if result.affect.shape == (len(split.test), 2) else None
 
-    def put(self, recipe: TrainingRecipe, split: Split, answer: CellResult) -> None:
-        """Keep an answer; where that cannot be done, it will be found again by fitting."""
+    def put(self, recipe: TrainingRecipe, split: Split, result: CellResult) -> None:
+        """Store a result; errors are ignored, since the cell can be fitted again."""
         stream = io.BytesIO()
-        np.savez(stream, allow_pickle=False, **asdict(answer))
-        place = self._place(recipe, split)
-        unfinished = place.with_suffix(f".{os.getpid()}")
+        np.savez(stream, allow_pickle=False, **asdict(result))
+        path = self._path(recipe, split)
+        unfinished = path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
             self._folder.mkdir(exist_ok=True)
             unfinished.write_bytes(stream.getvalue())
-            unfinished.replace(place)
+            unfinished.replace(path)
 
     def clear(self) -> None:
-        """Forget all cells."""
+        """Delete all cells."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _place(self, recipe: TrainingRecipe, split: Split) -> Path:
-        said: Mapping[str, object] = asdict(recipe) | {
+    def _path(self, recipe: TrainingRecipe, split: Split) -> Path:
+        key: Mapping[str, object] = asdict(recipe) | {
             "study": self._fingerprint,
-            "known": hashlib.blake2b(split.known.tobytes()).hexdigest(),
+            "train": hashlib.blake2b(split.train.tobytes()).hexdigest(),
             "seed": split.seed,
         }
-        name = hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16)
+        name = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
         return self._folder / f"{name.hexdigest()}.npz"

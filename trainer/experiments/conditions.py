@@ -1,4 +1,4 @@
-"""What is fitted on in one cell of an experiment, and how that is drawn from a training part."""
+"""Training recipes: which clips and descriptors of a training part one cell is fitted on."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class TrainingRecipe:
     Attributes:
         sound: share of its sounds, in [0, 1].
         music: share of its music.
-        constant: whether both are shares of the clips of the smaller domain, so that the two
-            shares together say how many clips there are.
-        shuffled: the domain whose ratings are dealt out anew among its clips, if any.
+        constant: whether both are shares of the clips of the smaller domain, so that they fix the
+            total number of clips.
+        shuffled: the domain whose ratings are shuffled among its clips, if any.
         groups: share of the groups of each corpus, in (0, 1].
         without: family of descriptors that is left out, if any.
-        only: family of descriptors that is left, if not all.
-        permuted: whether the fit is also asked with each family permuted among the held-out clips.
-        intervals: whether 80 % intervals are wanted.
+        only: the only family of descriptors that is used, if not all.
+        permuted: whether to predict also with each family permuted among the held-out clips.
+        intervals: whether to compute 80 % intervals.
     """
 
     sound: float = 1.0
@@ -52,36 +52,36 @@ SOUND_ALONE: Final = TrainingRecipe(music=0.0, intervals=True)
 
 
 def mixture(sound: float, music: float) -> TrainingRecipe:
-    """Return the recipe of a mixture, equal to what another experiment fits where that is so."""
+    """Return the recipe of a mixture; the same object as in other experiments where it is equal."""
     recipe = TrainingRecipe(sound=sound, music=music)
-    whole = replace(recipe, intervals=True)
-    return whole if whole in {JOINT, MUSIC_ALONE, SOUND_ALONE} else recipe
+    shared = replace(recipe, intervals=True)
+    return shared if shared in {JOINT, MUSIC_ALONE, SOUND_ALONE} else recipe
 
 
 def alone_on(domain: str, table: TrainingTable) -> TrainingRecipe:
-    """Return the recipe of one domain alone; all there is, where there is no other."""
+    """Return the recipe of one domain alone; of all clips if there is only one domain."""
     if len(domains_of(table)) == 1:
         return JOINT
     return MUSIC_ALONE if domain == "music" else SOUND_ALONE
 
 
 def rows_for(recipe: TrainingRecipe, table: TrainingTable, split: Split) -> NDArray[np.intp]:
-    """Choose the rows to fit on, from the training part of a split alone.
+    """Choose the rows to fit on, from the training part of a split only.
 
-    The same seed draws a smaller share from a larger one, so that a curve's points differ by what
-    was added and by nothing else.
+    With the same seed a smaller share is a subset of a larger one, so that the points of a curve
+    differ only by the added clips.
     """
-    known = split.known
+    train = split.train
     if recipe.groups < 1.0:
-        known = known[_of_drawn_groups(table, known, recipe.groups, split.seed)]
-    counts = {domain: int((table.domain[known] == domain).sum()) for domain in DOMAINS}
+        train = train[_in_drawn_groups(table, train, recipe.groups, split.seed)]
+    counts = {domain: int((table.domain[train] == domain).sum()) for domain in DOMAINS}
     smaller = min(counts.values())
     chosen = []
-    for place, domain in enumerate(DOMAINS):
+    for number, domain in enumerate(DOMAINS):
         share = recipe.music if domain == "music" else recipe.sound
         wanted = round(share * (smaller if recipe.constant else counts[domain]))
-        rows = known[table.domain[known] == domain]
-        drawn = np.random.default_rng([split.seed, place]).permutation(len(rows))
+        rows = train[table.domain[train] == domain]
+        drawn = np.random.default_rng([split.seed, number]).permutation(len(rows))
         chosen.append(rows[drawn[:wanted]])
     return np.sort(np.concatenate(chosen))
 
@@ -101,32 +101,32 @@ def training_table(
 def permuted(
     vectors: NDArray[np.float32], domain: NDArray[np.str_], columns: NDArray[np.intp], seed: int
 ) -> NDArray[np.float32]:
-    """Exchange some descriptors among the clips of each domain, whole rows of them together."""
-    drawing = np.random.default_rng(seed)
+    """Permute some descriptors, together, among the clips of each domain."""
+    rng = np.random.default_rng(seed)
     changed = vectors.copy()
     for name in np.unique(domain):
         rows = np.flatnonzero(domain == name)
-        changed[np.ix_(rows, columns)] = vectors[np.ix_(drawing.permutation(rows), columns)]
+        changed[np.ix_(rows, columns)] = vectors[np.ix_(rng.permutation(rows), columns)]
     return changed
 
 
-def _of_drawn_groups(
-    table: TrainingTable, known: NDArray[np.intp], share: float, seed: int
+def _in_drawn_groups(
+    table: TrainingTable, rows: NDArray[np.intp], share: float, seed: int
 ) -> NDArray[np.bool_]:
-    drawing = np.random.default_rng(seed)
-    kept: set[str] = set()
-    for corpus in np.unique(table.corpus[known]):
-        names = np.unique(table.group[known[table.corpus[known] == corpus]])
-        kept |= set(names[drawing.permutation(len(names))[: max(1, round(share * len(names)))]])
-    return np.isin(table.group[known], sorted(kept))
+    rng = np.random.default_rng(seed)
+    drawn: set[str] = set()
+    for corpus in np.unique(table.corpus[rows]):
+        names = np.unique(table.group[rows[table.corpus[rows] == corpus]])
+        drawn |= set(names[rng.permutation(len(names))[: max(1, round(share * len(names)))]])
+    return np.isin(table.group[rows], sorted(drawn))
 
 
 def _shuffled(table: TrainingTable, domain: str, seed: int) -> TrainingTable:
-    """Deal out ratings and their weights anew, within each corpus so that its mean stays."""
-    drawing = np.random.default_rng(seed)
+    """Shuffle ratings and their weights within each corpus, so that its mean stays."""
+    rng = np.random.default_rng(seed)
     ratings, weight = table.ratings.copy(), table.weight.copy()
     for corpus in np.unique(table.corpus):
         rows = np.flatnonzero((table.corpus == corpus) & (table.domain == domain))
-        dealt = drawing.permutation(rows)
-        ratings[rows], weight[rows] = table.ratings[dealt], table.weight[dealt]
+        shuffled = rng.permutation(rows)
+        ratings[rows], weight[rows] = table.ratings[shuffled], table.weight[shuffled]
     return replace(table, ratings=ratings, weight=weight)

@@ -1,4 +1,4 @@
-"""What there is to evaluate on: the table of the bundle in service, and the imported corpora."""
+"""The data set of the experiments: the published bundle's training table and imported corpora."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Dataset:
     Attributes:
         table: all clips.
         manifest: of the bundle.
-        problems: in one line each, why a corpus could not be used.
+        problems: why a corpus cannot be used, in one line each.
     """
 
     table: TrainingTable
@@ -39,7 +39,7 @@ class Dataset:
 
 
 def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> Dataset:
-    """Bring together all rated clips.
+    """Join all rated clips into one table.
 
     Args:
         registry_dir: of the bundles; where none is in service, the shipped one stands in.

@@ -1,4 +1,4 @@
-"""Families of descriptors: ComParE's, with their deltas and all functionals, and harmony."""
+"""Families of descriptors: those of ComParE, with their deltas and functionals, and of harmony."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Families = Mapping[str, NDArray[np.intp]]
 
-_BEGINNINGS: Final[Mapping[str, tuple[str, ...]]] = {
+_PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "energy and loudness": (
         "audspec_lengthL1norm",
         "audspecRasta_lengthL1norm",
@@ -59,18 +59,15 @@ _BEGINNINGS: Final[Mapping[str, tuple[str, ...]]] = {
 def families_of(names: Sequence[str]) -> dict[str, NDArray[np.intp]]:
     """Return the columns of each family.
 
-    The grouping is that of ComParE 2016 (Weninger et al., Frontiers in Psychology 4, 2013),
-    whose spectral descriptors are taken apart further, since they are most of the set.
+    The grouping is that of ComParE 2016 (Weninger et al., Frontiers in Psychology 4, 2013), whose
+    spectral descriptors are divided further, since they are most of the set.
 
     Args:
         names: of the functionals, in the order of the columns.
     """
     found = {
-        family: np.array(
-            [place for place, name in enumerate(names) if name.startswith(beginnings)],
-            dtype=np.intp,
-        )
-        for family, beginnings in _BEGINNINGS.items()
+        family: np.flatnonzero([name.startswith(prefixes) for name in names])
+        for family, prefixes in _PREFIXES.items()
     }
     return {family: columns for family, columns in found.items() if len(columns)}
 
@@ -78,13 +75,13 @@ def families_of(names: Sequence[str]) -> dict[str, NDArray[np.intp]]:
 def columns_of(
     families: Families, count: int, *, without: str, only: str
 ) -> NDArray[np.intp] | None:
-    """Return the columns that are left, in ascending order; None if all are.
+    """Return the columns that are used, in ascending order; None if all are.
 
     Args:
-        families: the columns of each family; those of no family are always left.
-        count: how many columns there are.
+        families: the columns of each family.
+        count: number of columns.
         without: the family that is left out, or an empty string.
-        only: the one that is left, or an empty string.
+        only: the only family that is used, or an empty string.
     """
     if only:
         return np.sort(families[only])

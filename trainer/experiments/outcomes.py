@@ -1,4 +1,4 @@
-"""What came of an experiment: figures of every condition, and the tests between them."""
+"""The results of an experiment: scores of every condition, and tests between conditions."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _SCORES: Final[Mapping[str, Score]] = {
 
 @dataclass(frozen=True, slots=True)
 class CellPredictions:
-    """Every clip as one condition predicts it while it is held out.
+    """Out-of-fold predictions of every clip by one condition.
 
     Attributes:
         affect: shape (repeats, clips, 2).
-        low: lower ends of the intervals, the same shape; not a number where there are none.
+        low: lower ends of the intervals, the same shape; NaN where there are none.
         high: upper ends.
     """
 
@@ -52,7 +52,7 @@ class ConditionScores:
     """Scores of one condition in one dimension of one part of the clips.
 
     Each is the mean over the repeats; None where it is not defined. `r2_low` and `r2_high` are a
-    95 % bootstrap interval over whole groups. `coverage` is the share of ratings in the 80 %
+    95 % bootstrap interval over whole groups. `coverage` is the share of ratings inside the 80 %
     intervals, `width` their mean width.
     """
 
@@ -76,11 +76,11 @@ class ConditionScores:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
-    """What came of one experiment.
+    """The results of one experiment.
 
     Attributes:
         plan: the experiment.
-        figures: of every condition, for each corpus and each domain, in each dimension.
+        figures: scores of every condition, for each corpus, domain and dimension.
         tests: of the pairs that the plan compares, for each domain and dimension.
         predicted: by the conditions whose single predictions are shown.
     """
@@ -91,26 +91,26 @@ class ExperimentResult:
     predicted: dict[str, CellPredictions]
 
     def of(self, part: str, dimension: str) -> list[ConditionScores]:
-        """Return the figures of one part and dimension, in the order of the conditions."""
+        """Return the scores of one part and dimension, in the order of the conditions."""
         return [f for f in self.figures if (f.part, f.dimension) == (part, dimension)]
 
 
 def outcome_of(
     plan: ExperimentPlan,
     study: Study,
-    answers: Mapping[TrainingRecipe, Sequence[CellResult]],
+    results: Mapping[TrainingRecipe, Sequence[CellResult]],
     seed: int,
 ) -> ExperimentResult:
-    """Put the answers of a plan's recipes together.
+    """Compute scores and tests from the cells of a plan.
 
     Args:
         plan: the experiment.
-        study: what was evaluated.
-        answers: of every recipe, in the order of the splits.
+        study: data set, splits and regression.
+        results: of every recipe, in the order of the splits.
         seed: of the bootstrap.
     """
     predicted = {
-        condition.name: _predicted(condition, study, answers) for condition in plan.conditions
+        condition.name: _predicted(condition, study, results) for condition in plan.conditions
     }
     figures = [
         found
@@ -125,21 +125,21 @@ def outcome_of(
 
 
 def _predicted(
-    condition: FitCondition, study: Study, answers: Mapping[TrainingRecipe, Sequence[CellResult]]
+    condition: FitCondition, study: Study, results: Mapping[TrainingRecipe, Sequence[CellResult]]
 ) -> CellPredictions:
     shape = (1 + max(split.repeat for split in study.splits), *study.table.ratings.shape)
-    said = CellPredictions(*(np.full(shape, np.nan) for _ in range(3)))
+    affect, low, high = (np.full(shape, np.nan) for _ in range(3))
     for domain, recipe in condition.recipes.items():
-        for split, answer in zip(study.splits, answers[recipe], strict=True):
-            own = study.table.domain[split.asked] == domain
-            rows = split.asked[own]
-            affect = answer.affect
+        for split, result in zip(study.splits, results[recipe], strict=True):
+            own = study.table.domain[split.test] == domain
+            rows = split.test[own]
+            predicted = result.affect
             if condition.family:
-                affect = answer.permuted[list(study.families).index(condition.family)]
-            said.affect[split.repeat, rows] = affect[own]
-            said.low[split.repeat, rows] = answer.low[own]
-            said.high[split.repeat, rows] = answer.high[own]
-    return said
+                predicted = result.permuted[list(study.families).index(condition.family)]
+            affect[split.repeat, rows] = predicted[own]
+            low[split.repeat, rows] = result.low[own]
+            high[split.repeat, rows] = result.high[own]
+    return CellPredictions(affect, low, high)
 
 
 def _figures(
@@ -151,10 +151,11 @@ def _figures(
             continue
         groups = table.group[rows]
         for dim, dimension in enumerate(DIMENSIONS):
-            rated, said = table.ratings[rows, dim], predicted.affect[:, rows, dim]
+            rated, affect = table.ratings[rows, dim], predicted.affect[:, rows, dim]
             low, high = predicted.low[:, rows, dim], predicted.high[:, rows, dim]
-            between = mean_r2(rated, said, groups, seed)
-            meant = bool(np.isfinite(low).all())
+            r2 = mean_r2(rated, affect, groups, seed)
+            has_intervals = bool(np.isfinite(low).all())
+            covered = (low <= rated) & (rated <= high)
             found.append(
                 ConditionScores(
                     condition=condition.name,
@@ -164,13 +165,13 @@ def _figures(
                     dimension=dimension,
                     clips=int(rows.sum()),
                     groups=len(np.unique(groups)),
-                    r2=_finite(between.value),
-                    r2_low=_finite(between.low),
-                    r2_high=_finite(between.high),
-                    coverage=_finite(np.mean((low <= rated) & (rated <= high))) if meant else None,
-                    width=_finite(np.mean(high - low)) if meant else None,
+                    r2=_finite(r2.value),
+                    r2_low=_finite(r2.low),
+                    r2_high=_finite(r2.high),
+                    coverage=_finite(np.mean(covered)) if has_intervals else None,
+                    width=_finite(np.mean(high - low)) if has_intervals else None,
                     **{
-                        name: _finite(np.mean([score(rated, each) for each in said]))
+                        name: _finite(np.mean([score(rated, each) for each in affect]))
                         for name, score in _SCORES.items()
                     },
                 )
@@ -179,28 +180,28 @@ def _figures(
 
 
 def mean_r2(
-    rated: NDArray[np.float64], said: NDArray[np.float64], groups: NDArray[np.str_], seed: int
+    rated: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int
 ) -> Estimate:
     """Return R2, mean over the repeats, and its interval as `scores.estimate` does.
 
-    R2 follows from sums, so what a drawn group adds to them need be known only once.
+    R2 follows from sums over groups, which are computed only once.
 
     Args:
         rated: shape (clips,).
-        said: shape (repeats, clips).
+        predicted: shape (repeats, clips).
         groups: shape (clips,).
-        seed: of the drawing.
+        seed: of the resampling.
     """
-    missed = np.square(said - rated).mean(axis=0)
+    errors = np.square(predicted - rated).mean(axis=0)
     member = np.unique(groups, return_inverse=True)[1]
     sums = np.stack(
-        [np.bincount(member, weights=each) for each in (rated**0, rated, rated**2, missed)], axis=1
+        [np.bincount(member, weights=each) for each in (rated**0, rated, rated**2, errors)], axis=1
     )
     count = len(sums)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
     totals = np.concatenate([sums.sum(axis=0)[None], drawn @ sums])
     spread = totals[:, 2] - totals[:, 1] ** 2 / totals[:, 0]
-    # What is left of a spread of nothing after rounding is no spread.
+    # A spread that is only a rounding error counts as none.
     spread[spread <= 1e-9 * totals[:, 2]] = np.nan
     scores = 1.0 - totals[:, 3] / spread
     finite = scores[1:][np.isfinite(scores[1:])]
@@ -213,30 +214,28 @@ def _compared(
 ) -> list[PairedTest]:
     """Test one pair in each dimension of each domain.
 
-    The test is told how many clips of that domain are asked and fitted on. With more to fit on from
-    the other domain its correction could be smaller; so it finds too little rather than too much.
+    The ratio of test to training clips is that of this domain. With training clips of the other
+    domain the correction could be smaller; so the test is conservative.
     """
     table, tests = study.table, []
     for domain in domains_of(table):
         own = table.domain == domain
-        asked = [split.asked[own[split.asked]] for split in study.splits]
-        known = [int(own[split.known].sum()) for split in study.splits]
-        ratio = float(np.mean([len(rows) for rows in asked]) / np.mean(known))
+        test_rows = [split.test[own[split.test]] for split in study.splits]
+        train = [int(own[split.train].sum()) for split in study.splits]
+        ratio = float(np.mean([len(rows) for rows in test_rows]) / np.mean(train))
         for dim, dimension in enumerate(DIMENSIONS):
-            errors = [
+            first, second = (
                 np.array(
                     [
                         np.mean(
-                            np.square(
-                                each.affect[split.repeat, rows, dim] - table.ratings[rows, dim]
-                            )
+                            (each.affect[split.repeat, rows, dim] - table.ratings[rows, dim]) ** 2
                         )
-                        for split, rows in zip(study.splits, asked, strict=True)
+                        for split, rows in zip(study.splits, test_rows, strict=True)
                     ]
                 )
                 for each in predicted
-            ]
-            tests.append(paired(names, (domain, dimension), (errors[0], errors[1]), ratio))
+            )
+            tests.append(paired(names, (domain, dimension), (first, second), ratio))
     return holm(tests)
 
 

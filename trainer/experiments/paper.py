@@ -1,8 +1,8 @@
 """The paper's pipelines (Simonetta, Certo and Ntalampiras, 2024), tuned on inner grouped folds.
 
-Standard scaling, principal components that hold 99 % of the variance, and support vectors with a
-Gaussian kernel; or standard scaling and an elastic net. The settings are few, since the paper's
-26,000 took hours: those around which its choices and ours lay.
+Standard scaling, principal components for 99 % of the variance, and support vector regression with
+a Gaussian kernel; or standard scaling and an elastic net. The paper searched 26,000 settings for
+hours; here are a few, around its choices and ours.
 """
 
 from __future__ import annotations
@@ -30,30 +30,31 @@ PENALTIES: Final = (0.3, 0.1, 0.03)
 LASSO_SHARES: Final = (0.1, 0.5, 0.9)
 
 _ENET_TOLERANCE: Final = 1e-3
-_ENET_ROUNDS: Final = 300
+_ENET_ITERATIONS: Final = 300
 
 
 class SupportVectorPipeline:
-    """Standard scaling, principal components, support vector regression; C by inner folds.
+    """Standard scaling, principal components, support vector regression; C tuned on inner folds.
 
     Args:
-        table: what to fit on.
+        table: the training set.
         seed: of the inner folds.
 
     Attributes:
-        held_errors: absolute errors of the chosen settings on the inner folds, shape (clips, 2).
+        held_out_errors: absolute errors of the chosen settings on the inner folds, shape (clips,
+            2).
     """
 
     def __init__(self, table: TrainingTable, seed: int) -> None:
-        held = np.empty((len(SVR_COSTS), *table.ratings.shape))
-        for known, asked in inner_splits(table, seed):
-            space = _Components(table.vectors[known])
-            near = space.likeness(table.vectors[asked])
-            for dim in range(held.shape[2]):
+        predicted = np.empty((len(SVR_COSTS), *table.ratings.shape))
+        for train, test in inner_splits(table, seed):
+            space = _Components(table.vectors[train])
+            kernel = space.kernel(table.vectors[test])
+            for dim in range(predicted.shape[2]):
                 for choice, cost in enumerate(SVR_COSTS):
-                    fitted = _support_vectors(space, table.ratings[known, dim], cost)
-                    held[choice, asked, dim] = fitted.predict(near)
-        chosen, self.held_errors = _best(held, table.ratings)
+                    fitted = _support_vectors(space, table.ratings[train, dim], cost)
+                    predicted[choice, test, dim] = fitted.predict(kernel)
+        chosen, self.held_out_errors = _best(predicted, table.ratings)
         self._space = _Components(table.vectors)
         self._fitted = [
             _support_vectors(self._space, table.ratings[:, dim], SVR_COSTS[choice])
@@ -62,53 +63,52 @@ class SupportVectorPipeline:
 
     def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict both dimensions, shape (clips, 2)."""
-        near = self._space.likeness(vectors)
-        return np.stack([fitted.predict(near) for fitted in self._fitted], axis=1)
+        kernel = self._space.kernel(vectors)
+        return np.stack([fitted.predict(kernel) for fitted in self._fitted], axis=1)
 
 
 class ElasticNetPipeline:
-    """Standard scaling and an elastic net; penalty and mixture by inner folds.
+    """Standard scaling and an elastic net; penalty and L1 share tuned on inner folds.
 
     Args:
-        table: what to fit on.
+        table: the training set.
         seed: of the inner folds.
 
     Attributes:
-        held_errors: absolute errors of the chosen settings on the inner folds, shape (clips, 2).
+        held_out_errors: absolute errors of the chosen settings on the inner folds, shape (clips,
+            2).
     """
 
     def __init__(self, table: TrainingTable, seed: int) -> None:
         choices = [(share, penalty) for share in LASSO_SHARES for penalty in PENALTIES]
-        held = np.empty((len(choices), *table.ratings.shape))
-        for known, asked in inner_splits(table, seed):
-            scale = _Scale(table.vectors[known])
-            fitted_on, met = scale.scaled(table.vectors[known]), scale.scaled(table.vectors[asked])
-            for dim in range(held.shape[2]):
-                rated = table.ratings[known, dim]
-                lines = [_elastic_nets(fitted_on, rated, share) for share in LASSO_SHARES]
-                held[:, asked, dim] = (met @ np.concatenate(lines, axis=1)).T + rated.mean()
-        chosen, self.held_errors = _best(held, table.ratings)
+        predicted = np.empty((len(choices), *table.ratings.shape))
+        for train, test in inner_splits(table, seed):
+            scale = _Scale(table.vectors[train])
+            scaled, held_out = (scale.scaled(table.vectors[rows]) for rows in (train, test))
+            for dim in range(predicted.shape[2]):
+                rated = table.ratings[train, dim]
+                weights = [_elastic_nets(scaled, rated, share) for share in LASSO_SHARES]
+                products = held_out @ np.concatenate(weights, axis=1)
+                predicted[:, test, dim] = products.T + rated.mean()
+        chosen, self.held_out_errors = _best(predicted, table.ratings)
         self._scale = _Scale(table.vectors)
         self._means = table.ratings.mean(axis=0)
-        fitted_on = self._scale.scaled(table.vectors)
-        self._lines = np.stack(
-            [
-                _elastic_nets(fitted_on, table.ratings[:, dim], choices[choice][0])[
-                    :, PENALTIES.index(choices[choice][1])
-                ]
-                for dim, choice in enumerate(chosen)
-            ],
-            axis=1,
-        )
+        scaled = self._scale.scaled(table.vectors)
+        columns = []
+        for dim, choice in enumerate(chosen):
+            share, penalty = choices[choice]
+            by_penalty = _elastic_nets(scaled, table.ratings[:, dim], share)
+            columns.append(by_penalty[:, PENALTIES.index(penalty)])
+        self._weights = np.stack(columns, axis=1)
 
     def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict both dimensions, shape (clips, 2)."""
-        predicted: NDArray[np.float64] = self._scale.scaled(vectors) @ self._lines + self._means
+        predicted: NDArray[np.float64] = self._scale.scaled(vectors) @ self._weights + self._means
         return predicted
 
 
 class _Scale:
-    """Means and deviations of the descriptors; one that never varies becomes 0."""
+    """Means and standard deviations of the descriptors; a constant one becomes 0."""
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
         wide = vectors.astype(np.float64)
@@ -117,15 +117,15 @@ class _Scale:
         self._factor = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 0.0)
 
     def scaled(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return standard scores, in the column order that coordinate descent is quick with."""
+        """Return standard scores, in the column order that suits coordinate descent."""
         return np.asfortranarray((vectors - self._mean) * self._factor)
 
 
 class _Components:
-    """The principal components that hold 99 % of the variance, and a Gaussian kernel on them.
+    """The principal components for 99 % of the variance, and a Gaussian kernel on them.
 
-    With fewer clips than descriptors they follow from the clips' inner products, in a fraction of
-    the time that the descriptors' covariance would take.
+    With fewer clips than descriptors they are computed from the clips' inner products, which is
+    much faster than from the covariance of the descriptors.
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
@@ -134,52 +134,48 @@ class _Components:
         values, directions = eigh(self._scaled @ self._scaled.T)
         values, directions = np.maximum(values[::-1], 0.0), directions[:, ::-1]
         share = np.cumsum(values) / max(float(values.sum()), 1e-12)
-        kept = int(np.searchsorted(share, VARIANCE_KEPT)) + 1
-        roots = np.sqrt(np.maximum(values[:kept], 1e-12))
-        self._turn = directions[:, :kept] / roots
-        self._places = directions[:, :kept] * roots
-        self._gamma = 1.0 / max(self._places.var() * self._places.shape[1], 1e-12)
-        self.own = self._gaussian(self._places)
+        count = int(np.searchsorted(share, VARIANCE_KEPT)) + 1
+        roots = np.sqrt(np.maximum(values[:count], 1e-12))
+        self._rotation = directions[:, :count] / roots
+        self._positions = directions[:, :count] * roots
+        self._gamma = 1.0 / max(self._positions.var() * self._positions.shape[1], 1e-12)
+        self.own_kernel = self._gaussian(self._positions)
 
-    def likeness(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    def kernel(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the kernel with the fitted clips, shape (clips, fitted clips)."""
-        return self._gaussian(self._scale.scaled(vectors) @ self._scaled.T @ self._turn)
+        return self._gaussian(self._scale.scaled(vectors) @ self._scaled.T @ self._rotation)
 
-    def _gaussian(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        gaps = -2.0 * places @ self._places.T
-        gaps += np.square(places).sum(axis=1)[:, None]
-        gaps += np.square(self._places).sum(axis=1)
-        likeness: NDArray[np.float64] = np.exp(-self._gamma * np.maximum(gaps, 0.0))
-        return likeness
+    def _gaussian(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        distances = -2.0 * positions @ self._positions.T
+        distances += np.square(positions).sum(axis=1)[:, None]
+        distances += np.square(self._positions).sum(axis=1)
+        kernel: NDArray[np.float64] = np.exp(-self._gamma * np.maximum(distances, 0.0))
+        return kernel
 
 
 def _support_vectors(space: _Components, rated: NDArray[np.float64], cost: float) -> SVR:
-    return SVR(kernel="precomputed", C=cost, epsilon=SVR_MARGIN).fit(space.own, rated)
+    return SVR(kernel="precomputed", C=cost, epsilon=SVR_MARGIN).fit(space.own_kernel, rated)
 
 
 def _elastic_nets(
     scaled: NDArray[np.float64], rated: NDArray[np.float64], share: float
 ) -> NDArray[np.float64]:
-    """Fit from the strongest penalty on, each starting where the last ended.
-
-    Returns:
-        Shape (descriptors, penalties).
-    """
+    """Return the weights for each penalty, strongest first, shape (descriptors, penalties)."""
     found: Sequence[NDArray[np.float64]] = enet_path(
         scaled,
         rated - rated.mean(),
         l1_ratio=share,
         alphas=list(PENALTIES),
         tol=_ENET_TOLERANCE,
-        max_iter=_ENET_ROUNDS,
+        max_iter=_ENET_ITERATIONS,
     )
     return found[1]
 
 
 def _best(
-    held: NDArray[np.float64], ratings: NDArray[np.float64]
+    predicted: NDArray[np.float64], ratings: NDArray[np.float64]
 ) -> tuple[list[int], NDArray[np.float64]]:
     """Return the best choice for each dimension, and its absolute errors."""
-    chosen = np.argmin(np.square(held - ratings).sum(axis=1), axis=0)
-    best = np.take_along_axis(held, chosen[None, None, :], axis=0)[0]
+    chosen = np.argmin(np.square(predicted - ratings).sum(axis=1), axis=0)
+    best = np.take_along_axis(predicted, chosen[None, None, :], axis=0)[0]
     return chosen.tolist(), np.abs(np.clip(best, -1.0, 1.0) - ratings)

@@ -1,4 +1,4 @@
-"""The experiments: under which conditions is fitted, and which of them are compared."""
+"""The experiments: their conditions, and which of these are compared."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class FitCondition:
     """One way to predict every held-out clip.
 
     Attributes:
-        name: of it, unique in its experiment.
+        name: unique in the experiment.
         recipes: what is fitted to predict the clips of each domain.
-        line: the line of a plot it is a point of; empty if it is none.
-        at: where on that line, in [0, 1].
-        family: the family of descriptors that is permuted when it is asked; empty if none is.
+        line: the line of a plot that it is a point of; empty if none.
+        at: its position on that line, in [0, 1].
+        family: the family of descriptors that is permuted for predicting; empty if none.
     """
 
     name: str
@@ -50,11 +50,10 @@ class ExperimentPlan:
         name: as on the command line.
         question: that it answers.
         conditions: all of them.
-        compared: pairs of their names; the first is asked to err less than the second.
+        compared: pairs of their names; the test is whether the first has smaller errors.
         shown: names of the conditions whose single predictions are shown.
-        axis: what the places on the lines mean.
-        searched: whether the pairs are looked through for any that differ, so that p must allow for
-            all of them.
+        axis: label of the positions on the lines.
+        searched: whether any pair may be reported, so that p is corrected for all of them.
     """
 
     name: str
@@ -67,12 +66,12 @@ class ExperimentPlan:
 
     @property
     def recipes(self) -> Iterable[TrainingRecipe]:
-        """All that must be fitted, repetitions included."""
+        """All that must be fitted, with repetitions."""
         return (each for condition in self.conditions for each in condition.recipes.values())
 
 
 def plan_of(name: str, table: TrainingTable, families: Families) -> ExperimentPlan:
-    """Return the plan of an experiment for the clips at hand.
+    """Return the plan of an experiment for the given clips.
 
     Args:
         name: one of `EXPERIMENTS`.
@@ -92,15 +91,15 @@ def plan_of(name: str, table: TrainingTable, families: Families) -> ExperimentPl
     return EXPERIMENTS[name](table, families)
 
 
-def _alone(table: TrainingTable) -> dict[str, TrainingRecipe]:
-    return {domain: alone_on(domain, table) for domain in domains_of(table)}
+def _alone(table: TrainingTable) -> FitCondition:
+    return FitCondition("alone", {name: alone_on(name, table) for name in domains_of(table)})
 
 
 def _single_domain(table: TrainingTable, _: Families) -> ExperimentPlan:
     return ExperimentPlan(
         name="single-domain",
-        question="How well is each domain predicted by what was fitted on it alone?",
-        conditions=[FitCondition("alone", _alone(table))],
+        question="How well is each domain predicted by a fit on that domain alone?",
+        conditions=[_alone(table)],
         shown=("alone",),
     )
 
@@ -110,7 +109,7 @@ def _joint(table: TrainingTable, _: Families) -> ExperimentPlan:
     return ExperimentPlan(
         name="joint",
         question="Does one fit on both domains predict each better than a fit on it alone?",
-        conditions=[FitCondition("joint", both), FitCondition("alone", _alone(table))],
+        conditions=[FitCondition("joint", both), _alone(table)],
         compared=[("joint", "alone")],
         shown=("joint",),
     )
@@ -120,8 +119,8 @@ def _cross_domain(table: TrainingTable, _: Families) -> ExperimentPlan:
     other = {domain: alone_on(_OTHER[domain], table) for domain in domains_of(table)}
     return ExperimentPlan(
         name="cross-domain",
-        question="How well is each domain predicted by what was fitted on the other one only?",
-        conditions=[FitCondition("the other domain", other), FitCondition("alone", _alone(table))],
+        question="How well is each domain predicted by a fit on the other domain alone?",
+        conditions=[FitCondition("the other domain", other), _alone(table)],
         compared=[("the other domain", "alone")],
         shown=("the other domain",),
     )
@@ -144,7 +143,7 @@ def _mixing(table: TrainingTable, _: Families) -> ExperimentPlan:
     ]
     return ExperimentPlan(
         name="mixing",
-        question="What does it give to add the other domain to the training part, share by share?",
+        question="How does adding the other domain to the training part, share by share, help?",
         conditions=conditions,
         compared=[
             (f"{own:g} own + 1 other", f"{own:g} own + 0 other") for own in reversed(SHARES[1:])
@@ -153,7 +152,7 @@ def _mixing(table: TrainingTable, _: Families) -> ExperimentPlan:
     )
 
 
-def _constant_size(table: TrainingTable, _: Families) -> ExperimentPlan:
+def _constant_size(_: TrainingTable, __: Families) -> ExperimentPlan:
     conditions = [
         FitCondition(
             name=f"{share:g} other",
@@ -166,41 +165,44 @@ def _constant_size(table: TrainingTable, _: Families) -> ExperimentPlan:
         )
         for share in SHARES
     ]
-    del table
     return ExperimentPlan(
         name="constant-size",
-        question="With as many clips in all, can the other domain stand in for its own?",
+        question="With a constant number of clips, can the other domain replace a domain's own?",
         conditions=conditions,
         compared=[(f"{share:g} other", "0 other") for share in SHARES[1:]],
         axis="share of the other domain in a constant total",
     )
 
 
-def _shuffled_control(table: TrainingTable, _: Families) -> ExperimentPlan:
-    def conditions(*, shuffled: bool) -> list[FitCondition]:
-        return [
-            FitCondition(
-                name=f"{added:g} other{', shuffled' if shuffled else ''}",
-                recipes={
-                    "sound": TrainingRecipe(music=added, shuffled="music")
-                    if shuffled
-                    else mixture(sound=1.0, music=added),
-                    "music": TrainingRecipe(sound=added, shuffled="sound")
-                    if shuffled
-                    else mixture(sound=added, music=1.0),
-                },
-                line="its ratings shuffled" if shuffled else "its own ratings",
-                at=added,
-            )
-            for added in SHARES
-            if added or not shuffled
-        ]
-
-    del table
+def _shuffled_control(_: TrainingTable, __: Families) -> ExperimentPlan:
+    plain = [
+        FitCondition(
+            name=f"{added:g} other",
+            recipes={
+                "sound": mixture(sound=1.0, music=added),
+                "music": mixture(sound=added, music=1.0),
+            },
+            line="its own ratings",
+            at=added,
+        )
+        for added in SHARES
+    ]
+    shuffled = [
+        FitCondition(
+            name=f"{added:g} other, shuffled",
+            recipes={
+                "sound": TrainingRecipe(music=added, shuffled="music"),
+                "music": TrainingRecipe(sound=added, shuffled="sound"),
+            },
+            line="its ratings shuffled",
+            at=added,
+        )
+        for added in SHARES[1:]
+    ]
     return ExperimentPlan(
         name="shuffled-control",
-        question="Is it the ratings of the other domain that help, or merely more clips?",
-        conditions=conditions(shuffled=False) + conditions(shuffled=True),
+        question="Do the ratings of the other domain help, or only the larger number of clips?",
+        conditions=plain + shuffled,
         compared=[
             ("1 other", "1 other, shuffled"),
             ("1 other", "0 other"),
@@ -211,30 +213,23 @@ def _shuffled_control(table: TrainingTable, _: Families) -> ExperimentPlan:
 
 
 def _ablation(table: TrainingTable, families: Families) -> ExperimentPlan:
-    domains = domains_of(table)
+    def condition(name: str, recipe: TrainingRecipe, line: str, family: str = "") -> FitCondition:
+        return FitCondition(name, dict.fromkeys(domains_of(table), recipe), line, family=family)
 
-    def all_by(recipe: TrainingRecipe) -> dict[str, TrainingRecipe]:
-        return dict.fromkeys(domains, recipe)
-
-    asked = TrainingRecipe(permuted=True)
-    conditions = [FitCondition("everything", all_by(asked))]
+    full = TrainingRecipe(permuted=True)
+    conditions = [condition("everything", full, "")]
+    conditions += [condition(f"permuted: {name}", full, "permuted", name) for name in families]
     conditions += [
-        FitCondition(f"permuted: {family}", all_by(asked), line="permuted", family=family)
-        for family in families
+        condition(f"without: {name}", TrainingRecipe(without=name), "without") for name in families
     ]
     conditions += [
-        FitCondition(f"without: {family}", all_by(TrainingRecipe(without=family)), line="without")
-        for family in families
-    ]
-    conditions += [
-        FitCondition(f"only: {family}", all_by(TrainingRecipe(only=family)), line="only")
-        for family in families
+        condition(f"only: {name}", TrainingRecipe(only=name), "only") for name in families
     ]
     return ExperimentPlan(
         name="ablation",
-        question="Which families of descriptors does the joint fit rest on?",
+        question="Which families of descriptors does the joint fit depend on?",
         conditions=conditions,
-        compared=[(f"without: {family}", "everything") for family in families],
+        compared=[(f"without: {name}", "everything") for name in families],
         searched=True,
     )
 
@@ -243,24 +238,23 @@ def _learning_curve(table: TrainingTable, _: Families) -> ExperimentPlan:
     domains = domains_of(table)
     conditions = []
     for share in LEARNING_SHARES:
-        whole = share == 1.0
-        joint = JOINT if whole else TrainingRecipe(groups=share)
+        joint = JOINT if share == 1.0 else TrainingRecipe(groups=share)
         conditions.append(
             FitCondition(f"joint, {share:g}", dict.fromkeys(domains, joint), "joint", share)
         )
         if len(domains) > 1:
-            alone = {
-                domain: alone_on(domain, table)
-                if whole
-                else replace(alone_on(domain, table), groups=share, intervals=False)
-                for domain in domains
-            }
+            alone = {domain: alone_on(domain, table) for domain in domains}
+            if share < 1.0:
+                alone = {
+                    domain: replace(recipe, groups=share, intervals=False)
+                    for domain, recipe in alone.items()
+                }
             conditions.append(FitCondition(f"alone, {share:g}", alone, "alone", share))
     return ExperimentPlan(
         name="learning-curve",
-        question="Would more clips help, and for how long?",
+        question="Would more clips improve the predictions, and how far?",
         conditions=conditions,
-        axis="share of the groups that were fitted on",
+        axis="share of the groups in the training part",
     )
 
 
@@ -274,6 +268,6 @@ EXPERIMENTS: Final[Mapping[str, Callable[[TrainingTable, Families], ExperimentPl
     "ablation": _ablation,
     "learning-curve": _learning_curve,
 }
-"""By name, in the order in which they are reported; each makes its plan."""
+"""The function that makes each plan, in the order of the report."""
 
 _BOTH_DOMAINS: Final = {"joint", "mixing", "constant-size", "shuffled-control", "cross-domain"}

@@ -1,11 +1,11 @@
-"""An evaluation from beginning to end: plans, fits, outcomes."""
+"""Running experiments from beginning to end: plans, fits, results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from trainer.experiments.cells import CellStore, Study, run
+from trainer.experiments.cells import CellStore, Study, fit_cells
 from trainer.experiments.families import families_of
 from trainer.experiments.outcomes import outcome_of
 from trainer.experiments.plans import plan_of
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from trainer.experiments.splits import SplitProtocol
 
 CELLS: Final = "cells"
-"""Folder of the finished cells, while the report is not written."""
+"""Folder of the finished cells until the report is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportContext:
-    """What an evaluation was made of, and when.
+    """What the experiments are run on, and how.
 
     Attributes:
         made_at: ISO 8601, UTC.
-        command: as it was given.
-        dataset: what was evaluated on.
-        fitting: what was fitted.
-        protocol: how the clips were split.
+        command: command line of the user.
+        dataset: the rated clips.
+        fitting: which regression is fitted.
+        protocol: how the clips are split.
     """
 
     made_at: str
@@ -51,20 +51,20 @@ def evaluate(
     jobs: int,
     progress: Callable[[int, int], None],
 ) -> tuple[list[ExperimentResult], CellStore]:
-    """Make experiments. A cell that several of them need is fitted once.
+    """Run experiments. A cell that several of them need is fitted once.
 
     Args:
         names: of the experiments.
-        context: what is evaluated, and how.
-        folder: where finished cells are kept; must exist.
-        jobs: how many fits at a time.
-        progress: called with the number of fits done and of all.
+        context: data set, regression and splits.
+        folder: where finished cells are stored; must exist.
+        jobs: number of fits at a time.
+        progress: called with the number of finished fits and of all.
 
     Returns:
-        An outcome for each name, and the cells, to be cleared once all is written.
+        A result for each name, and the cells, to be cleared once the report is written.
 
     Raises:
-        TrainingError: there are too few clips, or one domain only where both are needed.
+        TrainingError: there are too few clips, or only one domain where both are needed.
     """
     table = context.dataset.table
     families = families_of(descriptor_names())
@@ -73,6 +73,5 @@ def evaluate(
     study = Study(table, splits, context.fitting, families)
     store = CellStore(folder / CELLS, study.fingerprint)
     recipes = [recipe for plan in plans for recipe in plan.recipes]
-    answers = run(study, recipes, store=store, jobs=jobs, progress=progress)
-    seed = context.protocol.seed
-    return [outcome_of(plan, study, answers, seed) for plan in plans], store
+    results = fit_cells(study, recipes, store=store, jobs=jobs, progress=progress)
+    return [outcome_of(plan, study, results, context.protocol.seed) for plan in plans], store

@@ -1,8 +1,8 @@
-"""How clips are split: folds alike in their ratings, with groups whole.
+"""Splits for cross-validation: folds stratified by rating, that never split a group.
 
-Simonetta, Certo and Ntalampiras (2024) stratify their folds by Ward clusters of the two ratings.
-Clips that belong together would then be met again in the test, so here groups are never split, and
-clusters are spread as evenly as whole groups let them be.
+Simonetta, Certo and Ntalampiras (2024) stratify their folds by Ward clusters of the two ratings,
+which may put clips of one group into training and test parts. Here groups are never split, and
+clusters are spread as evenly as that allows.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 DOMAINS: Final = ("music", "sound")
 
 FEWEST_CLIPS: Final = 30
-"""Rated clips a domain must have."""
+"""Fewest rated clips of a domain."""
 
 _INNER_FOLDS: Final = 3
 _MOST_CLUSTERS: Final = 8
-# Ward's method keeps every pair of clips: 64 MB here.
+# Ward's method stores all pairs of clips: 64 MB here.
 _CLUSTERED_AT_ONCE: Final = 4000
 
 
@@ -41,21 +41,21 @@ class Split:
     Attributes:
         repeat: from 0.
         fold: from 0.
-        seed: for whatever is drawn in this split.
-        known: rows of the training part, shape (clips known,).
-        asked: rows that are held out, shape (clips asked,).
+        seed: of all random choices in this split.
+        train: rows of the training part, shape (training clips,).
+        test: rows that are held out, shape (test clips,).
     """
 
     repeat: int
     fold: int
     seed: int
-    known: NDArray[np.intp]
-    asked: NDArray[np.intp]
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class SplitProtocol:
-    """How often the clips are split, into how many folds, and from which seed."""
+    """The number of folds, how often they are drawn, and the seed."""
 
     folds: int = 5
     repeats: int = 3
@@ -67,18 +67,18 @@ class SplitProtocol:
         Raises:
             TrainingError: a domain has too few clips or groups for so many folds.
         """
-        demand_enough(table, self.folds)
+        check_enough(table, self.folds)
         splits = []
         for repeat in range(self.repeats):
             fold_of = stratified_folds(table, self.folds, self.seed + repeat)
-            _demand_full(table, fold_of, self.folds)
+            _check_full(table, fold_of, self.folds)
             splits += [
                 Split(
                     repeat=repeat,
                     fold=fold,
                     seed=self.seed + 1000 * repeat + fold,
-                    known=np.flatnonzero(fold_of != fold),
-                    asked=np.flatnonzero(fold_of == fold),
+                    train=np.flatnonzero(fold_of != fold),
+                    test=np.flatnonzero(fold_of == fold),
                 )
                 for fold in range(self.folds)
             ]
@@ -86,18 +86,18 @@ class SplitProtocol:
 
 
 def domains_of(table: TrainingTable) -> tuple[str, ...]:
-    """Return which of the domains a table has clips of."""
+    """Return the domains of a table's clips."""
     return tuple(domain for domain in DOMAINS if (table.domain == domain).any())
 
 
-def demand_enough(table: TrainingTable, folds: int) -> None:
-    """Refuse a table that cannot be split.
+def check_enough(table: TrainingTable, folds: int) -> None:
+    """Check that a table can be split.
 
     Raises:
         TrainingError: it is empty, or a domain has too few clips or groups.
     """
     if not len(table):
-        raise TrainingError("no rated clips to evaluate on; bring some in: valenced corpus add")
+        raise TrainingError("no rated clips to evaluate on; import some: valenced corpus add")
     for domain in domains_of(table):
         rows = table.domain == domain
         clips, groups = int(rows.sum()), len(np.unique(table.group[rows]))
@@ -109,53 +109,52 @@ def demand_enough(table: TrainingTable, folds: int) -> None:
 
 
 def rating_clusters(
-    ratings: NDArray[np.float64], clusters: int, drawing: np.random.Generator
+    ratings: NDArray[np.float64], clusters: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """Cluster pairs of ratings by Ward's method (JASA 58, 1963).
 
-    Beyond 4,000 clips the clusters are those of 4,000 drawn ones, and the others go to the nearest
-    centre.
+    Beyond 4,000 clips a random 4,000 are clustered, and the others join the nearest centre.
 
     Args:
         ratings: shape (clips, 2).
-        clusters: at most how many.
-        drawing: of the clips.
+        clusters: largest number of clusters.
+        rng: for the random choice.
 
     Returns:
-        Shape (clips,), from 0.
+        The cluster of each clip, shape (clips,), from 0.
     """
     if clusters < 2 or len(ratings) <= clusters:  # noqa: PLR2004 - one cluster needs no search
         return np.zeros(len(ratings), dtype=np.intp)
-    few = ratings
+    sample = ratings
     if len(ratings) > _CLUSTERED_AT_ONCE:
-        few = ratings[drawing.choice(len(ratings), _CLUSTERED_AT_ONCE, replace=False)]
-    labels = fcluster(linkage(few, method="ward"), clusters, criterion="maxclust")
-    if len(few) == len(ratings):
+        sample = ratings[rng.choice(len(ratings), _CLUSTERED_AT_ONCE, replace=False)]
+    labels = fcluster(linkage(sample, method="ward"), clusters, criterion="maxclust")
+    if len(sample) == len(ratings):
         own: NDArray[np.intp] = labels.astype(np.intp) - 1
         return own
-    centres = np.stack([few[labels == label].mean(axis=0) for label in np.unique(labels)])
-    gaps = np.square(ratings[:, None] - centres).sum(axis=2)
-    nearest: NDArray[np.intp] = np.argmin(gaps, axis=1)
+    centres = np.stack([sample[labels == label].mean(axis=0) for label in np.unique(labels)])
+    distances = np.square(ratings[:, None] - centres).sum(axis=2)
+    nearest: NDArray[np.intp] = np.argmin(distances, axis=1)
     return nearest
 
 
 def stratified_folds(table: TrainingTable, folds: int, seed: int) -> NDArray[np.intp]:
-    """Put every clip into a fold: groups whole, clusters of ratings and corpora spread evenly.
+    """Assign every clip to a fold, without splitting groups; spread clusters and corpora evenly.
 
-    Groups are dealt out one after the other, large ones first and in a drawn order among those of
-    like size, each to the fold where it leaves the counts of clusters and of corpora most even
-    (squared deviations, each count relative to its total).
+    Groups are assigned one by one, large ones first and in random order among those of similar
+    size, each to the fold where the counts of clusters and corpora stay most even (squared
+    deviations, each count relative to its total).
 
     Args:
         table: ratings, domains, corpora and groups.
-        folds: how many.
+        folds: number of folds.
         seed: of the order.
 
     Returns:
         Shape (clips,), from 0 to folds - 1.
     """
-    drawing = np.random.default_rng(seed)
-    labels = _strata(table, folds, drawing)
+    rng = np.random.default_rng(seed)
+    labels = _strata(table, folds, rng)
     names, member = np.unique(table.group, return_inverse=True)
     counts = np.zeros((len(names), labels.shape[1]))
     np.add.at(counts, member, labels)
@@ -163,11 +162,11 @@ def stratified_folds(table: TrainingTable, folds: int, seed: int) -> NDArray[np.
     sizes = np.floor(np.log2(np.bincount(member)))
     filled = np.zeros((folds, labels.shape[1]))
     fold_of_group = np.empty(len(names), dtype=np.intp)
-    for group in np.lexsort((drawing.random(len(names)), -sizes)):
-        # By twice what is there already, where the group brings more, the squared deviation grows.
-        crowding = filled @ shares[group]
-        best = np.flatnonzero(crowding <= crowding.min() + 1e-12)
-        chosen = best[drawing.integers(len(best))]
+    for group in np.lexsort((rng.random(len(names)), -sizes)):
+        # Apart from a constant, the squared deviation grows by twice this product.
+        growth = filled @ shares[group]
+        best = np.flatnonzero(growth <= growth.min() + 1e-12)
+        chosen = best[rng.integers(len(best))]
         fold_of_group[group] = chosen
         filled[chosen] += shares[group]
     return fold_of_group[member]
@@ -176,12 +175,12 @@ def stratified_folds(table: TrainingTable, folds: int, seed: int) -> NDArray[np.
 def inner_splits(
     table: TrainingTable, seed: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield the known and the held-out rows of each fold inside a training part.
+    """Yield the training and the test rows of each inner fold.
 
-    A part of one group is split by clips: it has nothing else to choose settings by.
+    A table with one group is split by clips, since settings could not be tuned otherwise.
 
     Raises:
-        TrainingError: there is one clip only.
+        TrainingError: there is only one clip.
     """
     folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, seed)
     if len(np.unique(folds)) == 1:
@@ -192,13 +191,13 @@ def inner_splits(
         yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
 
-def _strata(table: TrainingTable, folds: int, drawing: np.random.Generator) -> NDArray[np.float64]:
-    """Return what is to be spread, shape (clips, strata): 1 where a clip is of a stratum."""
+def _strata(table: TrainingTable, folds: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the indicator of each stratum, shape (clips, strata)."""
     columns = []
     for domain in domains_of(table):
         rows = np.flatnonzero(table.domain == domain)
         groups = len(np.unique(table.group[rows]))
-        found = rating_clusters(table.ratings[rows], min(_MOST_CLUSTERS, groups // folds), drawing)
+        found = rating_clusters(table.ratings[rows], min(_MOST_CLUSTERS, groups // folds), rng)
         columns += [
             np.isin(np.arange(len(table)), rows[found == label]) for label in np.unique(found)
         ]
@@ -209,7 +208,7 @@ def _strata(table: TrainingTable, folds: int, drawing: np.random.Generator) -> N
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def _demand_full(table: TrainingTable, fold_of: NDArray[np.intp], folds: int) -> None:
+def _check_full(table: TrainingTable, fold_of: NDArray[np.intp], folds: int) -> None:
     for domain in domains_of(table):
         filled = len(np.unique(fold_of[table.domain == domain]))
         if filled < folds:

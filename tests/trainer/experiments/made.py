@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.trainer.regression.rated import small_draft, small_table
-from trainer.experiments.cells import CellStore, Study, run
+from trainer.experiments.cells import CellStore, Study, fit_cells
 from trainer.experiments.dataset import Dataset
 from trainer.experiments.fitting import Fitting
 from trainer.experiments.outcomes import outcome_of
@@ -47,8 +47,10 @@ def experiment(
     plan = plan_of(name, table, FAMILIES)
     study = Study(table, protocol.splits(table), fitting(regression), FAMILIES)
     store = CellStore(folder / "cells", study.fingerprint)
-    answers = run(study, plan.recipes, store=store, jobs=2, progress=lambda _done, _total: None)
-    return outcome_of(plan, study, answers, 1)
+    results = fit_cells(
+        study, plan.recipes, store=store, jobs=2, progress=lambda _done, _total: None
+    )
+    return outcome_of(plan, study, results, 1)
 
 
 def fitting(regression: Regression) -> Fitting:

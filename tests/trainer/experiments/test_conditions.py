@@ -43,15 +43,15 @@ def test_no_experiment_ever_learns_from_what_is_held_out(table: TrainingTable, n
         for recipe in set(plan_of(name, table, FAMILIES).recipes):
             rows = rows_for(recipe, table, split)
             assert len(set(rows.tolist())) == len(rows) > 0
-            assert set(rows.tolist()) <= set(split.known.tolist())
-            assert not set(table.group[rows]) & set(table.group[split.asked])
+            assert set(rows.tolist()) <= set(split.train.tolist())
+            assert not set(table.group[rows]) & set(table.group[split.test])
 
 
 def test_shares_are_taken_of_the_training_part_and_grow_by_adding(
     table: TrainingTable, split: Split
 ) -> None:
     before: set[int] = set()
-    sounds = int((table.domain[split.known] == "sound").sum())
+    sounds = int((table.domain[split.train] == "sound").sum())
     for share in (0.25, 0.5, 0.75, 1.0):
         rows = rows_for(mixture(sound=share, music=0.0), table, split)
         assert set(table.domain[rows]) == {"sound"}
@@ -64,7 +64,7 @@ def test_shares_are_taken_of_the_training_part_and_grow_by_adding(
 
 
 def test_a_constant_total_is_that_of_the_smaller_domain(table: TrainingTable, split: Split) -> None:
-    sounds = int((table.domain[split.known] == "sound").sum())
+    sounds = int((table.domain[split.train] == "sound").sum())
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         rows = rows_for(TrainingRecipe(sound=1 - share, music=share, constant=True), table, split)
         assert abs(len(rows) - sounds) <= 1
@@ -91,7 +91,7 @@ def test_a_share_of_groups_is_whole_groups_of_every_corpus(
     rows = rows_for(TrainingRecipe(groups=0.25), table, split)
     for corpus in ("songs", "noises"):
         own = rows[table.corpus[rows] == corpus]
-        there = split.known[table.corpus[split.known] == corpus]
+        there = split.train[table.corpus[split.train] == corpus]
         ratio = len(np.unique(table.group[own])) / len(np.unique(table.group[there]))
         assert ratio == pytest.approx(0.25, abs=0.06)
         assert set(own) == set(there[np.isin(table.group[there], table.group[own])])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.experiments.made import FAMILIES, document, experiment, fitting, spoken
-from trainer.experiments.cells import CellResult, CellStore, Study, run
+from trainer.experiments.cells import CellResult, CellStore, Study, fit_cells
 from trainer.experiments.conditions import JOINT, TrainingRecipe
 from trainer.experiments.paired_test import NOTHING
 from trainer.experiments.plans import EXPERIMENTS, plan_of
@@ -192,7 +192,9 @@ class TestKeeping:
         return Study(table, SplitProtocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
 
     def made(self, study: Study, kept: CellStore) -> list[CellResult]:
-        return run(study, [JOINT], store=kept, jobs=1, progress=lambda _done, _total: None)[JOINT]
+        return fit_cells(study, [JOINT], store=kept, jobs=1, progress=lambda _done, _total: None)[
+            JOINT
+        ]
 
     def test_finished_cells_are_not_fitted_again(self, tmp_path: Path) -> None:
         study = self.study(spoken())
@@ -214,10 +216,10 @@ class TestKeeping:
         self.made(study, CellStore(tmp_path / "cells", study.fingerprint))
         changed = self.study(replace(table, weight=table.weight * 0.5))
         other = CellStore(tmp_path / "cells", changed.fingerprint)
-        assert other.find(JOINT, changed.splits[0]) is None
+        assert other.get(JOINT, changed.splits[0]) is None
         own = CellStore(tmp_path / "cells", study.fingerprint)
-        assert own.find(JOINT, study.splits[0]) is not None
-        assert own.find(TrainingRecipe(music=0.5), study.splits[0]) is None
+        assert own.get(JOINT, study.splits[0]) is not None
+        assert own.get(TrainingRecipe(music=0.5), study.splits[0]) is None
 
     @pytest.mark.parametrize("damage", [b"", b"junk", b"PK\x03\x04" + bytes(40)])
     def test_a_damaged_cell_is_fitted_again(self, tmp_path: Path, damage: bytes) -> None:

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 
 from tests.trainer.regression.rated import small_table
 from trainer.evaluation.scores import r2
-from trainer.experiments.fitting import REGRESSIONS, Fitting
+from trainer.experiments.fitting import Fitting, Regression
 from trainer.experiments.paper import SupportVectorPipeline
 from trainer.regression.joint import JointRegression
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
-    from trainer.experiments.fitting import Regression
     from trainer.regression.training_table import TrainingTable
 
+REGRESSIONS = get_args(Regression)
 OWN = JointRegression().get_params()
 
 
@@ -35,7 +35,7 @@ def test_each_learns_what_is_there_and_says_how_sure_it_is(
     wanted = table.domain == domain if domain != "both" else np.full(len(table), fill_value=True)
     fitted = Fitting(regression, OWN).fit(table.subset(~test & wanted), intervals=True, seed=1)
     asked = table.subset(test & wanted)
-    said = fitted.say(asked.vectors)
+    said = fitted.predict(asked.vectors)
     assert r2(asked.ratings[:, 0], said.affect[:, 0]) > 0.3
     assert said.low is not None
     assert said.high is not None
@@ -45,8 +45,8 @@ def test_each_learns_what_is_there_and_says_how_sure_it_is(
 
 
 def test_without_intervals_it_says_the_same(table: TrainingTable) -> None:
-    with_them = Fitting("own", OWN).fit(table, intervals=True, seed=1).say(table.vectors)
-    without = Fitting("own", OWN).fit(table, intervals=False, seed=1).say(table.vectors)
+    with_them = Fitting("own", OWN).fit(table, intervals=True, seed=1).predict(table.vectors)
+    without = Fitting("own", OWN).fit(table, intervals=False, seed=1).predict(table.vectors)
     np.testing.assert_allclose(with_them.affect, without.affect)
     assert without.low is None
 
@@ -75,7 +75,7 @@ def test_a_descriptor_that_never_varies_is_no_obstacle(
     vectors = table.vectors.copy()
     vectors[:, 3] = 2.0
     still = replace(table, vectors=vectors)
-    said = Fitting(regression, OWN).fit(still, intervals=False, seed=1).say(vectors)
+    said = Fitting(regression, OWN).fit(still, intervals=False, seed=1).predict(vectors)
     assert np.isfinite(said.affect).all()
 
 
@@ -87,5 +87,5 @@ def test_a_part_that_is_empty_is_refused_and_one_of_one_group_is_not(
     with pytest.raises(TrainingError, match="nothing to fit on"):
         fitting.fit(table.subset(np.arange(0)), intervals=False, seed=1)
     one = replace(table, group=np.full(len(table), "one")).subset(table.domain == "music")
-    said = fitting.fit(one, intervals=False, seed=1).say(table.vectors)
+    said = fitting.fit(one, intervals=False, seed=1).predict(table.vectors)
     assert np.isfinite(said.affect).all()

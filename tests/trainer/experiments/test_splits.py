@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.trainer.regression.rated import small_table
 from trainer.experiments.splits import (
     SplitProtocol,
-    demand_enough,
+    check_enough,
     inner_splits,
     rating_clusters,
     stratified_folds,
@@ -59,13 +59,13 @@ def test_every_corpus_is_spread_though_groups_differ_in_size() -> None:
 def test_repeats_differ_and_a_seed_brings_the_same_again() -> None:
     table = small_table()
     first, again = (SplitProtocol(5, 2, 7).splits(table) for _ in range(2))
-    assert [s.asked.tolist() for s in first] == [s.asked.tolist() for s in again]
-    assert first[0].asked.tolist() != first[5].asked.tolist()
+    assert [s.test.tolist() for s in first] == [s.test.tolist() for s in again]
+    assert first[0].test.tolist() != first[5].test.tolist()
     for repeat in range(2):
-        asked = np.concatenate([s.asked for s in first if s.repeat == repeat])
+        asked = np.concatenate([s.test for s in first if s.repeat == repeat])
         assert sorted(asked.tolist()) == list(range(len(table)))
     for split in first:
-        assert not set(table.group[split.known]) & set(table.group[split.asked])
+        assert not set(table.group[split.train]) & set(table.group[split.test])
 
 
 def test_ward_finds_the_clusters_that_are_there() -> None:
@@ -95,9 +95,9 @@ def test_inner_folds_keep_groups_whole() -> None:
 def test_too_little_is_one_line_that_says_what_is_missing() -> None:
     table = small_table()
     with pytest.raises(TrainingError, match="no rated clips to evaluate on"):
-        demand_enough(table.subset(np.zeros(len(table), dtype=bool)), 5)
+        check_enough(table.subset(np.zeros(len(table), dtype=bool)), 5)
     with pytest.raises(TrainingError, match="10 rated clips of sound in 5 groups are too few"):
-        demand_enough(table.subset(np.arange(90)), 5)
+        check_enough(table.subset(np.arange(90)), 5)
     few = replace(table, group=np.where(table.domain == "sound", "all", table.group))
     with pytest.raises(TrainingError, match="60 rated clips of sound in 1 groups are too few"):
         SplitProtocol().splits(few)

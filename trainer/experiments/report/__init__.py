@@ -1,1 +1,1 @@
-"""The report of an evaluation: HTML, SVG charts, JSON and terminal output."""
+"""The report of the experiments: HTML, SVG charts, JSON and terminal output."""

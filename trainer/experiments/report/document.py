@@ -1,4 +1,4 @@
-"""The report as one JSON document; the page shows the same numbers."""
+"""The report as a JSON document, from which page and terminal output are made."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FORMAT: Final = 1
 
 PROTOCOL: Final = (
     "Folds are stratified by Ward clusters of the two ratings within each domain, and by corpus; "
-    "groups of clips that belong together are never split, so clusters are spread as evenly as "
-    "whole groups allow. Whatever is added, left out, shuffled or tuned is so inside the training "
-    "part of a fold alone. One split serves both domains: what is added of the other domain comes "
-    "from the training part, too. Scores are of held-out clips, mean over the repeats; intervals "
-    "of R2 are a bootstrap of whole groups."
+    "groups of related clips are never split, so clusters are spread as evenly as whole groups "
+    "allow. Clips are added, left out or shuffled, and settings are tuned, in the training part of "
+    "a fold only. One split serves both domains: added clips of the other domain come from the "
+    "training part, too. Scores are of held-out clips, averaged over the repeats; intervals of R2 "
+    "are a bootstrap of whole groups."
 )
 
 
 def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) -> dict[str, Any]:
-    """Return everything that was found, ready for JSON."""
+    """Return all results as JSON data."""
     table = context.dataset.table
     return {
         "format": FORMAT,
@@ -83,7 +83,7 @@ def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) ->
 
 
 def encoded(document: dict[str, Any]) -> bytes:
-    """Return a document as JSON in ASCII, whatever names it holds."""
+    """Return a document as JSON in ASCII."""
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
@@ -105,21 +105,17 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
         ],
         "figures": [asdict(each) for each in outcome.figures],
         "tests": [asdict(each) | {"verdict": each.verdict} for each in outcome.tests],
-        "predicted": {name: _of_the_first(each) for name, each in outcome.predicted.items()},
+        "predicted": {name: _first_repeat(each) for name, each in outcome.predicted.items()},
     }
 
 
-def _of_the_first(predicted: CellPredictions) -> dict[str, Any]:
-    """Return the predictions of the first repeat; the clips are in the order of `clips`."""
-    return {
-        "affect": _numbers(predicted.affect[0]),
-        "low": _numbers(predicted.low[0]),
-        "high": _numbers(predicted.high[0]),
-    }
+def _first_repeat(predicted: CellPredictions) -> dict[str, Any]:
+    """Return the predictions of the first repeat, in the order of `clips`."""
+    return {name: _numbers(getattr(predicted, name)[0]) for name in ("affect", "low", "high")}
 
 
 def _numbers(values: NDArray[np.float64]) -> list[Any]:
-    """Round to four digits, which is less than any rating is exact to; None where there is none."""
+    """Round to four digits, with None for NaN."""
     plain = np.round(values, 4).astype(object)
     plain[~np.isfinite(values)] = None
     listed: list[Any] = plain.tolist()

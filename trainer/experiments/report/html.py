@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no script, no network, light and dark."""
+"""The report as one self-contained HTML page: no script, no network, light and dark."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ _STYLE: Final = Path(__file__).with_name("page.css")
 
 
 def page_of(document: Document) -> str:
-    """Return the page.
-
-    Args:
-        document: what `trainer.experiments.report.document.document_of` returned. Whatever it holds
-        of
-            names and paths is shown as text and nothing else.
-    """
+    """Return the page of a document; names and paths in it are escaped."""
     return "".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -56,18 +50,22 @@ def _head(document: Document) -> str:
         f'<a href="#{escape(e["name"])}">{escape(e["name"])}</a>' for e in document["experiments"]
     )
     return (
-        "<header><h1>Does music help to hear sounds, and sounds music?</h1>"
+        "<header><h1>Does training on music help to predict sounds, and the reverse?</h1>"
         f'<p class="soft">{escape(clips)}; {_regression(document)}; {document["folds"]} folds, '
-        f"drawn {document['repeats']} times; {escape(document['made_at'][:10])}</p>"
+        f"{document['repeats']} repeats; {escape(document['made_at'][:10])}</p>"
         f"<p><code>{escape(document['command'])}</code></p>"
-        f'<nav>{links}<a href="#made">how it was made</a></nav></header>'
+        f'<nav>{links}<a href="#made">method</a></nav></header>'
     )
 
 
 def _regression(document: Document) -> str:
     name = document["regression"]["name"]
-    said = {"own": f"the regression of {document['bundle']}", "svr": "the paper's support vectors"}
-    return escape(said.get(name, "the paper's elastic net"))
+    names = {
+        "own": f"the regression of {document['bundle']}",
+        "svr": "the paper's support vector regression",
+        "elasticnet": "the paper's elastic net",
+    }
+    return escape(names[name])
 
 
 def _experiment(document: Document, experiment: Document) -> str:
@@ -84,37 +82,37 @@ def _experiment(document: Document, experiment: Document) -> str:
 def _plots(document: Document, experiment: Document) -> Iterator[str]:
     if experiment["tests"] and len(experiment["tests"]) <= 4 * _FEW_CONDITIONS:
         yield _block(
-            "By how much the error changes",
+            "Change of the error",
             "Mean squared error of held-out clips, with the 95 % interval of the paired test.",
             _forests(experiment["tests"]),
         )
     for name, predicted in experiment["predicted"].items():
         key = _key(charts.corpora_in(document))
         yield _block(
-            f"Predicted against rated: {name}",
-            "Each clip while its group was held out, first repeat. On the broken line a "
-            "prediction is right.",
+            f"Predictions against ratings: {name}",
+            "Each clip with its group held out, first repeat. On the dashed line a prediction "
+            "equals the rating.",
             charts.scatters(document, predicted),
             key,
         )
         yield _block(
-            f"What is left over: {name}",
-            "The line is the mean of each eighth of the clips; where it leaves zero, predictions "
-            "of that size are too low or too high.",
+            f"Residuals: {name}",
+            "The line is the mean of each eighth of the clips; where it differs from zero, "
+            "predictions of that size are too low or too high.",
             charts.residuals(document, predicted),
             key,
         )
         own = [each for each in experiment["figures"] if each["condition"] == name]
         yield _block(
-            f"What the {document['interval_level']:.0%} intervals hold: {name}",
-            "The shaded part is four hundredths to either side of what is promised.",
+            f"Coverage of the {document['interval_level']:.0%} intervals: {name}",
+            "The shaded area is four percentage points to either side of the nominal coverage.",
             [("", charts.coverage(document, own))],
         )
     if experiment["axis"]:
         yield _block(
             "R2 of held-out clips",
-            "Mean over the repeats, with 95 % intervals over groups. An arrow at the bottom is a "
-            "point below the plot.",
+            "Mean over the repeats, with 95 % intervals over groups. An arrow at the bottom marks "
+            "a point below the plot.",
             charts.curves(document, experiment),
             _key(charts.lines_in(experiment)),
         )
@@ -124,15 +122,15 @@ def _plots(document: Document, experiment: Document) -> Iterator[str]:
 
 def _ablation(document: Document, experiment: Document) -> Iterator[str]:
     yield _block(
-        "What is lost",
-        "By how much R2 falls if a family is not there when fitting, or is permuted among the "
-        "held-out clips of its domain. To the left of zero it does better without.",
+        "Loss without a family",
+        "The fall of R2 if a family is left out of the fit, or is permuted among the held-out "
+        "clips of a domain. Left of zero, predictions are better without it.",
         charts.ablations(document, experiment),
         _key(["without it", "permuted"]),
     )
     yield _block(
-        "What each family says by itself",
-        "The upright line is everything together.",
+        "Each family alone",
+        "The vertical line is the fit on all families.",
         charts.lone_families(document, experiment),
     )
 
@@ -145,7 +143,7 @@ def _forests(tests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _block(
     title: str,
-    said: str,
+    text: str,
     panels: Iterable[tuple[str, str]],
     key: str = "",
 ) -> str:
@@ -154,14 +152,14 @@ def _block(
         for name, plot in panels
     )
     return (
-        f'<h3>{escape(title)}</h3><p class="soft">{escape(said)}</p>{key}'
+        f'<h3>{escape(title)}</h3><p class="soft">{escape(text)}</p>{key}'
         f'<div class="panels">{figures}</div>'
     )
 
 
 def _key(names: Sequence[str]) -> str:
     items = "".join(
-        f'<li><i class="c{place % 8}"></i>{escape(name)}</li>' for place, name in enumerate(names)
+        f'<li><i class="c{number % 8}"></i>{escape(name)}</li>' for number, name in enumerate(names)
     )
     return f'<ul class="key">{items}</ul>'
 
@@ -178,7 +176,7 @@ def _tests(experiment: Document) -> str:
         for t in experiment["tests"]
     ]
     heads = ("compared", "of", "squared error", "95 % interval", "p", "after Holm", "")
-    return _table("The tests", heads, rows)
+    return _table("Tests", heads, rows)
 
 
 def _figures(experiment: Document) -> str:
@@ -193,10 +191,10 @@ def _figures(experiment: Document) -> str:
         for f in shown
     ]
     heads = (
-        "fitted on", "asked of", "", "clips", "R2", "95 % interval", "RMSE", "MAE", "CCC",
+        "condition", "tested on", "", "clips", "R2", "95 % interval", "RMSE", "MAE", "CCC",
         "Spearman", "coverage", "width",
     )  # fmt: skip
-    return _table("The figures", heads, rows)
+    return _table("Scores", heads, rows)
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[str]) -> str:
@@ -212,20 +210,20 @@ def _foot(document: Document) -> str:
         f"{p['part']}: {p['clips']} clips in {p['groups']} groups" for p in document["corpora"]
     )
     versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
-    said = {
+    facts = {
         "command": document["command"],
         "made at": document["made_at"],
         "seed": document["seed"],
-        "bundle": f"{document['bundle']}, heard as {document['hearing']}",
+        "bundle": f"{document['bundle']}, features {document['hearing']}",
         "regression": f"{document['regression']['name']} {document['regression']['settings']}",
         "corpora": corpora,
-        "left aside": "; ".join(document["problems"]) or "nothing",
+        "not used": "; ".join(document["problems"]) or "nothing",
         "splits": document["protocol"],
         "test": document["test"],
         "versions": f"Python {document['python']}, {versions}",
     }
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in said.items())
-    return f'<section id="made"><h2>how it was made</h2><dl>{rows}</dl></section>'
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
+    return f'<section id="made"><h2>method</h2><dl>{rows}</dl></section>'
 
 
 def _number(value: float | None) -> str:

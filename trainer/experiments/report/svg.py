@@ -1,6 +1,6 @@
-"""Plots as SVG that stands in a page: axes, points, lines, bars. Colours come from the page.
+"""Plots as inline SVG: axes, points, lines, bars. The page's style sheet sets the colours.
 
-Every text is escaped here; nothing of what is drawn can leave its element.
+All text is escaped here.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Plot:
     """One plot with two axes.
 
     Args:
-        across: least and greatest value from left to right.
-        up: least and greatest value from bottom to top.
+        across: range of the horizontal axis.
+        up: range of the vertical axis.
         labels: of the two axes.
-        name: of the plot, for those who do not see it.
-        size: width and height in units of the page's pixels.
-        left: room for the labels on the left.
-        ticks: values with a line across the plot, for each axis; chosen if None.
-        percent: whether values from left to right are shares, shown in hundredths.
+        name: of the plot, for screen readers.
+        size: width and height in pixels of the page.
+        left: width of the labels on the left.
+        ticks: values with a grid line, for each axis; automatic if None.
+        percent: whether the horizontal axis shows shares in percent.
     """
 
     def __init__(
@@ -55,26 +55,23 @@ class Plot:
         self._grid(labels, ticks)
 
     def x(self, value: float) -> float:
-        """Return where a value is from left to right, kept inside the plot."""
-        low, high = self._across
-        share = min(max((value - low) / (high - low), 0.0), 1.0)
-        return self._left + share * (self._size[0] - self._left - _RIGHT)
+        """Return the horizontal position of a value, clipped to the plot."""
+        return self._left + _share(value, self._across) * (self._size[0] - self._left - _RIGHT)
 
     def y(self, value: float) -> float:
-        """Return where a value is from top to bottom, kept inside the plot."""
-        low, high = self._up
-        share = min(max((value - low) / (high - low), 0.0), 1.0)
-        return self._size[1] - _BOTTOM - share * (self._size[1] - _TOP - _BOTTOM)
+        """Return the vertical position of a value, clipped to the plot."""
+        height = self._size[1] - _TOP - _BOTTOM
+        return self._size[1] - _BOTTOM - _share(value, self._up) * height
 
     def rule(self, *, across: float | None = None, up: float | None = None, kind: str) -> None:
-        """Draw a straight line through the whole plot, at a value of an axis that it has."""
+        """Draw a line across the plot at a value of an axis, if that is in its range."""
         if across is not None and self._across[0] <= across <= self._across[1]:
             self.line([(across, self._up[0]), (across, self._up[1])], kind)
         if up is not None and self._up[0] <= up <= self._up[1]:
             self.line([(self._across[0], up), (self._across[1], up)], kind)
 
     def zone(self, low: float, high: float, kind: str) -> None:
-        """Shade what lies between two values of the axis from left to right."""
+        """Shade the area between two values of the horizontal axis."""
         top, bottom = self.y(self._up[1]), self.y(self._up[0])
         self._parts.append(
             f'<rect class="{kind}" x="{self.x(low):.1f}" y="{top:.1f}" '
@@ -82,35 +79,30 @@ class Plot:
         )
 
     def line(self, points: Iterable[Point], kind: str) -> None:
-        """Join points by a line."""
-        places = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
-        self._parts.append(f'<polyline class="{kind}" points="{places}"/>')
+        """Draw a line through points."""
+        positions = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+        self._parts.append(f'<polyline class="{kind}" points="{positions}"/>')
 
-    def band(self, lower: Sequence[Point], upper: Sequence[Point], kind: str) -> None:
-        """Shade what lies between two lines."""
-        places = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in [*lower, *reversed(upper)])
-        self._parts.append(f'<polygon class="{kind}" points="{places}"/>')
-
-    def point(self, at: Point, kind: str, said: str, radius: float = 3.0) -> None:
-        """Draw a dot that says something when it is pointed at; an arrow where it lies outside."""
+    def point(self, at: Point, kind: str, title: str, radius: float = 3.0) -> None:
+        """Draw a dot with a tooltip; an arrow at the edge if it lies outside the plot."""
         x, y = self.x(at[0]), self.y(at[1])
         shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"'
         tag = "circle"
         if (outside := self._outside(at)) is not None:
             shape, tag = f'<path class="{kind}" d="M{x:.1f},{y:.1f}{outside}z"', "path"
-        self._parts.append(f"{shape}><title>{escape(said)}</title></{tag}>")
+        self._parts.append(f"{shape}><title>{escape(title)}</title></{tag}>")
 
-    def bar(self, span: Point, up: float, kind: str, said: str, height: float = 8.0) -> None:
-        """Draw a bar that lies, from one value to another."""
+    def bar(self, span: Point, up: float, kind: str, title: str, height: float = 8.0) -> None:
+        """Draw a horizontal bar with a tooltip, from one value to another."""
         low, high = sorted((self.x(span[0]), self.x(span[1])))
         self._parts.append(
             f'<rect class="{kind}" x="{low:.1f}" y="{self.y(up) - height / 2:.1f}" '
             f'width="{max(high - low, 0.5):.1f}" height="{height:g}" rx="1.5">'
-            f"<title>{escape(said)}</title></rect>"
+            f"<title>{escape(title)}</title></rect>"
         )
 
     def row(self, up: float, text: str) -> None:
-        """Write what a row is, left of the plot."""
+        """Write the label of a row, left of the plot."""
         self._text(self._left - 8, self.y(up) + 3.5, text, "end")
 
     def drawn(self) -> str:
@@ -122,7 +114,7 @@ class Plot:
         )
 
     def _outside(self, at: Point) -> str | None:
-        """Return the rest of an arrow's outline, its point being at the edge; None if inside."""
+        """Return the outline of an arrow whose tip is at the edge; None if inside."""
         if at[1] < self._up[0]:
             return "l-4,-7h8"
         if at[0] > self._across[1]:
@@ -161,12 +153,17 @@ class Plot:
 
 
 def ticks_for(low: float, high: float) -> list[float]:
-    """Return about five round values between two others."""
+    """Return about five round values in a range."""
     raw = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(each for each in (1, 2, 2.5, 5, 10) if each * power >= raw) * power
     first = math.ceil(low / step - 1e-9)
-    return [round(place * step, 10) for place in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [round(number * step, 10) for number in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _share(value: float, span: Point) -> float:
+    low, high = span
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def _number(value: float) -> str:

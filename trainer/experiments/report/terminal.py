@@ -1,4 +1,4 @@
-"""A report in a few lines for a terminal."""
+"""The report in a few lines for a terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ if TYPE_CHECKING:
 
 
 def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a table of R2 by domain for each experiment, and what its tests came to.
-
-    Args:
-        document: what `document_of` returned.
-    """
+    """Yield, for each experiment of a document, a table of R2 by domain and its conclusions."""
     parts = ", ".join(
         f"{part['clips']} of {part['part']}"
         for part in document["corpora"]
@@ -21,7 +17,7 @@ def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
     )
     yield f"{document['regression']['name']} regression of {document['bundle']} on {parts}"
     yield (
-        f"{document['repeats']} x {document['folds']} folds, groups whole, seed "
+        f"{document['repeats']} x {document['folds']} grouped folds, seed "
         f"{document['seed']}; R2 of held-out clips, 95 % interval over groups"
     )
     for experiment in document["experiments"]:

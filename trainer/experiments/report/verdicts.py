@@ -1,4 +1,4 @@
-"""What the tests say, in sentences."""
+"""The conclusions from the tests, in sentences."""
 
 from __future__ import annotations
 
@@ -14,30 +14,27 @@ if TYPE_CHECKING:
     from trainer.experiments.outcomes import ExperimentResult
     from trainer.experiments.paired_test import PairedTest
 
-# What is asked of the first pair that a plan compares.
-_OPENINGS: Final = {
+# The difference between the first two conditions that a plan compares.
+_SUBJECTS: Final = {
     "joint": "Joint training",
-    "mixing": "Adding the whole of the other domain",
+    "mixing": "Adding all clips of the other domain",
     "constant-size": "Taking a quarter of a constant total from the other domain",
-    "shuffled-control": "That the other domain's ratings are its own, and not shuffled,",
-    "cross-domain": "Fitting on the other domain in place of its own",
+    "shuffled-control": "Having the other domain's own ratings instead of shuffled ones",
+    "cross-domain": "Training on the other domain instead of its own",
 }
 
 
 def verdict_of(outcome: ExperimentResult) -> list[str]:
-    """Return what an experiment came to: the answer, the tests behind it, and what else stands out.
-
-    Tests that found nothing and that the answer does not rest on are left to the table of them.
-    """
+    """Return the conclusion of an experiment, the tests behind it, and other significant tests."""
     tests = outcome.tests
     if not tests:
-        return _rise(outcome) if outcome.plan.name == "learning-curve" else []
-    asked = [t for t in tests if (t.first, t.second) == (tests[0].first, tests[0].second)]
-    opening = _OPENINGS.get(outcome.plan.name)
-    if opening is None:
-        return [_without(tests)]
-    others = [t for t in tests if t not in asked and t.verdict != NOTHING]
-    return [_answer(opening, asked), *(line_of(t) for t in (*asked, *others))]
+        return _growth(outcome) if outcome.plan.name == "learning-curve" else []
+    main = [t for t in tests if (t.first, t.second) == (tests[0].first, tests[0].second)]
+    subject = _SUBJECTS.get(outcome.plan.name)
+    if subject is None:
+        return [_ablation(tests)]
+    others = [t for t in tests if t not in main and t.verdict != NOTHING]
+    return [_conclusion(subject, main), *(line_of(t) for t in (*main, *others))]
 
 
 def line_of(test: PairedTest) -> str:
@@ -49,59 +46,57 @@ def line_of(test: PairedTest) -> str:
     )
 
 
-def _answer(opening: str, tests: Sequence[PairedTest]) -> str:
-    """Say plainly whether it helped, and where."""
-    places = {
-        found: [f"{t.dimension} of {t.domain}" for t in tests if t.verdict == found]
-        for found in ("better", "worse")
-    }
-    if not any(places.values()):
+def _conclusion(subject: str, tests: Sequence[PairedTest]) -> str:
+    better, worse = (
+        [f"{t.dimension} of {t.domain}" for t in tests if t.verdict == verdict]
+        for verdict in ("better", "worse")
+    )
+    if not better and not worse:
         return (
-            f"{opening} did not help: no difference is larger than chance would make "
-            f"(p above {P_LEVEL:g} throughout)."
+            f"{subject} did not help: no difference is significant (p above {P_LEVEL:g} "
+            "in all tests)."
         )
-    said = [f"helped {_listed(places['better'])}" if places["better"] else "did not help"]
-    if places["worse"]:
-        said.append(f"made {_listed(places['worse'])} worse")
-    text = f"{opening} {' and '.join(said)}"
-    if len(places["better"]) + len(places["worse"]) == len(tests):
+    text = f"{subject} {f'helped {_listed(better)}' if better else 'did not help'}"
+    if worse:
+        text += f" and made {_listed(worse)} worse"
+    if len(better) + len(worse) == len(tests):
         return f"{text}."
-    return f"{text}; elsewhere chance would make as much of a difference."
+    return f"{text}; the other differences are not significant."
 
 
-def _rise(outcome: ExperimentResult) -> list[str]:
-    """Say what the last quarter of the groups gave to the first line of a learning curve."""
-    said = []
+def _growth(outcome: ExperimentResult) -> list[str]:
+    """Report the change of R2 by the last quarter of the groups of a learning curve."""
+    changes = []
     for domain in DOMAINS:
         for dimension in DIMENSIONS:
             curve = outcome.of(f"all {domain}", dimension)
             scores = {each.at: each.r2 for each in curve if each.line == "joint"}
             before, after = scores.get(0.75), scores.get(1.0)
             if before is not None and after is not None:
-                said.append(f"{after - before:+.3f} for {dimension} of {domain}")
-    if not said:
+                changes.append(f"{after - before:+.3f} for {dimension} of {domain}")
+    if not changes:
         return []
-    return [f"From three quarters of the groups to all of them, R2 changes by {_listed(said)}."]
+    return [f"From three quarters of the groups to all of them, R2 changes by {_listed(changes)}."]
 
 
-def _without(tests: Sequence[PairedTest]) -> str:
-    """Say which families are missed where they are left out, and what that does to the error."""
-    said = []
+def _ablation(tests: Sequence[PairedTest]) -> str:
+    """Report the families whose absence changes the error significantly."""
+    effects = []
     for name in dict.fromkeys(test.first for test in tests):
-        for found in ("worse", "better"):
-            own = [t for t in tests if (t.first, t.verdict) == (name, found)]
+        for verdict in ("worse", "better"):
+            own = [t for t in tests if (t.first, t.verdict) == (name, verdict)]
             if own:
-                places = _listed([f"{t.dimension} of {t.domain} ({-t.gain:+.1%})" for t in own])
+                parts = _listed([f"{t.dimension} of {t.domain} ({-t.gain:+.1%})" for t in own])
                 family = name.removeprefix("without: ")
-                said.append(f"without {family}, {places} is predicted {found}")
-    if not said:
+                effects.append(f"without {family}, {parts} is predicted {verdict}")
+    if not effects:
         return (
-            "No family is missed where it is left out: the others make up for it, or chance would "
-            f"make as much of a difference (p above {P_LEVEL:g} throughout)."
+            "Leaving out any single family makes no significant difference "
+            f"(p above {P_LEVEL:g} in all tests)."
         )
-    text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]}. Elsewhere chance would make as much of a difference."
+    text = "; ".join(effects)
+    return f"{text[0].upper()}{text[1:]}. The other differences are not significant."
 
 
-def _listed(places: Sequence[str]) -> str:
-    return places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
