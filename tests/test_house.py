@@ -87,7 +87,10 @@ OWNERS = {
 SINGLE_MODULES = {
     "opensmile": {"trainer/features/opensmile.py"},
     "openpyxl": {"trainer/corpora/tables/xlsx.py"},
-    "mutagen": {"daemon/tagging/formats/opinion.py"},
+    "mutagen": {
+        "daemon/tagging/formats/foreign_tags.py",
+        "daemon/tagging/formats/mutagen_formats.py",
+    },
     "apscheduler": {"daemon/service/scheduler.py"},
     "watchdog": {"daemon/watch/watcher.py"},
     "prometheus_client": {"daemon/monitoring/prometheus_metrics.py"},

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from daemon.service_errors import TagWriteError
 from daemon.tagging import edit_plan
 from daemon.tagging.disk.atomic_copy import Changed
+from daemon.tagging.disk.copy_file import CopyFile
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import SourceFile, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.formats import keys
+from daemon.tagging.formats.byte_views import OpenFile
 from daemon.tagging.formats.detect import container_of
 from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused, refusal_of
 from daemon.tagging.proof import Unproven, prove
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from daemon.tagging.disk.atomic_copy import Copy
     from daemon.tagging.disk.file_reading import Reader
+    from daemon.tagging.formats.byte_views import View
     from daemon.tagging.formats.keys import Items
-    from daemon.tagging.formats.splices import View
 
 
 class WriteMode(StrEnum):
@@ -199,7 +202,7 @@ def _in_file(
         for attempt, planner in enumerate(planners, 1):
             with damage_refused():
                 plan = planner(source.view)
-            if plan.edited is None:
+            if plan.edit is None:
                 return _unchanged(source, plan.was)
             _refuse_unsafe(source, manner)
             try:
@@ -211,24 +214,28 @@ def _in_file(
 
 
 def _carried_out(source: SourceFile, plan: edit_plan.EditPlan, manner: WriteOptions) -> TagWrite:
-    edited = plan.edited
-    assert edited is not None
-    before = plan.record().as_json()
-    done = TagWrite(WriteOutcome.WRITTEN, source.path, plan.was, plan.wanted, before)
+    edit = plan.edit
+    assert edit is not None
+    done = TagWrite(WriteOutcome.WRITTEN, source.path, plan.was, plan.wanted)
     if manner.dry_run:
         return dataclasses.replace(done, outcome=WriteOutcome.PLANNED)
+    record: dict[str, Any] = {}
 
-    def verify(copy: Path) -> None:
-        prove(source, copy, plan, manner.reader, manner.audio_hash, manner.disk)
+    def complete(copy: Copy) -> None:
+        assert copy.path is not None
+        if edit.finish is not None:
+            edit.finish(CopyFile(copy.descriptor, manner.disk))
+        prove(source, copy.path, plan, manner.reader, manner.audio_hash, manner.disk)
+        record.update(plan.record(OpenFile(copy.descriptor)).as_json())
         if manner.record:
-            manner.record(before)
+            manner.record(record)
 
     try:
         land = overwrite if manner.mode is WriteMode.IN_PLACE else replace_or_overwrite
-        landed = land(source, edited, verify, manner.disk, keep_mtime=manner.keep_mtime)
+        landed = land(source, edit.content, complete, manner.disk, keep_mtime=manner.keep_mtime)
     except Changed:
         return TagWrite(WriteOutcome.CHANGED, source.path, plan.was, plan.was)
-    return dataclasses.replace(done, status=landed.status, warning=landed.warning)
+    return dataclasses.replace(done, before=record, status=landed.status, warning=landed.warning)
 
 
 def _unchanged(source: SourceFile, items: Items) -> TagWrite:

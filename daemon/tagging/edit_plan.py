@@ -1,37 +1,22 @@
-"""What to change in a file's bytes so that our keys say what they should."""
+"""Which edit makes our keys in a file say what they should, and what it can be undone to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from daemon.tagging.formats import keys
 from daemon.tagging.formats.detect import container_of
-from daemon.tagging.formats.splices import Patched, inverse
+from daemon.tagging.formats.format import Edit
 from daemon.tagging.formats.tag_errors import TagsRefused
 from daemon.tagging.undo_record import UndoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
-    from daemon.tagging.formats.format import Container, Layout
+    from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.formats.format import Container
     from daemon.tagging.formats.keys import Changes, Items
-    from daemon.tagging.formats.splices import Splice, View
-
-
-@dataclass(frozen=True)
-class UndoTarget:
-    """What the journal leads back to.
-
-    Attributes:
-        items: our keys as they were there; None where a key was absent.
-        layout: of the tags there.
-        undo: from the bytes after the edit to the bytes there; None if those are lost.
-    """
-
-    items: dict[str, list[str] | None]
-    layout: Layout
-    undo: list[Splice] | None
 
 
 @dataclass(frozen=True)
@@ -40,26 +25,33 @@ class EditPlan:
 
     Attributes:
         kind: of the container.
-        was: what stands under our keys.
-        wanted: what shall stand under them.
+        was: the present values of our keys.
+        wanted: their values after the edit.
         ours: the keys concerned; all others must stay.
-        edited: the file after the edit; None if there is nothing to do.
-        base: what the journal leads back to.
+        edit: None if there is nothing to do.
+        base: the file that the undo record leads back to; None if its bytes are lost.
+        base_items: the values of our keys there; None where a key was absent.
+        base_has_block: whether there is a tag block.
     """
 
     kind: str
     was: Items
     wanted: Items
     ours: frozenset[str] = frozenset()
-    edited: Patched | None = None
-    base: UndoTarget | None = None
+    edit: Edit | None = None
+    base: View | None = None
+    base_items: Mapping[str, list[str] | None] = field(default_factory=dict)
+    base_has_block: bool = False
 
-    def record(self) -> UndoRecord:
-        """Return the journal record of the edit."""
-        assert self.edited is not None
-        assert self.base is not None
-        base = self.base
-        return UndoRecord.taken(self.kind, base.items, base.layout, self.edited, base.undo)
+    def record(self, made: View) -> UndoRecord:
+        """Return the undo record.
+
+        Args:
+            made: the file after the edit.
+        """
+        return UndoRecord.of(
+            self.kind, self.base_items, self.base, made, had_block=self.base_has_block
+        )
 
 
 def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
@@ -67,11 +59,11 @@ def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
 
     Args:
         view: the file.
-        items: wanted; a mood gives way to one that is not ours.
+        items: wanted; a mood that is not ours is left instead of the wanted one.
         first: record of our first write, if there was one.
 
     Raises:
-        Refused: the file's structure does not allow it.
+        TagsRefused: the file's structure does not allow it.
     """
     container = container_of(view)
     present = container.items(view, keys.ALL_KEYS)
@@ -84,58 +76,68 @@ def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
     wanted = keys.with_owned_keys(wanted)
     stale = owned - set(wanted)
     if not stale and keys.same_but_for_time(present, wanted):
-        was = _only(present, wanted)
+        was = {key: values for key, values in present.items() if key in wanted}
         return EditPlan(container.kind, was, was)
     earlier = first.items if first else {}
     changes: Changes = {**{key: earlier.get(key) or [] for key in stale}, **wanted}
-    undo = first.undone_by(view) if first else None
-    if undo is not None:
-        return _edit(view, Patched(view, undo), container, changes, keep_block=True)
-    plan = _edit(view, view, container, changes, keep_block=True)
-    if first is None or plan.base is None:
+    base = first.undone(view) if first else None
+    plan = _plan(view, base or view, container, changes, keep_block=True)
+    if first is None or base is not None:
         return plan
     # Another program has written since: the old bytes are lost, but not the old values.
-    return replace(plan, base=UndoTarget({**plan.base.items, **first.items}, first.layout, None))
+    return replace(
+        plan,
+        base=None,
+        base_items={**plan.base_items, **first.items},
+        base_has_block=first.had_block,
+    )
 
 
 def to_strip(view: View, owned: frozenset[str] | None) -> EditPlan:
-    """Plan taking our keys out.
+    """Plan removing our keys.
 
     Args:
         view: the file.
-        owned: our keys as the catalogue knows them; None for what the file itself says.
+        owned: our keys as the catalogue knows them; None for those that the file itself names.
 
     Raises:
-        Refused: the file's structure does not allow it.
+        TagsRefused: the file's structure does not allow it.
     """
     container = container_of(view)
     present = container.items(view, keys.ALL_KEYS)
     ours = keys.owned_keys(present) if owned is None else owned & keys.ALL_KEYS
-    return _edit(view, view, container, {key: [] for key in ours}, keep_block=False)
+    return _plan(view, view, container, {key: [] for key in ours}, keep_block=False)
 
 
 def to_restore(view: View, first: UndoRecord) -> EditPlan:
-    """Plan bringing the old bytes back where they are known and fit, else the old values.
+    """Plan restoring the old bytes where they are known and fit, else the old values.
 
     Raises:
-        Refused: the file's structure does not allow it.
+        TagsRefused: the file's structure does not allow it.
     """
-    undo = first.undone_by(view)
-    if undo is None:
+    old = first.undone(view)
+    if old is None:
         return to_reset(view, first)
     container = container_of(view)
     ours = frozenset(first.items)
     was = container.items(view, ours)
-    items = {key: was.get(key) for key in ours}
-    base = UndoTarget(items, container.layout(view), inverse(view, undo))
-    return EditPlan(container.kind, was, _recorded(first), ours, Patched(view, undo), base)
+    return EditPlan(
+        container.kind,
+        was,
+        _recorded(first),
+        ours,
+        Edit(old),
+        base=view,
+        base_items={key: was.get(key) for key in ours},
+        base_has_block=container.has_block(view),
+    )
 
 
 def to_reset(view: View, first: UndoRecord) -> EditPlan:
     """Plan giving our keys their old values, whatever else has changed in the file since.
 
     Raises:
-        Refused: the file is of another kind now, or its structure does not allow it.
+        TagsRefused: the file is of another kind now, or its structure does not allow it.
     """
     container = container_of(view)
     if container.kind != first.kind:
@@ -143,12 +145,10 @@ def to_reset(view: View, first: UndoRecord) -> EditPlan:
             f"it was {first.kind} when tagged and is {container.kind} now; left alone"
         )
     changes = {key: values or [] for key, values in first.items.items()}
-    if container.items(view, changes) == _recorded(first):
-        changes = {}
-    return _edit(view, view, container, changes, keep_block=first.layout.block)
+    return _plan(view, view, container, changes, keep_block=first.had_block)
 
 
-def _edit(
+def _plan(
     view: View,
     base: View,
     container: Container,
@@ -158,23 +158,21 @@ def _edit(
 ) -> EditPlan:
     """Plan changes to `base`, which is the file or the file as it once was."""
     ours = frozenset(changes)
-    was = container.items(view, ours)
-    splices = container.plan(base, changes, keep_block=keep_block) if changes else []
-    if not splices and base is view:
-        return EditPlan(container.kind, was, was)
-    edited = Patched(base, splices)
-    old = container.items(base, ours)
-    back = UndoTarget(
-        {key: old.get(key) for key in ours},
-        container.layout(base),
-        inverse(base, splices),
-    )
     wanted = {key: values for key, values in changes.items() if values}
-    return EditPlan(container.kind, was, wanted, ours, edited, back)
-
-
-def _only(items: Items, wanted: Collection[str]) -> Items:
-    return {key: values for key, values in items.items() if key in wanted}
+    was = container.items(view, ours)
+    if base is view and was == wanted:
+        return EditPlan(container.kind, was, was)
+    old = container.items(base, ours)
+    return EditPlan(
+        container.kind,
+        was,
+        wanted,
+        ours,
+        container.edit(base, changes, keep_block=keep_block),
+        base=base,
+        base_items={key: old.get(key) for key in ours},
+        base_has_block=container.has_block(base),
+    )
 
 
 def _recorded(first: UndoRecord) -> Items:

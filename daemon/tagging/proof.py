@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from daemon.tagging.disk.source import opened
 from daemon.tagging.formats.detect import container_of
+from daemon.tagging.formats.foreign_tags import foreign_tags
 from daemon.tagging.formats.keys import MOOD
-from daemon.tagging.formats.opinion import foreign_tags
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def prove(
         container = container_of(made.view)
         if container.kind != plan.kind or container.items(made.view, plan.ours) != plan.wanted:
             raise Unproven("the new tags could not be read back; the file is left alone")
-        has_id3v2 = all(container.layout(view).block for view in (source.view, made.view))
-    if foreign_tags(copy, plan.kind, plan.ours) != foreign_tags(source.path, plan.kind, plan.ours):
-        raise Unproven("another tag would have changed; the file is left alone")
+        has_id3v2 = all(container.has_block(view) for view in (source.view, made.view))
+        old_tags = foreign_tags(source.view, plan.kind, plan.ours)
+        if foreign_tags(made.view, plan.kind, plan.ours) != old_tags:
+            raise Unproven("another tag would have changed; the file is left alone")
     new = reader(copy)
     # A hash of parts of a long file is known at most; then all of the original must be read, too.
     old = reader(source.path, hashed=new.audio_hash != audio_hash)

@@ -1,9 +1,11 @@
-"""What stood in a file before our first write, kept as one JSON object.
+"""What a file was before our first write, stored as one JSON object.
 
-Fields of the object: `format` (1), `kind` (the container), `items` (our keys as they were: a list
-of values, or null), `block` (whether there was a tag block), `version`, `padding` (bytes),
-`size` (bytes of the file after our write), `digest` (of the bytes we put in) and `undo` (the bytes
-that were there, packed; null if they would be too many).
+Fields of the object: `format` (2), `kind` (the container), `items` (our keys as they were: a list
+of values, or null), `block` (whether there was a tag block), `size` (bytes of the file after our
+write), `digest` (of the bytes in it that were not there before) and `undo` (how to make the old
+bytes from the written ones, packed; null if that would be too large).
+
+Format 1 listed the replaced ranges of the written file in `undo` instead of those that stay.
 """
 
 from __future__ import annotations
@@ -11,107 +13,133 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 
-from daemon.tagging.formats.format import Layout
-from daemon.tagging.formats.splices import Splice, View
+from daemon.tagging.delta import delta
+from daemon.tagging.formats.byte_views import Assembled, Kept, Splice, length_of, pieces_around
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-FORMAT = 1
+    from daemon.tagging.formats.byte_views import Piece, View
+
+FORMAT = 2
+
 MOST_UNDO_BYTES = 256 * 1024
+"""With more to store, the old bytes are given up, and `restore` sets the old values only."""
 
 _ENTRY = struct.Struct("<QQQ")
 
 
 @dataclass(frozen=True)
 class UndoRecord:
-    """See the module's description; `undo` holds splices in offsets of the written file."""
+    """See the module's description; `undo` refers to offsets of the written file."""
 
     kind: str
     items: dict[str, list[str] | None]
-    layout: Layout
+    had_block: bool
     size: int
     digest: str
-    undo: tuple[Splice, ...] | None
+    undo: Sequence[Piece] | None
 
     @classmethod
-    def taken(
+    def of(
         cls,
         kind: str,
         items: Mapping[str, list[str] | None],
-        layout: Layout,
-        after: View,
-        undo: Iterable[Splice] | None,
+        old: View | None,
+        new: View,
+        *,
+        had_block: bool,
     ) -> Self:
         """Return the record of a write.
 
         Args:
             kind: of the container.
             items: our keys as they were.
-            layout: of the tags as they were.
-            after: the file as written.
-            undo: what turns it back, in offsets of `after`; None if nothing does.
+            old: the file before the first write; None if its bytes are lost.
+            new: the file as written.
+            had_block: whether the old file had a tag block.
         """
-        if undo is None:
-            return cls(kind, dict(items), layout, after.size, "", None)
-        undo = tuple(undo)
-        fits = sum(len(splice.new) + _ENTRY.size for splice in undo) <= MOST_UNDO_BYTES
-        digest = _digest(after, undo)
-        return cls(kind, dict(items), layout, after.size, digest, undo if fits else None)
+        undo = None if old is None else delta(old, new, MOST_UNDO_BYTES)
+        digest = "" if undo is None else _digest(new, undo)
+        return cls(kind, dict(items), had_block, new.size, digest, undo)
 
-    def undone_by(self, view: View) -> tuple[Splice, ...] | None:
-        """Return the splices that bring the old bytes back, if the file is as we left it there."""
-        if self.undo is None or view.size != self.size:
+    def undone(self, view: View) -> Assembled | None:
+        """Return the old file, if its bytes are known and ours are still in the present one."""
+        if self.undo is None or view.size != self.size or _digest(view, self.undo) != self.digest:
             return None
-        return self.undo if _digest(view, self.undo) == self.digest else None
+        return Assembled(view, self.undo)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record in types that JSON has."""
-        record = {"format": FORMAT, **asdict(self), **self.layout._asdict()}
-        del record["layout"]
-        return {**record, "undo": None if self.undo is None else _packed(self.undo)}
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "items": self.items,
+            "block": self.had_block,
+            "size": self.size,
+            "digest": self.digest,
+            "undo": None if self.undo is None else _packed(self.undo),
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return what `as_json` recorded.
+        """Return what `as_json` recorded, also in the form of earlier releases.
 
         Raises:
             ValueError: not such a record, or of a later format.
         """
         try:
-            if record["format"] != FORMAT:
+            if record["format"] not in (1, FORMAT):
                 raise ValueError(f"tag journal of unknown format {record['format']}")
-            layout = Layout(record["block"], record["version"], record["padding"])
-            undo = None if record["undo"] is None else _unpacked(record["undo"])
-            fields = (record["kind"], dict(record["items"]), layout)
-            return cls(*fields, record["size"], record["digest"], undo)
+            size, packed = record["size"], record["undo"]
+            undo = None if packed is None else _unpacked(packed, size, record["format"])
+            fields = (record["kind"], dict(record["items"]), bool(record["block"]))
+            return cls(*fields, size, record["digest"], undo)
         except (KeyError, TypeError, struct.error, zlib.error) as error:
             raise ValueError(f"damaged tag journal: {error!r}") from error
 
 
-def _digest(view: View, undo: Iterable[Splice]) -> str:
+def _digest(new: View, undo: Sequence[Piece]) -> str:
+    """Return the digest of what the old file does not use."""
     total = blake2b(digest_size=16)
-    for splice in undo:
-        total.update(view.read(splice.offset, splice.length))
+    at = 0
+    for offset, length in sorted(piece for piece in undo if isinstance(piece, Kept)):
+        total.update(new.read(at, max(0, offset - at)))
+        at = max(at, offset + length)
+    total.update(new.read(at, new.size - at))
     return total.hexdigest()
 
 
-def _packed(undo: Iterable[Splice]) -> str:
-    parts = (_ENTRY.pack(at, length, len(old)) + old for at, length, old in undo)
-    return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode()
+def _packed(undo: Sequence[Piece]) -> str:
+    """Pack each range and each literal as one entry of both."""
+    entries = (
+        _ENTRY.pack(*piece, 0) if isinstance(piece, Kept) else _ENTRY.pack(0, 0, len(piece)) + piece
+        for piece in undo
+    )
+    return base64.b64encode(zlib.compress(b"".join(entries), 9)).decode()
 
 
-def _unpacked(text: str) -> tuple[Splice, ...]:
+def _unpacked(text: str, size: int, form: int) -> list[Piece]:
+    if form == 1:
+        pieces = pieces_around(map(Splice._make, _entries(text)), size)
+    else:
+        parts = ((Kept(offset, length), literal) for offset, length, literal in _entries(text))
+        pieces = [piece for pair in parts for piece in pair if length_of(piece)]
+    for piece in pieces:
+        if isinstance(piece, Kept) and not 0 <= piece.length <= size - piece.offset:
+            raise ValueError("damaged tag journal: it refers to bytes beyond the file")
+    return pieces
+
+
+def _entries(text: str) -> Iterator[tuple[int, int, bytes]]:
     raw = zlib.decompress(base64.b64decode(text))
-    undo = []
     at = 0
     while at < len(raw):
         offset, length, count = _ENTRY.unpack_from(raw, at)
         at += _ENTRY.size
-        undo.append(Splice(offset, length, raw[at : at + count]))
+        yield offset, length, raw[at : at + count]
         at += count
-    return tuple(undo)

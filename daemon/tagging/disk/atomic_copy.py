@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
-    from daemon.tagging.formats.splices import Patched
+    from daemon.tagging.formats.byte_views import Assembled
 
 # A kernel or policy module seals the content itself into these; copied, they would be wrong.
 _SEALS = {"security.ima", "security.evm"}
@@ -54,8 +54,8 @@ class Landed(NamedTuple):
 @contextmanager
 def verified_copy(
     source: SourceFile,
-    edited: Patched,
-    verify: Callable[[Path], None],
+    content: Assembled,
+    complete: Callable[[Copy], None],
     disk: DiskCalls,
     *,
     owned: bool = False,
@@ -64,8 +64,8 @@ def verified_copy(
 
     Args:
         source: the original, only read.
-        edited: its bytes with the edits.
-        verify: told the copy's path once it is complete; raises to stop the write.
+        content: the bytes of the copy, made of those of the original.
+        complete: edits the copy further and proves it; raises to stop the write.
         disk: does the system calls.
         owned: give it the original's owner and group, before any byte is copied in vain.
 
@@ -81,8 +81,8 @@ def verified_copy(
         disk.try_lock(descriptor)
         if owned:
             _give(source, descriptor, disk)
-        _fill(source, edited, descriptor, disk)
-        verify(path)
+        _fill(source, content, descriptor, disk)
+        complete(copy)
         yield copy
     finally:
         if copy.path is not None:
@@ -92,8 +92,8 @@ def verified_copy(
 
 def replace(
     source: SourceFile,
-    edited: Patched,
-    verify: Callable[[Path], None],
+    content: Assembled,
+    complete: Callable[[Copy], None],
     disk: DiskCalls,
     *,
     keep_mtime: bool,
@@ -102,8 +102,8 @@ def replace(
 
     Args:
         source: the original.
-        edited: its bytes with the edits.
-        verify: told the copy's path; raises to stop the write.
+        content: the bytes of the copy, made of those of the original.
+        complete: edits the copy further and proves it; raises to stop the write.
         disk: does the system calls.
         keep_mtime: keep the original's times too.
 
@@ -112,7 +112,7 @@ def replace(
         Unlike: the copy could not be given what the original has.
         OSError: the system objected; the original is as it was.
     """
-    with verified_copy(source, edited, verify, disk, owned=True) as copy:
+    with verified_copy(source, content, complete, disk, owned=True) as copy:
         assert copy.path is not None
         _dress(source, copy.descriptor, disk, keep_mtime=keep_mtime)
         disk.sync(copy.descriptor)
@@ -128,10 +128,10 @@ def replace(
     return Landed(status)
 
 
-def _fill(source: SourceFile, edited: Patched, target: int, disk: DiskCalls) -> None:
+def _fill(source: SourceFile, content: Assembled, target: int, disk: DiskCalls) -> None:
     cloned = disk.clone(source.descriptor, target)
     at = 0
-    for piece in edited.pieces:
+    for piece in content.pieces:
         if isinstance(piece, bytes):
             disk.write(target, piece, at)
             at += len(piece)
@@ -140,7 +140,7 @@ def _fill(source: SourceFile, edited: Patched, target: int, disk: DiskCalls) -> 
                 disk.copy_range(source.descriptor, target, piece.offset, at, piece.length)
             at += piece.length
     if cloned:
-        disk.cut(target, edited.size)
+        disk.cut(target, content.size)
 
 
 def _give(source: SourceFile, target: int, disk: DiskCalls) -> None:

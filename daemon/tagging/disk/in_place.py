@@ -21,22 +21,21 @@ from daemon.tagging.disk.atomic_copy import (
     replace,
     verified_copy,
 )
-from daemon.tagging.formats.splices import Kept
+from daemon.tagging.formats.byte_views import OpenFile, common_length
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
-    from daemon.tagging.formats.splices import Patched
+    from daemon.tagging.formats.byte_views import Assembled
 
 
 def overwrite(
     source: SourceFile,
-    edited: Patched,
-    verify: Callable[[Path], None],
+    content: Assembled,
+    complete: Callable[[Copy], None],
     disk: DiskCalls,
     *,
     keep_mtime: bool,
@@ -45,8 +44,8 @@ def overwrite(
 
     Args:
         source: the original.
-        edited: its bytes with the edits.
-        verify: told the path of a complete copy; raises to stop the write.
+        content: the bytes of the copy, made of those of the original.
+        complete: edits the copy further and proves it; raises to stop the write.
         disk: does the system calls.
         keep_mtime: keep the original's times.
 
@@ -56,7 +55,7 @@ def overwrite(
             then names the copy that is put back later.
         OSError: the system objected before the original was touched.
     """
-    with verified_copy(source, edited, verify, disk) as copy:
+    with verified_copy(source, content, complete, disk) as copy:
         disk.sync(copy.descriptor)
         target = disk.open_to_change(source.path)
         try:
@@ -65,8 +64,9 @@ def overwrite(
             if keep_mtime:
                 _demand_times(source, target, disk)
             _name_rescue(source, copy, disk)
-            _reserve(source, edited, target, disk)
-            _write_back(edited, copy, target, disk)
+            made = OpenFile(copy.descriptor)
+            _reserve(source, made.size, target, disk)
+            _write_back(source, made, copy, target, disk)
             if keep_mtime:
                 disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
             return Landed(os.fstat(target))
@@ -76,8 +76,8 @@ def overwrite(
 
 def replace_or_overwrite(
     source: SourceFile,
-    edited: Patched,
-    verify: Callable[[Path], None],
+    content: Assembled,
+    complete: Callable[[Copy], None],
     disk: DiskCalls,
     *,
     keep_mtime: bool,
@@ -87,9 +87,9 @@ def replace_or_overwrite(
     Arguments and errors are those of `replace` and `overwrite`.
     """
     try:
-        return replace(source, edited, verify, disk, keep_mtime=keep_mtime)
+        return replace(source, content, complete, disk, keep_mtime=keep_mtime)
     except Unlike:
-        return overwrite(source, edited, verify, disk, keep_mtime=keep_mtime)
+        return overwrite(source, content, complete, disk, keep_mtime=keep_mtime)
 
 
 def _demand_times(source: SourceFile, target: int, disk: DiskCalls) -> None:
@@ -138,27 +138,28 @@ def _name_rescue(source: SourceFile, copy: Copy, disk: DiskCalls) -> None:
     disk.sync_folder(rescue.parent)
 
 
-def _reserve(source: SourceFile, edited: Patched, target: int, disk: DiskCalls) -> None:
+def _reserve(source: SourceFile, size: int, target: int, disk: DiskCalls) -> None:
     """Find out that the disk is full while every byte of the original is still in its place."""
-    if edited.size <= source.view.size:
+    if size <= source.view.size:
         return
     try:
-        disk.reserve(target, edited.size)
+        disk.reserve(target, size)
     except BaseException:
         with suppress(OSError):
             disk.cut(target, source.view.size)
         raise
 
 
-def _write_back(edited: Patched, copy: Copy, target: int, disk: DiskCalls) -> None:
-    first = edited.pieces[0] if edited.pieces else b""
-    start = first.length if isinstance(first, Kept) and first.offset == 0 else 0
+def _write_back(
+    source: SourceFile, made: OpenFile, copy: Copy, target: int, disk: DiskCalls
+) -> None:
+    start = common_length(source.view, 0, made, 0)
     try:
-        _copy_back(copy.descriptor, target, start, edited.size, disk)
+        _copy_back(copy.descriptor, target, start, made.size, disk)
     except BaseException as error:
         try:
             # Half-way is the worst place to stop at, so what was a passing fault gets one more go.
-            _copy_back(copy.descriptor, target, start, edited.size, disk)
+            _copy_back(copy.descriptor, target, start, made.size, disk)
         except BaseException as again:
             rescue, copy.path = copy.path, None
             assert rescue is not None

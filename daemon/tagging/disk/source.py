@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats.splices import OpenFile
+from daemon.tagging.formats.byte_views import OpenFile
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:

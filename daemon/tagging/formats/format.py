@@ -1,44 +1,44 @@
-"""What every container module offers."""
+"""What every container format offers to the code that plans a write."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
+    from daemon.tagging.formats.byte_views import Assembled, View, ViewFile
     from daemon.tagging.formats.keys import Changes, Items
-    from daemon.tagging.formats.splices import Splice, View
 
 
-class Layout(NamedTuple):
-    """How tags stood in a file.
+class Edit(NamedTuple):
+    """An edit that is not made yet.
 
     Attributes:
-        block: whether there was a tag block at all.
-        version: of the block, such as `2.3`, where the container has versions.
-        padding: bytes kept free for tags to grow.
+        content: what to write into the copy.
+        finish: edits the complete copy, given as a file that can be written; None if there is
+            nothing more to do.
     """
 
-    block: bool
-    version: str | None = None
-    padding: int = 0
+    content: Assembled
+    finish: Callable[[ViewFile], None] | None = None
 
 
 class Container(Protocol):
-    """Knows where one family of files keeps its tags. None of the methods writes."""
+    """Knows the tags of one family of files."""
 
-    kind: str
-    """Short name, such as `mp3`, `wav`, `flac`."""
+    @property
+    def kind(self) -> str:
+        """Short name, such as `mp3`, `wav`, `flac`."""
 
-    def layout(self, view: View) -> Layout:
-        """Return how tags stand in the file."""
+    def has_block(self, view: View) -> bool:
+        """Tell whether the file has a tag block at all."""
 
     def items(self, view: View, keys: Collection[str]) -> Items:
         """Return every value under the given keys."""
 
-    def plan(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
-        """Return the splices that make the changes.
+    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Edit:
+        """Plan the changes.
 
         Args:
             view: the file.
@@ -46,5 +46,5 @@ class Container(Protocol):
             keep_block: leave a tag block in place even if the changes empty it.
 
         Raises:
-            Refused: the file's structure does not allow a safe edit.
+            TagsRefused: the file's structure does not allow a safe edit.
         """

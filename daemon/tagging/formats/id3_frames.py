@@ -5,16 +5,16 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from daemon.tagging.formats.id3_header import V22, V23, V24, synchronised, syncsafe
 from daemon.tagging.formats.keys import ALL_KEYS, MOOD
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.splices import View
+    from daemon.tagging.formats.byte_views import View
 
 _CODINGS = {0: "latin-1", 1: "utf-16", 2: "utf-16-be", 3: "utf-8"}
-_V23, _V24 = 3, 4
 # Per version: flag bits of a frame whose body is compressed, encrypted or grouped.
 _OPAQUE = {3: 0x00E0, 4: 0x004C}
-_V24_UNSYNCHRONISED, _V24_LENGTH = 0x0002, 0x0001
+_UNSYNCHRONISED, _HAS_LENGTH = 0x0002, 0x0001
 
 
 def encode_text_frame(major: int, key: str, values: list[str]) -> bytes:
@@ -27,27 +27,30 @@ def encode_text_frame(major: int, key: str, values: list[str]) -> bytes:
     """
     if not values:
         return b""
-    if major == _V24:
+    if major == V24:
         text = "\0".join(values)
         if key == MOOD:
             return _frame(major, b"TMOO", b"\x03" + text.encode())
         return _frame(major, b"TXXX", b"\x03" + f"{key}\0{text}".encode())
-    name = b"TXXX" if major == _V23 else b"TXX"
+    name = b"TXXX" if major == V23 else b"TXX"
     return b"".join(_frame(major, name, _old_body(key, value)) for value in values)
 
 
-def decode_text_frame(major: int, raw: bytes) -> tuple[str | None, list[str]]:
+def decode_text_frame(
+    major: int, raw: bytes, *, is_unsynchronised: bool = False
+) -> tuple[str | None, list[str]]:
     """Return the key and values of one of our frames; `(None, [])` for everybody else's.
 
     Args:
         major: 2, 3 or 4 for ID3v2.2 to v2.4.
         raw: one frame with its header.
+        is_unsynchronised: whether the flags of a v2.4 tag say so of every frame.
     """
-    name = raw[: 3 if major == 2 else 4]  # noqa: PLR2004
-    mood = major == _V24 and name == b"TMOO"
+    name = raw[: 3 if major == V22 else 4]
+    mood = major == V24 and name == b"TMOO"
     if name not in (b"TXX", b"TXXX") and not mood:
         return None, []
-    body = _body(major, raw)
+    body = _body(major, raw, is_unsynchronised=is_unsynchronised)
     coding = _CODINGS.get(body[0]) if body else None
     if coding is None:
         return None, []
@@ -77,7 +80,7 @@ def mirrored_v1(view: View) -> bytes:
         frames.append((b"TRCK", str(block[126]).encode()))
     if block[127] <= 191:  # noqa: PLR2004
         frames.append((b"TCON", str(block[127]).encode()))
-    return b"".join(_frame(_V24, name, b"\x00" + text) for name, text in frames if text)
+    return b"".join(_frame(V24, name, b"\x00" + text) for name, text in frames if text)
 
 
 def _split(text: bytes, coding: str) -> list[str]:
@@ -89,17 +92,17 @@ def _split(text: bytes, coding: str) -> list[str]:
     return [part.lstrip("\ufeff") for part in parts]
 
 
-def _body(major: int, raw: bytes) -> bytes:
-    if major == 2:  # noqa: PLR2004
+def _body(major: int, raw: bytes, *, is_unsynchronised: bool) -> bytes:
+    if major == V22:
         return raw[6:]
     flags = struct.unpack_from(">H", raw, 8)[0]
     if flags & _OPAQUE[major]:
         return b""
     body = raw[10:]
-    if major == _V24 and flags & _V24_LENGTH:
+    if major == V24 and flags & _HAS_LENGTH:
         body = body[4:]
-    if major == _V24 and flags & _V24_UNSYNCHRONISED:
-        body = body.replace(b"\xff\x00", b"\xff")
+    if major == V24 and (is_unsynchronised or flags & _UNSYNCHRONISED):
+        body = synchronised(body)
     return body
 
 
@@ -112,9 +115,9 @@ def _old_body(key: str, value: str) -> bytes:
 
 
 def _frame(major: int, name: bytes, body: bytes) -> bytes:
-    if major == 2:  # noqa: PLR2004
+    if major == V22:
         return name + len(body).to_bytes(3, "big") + body
     size = len(body).to_bytes(4, "big")
-    if major == _V24:
-        size = bytes((len(body) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    if major == V24:
+        size = syncsafe(len(body))
     return name + size + b"\0\0" + body

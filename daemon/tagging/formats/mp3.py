@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats import id3_tag
-from daemon.tagging.formats.format import Layout
+from daemon.tagging.formats.byte_views import Splice, View
+from daemon.tagging.formats.id3_container import Id3Container
 from daemon.tagging.formats.id3_frames import mirrored_v1
-from daemon.tagging.formats.splices import Splice, View
+from daemon.tagging.formats.id3_header import tag_length
+from daemon.tagging.formats.id3_tag import NEW_TAG_PADDING, Id3Tag, new_tag, parse
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from daemon.tagging.formats.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes
 
 _MOST_ZEROS = 64 * 1024
 _BITRATES_KBPS = {
@@ -27,37 +26,28 @@ _BITRATES_KBPS = {
 _RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-class Mpeg:
+class Mpeg(Id3Container):
     """MP3 and MP2 files."""
 
     kind = "mp3"
 
-    def layout(self, view: View) -> Layout:
-        """Return how the leading ID3v2 tag stands in the file."""
-        tag = _tag(view)
-        return Layout(block=True, version=tag.version, padding=tag.padding) if tag else _NO_TAG
-
-    def items(self, view: View, keys: Collection[str]) -> Items:
-        """Return every value under the given keys."""
-        tag = _tag(view)
-        return tag.items(keys) if tag else {}
-
-    def plan(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
-        """Return the splices that make the changes."""
-        tag = _tag(view)
-        if tag is None:
-            if not any(changes.values()):
-                return []
-            new = id3_tag.new_tag(
-                changes, frames=mirrored_v1(view), padding=id3_tag.NEW_TAG_PADDING
+    def tag(self, view: View) -> Id3Tag | None:
+        """Return the leading ID3v2 tag."""
+        length = tag_length(view, 0)
+        if length > view.size:
+            raise TagsRefused(
+                "its ID3 tag claims to be longer than the file; repair the file first"
             )
-            return [Splice(0, 0, new)]
-        if tag.bare(changes) and not keep_block:
-            return [Splice(0, len(tag.raw), b"")]
-        return tag.edit(changes)
+        return parse(view.read(0, length)) if length else None
 
-
-_NO_TAG = Layout(block=False)
+    def splices(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
+        """Return the splices that make the changes."""
+        tag = self.tag(view)
+        if tag is None:
+            new = new_tag(changes, frames=mirrored_v1(view), padding=NEW_TAG_PADDING)
+            return [Splice(0, 0, new)] if any(changes.values()) else []
+        is_dropped = tag.is_empty_after(changes) and not keep_block
+        return [Splice(0, len(tag.raw), b"" if is_dropped else tag.changed(changes))]
 
 
 def is_mpeg_audio(view: View, start: int) -> bool:
@@ -66,7 +56,7 @@ def is_mpeg_audio(view: View, start: int) -> bool:
     Only further tags and up to 64 KiB of zeros may stand before them: a search for frames
     anywhere would also find those inside a video.
     """
-    while length := id3_tag.tag_length(view, start):
+    while length := tag_length(view, start):
         start += length
     head = view.read(start, _MOST_ZEROS)
     at = len(head) - len(head.lstrip(b"\0"))
@@ -74,13 +64,6 @@ def is_mpeg_audio(view: View, start: int) -> bool:
     length = _frame_length(first)
     following = view.read(start + at + length, 4) if length else b""
     return bool(_frame_length(following)) and following[1] == first[1]
-
-
-def _tag(view: View) -> id3_tag.Id3Tag | None:
-    length = id3_tag.tag_length(view, 0)
-    if length > view.size:
-        raise TagsRefused("its ID3 tag claims to be longer than the file; repair the file first")
-    return id3_tag.parse(view.read(0, length)) if length else None
 
 
 def _frame_length(header: bytes) -> int:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging.formats import id3_tag
-from daemon.tagging.formats.format import Layout
-from daemon.tagging.formats.splices import Splice, View
+from daemon.tagging.formats.byte_views import Splice, View
+from daemon.tagging.formats.id3_container import Id3Container
+from daemon.tagging.formats.id3_header import tag_length
+from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, parse
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from daemon.tagging.formats.keys import Changes, Items
+    from daemon.tagging.formats.keys import Changes
 
 _LARGEST = 0xFFFFFFFF
 _FORM_HEADER, _CHUNK_HEADER = 12, 8
@@ -37,7 +36,7 @@ class Chunk(NamedTuple):
         return self.body + self.size + self.size % 2
 
 
-class Chunked:
+class Chunked(Id3Container):
     """WAV or AIFF.
 
     Args:
@@ -51,19 +50,11 @@ class Chunked:
         self._length = struct.Struct(order + "I")
         self._new_name = new_name
 
-    def layout(self, view: View) -> Layout:
-        """Return how the tag chunk stands in the file."""
-        tag = _tag(view, self._tag_chunk(self._chunks(view)))
-        if tag is None:
-            return Layout(block=False)
-        return Layout(block=True, version=tag.version, padding=tag.padding)
+    def tag(self, view: View) -> Id3Tag | None:
+        """Return the tag in the tag chunk."""
+        return _tag(view, self._tag_chunk(self._chunks(view)))
 
-    def items(self, view: View, keys: Collection[str]) -> Items:
-        """Return every value under the given keys."""
-        tag = _tag(view, self._tag_chunk(self._chunks(view)))
-        return tag.items(keys) if tag else {}
-
-    def plan(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
+    def splices(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
         """Return the splices that make the changes."""
         chunks = self._chunks(view)
         chunk = self._tag_chunk(chunks)
@@ -72,16 +63,17 @@ class Chunked:
             if not any(changes.values()):
                 return []
             return self._sized(view, self._new_chunk(view, chunks[-1], chunk, changes))
-        if tag.bare(changes) and not keep_block and len(tag.raw) == chunk.size:
+        if tag.is_empty_after(changes) and not keep_block and len(tag.raw) == chunk.size:
             end = min(chunk.end, view.size)
             return self._sized(view, [Splice(chunk.offset, end - chunk.offset, b"")])
+        new = tag.changed(changes)
+        size = chunk.size + len(new) - len(tag.raw)
         edits = [
-            Splice(chunk.body + offset, length, new) for offset, length, new in tag.edit(changes)
+            Splice(chunk.offset + 4, 4, self._length.pack(size)),
+            Splice(chunk.body, len(tag.raw), new),
         ]
-        growth = sum(edit.growth for edit in edits)
-        if growth:
-            edits.append(Splice(chunk.offset + 4, 4, self._length.pack(chunk.size + growth)))
-            edits.append(_evened(view, chunk, growth))
+        if size != chunk.size:
+            edits.append(_evened(view, chunk, size))
         return self._sized(view, edits)
 
     def _new_chunk(
@@ -91,9 +83,9 @@ class Chunked:
         empty: Chunk | None,
         changes: Changes,
     ) -> list[Splice]:
-        tag = id3_tag.new_tag(changes)
+        tag = new_tag(changes)
         # Padding inside the tag keeps tag and chunk the same, so that they can go together.
-        tag = id3_tag.new_tag(changes, padding=len(tag) % 2)
+        tag = new_tag(changes, padding=len(tag) % 2)
         if empty is not None:
             raise TagsRefused("its tag chunk holds no ID3 tag; remove that chunk first")
         # Writers that forget the byte which evens the last chunk would misalign ours.
@@ -140,16 +132,15 @@ class Chunked:
         return next((chunk for chunk in chunks if chunk.name.upper() == b"ID3 "), None)
 
 
-def _evened(view: View, chunk: Chunk, growth: int) -> Splice:
+def _evened(view: View, chunk: Chunk, size: int) -> Splice:
     at = chunk.body + chunk.size
-    present = min(chunk.end, view.size) - at
-    return Splice(at, present, bytes((chunk.size + growth) % 2))
+    return Splice(at, min(chunk.end, view.size) - at, bytes(size % 2))
 
 
-def _tag(view: View, chunk: Chunk | None) -> id3_tag.Id3Tag | None:
+def _tag(view: View, chunk: Chunk | None) -> Id3Tag | None:
     if chunk is None:
         return None
-    length = id3_tag.tag_length(view, chunk.body)
+    length = tag_length(view, chunk.body)
     if length > chunk.size:
         raise TagsRefused("its ID3 tag claims to be longer than its chunk; repair the file first")
-    return id3_tag.parse(view.read(chunk.body, length)) if length else None
+    return parse(view.read(chunk.body, length)) if length else None

@@ -7,7 +7,7 @@ import io
 import struct
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import numpy as np
@@ -144,6 +144,32 @@ def ogg_pages(packets: list[bytes], serial: int = 77, samples: int = 4608) -> by
         pages += parts
     pages[0].first, pages[-1].last = True, True
     return b"".join(page.write() for page in pages)
+
+
+def ogg_with_serial(kind: str, serial: int) -> bytes:
+    """Return an Ogg file of the kind whose stream has that serial number."""
+    return b"".join(page.write() for page in _renamed(_pages(sound(kind)), serial))
+
+
+def ogg_with_comments(kind: str, rest: bytes) -> bytes:
+    """Return an Ogg file with more bytes behind its comments, on their page."""
+    pages = _pages(sound(kind))
+    pages[1].packets[0] += rest
+    return b"".join(page.write() for page in pages)
+
+
+def _pages(content: bytes) -> list[Any]:
+    file, page_kind = io.BytesIO(content), cast("Any", ogg.OggPage)
+    pages = []
+    while file.tell() < len(content):
+        pages.append(page_kind(file))
+    return pages
+
+
+def _renamed(pages: list[Any], serial: int) -> list[Any]:
+    for page in pages:
+        page.serial = serial
+    return pages
 
 
 def chunk(name: bytes, body: bytes, order: str = "<") -> bytes:

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daemon.service_errors import TagWriteError
+from daemon.tagging import undo_record
 from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
+from daemon.tagging.formats import keys
 from daemon.tagging.undo_record import UndoRecord
-from tests.daemon.tagging.sounds import sound, sound_file
+from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from daemon.tagging.formats.keys import Items
 
 
@@ -29,12 +33,73 @@ def test_a_record_survives_json(record: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{"format": 2}, {"undo": "?"}, {"undo": "AAAA"}, {"items": None}, {"padding": ...}],
+    [{"format": 3}, {"undo": "?"}, {"undo": "AAAA"}, {"items": None}, {"size": 9}, {"block": ...}],
 )
 def test_a_damaged_record_is_refused(record: dict[str, Any], damage: dict[str, Any]) -> None:
     damaged = {key: value for key, value in {**record, **damage}.items() if value is not ...}
     with pytest.raises(ValueError, match="journal"):
         UndoRecord.from_json(damaged)
+
+
+def old_records() -> list[Any]:
+    """Files written by release 0.1.0 with their records, and the hash of what they were before."""
+    path = Path(__file__).with_name("undo_records_format_1.json")
+    return [pytest.param(case, id=case["name"]) for case in json.loads(path.read_bytes())]
+
+
+@pytest.mark.parametrize("case", old_records())
+class TestRecordsOfFormat1:
+    def written(self, folder: Path, case: dict[str, Any]) -> Path:
+        path = folder / "sound"
+        path.write_bytes(zlib.decompress(base64.b64decode(case["written"])))
+        return path
+
+    def test_the_old_bytes_come_back(
+        self, tmp_path: Path, manner: WriteOptions, case: dict[str, Any]
+    ) -> None:
+        path = self.written(tmp_path, case)
+        restore(path, case["record"], manner)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == case["original_sha256"]
+
+    def test_a_further_write_leads_back_to_before_the_first(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, case: dict[str, Any]
+    ) -> None:
+        path = self.written(tmp_path, case)
+        louder = {**affect, **keys.affect_items(1, 1)}
+        done = write(path, louder, manner, earlier=case["record"])
+        assert read(path)["MOOD_AROUSAL"] == ["100"]
+        assert done.before is not None
+        restore(path, done.before, manner)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == case["original_sha256"]
+
+    def test_the_old_values_come_back_after_another_program_has_written(
+        self, tmp_path: Path, manner: WriteOptions, case: dict[str, Any]
+    ) -> None:
+        path = self.written(tmp_path, case)
+        write(path, {"1T_ENERGY": ["a value of another program, of another length"]}, manner)
+        restore(path, case["record"], manner)
+        assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
+        assert set(read(path)) == {"MOOD_AROUSAL", "1T_ENERGY"}
+
+
+def test_where_too_many_bytes_would_be_stored_only_the_values_come_back(
+    tmp_path: Path, manner: WriteOptions, affect: Items, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undo_record, "MOST_UNDO_BYTES", 20)
+    path = sound_file(tmp_path, "mp3-bare")
+    write(path, {"MOOD_AROUSAL": ["7"]}, manner)
+    done = write(path, affect, manner)
+    assert done.before is not None
+    assert done.before["undo"] is None
+    restore(path, done.before, manner)
+    assert read(path) == {"MOOD_AROUSAL": ["7"]}
+
+
+@pytest.mark.parametrize("kind", TAGGED_KINDS)
+def test_a_record_is_small(tmp_path: Path, manner: WriteOptions, affect: Items, kind: str) -> None:
+    done = write(sound_file(tmp_path, kind), affect, manner)
+    assert done.before is not None
+    assert len(done.before["undo"]) < 500
 
 
 def test_a_record_of_another_container_is_refused(

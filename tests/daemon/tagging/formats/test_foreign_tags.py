@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import mutagen
+import mutagen.apev2
+import mutagen.asf
 import mutagen.flac
 import mutagen.id3
 import mutagen.mp4
@@ -34,6 +37,8 @@ CUE_SHEET = b"\5" + (396 + len(_TRACKS)).to_bytes(3, "big") + bytes(395) + b"\2"
 
 # mutagen's constructors carry no types.
 tags_of: Any = mutagen.File
+asf: Any = mutagen.asf
+apev2: Any = mutagen.apev2
 flac: Any = mutagen.flac
 id3: Any = mutagen.id3
 mp4: Any = mutagen.mp4
@@ -169,14 +174,6 @@ class TestId3:
         assert [str(tags[name]) for name in ("TIT2", "TPE1", "TRCK")] == ["Title", "Artist", "5"]
         assert not tags.getall("COMM")
 
-    def test_damaged_tags_are_left_alone(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
-    ) -> None:
-        checked = b"\0\0\0\x0a\x80\0\0\0\0\0\1\2\3\4"
-        path = made(tmp_path, id3_tag(3, checked, flags=0x40) + MP3)
-        with pytest.raises(TagWriteError, match="checksum"):
-            write(path, affect, manner)
-
     def test_our_values_are_found_in_any_coding(self, tmp_path: Path) -> None:
         text = "MOOD_AROUSAL\0".encode("utf-16") + "55".encode("utf-16")
         path = made(tmp_path, id3_tag(3, frame(3, b"TXXX", b"\1" + text)) + MP3)
@@ -288,7 +285,9 @@ class TestFlac:
         round_trip(path, manner, affect)
         write(path, affect, manner)
         strip(path, manner)
-        assert path.read_bytes() == bare
+        assert tags_of(path).tags is None
+        # An empty padding block is left.
+        assert path.stat().st_size - len(bare) < 400
 
     def test_a_tag_in_front_stays(
         self, tmp_path: Path, manner: WriteOptions, affect: Items
@@ -302,8 +301,37 @@ class TestFlac:
     ) -> None:
         content = encoded("flac")
         path = made(tmp_path, content[:42] + b"\6\0\0\7" + content[42:])
-        with pytest.raises(TagWriteError, match="left alone"):
+        with pytest.raises(TagWriteError, match="tags cannot be read"):
             write(path, affect, manner)
+
+    def test_values_of_one_key_in_any_case_stay_in_order(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "flac")
+        file = flac.FLAC(path)
+        pairs = [("ARTIST", "b"), ("artist", "a"), ("Artist", "b"), ("mood_arousal", "7")]
+        file.tags[:] = [*pairs, ("Mood_Arousal", "8"), ("artist", "")]
+        file.save()
+        assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
+        between = round_trip(path, manner, affect)
+        path.write_bytes(between)
+        assert list(flac.FLAC(path).tags)[:4] == [*pairs[:3], ("artist", "")]
+
+    @pytest.mark.parametrize("entry", [b"TITLE=caf\xe9", b"no equals sign", b"T\xc3\xa4G=1"])
+    def test_comments_that_mutagen_would_change_are_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, entry: bytes
+    ) -> None:
+        path = sound_file(tmp_path, "flac")
+        file = flac.FLAC(path)
+        file["title"] = "?" * (len(entry) - len("title="))
+        file.save()
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"title=" + b"?" * (len(entry) - 6), entry))
+        before = path.read_bytes()
+        assert entry in before
+        with pytest.raises(TagWriteError, match="another tag"):
+            write(path, affect, manner)
+        assert path.read_bytes() == before
 
 
 class TestOgg:
@@ -328,13 +356,39 @@ class TestOgg:
         path = sound_file(tmp_path, "opus")
         file = oggopus.OggOpus(path)
         file.save(padding=lambda _: 300)
-        assert bytes(300) in round_trip(path, manner, affect)
+        assert len(round_trip(path, manner, affect)) == path.stat().st_size
+        binary = b"\1" + bytes(range(256))
+        path.write_bytes(sounds.ogg_with_comments("opus", binary))
+        assert binary in round_trip(path, manner, affect)
 
+    @pytest.mark.parametrize("second", ["vorbis", "opus", "oggflac"])
+    @pytest.mark.parametrize("same_serial", [False, True])
+    @pytest.mark.parametrize("first", ["vorbis", "opus", "oggflac"])
     def test_chained_recordings_are_refused(
+        self,
+        tmp_path: Path,
+        manner: WriteOptions,
+        affect: Items,
+        first: str,
+        second: str,
+        *,
+        same_serial: bool,
+    ) -> None:
+        links = [sounds.ogg_with_serial(first, 1), sounds.ogg_with_serial(second, 2 - same_serial)]
+        path = made(tmp_path, b"".join(links))
+        with pytest.raises(TagWriteError, match="several recordings"):
+            write(path, affect, manner)
+        assert path.read_bytes() == b"".join(links)
+        # Reading needs no chain to be left whole.
+        assert read(path) == {}
+
+    def test_two_sounds_at_once_are_refused(
         self, tmp_path: Path, manner: WriteOptions, affect: Items
     ) -> None:
-        path = made(tmp_path, encoded("opus") + encoded("vorbis"))
-        with pytest.raises(TagWriteError, match="several recordings"):
+        one, other = sounds.ogg_with_serial("opus", 1), sounds.ogg_with_serial("vorbis", 2)
+        second = one.index(b"OggS", 4)
+        path = made(tmp_path, one[:second] + other + one[second:])
+        with pytest.raises(TagWriteError, match="more than one sound stream"):
             write(path, affect, manner)
 
     def test_a_stream_beside_the_sound_stays(
@@ -391,15 +445,196 @@ class TestMp4:
     def test_fragments_and_quicktime_are_refused(
         self, tmp_path: Path, manner: WriteOptions, affect: Items
     ) -> None:
-        path = sound_file(tmp_path, "m4a-fragmented")
-        with pytest.raises(TagWriteError, match="fragmented"):
-            write(path, affect, manner)
+        fragmented = sound("m4a-fragmented")
+        assert b"moof" in fragmented
+        assert b"mvex" in fragmented
+        no_fragments = fragmented[: fragmented.index(b"moof") - 4]
+        no_promise = fragmented.replace(b"mvex", b"free")
+        for content in (fragmented, no_fragments, no_promise):
+            path = made(tmp_path, content)
+            with pytest.raises(TagWriteError, match="fragmented"):
+                write(path, affect, manner)
+            assert path.read_bytes() == content
+            assert read(path) == {}
+        path = tmp_path / "quicktime"
         path.write_bytes(encoded("m4a").replace(b"M4A ", b"qt  ", 1))
         with pytest.raises(TagWriteError, match="no tag scheme"):
             write(path, affect, manner)
 
+    @pytest.mark.parametrize("kind", ["m4a", "m4a-front"])
+    @pytest.mark.parametrize("name", [b"saio", b"iloc", b"meta"])
+    def test_absolute_positions_are_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, kind: str, name: bytes
+    ) -> None:
+        content = sound(kind)
+        if name == b"saio":
+            path = made(tmp_path, with_box(content, box(name, bytes(16)), b"moov", b"trak"))
+        elif name == b"iloc":
+            meta = box(b"meta", bytes(4) + box(name, bytes(16)))
+            path = made(tmp_path, with_box(content, meta, b"moov"))
+        else:
+            path = made(tmp_path, content + box(name, bytes(4)))
+        before = path.read_bytes()
+        with pytest.raises(TagWriteError, match="absolute positions"):
+            write(path, affect, manner)
+        assert path.read_bytes() == before
+
+    def test_an_index_in_two_pieces_is_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        content = sound("m4a")
+        at = content.index(b"moov") - 4
+        path = made(tmp_path, content + content[at:])
+        with pytest.raises(TagWriteError, match="not in one piece"):
+            write(path, affect, manner)
+
+    def test_metadata_of_another_kind_is_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = made(tmp_path, sound("m4a").replace(b"mdirappl", b"mdtaappl"))
+        with pytest.raises(TagWriteError, match="unknown kind"):
+            write(path, affect, manner)
+
+    def test_several_items_of_one_name_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        def freeform(name: bytes, *values: bytes) -> bytes:
+            parts = [box(b"mean", bytes(4) + b"com.apple.iTunes"), box(b"name", bytes(4) + name)]
+            parts += [box(b"data", b"\0\0\0\1" + bytes(4) + value) for value in values]
+            return box(b"----", b"".join(parts))
+
+        items = freeform(b"LABEL", b"one", b"two") + freeform(b"MOOD_AROUSAL", b"7", b"8")
+        items += freeform(b"MOOD_AROUSAL", b"9") + freeform(b"mood_arousal", b"theirs")
+        path = made(tmp_path, with_box(sound("m4a"), items, b"moov", b"udta", b"meta", b"ilst"))
+        assert read(path)["MOOD_AROUSAL"] == ["7", "8", "9"]
+        between = round_trip(path, manner, affect)
+        path.write_bytes(between)
+        tags = mp4.MP4(path).tags
+        assert tags["----:com.apple.iTunes:LABEL"] == [b"one", b"two"]
+        assert tags["----:com.apple.iTunes:mood_arousal"] == [b"theirs"]
+
+    def test_items_that_mutagen_does_not_know_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        unknown = box(b"xyz1", b"\1\2\3 nobody knows") + box(b"trkn", b"damaged")
+        path = made(tmp_path, with_box(sound("m4a"), unknown, b"moov", b"udta", b"meta", b"ilst"))
+        between = round_trip(path, manner, affect)
+        assert b"nobody knows" in between
+        assert b"trkndamaged" in between
+
+    def test_an_item_that_would_be_dropped_stops_the_write(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        # Of two titles mutagen writes only the one that it understands.
+        good = box(b"\xa9nam", box(b"data", b"\0\0\0\1" + bytes(4) + b"title"))
+        items = good + box(b"\xa9nam", b"damaged")
+        path = made(tmp_path, with_box(sound("m4a"), items, b"moov", b"udta", b"meta", b"ilst"))
+        before = path.read_bytes()
+        with pytest.raises(TagWriteError, match="another tag"):
+            write(path, affect, manner)
+        assert path.read_bytes() == before
+
+    def test_a_cover_before_other_items_is_restored_where_it_was(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        cover = box(b"covr", box(b"data", b"\0\0\0\x0d" + bytes(4) + PICTURE * 6))
+        title = box(b"\xa9nam", box(b"data", b"\0\0\0\1" + bytes(4) + b"title"))
+        for kind in ("m4a", "m4a-front"):
+            content = with_box(sound(kind), cover + title, b"moov", b"udta", b"meta", b"ilst")
+            path = made(tmp_path, content)
+            done = write(path, affect, manner)
+            assert done.before is not None
+            assert len(done.before["undo"]) < 3000
+            restore(path, done.before, manner)
+            assert path.read_bytes() == content
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", len(body) + 8, name) + body
+
+
+def with_box(content: bytes, new: bytes, *parents: bytes) -> bytes:
+    """Put boxes at the start of the innermost parent, and tell chunk offsets of the growth."""
+    at = 0
+    for name in parents:
+        start = content.index(name, at) - 4
+        size = struct.pack(">I", int.from_bytes(content[start : start + 4], "big") + len(new))
+        content = content[:start] + size + content[start + 4 :]
+        at = start + 8 + (4 if name == b"meta" else 0)
+    sound_at = content.index(b"mdat")
+    content = content[:at] + new + content[at:]
+    if at < sound_at:
+        table = content.index(b"stco") + 8
+        (count,) = struct.unpack_from(">I", content, table)
+        places = struct.unpack_from(f">{count}I", content, table + 4)
+        moved = struct.pack(f">{count}I", *(place + len(new) for place in places))
+        content = content[: table + 4] + moved + content[table + 4 + 4 * count :]
+    return content
+
 
 class TestApe:
+    def test_items_of_all_kinds_and_flags_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        items = [
+            ape_item(b"Artist", b"one\0two"),
+            ape_item(b"Locked", b"read only", flags=1),
+            ape_item(b"Related", b"http://example.org", flags=4),
+            ape_item(b"Blob", b"\0\1\2", flags=2),
+            ape_item(b"mood_AROUSAL", b"7\x008"),
+        ]
+        path = made(tmp_path, sound("musepack") + ape_tag(items))
+        assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
+        path.write_bytes(round_trip(path, manner, affect))
+        tags = apev2.APEv2(path)
+        assert list(tags["Artist"]) == ["one", "two"]
+        assert (tags["Blob"].value, tags["Related"].kind) == (b"\0\1\2", 2)
+
+    def test_a_binary_item_of_our_name_is_left(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        item = ape_item(b"MOOD_AROUSAL", b"\0\1", flags=2)
+        path = made(tmp_path, sound("musepack") + ape_tag([item]))
+        assert read(path) == {}
+        with pytest.raises(TagWriteError, match="something else than text"):
+            write(path, affect, manner)
+
+    def test_version_1_is_read_and_comes_back(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        items = [ape_item(b"Title", b"old"), ape_item(b"MOOD_AROUSAL", b"7")]
+        path = made(tmp_path, sound("musepack") + ape_tag(items, version=1000))
+        assert read(path)["MOOD_AROUSAL"] == ["7"]
+        round_trip(path, manner, affect)
+
+    @pytest.mark.parametrize(
+        "damaged",
+        [
+            lambda tag: tag.replace(b"Title", b"Tit\xe9e"),
+            lambda tag: tag[:-32] + tag[-32:].replace(b"\2\0\0\0", b"\xff\0\0\0", 1),
+            lambda tag: tag.replace(b"old", b"\xff\xfe\xfd"),
+            lambda tag: tag + b"LYRICSBEGIN" + b"000011LYRICS200",
+        ],
+        ids=["name", "size", "value", "lyrics"],
+    )
+    def test_damaged_blocks_are_left_alone(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items, damaged: Any
+    ) -> None:
+        items = [ape_item(b"Title", b"old"), ape_item(b"Artist", b"x")]
+        path = made(tmp_path, sound("musepack") + damaged(ape_tag(items)))
+        before = path.read_bytes()
+        with suppress(TagWriteError):
+            done = write(path, affect, manner)
+            assert done.before is not None
+            restore(path, done.before, manner)
+        assert path.read_bytes() == before
+
+    def test_a_tag_at_the_start_is_refused(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        with pytest.raises(TagWriteError, match="no tag scheme"):
+            write(made(tmp_path, ape_tag([]) + sound("musepack")), affect, manner)
+
     @pytest.mark.parametrize("kind", ["wavpack", "ape", "musepack"])
     def test_blocks_of_others_and_id3v1_stay(
         self, tmp_path: Path, manner: WriteOptions, affect: Items, kind: str
@@ -416,6 +651,64 @@ class TestApe:
         between = round_trip(path, manner, affect)
         assert between.endswith(end)
         assert item in between
+
+
+def ape_item(name: bytes, value: bytes, flags: int = 0) -> bytes:
+    return struct.pack("<II", len(value), flags) + name + b"\0" + value
+
+
+def ape_tag(items: list[bytes], version: int = 2000) -> bytes:
+    body = b"".join(items)
+    numbers = struct.pack("<III", version, len(body) + 32, len(items))
+    if version == 1000:
+        return body + b"APETAGEX" + numbers + bytes(12)
+    header = b"APETAGEX" + numbers + struct.pack("<IQ", 0xA0000000, 0)
+    return header + body + b"APETAGEX" + numbers + struct.pack("<IQ", 0x80000000, 0)
+
+
+class TestAsf:
+    def test_values_of_every_object_stay(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "wma")
+        file = tags_of(path)
+        unicode, dword, guid = asf.ASFUnicodeAttribute, asf.ASFDWordAttribute, asf.ASFGUIDAttribute
+        file["Title"] = ["in the content description", "and again in the library"]
+        file["WM/Language"] = [unicode(value="de", language=0), unicode(value="en", language=1)]
+        file["Level"] = [dword(value=4, stream=1), dword(value=5)]
+        file["Id"] = [guid(value=bytes(range(16)))]
+        file["WM/Picture"] = [asf.ASFByteArrayAttribute(value=PICTURE)]
+        file["WM/Text"] = ["long " * 20_000]
+        file["WM/Mood"] = ["blue", "green"]
+        file.save()
+        assert read(path)["MOOD"] == ["blue", "green"]
+        present = sorted(map(repr, tags_of(path).tags))
+        path.write_bytes(round_trip(path, manner, affect))
+        ours = {"MOOD_AROUSAL", "MOOD_VALENCE", "VALENCED"}
+        assert sorted(repr(item) for item in tags_of(path).tags if item[0] not in ours) == present
+
+    def test_the_header_tells_the_size_of_the_file(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "wma")
+        at = path.read_bytes().index(bytes.fromhex("a1dcab8c47a9cf11")) + 40
+        assert struct.unpack_from("<Q", path.read_bytes(), at) == (path.stat().st_size,)
+        between = round_trip(path, manner, affect)
+        assert struct.unpack_from("<Q", between, at) == (len(between),)
+        broadcast = path.read_bytes()[:at] + bytes(8) + path.read_bytes()[at + 8 :]
+        path.write_bytes(broadcast)
+        assert round_trip(path, manner, affect)[at : at + 8] == bytes(8)
+
+    def test_a_number_of_our_name_is_left(
+        self, tmp_path: Path, manner: WriteOptions, affect: Items
+    ) -> None:
+        path = sound_file(tmp_path, "wma")
+        file = tags_of(path)
+        file["MOOD_AROUSAL"] = [7]
+        file.save()
+        assert read(path) == {}
+        with pytest.raises(TagWriteError, match="something else than text"):
+            write(path, affect, manner)
 
 
 def test_wma_values_of_other_types_stay(
