@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
@@ -33,11 +32,6 @@ def canonical_path(path: Path) -> Path:
     return absolute.parent.resolve() / absolute.name
 
 
-def as_bytes(path: Path) -> bytes:
-    """Return a path's exact bytes."""
-    return os.fsencode(path)
-
-
 def playlist_entry(path: Path) -> str:
     """Return a path as a line of an M3U8 playlist.
 
@@ -47,11 +41,6 @@ def playlist_entry(path: Path) -> str:
     if text.isprintable() and not text.startswith("#"):
         return text
     return "file://" + quote_from_bytes(os.fsencode(path))
-
-
-def write_stdout(content: bytes) -> None:
-    """Write bytes to stdout as they are."""
-    sys.stdout.buffer.write(content)
 
 
 def _escaped(character: str) -> str:

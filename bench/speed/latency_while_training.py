@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.speed.rescoring import fill
-from daemon.service.background_job import JobCommands
+from daemon.service.background_job import BackgroundJob, retrain_job
 from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
 from tests.driving import Valenced
@@ -38,7 +38,7 @@ from trainer.bundles.bundle import load
 from trainer.features.vector_codec import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SETTLE_S = 0.3
 BLOCK = 3
@@ -52,11 +52,13 @@ class School:
     """Learns again and again, and puts another bundle in service after each time.
 
     Args:
-        programs: what the service itself would run.
+        start: starts what the service itself would run.
+        registry_dir: where it publishes.
     """
 
-    def __init__(self, programs: JobCommands) -> None:
-        self._programs = programs
+    def __init__(self, start: Callable[[], BackgroundJob], registry_dir: Path) -> None:
+        self._start = start
+        self._registry_dir = registry_dir
         self.turns = 0
 
     @contextmanager
@@ -74,14 +76,14 @@ class School:
 
     def _learn(self, over: threading.Event, begun: threading.Event) -> None:
         while not over.is_set():
-            errand = self._programs.retrain()
+            errand = self._start()
             begun.set()
             errand.wait()
             ending = errand.exit_status()
             assert ending is not None
             assert ending[0] == 0, ending[1]
             errand.stop()
-            registry.rollback(self._programs.registry)
+            registry.rollback(self._registry_dir)
             self.turns += 1
 
 
@@ -124,7 +126,8 @@ def measure(folder: Path, files: int, known: int) -> str:
     with closing(Catalogue(url)) as catalogue:
         fill(catalogue, bundle, known)
         annotate(catalogue, bundle)
-    school = School(JobCommands(url, state / "bundles", state / "corpora", keep=2, step=2))
+    bundles, corpora = state / "bundles", state / "corpora"
+    school = School(lambda: retrain_job(url, bundles, corpora, keep=2), bundles)
     valenced = Valenced(state, f"watch.settle_s={SETTLE_S}", "retrain.schedule=")
     taken: dict[bool, list[float]] = {False: [], True: []}
     with valenced.start("run", music) as service:

@@ -23,7 +23,7 @@ from trainer.bundles.registry import CURRENT, HISTORY, published_name
 from trainer.corpora.corpus_store import MANIFEST, TABLE, CorpusManifest, CorpusStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 LABEL: Final = "valenced-backup.json"
@@ -52,7 +52,6 @@ class BackupLabel:
         made_at: when, as ISO 8601 text.
         bundle: name of the published bundle, None if there was none.
         corpora: number of imported corpora; None in backups of releases that left them out.
-        format: of the tar.
     """
 
     made_at: str
@@ -63,13 +62,7 @@ class BackupLabel:
 
 @dataclass(frozen=True)
 class BackupPaths:
-    """Where the contents of a backup are, or are to be.
-
-    Attributes:
-        catalogue: a file that nobody else changes.
-        registry: folder of the bundles.
-        corpora: folder of the imported corpora.
-    """
+    """Where the catalogue, the bundles and the corpora of a backup are, or are to be."""
 
     catalogue: Path
     registry: Path
@@ -80,7 +73,8 @@ def pack(paths: BackupPaths, archive: Path, made_at: str) -> None:
     """Write a backup; if it fails, nothing is left or changed.
 
     Args:
-        paths: the contents; the folders need not exist. A damaged corpus is left out.
+        paths: the contents; the catalogue must be a file that nobody changes, the folders need not
+            exist, and a damaged corpus is left out.
         archive: the file to write. An earlier backup there is replaced, nothing else is.
         made_at: when, as ISO 8601 text.
 
@@ -142,15 +136,7 @@ def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
 
 
 def unpack(tar: tarfile.TarFile, archive: Path, paths: BackupPaths) -> BackupLabel:
-    """Extract a backup.
-
-    Args:
-        tar: from `open_backup`.
-        archive: its name, for messages.
-        paths: where to; none of them may exist.
-
-    Returns:
-        Its label.
+    """Extract a backup to paths that do not exist yet, and return its label.
 
     Raises:
         BackupError: it has other contents, or the disk is full; the caller removes what was
@@ -232,32 +218,28 @@ def _add_contents(tar: tarfile.TarFile, paths: BackupPaths, made_at: str) -> Non
     if (registry / HISTORY).is_file():
         _add(tar, _HISTORY_FILE, registry / HISTORY)
     for folder in sorted(registry.iterdir()) if registry.is_dir() else []:
-        if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith("."):
-            _add_folder(tar, BUNDLES, folder, lambda folder: sorted(folder.iterdir()))
+        if folder.is_dir() and not folder.is_symlink():
+            _add_folder(tar, BUNDLES, folder)
     for name in usable:
-        _add_folder(
-            tar,
-            CORPORA,
-            paths.corpora / name,
-            lambda folder: [folder / MANIFEST, folder / TABLE],
-        )
+        _add_folder(tar, CORPORA, paths.corpora / name)
 
 
-def _add_folder(
-    tar: tarfile.TarFile, top: str, folder: Path, files_of: Callable[[Path], list[Path]]
-) -> None:
+def _add_folder(tar: tarfile.TarFile, top: str, folder: Path) -> None:
+    """Add the files of a folder that `unpack` would accept."""
     with ExitStack() as stack:
         try:
             # All are opened before any is added: another process may remove the folder.
             streams = {
-                file.name: stack.enter_context(file.open("rb"))
-                for file in files_of(folder)
-                if file.is_file() and not file.is_symlink()
+                name: stack.enter_context(file.open("rb"))
+                for file in sorted(folder.iterdir())
+                if _IN_FOLDER.fullmatch(name := f"{top}/{folder.name}/{file.name}")
+                and file.is_file()
+                and not file.is_symlink()
             }
         except FileNotFoundError:
             return
         for name, stream in streams.items():
-            _add_open(tar, f"{top}/{folder.name}/{name}", stream)
+            _add_open(tar, name, stream)
 
 
 def _add(tar: tarfile.TarFile, name: str, file: Path) -> None:

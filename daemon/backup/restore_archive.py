@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from secrets import randbelow
 from typing import TYPE_CHECKING, Self
 
@@ -41,40 +41,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Journal:
-    """A restore in progress.
+def _read_journal(path: Path) -> tuple[int, str] | None:
+    """Return the mark of the restored catalogue and the stamp of the old state; None without."""
+    try:
+        journal = json.loads(path.read_text(encoding="utf-8"))
+        return int(journal["mark"]), str(journal["stamp"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        message = "not the journal of an interrupted restore; remove it"
+        raise BackupError(f"{path}: {message}") from error
 
-    Attributes:
-        mark: number in the restored catalogue, by which it is recognised.
-        stamp: part of the new names of the old state.
-    """
 
-    mark: int
-    stamp: str
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """Return the journal at a path, None if there is none.
-
-        Raises:
-            BackupError: the file is something else.
-        """
-        try:
-            read = json.loads(path.read_text(encoding="utf-8"))
-            return cls(int(read["mark"]), str(read["stamp"]))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            message = "not the journal of an interrupted restore; remove it"
-            raise BackupError(f"{path}: {message}") from error
-
-    def write(self, path: Path) -> None:
-        """Write the journal durably."""
-        new = path.with_name(f"{path.name}.new")
-        new.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        sync(new)
-        rename_durably(new, path)
+def _write_journal(path: Path, mark: int, stamp: str) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(json.dumps({"mark": mark, "stamp": stamp}), encoding="utf-8")
+    sync(new)
+    rename_durably(new, path)
 
 
 @dataclass(frozen=True)
@@ -136,9 +119,9 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
                 _require_usable(archive, new)
                 if label.corpora is None:
                     new.corpora.rmdir()
-                journal = _Journal(randbelow(2**31 - 1) + 1, stamp)
-                write_mark(new.catalogue, journal.mark)
-                journal.write(layout.journal)
+                mark = randbelow(2**31 - 1) + 1
+                write_mark(new.catalogue, mark)
+                _write_journal(layout.journal, mark, stamp)
                 replace_catalogue(new.catalogue, layout.current.catalogue, old.catalogue)
             finally:
                 _complete(layout)
@@ -151,10 +134,6 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
 @contextmanager
 def exclusive_access(url: str, registry: Path) -> Iterator[None]:
     """Hold the catalogue's lock, after completing or undoing a restore that was interrupted.
-
-    Args:
-        url: of the catalogue.
-        registry: folder of the bundles.
 
     Raises:
         CatalogueBusy: another process holds it.
@@ -179,10 +158,11 @@ def is_restore_interrupted(url: str) -> bool:
 def _complete(layout: _Layout) -> None:
     """Complete or undo the restore of the journal, if there is one, and remove what it left."""
     new, current = layout.new, layout.current
-    journal = _Journal.read(layout.journal)
+    journal = _read_journal(layout.journal)
     if journal is not None:
-        old = layout.old(journal.stamp)
-        if read_mark(current.catalogue) == journal.mark:
+        mark, stamp = journal
+        old = layout.old(stamp)
+        if read_mark(current.catalogue) == mark:
             _replace_folder(new.registry, current.registry, old.registry)
             _replace_corpora(new.corpora, current.corpora, old.corpora)
         else:

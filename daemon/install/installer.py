@@ -24,11 +24,7 @@ def user_config_folder(environment: Mapping[str, str]) -> Path:
 
 
 def installed_paths(configuration: Path | None) -> list[Path]:
-    """Return where an installation has files.
-
-    Args:
-        configuration: folder of the user whose service it is, None for the machine's service.
-    """
+    """Return the paths of a user's service in a configuration folder; None: of the machine's."""
     if configuration is not None:
         return [configuration / "systemd" / "user" / UNIT]
     others = [Path("/etc", kind, "valenced.conf") for kind in ("sysusers.d", "tmpfiles.d")]
@@ -92,9 +88,6 @@ def reload_systemd(*, user: bool, makes_user: bool = True) -> None:
 
 def stop_service(configuration: Path | None) -> None:
     """Stop and disable the service, if it is installed.
-
-    Args:
-        configuration: as of `installed_paths`.
 
     Raises:
         InstallError: it does not stop.

@@ -35,7 +35,7 @@ def sandbox_problem(
         folder: under its real path.
         writes: whether tags are to be written there.
         environ: shows whether systemd started this process.
-        mounts: a file in the form of `/proc/self/mountinfo`.
+        mounts: as `/proc/self/mountinfo`.
     """
     system = mount_of(Path("/"), mounts)
     if "INVOCATION_ID" not in environ or system is None or not system.is_read_only:

@@ -50,12 +50,7 @@ def shipped_text(name: str) -> str:
 
 
 def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
-    """Yield the files of the machine's service.
-
-    Args:
-        settings: its watched folders are opened.
-        command: absolute path of the `valenced` to run.
-    """
+    """Yield the files of the machine's service, which runs `command`, an absolute path."""
     yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped_text(UNIT), command))
     yield InstalledFile(UNIT_FOLDER / DROP_IN, drop_in(settings, _program_folders(command)))
     for kind in ("sysusers.d", "tmpfiles.d"):
@@ -64,12 +59,7 @@ def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
 
 
 def user_files(configuration: Path, command: Path) -> Iterator[InstalledFile]:
-    """Yield the files of a user's service.
-
-    Args:
-        configuration: folder of the user's configuration.
-        command: absolute path of the `valenced` to run.
-    """
+    """Yield the files of the service of a user, whose configuration folder is given."""
     text = _for_command(shipped_text(f"user/{UNIT}"), command)
     yield InstalledFile(configuration / "systemd" / "user" / UNIT, text)
 
@@ -96,11 +86,9 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
 
 
 def unopened_folders(settings: Settings, units: Path) -> list[Path]:
-    """Return the folders of the settings that the machine's installed unit does not open.
+    """Return the folders of the settings that the unit installed in a folder does not open.
 
-    Args:
-        settings: of the service.
-        units: the folder of the machine's units; empty result if `valenced install` made none.
+    If `valenced install` made none there, the result is empty.
 
     Raises:
         InstallError: the installed files cannot be read.
@@ -123,13 +111,7 @@ def unopened_folders(settings: Settings, units: Path) -> list[Path]:
 
 
 def other_catalogue_hint(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
-    """Return how to query the machine's service, if there is one and it has another catalogue.
-
-    Args:
-        catalogue: the one in use.
-        command: absolute path of `valenced`.
-        units: the folder of the machine's units.
-    """
+    """Return how to query the machine's service, if there is one and it has another catalogue."""
     with suppress(OSError):
         if is_ours(units / UNIT) and not catalogue.is_relative_to(STATE):
             return (

@@ -32,14 +32,7 @@ def serve_endpoints(
     stats: RunStats,
     clock: Callable[[], datetime],
 ) -> Iterator[str]:
-    """Serve the endpoints at an address, for the duration of a block.
-
-    Args:
-        address: `host:port`; empty serves nothing.
-        catalogue: in which the service stores its state.
-        reconcile_s: returns the interval at which the folders are compared, in seconds.
-        stats: of the run.
-        clock: the time, aware of its zone.
+    """Serve the endpoints at `host:port`, for the duration of a block; an empty address at none.
 
     Yields:
         The address in use; empty if there is none.

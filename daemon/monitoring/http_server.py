@@ -42,6 +42,14 @@ class Reply:
     body: bytes
 
 
+@dataclass(frozen=True)
+class _Site:
+    """The replies of each path, and the host names under which they are given."""
+
+    views: Mapping[str, Callable[[bool], Reply]]
+    names: frozenset[str]
+
+
 @contextmanager
 def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Iterator[str]:
     """Answer requests at an address, for the duration of a block.
@@ -62,8 +70,8 @@ def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Ite
     """
     host, _, port = address.rpartition(":")
     listener = _bound(address, host.strip("[]"), int(port))
-    names = frozenset({host.lower(), "localhost"})
-    thread = threading.Thread(target=_serve, args=(listener, views, names), name="listener")
+    site = _Site(views, frozenset({host.lower(), "localhost"}))
+    thread = threading.Thread(target=_serve, args=(listener, site), name="listener")
     thread.start()
     in_use = f"{host}:{listener.getsockname()[1]}"
     log.info("listening at http://%s", in_use)
@@ -102,17 +110,13 @@ def _bound(address: str, host: str, port: int) -> socket.socket:
     return listener
 
 
-def _serve(
-    listener: socket.socket,
-    views: Mapping[str, Callable[[bool], Reply]],
-    names: frozenset[str],
-) -> None:
+def _serve(listener: socket.socket, site: _Site) -> None:
     free = threading.BoundedSemaphore(AT_ONCE)
 
     def answer(connection: socket.socket, client: Any) -> None:
         try:
             with connection:
-                _Request(connection, client, views, names)
+                _Request(connection, client, site)  # type: ignore[arg-type]
         except OSError as error:
             log.debug("%s: %s", client, error)
         except Exception:
@@ -160,17 +164,7 @@ class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     error_message_format = "%(code)d %(message)s\n"
     error_content_type = "text/plain; charset=utf-8"
-
-    def __init__(
-        self,
-        connection: socket.socket,
-        client: Any,
-        views: Mapping[str, Callable[[bool], Reply]],
-        names: frozenset[str],
-    ) -> None:
-        self._views = views
-        self._names = names
-        super().__init__(connection, client, None)  # type: ignore[arg-type]
+    server: _Site  # type: ignore[assignment]
 
     def setup(self) -> None:
         self.connection = self.request
@@ -198,7 +192,7 @@ class _Request(BaseHTTPRequestHandler):
         log.debug("request: %s", printable(format % args))
 
     def _answer(self) -> None:
-        view = self._views.get(self.path.partition("?")[0])
+        view = self.server.views.get(self.path.partition("?")[0])
         if not self._is_for_us():
             # DNS rebinding: a foreign page may have its name resolved to this machine.
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this is not the host of that name")
@@ -206,7 +200,7 @@ class _Request(BaseHTTPRequestHandler):
             refusal = b"only GET and HEAD\n"
             self._send(Reply(HTTPStatus.METHOD_NOT_ALLOWED, self.error_content_type, refusal))
         elif view is None:
-            self.send_error(HTTPStatus.NOT_FOUND, "there is " + " and ".join(self._views))
+            self.send_error(HTTPStatus.NOT_FOUND, "there is " + " and ".join(self.server.views))
         else:
             self._send(view("application/json" in self.headers.get("Accept", "")))
 
@@ -219,7 +213,7 @@ class _Request(BaseHTTPRequestHandler):
         if not host.endswith("]"):
             name, colon, port = host.rpartition(":")
             host = name if colon and port.isdecimal() else host
-        if host in self._names:
+        if host in self.server.names:
             return True
         try:
             ipaddress.ip_address(host.strip("[]"))

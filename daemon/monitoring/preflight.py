@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -50,6 +51,9 @@ class CheckResult:
     what: str
 
 
+_ok, _warn, _fail = (partial(CheckResult, level) for level in ("ok", "warn", "fail"))
+
+
 def run_checks(
     settings: Settings, url: str, registry: Path, annotations: Path, units: Path | None = None
 ) -> Iterator[CheckResult]:
@@ -85,18 +89,6 @@ def run_checks(
     yield from _check_watch_limit(directories)
     yield _check_landlock()
     yield from _check_unit(settings, url, units)
-
-
-def _ok(what: str) -> CheckResult:
-    return CheckResult("ok", what)
-
-
-def _warn(what: str) -> CheckResult:
-    return CheckResult("warn", what)
-
-
-def _fail(what: str) -> CheckResult:
-    return CheckResult("fail", what)
 
 
 def _may(path: Path | str, rights: int) -> bool:

@@ -32,13 +32,7 @@ _FAILURES: Final = {"unreadable": FileResult.UNREADABLE, "unusable": FileResult.
 
 
 class Metrics:
-    """Computes every metric at each request; nothing is stored.
-
-    Args:
-        status: returns the status of the service.
-        stats: of the run.
-        clock: the time, aware of its zone.
-    """
+    """Computes every metric at each request; nothing is stored."""
 
     def __init__(
         self, status: Callable[[], ServiceStatus], stats: RunStats, clock: Callable[[], datetime]

@@ -72,21 +72,15 @@ class ServiceStatus:
 
     Attributes:
         running: process number of the running service or scan, None if none runs.
-        counts: of files.
         folders: of the present run, or of the last one.
         oldest_due: when the file that waits longest became due, None if none is due.
-        analysed_last_hour: sounds analysed within the last hour.
         failures: why files could not be analysed, the commonest reasons first.
         untagged: why files are left without tags, the commonest reasons first.
         bundle: name of the published bundle, None before the first start.
         rescoring_left: predictions that are by another bundle.
-        jobs: scheduled jobs and when they are due.
-        annotations: number of annotations in force.
         training: the last one, None if there was none.
         paused: why the load throttle pauses work, None if it does not.
-        catalogue_bytes: size of the catalogue on its disk.
-        free_bytes: what is free there.
-        problems: the promises that are broken.
+        free_bytes: on the disk of the catalogue.
     """
 
     running: int | None
@@ -106,22 +100,13 @@ class ServiceStatus:
     free_bytes: int
     problems: list[Problem]
 
-    @property
-    def degraded(self) -> list[str]:
-        """One line for each broken promise."""
-        return [problem.why for problem in self.problems]
-
 
 def status_of(
     catalogue: Catalogue, reconcile_s: float, now: datetime, stats: RunStats | None = None
 ) -> ServiceStatus:
-    """Return the status of a service.
+    """Return the status of a catalogue's service, which compares its folders each `reconcile_s`.
 
-    Args:
-        catalogue: in which the service stores its state.
-        reconcile_s: interval at which the folders are compared, in seconds.
-        now: the time.
-        stats: of the run, None in another process than the service's.
+    Only the process of the service itself has `stats`.
 
     Raises:
         CatalogueError: the catalogue cannot be read.

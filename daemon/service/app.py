@@ -65,7 +65,7 @@ def run(
     *,
     console: Console | None = None,
     clock: Callable[[], datetime] = utc_now,
-    ready: Callable[[Catalogue], None] = lambda _: None,
+    ready: Callable[[], None] = lambda: None,
     notifier: Notifier | None = None,
     read_config: Callable[[], RunConfig] | None = None,
 ) -> RunResult:
@@ -73,10 +73,10 @@ def run(
 
     Args:
         config: what to do.
-        console: a terminal for the progress bar.
+        console: a terminal for the progress bar; None writes log lines.
         clock: the time, aware of its zone.
         ready: called when the folders are watched and the catalogue is open.
-        notifier: reports to a supervisor; None if there is none.
+        notifier: reports to a supervisor.
         read_config: reads the configuration again, for SIGHUP; None lets that signal stop the run.
 
     Raises:
@@ -105,7 +105,7 @@ def run(
                 serve_endpoints(listen, catalogue, active.reconcile_s, loop.stats, clock)
             )
         _start(active, loop, stack, workers[0], read_config)
-        ready(catalogue)
+        ready()
         notifier.ready()
         loop.run()
         notifier.stopping()

@@ -14,13 +14,11 @@ from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
-from daemon.service.background_job import JobCommands
 from daemon.service.event_loop import EventLoop, SinglePass
 from daemon.service.messages import MessageQueue, PathChanged, Reconcile, Stop
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
 from daemon.system.load_throttle import LoadThrottle
-from daemon.training_data.annotation_folder import AnnotationFolder
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import remembered_mounts
@@ -46,18 +44,7 @@ REQUESTS_A_FILE, MARGIN_S = 5, 60.0
 
 @dataclass(frozen=True)
 class Assembly:
-    """Builds the event loop of one run with all its parts.
-
-    Attributes:
-        active: the configuration in use.
-        catalogue: open.
-        stack: closes the parts in reverse order.
-        workers: one for each consumer.
-        progress: shows progress.
-        notifier: reports to the supervisor.
-        clock: the time, aware of its zone.
-        messages: of the event loop.
-    """
+    """Builds the event loop of one run with all its parts; `stack` closes them in reverse order."""
 
     active: ActiveConfig
     catalogue: Catalogue
@@ -85,6 +72,9 @@ class Assembly:
             clips = clips_needing_tags(self.catalogue, self.active.config, states)
             consumers.add_untagged(clips)
 
+        def use_bundle(loaded: ActiveBundle) -> None:
+            consumers.pipeline.bundle = loaded
+
         settings = config.settings
         loop = EventLoop(
             messages=self.messages,
@@ -94,8 +84,13 @@ class Assembly:
             catalogue=self.catalogue,
             progress=self.progress,
             enqueue_tags=enqueue_tags,
-            retraining=self._retraining(
-                bundle, consumers.pipeline, partial(enqueue_tags, [TagState.PENDING])
+            retraining=RetrainControl(
+                self.active,
+                self.catalogue,
+                bundle,
+                clock,
+                use_bundle,
+                retag=partial(enqueue_tags, [TagState.PENDING]),
             ),
             clock=clock,
             single_pass=None if config.keep_watching else SinglePass(settings.watch.settle_s),
@@ -156,30 +151,3 @@ class Assembly:
             expected=consumers.expect_file,
         )
         return folders, enqueuer
-
-    def _retraining(
-        self, bundle: ActiveBundle, pipeline: Pipeline, retag: Callable[[], None]
-    ) -> RetrainControl:
-        config, settings = self.active.config, self.active.config.settings
-
-        def use_bundle(loaded: ActiveBundle) -> None:
-            pipeline.bundle = loaded
-
-        return RetrainControl(
-            self.catalogue,
-            AnnotationFolder(
-                config.annotations, self.catalogue.annotations, self.active.settle_s, self.clock
-            ),
-            JobCommands(
-                config.url,
-                config.registry,
-                config.corpora,
-                settings.retrain.keep,
-                settings.tags.step,
-            ),
-            bundle,
-            min_annotations=settings.retrain.min_annotations,
-            clock=self.clock,
-            use_bundle=use_bundle,
-            retag=retag,
-        )

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from daemon.service_errors import WorkerError
@@ -27,14 +26,9 @@ RETAG: Final = "write tags"
 
 
 class BackgroundJob:
-    """One of our modules, running as a program until it ends or is stopped.
+    """One of our modules, run by `python -m` until it ends or is stopped.
 
     It may be killed at any time without losing anything, and it ends with this process.
-
-    Args:
-        name: its name in the log.
-        module: run with `python -m`.
-        arguments: of the program.
 
     Raises:
         WorkerError: it cannot be started at present.
@@ -83,30 +77,19 @@ class BackgroundJob:
         self._stderr.close()
 
 
-@dataclass(frozen=True)
-class JobCommands:
-    """Starts the background jobs of one catalogue. Each raises WorkerError if it cannot start.
+def retrain_job(url: str, registry: Path, corpora: Path, keep: int) -> BackgroundJob:
+    """Fit a candidate on annotations and corpora, and publish it if it is better.
 
-    Attributes:
-        url: of the catalogue.
-        registry: folder of the bundles.
-        corpora: folder of the imported corpora.
-        keep: how many candidates stay in the registry.
-        step: by how many hundredths a value must move for its tags to be written again.
+    The registry keeps the latest `keep` candidates.
     """
+    arguments = [url, str(registry), str(keep), str(corpora)]
+    return BackgroundJob(LEARN, "trainer.processes.retrain_process", arguments)
 
-    url: str
-    registry: Path
-    corpora: Path
-    keep: int
-    step: int
 
-    def retrain(self) -> BackgroundJob:
-        """Fit a candidate on the annotations, and publish it if it is better."""
-        arguments = [self.url, str(self.registry), str(self.keep), str(self.corpora)]
-        return BackgroundJob(LEARN, "trainer.processes.retrain_process", arguments)
+def rescore_job(url: str, bundle: Path, step: int) -> BackgroundJob:
+    """Predict again every sound that was predicted by another bundle than this directory's.
 
-    def rescore(self, bundle: Path) -> BackgroundJob:
-        """Predict by the bundle of a directory every sound that another bundle has predicted."""
-        arguments = [self.url, str(bundle), "--step", str(self.step)]
-        return BackgroundJob(SCORE, "trainer.processes.rescore_process", arguments)
+    Tags are written again where a value moves by at least `step` hundredths.
+    """
+    arguments = [url, str(bundle), "--step", str(step)]
+    return BackgroundJob(SCORE, "trainer.processes.rescore_process", arguments)

@@ -77,22 +77,11 @@ class EventLoop:
     """The event loop and the parts that it drives.
 
     Attributes:
-        messages: what happened, from threads and signal handlers.
-        folders: the watched folders.
-        enqueuer: fills the queue.
-        consumers: process the queue.
-        catalogue: stores the state of the folders.
-        progress: shows progress.
         enqueue_tags: gives the consumers the clips in some states whose tags must be written.
-        retraining: handles annotations and new bundles.
-        clock: the time, aware of its zone.
         single_pass: ends the run once every file was tried; None keeps watching.
-        stats: counts and health of the run.
-        notifier: reports to the supervisor.
         hang_after_s: how long a consumer may take for one task before it counts as hung.
         reload: applies the present settings; returns why they were refused, None if they were not.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
-        monotonic: the monotonic clock, in seconds.
     """
 
     messages: MessageQueue

@@ -85,7 +85,6 @@ class Reloader:
         roots = [folder.path for folder in new.folders]
         loop.enqueuer.change(roots, FileFilter(watch.suffixes, watch.ignore))
         loop.folders.change(new.folders)
-        loop.retraining.set_tag_step(settings.tags.step)
         if watch.reconcile_s != old.settings.watch.reconcile_s:
             self.set_reconcile_s(watch.reconcile_s)
         change_level(old.settings.log.level, settings.log.level)

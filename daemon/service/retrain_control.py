@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.pipeline.active_bundle import load_published
-from daemon.service.background_job import LEARN, RETAG
+from daemon.service.background_job import LEARN, RETAG, rescore_job, retrain_job
+from daemon.training_data.annotation_folder import AnnotationFolder
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from daemon.pipeline.active_bundle import ActiveBundle
-    from daemon.service.background_job import BackgroundJob, JobCommands
-    from daemon.training_data.annotation_folder import AnnotationFolder
+    from daemon.service.background_job import BackgroundJob
+    from daemon.service.run_config import ActiveConfig
     from storage.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
@@ -30,11 +30,9 @@ class RetrainControl:
     catalogue and the registry, so a job that was killed is started again.
 
     Args:
+        active: the configuration in use.
         catalogue: holds annotations and predictions.
-        folder: into which annotation tables are dropped.
-        commands: start the background jobs.
         bundle: the one in use at first.
-        min_annotations: how many annotations must be new for retraining.
         clock: the time, aware of its zone.
         use_bundle: called with each newly loaded bundle.
         retag: called when tags may have become due.
@@ -45,21 +43,19 @@ class RetrainControl:
 
     def __init__(
         self,
+        active: ActiveConfig,
         catalogue: Catalogue,
-        folder: AnnotationFolder,
-        commands: JobCommands,
         bundle: ActiveBundle,
-        *,
-        min_annotations: int,
         clock: Callable[[], datetime],
         use_bundle: Callable[[ActiveBundle], None],
         retag: Callable[[], None],
     ) -> None:
+        self._active = active
         self._catalogue = catalogue
-        self._folder = folder
-        self._commands = commands
+        self._folder = AnnotationFolder(
+            active.config.annotations, catalogue.annotations, active.settle_s, clock
+        )
         self._bundle = bundle
-        self._min_annotations = min_annotations
         self._clock = clock
         self._use_bundle = use_bundle
         self._retag = retag
@@ -98,13 +94,9 @@ class RetrainControl:
         self._folder.look()
         self._load_published()
         if self._catalogue.rescoring.any_outdated(self._bundle.name):
-            self._job = self._commands.rescore(self._bundle.directory)
+            self._job = self._rescore_job()
             self._job.wait()
             self._finish(self._job)
-
-    def set_tag_step(self, step: int) -> None:
-        """Set by how many hundredths a value must move for its tags to be written again."""
-        self._commands = replace(self._commands, step=step)
 
     def stop(self) -> None:
         """Stop the running job; the next start continues with it."""
@@ -114,7 +106,7 @@ class RetrainControl:
 
     def _load_published(self) -> None:
         """Load the published bundle if it is another than the one in use."""
-        registry = self._commands.registry
+        registry = self._active.config.registry
         name = published_name(registry)
         if name in {None, self._bundle.name, self._rejected}:
             return
@@ -153,14 +145,19 @@ class RetrainControl:
 
     def _due_job(self) -> BackgroundJob | None:
         if self._catalogue.rescoring.any_outdated(self._bundle.name):
-            return self._commands.rescore(self._bundle.directory)
-        jobs = self._catalogue.jobs
+            return self._rescore_job()
+        config, jobs = self._active.config, self._catalogue.jobs
         if not jobs.is_requested(LEARN):
             return None
         last = jobs.last_training()
         new = self._catalogue.annotations.changed_since(None if last is None else last.begun_at)
-        if new < self._min_annotations:
-            log.info("%d new annotations; retraining needs %d", new, self._min_annotations)
+        settings = config.settings.retrain
+        if new < settings.min_annotations:
+            log.info("%d new annotations; retraining needs %d", new, settings.min_annotations)
             jobs.clear_request(LEARN)
             return None
-        return self._commands.retrain()
+        return retrain_job(config.url, config.registry, config.corpora, settings.keep)
+
+    def _rescore_job(self) -> BackgroundJob:
+        config = self._active.config
+        return rescore_job(config.url, self._bundle.directory, config.settings.tags.step)

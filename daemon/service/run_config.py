@@ -22,8 +22,7 @@ class RunConfig:
     """The configuration of one run.
 
     Attributes:
-        settings: all settings; each part gets its own section.
-        url: the catalogue.
+        url: of the catalogue.
         registry: folder of the bundles.
         annotations: folder into which annotation tables are dropped.
         corpora: folder of the imported corpora.

@@ -20,12 +20,12 @@ from daemon.paths import playlist_entry, printable
         ("\u202egpj.exe", "\\u202egpj.exe"),
     ],
 )
-def test_what_could_steer_a_terminal_is_shown_escaped(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
 @given(st.binary(min_size=1, max_size=60))
-def test_any_name_is_shown_on_one_line_that_can_be_encoded(name: bytes) -> None:
+def test_any_file_name_becomes_one_line_of_valid_utf_8(name: bytes) -> None:
     shown = printable(os.fsdecode(name))
     assert shown.encode("utf-8")
     assert shown.isprintable()

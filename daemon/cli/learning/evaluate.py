@@ -16,7 +16,7 @@ import click
 from config.errors import ValencedError
 from daemon.cli.options import FORMAT_HELP, corpus_folder, registry_folder, with_settings
 from daemon.clock import utc_now
-from daemon.paths import printable, write_stdout
+from daemon.paths import printable
 from daemon.service.progress import ProgressReporter
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.log_setup import terminal
@@ -111,7 +111,7 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
     _write(folder / PAGE, page_of(document).encode(errors="xmlcharrefreplace"))
     kept.clear()
     if output == "json":
-        write_stdout(encoded(document))
+        click.echo(encoded(document), nl=False)
     else:
         for line in summary_of(document):
             click.echo(printable(line))

@@ -29,7 +29,6 @@ from storage.database.engine import file_of
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
-    from storage.catalogue import Catalogue
 
 
 @click.command("run")
@@ -52,7 +51,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
     outcome = run(
         plan,
         console=console,
-        ready=lambda catalogue: _say_ready(plan, catalogue),
+        ready=lambda: _say_ready(plan),
         notifier=Notifier.of(os.environ),
         # In a terminal SIGHUP means that this was closed.
         read_config=None
@@ -106,8 +105,7 @@ def _say_what_will_happen(plan: RunConfig) -> None:
         )
 
 
-def _say_ready(plan: RunConfig, catalogue: Catalogue) -> None:
-    del catalogue
+def _say_ready(plan: RunConfig) -> None:
     for folder in plan.folders:
         terminal.print(f"watching {folder.path}", markup=False)
     terminal.print(f"catalogue {file_of(plan.url)}", markup=False)

@@ -200,7 +200,7 @@ def _document(found: ServiceStatus, catalogue: str, now: datetime) -> Status:
         failed=found.counts.failed,
         tags_pending=found.counts.tags_pending,
         tags_given_up=found.counts.tags_given_up,
-        degraded=found.degraded,
+        degraded=[problem.why for problem in found.problems],
         broken=[problem.promise for problem in found.problems],
         bundle=found.bundle,
         catalogue=catalogue,

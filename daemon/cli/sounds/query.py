@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from contextlib import closing
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
@@ -21,7 +22,7 @@ from daemon.cli.options import (
     with_settings,
 )
 from daemon.cli.ranges import PAIR, RANGE
-from daemon.paths import as_bytes, canonical_path, playlist_entry, printable, write_stdout
+from daemon.paths import canonical_path, playlist_entry, printable
 from daemon.pipeline.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, SoundFilter
@@ -143,7 +144,7 @@ def _print_csv(sounds: Sequence[Sound]) -> None:
     writer = csv.writer(text)
     writer.writerow(column.name for column in fields(Sound))
     writer.writerows(astuple(sound) for sound in sounds)
-    write_stdout(text.getvalue().encode("utf-8", "surrogateescape"))
+    click.echo(text.getvalue().encode("utf-8", "surrogateescape"), nl=False)
 
 
 def _print_playlist(sounds: Sequence[Sound]) -> None:
@@ -155,11 +156,11 @@ def _print_playlist(sounds: Sequence[Sound]) -> None:
 
 
 def _print_paths(sounds: Sequence[Sound]) -> None:
-    write_stdout(b"".join(as_bytes(sound.path) + b"\n" for sound in sounds))
+    click.echo(b"".join(os.fsencode(sound.path) + b"\n" for sound in sounds), nl=False)
 
 
 def _print_paths0(sounds: Sequence[Sound]) -> None:
-    write_stdout(b"".join(as_bytes(sound.path) + b"\0" for sound in sounds))
+    click.echo(b"".join(os.fsencode(sound.path) + b"\0" for sound in sounds), nl=False)
 
 
 PRINTERS: dict[str, Callable[[Sequence[Sound]], None]] = {

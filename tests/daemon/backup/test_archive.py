@@ -18,6 +18,7 @@ from tests.driving import Valenced
 from tests.records import record
 from tests.sounds import music_like, write_audio
 from tests.trainer.corpora.brought import put_sounds, put_table
+from trainer.bundles.registry import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def rewritten(archive: Path, change: Callable[[list[Member]], None]) -> None:
     archive.chmod(0o600)
 
 
-def test_what_was_backed_up_while_it_ran_is_there_again(
+def test_a_backup_of_a_running_service_is_restored(
     valenced: Valenced, music: Path, tmp_path: Path
 ) -> None:
     archive = tmp_path / "a.tar"
@@ -84,7 +85,7 @@ def test_what_was_backed_up_while_it_ran_is_there_again(
     assert other.select("SELECT count(*) FROM hearings") == [(1,)]
 
 
-def test_the_old_one_is_kept_aside(valenced: Valenced, tmp_path: Path) -> None:
+def test_the_old_catalogue_is_renamed_and_kept(valenced: Valenced, tmp_path: Path) -> None:
     archive = tmp_path / "a.tar"
     known(valenced, "a.mp3")
     valenced("backup", archive)
@@ -98,7 +99,7 @@ def test_the_old_one_is_kept_aside(valenced: Valenced, tmp_path: Path) -> None:
     assert not list(state_of(valenced).glob(".*"))
 
 
-def test_a_damaged_catalogue_gives_way_to_its_backup(valenced: Valenced, tmp_path: Path) -> None:
+def test_a_damaged_catalogue_is_replaced_by_its_backup(valenced: Valenced, tmp_path: Path) -> None:
     archive = tmp_path / "a.tar"
     known(valenced, "a.mp3")
     valenced("backup", archive)
@@ -136,7 +137,7 @@ def bring_in(valenced: Valenced, folder: Path, name: str) -> None:
     valenced("corpus", "add", "manifest", folder, "--name", name)
 
 
-def test_imported_corpora_are_carried_and_what_was_heard_of_others_stays(
+def test_corpora_are_restored_and_the_feature_cache_of_others_stays(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     archive, shelf = tmp_path / "a.tar", state_of(valenced) / "corpora"
@@ -160,6 +161,19 @@ def test_imported_corpora_are_carried_and_what_was_heard_of_others_stays(
     other("restore", archive)
     assert "kept" not in other.stderr
     assert [row["name"] for row in other.read("corpus", "list")] == ["mine"]
+
+
+def test_a_file_that_a_restore_would_refuse_is_left_out_of_the_backup(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    valenced("scan", tmp_path / "empty")
+    stray = state_of(valenced) / "bundles" / SHIPPED.name / ".stray file"
+    stray.write_bytes(b"x")
+    valenced("backup", tmp_path / "a.tar")
+    valenced("restore", tmp_path / "a.tar")
+    assert stray.parent.is_dir()
+    assert not stray.exists()
 
 
 def test_a_backup_of_a_release_that_left_corpora_out_leaves_them_as_they_are(

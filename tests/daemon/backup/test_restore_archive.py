@@ -113,13 +113,13 @@ def held(valenced: Valenced) -> tuple[list[str], bool]:
     return [path for (path,) in rows], (bundles / "learned-since").exists()
 
 
-def settled(valenced: Valenced) -> None:
+def complete_restore(valenced: Valenced) -> None:
     state = valenced.catalogue.parent
     with exclusive_access(f"sqlite:///{valenced.catalogue}", state / "bundles"):
         pass
 
 
-def test_whenever_it_is_killed_there_is_the_old_or_the_restored(
+def test_a_kill_at_any_moment_leaves_the_old_state_or_the_restored(
     stock: Stock, tmp_path: Path
 ) -> None:
     outcomes = []
@@ -127,13 +127,13 @@ def test_whenever_it_is_killed_there_is_the_old_or_the_restored(
         state = tmp_path / valenced.catalogue.parent.name
         found = copied(valenced, state)
         assert held(found)[0] in (OLD[0], NEW[0])
-        settled(found)
+        complete_restore(found)
         outcomes.append(held(found))
         assert (state / "bundles" / "current").exists()
         assert not list(state.glob(".*"))
         assert found.catalogue.stat().st_nlink == 1
         before = everything(state)
-        settled(found)
+        complete_restore(found)
         assert everything(state) == before
     first_new = outcomes.index(NEW)
     assert outcomes == [OLD] * first_new + [NEW] * (len(outcomes) - first_new)
@@ -141,9 +141,7 @@ def test_whenever_it_is_killed_there_is_the_old_or_the_restored(
     assert len(outcomes) - first_new > 3
 
 
-def test_the_next_start_has_the_bundles_that_belong_to_the_catalogue(
-    stock: Stock, tmp_path: Path
-) -> None:
+def test_the_next_start_completes_an_interrupted_restore(stock: Stock, tmp_path: Path) -> None:
     valenced = next(stock.interrupted(tmp_path))
     assert is_restore_interrupted(f"sqlite:///{valenced.catalogue}")
     valenced("backup", tmp_path / "b.tar", exit_code=1)
@@ -155,7 +153,7 @@ def test_the_next_start_has_the_bundles_that_belong_to_the_catalogue(
     valenced("backup", tmp_path / "b.tar")
 
 
-def test_the_next_restore_settles_what_was_interrupted_first(stock: Stock, tmp_path: Path) -> None:
+def test_the_next_restore_completes_an_interrupted_one_first(stock: Stock, tmp_path: Path) -> None:
     valenced = next(stock.interrupted(tmp_path))
     valenced("restore", stock.archive)
     assert held(valenced) == NEW
@@ -163,7 +161,7 @@ def test_the_next_restore_settles_what_was_interrupted_first(stock: Stock, tmp_p
 
 
 @pytest.mark.parametrize("note", [b"", b"{}", b"[" * 9999, b"\xff\x00", b'{"mark": []}'])
-def test_a_note_that_says_nothing_stops_the_start_and_changes_nothing(
+def test_an_invalid_journal_stops_the_start_and_changes_nothing(
     stock: Stock, tmp_path: Path, note: bytes
 ) -> None:
     valenced = next(stock.interrupted(tmp_path))
@@ -171,5 +169,5 @@ def test_a_note_that_says_nothing_stops_the_start_and_changes_nothing(
     (state / ".catalogue.db.restoring").write_bytes(note)
     before = everything(state)
     with pytest.raises(BackupError, match="not the journal of an interrupted restore; remove it"):
-        settled(valenced)
+        complete_restore(valenced)
     assert everything(state) == before

@@ -47,7 +47,7 @@ def settings_with(*texts: str, more: str = "tags.mode=replace") -> Settings:
     return load(environ={"HOME": "/nowhere"}, overrides=[folders(*texts), more]).settings
 
 
-def test_folders_named_since_the_installation_are_found(tmp_path: Path) -> None:
+def test_folders_added_since_the_installation_are_found(tmp_path: Path) -> None:
     units = tmp_path / UNITS
     now = ["{path='/srv/my music'}", "{path='/home/ann/50%'}", "{path='/home/x', tags=false}"]
     odd = ["{path='/srv/a:b'}", "{path='/srv/a\\\\b'}", '{path="/srv/it\'s"}']
@@ -62,7 +62,7 @@ def test_folders_named_since_the_installation_are_found(tmp_path: Path) -> None:
     assert unopened_folders(settings_with(*later[:2], more="tags.mode=none"), units) == []
 
 
-def test_what_was_opened_by_hand_counts_and_nonsense_does_not(tmp_path: Path) -> None:
+def test_folders_opened_by_hand_count_and_invalid_lines_do_not(tmp_path: Path) -> None:
     named = ["{path='/srv/a'}", "{path='/srv/b'}", "{path='/home/c'}"]
     for file in machine_files(settings_with(), COMMAND):
         install_file(replace(file, path=Path("/", file.path.name)), tmp_path)
@@ -77,7 +77,7 @@ def test_what_was_opened_by_hand_counts_and_nonsense_does_not(tmp_path: Path) ->
     assert unopened_folders(settings_with(*named), tmp_path) == []
 
 
-def test_who_asks_the_wrong_catalogue_is_sent_to_the_services(tmp_path: Path) -> None:
+def test_another_catalogue_than_the_services_gives_a_hint(tmp_path: Path) -> None:
     mine, its = Path("/root/.local/state/valenced/catalogue.db"), Path("/var/lib/valenced/c.db")
     assert other_catalogue_hint(mine, COMMAND, tmp_path) is None
     for file in machine_files(settings_with(), COMMAND):
@@ -89,7 +89,7 @@ def test_who_asks_the_wrong_catalogue_is_sent_to_the_services(tmp_path: Path) ->
     assert other_catalogue_hint(mine, COMMAND, tmp_path) is None
 
 
-def test_what_links_lead_to_is_opened_too(tmp_path: Path) -> None:
+def test_targets_of_links_are_opened(tmp_path: Path) -> None:
     music, other, single = (tmp_path / name for name in ("music", "other", "single"))
     for folder in (music, other, single):
         folder.mkdir()
@@ -102,14 +102,14 @@ def test_what_links_lead_to_is_opened_too(tmp_path: Path) -> None:
     assert str(other) not in drop_in(settings_with(named), [])
 
 
-def test_a_dry_run_makes_nothing(valenced: Valenced, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(valenced: Valenced, tmp_path: Path) -> None:
     shown = valenced("install", "--dry-run", "--root", tmp_path / "root").decode()
     assert "50-here.conf" in shown
     assert "WatchdogSec=" in shown
     assert not (tmp_path / "root").exists()
 
 
-def test_one_users_unit_lies_in_the_users_own_configuration(
+def test_a_users_unit_is_in_the_users_own_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/home/ann/.config")
@@ -121,7 +121,9 @@ def test_one_users_unit_lies_in_the_users_own_configuration(
     assert not place.exists()
 
 
-def test_what_somebody_else_put_there_is_left_alone(valenced: Valenced, tmp_path: Path) -> None:
+def test_a_file_of_another_origin_is_not_overwritten_or_removed(
+    valenced: Valenced, tmp_path: Path
+) -> None:
     theirs = tmp_path / "root" / UNITS / "valenced.service"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("[Unit]\n")
@@ -131,7 +133,9 @@ def test_what_somebody_else_put_there_is_left_alone(valenced: Valenced, tmp_path
     assert theirs.read_text() == "[Unit]\n"
 
 
-def test_a_folder_that_would_forge_a_line_is_refused(valenced: Valenced, tmp_path: Path) -> None:
+def test_a_folder_name_that_would_inject_a_line_is_refused(
+    valenced: Valenced, tmp_path: Path
+) -> None:
     hostile = folders('{path="/srv/a\\nExecStartPre=+/bin/sh"}')
     valenced("install", "--root", tmp_path / "root", "--set", hostile, exit_code=1)
     assert "a unit file cannot name it" in valenced.stderr

@@ -40,7 +40,9 @@ def mounts(tmp_path: Path) -> Path:
         ("/root/no such folder", HIDDEN),
     ],
 )
-def test_a_folder_that_was_not_opened_is_found(mounts: Path, folder: str, wall: str | None) -> None:
+def test_a_folder_that_the_unit_closes_is_found(
+    mounts: Path, folder: str, wall: str | None
+) -> None:
     found = sandbox_problem(Path(folder), writes=True, environ=STARTED, mounts=mounts)
     if wall is None:
         assert found is None
@@ -51,14 +53,14 @@ def test_a_folder_that_was_not_opened_is_found(mounts: Path, folder: str, wall: 
         assert is_sandbox_problem(found)
 
 
-def test_where_no_tags_are_wanted_it_is_enough_to_see(mounts: Path) -> None:
+def test_a_folder_without_tags_need_only_be_visible(mounts: Path) -> None:
     for folder, wall in (("/srv/b", None), ("/home/nobody-at-all", HIDDEN)):
         found = sandbox_problem(Path(folder), writes=False, environ=STARTED, mounts=mounts)
         assert (found or "").startswith(wall or "")
         assert (found is None) == (wall is None)
 
 
-def test_without_such_a_unit_nothing_is_said(mounts: Path, tmp_path: Path) -> None:
+def test_outside_of_the_unit_no_folder_is_restricted(mounts: Path, tmp_path: Path) -> None:
     disk = Path("/mnt/disk")
     assert sandbox_problem(disk, writes=True, environ={}, mounts=mounts) is None
     assert sandbox_problem(disk, writes=True, environ=STARTED, mounts=tmp_path / "absent") is None

@@ -113,7 +113,7 @@ def degrade(service: Service, promise: Promise) -> None:
             raise AssertionError("takes a disk of its own")
 
 
-def all_agree_on(service: Service, promise: Promise) -> None:
+def assert_all_agree_on(service: Service, promise: Promise) -> None:
     """Compare what is told in each way."""
     status = service.status()
     assert status["broken"] == [promise]
@@ -129,11 +129,13 @@ def all_agree_on(service: Service, promise: Promise) -> None:
 
 
 @pytest.mark.parametrize("promise", [each for each in Promise if each is not Promise.ROOM])
-def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: Promise) -> None:
+def test_status_health_and_metrics_agree_on_every_broken_promise(
+    service: Service, promise: Promise
+) -> None:
     assert service.status()["broken"] == []
     assert get(service.address, "/health") == (200, b"ok\n")
     degrade(service, promise)
-    all_agree_on(service, promise)
+    assert_all_agree_on(service, promise)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +146,14 @@ def test_all_agree_on_every_promise_that_is_not_kept(service: Service, promise: 
         (Promise.CATALOGUE, "stalled"),
     ],
 )
-def test_all_agree_on_what_the_service_alone_knows(
+def test_status_health_and_metrics_agree_on_what_only_the_process_knows(
     service: Service, promise: Promise, sign: str
 ) -> None:
     setattr(service.stats, sign, "consumer-1")
-    all_agree_on(service, promise)
+    assert_all_agree_on(service, promise)
 
 
-def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
+def test_two_problems_with_one_promise_are_both_reported(service: Service) -> None:
     degrade(service, Promise.WORK)
     service.stats.stuck = "consumer-1"
     status = service.status()
@@ -161,24 +163,24 @@ def test_two_reasons_for_one_promise_are_told_by_all(service: Service) -> None:
     assert figures(service.address)['valenced_degraded{promise="work"}'] == 2
 
 
-def test_a_disk_that_may_only_be_read_breaks_no_promise(service: Service) -> None:
+def test_a_read_only_disk_breaks_no_promise(service: Service) -> None:
     clip = record(service.catalogue, "/m/a.mp3")
     service.catalogue.tag_journal.record(clip, TagOutcome(TagState.PENDING, READ_ONLY))
     assert service.status()["broken"] == []
     assert get(service.address, "/health") == (200, b"ok\n")
 
 
-def test_all_agree_that_there_is_little_room(tmp_path: Path) -> None:
+def test_status_health_and_metrics_agree_on_a_full_disk(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with ExitStack() as stack:
         try:
             stack.enter_context(memory_disk(state, "size=32m,mode=700"))
         except NoDisk as error:
             pytest.skip(str(error))
-        all_agree_on(Service(Valenced(state), stack), Promise.ROOM)
+        assert_all_agree_on(Service(Valenced(state), stack), Promise.ROOM)
 
 
-def test_a_catalogue_that_cannot_be_read_is_told_of(service: Service, valenced: Valenced) -> None:
+def test_an_unreadable_catalogue_is_reported(service: Service, valenced: Valenced) -> None:
     with service.catalogue.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE queue")
     status, body = get(service.address, "/health")
@@ -189,7 +191,7 @@ def test_a_catalogue_that_cannot_be_read_is_told_of(service: Service, valenced: 
     assert "no such table" in valenced.stderr
 
 
-def test_a_real_service_tells_of_its_work(valenced: Valenced, music: Path) -> None:
+def test_a_running_service_reports_its_work(valenced: Valenced, music: Path) -> None:
     write_audio(music / "a.flac", music_like(2))
     (music / "letter.mp3").write_text("no song\n" * 99)
     with valenced.start("run", music, "--set", f"page.listen={ANYWHERE}") as service:
@@ -241,7 +243,7 @@ def test_get_and_head_are_answered_and_nothing_else(address: str) -> None:
         ("[::1", 421),
     ],
 )
-def test_only_who_means_us_is_answered(address: str, host: str, status: int) -> None:
+def test_a_foreign_host_header_is_refused(address: str, host: str, status: int) -> None:
     assert get(address, "/health", Host=host)[0] == status
 
 
@@ -257,12 +259,14 @@ def test_only_who_means_us_is_answered(address: str, host: str, status: int) -> 
         b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_nonsense_is_refused_and_the_next_request_answered(address: str, request_: bytes) -> None:
+def test_a_malformed_request_is_refused_and_the_next_one_answered(
+    address: str, request_: bytes
+) -> None:
     assert b"200 OK" not in raw(address, request_)
     assert get(address, "/health") == (200, b"text")
 
 
-def test_clients_that_say_nothing_are_let_go(address: str) -> None:
+def test_silent_clients_do_not_block_others(address: str) -> None:
     host, _, port = address.rpartition(":")
     with ExitStack() as stack:
         for number in range(2 * AT_ONCE):
@@ -272,9 +276,7 @@ def test_clients_that_say_nothing_are_let_go(address: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["192.0.2.1:80", "no.such.host.invalid:80", "1.2.3.4.5:80"])
-def test_an_address_that_is_none_of_ours_is_a_wrong_setting(
-    valenced: Valenced, music: Path, wrong: str
-) -> None:
+def test_a_foreign_address_is_a_wrong_setting(valenced: Valenced, music: Path, wrong: str) -> None:
     with pytest.raises(SettingsError, match=r"page\.listen"), listening(wrong, {}):
         pass
     if wrong.startswith("192"):
@@ -283,11 +285,11 @@ def test_an_address_that_is_none_of_ours_is_a_wrong_setting(
         assert wrong in line
 
 
-def test_an_address_that_is_taken_is_told_of(address: str) -> None:
+def test_an_address_in_use_is_reported(address: str) -> None:
     with pytest.raises(ListenError, match="free it, or choose another"), listening(address, {}):
         pass
 
 
-def test_asking_somebody_else_gives_nothing(address: str) -> None:
+def test_another_program_at_the_address_reports_no_problems(address: str) -> None:
     assert fetch_problems(address) == []
     assert fetch_problems(ANYWHERE) == []

@@ -30,7 +30,7 @@ def of(findings: list[dict[str, str]], part: str) -> list[str]:
     return [finding["level"] for finding in findings if part in finding["what"]]
 
 
-def test_all_is_well_with_a_plain_folder(valenced: Valenced, music: Path) -> None:
+def test_a_plain_folder_passes_every_check(valenced: Valenced, music: Path) -> None:
     findings: Any = valenced.read("check", "--set", watching(music))
     assert of(findings, "the first start makes it") == ["ok"]
     assert not valenced.catalogue.exists()
@@ -51,7 +51,7 @@ def test_all_is_well_with_a_plain_folder(valenced: Valenced, music: Path) -> Non
     assert b"ok       " in valenced("check", "--set", watching(music))
 
 
-def test_a_clock_that_went_back_and_a_running_service_are_told_of(
+def test_a_clock_in_the_past_and_a_running_service_are_reported(
     valenced: Valenced, music: Path
 ) -> None:
     with valenced.start("run", music) as service:
@@ -75,7 +75,7 @@ def shared() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
-def test_folders_are_looked_at_as_the_user_of_the_service(shared: Path) -> None:
+def test_folders_are_checked_with_the_rights_of_the_given_user(shared: Path) -> None:
     music, secret, state = (shared / name for name in ("music", "secret", "state"))
     for folder in (music, music / "open", state):
         folder.mkdir(mode=0o755)
@@ -96,6 +96,6 @@ def test_folders_are_looked_at_as_the_user_of_the_service(shared: Path) -> None:
     assert of(findings, f"{secret}: this user may not read it") == ["fail"]
 
 
-def test_a_user_there_is_not_is_wrong_usage(valenced: Valenced) -> None:
+def test_an_unknown_user_is_a_usage_error(valenced: Valenced) -> None:
     valenced("check", "--user", "no one\nat all", exit_code=2)
     assert "there is no such user" in valenced.stderr

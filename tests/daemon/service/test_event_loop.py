@@ -65,7 +65,7 @@ def loop(active: ActiveConfig) -> Iterator[EventLoop]:
         ).event_loop()
 
 
-def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
+def test_a_stop_is_handled_although_the_catalogue_is_broken(
     loop: EventLoop, music: Path, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "catalogue.db")) as catalogue:
@@ -75,7 +75,7 @@ def test_a_wish_to_stop_is_heard_although_the_catalogue_takes_nothing(
     loop.run()
 
 
-def test_word_is_left_of_what_waits_and_taken_away_again(loop: EventLoop) -> None:
+def test_why_work_is_paused_is_stored_and_deleted_again(loop: EventLoop) -> None:
     notes = loop.catalogue.notes
     loop.stats.paused = "paused on battery"
     loop.handle([CheckFolders()])
@@ -94,7 +94,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline_s
 
 
-def test_a_consumer_that_hangs_keeps_the_watchdog_unfed_until_it_goes_on(
+def test_no_heartbeat_is_sent_while_a_consumer_hangs(
     loop: EventLoop,
     supervisor: socket.socket,
     address: str,
@@ -126,13 +126,13 @@ def test_a_consumer_that_hangs_keeps_the_watchdog_unfed_until_it_goes_on(
     loop.notifier.close()
 
 
-def test_a_consumer_that_rests_does_not_hang(loop: EventLoop) -> None:
+def test_an_idle_consumer_does_not_count_as_hung(loop: EventLoop) -> None:
     assert loop.consumers.stuck(math.inf, 0) is None
     loop.consumers.start()
     wait_until(lambda: loop.consumers.stuck(math.inf, 0) is None)
 
 
-def test_the_catalogue_is_kept_small_when_it_is_time(loop: EventLoop, tmp_path: Path) -> None:
+def test_maintenance_empties_the_write_ahead_log(loop: EventLoop, tmp_path: Path) -> None:
     log = tmp_path / "catalogue.db-wal"
     assert log.stat().st_size > 0
     loop.handle([MaintenanceDue()])

@@ -47,7 +47,7 @@ def named(folder: Path, more: str = "") -> str:
     return f"path = '{folder}'\n{more}"
 
 
-def test_folders_come_and_go_without_a_restart(
+def test_folders_are_added_and_removed_without_a_restart(
     installation: Installation, music: Path, tmp_path: Path
 ) -> None:
     effects = tmp_path / "effects"
@@ -70,7 +70,7 @@ def test_folders_come_and_go_without_a_restart(
     assert folder["path"] == str(effects)
 
 
-def test_tags_and_the_way_of_watching_change_without_a_restart(
+def test_tags_and_watch_mode_change_without_a_restart(
     installation: Installation, music: Path
 ) -> None:
     installation.write(named(music, "tags = false"))
@@ -93,7 +93,7 @@ def test_tags_and_the_way_of_watching_change_without_a_restart(
     assert installation.valenced.select("SELECT arousal FROM mood_thresholds") == [(0.5,)]
 
 
-def test_wrong_settings_change_nothing_and_every_problem_is_told(
+def test_wrong_settings_change_nothing_and_every_problem_is_logged(
     installation: Installation, music: Path
 ) -> None:
     installation.write(named(music))
@@ -161,7 +161,7 @@ def test_no_folder_left_and_a_wrong_cron_line_are_refused_as_well(
         assert service.stop() == 0
 
 
-def test_what_needs_a_restart_is_told_each_time(
+def test_a_setting_that_needs_a_restart_is_reported_at_each_reload(
     installation: Installation, music: Path, tmp_path: Path
 ) -> None:
     installation.write(named(music))
@@ -178,7 +178,7 @@ def test_what_needs_a_restart_is_told_each_time(
     assert not (tmp_path / "other.db").exists()
 
 
-def test_a_single_pass_ends_when_the_line_is_cut(valenced: Valenced, music: Path) -> None:
+def test_a_hangup_ends_a_single_pass(valenced: Valenced, music: Path) -> None:
     for index in range(4):
         write_audio(music / f"{index}.wav", music_like(2, seed=index))
     with valenced.start("scan", music) as scan:

@@ -64,12 +64,12 @@ def runs_of(clock: Clock, store: JobStore, hours: list[int]) -> list[datetime]:
     return runs
 
 
-def test_a_month_of_hours_brings_a_run_for_each_night(clock: Clock, store: JobStore) -> None:
+def test_a_nightly_job_runs_once_each_night_of_a_month(clock: Clock, store: JobStore) -> None:
     runs = runs_of(clock, store, list(range(1, 30 * 24 + 1)))
     assert runs == [datetime(2026, 3, day, 4, tzinfo=UTC) for day in range(2, 32)]
 
 
-def test_what_was_missed_while_it_was_down_is_made_up_for_once(
+def test_runs_missed_while_the_service_was_down_are_made_up_for_once(
     clock: Clock, store: JobStore
 ) -> None:
     assert len(runs_of(clock, store, [1, 17])) == 1
@@ -77,7 +77,7 @@ def test_what_was_missed_while_it_was_down_is_made_up_for_once(
     assert runs_of(clock, store, [24 * 7 + 2]) == []
 
 
-def test_it_rests_while_nothing_is_due(store: JobStore) -> None:
+def test_the_scheduler_sleeps_while_nothing_is_due(store: JobStore) -> None:
     asked, ticks = 0, Queue[object]()
 
     def counted() -> datetime:
@@ -94,16 +94,16 @@ def test_it_rests_while_nothing_is_due(store: JobStore) -> None:
     assert asked < 100
 
 
-def test_another_schedule_starts_anew(clock: Clock, store: JobStore) -> None:
+def test_a_changed_schedule_discards_the_stored_due_time(clock: Clock, store: JobStore) -> None:
     store.plan("learn", "another schedule", START - timedelta(days=1))
     assert runs_of(clock, store, [1]) == []
 
 
 @pytest.mark.parametrize("bad", ["", "now and then", "61 4 * * *", "0 4 * *", "0 4 * * 0"])
-def test_a_line_that_is_no_schedule_is_refused(bad: str) -> None:
+def test_an_invalid_cron_line_is_refused(bad: str) -> None:
     with pytest.raises(SettingsError, match=r"retrain\.schedule"):
         cron_trigger(bad)
 
 
-def test_weekdays_go_by_name() -> None:
+def test_weekdays_are_written_as_names() -> None:
     assert "sun" in str(cron_trigger("30 5 * * sun"))
