@@ -238,7 +238,7 @@ def run(
 
 def table(tally: Tally) -> str:
     """Writes the counts as Markdown."""
-    lines = ["| ending | inputs |", "| --- | ---: |", f"| **inputs sent** | {tally.inputs} |"]
+    lines = ["| result | inputs |", "| --- | ---: |", f"| **inputs sent** | {tally.inputs} |"]
     shown = [*tally.endings.most_common(), *((ending, 0) for ending in (ANALYSED, TIMED_OUT))]
     counts = dict(reversed(shown)) | {"worker died of a signal": tally.deaths}
     ordinary = sorted(counts, key=lambda ending: -counts[ending])

@@ -171,7 +171,7 @@ def measure(folder: Path, share: float) -> bool:
         "--fit-again",
         candidate,
     ]
-    fitting = timed("of which fitting and cross-validating", valenced, again)
+    fitting = timed("of which fitting and cross-validation", valenced, again)
     whole = Taken(
         "all three",
         sum(each.clock_s for each in taken),

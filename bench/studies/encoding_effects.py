@@ -113,7 +113,7 @@ def told_of(
 
 def print_shares(ways: dict[str, NDArray[np.float32]], groups: NDArray[np.str_]) -> None:
     """Prints shares of variance, and how often treatments are told, for each way to hear."""
-    print("| hearing | descriptors | sound | treatment | both | " + " | ".join(ASPECTS) + " |")
+    print("| settings | features | sound | treatment | interaction | " + " | ".join(ASPECTS) + " |")
     print("| --- | --- | --- | --- | --- |" + " --- |" * len(ASPECTS))
     for way, vectors in ways.items():
         scores = scored(vectors)
@@ -129,7 +129,7 @@ def print_shares(ways: dict[str, NDArray[np.float32]], groups: NDArray[np.str_])
 
 def print_shifts(said: NDArray[np.float64]) -> None:
     """Prints how far predictions move; shape (sounds, treatments, 2)."""
-    print("| treatment | arousal: mean | typical | most | valence: mean | typical | most |")
+    print("| treatment | arousal: mean | RMS | maximum | valence: mean | RMS | maximum |")
     print("| --- |" + " --- |" * 6)
     for number, name in enumerate(NAMES[1:], 1):
         moved = said[:, number] - said[:, 0]
@@ -200,11 +200,11 @@ def print_corpora(table: TrainingTable, moved: NDArray[np.intp]) -> None:
     drawing = np.random.default_rng(SEED)
     parts = {
         "all": np.arange(len(moved)),
-        f"{MOST_MOVED} that treatments move most": moved[:MOST_MOVED],
-        f"{MOST_MOVED} that they move least": moved[-MOST_MOVED:],
-        f"{MOST_MOVED} drawn by lot": drawing.choice(moved, MOST_MOVED, replace=False),
+        f"{MOST_MOVED} most changed by treatments": moved[:MOST_MOVED],
+        f"{MOST_MOVED} least changed": moved[-MOST_MOVED:],
+        f"{MOST_MOVED} at random": drawing.choice(moved, MOST_MOVED, replace=False),
     }
-    print("| corpora | descriptors | told | by lot |\n| --- | --- | --- | --- |")
+    print("| corpora | features | correct | shuffled labels |\n| --- | --- | --- | --- |")
     for domain in ("music", "sound"):
         rows = np.flatnonzero(table.domain == domain)
         names, labels = np.unique(table.corpus[rows], return_inverse=True)

@@ -243,14 +243,14 @@ def main() -> None:
         track = chosen.track or Path(folder) / "track.mp3"
         if chosen.track is None:
             write_track(track)
-        print("| hearing | s | VGMIDI arousal | valence | Emotify arousal | valence | mean |")
+        print("| settings | s | VGMIDI arousal | valence | Emotify arousal | valence | mean |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for extraction in (*EXTRACTIONS, *(() if chosen.no_reference else (REFERENCE,))):
             found = extract(extraction, chosen.corpora, paths, chosen.cache)
             for take in extraction.take:
                 heard = extraction.hearing
                 label = f"{heard.rate_hz / 1000:g} kHz, {take} x {heard.window_s:g} s"
-                label += ", levelled" if extraction.levelled else ""
+                label += ", normalised level" if extraction.levelled else ""
                 vectors = _by_corpus(averaged(found, take), corpora)
                 whole = extraction is REFERENCE
                 hearing = FeatureSettings(heard.rate_hz, take, heard.window_s)

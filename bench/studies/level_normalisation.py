@@ -63,14 +63,15 @@ def main() -> None:
     else:
         paths = [asked.corpora / path for path in table.path.tolist()]
         with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            found = pool.map(partial(heard, way=WAYS["levelled"]), paths, chunksize=4)
+            found = pool.map(partial(heard, way=WAYS["normalised level"]), paths, chunksize=4)
             vectors = rounded(np.stack(list(found)))
         if asked.kept:
             np.save(asked.kept, vectors)
-    tables = {"as it is": table, "levelled": replace(table, vectors=vectors)}
+    tables = {"as it is": table, "normalised level": replace(table, vectors=vectors)}
     said = {name: [predicted(each, seed) for seed in SEEDS] for name, each in tables.items()}
     print(
-        "| part | dimension | clips | level as it is | levelled |\n| --- | --- | --- | --- | --- |"
+        "| part | dimension | clips | original level | normalised level |\n"
+        "| --- | --- | --- | --- | --- |"
     )
     for part, rows in parts_of(table):
         for dim, dimension in enumerate(("arousal", "valence")):

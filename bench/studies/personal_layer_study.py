@@ -51,7 +51,7 @@ ASKED = 200
 COUNTS = (5, 20, 60, 200)
 WEIGHTS = (0.3, 1.0, 3.0)
 REFITTED = (
-    "as the laboratory",
+    "as the corpora",
     "offset .25",
     "gain 1.6",
     "offset .25, gain 1.2, VGMIDI inverted",
@@ -60,7 +60,7 @@ REFITTED = (
 INNER_FOLDS = 5
 
 TASTES: Mapping[str, Taste] = {
-    "as the laboratory": Taste(),
+    "as the corpora": Taste(),
     "offset .25": Taste(offset=(0.25, -0.25)),
     "gain 1.6": Taste(gain=1.6),
     "gain .5": Taste(gain=0.5),
@@ -71,7 +71,7 @@ TASTES: Mapping[str, Taste] = {
     "offset .25, gain 1.2, VGMIDI inverted": Taste((0.25, -0.25), 1.2, "vgmidi"),
     "offset .25, gain 1.2, Emotify inverted": Taste((0.25, -0.25), 1.2, "emotify"),
     "offset .25, gain 1.2, sounds inverted": Taste((0.25, -0.25), 1.2, "sound"),
-    "the first of these, wavering by .3": Taste((0.25, -0.25), 1.2, "vgmidi", wavering=0.3),
+    "the first of these three, noise .3": Taste((0.25, -0.25), 1.2, "vgmidi", wavering=0.3),
 }
 
 
@@ -155,10 +155,10 @@ def layers(seeds: range, counts: Sequence[int]) -> None:
                 row = _layers_of(known, taste, known.rated(count))
                 found.setdefault((name, count), []).append(row)
     print(
-        "| listener | annotations | before | constant | told the rule | offset and gain | layer "
-        "| falls by | arousal | valence | seeds of 30 % | published | in service falls by "
+        "| person | annotations | before | constant | knows the rule | offset and gain | layer "
+        "| reduction | arousal | valence | seeds of 30 % | published | reduction as published "
         "| seeds of 30 % "
-        "| intervals hold |"
+        "| coverage |"
     )
     print("| --- " * 15 + "|")
     for (name, count), rows in found.items():
@@ -217,8 +217,8 @@ def _layers_text(rows: list[tuple[Floats, ...]]) -> str:
 def refits(seeds: range, counts: Sequence[int]) -> None:
     """Print the errors of regressions that were fitted on the annotations too."""
     print(
-        "| listener | annotations | before | layer | "
-        + " | ".join(f"rows of weight {w:g}" for w in WEIGHTS)
+        "| person | annotations | before | layer | "
+        + " | ".join(f"weight {w:g}" for w in WEIGHTS)
         + " | rows and layer |"
     )
     print("| --- " * (5 + len(WEIGHTS)) + "|")

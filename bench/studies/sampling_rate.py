@@ -64,7 +64,7 @@ def main() -> None:
     rows = [row for row in listed if row["arousal"]]
     paths = [folder / row["path"] for row in rows]
     vectors = {rate_hz: _heard(paths, FeatureSettings(rate_hz, 8, 2.0)) for rate_hz in RATES_HZ}
-    print("| rate | dimension | r | 16 kHz has over it |")
+    print("| rate | dimension | r | advantage of 16 kHz |")
     print("| --- | --- | --- | --- |")
     for dimension in ("arousal", "valence"):
         norms = np.array([float(row[dimension]) for row in rows])

@@ -70,7 +70,7 @@ class Way:
 
 WAYS = {
     "canonical": Way(CANONICAL),
-    "levelled": Way(CANONICAL, is_levelled=True),
+    "normalised level": Way(CANONICAL, is_levelled=True),
     "up to 4 kHz": Way(FeatureSettings(rate_hz=8000, windows=4, window_s=4.0)),
 }
 
