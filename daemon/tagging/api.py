@@ -1,16 +1,15 @@
-"""Our tags into a file, out of it, and back to what was there; each proven harmless or not done."""
+"""Writes, removes and restores our tags in a file; each change is proven harmless or not made."""
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging import edit_plan
-from daemon.tagging.disk.atomic_copy import Changed
+from daemon.tagging.disk.atomic_copy import FileWrite, OriginalChanged
 from daemon.tagging.disk.copy_file import CopyFile
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import SourceFile, opened, refuse_read_only
@@ -32,11 +31,12 @@ if TYPE_CHECKING:
     from daemon.tagging.disk.atomic_copy import Copy
     from daemon.tagging.disk.file_reading import Reader
     from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.formats.format import Edit
     from daemon.tagging.formats.keys import Items
 
 
 class WriteMode(StrEnum):
-    """Where tags go."""
+    """Where tags are written."""
 
     REPLACE = "replace"
     IN_PLACE = "in-place"
@@ -60,13 +60,13 @@ class WriteOptions:
 
     Attributes:
         reader: reads a file by ffmpeg, for the proof that nothing else changed.
-        audio_hash: of the file, if it is known and the file is sure to be that one.
-        mode: where tags go.
-        expects: told the status of the opened file; False leaves it alone, as `changed`.
-        keep_mtime: give the file its old modification time.
+        audio_hash: of the file, if it is known for the status that `expects` accepts.
+        mode: where tags are written.
+        expects: gets the status of the opened file; on False it is left alone, as `changed`.
+        keep_mtime: keep the modification time of the file.
         dry_run: report what would be done, and do nothing.
-        record: given the journal record (JSON types) after every proof and before the file
-            changes, so that no write is ever without its undo; if it raises, nothing is written.
+        record: gets the undo record (JSON types) after the proof and before the file changes, so
+            that no write is ever without its undo; if it raises, nothing is written.
         disk: does the system calls.
     """
 
@@ -85,13 +85,14 @@ class TagWrite:
     """What was done to one file.
 
     Attributes:
-        outcome: `written`; `unchanged` (already so, not touched); `changed` (another program wrote
-            the file meanwhile, not touched, try again); `planned` (dry run); `skipped` (mode none).
+        outcome: `written`; `unchanged` (already as wanted, not touched); `changed` (another
+            program wrote the file meanwhile, not touched, try again); `planned` (dry run);
+            `skipped` (mode none).
         path: the file itself, without symbolic links.
         was: our keys before.
         now: our keys after (for a dry run: as they would be).
-        before: the journal record, from which `restore` puts back; None where nothing is written.
-        status: of the file as this left it; whatever differs from it later was not us.
+        undo: the undo record for `restore`; None where nothing is written into the file.
+        status: of the file as we left it, by which later changes by others are recognised.
         warning: one line for the log; None almost always.
     """
 
@@ -99,7 +100,7 @@ class TagWrite:
     path: Path
     was: Items
     now: Items
-    before: dict[str, Any] | None = None
+    undo: dict[str, Any] | None = None
     status: os.stat_result | None = None
     warning: str | None = None
 
@@ -107,153 +108,140 @@ class TagWrite:
 def read(path: Path) -> Items:
     """Return every item of ours in a file, whichever preset wrote it.
 
-    Args:
-        path: the file; links are followed.
-
     Raises:
         TagWriteError: the file or its tags cannot be read, or have no tag scheme.
     """
-    with _told(path), opened(path, DISK) as source, damage_refused():
+    with _as_tag_write_error(path), opened(path, DISK) as source, damage_refused():
         return container_of(source.view).items(source.view, keys.ALL_KEYS)
 
 
 def write(
     path: Path,
     items: Items,
-    manner: WriteOptions,
+    options: WriteOptions,
     *,
     earlier: Mapping[str, Any] | None = None,
 ) -> TagWrite:
-    """Write items into a file, or beside it.
+    """Write items into a file, or into its sidecar.
 
     Args:
         path: the file; links are followed.
-        items: from `keys.affect_items`, `provenance_item`, `mood_item`. A mood is left
-            out where another one stands already.
-        manner: how.
-        earlier: the journal record of the first write, if there was one; the new record then
-            leads back to before that write.
+        items: from `keys.affect_items`, `provenance_item`, `mood_item`. A mood is left out where
+            the file has another one already.
+        options: how to write.
+        earlier: the undo record of the first write, if there was one; the new record then leads
+            back to before that write.
 
     Raises:
         TagWriteError: nothing was written; the reason says why.
     """
     first = UndoRecord.from_json(earlier) if earlier else None
-    with _told(path):
-        if manner.mode is WriteMode.SIDECAR:
-            return _beside(path, keys.with_owned_keys(items), manner)
-        return _in_file(path, manner, lambda view: edit_plan.to_write(view, items, first))
+    with _as_tag_write_error(path):
+        if options.mode is WriteMode.SIDECAR:
+            return _to_sidecar(path, keys.with_owned_keys(items), options)
+        return _to_file(path, options, lambda view: edit_plan.to_write(view, items, first))
 
 
-def strip(path: Path, manner: WriteOptions, *, owned: frozenset[str] | None = None) -> TagWrite:
-    """Take our items out of a file, and nothing else.
+def strip(path: Path, options: WriteOptions, *, owned: frozenset[str] | None = None) -> TagWrite:
+    """Remove our items from a file, and nothing else.
 
     Args:
         path: the file; links are followed.
-        manner: how.
-        owned: our keys in this file, as the catalogue knows them; by default as the file's own
-            `VALENCED` item says.
+        options: how to write.
+        owned: our keys in this file, as the catalogue knows them; by default those that the file's
+            own `VALENCED` item lists.
 
     Raises:
         TagWriteError: nothing was written; the reason says why.
     """
-    with _told(path):
-        if manner.mode is WriteMode.SIDECAR:
-            return _beside(path, {}, manner)
-        return _in_file(path, manner, lambda view: edit_plan.to_strip(view, owned))
+    with _as_tag_write_error(path):
+        if options.mode is WriteMode.SIDECAR:
+            return _to_sidecar(path, {}, options)
+        return _to_file(path, options, lambda view: edit_plan.to_strip(view, owned))
 
 
-def restore(path: Path, before: Mapping[str, Any], manner: WriteOptions) -> TagWrite:
-    """Put back what stood under our keys before the first write.
+def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWrite:
+    """Restore what was under our keys before the first write.
 
-    If nobody has changed those places since, the old bytes themselves come back, and the
-    file is byte for byte as it was. Otherwise only our keys get their old values.
+    If nobody has changed the bytes that we wrote, the file becomes byte for byte as it was.
+    Otherwise only our keys get their old values.
 
     Args:
         path: the file; links are followed.
-        before: the journal record.
-        manner: how.
+        undo: the undo record.
+        options: how to write.
 
     Raises:
         TagWriteError: nothing was written; the reason says why.
-        ValueError: `before` is not a journal record.
+        ValueError: `undo` is not an undo record.
     """
-    first = UndoRecord.from_json(before)
-    with _told(path):
-        if manner.mode is WriteMode.SIDECAR:
-            return _beside(path, {}, manner)
-        return _in_file(
-            path,
-            manner,
-            lambda view: edit_plan.to_restore(view, first),
-            lambda view: edit_plan.to_reset(view, first),
-        )
+    first = UndoRecord.from_json(undo)
+    with _as_tag_write_error(path):
+        if options.mode is WriteMode.SIDECAR:
+            return _to_sidecar(path, {}, options)
+        try:
+            return _to_file(path, options, lambda view: edit_plan.to_restore(view, first))
+        except Unproven:
+            return _to_file(path, options, lambda view: edit_plan.to_reset(view, first))
 
 
-def _in_file(
-    path: Path,
-    manner: WriteOptions,
-    *planners: Callable[[View], edit_plan.EditPlan],
+def _to_file(
+    path: Path, options: WriteOptions, plan_for: Callable[[View], edit_plan.EditPlan]
 ) -> TagWrite:
-    with opened(path, manner.disk) as source:
-        if manner.mode is WriteMode.NONE:
+    with opened(path, options.disk) as source:
+        if options.mode is WriteMode.NONE:
             return TagWrite(WriteOutcome.SKIPPED, source.path, {}, {})
-        if not manner.expects(source.status):
+        if not options.expects(source.status):
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
-        for attempt, planner in enumerate(planners, 1):
-            with damage_refused():
-                plan = planner(source.view)
-            if plan.edit is None:
-                return _unchanged(source, plan.was)
-            _refuse_unsafe(source, manner)
-            try:
-                return _carried_out(source, plan, manner)
-            except Unproven:
-                if attempt == len(planners):
-                    raise
-        raise AssertionError("there is always a planner")
+        with damage_refused():
+            plan = plan_for(source.view)
+        if plan.edit is None:
+            return _unchanged(source, plan.was)
+        _refuse_unsafe(source, options)
+        if options.dry_run:
+            return TagWrite(WriteOutcome.PLANNED, source.path, plan.was, plan.wanted)
+        return _written(source, plan, plan.edit, options)
 
 
-def _carried_out(source: SourceFile, plan: edit_plan.EditPlan, manner: WriteOptions) -> TagWrite:
-    edit = plan.edit
-    assert edit is not None
-    done = TagWrite(WriteOutcome.WRITTEN, source.path, plan.was, plan.wanted)
-    if manner.dry_run:
-        return dataclasses.replace(done, outcome=WriteOutcome.PLANNED)
-    record: dict[str, Any] = {}
+def _written(
+    source: SourceFile, plan: edit_plan.EditPlan, edit: Edit, options: WriteOptions
+) -> TagWrite:
+    undo: dict[str, Any] = {}
 
     def complete(copy: Copy) -> None:
         assert copy.path is not None
         if edit.finish is not None:
-            edit.finish(CopyFile(copy.descriptor, manner.disk))
-        prove(source, copy.path, plan, manner.reader, manner.audio_hash, manner.disk)
-        record.update(plan.record(OpenFile(copy.descriptor)).as_json())
-        if manner.record:
-            manner.record(record)
+            edit.finish(CopyFile(copy.descriptor, options.disk))
+        prove(source, copy.path, plan, options.reader, options.audio_hash, options.disk)
+        undo.update(plan.record(OpenFile(copy.descriptor)).as_json())
+        if options.record:
+            options.record(undo)
 
+    planned = FileWrite(source, edit.content, complete, options.disk, options.keep_mtime)
     try:
-        land = overwrite if manner.mode is WriteMode.IN_PLACE else replace_or_overwrite
-        landed = land(source, edit.content, complete, manner.disk, keep_mtime=manner.keep_mtime)
-    except Changed:
+        in_place = options.mode is WriteMode.IN_PLACE
+        status, warning = overwrite(planned) if in_place else replace_or_overwrite(planned)
+    except OriginalChanged:
         return TagWrite(WriteOutcome.CHANGED, source.path, plan.was, plan.was)
-    return dataclasses.replace(done, before=record, status=landed.status, warning=landed.warning)
+    return TagWrite(WriteOutcome.WRITTEN, source.path, plan.was, plan.wanted, undo, status, warning)
 
 
 def _unchanged(source: SourceFile, items: Items) -> TagWrite:
     return TagWrite(WriteOutcome.UNCHANGED, source.path, items, items, status=source.status)
 
 
-def _refuse_unsafe(source: SourceFile, manner: WriteOptions) -> None:
+def _refuse_unsafe(source: SourceFile, options: WriteOptions) -> None:
     refuse_read_only(source)
     links = source.status.st_nlink
-    if links > 1 and manner.mode is WriteMode.REPLACE:
+    if links > 1 and options.mode is WriteMode.REPLACE:
         raise TagsRefused(f"it has {links} hard links; tags.mode = in-place keeps them together")
 
 
-def _beside(path: Path, items: Items, manner: WriteOptions) -> TagWrite:
-    with opened(path, manner.disk) as source:
-        if not manner.expects(source.status):
+def _to_sidecar(path: Path, items: Items, options: WriteOptions) -> TagWrite:
+    with opened(path, options.disk) as source:
+        if not options.expects(source.status):
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
-        sidecar = read_sidecar(source.path, manner.disk)
+        sidecar = read_sidecar(source.path, options.disk)
         was = sidecar.items if sidecar else {}
         if not was and not items:
             return _unchanged(source, was)
@@ -261,14 +249,14 @@ def _beside(path: Path, items: Items, manner: WriteOptions) -> TagWrite:
         if sidecar and is_same and sidecar.file == source.path.name:
             return _unchanged(source, was)
         done = TagWrite(WriteOutcome.WRITTEN, source.path, was, items, status=source.status)
-        if manner.dry_run:
-            return dataclasses.replace(done, outcome=WriteOutcome.PLANNED)
-        write_sidecar(source.path, items, manner.disk)
+        if options.dry_run:
+            return replace(done, outcome=WriteOutcome.PLANNED)
+        write_sidecar(source.path, items, options.disk)
         return done
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _as_tag_write_error(path: Path) -> Iterator[None]:
     """Turn everything that stops a write into the one error its callers know."""
     try:
         yield
@@ -278,6 +266,6 @@ def _told(path: Path) -> Iterator[None]:
         refused = refusal_of(error)
         raise TagWriteError(path, refused.reason, retry=refused.retry) from error
     except ClipError as error:
-        # A worker that died or a disk that failed says nothing against the file.
+        # A worker that died or a disk that failed is no fault of the file.
         reason = f"its sound cannot be compared: {error.reason}"
         raise TagWriteError(path, reason, retry=True) from error

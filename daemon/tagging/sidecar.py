@@ -1,10 +1,10 @@
-"""Tag items in a JSON file beside the sound, for those whose files must not change.
+"""Tag items in a JSON file next to the sound, for users whose sound files must not change.
 
 `{"format": 1, "file": NAME, "items": {KEY: [VALUE, …]}}`, named after the sound with
 `.valenced.json` added. Names that are not UTF-8 are escaped as JSON escapes lone surrogates.
 
-When a sound is renamed, its sidecar is written anew beside the new name and the old one goes. When
-a sound is deleted its sidecar stays: the sound may come back, and the file is not in the way.
+When a sound is renamed, its sidecar is written again next to the new name and the old one is
+removed. When a sound is deleted, its sidecar stays, as the sound may come back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.tagging.disk import temp_names
-from daemon.tagging.disk.atomic_copy import forget
+from daemon.tagging.disk.atomic_copy import remove_temporary
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ _READABLE = 0o644
 
 
 class Sidecar(NamedTuple):
-    """What a sidecar says.
+    """The content of a sidecar.
 
     Attributes:
-        file: name of the sound it was written for; the sound may have another by now.
+        file: name of the sound when it was written.
         items: ours.
     """
 
@@ -43,10 +43,10 @@ class Sidecar(NamedTuple):
 
 
 def read_sidecar(sound: Path, disk: DiskCalls) -> Sidecar | None:
-    """Return what stands beside a sound; None if there is no sidecar.
+    """Return the sidecar of a sound; None if there is none.
 
     Raises:
-        Refused: something else than a sidecar of ours has its name.
+        TagsRefused: something else than a sidecar of ours has its name.
         OSError: it cannot be read.
     """
     path = temp_names.sidecar_of(sound)
@@ -82,11 +82,11 @@ def _not_ours(path: Path) -> TagsRefused:
 def discard_stale(sound: Path, disk: DiskCalls) -> bool:
     """Remove the sidecar of a sound that has another name now; tell whether there was one.
 
-    A file that is not surely the sidecar which we wrote for this very name stays.
+    Only a sidecar that we wrote for this very name is removed.
 
     Raises:
-        Refused: something else than a sidecar of ours has its name.
-        OSError: the system objected.
+        TagsRefused: something else than a sidecar of ours has its name.
+        OSError: the system refused.
     """
     sidecar = read_sidecar(sound, disk)
     if sidecar is None or sidecar.file != sound.name:
@@ -98,10 +98,10 @@ def discard_stale(sound: Path, disk: DiskCalls) -> bool:
 
 
 def write_sidecar(sound: Path, items: Items, disk: DiskCalls) -> None:
-    """Write the items beside a sound, or remove the sidecar if there are none.
+    """Write the items next to a sound, or remove the sidecar if there are none.
 
     Raises:
-        OSError: the system objected; a sidecar that was there is as it was.
+        OSError: the system refused; an earlier sidecar is as it was.
     """
     path = temp_names.sidecar_of(sound)
     if not items:
@@ -114,11 +114,11 @@ def write_sidecar(sound: Path, items: Items, disk: DiskCalls) -> None:
     try:
         disk.try_lock(descriptor)
         disk.write(descriptor, json.dumps(record, indent=1).encode() + b"\n", 0)
-        disk.allow(descriptor, _READABLE)
+        disk.set_mode(descriptor, _READABLE)
         disk.sync(descriptor)
         disk.rename(temporary, path)
     except BaseException:
-        forget(temporary, descriptor, disk)
+        remove_temporary(temporary, descriptor, disk)
         raise
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""A verified copy of a file with other tags, put in the original's place by one rename."""
+"""A proven copy of a file with other tags, which replaces the original by one rename."""
 
 from __future__ import annotations
 
@@ -18,32 +18,51 @@ if TYPE_CHECKING:
     from daemon.tagging.disk.syscalls import DiskCalls
     from daemon.tagging.formats.byte_views import Assembled
 
-# A kernel or policy module seals the content itself into these; copied, they would be wrong.
-_SEALS = {"security.ima", "security.evm"}
+# Signatures over the content, set by the kernel or a policy module; copied, they would be wrong.
+_SIGNATURES = {"security.ima", "security.evm"}
 _PERMISSION_BITS = 0o7777
 
 
-class Unlike(TagsRefused):
+class CopyDiffers(TagsRefused):
     """A copy cannot have all that the original has; writing into the original keeps it."""
 
 
-class Changed(Exception):
+class OriginalChanged(Exception):
     """The original changed while its copy was made; it was left as it is now."""
 
 
 @dataclass
 class Copy:
-    """A complete copy; `path` is None once it no longer shall be removed."""
+    """A complete copy; `path` is None once it must no longer be removed."""
 
     path: Path | None
     descriptor: int
 
 
-class Landed(NamedTuple):
+@dataclass(frozen=True)
+class FileWrite:
+    """A write to carry out.
+
+    Attributes:
+        source: the original.
+        content: the bytes of the copy, made of those of the original.
+        complete: edits the copy further and proves it; raises to stop the write.
+        disk: does the system calls.
+        keep_mtime: whether the original's times stay.
+    """
+
+    source: SourceFile
+    content: Assembled
+    complete: Callable[[Copy], None]
+    disk: DiskCalls
+    keep_mtime: bool = False
+
+
+class FinishedWrite(NamedTuple):
     """A write that is done.
 
     Attributes:
-        status: of the file as we left it; whatever differs from it later was not us.
+        status: of the file as we left it, by which later changes by others are recognised.
         warning: one line, although the file is written; None almost always.
     """
 
@@ -52,144 +71,123 @@ class Landed(NamedTuple):
 
 
 @contextmanager
-def verified_copy(
-    source: SourceFile,
-    content: Assembled,
-    complete: Callable[[Copy], None],
-    disk: DiskCalls,
-    *,
-    owned: bool = False,
-) -> Iterator[Copy]:
-    """Hold a temporary copy with the edits made; it is removed in the end, whatever happens.
+def verified_copy(write: FileWrite, *, owned: bool = False) -> Iterator[Copy]:
+    """Hold a complete temporary copy; it is removed in the end, whatever happens.
 
     Args:
-        source: the original, only read.
-        content: the bytes of the copy, made of those of the original.
-        complete: edits the copy further and proves it; raises to stop the write.
-        disk: does the system calls.
-        owned: give it the original's owner and group, before any byte is copied in vain.
+        write: what to do.
+        owned: give the copy the original's owner and group, before bytes are copied in vain.
 
     Raises:
-        Unlike: this user may not give the copy its owner.
+        CopyDiffers: this user may not give the copy its owner.
         OSError: the copy could not be made.
     """
-    path = temp_names.new_temporary(source.path.parent)
-    descriptor = disk.create(path)
+    path = temp_names.new_temporary(write.source.path.parent)
+    descriptor = write.disk.create(path)
     copy = Copy(path, descriptor)
     try:
-        # The lock tells clean-up that somebody is still at work here.
-        disk.try_lock(descriptor)
+        # The lock tells clean-up that the file is still in use.
+        write.disk.try_lock(descriptor)
         if owned:
-            _give(source, descriptor, disk)
-        _fill(source, content, descriptor, disk)
-        complete(copy)
+            _set_owner(write, descriptor)
+        _fill(write, descriptor)
+        write.complete(copy)
         yield copy
     finally:
         if copy.path is not None:
-            forget(copy.path, descriptor, disk)
+            remove_temporary(copy.path, descriptor, write.disk)
         os.close(descriptor)
 
 
-def replace(
-    source: SourceFile,
-    content: Assembled,
-    complete: Callable[[Copy], None],
-    disk: DiskCalls,
-    *,
-    keep_mtime: bool,
-) -> Landed:
-    """Let a verified copy take the original's place, with its owner, permissions and attributes.
-
-    Args:
-        source: the original.
-        content: the bytes of the copy, made of those of the original.
-        complete: edits the copy further and proves it; raises to stop the write.
-        disk: does the system calls.
-        keep_mtime: keep the original's times too.
+def replace(write: FileWrite) -> FinishedWrite:
+    """Replace the original by a copy with its owner, permissions and attributes.
 
     Raises:
-        Changed: the original changed meanwhile.
-        Unlike: the copy could not be given what the original has.
-        OSError: the system objected; the original is as it was.
+        OriginalChanged: it changed meanwhile.
+        CopyDiffers: the copy could not be given what the original has.
+        OSError: the system refused; the original is as it was.
     """
-    with verified_copy(source, content, complete, disk, owned=True) as copy:
+    source, disk = write.source, write.disk
+    with verified_copy(write, owned=True) as copy:
         assert copy.path is not None
-        _dress(source, copy.descriptor, disk, keep_mtime=keep_mtime)
+        _set_attributes(write, copy.descriptor)
         disk.sync(copy.descriptor)
         status = os.fstat(copy.descriptor)
         if not source.unchanged():
-            raise Changed
+            raise OriginalChanged
         disk.rename(copy.path, source.path)
         copy.path = None
     try:
         disk.sync_folder(source.path.parent)
     except OSError as error:
-        return Landed(status, f"written, but its folder could not be synced ({error.strerror})")
-    return Landed(status)
+        warning = f"written, but its folder could not be synced ({error.strerror})"
+        return FinishedWrite(status, warning)
+    return FinishedWrite(status)
 
 
-def _fill(source: SourceFile, content: Assembled, target: int, disk: DiskCalls) -> None:
-    cloned = disk.clone(source.descriptor, target)
+def _fill(write: FileWrite, target: int) -> None:
+    source, disk = write.source.descriptor, write.disk
+    cloned = disk.clone(source, target)
     at = 0
-    for piece in content.pieces:
+    for piece in write.content.pieces:
         if isinstance(piece, bytes):
             disk.write(target, piece, at)
             at += len(piece)
         else:
             if not (cloned and piece.offset == at):
-                disk.copy_range(source.descriptor, target, piece.offset, at, piece.length)
+                disk.copy_range(source, target, piece.offset, at, piece.length)
             at += piece.length
     if cloned:
-        disk.cut(target, content.size)
+        disk.truncate(target, write.content.size)
 
 
-def _give(source: SourceFile, target: int, disk: DiskCalls) -> None:
-    was, now = source.status, os.fstat(target)
+def _set_owner(write: FileWrite, target: int) -> None:
+    was, now = write.source.status, os.fstat(target)
     if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
         try:
-            disk.give(target, was.st_uid, was.st_gid)
+            write.disk.set_owner(target, was.st_uid, was.st_gid)
         except PermissionError as error:
-            raise Unlike("its owner or group could not be kept by this user") from error
+            raise CopyDiffers("its owner or group could not be kept by this user") from error
 
 
-def _dress(source: SourceFile, target: int, disk: DiskCalls, *, keep_mtime: bool) -> None:
+def _set_attributes(write: FileWrite, target: int) -> None:
     """Give the copy permissions, attributes and times; each could undo those after it."""
-    was = source.status
+    source, disk = write.source, write.disk
     # File systems without permissions object even to setting those they show.
-    if os.fstat(target).st_mode != was.st_mode:
-        disk.allow(target, was.st_mode & _PERMISSION_BITS)
+    if os.fstat(target).st_mode != source.status.st_mode:
+        disk.set_mode(target, source.status.st_mode & _PERMISSION_BITS)
     wanted, present = disk.attributes(source.descriptor), disk.attributes(target)
     for name, value in wanted.items():
-        if name in _SEALS or present.get(name) == value:
+        if name in _SIGNATURES or present.get(name) == value:
             continue
         try:
             disk.set_attribute(target, name, value)
         except PermissionError as error:
             reason = f"its extended attribute {name} could not be kept by this user"
-            raise Unlike(reason) from error
-    if keep_mtime:
-        disk.set_times(target, was.st_atime_ns, was.st_mtime_ns)
+            raise CopyDiffers(reason) from error
+    if write.keep_mtime:
+        disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
 
 
-def forget(copy: Path, descriptor: int, disk: DiskCalls) -> None:
+def remove_temporary(path: Path, descriptor: int, disk: DiskCalls) -> None:
     """Remove a temporary file; a failure to do so must not hide what went wrong before.
 
     Args:
-        copy: its name when it was made.
+        path: its name when it was made.
         descriptor: open on it, by which it is found if its folder was renamed since.
         disk: does the system calls.
     """
     try:
-        disk.remove(copy)
+        disk.remove(path)
     except FileNotFoundError:
         with suppress(OSError):
             moved = Path(f"/proc/self/fd/{descriptor}").readlink()
-            # The kernel tells another name of a file that is gone.
-            if moved.name == copy.name:
+            # The kernel shows another name for a file that is gone.
+            if moved.name == path.name:
                 disk.remove(moved)
     except BaseException as error:
-        # A first failure may be passing; after a second, clean-up at start takes over.
+        # A first failure may be temporary; after a second, clean-up at start takes over.
         with suppress(OSError):
-            disk.remove(copy)
+            disk.remove(path)
         if not isinstance(error, OSError):
             raise

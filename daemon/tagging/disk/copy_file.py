@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class CopyFile(ViewFile):
-    """Reads and writes a descriptor at a position of its own, unbuffered.
+    """Reads and writes a descriptor, unbuffered.
 
     Args:
         descriptor: open for reading and writing; the caller closes it.
@@ -27,23 +27,17 @@ class CopyFile(ViewFile):
         """Write all bytes at the current position."""
         # mutagen tries out a file object by writing nothing.
         if content:
-            try:
-                self._disk.write(self._descriptor, content, self._at)
-            except OSError as error:
-                self.failure = error
-                raise
-            self._at += len(content)
+            with self.noting_failure():
+                self._disk.write(self._descriptor, content, self.tell())
+            self.seek(len(content), 1)
             self.view = OpenFile(self._descriptor)
         return len(content)
 
     def truncate(self, size: int | None = None) -> int:
         """Set the length, to the current position by default."""
-        length = self._at if size is None else size
-        try:
-            self._disk.cut(self._descriptor, length)
-        except OSError as error:
-            self.failure = error
-            raise
+        length = self.tell() if size is None else size
+        with self.noting_failure():
+            self._disk.truncate(self._descriptor, length)
         self.view = OpenFile(self._descriptor)
         return length
 

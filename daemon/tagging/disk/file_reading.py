@@ -1,4 +1,4 @@
-"""What ffmpeg reads of a file, by which a write is proven; a worker process does the reading."""
+"""What ffmpeg reads of a file in a worker process, to prove a write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an interrupted write left in a folder: removed, or for writing in place, finished."""
+"""Clean-up after interrupted writes: temporary files removed, files written in place restored."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from daemon.tagging.disk.file_reading import Reader
 
 
 class RecoveredFile(NamedTuple):
-    """One left-over.
+    """One temporary file that was found.
 
     Attributes:
         path: of the temporary file.
-        outcome: what became of it, fit for the log.
+        outcome: what was done with it, for the log.
     """
 
     path: Path
@@ -33,18 +32,15 @@ class RecoveredFile(NamedTuple):
 
 
 def clean_up(
-    folder: Path,
-    *,
-    reader: Reader | None = None,
-    disk: DiskCalls = DISK,
+    folder: Path, *, reader: Reader | None = None, disk: DiskCalls = DISK
 ) -> list[RecoveredFile]:
-    """Remove the temporary files of ours in one folder (not below it) that no write still uses.
+    """Remove our temporary files in one folder (not below it) that no running write uses.
 
     Args:
         folder: where to look.
-        reader: hashes a file's audio. With it, a file that was being written in place and no
-            longer has readable tags and the audio of its rescue copy is completed from that;
-            without it, rescue copies are left where they are.
+        reader: hashes a file's audio. With it, a file that was being written in place and whose
+            tags or audio are damaged is restored from its rescue copy; without it, rescue copies
+            are left where they are.
         disk: does the system calls.
 
     Returns:
@@ -71,36 +67,32 @@ def _cleaned(path: Path, reader: Reader | None, disk: DiskCalls) -> str | None:
     try:
         if not disk.try_lock(descriptor):
             return None
-        facts = temp_names.rescued(path.name)
-        if facts is not None:
+        rescued = temp_names.rescued(path.name)
+        if rescued is not None:
             if reader is None:
                 return "kept: the complete copy of a file that was being written in place"
-            for original in _with_inode(path.parent, facts[0]):
-                if _broken(original, path, facts[1], reader):
-                    _finish(descriptor, original, disk)
-                    disk.remove(path)
-                    return f"put back into {original.name}, whose writing had broken off"
+            inode, size = rescued
+            original = _with_inode(path.parent, inode)
+            if original is not None and _is_damaged(original, path, size, reader):
+                _restore(descriptor, original, disk)
+                disk.remove(path)
+                return f"restored {original.name} from it, whose writing was interrupted"
         disk.remove(path)
     finally:
         os.close(descriptor)
     return "removed"
 
 
-def _with_inode(folder: Path, inode: int) -> Iterator[Path]:
+def _with_inode(folder: Path, inode: int) -> Path | None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.inode() == inode and entry.is_file(follow_symlinks=False):
-                yield folder / entry.name
-                return
+                return folder / entry.name
+    return None
 
 
-def _broken(
-    original: Path,
-    rescue: Path,
-    size_before: int,
-    reader: Reader,
-) -> bool:
-    # Another size means that somebody else has written the file since.
+def _is_damaged(original: Path, rescue: Path, size_before: int, reader: Reader) -> bool:
+    # Another size means that another program has written the file since.
     if original.stat().st_size not in (size_before, rescue.stat().st_size):
         return False
     try:
@@ -111,12 +103,12 @@ def _broken(
         return True
 
 
-def _finish(rescue: int, original: Path, disk: DiskCalls) -> None:
+def _restore(rescue: int, original: Path, disk: DiskCalls) -> None:
     size = os.fstat(rescue).st_size
     target = disk.open_to_change(original)
     try:
         disk.copy_range(rescue, target, 0, 0, size)
-        disk.cut(target, size)
+        disk.truncate(target, size)
         disk.sync(target)
     finally:
         os.close(target)

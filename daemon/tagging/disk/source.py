@@ -1,4 +1,4 @@
-"""The original of a write: opened once, and recognised again before it is replaced."""
+"""The original of a write: opened once, and checked for changes before it is replaced."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SourceFile:
     view: OpenFile
 
     def unchanged(self) -> bool:
-        """Tell whether neither the file nor what its name leads to has changed since opening."""
+        """Tell whether neither the file nor what its path leads to has changed since opening."""
         try:
             there = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - same fields as fstat
         except FileNotFoundError:
@@ -53,7 +53,7 @@ def opened(path: Path, disk: DiskCalls) -> Iterator[SourceFile]:
         disk: does the system calls.
 
     Raises:
-        Refused: not a regular file.
+        TagsRefused: not a regular file.
         OSError: it cannot be opened.
     """
     real = Path(os.path.realpath(path, strict=True))
@@ -68,10 +68,10 @@ def opened(path: Path, disk: DiskCalls) -> Iterator[SourceFile]:
 
 
 def refuse_read_only(source: SourceFile) -> None:
-    """Honour a file that this user may not write, although its folder would let us replace it.
+    """Refuse a file that this user may not write, although its folder would let us replace it.
 
     Raises:
-        Refused: this user may not write the file.
+        TagsRefused: this user may not write the file.
         OSError: nobody may, as its file system is read-only.
     """
     if os.fstatvfs(source.descriptor).f_flag & os.ST_RDONLY:

@@ -1,7 +1,7 @@
 """Every system call by which tag writing changes a disk, in one place.
 
-Tests wrap `DiskCalls` to let any of its calls fail; nothing else in this package creates, writes,
-renames or removes a file.
+Nothing else in this package creates, writes, renames or removes a file, so tests can make any call
+fail.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 _FICLONE = 0x40049409
 _CHUNK = 1 << 20
 _NO_RANGE_COPY = {
-    errno.EXDEV,
-    errno.EINVAL,
-    errno.ENOSYS,
-    errno.EOPNOTSUPP,
-    errno.EPERM,
-    errno.EBADF,
+    getattr(errno, name) for name in ("EXDEV", "EINVAL", "ENOSYS", "EOPNOTSUPP", "EPERM", "EBADF")
 }
 _NO_CLONE = _NO_RANGE_COPY | {errno.ENOTTY, errno.EISDIR, errno.ETXTBSY}
 
@@ -39,18 +34,18 @@ class DiskCalls:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def create(self, path: Path) -> int:
-        """Create a file that only we may read."""
+        """Create a file that only this user may read."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(path, flags, 0o600)
 
     def try_lock(self, descriptor: int) -> bool:
-        """Lock a file against others of us; False if one of them holds it."""
+        """Lock a file against our other processes; False if one of them holds it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
-            # Some network file systems know no locks; there only names tell ours apart.
+            # Some network file systems have no locks; there only the names tell.
             return True
         return True
 
@@ -93,15 +88,15 @@ class DiskCalls:
         """Make sure the file can hold `length` bytes, before any of its bytes change."""
         os.posix_fallocate(descriptor, 0, length)
 
-    def cut(self, descriptor: int, length: int) -> None:
+    def truncate(self, descriptor: int, length: int) -> None:
         """Set the file's length in bytes."""
         os.ftruncate(descriptor, length)
 
-    def give(self, descriptor: int, owner: int, group: int) -> None:
+    def set_owner(self, descriptor: int, owner: int, group: int) -> None:
         """Set owner and group."""
         os.fchown(descriptor, owner, group)
 
-    def allow(self, descriptor: int, mode: int) -> None:
+    def set_mode(self, descriptor: int, mode: int) -> None:
         """Set the permission bits."""
         os.fchmod(descriptor, mode)
 
@@ -127,7 +122,7 @@ class DiskCalls:
         os.fsync(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Put a file in the place of another, at once or not at all."""
+        """Rename a file to the name of another, which it replaces."""
         source.rename(target)
 
     def remove(self, path: Path) -> None:

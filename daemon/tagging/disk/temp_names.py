@@ -1,4 +1,4 @@
-"""The names of our temporary files, so that scanners pass them by and clean-up knows them."""
+"""The names of our temporary files, by which scans ignore them and clean-up finds them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEMPORARY = re.compile(r"\.valenced-[0-9a-f]{16}(?:\.\d+\.\d+)?\.(?:tmp|rescue)")
-"""Full match of the name (not the path) of every temporary file that tag writing makes."""
+"""Matches the whole name (not the path) of every temporary file that tag writing makes."""
 
 SIDECAR_SUFFIX = ".valenced.json"
-"""What a sidecar's name adds to the name of its sound file."""
+"""What a sidecar's name adds to the name of its sound."""
 
 _RESCUE = re.compile(r"\.valenced-[0-9a-f]{16}\.(\d+)\.(\d+)\.rescue")
 
@@ -24,12 +24,12 @@ def is_temporary(name: str) -> bool:
 
 
 def new_temporary(folder: Path) -> Path:
-    """Return a name nobody uses yet; short, so that a sound's name of 255 bytes is no obstacle."""
+    """Return an unused name; it is short, whatever the length of the sound's own name."""
     return folder / f".valenced-{secrets.token_hex(8)}.tmp"
 
 
 def rescue_of(temporary: Path, inode: int, size: int) -> Path:
-    """Return the name under which a verified copy waits while its original is written in place.
+    """Return the name of a proven copy while its original is written in place.
 
     Args:
         temporary: the copy.
@@ -40,7 +40,7 @@ def rescue_of(temporary: Path, inode: int, size: int) -> Path:
 
 
 def rescued(name: str) -> tuple[int, int] | None:
-    """Return inode and size that a rescue's name holds; None for any other name."""
+    """Return inode and size from the name of a rescue copy; None for any other name."""
     match = _RESCUE.fullmatch(name)
     return (int(match[1]), int(match[2])) if match else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from bisect import bisect_right
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -50,22 +51,6 @@ class Kept(NamedTuple):
 
 
 Piece = Kept | bytes
-
-
-class Memory:
-    """Bytes in memory, as a view."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return len(self._content)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes from `offset`."""
-        return self._content[offset : offset + length]
 
 
 class OpenFile:
@@ -159,11 +144,8 @@ class ViewFile:
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes from the current position; all if negative."""
-        try:
+        with self.noting_failure():
             content = self.view.read(self._at, self.view.size if size < 0 else size)
-        except OSError as error:
-            self.failure = error
-            raise
         self._at += len(content)
         return content
 
@@ -182,6 +164,15 @@ class ViewFile:
     def tell(self) -> int:
         """Return the current position."""
         return self._at
+
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Store in `failure` what the operating system reports."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 def length_of(piece: Piece) -> int:

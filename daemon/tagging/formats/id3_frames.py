@@ -1,4 +1,4 @@
-"""The two ID3v2 frames that are ours: user text under our descriptions, and the mood of v2.4."""
+"""The ID3v2 frames that are ours: user text (TXXX) with our descriptions, and the mood of v2.4."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNSYNCHRONISED, _HAS_LENGTH = 0x0002, 0x0001
 
 
 def encode_text_frame(major: int, key: str, values: list[str]) -> bytes:
-    """Return the frame (v2.2 and v2.3: frames) that holds the values; none for no values.
+    """Return the frame (v2.2 and v2.3: frames) with the values; no bytes for no values.
 
     Args:
         major: 2, 3 or 4 for ID3v2.2 to v2.4.
@@ -39,7 +39,7 @@ def encode_text_frame(major: int, key: str, values: list[str]) -> bytes:
 def decode_text_frame(
     major: int, raw: bytes, *, is_unsynchronised: bool = False
 ) -> tuple[str | None, list[str]]:
-    """Return the key and values of one of our frames; `(None, [])` for everybody else's.
+    """Return key and values of one of our frames; `(None, [])` for all others.
 
     Args:
         major: 2, 3 or 4 for ID3v2.2 to v2.4.
@@ -66,10 +66,10 @@ def decode_text_frame(
 
 
 def mirrored_v1(view: View) -> bytes:
-    """Return v2.4 frames that repeat what an ID3v1 block at the end of the file says.
+    """Return v2.4 frames that repeat an ID3v1 block at the end of the file.
 
-    Players look at ID3v1 only where there is no ID3v2, so a first ID3v2 tag of ours would hide
-    title and artist. The comment is left out, as comments are never ours to write.
+    Players read ID3v1 only where there is no ID3v2, so a first ID3v2 tag of ours would hide title
+    and artist. The comment is left out: we never write comments.
     """
     block = view.read(view.size - 128, 128) if view.size >= 128 else b""  # noqa: PLR2004
     if block[:3] != b"TAG":

@@ -1,9 +1,9 @@
-"""The names and scales under which affect stands in a file's tags.
+"""Names and scales of affect in a file's tags.
 
-`VALENCED` says who wrote the values: `name=value` pairs joined by `; `, in this order:
+`VALENCED` tells where the values come from: `name=value` pairs joined by `; `, in this order:
 `bundle` (the bundle that predicted), `version` (of this program), `at` (ISO 8601 UTC), and `keys`
-(the other keys that we wrote, joined by commas, so that a file can be stripped without
-its catalogue). Values hold no `;`.
+(the other keys that we wrote, joined by commas, so that they can be removed without the catalogue).
+Values hold no `;`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ PROVENANCE = "VALENCED"
 MOOD = "MOOD"
 
 Items = dict[str, list[str]]
-"""Tag items by our container-independent key: every value that stands under it, in order."""
+"""Tag items by our container-independent key: all its values, in order."""
 
 Changes = dict[str, list[str]]
-"""What shall stand under each key; an empty list takes the key out. Other keys stay."""
+"""New values by key; an empty list removes the key. Other keys stay."""
 
 
 class Preset(StrEnum):
-    """The scales in use by the programs that read such tags."""
+    """Names and scales by the program that reads them."""
 
     SONGKONG = "songkong"
     UNIT = "unit"
@@ -56,18 +56,12 @@ ALL_KEYS = frozenset(
 """Every key that any preset may write."""
 
 
-def keys_of(preset: Preset) -> tuple[str, str]:
-    """Return the keys under which a preset keeps arousal and valence."""
-    scale = _SCALES[preset]
-    return scale.arousal, scale.valence
-
-
 def affect_items(arousal: float, valence: float, preset: Preset = Preset.SONGKONG) -> Items:
     """Return the tag items for one pair of values.
 
     Args:
-        arousal: in [-1, 1]; values outside are cut off.
-        valence: in [-1, 1]; values outside are cut off.
+        arousal: in [-1, 1]; values outside are clipped.
+        valence: in [-1, 1]; values outside are clipped.
         preset: names and scale.
 
     Raises:
@@ -83,9 +77,9 @@ def affect_items(arousal: float, valence: float, preset: Preset = Preset.SONGKON
 def affect_in(
     items: Mapping[str, list[str]], preset: Preset = Preset.SONGKONG
 ) -> tuple[float | None, float | None]:
-    """Return arousal and valence as tag items say them, in [-1, 1].
+    """Return arousal and valence from tag items, in [-1, 1].
 
-    None stands for what is absent, doubled, no number, or off the scale.
+    None stands for a value that is absent, not single, not a number, or off the scale.
     """
     scale = _SCALES[preset]
     return _affect(items.get(scale.arousal, []), scale), _affect(
@@ -94,7 +88,7 @@ def affect_in(
 
 
 def provenance_item(bundle: str, version: str, at: datetime) -> Items:
-    """Return the item that says by what and when the values were made.
+    """Return the item that tells by what and when the values were predicted.
 
     Args:
         bundle: name of the bundle.
@@ -110,25 +104,25 @@ def provenance_item(bundle: str, version: str, at: datetime) -> Items:
 
 
 def mood_item(word: str) -> Items:
-    """Return the item for a mood word, for whoever asked for it in the tags."""
+    """Return the item for a mood word."""
     return {MOOD: [word]}
 
 
 def provenance_fields(text: str) -> dict[str, str]:
-    """Return the fields of a `VALENCED` value; what is not `name=value` is left out."""
+    """Return the fields of a `VALENCED` value, without parts that are not `name=value`."""
     pairs = (part.partition("=") for part in text.split(";"))
     return {name.strip(): value.strip() for name, mark, value in pairs if mark}
 
 
 def owned_keys(items: Mapping[str, list[str]]) -> frozenset[str]:
-    """Return the keys that a file's own `VALENCED` value says are ours."""
+    """Return the keys that are ours according to the file's own `VALENCED` value."""
     texts = items.get(PROVENANCE, [])
     named = {key for text in texts for key in provenance_fields(text).get("keys", "").split(",")}
     return frozenset(named & ALL_KEYS) | ({PROVENANCE} if texts else frozenset())
 
 
 def with_owned_keys(wanted: Items) -> Items:
-    """Return the items with their own keys named in `VALENCED`, where that is among them."""
+    """Return the items with all their keys listed in `VALENCED`, if that is among them."""
     if not wanted.get(PROVENANCE):
         return dict(wanted)
     fields = provenance_fields(wanted[PROVENANCE][0])
@@ -137,7 +131,7 @@ def with_owned_keys(wanted: Items) -> Items:
 
 
 def same_but_for_time(now: Mapping[str, list[str]], wanted: Mapping[str, list[str]]) -> bool:
-    """Tell whether a file already says all that is wanted, whenever that was written."""
+    """Tell whether a file already holds the wanted values, whenever they were written."""
     return all(_timeless(now.get(key, [])) == _timeless(values) for key, values in wanted.items())
 
 
@@ -145,7 +139,7 @@ def _scaled(value: float, scale: _Scale) -> str:
     if not math.isfinite(value):
         raise ValueError(f"affect must be finite, not {value}")
     share = (min(1.0, max(-1.0, value)) + 1) / 2
-    # Adding 0.0 turns a negative zero into zero, which is how people write it.
+    # Adding 0.0 turns a negative zero into zero.
     scaled = round(scale.low + share * (scale.high - scale.low), scale.digits) + 0.0
     return f"{scaled:.{scale.digits}f}"
 

@@ -1,11 +1,11 @@
-"""Why a file's tags are left alone, in words for its user."""
+"""Why a file's tags are left alone, in words for the user."""
 
 from __future__ import annotations
 
 import errno
 import struct
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +31,10 @@ class TagsRefused(Exception):
 
 @contextmanager
 def damage_refused() -> Iterator[None]:
-    """Refuse a file whose bytes lead a parser out of bounds, whichever bound it was.
+    """Refuse a file whose bytes lead a parser out of bounds.
 
     Raises:
-        Refused: in place of what the parser raised.
+        TagsRefused: in place of what the parser raised.
     """
     try:
         yield
@@ -42,45 +42,32 @@ def damage_refused() -> Iterator[None]:
         raise TagsRefused("it is cut short or damaged; the file is left alone") from error
 
 
-class _Cause(NamedTuple):
-    reason: str
-    retry: bool
-
-
-_CAUSES = {
-    errno.EROFS: _Cause(
-        READ_ONLY,
-        retry=True,
-    ),
-    errno.EACCES: _Cause(
-        "no permission to write in its folder; kept in the catalogue only",
-        retry=False,
-    ),
-    errno.EPERM: _Cause(
-        "the file or folder is immutable or of another owner; kept in the catalogue only",
-        retry=False,
-    ),
-    errno.ENOSPC: _Cause("no room on its disk for a copy; free some space", retry=True),
-    errno.EDQUOT: _Cause("its disk quota is used up; free some space", retry=True),
-    errno.EIO: _Cause("its disk reports an input or output error; check the disk", retry=True),
-    errno.ELOOP: _Cause("its symbolic links lead in a circle; remove the link", retry=False),
-    errno.ENOENT: _Cause("it is no longer there", retry=False),
-    errno.ENOTDIR: _Cause("it is no longer there", retry=False),
-    errno.EISDIR: _Cause("it is a folder", retry=False),
-    errno.ENAMETOOLONG: _Cause("its name or path is too long; shorten it", retry=False),
-    errno.EFBIG: _Cause("it would be larger than its file system allows", retry=False),
-    errno.ETXTBSY: _Cause("it is being executed; tried again later", retry=True),
-    errno.ESTALE: _Cause("its network folder went away; tried again later", retry=True),
-    errno.EMFILE: _Cause("too many files are open; tried again later", retry=True),
-    errno.ENFILE: _Cause("too many files are open; tried again later", retry=True),
+_PERMANENT = {
+    errno.EACCES: "no permission to write in its folder; kept in the catalogue only",
+    errno.EPERM: "the file or folder is immutable or of another owner; kept in the catalogue only",
+    errno.ELOOP: "its symbolic links lead in a circle; remove the link",
+    errno.ENOENT: "it is no longer there",
+    errno.ENOTDIR: "it is no longer there",
+    errno.EISDIR: "it is a folder",
+    errno.ENAMETOOLONG: "its name or path is too long; shorten it",
+    errno.EFBIG: "it would be larger than its file system allows",
+}
+_TEMPORARY = {
+    errno.EROFS: READ_ONLY,
+    errno.ENOSPC: "no room on its disk for a copy; free some space",
+    errno.EDQUOT: "its disk quota is used up; free some space",
+    errno.EIO: "its disk reports an input or output error; check the disk",
+    errno.ETXTBSY: "it is being executed; tried again later",
+    errno.ESTALE: "its network folder went away; tried again later",
+    errno.EMFILE: "too many files are open; tried again later",
+    errno.ENFILE: "too many files are open; tried again later",
 }
 
 
 def refusal_of(error: OSError) -> TagsRefused:
-    """Return the refusal that says in one line what the operating system objected to."""
-    cause = _CAUSES.get(error.errno or 0)
-    if cause is None:
-        return TagsRefused(
-            f"the system refused to write it ({error.strerror or error})", retry=True
-        )
-    return TagsRefused(cause.reason, retry=cause.retry)
+    """Return in one line what the operating system refused."""
+    number = error.errno or 0
+    if number in _PERMANENT:
+        return TagsRefused(_PERMANENT[number])
+    unknown = f"the system refused to write it ({error.strerror or error})"
+    return TagsRefused(_TEMPORARY.get(number, unknown), retry=True)

@@ -15,7 +15,7 @@ AFFECT: keys.Items = {
 
 
 @pytest.fixture
-def manner() -> WriteOptions:
+def options() -> WriteOptions:
     return WriteOptions(ffmpeg_reader)
 
 

@@ -48,7 +48,7 @@ def test_mutated_files_are_never_harmed(
     tmp_path: Path, affect: Items, kind: str, *, tagged: bool
 ) -> None:
     # What ffmpeg can make of the wreck is not the question here, and it is slow at it.
-    manner = WriteOptions(blind_reader)
+    options = WriteOptions(blind_reader)
     path = sound_file(tmp_path, kind)
     if tagged:
         write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(ffmpeg_reader))
@@ -58,13 +58,13 @@ def test_mutated_files_are_never_harmed(
         before = mutated(content, chance)
         path.write_bytes(before)
         try:
-            done = write(path, affect, manner)
+            done = write(path, affect, options)
         except TagWriteError as error:
             assert "\n" not in str(error.reason)  # noqa: PT017 - both ends are fine
         else:
             if done.outcome is WriteOutcome.WRITTEN:
-                assert done.before is not None
+                assert done.undo is not None
                 assert read(path)["MOOD_AROUSAL"] == ["42"]
-                restore(path, done.before, manner)
+                restore(path, done.undo, options)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def record(tmp_path: Path, manner: WriteOptions, affect: Items) -> dict[str, Any]:
-    before = write(sound_file(tmp_path, "flac"), affect, manner).before
+def record(tmp_path: Path, options: WriteOptions, affect: Items) -> dict[str, Any]:
+    before = write(sound_file(tmp_path, "flac"), affect, options).undo
     assert before is not None
     return before
 
@@ -55,91 +55,91 @@ class TestRecordsOfFormat1:
         return path
 
     def test_the_old_bytes_come_back(
-        self, tmp_path: Path, manner: WriteOptions, case: dict[str, Any]
+        self, tmp_path: Path, options: WriteOptions, case: dict[str, Any]
     ) -> None:
         path = self.written(tmp_path, case)
-        restore(path, case["record"], manner)
+        restore(path, case["record"], options)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == case["original_sha256"]
 
     def test_a_further_write_leads_back_to_before_the_first(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, case: dict[str, Any]
+        self, tmp_path: Path, options: WriteOptions, affect: Items, case: dict[str, Any]
     ) -> None:
         path = self.written(tmp_path, case)
         louder = {**affect, **keys.affect_items(1, 1)}
-        done = write(path, louder, manner, earlier=case["record"])
+        done = write(path, louder, options, earlier=case["record"])
         assert read(path)["MOOD_AROUSAL"] == ["100"]
-        assert done.before is not None
-        restore(path, done.before, manner)
+        assert done.undo is not None
+        restore(path, done.undo, options)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == case["original_sha256"]
 
     def test_the_old_values_come_back_after_another_program_has_written(
-        self, tmp_path: Path, manner: WriteOptions, case: dict[str, Any]
+        self, tmp_path: Path, options: WriteOptions, case: dict[str, Any]
     ) -> None:
         path = self.written(tmp_path, case)
-        write(path, {"1T_ENERGY": ["a value of another program, of another length"]}, manner)
-        restore(path, case["record"], manner)
+        write(path, {"1T_ENERGY": ["a value of another program, of another length"]}, options)
+        restore(path, case["record"], options)
         assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
         assert set(read(path)) == {"MOOD_AROUSAL", "1T_ENERGY"}
 
 
 def test_where_too_many_bytes_would_be_stored_only_the_values_come_back(
-    tmp_path: Path, manner: WriteOptions, affect: Items, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, options: WriteOptions, affect: Items, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(undo_record, "MOST_UNDO_BYTES", 20)
     path = sound_file(tmp_path, "mp3-bare")
-    write(path, {"MOOD_AROUSAL": ["7"]}, manner)
-    done = write(path, affect, manner)
-    assert done.before is not None
-    assert done.before["undo"] is None
-    restore(path, done.before, manner)
+    write(path, {"MOOD_AROUSAL": ["7"]}, options)
+    done = write(path, affect, options)
+    assert done.undo is not None
+    assert done.undo["undo"] is None
+    restore(path, done.undo, options)
     assert read(path) == {"MOOD_AROUSAL": ["7"]}
 
 
 @pytest.mark.parametrize("kind", TAGGED_KINDS)
-def test_a_record_is_small(tmp_path: Path, manner: WriteOptions, affect: Items, kind: str) -> None:
-    done = write(sound_file(tmp_path, kind), affect, manner)
-    assert done.before is not None
-    assert len(done.before["undo"]) < 500
+def test_a_record_is_small(tmp_path: Path, options: WriteOptions, affect: Items, kind: str) -> None:
+    done = write(sound_file(tmp_path, kind), affect, options)
+    assert done.undo is not None
+    assert len(done.undo["undo"]) < 500
 
 
 def test_a_record_of_another_container_is_refused(
-    tmp_path: Path, manner: WriteOptions, affect: Items, record: dict[str, Any]
+    tmp_path: Path, options: WriteOptions, affect: Items, record: dict[str, Any]
 ) -> None:
     path = sound_file(tmp_path, "mp3")
-    write(path, affect, manner)
+    write(path, affect, options)
     with pytest.raises(TagWriteError, match="was flac when tagged and is mp3 now"):
-        restore(path, record, manner)
+        restore(path, record, options)
 
 
 def test_restoring_twice_is_restoring_once(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "opus")
-    done = write(path, affect, manner)
-    assert done.before is not None
-    assert restore(path, done.before, manner).outcome is WriteOutcome.WRITTEN
-    assert restore(path, done.before, manner).outcome is WriteOutcome.UNCHANGED
+    done = write(path, affect, options)
+    assert done.undo is not None
+    assert restore(path, done.undo, options).outcome is WriteOutcome.WRITTEN
+    assert restore(path, done.undo, options).outcome is WriteOutcome.UNCHANGED
     assert path.read_bytes() == sound("opus")
 
 
 def test_a_restore_can_itself_be_undone(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "m4a")
-    done = write(path, affect, manner)
+    done = write(path, affect, options)
     written = path.read_bytes()
-    assert done.before is not None
-    back = restore(path, done.before, manner)
-    assert back.before is not None
-    restore(path, back.before, manner)
+    assert done.undo is not None
+    back = restore(path, done.undo, options)
+    assert back.undo is not None
+    restore(path, back.undo, options)
     assert path.read_bytes() == written
 
 
 def test_the_catalogue_may_know_better_which_keys_are_ours(
-    tmp_path: Path, manner: WriteOptions
+    tmp_path: Path, options: WriteOptions
 ) -> None:
     path = sound_file(tmp_path, "wav")
-    write(path, {"MOOD_AROUSAL": ["1"], "AROUSAL": ["0.5"]}, manner)
-    assert strip(path, manner).outcome is WriteOutcome.UNCHANGED
-    strip(path, manner, owned=frozenset({"MOOD_AROUSAL", "TITLE"}))
+    write(path, {"MOOD_AROUSAL": ["1"], "AROUSAL": ["0.5"]}, options)
+    assert strip(path, options).outcome is WriteOutcome.UNCHANGED
+    strip(path, options, owned=frozenset({"MOOD_AROUSAL", "TITLE"}))
     assert read(path) == {"AROUSAL": ["0.5"]}

@@ -86,12 +86,12 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
     late: bool,
 ) -> None:
     old, new = sound(kind), written(kind, affect)
-    manner = WriteOptions(blind_reader, mode=mode, keep_mtime=True)
+    options = WriteOptions(blind_reader, mode=mode, keep_mtime=True)
     for at in range(1, 60):
         path = sound_file(tmp_path, kind)
         disk = Failing(at, error, late=late)
         with suppress(TagWriteError, KeyboardInterrupt):
-            write(path, affect, replace(manner, disk=disk))
+            write(path, affect, replace(options, disk=disk))
         left = [entry for entry in tmp_path.iterdir() if is_temporary(entry.name)]
         if left and mode is WriteMode.IN_PLACE:
             # Writing in place alone may be caught half-way, and then clean-up has the last word.

@@ -82,7 +82,7 @@ class CutOff(DiskCalls):
         self.write(descriptor, bytes(3000), 0)
         raise KeyboardInterrupt
 
-    def cut(self, descriptor: int, length: int) -> None:
+    def truncate(self, descriptor: int, length: int) -> None:
         pass
 
     def remove(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class CutOff(DiskCalls):
 
 
 def test_owner_permissions_and_attributes_stay(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "flac")
     with suppress(PermissionError):
@@ -111,7 +111,7 @@ def test_owner_permissions_and_attributes_stay(
         except OSError as error:
             pytest.skip(f"this file system keeps no {name}: {error.strerror}")
     was = path.stat()
-    write(path, affect, manner)
+    write(path, affect, options)
     now = path.stat()
     assert now.st_ino != was.st_ino
     assert (now.st_uid, now.st_gid, now.st_mode) == (was.st_uid, was.st_gid, was.st_mode)
@@ -121,65 +121,65 @@ def test_owner_permissions_and_attributes_stay(
 @pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_modification_time_stays_by_choice(
-    tmp_path: Path, manner: WriteOptions, affect: Items, mode: WriteMode, *, keep: bool
+    tmp_path: Path, options: WriteOptions, affect: Items, mode: WriteMode, *, keep: bool
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     os.utime(path, ns=(10**18, 10**18 + 7))
-    write(path, affect, replace(manner, mode=mode, keep_mtime=keep))
+    write(path, affect, replace(options, mode=mode, keep_mtime=keep))
     assert (path.stat().st_mtime_ns == 10**18 + 7) is keep
 
 
 def test_hard_links_are_not_taken_apart(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     twin = tmp_path / "twin"
     twin.hardlink_to(path)
     with pytest.raises(TagWriteError, match=r"2 hard links; tags\.mode = in-place"):
-        write(path, affect, manner)
-    in_place = replace(manner, mode=WriteMode.IN_PLACE)
+        write(path, affect, options)
+    in_place = replace(options, mode=WriteMode.IN_PLACE)
     done = write(path, affect, in_place)
     assert twin.samefile(path)
     assert read(twin)["MOOD_AROUSAL"] == ["42"]
-    assert done.before is not None
-    restore(twin, done.before, in_place)
+    assert done.undo is not None
+    restore(twin, done.undo, in_place)
     assert path.read_bytes() == sound("mp3")
     assert sorted(tmp_path.iterdir()) == sorted([path, twin])
 
 
 def test_links_are_followed_and_stay_links(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "opus")
     link = tmp_path / "link"
     link.symlink_to(path.name)
-    done = write(link, affect, manner)
+    done = write(link, affect, options)
     assert done.path == path
     assert link.is_symlink()
     assert read(path) == read(link)
 
 
-def test_link_circles_end(tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+def test_link_circles_end(tmp_path: Path, options: WriteOptions, affect: Items) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(TagWriteError, match="links lead in a circle"):
-        write(tmp_path / "a", affect, manner)
+        write(tmp_path / "a", affect, options)
 
 
 def test_folders_and_pipes_are_not_waited_for(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(TagWriteError, match="not a regular file"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
 
 def test_a_missing_file_is_said_to_be_gone(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     with pytest.raises(TagWriteError, match="no longer there"):
-        write(tmp_path / "x", affect, manner)
+        write(tmp_path / "x", affect, options)
 
 
 @contextmanager
@@ -197,7 +197,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_read_only_file_is_honoured(manner: WriteOptions, affect: Items) -> None:
+def test_a_read_only_file_is_honoured(options: WriteOptions, affect: Items) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = sound_file(Path(name), "wav")
         path.chmod(0o444)
@@ -205,22 +205,22 @@ def test_a_read_only_file_is_honoured(manner: WriteOptions, affect: Items) -> No
             as_nobody(Path(name)),
             pytest.raises(TagWriteError, match="the file is read-only"),
         ):
-            write(path, affect, manner)
+            write(path, affect, options)
         assert path.read_bytes() == sound("wav")
 
 
 @root_only
 def test_an_immutable_file_is_left_alone(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "wav")
     if subprocess.run(["chattr", "+i", path], capture_output=True, check=False).returncode:
         pytest.skip("no immutable files here")
     try:
         with pytest.raises(TagWriteError, match=r"read-only|immutable"):
-            write(path, affect, manner)
+            write(path, affect, options)
         with pytest.raises(TagWriteError, match=r"read-only|immutable"):
-            write(path, affect, replace(manner, mode=WriteMode.IN_PLACE))
+            write(path, affect, replace(options, mode=WriteMode.IN_PLACE))
     finally:
         subprocess.run(["chattr", "-i", path], check=True)
     assert list(tmp_path.iterdir()) == [path]
@@ -245,13 +245,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
 def test_a_full_disk_keeps_the_original(
-    small_disk: Path, manner: WriteOptions, affect: Items, mode: WriteMode
+    small_disk: Path, options: WriteOptions, affect: Items, mode: WriteMode
 ) -> None:
     path = small_disk / "long.wav"
     path.write_bytes(encoded("wav", 1.0))
     before = path.read_bytes()
     with pytest.raises(TagWriteError, match="no room on its disk") as caught:
-        write(path, affect, replace(manner, mode=mode))
+        write(path, affect, replace(options, mode=mode))
     assert caught.value.retry
     assert path.read_bytes() == before
     assert list(small_disk.iterdir()) == [path]
@@ -259,12 +259,12 @@ def test_a_full_disk_keeps_the_original(
 
 @pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE, WriteMode.SIDECAR])
 def test_a_read_only_disk_keeps_everything(
-    small_disk: Path, manner: WriteOptions, affect: Items, mode: WriteMode
+    small_disk: Path, options: WriteOptions, affect: Items, mode: WriteMode
 ) -> None:
     path = sound_file(small_disk, "opus")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(TagWriteError, match="read-only"):
-        write(path, affect, replace(manner, mode=mode))
+        write(path, affect, replace(options, mode=mode))
     assert read(path) == {}
 
 
@@ -272,19 +272,21 @@ def test_a_read_only_disk_keeps_everything(
     "name",
     [b"a\nb.flac", b"\xff\xfe\x80.mp3", b"x" * 255, b"quo'te \"\\ $(x).ogg", b"-n", b" "],
 )
-def test_any_name_will_do(tmp_path: Path, manner: WriteOptions, affect: Items, name: bytes) -> None:
+def test_any_name_will_do(
+    tmp_path: Path, options: WriteOptions, affect: Items, name: bytes
+) -> None:
     path = sound_file(tmp_path, "flac", os.fsdecode(name))
-    write(path, affect, manner)
+    write(path, affect, options)
     assert read(path)["MOOD_AROUSAL"] == ["42"]
     assert [os.fsencode(entry.name) for entry in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
 def test_a_file_that_changes_meanwhile_is_left_to_the_other_program(
-    tmp_path: Path, manner: WriteOptions, affect: Items, mode: WriteMode
+    tmp_path: Path, options: WriteOptions, affect: Items, mode: WriteMode
 ) -> None:
     path = sound_file(tmp_path, "mp3")
-    done = write(path, affect, replace(manner, mode=mode, disk=Meddled(path)))
+    done = write(path, affect, replace(options, mode=mode, disk=Meddled(path)))
     assert done.outcome is WriteOutcome.CHANGED
     assert path.read_bytes() == sound("mp3") + b"more"
     assert list(tmp_path.iterdir()) == [path]
@@ -319,12 +321,12 @@ def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
     whole = partial(identify, whole=True)
     path = sound_file(tmp_path, kind)
     identity = whole(path)
-    manner = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE)
-    with pytest.raises(TagWriteError, match="put back at the next start") as broken:
-        write(path, affect, replace(manner, disk=GivesWay(path, share)))
+    options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE)
+    with pytest.raises(TagWriteError, match="restored from") as broken:
+        write(path, affect, replace(options, disk=GivesWay(path, share)))
     assert broken.value.retry
     with suppress(TagWriteError):
-        write(path, affect, manner)
+        write(path, affect, options)
     clean_up(tmp_path, reader=ffmpeg_reader)
     assert whole(path) == identity
     assert list(tmp_path.iterdir()) == [path]
@@ -344,22 +346,22 @@ def test_a_worker_that_died_during_the_proof_does_not_cost_the_tags(
 
 
 def test_nothing_is_written_if_the_journal_cannot_be(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     def fail(record: object) -> None:
         raise OSError(errno.ENOSPC, json.dumps(record))
 
     path = sound_file(tmp_path, "mp3")
     with pytest.raises(TagWriteError, match="no room"):
-        write(path, affect, replace(manner, record=fail))
+        write(path, affect, replace(options, record=fail))
     assert path.read_bytes() == sound("mp3")
 
 
 def test_a_sidecar_leaves_the_sound_alone(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "matroska", os.fsdecode(b"\xff.mka"))
-    beside = replace(manner, mode=WriteMode.SIDECAR)
+    beside = replace(options, mode=WriteMode.SIDECAR)
     assert write(path, affect, beside).outcome is WriteOutcome.WRITTEN
     assert write(path, affect, beside).outcome is WriteOutcome.UNCHANGED
     sidecar = temp_names.sidecar_of(path)
@@ -371,17 +373,19 @@ def test_a_sidecar_leaves_the_sound_alone(
 
 
 def test_a_file_of_others_with_a_sidecars_name_stays(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     temp_names.sidecar_of(path).write_text("{}")
     with pytest.raises(TagWriteError, match="not a sidecar of ours"):
-        write(path, affect, replace(manner, mode=WriteMode.SIDECAR))
+        write(path, affect, replace(options, mode=WriteMode.SIDECAR))
 
 
-def test_mode_none_writes_nothing(tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+def test_mode_none_writes_nothing(tmp_path: Path, options: WriteOptions, affect: Items) -> None:
     path = sound_file(tmp_path, "mp3")
-    assert write(path, affect, replace(manner, mode=WriteMode.NONE)).outcome is WriteOutcome.SKIPPED
+    assert (
+        write(path, affect, replace(options, mode=WriteMode.NONE)).outcome is WriteOutcome.SKIPPED
+    )
     assert path.read_bytes() == sound("mp3")
 
 
@@ -403,17 +407,17 @@ def test_clean_up_leaves_a_write_that_is_under_way(tmp_path: Path) -> None:
 
 
 def test_clean_up_finishes_what_broke_off_in_place(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "mp3")
-    cut_off = replace(manner, mode=WriteMode.IN_PLACE, disk=CutOff())
+    cut_off = replace(options, mode=WriteMode.IN_PLACE, disk=CutOff())
     with pytest.raises(KeyboardInterrupt):
         write(path, affect, cut_off)
     assert path.read_bytes()[:3000] == bytes(3000)
     (kept,) = clean_up(tmp_path)
     assert "kept" in kept.outcome
     (finished,) = clean_up(tmp_path, reader=ffmpeg_reader)
-    assert "put back" in finished.outcome
+    assert "restored" in finished.outcome
     assert read(path)["MOOD_AROUSAL"] == ["42"]
     assert list(tmp_path.iterdir()) == [path]
 

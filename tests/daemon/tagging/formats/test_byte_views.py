@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from daemon.tagging.formats.byte_views import (
     Assembled,
     Kept,
-    Memory,
     Piece,
     Splice,
     View,
@@ -15,6 +14,7 @@ from daemon.tagging.formats.byte_views import (
     common_length,
     spliced,
 )
+from tests.daemon.tagging.memory import Memory
 
 
 @st.composite

@@ -13,8 +13,8 @@ import pytest
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import TagWrite, WriteOptions, WriteOutcome, read, restore, strip, write
 from daemon.tagging.formats import keys
-from daemon.tagging.formats.byte_views import Memory
 from daemon.tagging.formats.foreign_tags import foreign_tags
+from tests.daemon.tagging.memory import Memory
 from tests.daemon.tagging.readers import path_reader
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 from trainer.audio.fingerprint import identify
@@ -41,18 +41,18 @@ every_kind = pytest.mark.parametrize("kind", TAGGED_KINDS)
 
 def journalled(done: TagWrite) -> dict[str, object]:
     """The record as the catalogue gives it back."""
-    assert done.before is not None
-    record: dict[str, object] = json.loads(json.dumps(done.before))
+    assert done.undo is not None
+    record: dict[str, object] = json.loads(json.dumps(done.undo))
     return record
 
 
 @every_kind
 def test_values_can_be_read_back_by_us_and_by_mutagen(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
     before = identify(path)
-    done = write(path, affect, manner)
+    done = write(path, affect, options)
     assert done.outcome is WriteOutcome.WRITTEN
     assert read(path) == done.now
     assert read(path)["MOOD_AROUSAL"] == ["42"]
@@ -67,60 +67,60 @@ def test_values_can_be_read_back_by_us_and_by_mutagen(
 
 @every_kind
 def test_restore_brings_back_every_byte(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    done = write(path, affect, manner)
-    back = restore(path, journalled(done), manner)
+    done = write(path, affect, options)
+    back = restore(path, journalled(done), options)
     assert back.outcome is WriteOutcome.WRITTEN
     assert path.read_bytes() == sound(kind)
 
 
 @every_kind
 def test_restore_after_a_second_write_leads_back_to_before_the_first(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    first = write(path, affect, manner)
+    first = write(path, affect, options)
     louder = {**affect, **keys.affect_items(-1, 1), **keys.mood_item("calm")}
-    second = write(path, louder, manner, earlier=journalled(first))
+    second = write(path, louder, options, earlier=journalled(first))
     assert read(path)["MOOD"] == ["calm"]
-    restore(path, journalled(second), manner)
+    restore(path, journalled(second), options)
     assert path.read_bytes() == sound(kind)
 
 
 @every_kind
 def test_a_second_write_of_the_same_touches_nothing(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    write(path, affect, manner)
+    write(path, affect, options)
     status = path.stat()
     later = {**affect, "VALENCED": [affect["VALENCED"][0].replace("2026", "2027")]}
-    assert write(path, later, manner).outcome is WriteOutcome.UNCHANGED
+    assert write(path, later, options).outcome is WriteOutcome.UNCHANGED
     now = path.stat()
     assert (now.st_ino, now.st_ctime_ns) == (status.st_ino, status.st_ctime_ns)
 
 
 @every_kind
 def test_strip_leaves_what_was_there_without_us(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    write(path, {**affect, **keys.mood_item("tense")}, manner)
-    assert strip(path, manner).outcome is WriteOutcome.WRITTEN
+    write(path, {**affect, **keys.mood_item("tense")}, options)
+    assert strip(path, options).outcome is WriteOutcome.WRITTEN
     assert read(path) == {}
     # The room that our items took is left as padding.
     assert abs(path.stat().st_size - len(sound(kind))) in range(500)
-    assert strip(path, manner).outcome is WriteOutcome.UNCHANGED
+    assert strip(path, options).outcome is WriteOutcome.UNCHANGED
 
 
 @every_kind
 def test_dry_runs_do_nothing(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    planned = write(path, affect, replace(manner, dry_run=True))
+    planned = write(path, affect, replace(options, dry_run=True))
     assert planned.outcome is WriteOutcome.PLANNED
     assert planned.now["MOOD_AROUSAL"] == ["42"]
     assert path.read_bytes() == sound(kind)
@@ -129,59 +129,59 @@ def test_dry_runs_do_nothing(
 
 @every_kind
 def test_another_presets_keys_give_way(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    first = write(path, affect, manner)
+    first = write(path, affect, options)
     unit = {"VALENCED": affect["VALENCED"], **keys.affect_items(0, 0, keys.Preset.UNIT)}
-    second = write(path, unit, manner, earlier=journalled(first))
+    second = write(path, unit, options, earlier=journalled(first))
     assert set(read(path)) == {"VALENCED", "AROUSAL", "VALENCE"}
-    restore(path, journalled(second), manner)
+    restore(path, journalled(second), options)
     assert path.read_bytes() == sound(kind)
 
 
 @every_kind
 def test_a_mood_that_is_already_there_stays(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
     # Without provenance the word counts as somebody else's.
-    write(path, keys.mood_item("melancholy"), manner)
-    done = write(path, {**affect, **keys.mood_item("calm")}, manner)
+    write(path, keys.mood_item("melancholy"), options)
+    done = write(path, {**affect, **keys.mood_item("calm")}, options)
     assert read(path)["MOOD"] == ["melancholy"]
     assert "MOOD" not in keys.owned_keys(done.now)
-    strip(path, manner)
+    strip(path, options)
     assert read(path) == {"MOOD": ["melancholy"]}
 
 
 @every_kind
 def test_values_of_others_under_our_keys_come_back(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    write(path, {"MOOD_AROUSAL": ["7", "8"]}, manner)
+    write(path, {"MOOD_AROUSAL": ["7", "8"]}, options)
     theirs = path.read_bytes()
-    done = write(path, affect, manner)
-    assert done.before is not None
-    assert done.before["items"]["MOOD_AROUSAL"] == ["7", "8"]
-    restore(path, journalled(done), manner)
+    done = write(path, affect, options)
+    assert done.undo is not None
+    assert done.undo["items"]["MOOD_AROUSAL"] == ["7", "8"]
+    restore(path, journalled(done), options)
     assert path.read_bytes() == theirs
 
 
 @every_kind
 def test_restore_still_finds_the_old_values_when_another_program_has_written(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
-    write(path, {"MOOD_AROUSAL": ["7"]}, manner)
-    done = write(path, affect, manner)
+    write(path, {"MOOD_AROUSAL": ["7"]}, options)
+    done = write(path, affect, options)
     # Somebody else's key of the same scheme: a stand-in for any retagging, container by container.
-    write(path, {"1T_ENERGY": ["55"]}, manner)
-    second = write(path, {**affect, **keys.affect_items(1, 1)}, manner, earlier=journalled(done))
-    assert second.before is not None
-    assert second.before["undo"] is None
+    write(path, {"1T_ENERGY": ["55"]}, options)
+    second = write(path, {**affect, **keys.affect_items(1, 1)}, options, earlier=journalled(done))
+    assert second.undo is not None
+    assert second.undo["undo"] is None
     others = foreign_tags(Memory(path.read_bytes()), _kind_of(kind), keys.ALL_KEYS)
-    restore(path, journalled(second), manner)
+    restore(path, journalled(second), options)
     assert read(path) == {"MOOD_AROUSAL": ["7"], "1T_ENERGY": ["55"]}
     assert foreign_tags(Memory(path.read_bytes()), _kind_of(kind), keys.ALL_KEYS) == others
 
@@ -200,44 +200,44 @@ def test_sound_that_would_change_is_never_replaced(
 @pytest.mark.parametrize("cut", [5, 40, 200, -3])
 @every_kind
 def test_files_cut_short_are_written_whole_or_not_at_all(
-    tmp_path: Path, kind: str, manner: WriteOptions, affect: Items, cut: int
+    tmp_path: Path, kind: str, options: WriteOptions, affect: Items, cut: int
 ) -> None:
     path = tmp_path / "cut short"
     path.write_bytes(sound(kind)[:cut])
     before = path.read_bytes()
     with suppress(TagWriteError):
-        done = write(path, affect, manner)
-        restore(path, journalled(done), manner)
+        done = write(path, affect, options)
+        restore(path, journalled(done), options)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound at all", b"\0" * 4096, b"ID3\4\0\0\0\0\0\1"])
 def test_files_that_are_no_sound_are_told_apart(
-    tmp_path: Path, manner: WriteOptions, affect: Items, content: bytes
+    tmp_path: Path, options: WriteOptions, affect: Items, content: bytes
 ) -> None:
     path = tmp_path / "x.mp3"
     path.write_bytes(content)
     with pytest.raises(TagWriteError, match="no tag scheme"):
-        write(path, affect, manner)
+        write(path, affect, options)
 
 
 @pytest.mark.parametrize("kind", ["matroska", "matroska-mp3", "mpegts-mp3", "avi-mp3", "adts"])
 def test_containers_without_a_scheme_say_so(
-    tmp_path: Path, manner: WriteOptions, affect: Items, kind: str
+    tmp_path: Path, options: WriteOptions, affect: Items, kind: str
 ) -> None:
     path = sound_file(tmp_path, kind)
     with pytest.raises(TagWriteError, match="no tag scheme for this container; kept in the cat"):
-        write(path, affect, manner)
+        write(path, affect, options)
 
 
 @every_kind
 def test_the_containers_name_and_the_files_name_need_not_agree(
-    tmp_path: Path, manner: WriteOptions, affect: Items, kind: str
+    tmp_path: Path, options: WriteOptions, affect: Items, kind: str
 ) -> None:
     path = sound_file(tmp_path, kind, "sound.wav")
     try:
-        write(path, affect, manner)
+        write(path, affect, options)
     except TagWriteError as error:
         # A demuxer may believe the name; then no proof is possible, and no write is made.
         assert "sound" in error.reason  # noqa: PT017 - both ends are fine

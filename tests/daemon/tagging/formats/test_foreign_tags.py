@@ -51,14 +51,14 @@ def made(folder: Path, content: bytes) -> Path:
     return path
 
 
-def round_trip(path: Path, manner: WriteOptions, affect: Items) -> bytes:
+def round_trip(path: Path, options: WriteOptions, affect: Items) -> bytes:
     """Write and restore; return what was in between."""
     before = path.read_bytes()
-    done = write(path, affect, manner)
+    done = write(path, affect, options)
     between = path.read_bytes()
     assert read(path)["MOOD_AROUSAL"] == ["42"]
-    assert done.before is not None
-    restore(path, done.before, manner)
+    assert done.undo is not None
+    restore(path, done.undo, options)
     assert path.read_bytes() == before
     return between
 
@@ -80,21 +80,21 @@ class TestId3:
 
     @pytest.mark.parametrize("padding", [0, 10, 5000])
     def test_v23_stays_v23_with_every_frame_in_its_place(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, padding: int
+        self, tmp_path: Path, options: WriteOptions, affect: Items, padding: int
     ) -> None:
         path = made(tmp_path, id3_tag(3, *self.V23_FRAMES, padding=padding) + MP3)
         mood = {**affect, **keys.mood_item("calm")}
-        between = round_trip(path, manner, mood)
+        between = round_trip(path, options, mood)
         assert between[3] == 3
         assert between[10:].startswith(b"".join(self.V23_FRAMES))
         assert b"TMOO" not in between
         assert b"MOOD\0calm" in between
         assert (len(between) == path.stat().st_size) is (padding == 5000)
 
-    def test_v22_stays_v22(self, tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+    def test_v22_stays_v22(self, tmp_path: Path, options: WriteOptions, affect: Items) -> None:
         frames = [frame(2, b"TT2", b"\0title"), frame(2, b"TXX", b"\0X\0y")]
         path = made(tmp_path, id3_tag(2, *frames, padding=7) + MP3)
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert between[3] == 2
         path.write_bytes(between)
         tags = tags_of(path).tags
@@ -102,36 +102,36 @@ class TestId3:
         assert str(tags["TIT2"]) == "title"
 
     def test_v24_gets_a_mood_frame(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = made(tmp_path, id3_tag(4, frame(4, b"TIT2", b"\3title")) + MP3)
-        write(path, {**affect, **keys.mood_item("calm")}, manner)
+        write(path, {**affect, **keys.mood_item("calm")}, options)
         assert str(tags_of(path).tags["TMOO"]) == "calm"
 
     @pytest.mark.parametrize("name", [b"mood", b"Mood", b"MOOD"])
     def test_a_mood_of_v23_stays_however_it_is_spelled(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, name: bytes
+        self, tmp_path: Path, options: WriteOptions, affect: Items, name: bytes
     ) -> None:
         path = made(tmp_path, id3_tag(3, frame(3, b"TXXX", b"\0" + name + b"\0blue")) + MP3)
-        write(path, {**affect, **keys.mood_item("calm")}, manner)
+        write(path, {**affect, **keys.mood_item("calm")}, options)
         assert b"calm" not in path.read_bytes()
         assert read(path)["MOOD"] == ["blue"]
 
     def test_v24_with_the_sizes_of_v23_is_understood(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         big = b"APIC" + len(PICTURE).to_bytes(4, "big") + b"\0\0" + PICTURE
         path = made(tmp_path, id3_tag(4, big, frame(4, b"TIT2", b"\3t"), padding=30) + MP3)
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert big in between
 
     def test_unsynchronised_tags_stay_so(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         body = frame(3, b"PRIV", b"x\0\xff\xe3\xff\0\xff\xfb")
         raw = body.replace(b"\xff", b"\xff\0")
         path = made(tmp_path, id3_tag(3, raw, flags=0x80) + MP3)
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert between[5] == 0x80
         assert raw in between
 
@@ -150,26 +150,26 @@ class TestId3:
         ids=["footer", "extended-v23", "extended-v24", "junk", "padding", "empty", "two", "zeros"],
     )
     def test_unusual_tags_survive(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, content: bytes
+        self, tmp_path: Path, options: WriteOptions, affect: Items, content: bytes
     ) -> None:
-        round_trip(made(tmp_path, content), manner, affect)
+        round_trip(made(tmp_path, content), options, affect)
 
     def test_blocks_at_the_end_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         ape = b"APETAGEX" + struct.pack("<IIIIQ", 2000, 32, 0, 0, 0)
         end = ape + b"TAG" + b"Title".ljust(30, b"\0") + bytes(94) + b"\x11"
         path = made(tmp_path, MP3 + end)
-        assert round_trip(path, manner, affect).endswith(end)
+        assert round_trip(path, options, affect).endswith(end)
 
     def test_a_first_tag_does_not_hide_id3v1_from_players(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         fields = [b"Title".ljust(30), b"Artist".ljust(30, b"\0"), bytes(30), b"1987"]
         block = b"TAG" + b"".join(fields) + b"a comment".ljust(28, b"\0") + b"\0\5\x11"
         path = made(tmp_path, MP3 + block)
-        round_trip(path, manner, affect)
-        write(path, affect, manner)
+        round_trip(path, options, affect)
+        write(path, affect, options)
         tags = id3.ID3(path, load_v1=False)
         assert [str(tags[name]) for name in ("TIT2", "TPE1", "TRCK")] == ["Title", "Artist", "5"]
         assert not tags.getall("COMM")
@@ -183,7 +183,7 @@ class TestId3:
 class TestWav:
     @pytest.mark.parametrize("after", [True, False])
     def test_every_other_chunk_stays(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, *, after: bool
+        self, tmp_path: Path, options: WriteOptions, affect: Items, *, after: bool
     ) -> None:
         chunks = [
             chunk(b"LIST", b"INFOISFT\x05\0\0\0Lavf\0\0"),
@@ -192,7 +192,7 @@ class TestWav:
             chunk(b"cue ", struct.pack("<IIIIIII", 1, 1, 0, int.from_bytes(b"data"), 0, 0, 9)),
         ]
         path = made(tmp_path, wav_with(*chunks, after=after))
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert b"".join(chunks) in between
         path.write_bytes(between)
         assert str(tags_of(path).tags["TXXX:MOOD_AROUSAL"]) == "42"
@@ -204,7 +204,7 @@ class TestWav:
     def test_a_tag_chunk_grows_where_it_stands(
         self,
         tmp_path: Path,
-        manner: WriteOptions,
+        options: WriteOptions,
         affect: Items,
         name: bytes,
         odd: bytes,
@@ -213,40 +213,40 @@ class TestWav:
     ) -> None:
         tag = chunk(name, id3_tag(3, frame(3, b"TIT2", odd)))
         path = made(tmp_path, wav_with(tag, chunk(b"note", b"123"), after=after))
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert between.count(name) == 1
         assert between.count(b"note\3\0\0\x00123\0") == 1
-        write(path, affect, manner)
-        strip(path, manner)
+        write(path, affect, options)
+        strip(path, options)
         assert path.read_bytes() == wav_with(tag, chunk(b"note", b"123"), after=after)
 
     def test_a_forgotten_last_byte_does_not_misalign_our_chunk(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = bytearray(wav_with(chunk(b"note", b"123"))[:-1])
         content[4:8] = struct.pack("<I", len(content) - 8)
         path = made(tmp_path, bytes(content))
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert between.index(b"id3 ") % 2 == 0
 
     @pytest.mark.parametrize("size", [0xFFFFFFFF, 0, 100])
     def test_a_header_that_lies_is_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, size: int
+        self, tmp_path: Path, options: WriteOptions, affect: Items, size: int
     ) -> None:
         content = encoded("wav")
         path = made(tmp_path, content[:4] + struct.pack("<I", size) + content[8:])
         with pytest.raises(TagWriteError, match="its header claims"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
-    def test_rf64_is_refused(self, tmp_path: Path, manner: WriteOptions, affect: Items) -> None:
+    def test_rf64_is_refused(self, tmp_path: Path, options: WriteOptions, affect: Items) -> None:
         path = made(tmp_path, b"RF64" + encoded("wav")[4:])
         with pytest.raises(TagWriteError, match="RF64"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
 
 class TestFlac:
     def test_pictures_cue_sheet_seek_table_and_application_blocks_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "flac")
         file = flac.FLAC(path)
@@ -261,51 +261,51 @@ class TestFlac:
         blocks = b"\2\0\0\x0atestabcdef" + CUE_SHEET
         content = path.read_bytes()
         path.write_bytes(content[:42] + blocks + content[42:])
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert blocks in between
         assert PICTURE in between
 
     @pytest.mark.parametrize("padding", [0, 1, 100, 210, 5000])
     def test_padding_is_used_as_far_as_it_goes(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, padding: int
+        self, tmp_path: Path, options: WriteOptions, affect: Items, padding: int
     ) -> None:
         path = sound_file(tmp_path, "flac")
         file = flac.FLAC(path)
         file.save(padding=lambda _: padding)
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert (len(between) == path.stat().st_size) is (padding >= 210)
 
     def test_without_a_comment_block_one_is_added_and_goes_again(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("flac")
         first_frame = content.index(b"\xff\xf8", 42)
         bare = content[:4] + b"\x80" + content[5:42] + content[first_frame:]
         path = made(tmp_path, bare)
-        round_trip(path, manner, affect)
-        write(path, affect, manner)
-        strip(path, manner)
+        round_trip(path, options, affect)
+        write(path, affect, options)
+        strip(path, options)
         assert tags_of(path).tags is None
         # An empty padding block is left.
         assert path.stat().st_size - len(bare) < 400
 
     def test_a_tag_in_front_stays(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         front = id3_tag(3, frame(3, b"TIT2", b"\0title"), padding=40)
         path = made(tmp_path, front + encoded("flac"))
-        assert round_trip(path, manner, affect).startswith(front)
+        assert round_trip(path, options, affect).startswith(front)
 
     def test_blocks_that_lead_nowhere_are_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("flac")
         path = made(tmp_path, content[:42] + b"\6\0\0\7" + content[42:])
         with pytest.raises(TagWriteError, match="tags cannot be read"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
     def test_values_of_one_key_in_any_case_stay_in_order(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "flac")
         file = flac.FLAC(path)
@@ -313,13 +313,13 @@ class TestFlac:
         file.tags[:] = [*pairs, ("Mood_Arousal", "8"), ("artist", "")]
         file.save()
         assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         path.write_bytes(between)
         assert list(flac.FLAC(path).tags)[:4] == [*pairs[:3], ("artist", "")]
 
     @pytest.mark.parametrize("entry", [b"TITLE=caf\xe9", b"no equals sign", b"T\xc3\xa4G=1"])
     def test_comments_that_mutagen_would_change_are_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, entry: bytes
+        self, tmp_path: Path, options: WriteOptions, affect: Items, entry: bytes
     ) -> None:
         path = sound_file(tmp_path, "flac")
         file = flac.FLAC(path)
@@ -330,36 +330,36 @@ class TestFlac:
         before = path.read_bytes()
         assert entry in before
         with pytest.raises(TagWriteError, match="another tag"):
-            write(path, affect, manner)
+            write(path, affect, options)
         assert path.read_bytes() == before
 
 
 class TestOgg:
     @pytest.mark.parametrize("cover", [0, 60_000, 64_500, 65_000, 65_025, 200_000])
     def test_covers_over_many_pages_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, cover: int
+        self, tmp_path: Path, options: WriteOptions, affect: Items, cover: int
     ) -> None:
         path = sound_file(tmp_path, "opus")
         file = oggopus.OggOpus(path)
         file["metadata_block_picture"] = base64.b64encode(bytes(cover)).decode()[:cover]
         file.save(padding=lambda _: 0)
         sound_before = identify(path)
-        path.write_bytes(round_trip(path, manner, affect))
+        path.write_bytes(round_trip(path, options, affect))
         assert identify(path) == sound_before
         after = oggopus.OggOpus(path)
         assert after["mood_arousal"] == ["42"]
         assert len(after["metadata_block_picture"][0]) == cover
 
     def test_padding_and_binary_behind_the_comments_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "opus")
         file = oggopus.OggOpus(path)
         file.save(padding=lambda _: 300)
-        assert len(round_trip(path, manner, affect)) == path.stat().st_size
+        assert len(round_trip(path, options, affect)) == path.stat().st_size
         binary = b"\1" + bytes(range(256))
         path.write_bytes(sounds.ogg_with_comments("opus", binary))
-        assert binary in round_trip(path, manner, affect)
+        assert binary in round_trip(path, options, affect)
 
     @pytest.mark.parametrize("second", ["vorbis", "opus", "oggflac"])
     @pytest.mark.parametrize("same_serial", [False, True])
@@ -367,7 +367,7 @@ class TestOgg:
     def test_chained_recordings_are_refused(
         self,
         tmp_path: Path,
-        manner: WriteOptions,
+        options: WriteOptions,
         affect: Items,
         first: str,
         second: str,
@@ -377,36 +377,36 @@ class TestOgg:
         links = [sounds.ogg_with_serial(first, 1), sounds.ogg_with_serial(second, 2 - same_serial)]
         path = made(tmp_path, b"".join(links))
         with pytest.raises(TagWriteError, match="several recordings"):
-            write(path, affect, manner)
+            write(path, affect, options)
         assert path.read_bytes() == b"".join(links)
         # Reading needs no chain to be left whole.
         assert read(path) == {}
 
     def test_two_sounds_at_once_are_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         one, other = sounds.ogg_with_serial("opus", 1), sounds.ogg_with_serial("vorbis", 2)
         second = one.index(b"OggS", 4)
         path = made(tmp_path, one[:second] + other + one[second:])
         with pytest.raises(TagWriteError, match="more than one sound stream"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
     def test_a_stream_beside_the_sound_stays(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("opus")
         fish = sounds.ogg_pages([b"whatever" + bytes(56), b"x"], serial=5)
         second = fish.index(b"OggS", 4)
         head_end = content.index(b"OggS", 4)
         mixed = fish[:second] + content[:head_end] + content[head_end:] + fish[second:]
-        between = round_trip(made(tmp_path, mixed), manner, affect)
+        between = round_trip(made(tmp_path, mixed), options, affect)
         assert fish[:second] in between
         assert fish[second:] in between
 
 
 class TestMp4:
     def test_chapters_covers_and_freeform_items_of_others_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         for kind in ("m4a", "m4a-front"):
             path = sound_file(tmp_path, kind)
@@ -416,34 +416,34 @@ class TestMp4:
             file["----:org.example:MOOD_AROUSAL"] = b"theirs"
             file["\xa9cmt"] = "comment"
             file.save(padding=lambda _: 20)
-            between = round_trip(path, manner, affect)
+            between = round_trip(path, options, affect)
             assert PICTURE in between
             path.write_bytes(between)
             after = mp4.MP4(path)
             assert after["----:org.example:MOOD_AROUSAL"] == [b"theirs"]
 
     def test_free_space_keeps_the_file_from_growing(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "m4a-front")
         file = mp4.MP4(path)
         file["\xa9nam"] = "title"
         file.save(padding=lambda _: 2000)
-        assert len(round_trip(path, manner, affect)) == path.stat().st_size
+        assert len(round_trip(path, options, affect)) == path.stat().st_size
 
     def test_without_a_metadata_list_one_is_made(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("m4a-front")
         # A box of another name is what no tagger looks into.
         path = made(tmp_path, content.replace(b"udta", b"skip", 1))
         sound_before = identify(path)
-        path.write_bytes(round_trip(path, manner, affect))
+        path.write_bytes(round_trip(path, options, affect))
         assert identify(path) == sound_before
         assert mp4.MP4(path)["----:com.apple.iTunes:MOOD_AROUSAL"] == [b"42"]
 
     def test_fragments_and_quicktime_are_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         fragmented = sound("m4a-fragmented")
         assert b"moof" in fragmented
@@ -453,18 +453,18 @@ class TestMp4:
         for content in (fragmented, no_fragments, no_promise):
             path = made(tmp_path, content)
             with pytest.raises(TagWriteError, match="fragmented"):
-                write(path, affect, manner)
+                write(path, affect, options)
             assert path.read_bytes() == content
             assert read(path) == {}
         path = tmp_path / "quicktime"
         path.write_bytes(encoded("m4a").replace(b"M4A ", b"qt  ", 1))
         with pytest.raises(TagWriteError, match="no tag scheme"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
     @pytest.mark.parametrize("kind", ["m4a", "m4a-front"])
     @pytest.mark.parametrize("name", [b"saio", b"iloc", b"meta"])
     def test_absolute_positions_are_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, kind: str, name: bytes
+        self, tmp_path: Path, options: WriteOptions, affect: Items, kind: str, name: bytes
     ) -> None:
         content = sound(kind)
         if name == b"saio":
@@ -476,27 +476,27 @@ class TestMp4:
             path = made(tmp_path, content + box(name, bytes(4)))
         before = path.read_bytes()
         with pytest.raises(TagWriteError, match="absolute positions"):
-            write(path, affect, manner)
+            write(path, affect, options)
         assert path.read_bytes() == before
 
     def test_an_index_in_two_pieces_is_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = sound("m4a")
         at = content.index(b"moov") - 4
         path = made(tmp_path, content + content[at:])
         with pytest.raises(TagWriteError, match="not in one piece"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
     def test_metadata_of_another_kind_is_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = made(tmp_path, sound("m4a").replace(b"mdirappl", b"mdtaappl"))
         with pytest.raises(TagWriteError, match="unknown kind"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
     def test_several_items_of_one_name_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         def freeform(name: bytes, *values: bytes) -> bytes:
             parts = [box(b"mean", bytes(4) + b"com.apple.iTunes"), box(b"name", bytes(4) + name)]
@@ -507,23 +507,23 @@ class TestMp4:
         items += freeform(b"MOOD_AROUSAL", b"9") + freeform(b"mood_arousal", b"theirs")
         path = made(tmp_path, with_box(sound("m4a"), items, b"moov", b"udta", b"meta", b"ilst"))
         assert read(path)["MOOD_AROUSAL"] == ["7", "8", "9"]
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         path.write_bytes(between)
         tags = mp4.MP4(path).tags
         assert tags["----:com.apple.iTunes:LABEL"] == [b"one", b"two"]
         assert tags["----:com.apple.iTunes:mood_arousal"] == [b"theirs"]
 
     def test_items_that_mutagen_does_not_know_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         unknown = box(b"xyz1", b"\1\2\3 nobody knows") + box(b"trkn", b"damaged")
         path = made(tmp_path, with_box(sound("m4a"), unknown, b"moov", b"udta", b"meta", b"ilst"))
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert b"nobody knows" in between
         assert b"trkndamaged" in between
 
     def test_an_item_that_would_be_dropped_stops_the_write(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         # Of two titles mutagen writes only the one that it understands.
         good = box(b"\xa9nam", box(b"data", b"\0\0\0\1" + bytes(4) + b"title"))
@@ -531,21 +531,21 @@ class TestMp4:
         path = made(tmp_path, with_box(sound("m4a"), items, b"moov", b"udta", b"meta", b"ilst"))
         before = path.read_bytes()
         with pytest.raises(TagWriteError, match="another tag"):
-            write(path, affect, manner)
+            write(path, affect, options)
         assert path.read_bytes() == before
 
     def test_a_cover_before_other_items_is_restored_where_it_was(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         cover = box(b"covr", box(b"data", b"\0\0\0\x0d" + bytes(4) + PICTURE * 6))
         title = box(b"\xa9nam", box(b"data", b"\0\0\0\1" + bytes(4) + b"title"))
         for kind in ("m4a", "m4a-front"):
             content = with_box(sound(kind), cover + title, b"moov", b"udta", b"meta", b"ilst")
             path = made(tmp_path, content)
-            done = write(path, affect, manner)
-            assert done.before is not None
-            assert len(done.before["undo"]) < 3000
-            restore(path, done.before, manner)
+            done = write(path, affect, options)
+            assert done.undo is not None
+            assert len(done.undo["undo"]) < 3000
+            restore(path, done.undo, options)
             assert path.read_bytes() == content
 
 
@@ -574,7 +574,7 @@ def with_box(content: bytes, new: bytes, *parents: bytes) -> bytes:
 
 class TestApe:
     def test_items_of_all_kinds_and_flags_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         items = [
             ape_item(b"Artist", b"one\0two"),
@@ -585,27 +585,27 @@ class TestApe:
         ]
         path = made(tmp_path, sound("musepack") + ape_tag(items))
         assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
-        path.write_bytes(round_trip(path, manner, affect))
+        path.write_bytes(round_trip(path, options, affect))
         tags = apev2.APEv2(path)
         assert list(tags["Artist"]) == ["one", "two"]
         assert (tags["Blob"].value, tags["Related"].kind) == (b"\0\1\2", 2)
 
     def test_a_binary_item_of_our_name_is_left(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         item = ape_item(b"MOOD_AROUSAL", b"\0\1", flags=2)
         path = made(tmp_path, sound("musepack") + ape_tag([item]))
         assert read(path) == {}
         with pytest.raises(TagWriteError, match="something else than text"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
     def test_version_1_is_read_and_comes_back(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         items = [ape_item(b"Title", b"old"), ape_item(b"MOOD_AROUSAL", b"7")]
         path = made(tmp_path, sound("musepack") + ape_tag(items, version=1000))
         assert read(path)["MOOD_AROUSAL"] == ["7"]
-        round_trip(path, manner, affect)
+        round_trip(path, options, affect)
 
     @pytest.mark.parametrize(
         "damaged",
@@ -618,26 +618,26 @@ class TestApe:
         ids=["name", "size", "value", "lyrics"],
     )
     def test_damaged_blocks_are_left_alone(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, damaged: Any
+        self, tmp_path: Path, options: WriteOptions, affect: Items, damaged: Any
     ) -> None:
         items = [ape_item(b"Title", b"old"), ape_item(b"Artist", b"x")]
         path = made(tmp_path, sound("musepack") + damaged(ape_tag(items)))
         before = path.read_bytes()
         with suppress(TagWriteError):
-            done = write(path, affect, manner)
-            assert done.before is not None
-            restore(path, done.before, manner)
+            done = write(path, affect, options)
+            assert done.undo is not None
+            restore(path, done.undo, options)
         assert path.read_bytes() == before
 
     def test_a_tag_at_the_start_is_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         with pytest.raises(TagWriteError, match="no tag scheme"):
-            write(made(tmp_path, ape_tag([]) + sound("musepack")), affect, manner)
+            write(made(tmp_path, ape_tag([]) + sound("musepack")), affect, options)
 
     @pytest.mark.parametrize("kind", ["wavpack", "ape", "musepack"])
     def test_blocks_of_others_and_id3v1_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, kind: str
+        self, tmp_path: Path, options: WriteOptions, affect: Items, kind: str
     ) -> None:
         item = struct.pack("<II", 4, 2) + b"Cover Art (Front)\0\0\1\2\3"
         size = struct.pack("<III", 2000, len(item) + 32, 1)
@@ -648,7 +648,7 @@ class TestApe:
         if kind == "wavpack":
             content = content[: content.index(b"APETAGEX")] if b"APETAGEX" in content else content
         path = made(tmp_path, content + header + item + footer + end)
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert between.endswith(end)
         assert item in between
 
@@ -668,7 +668,7 @@ def ape_tag(items: list[bytes], version: int = 2000) -> bytes:
 
 class TestAsf:
     def test_values_of_every_object_stay(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "wma")
         file = tags_of(path)
@@ -683,24 +683,24 @@ class TestAsf:
         file.save()
         assert read(path)["MOOD"] == ["blue", "green"]
         present = sorted(map(repr, tags_of(path).tags))
-        path.write_bytes(round_trip(path, manner, affect))
+        path.write_bytes(round_trip(path, options, affect))
         ours = {"MOOD_AROUSAL", "MOOD_VALENCE", "VALENCED"}
         assert sorted(repr(item) for item in tags_of(path).tags if item[0] not in ours) == present
 
     def test_the_header_tells_the_size_of_the_file(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "wma")
         at = path.read_bytes().index(bytes.fromhex("a1dcab8c47a9cf11")) + 40
         assert struct.unpack_from("<Q", path.read_bytes(), at) == (path.stat().st_size,)
-        between = round_trip(path, manner, affect)
+        between = round_trip(path, options, affect)
         assert struct.unpack_from("<Q", between, at) == (len(between),)
         broadcast = path.read_bytes()[:at] + bytes(8) + path.read_bytes()[at + 8 :]
         path.write_bytes(broadcast)
-        assert round_trip(path, manner, affect)[at : at + 8] == bytes(8)
+        assert round_trip(path, options, affect)[at : at + 8] == bytes(8)
 
     def test_a_number_of_our_name_is_left(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items
+        self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = sound_file(tmp_path, "wma")
         file = tags_of(path)
@@ -708,11 +708,11 @@ class TestAsf:
         file.save()
         assert read(path) == {}
         with pytest.raises(TagWriteError, match="something else than text"):
-            write(path, affect, manner)
+            write(path, affect, options)
 
 
 def test_wma_values_of_other_types_stay(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "wma")
     file = tags_of(path)
@@ -720,8 +720,8 @@ def test_wma_values_of_other_types_stay(
     file["Rating"] = [True]
     file["Blob"] = [b"\1\2"]
     file.save()
-    round_trip(path, manner, affect)
-    write(path, affect, manner)
+    round_trip(path, options, affect)
+    write(path, affect, options)
     after = tags_of(path)
     assert (after["WM/Track"], after["Rating"], after["Blob"]) == ([7], [True], [b"\1\2"])
-    assert strip(path, manner).outcome is WriteOutcome.WRITTEN
+    assert strip(path, options).outcome is WriteOutcome.WRITTEN

@@ -96,33 +96,33 @@ def check_readers(path: Path, arousal: str | None, *, ours_by_ffmpeg: bool = Tru
 @pytest.mark.parametrize("padding", [0, 1, 40, 1000])
 @pytest.mark.parametrize("build", [libid3tag, v23_with_crc])
 def test_a_checksum_is_calculated_again(
-    tmp_path: Path, manner: WriteOptions, affect: Items, build: Any, padding: int, host: str
+    tmp_path: Path, options: WriteOptions, affect: Items, build: Any, padding: int, host: str
 ) -> None:
     path = made(tmp_path, build(padding), host)
     before = path.read_bytes()
-    done = write(path, affect, manner)
+    done = write(path, affect, options)
     check_readers(path, "42")
     held, right = crc_of(tag_of(path))
     assert held == right
     assert held != crc_of(build(padding))[0]
-    assert done.before is not None
-    restore(path, done.before, manner)
+    assert done.undo is not None
+    restore(path, done.undo, options)
     assert path.read_bytes() == before
-    write(path, affect, manner)
-    strip(path, manner)
+    write(path, affect, options)
+    strip(path, options)
     held, right = crc_of(tag_of(path))
     assert held == right
     check_readers(path, None)
 
 
 def test_a_wrong_checksum_does_not_stop_a_write(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     raw = bytearray(libid3tag())
     raw[21] ^= 1
     path = made(tmp_path, bytes(raw))
     assert len(set(crc_of(raw))) == 2
-    write(path, affect, manner)
+    write(path, affect, options)
     check_readers(path, "42")
     assert len(set(crc_of(tag_of(path)))) == 1
 
@@ -140,11 +140,11 @@ def test_a_wrong_checksum_does_not_stop_a_write(
     ids=["update", "restrictions", "both", "update and crc", "crc and restrictions", "nothing"],
 )
 def test_updates_and_restrictions(
-    tmp_path: Path, manner: WriteOptions, affect: Items, flags: int, fields: bytes
+    tmp_path: Path, options: WriteOptions, affect: Items, flags: int, fields: bytes
 ) -> None:
     path = made(tmp_path, v24(frames(4), flags, fields))
     before = path.read_bytes()
-    done = write(path, affect, manner)
+    done = write(path, affect, options)
     check_readers(path, "42")
     after = tag_of(path)[10 : 10 + 6 + len(fields)]
     assert after[:6] == before[10:16]
@@ -154,16 +154,16 @@ def test_updates_and_restrictions(
     if flags & 0x10:
         # Only what restricts pictures, which we do not touch, still holds for sure.
         assert after[-1] == 0x07
-    assert done.before is not None
-    restore(path, done.before, manner)
+    assert done.undo is not None
+    restore(path, done.undo, options)
     assert path.read_bytes() == before
 
 
 def test_a_flag_without_an_extended_header_is_understood(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = made(tmp_path, tag(3, b"", frames(3)))
-    write(path, affect, manner)
+    write(path, affect, options)
     assert str(id3.ID3(path)["TIT2"]) == "Exported"
     assert read(path)["MOOD_AROUSAL"] == ["42"]
 
@@ -188,35 +188,35 @@ def test_a_flag_without_an_extended_header_is_understood(
     ],
 )
 def test_a_hostile_extended_header_is_refused(
-    tmp_path: Path, manner: WriteOptions, affect: Items, raw: bytes
+    tmp_path: Path, options: WriteOptions, affect: Items, raw: bytes
 ) -> None:
     path = made(tmp_path, raw)
     before = path.read_bytes()
     with pytest.raises(TagWriteError, match=r"extended header is damaged|cut short or damaged"):
-        write(path, affect, manner)
+        write(path, affect, options)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_checksum_over_bytes_of_unknown_meaning_is_refused(
-    tmp_path: Path, manner: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     body = frames(4) + b"\1\2 junk"
     path = made(tmp_path, v24(body, 0x20, b"\5" + syncsafe(zlib.crc32(body), 5)))
     with pytest.raises(TagWriteError, match="ID3 tag is damaged"):
-        write(path, affect, manner)
+        write(path, affect, options)
 
 
 @pytest.mark.parametrize("extended", [False, True])
 def test_a_footer_repeats_the_header(
-    tmp_path: Path, manner: WriteOptions, affect: Items, *, extended: bool
+    tmp_path: Path, options: WriteOptions, affect: Items, *, extended: bool
 ) -> None:
     body = frames(4)
     head = syncsafe(12) + b"\1\x20\5" + syncsafe(zlib.crc32(body), 5) if extended else b""
     raw = tag(4, head, body, flags=0x50 if extended else 0x10)
     path = made(tmp_path, raw + b"3DI" + raw[3:10])
     before = path.read_bytes()
-    done = write(path, affect, manner)
+    done = write(path, affect, options)
     check_readers(path, "42")
     content = path.read_bytes()
     end = content.index(b"3DI")
@@ -224,8 +224,8 @@ def test_a_footer_repeats_the_header(
     assert content[end + 10 :] == MP3
     if extended:
         assert len(set(crc_of(content))) == 1
-    assert done.before is not None
-    restore(path, done.before, manner)
+    assert done.undo is not None
+    restore(path, done.undo, options)
     assert path.read_bytes() == before
 
 
@@ -233,47 +233,47 @@ class TestUnsynchronisation:
     PRIVATE = b"owner\0\xff\xe3\xff\0\xff\xfb\xff"
 
     def check(
-        self, path: Path, manner: WriteOptions, affect: Items, *, ours_by_ffmpeg: bool = True
+        self, path: Path, options: WriteOptions, affect: Items, *, ours_by_ffmpeg: bool = True
     ) -> None:
         before = path.read_bytes()
-        done = write(path, affect, manner)
+        done = write(path, affect, options)
         tags = id3.ID3(path)
         assert [private.data for private in tags.getall("PRIV")] == [self.PRIVATE[6:]]
         check_readers(path, "42", ours_by_ffmpeg=ours_by_ffmpeg)
         assert read(path)["MOOD_AROUSAL"] == ["42"]
-        assert done.before is not None
-        restore(path, done.before, manner)
+        assert done.undo is not None
+        restore(path, done.undo, options)
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize("extended", [False, True])
     @pytest.mark.parametrize("padding", [0, 20])
     def test_of_a_whole_tag(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, padding: int, *, extended: bool
+        self, tmp_path: Path, options: WriteOptions, affect: Items, padding: int, *, extended: bool
     ) -> None:
         body = frames(3) + frame(3, b"PRIV", self.PRIVATE)
         head = struct.pack(">IHII", 10, 0x8000, padding, zlib.crc32(body)) if extended else b""
         stored = (head + body).replace(b"\xff", b"\xff\0") + bytes(padding)
         path = made(tmp_path, tag(3, b"", stored, flags=0xC0 if extended else 0x80))
         # ffmpeg takes sizes in such a tag for sizes in the file, and loses its way behind PRIV.
-        self.check(path, manner, affect, ours_by_ffmpeg=False)
+        self.check(path, options, affect, ours_by_ffmpeg=False)
 
     @pytest.mark.parametrize(
         "left_out", [b"\xff\0\xfb", b"\xff\0"], ids=["before a byte", "at the end"]
     )
     def test_in_part_only_is_refused(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, left_out: bytes
+        self, tmp_path: Path, options: WriteOptions, affect: Items, left_out: bytes
     ) -> None:
         stored = (frames(3) + frame(3, b"PRIV", self.PRIVATE)).replace(b"\xff", b"\xff\0")
         at = stored.rindex(left_out)
         path = made(tmp_path, tag(3, b"", stored[: at + 1] + stored[at + 2 :], flags=0x80))
         before = path.read_bytes()
         with pytest.raises(TagWriteError, match="unsynchronised in an unusual way"):
-            write(path, affect, manner)
+            write(path, affect, options)
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize("tag_flag", [0, 0x80])
     def test_of_each_frame(
-        self, tmp_path: Path, manner: WriteOptions, affect: Items, tag_flag: int
+        self, tmp_path: Path, options: WriteOptions, affect: Items, tag_flag: int
     ) -> None:
         private = self.PRIVATE.replace(b"\xff", b"\xff\0")
         ours = "MOOD_VALENCE\0".encode("utf-16") + "55".encode("utf-16")
@@ -281,7 +281,7 @@ class TestUnsynchronisation:
         body += frame(4, b"TXXX", b"\1" + ours.replace(b"\xff", b"\xff\0"), flags=0x0002)
         path = made(tmp_path, tag(4, b"", body, flags=tag_flag))
         assert read(path) == {"MOOD_VALENCE": ["55"]}
-        self.check(path, manner, affect)
+        self.check(path, options, affect)
 
     def test_by_the_flag_of_the_tag_alone(self, tmp_path: Path) -> None:
         ours = "MOOD_VALENCE\0".encode("utf-16") + "55".encode("utf-16")

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
 from daemon.tagging.formats import keys
-from daemon.tagging.formats.byte_views import Memory
 from daemon.tagging.formats.foreign_tags import foreign_tags
 from tests.daemon.tagging.conftest import AFFECT
+from tests.daemon.tagging.memory import Memory
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound
 
@@ -149,7 +149,7 @@ def test_restore_undoes_any_writes_over_any_tags(
     affects: list[tuple[float, float]],
     word: str | None,
 ) -> None:
-    manner = WriteOptions(ffmpeg_reader)
+    options = WriteOptions(ffmpeg_reader)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sound"
         path.write_bytes(sound(kind))
@@ -159,25 +159,25 @@ def test_restore_undoes_any_writes_over_any_tags(
         for arousal, valence in affects:
             items = {**AFFECT, **keys.affect_items(arousal, valence)}
             items |= keys.mood_item(word) if word else {}
-            done = write(path, items, manner, earlier=record)
+            done = write(path, items, options, earlier=record)
             assert read(path)["MOOD_AROUSAL"] == items["MOOD_AROUSAL"]
-            record = done.before or record
+            record = done.undo or record
         assert record is not None
         if "MOOD" in present and "MOOD" not in keys.owned_keys(present):
             assert read(path)["MOOD"] == present["MOOD"]
-        restore(path, record, manner)
+        restore(path, record, options)
         assert path.read_bytes() == before
-        check_strip(path, manner)
+        check_strip(path, options)
 
 
-def check_strip(path: Path, manner: WriteOptions) -> None:
+def check_strip(path: Path, options: WriteOptions) -> None:
     """Without a journal, too, nothing of others may go."""
-    write(path, AFFECT, manner)
+    write(path, AFFECT, options)
     with_ours = read(path)
-    container = write(path, AFFECT, manner)
+    container = write(path, AFFECT, options)
     assert container.outcome is WriteOutcome.UNCHANGED
     owned = keys.owned_keys(with_ours)
-    strip(path, manner)
+    strip(path, options)
     assert read(path) == {key: with_ours[key] for key in with_ours if key not in owned}
 
 
