@@ -233,6 +233,23 @@ def test_no_module_outgrew_its_purpose(room: str) -> None:
     assert long == {}
 
 
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a function's body without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_no_function_is_long() -> None:
+    long = {
+        f"{name_of(module)}.{node.name}": lines
+        for module in ALL
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := body_lines(node)) > LONGEST_FUNCTION
+    }
+    assert long == {}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_the_package_file_holds_a_docstring_only(room: str) -> None:
     tree = ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from trainer.experiments.outcomes import CellPredictions, ExperimentResult
     from trainer.experiments.run_experiments import ReportContext
+    from trainer.regression.training_table import TrainingTable
 
 FORMAT: Final = 1
 
@@ -68,16 +69,7 @@ def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) ->
             for part, rows in parts_of(table)
             if rows.any()
         ],
-        "clips": [
-            {"path": path, "corpus": corpus, "domain": domain, "rated": rated}
-            for path, corpus, domain, rated in zip(
-                table.path.tolist(),
-                table.corpus.tolist(),
-                table.domain.tolist(),
-                _numbers(table.ratings),
-                strict=True,
-            )
-        ],
+        "clips": _clips(table),
         "experiments": [_experiment(outcome) for outcome in outcomes],
     }
 
@@ -85,6 +77,14 @@ def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) ->
 def encoded(document: dict[str, Any]) -> bytes:
     """Return a document as JSON in ASCII."""
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _clips(table: TrainingTable) -> list[dict[str, Any]]:
+    columns = (table.path.tolist(), table.corpus.tolist(), table.domain.tolist())
+    return [
+        {"path": path, "corpus": corpus, "domain": domain, "rated": rated}
+        for path, corpus, domain, rated in zip(*columns, _numbers(table.ratings), strict=True)
+    ]
 
 
 def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
