@@ -102,12 +102,7 @@ class SoundStream:
         return Segment(frames, early_s)
 
     def read_sequentially(self, step_s: float, until_s: float) -> Iterator[Segment]:
-        """Decodes from the beginning without seeking.
-
-        Args:
-            step_s: how much sound each segment holds, in seconds.
-            until_s: how much sound is decoded at most.
-        """
+        """Decodes `until_s` from the beginning without seeking, in segments of `step_s`."""
         self._seek(0.0)
         batch: list[AudioFrame] = []
         batch_s = total_s = 0.0
@@ -126,8 +121,7 @@ class SoundStream:
     def true_duration_s(self, at_least_s: float) -> float:
         """Returns the stated duration, or a longer one if there is sound beyond it.
 
-        Args:
-            at_least_s: how much sound there certainly is, for a header that states no duration.
+        For a header that states no duration, the search begins at `at_least_s`.
         """
         low_s = self.stated_s or at_least_s
         if self._by_bytes or not self._has_sound_at(low_s + _END_PRECISION_S):
@@ -138,11 +132,7 @@ class SoundStream:
         return self._bisect(low_s, high_s)
 
     def end_s(self, at_most_s: float) -> float:
-        """Returns where the sound really ends, found by seeking, to half a second.
-
-        Args:
-            at_most_s: where the header says it ends.
-        """
+        """Returns where the sound really ends before `at_most_s`, by seeking, to half a second."""
         return at_most_s if self._by_bytes else self._bisect(0.0, at_most_s)
 
     def _bisect(self, low_s: float, high_s: float) -> float:

@@ -136,13 +136,9 @@ def read_bundle(
 def verify(
     directory: Path, *, feature_key: str | None = None, guarded: bool = True, fitted: bool = True
 ) -> Manifest:
-    """Check a bundle without unpickling anything.
+    """Check a bundle without unpickling anything; arguments are those of `read_bundle`.
 
-    Args:
-        directory: as for `read_bundle`.
-        feature_key: likewise.
-        guarded: likewise.
-        fitted: whether the pickle must be usable; the table of an outdated bundle still is.
+    The pickle need not be usable if `fitted` is false; the table of an outdated bundle still is.
 
     Raises:
         BundleOutdated: other versions of libraries or another code layout; `refit` helps.
@@ -180,13 +176,8 @@ def refit(
 ) -> Manifest:
     """Fit a bundle again from its own table and recipe, unpickling nothing.
 
-    A personal layer is copied: the new fit predicts to within 1e-4 what the old did.
-
-    Args:
-        directory: the bundle, whose pickle is not used.
-        destination: of the new bundle, which gets its name; must not exist.
-        feature_key: as for `read_bundle`.
-        guarded: likewise.
+    A personal layer is copied: the new fit predicts to within 1e-4 what the old did. The new bundle
+    is named after `destination`, which must not exist; other arguments are those of `read_bundle`.
 
     Raises:
         BundleError: as `read_bundle`; or the recipe is not ours.

@@ -175,11 +175,10 @@ def require_versions(manifest: Manifest, source: str) -> None:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that can change a bundle, without importing them."""
-    return {name: _version(name) for name in _NAMED}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
+    versions = {}
+    for name in _NAMED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import secrets
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from trainer.bundles import bundle
 from trainer.bundles.bundle_manifest import Manifest
-from trainer.files.atomic_dir import remove_abandoned, sync_folder, write_files
+from trainer.files.atomic_dir import remove_abandoned, replace_file, write_files
 from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures, BundleOutdated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +79,8 @@ def install_starter(
     A copy that is already there and usable is left alone. Under other library versions than the
     starter's it is fitted again from its table, under a new name.
 
-    Args:
-        registry_dir: made with mode 0700 if it does not exist.
-        shipped: the starter; its checksums are checked but not its owner, since who can write to it
-            can change this code.
-        feature_key: as for `bundle.read_bundle`.
+    The registry is made with mode 0700 if it does not exist. The owner of the shipped files is not
+    checked, since who can write to them can change this code.
 
     Raises:
         BundleError: the shipped bundle is damaged or the registry cannot be written.
@@ -110,11 +106,7 @@ def publish(
 ) -> Manifest:
     """Verify a bundle of the registry, publish it by one rename, and return its manifest.
 
-    Args:
-        registry_dir: the registry.
-        name: of the bundle.
-        instead_of: the bundle that must be the published one until then; any if None.
-        feature_key: as for `bundle.read_bundle`.
+    Only if `instead_of` is still the published one; None stands for any.
 
     Raises:
         BundleError: there is no such bundle, it cannot be used, or another than `instead_of` is
@@ -129,8 +121,8 @@ def publish(
                 f"{registry_dir}: '{current}' was published meanwhile instead of '{instead_of}'"
             )
         # Written first: a last name that was never published is ignored.
-        _replace(registry_dir / HISTORY, lambda path: _write_history(path, registry_dir, name))
-        _replace(registry_dir / CURRENT, lambda path: path.symlink_to(name))
+        replace_file(registry_dir / HISTORY, lambda path: _write_history(path, registry_dir, name))
+        replace_file(registry_dir / CURRENT, lambda path: path.symlink_to(name))
     return manifest
 
 
@@ -211,9 +203,9 @@ def remove_leftovers(registry_dir: Path) -> None:
     """Remove what killed processes left unfinished; only under the lock of retraining."""
     remove_abandoned(registry_dir)
     with _locked(registry_dir):
-        for name in (CURRENT, HISTORY):
-            for temporary in registry_dir.glob(f".{name}.*"):
-                temporary.unlink(missing_ok=True)
+        for entry in registry_dir.glob(".*.*"):
+            if entry.is_symlink() or not entry.is_dir():
+                entry.unlink(missing_ok=True)
 
 
 def _linked_name(registry_dir: Path) -> str:
@@ -256,18 +248,6 @@ def _locked(registry_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _replace(path: Path, make: Callable[[Path], None]) -> None:
-    """Replace a file or link in one step by what `make` makes at a temporary path."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        make(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BundleError(f"{path}: {error.strerror}") from error
 
 
 def _write_history(path: Path, registry_dir: Path, name: str) -> None:

@@ -51,13 +51,9 @@ class FeatureCache:
             raise TrainingError(f"{self._current}: {error.strerror}") from error
 
     def get(self, sound: str) -> NDArray[np.float32] | None:
-        """Return the features of a sound; None if they are not stored or damaged.
+        """Return the features of a sound by its identity; None if not stored, or damaged.
 
-        Args:
-            sound: its identity.
-
-        Returns:
-            Its mean vector and below it its windows, shape (1 + windows, descriptors).
+        The first row is its mean vector, the others are its windows, float32.
         """
         try:
             raw = self._file(sound).read_bytes()
@@ -83,10 +79,10 @@ class FeatureCache:
     def prune(
         self, used: Collection[str], now: datetime, most_unused_bytes: int = MOST_UNUSED_BYTES
     ) -> None:
-        """Remove what no corpus needs, under whatever settings it was extracted.
+        """Remove features of any settings that no corpus needs.
 
-        The latest is spared, for an import that was interrupted and for a corpus that is removed
-        to be added again with other options.
+        The latest `most_unused_bytes` are spared, for an import that was interrupted and for a
+        corpus that is removed to be added again with other options.
 
         Args:
             used: keys of the sounds that are in a corpus, as `cache_key` makes them.

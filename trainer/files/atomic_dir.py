@@ -1,14 +1,19 @@
-"""Writing directories that appear complete or not at all."""
+"""Writing directories and files that appear complete or not at all."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.trainer_errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def write_files(destination: Path, content: dict[str, bytes]) -> None:
@@ -59,6 +64,22 @@ def remove_abandoned(folder: Path, pattern: str = ".*") -> None:
             continue
         finally:
             os.close(lock)
+
+
+def replace_file(path: Path, make: Callable[[Path], object]) -> None:
+    """Replace a file or link in one step by what `make` makes at a temporary path.
+
+    Raises:
+        BundleError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        make(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BundleError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def sync_folder(directory: Path) -> None:

@@ -77,12 +77,12 @@ def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:
             raise BundleCorrupt(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _require_closed(path: Path, status: os.stat_result) -> None:
+def _require_closed(path: Path, status: os.stat_result, harm: str = "", allowed: int = 0) -> None:
     if status.st_uid not in {0, os.geteuid()}:
-        raise BundleUntrusted(f"{path}: belongs to user {status.st_uid}, not to us or root")
-    if status.st_mode & _WRITABLE_BY_OTHERS:
+        raise BundleUntrusted(f"{path}: belongs to user {status.st_uid}, not to us or root{harm}")
+    if status.st_mode & _WRITABLE_BY_OTHERS & ~allowed:
         mode = stat.S_IMODE(status.st_mode)
-        raise BundleUntrusted(f"{path}: others may write to it (mode {mode:04o}); chmod go-w")
+        raise BundleUntrusted(f"{path}: others may write to it (mode {mode:04o}){harm}; chmod go-w")
 
 
 def _require_closed_parent(path: Path, status: os.stat_result) -> None:
@@ -95,13 +95,5 @@ def _require_closed_parent(path: Path, status: os.stat_result) -> None:
     if status.st_mode & stat.S_ISVTX and status.st_uid == 0:
         return
     own_group = status.st_uid == os.geteuid() and status.st_gid == os.getegid()
-    allowed = stat.S_IWGRP if own_group else 0
-    if status.st_uid not in {0, os.geteuid()}:
-        raise BundleUntrusted(
-            f"{path}: belongs to user {status.st_uid}, who could exchange the bundles below it"
-        )
-    if status.st_mode & _WRITABLE_BY_OTHERS & ~allowed:
-        mode = stat.S_IMODE(status.st_mode)
-        raise BundleUntrusted(
-            f"{path}: others may write to it (mode {mode:04o}) and exchange the bundles below it"
-        )
+    harm = ", so others could exchange the bundles below it"
+    _require_closed(path, status, harm, stat.S_IWGRP if own_group else 0)

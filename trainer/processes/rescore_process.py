@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,7 @@ from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     from trainer.bundles.bundle import Bundle
@@ -67,8 +68,9 @@ class RescoreJob:
         done, left, report_at_s = 0, True, time.monotonic() + _PROGRESS_S
         with ThreadPoolExecutor(cores) as pool:
             while left:
-                left = False
-                for parts in _one_ahead(self._submit_chunks(pool, cores)):
+                left, chunks = False, self._submit_chunks(pool, cores)
+                # Each chunk is awaited when the next is submitted: no core waits for the disk.
+                for parts, _ in pairwise(chain(chunks, [[]])):
                     left = True
                     predicted = [pair for part in parts for pair in part.result()]
                     done += self.scores.record(predicted, datetime.now(UTC), step=self.step)
@@ -133,17 +135,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     _report(f"{done} sounds scored again by {bundle.name}")
     return 0
-
-
-def _one_ahead(chunks: Iterable[list[Future[Predicted]]]) -> Iterator[list[Future[Predicted]]]:
-    """Yield each chunk when the next has been submitted, so that no core waits for the disk."""
-    earlier: list[Future[Predicted]] | None = None
-    for chunk in chunks:
-        if earlier is not None:
-            yield earlier
-        earlier = chunk
-    if earlier is not None:
-        yield earlier
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -55,13 +55,8 @@ def retrain_from_catalogue(
 ) -> RetrainResult:
     """Retrain on the valid annotations and the imported corpora, and record the result.
 
-    Args:
-        url: of the catalogue.
-        registry: folder of the bundles.
-        corpora: folder of the imported corpora; one that cannot be used is reported in the log.
-        keep: how many candidates stay in the registry.
-        publish: whether a candidate that passes is published.
-        again: whether corpora that were rejected before are compared again.
+    `again` compares corpora again that were rejected before. `url` is that of the catalogue, the
+    other arguments are those of `retrain`. A corpus that cannot be used is reported in the log.
 
     Raises:
         CatalogueError: the catalogue cannot be read or written.

@@ -87,11 +87,8 @@ def best_candidate(
     With new corpora the regression is fitted again. If that does not pass, by itself or because it
     is worse on the annotations, a layer above the published regression is tried.
 
-    Args:
-        published: the published bundle.
-        annotations: all that are valid.
-        corpora: the new ones; may be empty.
-        seed: of folds, draws and tests.
+    `annotations` are all that are valid, `corpora` only the new ones, perhaps none; `seed` sets
+    folds, draws and tests.
 
     Raises:
         TrainingError: a fit fails.
@@ -114,11 +111,7 @@ def fit_candidate(
 ) -> Candidate:
     """Fit a personal layer above a regression, and compare it with the published bundle.
 
-    Args:
-        published: the published bundle.
-        base: the regression below the layer.
-        annotations: all that are valid.
-        seed: of folds, draws and tests.
+    `annotations` are all that are valid; `seed` sets folds, draws and tests.
 
     Returns:
         A candidate with the new layer in each dimension that passed and the published layer in the
@@ -160,12 +153,9 @@ def fit_candidate(
 def predict_annotated(
     bundle: Bundle, space: ComponentSpace, vectors: NDArray[np.float32]
 ) -> AnnotatedPredictions:
-    """Predict sounds by the regression of a bundle, without its personal layer.
+    """Predict vectors, shape (sounds, descriptors), by a regression without its personal layer.
 
-    Args:
-        bundle: holds the regression.
-        space: of the personal layer to fit.
-        vectors: shape (sounds, descriptors).
+    `space` is that of the personal layer to fit.
     """
     predicted, widths = [np.empty((0, 2))], [np.empty((0, 2))]
     positions = [np.empty((0, len(space.origin)), dtype=np.float32)]

@@ -73,12 +73,7 @@ class BaseRegression:
 def refit_with(
     published: BaseRegression, corpora: Sequence[TrainingTable], seed: int
 ) -> BaseRegression:
-    """Fit the published regression again on its own table and more corpora; compare the two.
-
-    Args:
-        published: the regression; rows of its table are replaced by those of a corpus of one name.
-        corpora: the new ones.
-        seed: of the folds.
+    """Fit the published regression again on its own table and new corpora; compare the two.
 
     Raises:
         TrainingError: a corpus has other features or cannot be used, or a fit fails.
@@ -226,12 +221,12 @@ def _worst_fall(
         ]
         if falls:
             found.append((float(np.mean(falls)), max(falls), leeway))
-    return max(found, key=_excess, default=(0.0, 0.0, 1.0))
 
+    def excess(fall: tuple[float, float, float]) -> float:
+        mean, most, leeway = fall
+        return max(mean / MOST_FALL, most / MOST_FALL_OF_A_PART) / leeway
 
-def _excess(fall: tuple[float, float, float]) -> float:
-    mean, most, leeway = fall
-    return max(mean / MOST_FALL, most / MOST_FALL_OF_A_PART) / leeway
+    return max(found, key=excess, default=(0.0, 0.0, 1.0))
 
 
 def _compare_parts(

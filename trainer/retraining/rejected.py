@@ -8,14 +8,13 @@ and only the annotations decided against them, the annotations are part of it.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from trainer.files.atomic_dir import sync_folder
+from trainer.files.atomic_dir import replace_file
 from trainer.personal.comparison import CorporaCompared  # noqa: TC001 - pydantic reads it
 from trainer.regression.joint import RECIPE
 from trainer.trainer_errors import BundleError
@@ -56,10 +55,7 @@ _LIST: Final = TypeAdapter(list[RejectedCandidate])
 def corpora_key(fitted: Iterable[bytes], corpora: Iterable[TrainingTable], seed: int) -> str:
     """Return a hash of all that decides the comparison of corpora.
 
-    Args:
-        fitted: the published regression and its table, as bytes of its bundle.
-        corpora: the new ones.
-        seed: of folds, draws and tests.
+    `fitted` holds the published regression and its table, as bytes of its bundle.
     """
     return _hash([f"{RECIPE} {seed}".encode(), *fitted, *map(_content, corpora)])
 
@@ -77,23 +73,21 @@ def find_rejected(registry_dir: Path, corpora: str, annotations: str) -> Rejecte
     return None
 
 
-def store_rejected(registry_dir: Path, rejected: RejectedCandidate) -> None:
-    """Store a rejection, and with it the latest others.
+def store_rejected(
+    registry_dir: Path, keys: tuple[str, str], candidate: str, compared: CorporaCompared
+) -> None:
+    """Store a rejection by the keys of corpora and annotations, and with it the latest others.
 
     Raises:
         BundleError: it cannot be written.
     """
-    key = rejected.corpora, rejected.annotations
+    key = keys[0], keys[1] if compared.passed else None
+    rejected = RejectedCandidate(
+        corpora=key[0], annotations=key[1], candidate=candidate, compared=compared
+    )
     others = [each for each in _stored(registry_dir) if (each.corpora, each.annotations) != key]
-    temporary = registry_dir / f".{FILE}.{os.getpid()}"
-    try:
-        temporary.write_bytes(_LIST.dump_json([rejected, *others][:MOST]))
-        temporary.replace(registry_dir / FILE)
-        sync_folder(registry_dir)
-    except OSError as error:
-        raise BundleError(f"{registry_dir / FILE}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = _LIST.dump_json([rejected, *others][:MOST])
+    replace_file(registry_dir / FILE, lambda path: path.write_bytes(content))
 
 
 def forget_rejected(registry_dir: Path) -> None:

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from trainer.bundles import bundle, registry
@@ -24,7 +24,6 @@ from trainer.regression.training_table import decode_table
 from trainer.retraining.candidate import best_candidate
 from trainer.retraining.refit import BaseRegression, contains_corpus
 from trainer.retraining.rejected import (
-    RejectedCandidate,
     annotations_key,
     corpora_key,
     find_rejected,
@@ -36,11 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from trainer.bundles.bundle_manifest import Manifest
     from trainer.personal.annotation_arrays import AnnotationArrays
     from trainer.personal.comparison import BundleComparison
     from trainer.regression.training_table import TrainingTable
     from trainer.retraining.candidate import Candidate
+    from trainer.retraining.rejected import RejectedCandidate
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class RetrainResult:
     Attributes:
         name: of the candidate, which is stored in the registry either way.
         published: whether it is published now.
-        reason: one sentence for the log and the operator.
+        reason: for the log and the operator, in one line.
         comparison: everything that decided it.
     """
 
@@ -103,103 +102,66 @@ def retrain(
         _require_free(registry_dir, name)
     directory, _ = registry.prepare(registry_dir, feature_key=feature_key)
     with _locked(registry_dir):
-        run = _Run(registry_dir, directory, annotations, seed, feature_key)
+        old, content = _read(directory, annotations, feature_key)
+        new = [corpus for corpus in corpora if not contains_corpus(old.table, corpus)]
+        if not (len(annotations) or new):
+            known = f"{old.bundle.name} was fitted on every corpus already"
+            raise TooFewAnnotations(f"nothing is annotated yet, and {known}")
+        fitted = content[bundle.REGRESSION], content[bundle.TABLE]
+        layer = content.get(bundle.PERSONAL, b"")
+        keys = corpora_key(fitted, new, seed), annotations_key(annotations, layer)
+        rejected = find_rejected(registry_dir, *keys) if new else None
+        candidate = _fit(old, annotations, new, rejected, seed)
+        comparison = candidate.comparison
         name = name or _next_name(registry_dir)
-        comparison = run.store_candidate(name, corpora)
+        _add(registry_dir, name, candidate, content, fitted_again=candidate.base is not old)
+        if new and rejected is None and (candidate.base is old or not comparison.passed):
+            assert comparison.corpora is not None
+            store_rejected(registry_dir, keys, name, comparison.corpora)
         published = publish and comparison.passed
         if published:
-            old = run.published.bundle.name
-            registry.publish(registry_dir, name, instead_of=old, feature_key=feature_key)
+            replaced = old.bundle.name
+            registry.publish(registry_dir, name, instead_of=replaced, feature_key=feature_key)
         registry.prune(registry_dir, keep, feature_key=feature_key)
     log.info("%s: %s", name, comparison.verdict)
     return RetrainResult(name, published, comparison.verdict, comparison)
 
 
-class _Run:
-    """One retraining, under the lock of the registry."""
-
-    def __init__(
-        self,
-        registry_dir: Path,
-        directory: Path,
-        annotations: AnnotationArrays,
-        seed: int,
-        feature_key: str | None,
-    ) -> None:
-        self._registry_dir = registry_dir
-        self._annotations = annotations
-        self._seed = seed
-        loaded = bundle.load(directory, feature_key=feature_key)
-        _, self._content = bundle.read_bundle(directory, feature_key)
-        table = decode_table(self._content[bundle.TABLE], str(directory))
-        self.published = BaseRegression(loaded, table)
-        found = annotations.vectors.shape[1]
-        if len(annotations) and found != loaded.manifest.features:
-            raise TrainingError(
-                f"annotations: {found} descriptors, but {loaded.name} was fitted on "
-                f"{loaded.manifest.features}; analyse the sounds again"
-            )
-
-    def store_candidate(self, name: str, corpora: Sequence[TrainingTable]) -> BundleComparison:
-        """Fit a candidate, write it to the registry under a name, and return its comparison."""
-        new = [corpus for corpus in corpora if not contains_corpus(self.published.table, corpus)]
-        if not (len(self._annotations) or new):
-            raise TooFewAnnotations(
-                f"nothing is annotated yet, and {self.published.bundle.name} was fitted on every "
-                "corpus already"
-            )
-        keys = self._keys(new)
-        rejected = find_rejected(self._registry_dir, *keys) if new else None
-        if rejected is not None:
-            new = []
-            if not len(self._annotations):
-                raise TooFewAnnotations(_rejected_before(rejected))
-        candidate = best_candidate(self.published, self._annotations, new, self._seed)
-        comparison = candidate.comparison
-        if rejected is not None:
-            verdict = f"{_rejected_before(rejected)} {comparison.verdict}"
-            update = {"corpora": rejected.compared, "verdict": verdict}
-            comparison = comparison.model_copy(update=update)
-        self._write(name, candidate, comparison)
-        if new and (candidate.base is self.published or not comparison.passed):
-            self._store_rejected(name, keys, comparison)
-        return comparison
-
-    def _keys(self, new: Sequence[TrainingTable]) -> tuple[str, str]:
-        """Return the keys of a comparison of corpora, and of the annotations beside it."""
-        fitted = (self._content[bundle.REGRESSION], self._content[bundle.TABLE])
-        layer = self._content.get(bundle.PERSONAL, b"")
-        return corpora_key(fitted, new, self._seed), annotations_key(self._annotations, layer)
-
-    def _write(self, name: str, candidate: Candidate, comparison: BundleComparison) -> None:
-        content = self._content | {bundle.PERSONAL: encode_layer(candidate.personal)}
-        if candidate.base is not self.published:
-            content[bundle.REGRESSION] = bundle.pickled(candidate.base.bundle.regression)
-            content[bundle.TABLE] = candidate.base.table.encoded()
-        draft = candidate.base.bundle.manifest.model_copy(
-            update={"name": name, "comparison": comparison, "refitted_from": None}
+def _read(
+    directory: Path, annotations: AnnotationArrays, feature_key: str | None
+) -> tuple[BaseRegression, dict[str, bytes]]:
+    """Return the published regression, and the files of its bundle."""
+    loaded = bundle.load(directory, feature_key=feature_key)
+    found, expected = annotations.vectors.shape[1], loaded.manifest.features
+    if len(annotations) and found != expected:
+        raise TrainingError(
+            f"annotations: {found} descriptors, but {loaded.name} was fitted on {expected}; "
+            "analyse the sounds again"
         )
-        _add(self._registry_dir, draft, content)
-
-    def _store_rejected(
-        self, candidate: str, keys: tuple[str, str], comparison: BundleComparison
-    ) -> None:
-        compared = comparison.corpora
-        assert compared is not None
-        rejected = RejectedCandidate(
-            corpora=keys[0],
-            annotations=keys[1] if compared.passed else None,
-            candidate=candidate,
-            compared=compared,
-        )
-        store_rejected(self._registry_dir, rejected)
+    _, content = bundle.read_bundle(directory, feature_key)
+    return BaseRegression(loaded, decode_table(content[bundle.TABLE], str(directory))), content
 
 
-def _rejected_before(rejected: RejectedCandidate) -> str:
-    return (
+def _fit(
+    old: BaseRegression,
+    annotations: AnnotationArrays,
+    new: Sequence[TrainingTable],
+    rejected: RejectedCandidate | None,
+    seed: int,
+) -> Candidate:
+    """Fit the best candidate, without the new corpora if they were rejected before."""
+    if rejected is None:
+        return best_candidate(old, annotations, new, seed)
+    before = (
         f"corpora: rejected before with {rejected.candidate}, so not compared again "
         f"({rejected.compared.verdict.rstrip('.')})."
     )
+    if not len(annotations):
+        raise TooFewAnnotations(before)
+    candidate = best_candidate(old, annotations, (), seed)
+    verdict = f"{before} {candidate.comparison.verdict}"
+    update = {"corpora": rejected.compared, "verdict": verdict}
+    return replace(candidate, comparison=candidate.comparison.model_copy(update=update))
 
 
 @contextmanager
@@ -223,18 +185,32 @@ def _locked(registry_dir: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _add(registry_dir: Path, draft: Manifest, content: dict[str, bytes]) -> None:
+def _add(
+    registry_dir: Path,
+    name: str,
+    candidate: Candidate,
+    content: dict[str, bytes],
+    *,
+    fitted_again: bool,
+) -> None:
     """Write a candidate into the staging folder, then move it into the registry."""
-    staged = registry_dir / registry.STAGING / draft.name
-    destination = registry_dir / draft.name
-    _require_free(registry_dir, draft.name)
+    base = candidate.base
+    content = content | {bundle.PERSONAL: encode_layer(candidate.personal)}
+    if fitted_again:
+        content[bundle.REGRESSION] = bundle.pickled(base.bundle.regression)
+        content[bundle.TABLE] = base.table.encoded()
+    draft = base.bundle.manifest.model_copy(
+        update={"name": name, "comparison": candidate.comparison, "refitted_from": None}
+    )
+    staged = registry_dir / registry.STAGING / name
+    _require_free(registry_dir, name)
     try:
         staged.parent.mkdir(mode=0o700, exist_ok=True)
         bundle.write_content(staged, draft, content)
-        staged.rename(destination)
+        staged.rename(registry_dir / name)
         sync_folder(registry_dir)
     except OSError as error:
-        raise BundleError(f"{destination}: cannot be written: {error.strerror}") from error
+        raise BundleError(f"{registry_dir / name}: cannot be written: {error.strerror}") from error
 
 
 def _require_free(registry_dir: Path, name: str) -> None:
