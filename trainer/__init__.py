@@ -1,1 +1,1 @@
-"""Sound in, bundle out: decoding, hearing, corpora, regression, evaluation."""
+"""Sound in, bundle out: decoding, feature extraction, corpora, regression, evaluation."""

@@ -57,7 +57,7 @@ def test_a_file_that_our_group_may_write_is_tagged_and_keeps_its_owner(
     shared: Path, service: Valenced
 ) -> None:
     file = owned(write_audio(shared / "a.flac", music_like(2)), 0o664)
-    stat, sound, before = file.stat(), identify(file, whole=True), file.read_bytes()
+    stat, sound, before = file.stat(), identify(file, every_packet=True), file.read_bytes()
     service("scan", shared)
     now = file.stat()
     (row,) = service.read("query")
@@ -65,7 +65,7 @@ def test_a_file_that_our_group_may_write_is_tagged_and_keeps_its_owner(
     assert shown["tags"]["MOOD_AROUSAL"] == [str(round(row["arousal"] * 100))]
     assert (now.st_ino, now.st_uid, now.st_gid) == (stat.st_ino, OWNER, GROUP)
     assert now.st_mode == stat.st_mode
-    assert identify(file, whole=True) == sound
+    assert identify(file, every_packet=True) == sound
     assert list(shared.iterdir()) == [file]
     service("tags", "restore", file)
     assert file.read_bytes() == before

@@ -93,7 +93,7 @@ def _wrong_rows(
 
 
 def _wrong_file(row: Row, file: ExpectedFile) -> Iterator[str]:
-    if identify(row.path, whole=True) != file.identity:
+    if identify(row.path, every_packet=True) != file.identity:
         yield f"{row.path}: its audio is not what was written there"
     if identify(row.path) != row.identity:
         yield f"{row.path}: the catalogue has it as another sound"

@@ -42,7 +42,7 @@ class SoundFactory:
         sound = noise(1, RATE_HZ, gain=gain, seed=seed) if seed % 3 else music_like(1, seed=seed)
         rate_hz = RATE_HZ if seed % 3 or kind == "opus" else 44100
         path = write_audio(self._folder / f"made.{kind}", sound, rate_hz)
-        made = FileContent(path.read_bytes(), identify(path, whole=True))
+        made = FileContent(path.read_bytes(), identify(path, every_packet=True))
         path.unlink()
         return made
 

@@ -39,7 +39,7 @@ def read_back(path: Path, *, hashed: bool = True) -> dict[str, Any]:
     Raises:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
-    audio_hash = identify(path, whole=True) if hashed else None
+    audio_hash = identify(path, every_packet=True) if hashed else None
     try:
         # Unlike the hash, this must see the tags in front of the sound and behind it.
         with open_sound(path) as (container, _):

@@ -2,7 +2,7 @@
 
 The digest covers the bytes of the audio packets in order, without the borders between them, so a
 rename, a copy or a tag edit leaves it unchanged, and any change to the sound does not. It serves as
-the identity of a sound and, with `whole`, as proof that a tag write harmed nothing.
+the identity of a sound and, with `every_packet`, as proof that a tag write harmed nothing.
 
 Up to `HEAD_BYTES` of packets are always hashed. Of what lies beyond, the identity of containers
 that seek to the sample (WAV, AIFF and their kin, MP4) takes `CHUNKS` pieces of `CHUNK_BYTES`,
@@ -38,13 +38,13 @@ _SEEKS_EXACTLY = frozenset({"wav", "w64", "aiff", "caf", "au", "mov,mp4,m4a,3gp,
 _DIGEST_BYTES = 16
 
 
-def identify(path: Path, *, whole: bool = False) -> str:
+def identify(path: Path, *, every_packet: bool = False) -> str:
     """Identifies the sound of a file.
 
     Args:
         path: a regular file.
-        whole: hash every audio packet, however long the file is; the answer differs from the
-            default one only for files of more than `HEAD_BYTES`.
+        every_packet: hash all of a file of more than `HEAD_BYTES`; the answer differs from the
+            default one only for such files.
 
     Returns:
         32 hexadecimal digits, the same before and after any edit of the tags.
@@ -55,7 +55,7 @@ def identify(path: Path, *, whole: bool = False) -> str:
     with open_sound(path, within=between_tags(path)) as (container, stream):
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         exact = container.format.name in _SEEKS_EXACTLY and bool(stream.duration)
-        limit = HEAD_BYTES if exact and not whole else None
+        limit = HEAD_BYTES if exact and not every_packet else None
         if _hash_packets(digest, container, stream, limit):
             first, duration = stream.start_time or 0, stream.duration or 0
             for index in range(1, CHUNKS + 1):

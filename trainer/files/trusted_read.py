@@ -31,7 +31,7 @@ def read_files(directory: Path, names: Sequence[str], *, guarded: bool) -> dict[
         directory: the directory; links on the way to it are resolved first.
         names: plain file names in it.
         guarded: whether to require that nobody else could have written them. Not needed for what
-            ships inside the package: whoever can write there can change this very code.
+            ships inside the package: who can write there can change this code.
 
     Returns:
         The bytes under each name.

@@ -106,8 +106,8 @@ def join_tables(
 
     A corpus that is in the table already is replaced. Steadiness is that of the own table: it needs
     the windows of clips, which imported tables lack. The scale of music also stays: a scale set by
-    thousands of new clips resolves the old ones less well (R2 of music fell by .032 on the mean in
-    place of .014, and new clips gained nothing).
+    thousands of new clips resolves the old ones less well (R2 of music fell by .032 on the mean
+    instead of .014, and new clips gained nothing).
 
     Raises:
         TrainingError: a corpus has other descriptors.

@@ -27,7 +27,7 @@ def places(path: Path) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("kind", TAGGED_KINDS)
 def test_the_hash_is_that_of_all_packets_and_only_on_request(tmp_path: Path, kind: str) -> None:
     path = sound_file(tmp_path, kind)
-    assert read_back(path)["audio_hash"] == identify(path, whole=True)
+    assert read_back(path)["audio_hash"] == identify(path, every_packet=True)
     assert read_back(path, hashed=False)["audio_hash"] is None
 
 

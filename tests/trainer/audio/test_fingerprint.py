@@ -56,11 +56,11 @@ def write_many_tags(path: Path) -> None:
 @pytest.mark.parametrize("kind", TAGGED)
 def test_tags_leave_identity_as_it_was(tmp_path: Path, kind: str) -> None:
     path = made(tmp_path, kind)
-    before, whole_before = identify(path), identify(path, whole=True)
+    before, whole_before = identify(path), identify(path, every_packet=True)
     size = path.stat().st_size
     write_many_tags(path)
     assert path.stat().st_size > size
-    assert (identify(path), identify(path, whole=True)) == (before, whole_before)
+    assert (identify(path), identify(path, every_packet=True)) == (before, whole_before)
 
 
 def test_tags_at_both_ends_of_an_mp3_leave_identity_as_it_was(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ class TestEveryKind:
         with open_sound(self.path) as (container, stream):
             for packet in sound_packets(container, stream):
                 digest.update(bytes(packet))
-        assert identify(self.path) == identify(self.path, whole=True) == digest.hexdigest()
+        assert identify(self.path) == identify(self.path, every_packet=True) == digest.hexdigest()
 
     def test_tags_around_the_file_leave_identity_as_it_was(self) -> None:
         before = identify(self.path)
@@ -283,7 +283,7 @@ class TestBeyondTheHead:
         sound[-1] = 0.9
         second = write_audio(tmp_path / "second.wav", sound)
         assert identify(first) == identify(second)
-        assert identify(first, whole=True) != identify(second, whole=True)
+        assert identify(first, every_packet=True) != identify(second, every_packet=True)
 
 
 def test_text_is_not_a_sound(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ class TestRoundTrip:
         table = small_table()
         vectors = small_table(seed=9).vectors
         expected = JointRegression().fit(table).predict_all(vectors)
-        said = load(pristine, feature_key=HEARING).predict(vectors)
-        np.testing.assert_allclose(said.arousal, expected.arousal, atol=1e-6)
-        np.testing.assert_allclose(said.valence_high, expected.valence_high, atol=1e-6)
-        np.testing.assert_allclose(said.novelty, expected.novelty, atol=1e-4)
+        predicted = load(pristine, feature_key=HEARING).predict(vectors)
+        np.testing.assert_allclose(predicted.arousal, expected.arousal, atol=1e-6)
+        np.testing.assert_allclose(predicted.valence_high, expected.valence_high, atol=1e-6)
+        np.testing.assert_allclose(predicted.novelty, expected.novelty, atol=1e-4)
 
     def test_the_manifest_names_versions_and_checksums(self, pristine: Path) -> None:
         manifest = verify(pristine, feature_key=HEARING)

@@ -39,97 +39,114 @@ __all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
+def registry_dir(tmp_path: Path) -> Path:
     return tmp_path / "state" / "bundles"
 
 
 VECTORS = small_table(seed=9).vectors
 
 
-def install(kept: Path, shipped: Path) -> str:
-    return registry.install_starter(kept, shipped=shipped, feature_key=HEARING)
+def install(registry_dir: Path, shipped: Path) -> str:
+    return registry.install_starter(registry_dir, shipped=shipped, feature_key=HEARING)
 
 
-def test_the_starter_is_installed_for_its_owner_alone(kept: Path, small: Path) -> None:
+def test_the_starter_is_installed_for_its_owner_alone(registry_dir: Path, small: Path) -> None:
     for file in small.iterdir():
         file.chmod(0o664)
     small.chmod(0o775)
-    assert install(kept, small) == "small-1"
-    assert kept.stat().st_mode & 0o777 == 0o700
-    assert {file.stat().st_mode & 0o777 for file in (kept / "small-1").iterdir()} == {0o600}
+    assert install(registry_dir, small) == "small-1"
+    assert registry_dir.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (registry_dir / "small-1").iterdir()} == {0o600}
 
 
-def test_installing_again_changes_nothing(kept: Path, small: Path) -> None:
-    install(kept, small)
-    before = (kept / "small-1" / REGRESSION).stat()
-    assert install(kept, small) == "small-1"
-    assert (kept / "small-1" / REGRESSION).stat() == before
+def test_installing_again_changes_nothing(registry_dir: Path, small: Path) -> None:
+    install(registry_dir, small)
+    before = (registry_dir / "small-1" / REGRESSION).stat()
+    assert install(registry_dir, small) == "small-1"
+    assert (registry_dir / "small-1" / REGRESSION).stat() == before
 
 
-def test_a_damaged_starter_is_not_installed(kept: Path, small: Path) -> None:
+def test_a_damaged_starter_is_not_installed(registry_dir: Path, small: Path) -> None:
     (small / REGRESSION).write_bytes(b"rot")
     with pytest.raises(BundleCorrupt):
-        install(kept, small)
-    assert registry.list_bundles(kept, feature_key=HEARING) == {}
+        install(registry_dir, small)
+    assert registry.list_bundles(registry_dir, feature_key=HEARING) == {}
 
 
-def test_under_other_libraries_the_starter_is_fitted_again(kept: Path, small: Path) -> None:
+def test_under_other_libraries_the_starter_is_fitted_again(registry_dir: Path, small: Path) -> None:
     as_if_fitted_under_another_sklearn(small)
-    assert install(kept, small) == "small-1.refit-1"
-    said = load(kept / "small-1.refit-1", feature_key=HEARING).predict(small_table().vectors)
-    assert abs(said.arousal).max() <= 1
+    assert install(registry_dir, small) == "small-1.refit-1"
+    predicted = load(registry_dir / "small-1.refit-1", feature_key=HEARING).predict(
+        small_table().vectors
+    )
+    assert abs(predicted.arousal).max() <= 1
     # The second start finds the fit that the first one made.
-    assert install(kept, small) == "small-1.refit-1"
-    assert sorted(registry.list_bundles(kept, feature_key=HEARING)) == [
+    assert install(registry_dir, small) == "small-1.refit-1"
+    assert sorted(registry.list_bundles(registry_dir, feature_key=HEARING)) == [
         "small-1",
         "small-1.refit-1",
     ]
 
 
-def test_a_bundle_is_published_by_its_name(kept: Path, small: Path) -> None:
+def test_a_bundle_is_published_by_its_name(registry_dir: Path, small: Path) -> None:
     with pytest.raises(BundleMissing):
-        registry.published_bundle(kept, feature_key=HEARING)
-    install(kept, small)
-    registry.publish(kept, "small-1", feature_key=HEARING)
-    registry.publish(kept, "small-1", feature_key=HEARING)
-    assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1"
-    assert sorted(entry.name for entry in kept.iterdir()) == ["current", "history", "small-1"]
+        registry.published_bundle(registry_dir, feature_key=HEARING)
+    install(registry_dir, small)
+    registry.publish(registry_dir, "small-1", feature_key=HEARING)
+    registry.publish(registry_dir, "small-1", feature_key=HEARING)
+    assert registry.published_bundle(registry_dir, feature_key=HEARING) == registry_dir / "small-1"
+    assert sorted(entry.name for entry in registry_dir.iterdir()) == [
+        "current",
+        "history",
+        "small-1",
+    ]
 
 
 @pytest.mark.parametrize("name", ["none", "../small-1", ".hidden", ""])
-def test_what_is_no_bundle_is_not_published(kept: Path, small: Path, name: str) -> None:
-    install(kept, small)
-    registry.publish(kept, "small-1", feature_key=HEARING)
+def test_what_is_no_bundle_is_not_published(registry_dir: Path, small: Path, name: str) -> None:
+    install(registry_dir, small)
+    registry.publish(registry_dir, "small-1", feature_key=HEARING)
     with pytest.raises(BundleError):
-        registry.publish(kept, name, feature_key=HEARING)
-    assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1"
+        registry.publish(registry_dir, name, feature_key=HEARING)
+    assert registry.published_bundle(registry_dir, feature_key=HEARING) == registry_dir / "small-1"
 
 
-def test_a_link_that_leads_out_of_the_registry_is_not_followed(kept: Path, small: Path) -> None:
-    install(kept, small)
-    (kept / "current").symlink_to(small)
+def test_a_link_that_leads_out_of_the_registry_is_not_followed(
+    registry_dir: Path, small: Path
+) -> None:
+    install(registry_dir, small)
+    (registry_dir / "current").symlink_to(small)
     with pytest.raises(BundleError, match="not the name of a bundle"):
-        registry.published_bundle(kept, feature_key=HEARING)
+        registry.published_bundle(registry_dir, feature_key=HEARING)
 
 
-def test_a_published_bundle_of_other_library_versions_is_replaced(kept: Path, small: Path) -> None:
-    install(kept, small)
-    registry.publish(kept, "small-1", feature_key=HEARING)
-    as_if_fitted_under_another_sklearn(kept / "small-1")
-    assert registry.prepare(kept, feature_key=HEARING)[0] == kept / "small-1.refit-1"
-    assert registry.published_bundle(kept, feature_key=HEARING) == kept / "small-1.refit-1"
+def test_a_published_bundle_of_other_library_versions_is_replaced(
+    registry_dir: Path, small: Path
+) -> None:
+    install(registry_dir, small)
+    registry.publish(registry_dir, "small-1", feature_key=HEARING)
+    as_if_fitted_under_another_sklearn(registry_dir / "small-1")
+    assert (
+        registry.prepare(registry_dir, feature_key=HEARING)[0] == registry_dir / "small-1.refit-1"
+    )
+    assert (
+        registry.published_bundle(registry_dir, feature_key=HEARING)
+        == registry_dir / "small-1.refit-1"
+    )
 
 
 class TestCodeLayout:
     """The manifest says by a number in which modules the pickled classes are."""
 
     @pytest.fixture
-    def predicted(self, kept: Path, small: Path) -> np.ndarray:
+    def predicted(self, registry_dir: Path, small: Path) -> np.ndarray:
         """Publish the small bundle, set a trap in its pickle, return what it predicted."""
-        install(kept, small)
-        registry.publish(kept, "small-1", feature_key=HEARING)
-        before = load(kept / "small-1", feature_key=HEARING).predict(VECTORS)
-        replace_file(kept / "small-1", REGRESSION, pickle.dumps(Trap(kept.parent / "sprung")))
+        install(registry_dir, small)
+        registry.publish(registry_dir, "small-1", feature_key=HEARING)
+        before = load(registry_dir / "small-1", feature_key=HEARING).predict(VECTORS)
+        replace_file(
+            registry_dir / "small-1", REGRESSION, pickle.dumps(Trap(registry_dir.parent / "sprung"))
+        )
         return np.stack([before.arousal, before.valence, before.valence_high, before.novelty])
 
     @pytest.mark.parametrize(
@@ -141,133 +158,135 @@ class TestCodeLayout:
         ids=["of release 0.1.0", "newer"],
     )
     def test_a_published_bundle_of_another_is_fitted_again_without_unpickling(
-        self, kept: Path, predicted: np.ndarray, layout: int | None, change: str
+        self, registry_dir: Path, predicted: np.ndarray, layout: int | None, change: str
     ) -> None:
         def set_layout(document: dict[str, Any]) -> None:
             assert document.pop("layout") == LAYOUT
             document.update({} if layout is None else {"layout": layout})
 
-        rewrite_manifest(kept / "small-1", set_layout)
+        rewrite_manifest(registry_dir / "small-1", set_layout)
         with pytest.raises(BundleOutdated) as caught:
-            load(kept / "small-1", feature_key=HEARING)
+            load(registry_dir / "small-1", feature_key=HEARING)
         assert str(caught.value).endswith(f"versions changed since it was fitted: {change}")
-        directory, manifest = registry.prepare(kept, feature_key=HEARING)
-        assert directory == registry.published_bundle(kept, feature_key=HEARING)
+        directory, manifest = registry.prepare(registry_dir, feature_key=HEARING)
+        assert directory == registry.published_bundle(registry_dir, feature_key=HEARING)
         assert (directory.name, manifest.layout) == ("small-1.refit-1", LAYOUT)
         after = load(directory, feature_key=HEARING).predict(VECTORS)
         found = np.stack([after.arousal, after.valence, after.valence_high, after.novelty])
         np.testing.assert_allclose(found, predicted, atol=1e-4)
-        assert not (kept.parent / "sprung").exists()
+        assert not (registry_dir.parent / "sprung").exists()
 
     def test_a_newer_one_by_an_unknown_recipe_is_refused_in_one_line(
-        self, kept: Path, predicted: np.ndarray
+        self, registry_dir: Path, predicted: np.ndarray
     ) -> None:
         assert len(predicted)
         newer = {"layout": LAYOUT + 1, "recipe": {"name": "deep-9", "settings": {}}}
-        rewrite_manifest(kept / "small-1", partial(dict.update, **newer))
+        rewrite_manifest(registry_dir / "small-1", partial(dict.update, **newer))
         with pytest.raises(BundleIncompatible, match="recipe 'deep-9'") as caught:
-            registry.prepare(kept, feature_key=HEARING)
+            registry.prepare(registry_dir, feature_key=HEARING)
         assert "\n" not in str(caught.value)
-        assert registry.published_name(kept) == "small-1"
-        assert not (kept.parent / "sprung").exists()
+        assert registry.published_name(registry_dir) == "small-1"
+        assert not (registry_dir.parent / "sprung").exists()
 
 
-def test_a_bundle_of_other_features_gives_way_to_the_starter(kept: Path, small: Path) -> None:
-    install(kept, small)
-    registry.publish(kept, "small-1", feature_key=HEARING)
-    assert registry.prepare(kept)[0].name.startswith(registry.SHIPPED.name)
-    assert (kept / "small-1").is_dir()
-    assert registry.previous(kept) == "small-1"
+def test_a_bundle_of_other_features_gives_way_to_the_starter(
+    registry_dir: Path, small: Path
+) -> None:
+    install(registry_dir, small)
+    registry.publish(registry_dir, "small-1", feature_key=HEARING)
+    assert registry.prepare(registry_dir)[0].name.startswith(registry.SHIPPED.name)
+    assert (registry_dir / "small-1").is_dir()
+    assert registry.previous(registry_dir) == "small-1"
 
 
-def test_a_damaged_published_bundle_is_not_replaced(kept: Path, small: Path) -> None:
-    install(kept, small)
-    registry.publish(kept, "small-1", feature_key=HEARING)
-    (kept / "small-1" / REGRESSION).write_bytes(b"rot")
+def test_a_damaged_published_bundle_is_not_replaced(registry_dir: Path, small: Path) -> None:
+    install(registry_dir, small)
+    registry.publish(registry_dir, "small-1", feature_key=HEARING)
+    (registry_dir / "small-1" / REGRESSION).write_bytes(b"rot")
     with pytest.raises(BundleCorrupt):
-        registry.prepare(kept, feature_key=HEARING)
+        registry.prepare(registry_dir, feature_key=HEARING)
 
 
-def test_the_list_names_the_fault_of_each_bundle(kept: Path, small: Path) -> None:
-    install(kept, small)
+def test_the_list_names_the_fault_of_each_bundle(registry_dir: Path, small: Path) -> None:
+    install(registry_dir, small)
     rewrite_manifest(small, lambda document: document.update(name="small-2"))
-    install(kept, small)
-    (kept / "small-2" / MANIFEST).write_text("{")
-    (kept / ".small-3.tmp").mkdir()
-    listed = registry.list_bundles(kept, feature_key=HEARING)
+    install(registry_dir, small)
+    (registry_dir / "small-2" / MANIFEST).write_text("{")
+    (registry_dir / ".small-3.tmp").mkdir()
+    listed = registry.list_bundles(registry_dir, feature_key=HEARING)
     assert isinstance(listed["small-1"], Manifest)
     assert isinstance(listed["small-2"], BundleCorrupt)
     assert len(listed) == 2
 
 
-def installed(kept: Path, small: Path, *names: str) -> None:
+def installed(registry_dir: Path, small: Path, *names: str) -> None:
     """Put copies of a bundle in service, one after another."""
     for name in names:
         rewrite_manifest(small, partial(dict.update, name=name))
-        install(kept, small)
-        registry.publish(kept, name, feature_key=HEARING)
+        install(registry_dir, small)
+        registry.publish(registry_dir, name, feature_key=HEARING)
 
 
 class TestRollback:
-    def test_the_previous_bundle_returns(self, kept: Path, small: Path) -> None:
-        installed(kept, small, "small-1", "small-2", "small-3")
-        assert registry.previous(kept) == "small-2"
-        assert registry.rollback(kept, feature_key=HEARING) == "small-2"
-        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
-        assert registry.rollback(kept, feature_key=HEARING) == "small-3"
+    def test_the_previous_bundle_returns(self, registry_dir: Path, small: Path) -> None:
+        installed(registry_dir, small, "small-1", "small-2", "small-3")
+        assert registry.previous(registry_dir) == "small-2"
+        assert registry.rollback(registry_dir, feature_key=HEARING) == "small-2"
+        assert registry.published_bundle(registry_dir, feature_key=HEARING).name == "small-2"
+        assert registry.rollback(registry_dir, feature_key=HEARING) == "small-3"
 
-    def test_publishing_the_same_again_is_no_step(self, kept: Path, small: Path) -> None:
-        installed(kept, small, "small-1", "small-2", "small-2")
-        assert registry.previous(kept) == "small-1"
+    def test_publishing_the_same_again_is_no_step(self, registry_dir: Path, small: Path) -> None:
+        installed(registry_dir, small, "small-1", "small-2", "small-2")
+        assert registry.previous(registry_dir) == "small-1"
 
-    def test_the_first_cannot_be_rolled_back(self, kept: Path, small: Path) -> None:
-        assert registry.previous(kept) is None
-        installed(kept, small, "small-1")
+    def test_the_first_cannot_be_rolled_back(self, registry_dir: Path, small: Path) -> None:
+        assert registry.previous(registry_dir) is None
+        installed(registry_dir, small, "small-1")
         with pytest.raises(BundleMissing, match="before 'small-1'"):
-            registry.rollback(kept, feature_key=HEARING)
-        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-1"
+            registry.rollback(registry_dir, feature_key=HEARING)
+        assert registry.published_bundle(registry_dir, feature_key=HEARING).name == "small-1"
 
-    def test_a_damaged_one_does_not_return(self, kept: Path, small: Path) -> None:
-        installed(kept, small, "small-1", "small-2")
-        (kept / "small-1" / REGRESSION).write_bytes(b"rot")
+    def test_a_damaged_one_does_not_return(self, registry_dir: Path, small: Path) -> None:
+        installed(registry_dir, small, "small-1", "small-2")
+        (registry_dir / "small-1" / REGRESSION).write_bytes(b"rot")
         with pytest.raises(BundleCorrupt):
-            registry.rollback(kept, feature_key=HEARING)
-        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
+            registry.rollback(registry_dir, feature_key=HEARING)
+        assert registry.published_bundle(registry_dir, feature_key=HEARING).name == "small-2"
 
     def test_killed_between_history_and_link_nothing_has_happened(
-        self, kept: Path, small: Path
+        self, registry_dir: Path, small: Path
     ) -> None:
-        installed(kept, small, "small-1", "small-2")
-        with (kept / "history").open("a") as stream:
+        installed(registry_dir, small, "small-1", "small-2")
+        with (registry_dir / "history").open("a") as stream:
             stream.write("small-3\n")
-        assert registry.previous(kept) == "small-1"
-        registry.publish(kept, "small-1", feature_key=HEARING)
-        assert (kept / "history").read_text().split() == ["small-1", "small-2", "small-1"]
+        assert registry.previous(registry_dir) == "small-1"
+        registry.publish(registry_dir, "small-1", feature_key=HEARING)
+        assert (registry_dir / "history").read_text().split() == ["small-1", "small-2", "small-1"]
 
     @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../etc\n.hidden\n\n", b"\0" * 99])
     def test_a_history_that_is_none_forgets_but_does_not_fail(
-        self, kept: Path, small: Path, content: bytes
+        self, registry_dir: Path, small: Path, content: bytes
     ) -> None:
-        installed(kept, small, "small-1", "small-2")
-        (kept / "history").write_bytes(content)
-        assert registry.previous(kept) is None
-        registry.publish(kept, "small-1", feature_key=HEARING)
-        assert registry.previous(kept) == "small-2"
+        installed(registry_dir, small, "small-1", "small-2")
+        (registry_dir / "history").write_bytes(content)
+        assert registry.previous(registry_dir) is None
+        registry.publish(registry_dir, "small-1", feature_key=HEARING)
+        assert registry.previous(registry_dir) == "small-2"
 
     def test_a_bundle_that_expects_another_in_service_is_not_published(
-        self, kept: Path, small: Path
+        self, registry_dir: Path, small: Path
     ) -> None:
-        installed(kept, small, "small-1", "small-2")
+        installed(registry_dir, small, "small-1", "small-2")
         with pytest.raises(BundleError, match="'small-2' was published meanwhile"):
-            registry.publish(kept, "small-1", instead_of="small-1", feature_key=HEARING)
-        assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
+            registry.publish(registry_dir, "small-1", instead_of="small-1", feature_key=HEARING)
+        assert registry.published_bundle(registry_dir, feature_key=HEARING).name == "small-2"
 
 
 class TestPruning:
     @pytest.fixture
-    def full(self, kept: Path, small: Path) -> Path:
+    def full(self, registry_dir: Path, small: Path) -> Path:
         """Return a registry with the starter and seven candidates, of which two were in service."""
-        installed(kept, small, "small-1")
+        installed(registry_dir, small, "small-1")
         comparison = {
             "yardstick": "small-1", "seed": 1, "folds": 10, "test": "t", "level": 0.01,
             "margin": 0.05, "left_out": 0, "dimensions": [], "corpora": None, "passed": False,
@@ -281,10 +300,10 @@ class TestPruning:
                 "comparison": comparison,
             }
             rewrite_manifest(small, partial(dict.update, **named))
-            install(kept, small)
+            install(registry_dir, small)
         for name in ("learned-1", "learned-2"):
-            registry.publish(kept, name, feature_key=HEARING)
-        return kept
+            registry.publish(registry_dir, name, feature_key=HEARING)
+        return registry_dir
 
     def test_the_latest_stay_and_so_does_what_was_in_service(self, full: Path) -> None:
         assert registry.prune(full, 2, feature_key=HEARING) == [
@@ -330,26 +349,28 @@ def held_at_rename(
 
 @pytest.mark.parametrize("rename", [1, 2])
 def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
-    kept: Path, small: Path, rename: int
+    registry_dir: Path, small: Path, rename: int
 ) -> None:
-    installed(kept, small, "small-1", "small-2")
-    with held_at_rename(rename, "publish", kept, "small-1", feature_key=HEARING) as process:
+    installed(registry_dir, small, "small-1", "small-2")
+    with held_at_rename(rename, "publish", registry_dir, "small-1", feature_key=HEARING) as process:
         process.kill()
-    assert registry.published_bundle(kept, feature_key=HEARING).name == "small-2"
-    assert [entry for entry in kept.iterdir() if entry.name.startswith(".")]
-    registry.remove_leftovers(kept)
-    assert names(kept) == ["current", "history", "small-1", "small-2"]
-    assert registry.previous(kept) == "small-1"
+    assert registry.published_bundle(registry_dir, feature_key=HEARING).name == "small-2"
+    assert [entry for entry in registry_dir.iterdir() if entry.name.startswith(".")]
+    registry.remove_leftovers(registry_dir)
+    assert names(registry_dir) == ["current", "history", "small-1", "small-2"]
+    assert registry.previous(registry_dir) == "small-1"
 
 
-def test_what_is_written_just_now_is_no_litter_until_its_writer_is_killed(kept: Path) -> None:
-    kept.mkdir(mode=0o700, parents=True)
-    with held_at_rename(1, "install_starter", kept) as process:
-        registry.remove_leftovers(kept)
-        assert len(names(kept)) == 1
+def test_what_is_written_just_now_is_no_litter_until_its_writer_is_killed(
+    registry_dir: Path,
+) -> None:
+    registry_dir.mkdir(mode=0o700, parents=True)
+    with held_at_rename(1, "install_starter", registry_dir) as process:
+        registry.remove_leftovers(registry_dir)
+        assert len(names(registry_dir)) == 1
         process.kill()
-    registry.remove_leftovers(kept)
-    assert names(kept) == []
+    registry.remove_leftovers(registry_dir)
+    assert names(registry_dir) == []
 
 
 def names(folder: Path) -> list[str]:

@@ -89,9 +89,9 @@ def started(url: str, directory: Path, *options: str) -> Iterator[subprocess.Pop
 
 def run(url: str, directory: Path, *options: str, exit_code: int = 0) -> str:
     with started(url, directory, *options) as process:
-        said = process.communicate(timeout=PATIENCE_S)[1]
-    assert process.returncode == exit_code, said
-    return said
+        output = process.communicate(timeout=PATIENCE_S)[1]
+    assert process.returncode == exit_code, output
+    return output
 
 
 def fill(catalogue: Catalogue, count: int) -> np.ndarray:
@@ -101,7 +101,7 @@ def fill(catalogue: Catalogue, count: int) -> np.ndarray:
     packed = [pack(vector * drawing.normal(1, 0.2, vector.shape)) for vector in near]
     names = [f"sound {number}" for number in range(count)]
     ends = dict.fromkeys(("arousal_low", "arousal_high", "valence_low", "valence_high"), 0.0)
-    said = {"bundle": OLD, "arousal": 0.1, "valence": -0.1, "novelty": 0.0, "analysed_at": NOON}
+    output = {"bundle": OLD, "arousal": 0.1, "valence": -0.1, "novelty": 0.0, "analysed_at": NOON}
     place = {"size": 1, "mtime_ns": 1, "inode": 1, "found_at": NOON, "tag_state": "written"}
     wrote = {"tagged_arousal": 10, "tagged_valence": -10, "tagged_bundle": OLD}
     heard = {"settings": CANONICAL.key, "duration_s": 9.0, "heard_at": NOON}
@@ -111,7 +111,7 @@ def fill(catalogue: Catalogue, count: int) -> np.ndarray:
                 hearings,
                 [{**heard, "identity": n, "vector": v} for n, v in zip(names, packed, strict=True)],
             ),
-            (predictions, [{**said, **ends, "identity": n} for n in names]),
+            (predictions, [{**output, **ends, "identity": n} for n in names]),
             (clips, [{**place, **wrote, "identity": n, "path": f"/m/{n}"} for n in names]),
             (
                 curve_points,
@@ -204,8 +204,8 @@ def test_others_write_meanwhile_and_nothing_of_theirs_is_lost(
             identity = f"new {written}" if written % 2 else f"sound {written}"
             _record(catalogue, identity, pack(vectors[written]), by_now)
             written += 1
-        said = process.communicate(timeout=PATIENCE_S)[1]
-    assert process.returncode == 0, said
+        output = process.communicate(timeout=PATIENCE_S)[1]
+    assert process.returncode == 0, output
     # Whatever came in while it ended waits for the next time.
     run(url, directory)
     assert read(catalogue, "SELECT DISTINCT bundle FROM predictions") == [(bundle.name,)]
@@ -228,8 +228,8 @@ def test_a_damaged_vector_is_heard_again_and_stops_no_other(
             connection.exec_driver_sql(
                 "UPDATE hearings SET vector = ? WHERE identity = ?", (value, f"sound {number}")
             )
-    said = run(url, directory).splitlines()
-    assert said == [
+    output = run(url, directory).splitlines()
+    assert output == [
         "features of 5 sounds are damaged: 5 files are analysed again",
         "15 sounds scored again by small-1",
     ]
@@ -245,9 +245,9 @@ def test_a_bundle_that_is_not_published_scores_nothing(
 ) -> None:
     fill(catalogue, 20)
     catalogue.record_published("small-2", "", {})
-    said = run(url, directory, exit_code=1)
-    assert "small-1: cannot record its predictions, since small-2 is published" in said
-    assert said.count("\n") == 1
+    output = run(url, directory, exit_code=1)
+    assert "small-1: cannot record its predictions, since small-2 is published" in output
+    assert output.count("\n") == 1
     assert read(catalogue, "SELECT DISTINCT bundle FROM predictions") == [(OLD,)]
 
 
@@ -260,9 +260,9 @@ def test_what_is_missing_is_reported_in_one_line(url: str, directory: Path, tmp_
         ("nonsense", directory, "not a database URL"),
         (f"sqlite:///{directory / 'manifest.json'}", directory, "manifest.json"),
     ):
-        said = run(place, wrong_bundle, exit_code=1)
-        assert word in said
-        assert said.count("\n") == 1
+        output = run(place, wrong_bundle, exit_code=1)
+        assert word in output
+        assert output.count("\n") == 1
     assert not (tmp_path / "none.db").exists()
 
 
@@ -279,9 +279,9 @@ def test_stored_features_predict_what_fresh_ones_do(tmp_path: Path) -> None:
         clip = decode_windows(path, CANONICAL)
         fresh = describe_windows(clip.windows, clip.rate_hz, path).mean(axis=0)
         stored = unpack(pack(fresh))
-        said = starter.predict(np.stack([fresh, stored]))
-        assert abs(said.arousal[0] - said.arousal[1]) < 0.005
-        assert abs(said.valence[0] - said.valence[1]) < 0.005
+        output = starter.predict(np.stack([fresh, stored]))
+        assert abs(output.arousal[0] - output.arousal[1]) < 0.005
+        assert abs(output.valence[0] - output.valence[1]) < 0.005
 
 
 def _record(catalogue: Catalogue, identity: str, vector: bytes, by: str) -> None:

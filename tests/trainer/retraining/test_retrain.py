@@ -62,7 +62,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 @pytest.fixture
-def kept(library: Library, tmp_path: Path) -> Path:
+def registry_dir(library: Library, tmp_path: Path) -> Path:
     """Return a registry that a test may change."""
     directory = tmp_path / "bundles"
     shutil.copytree(library.pristine, directory, symlinks=True)
@@ -70,12 +70,12 @@ def kept(library: Library, tmp_path: Path) -> Path:
 
 
 def errors(
-    kept: Path, name: str, library: Library, ratings: NDArray[np.float64]
+    registry_dir: Path, name: str, library: Library, ratings: NDArray[np.float64]
 ) -> tuple[float, float, float]:
     """RMSE of arousal, of valence and of both on the sounds that were not annotated."""
     rows = library.test_rows()
-    said = bundle.load(kept / name).predict(library.sounds.vectors[rows])
-    both = np.stack([said.arousal, said.valence], axis=1)
+    predicted = bundle.load(registry_dir / name).predict(library.sounds.vectors[rows])
+    both = np.stack([predicted.arousal, predicted.valence], axis=1)
     return (
         rmse(ratings[rows, 0], both[:, 0]),
         rmse(ratings[rows, 1], both[:, 1]),
@@ -84,14 +84,16 @@ def errors(
 
 
 def test_sixty_annotations_of_a_consistent_listener_take_a_third_off_the_error(
-    kept: Path, library: Library
+    registry_dir: Path, library: Library
 ) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
-    before = errors(kept, "base-1", library, ratings)
-    outcome = retrain(kept, annotated(library.sounds, ratings, library.rated_rows(60)), seed=1)
-    after = errors(kept, outcome.name, library, ratings)
+    before = errors(registry_dir, "base-1", library, ratings)
+    outcome = retrain(
+        registry_dir, annotated(library.sounds, ratings, library.rated_rows(60)), seed=1
+    )
+    after = errors(registry_dir, outcome.name, library, ratings)
     assert outcome.published
-    assert registry.published_bundle(kept).name == outcome.name
+    assert registry.published_bundle(registry_dir).name == outcome.name
     assert after[2] <= 0.7 * before[2]
     assert after[0] < before[0]
     assert after[1] < before[1]
@@ -99,58 +101,64 @@ def test_sixty_annotations_of_a_consistent_listener_take_a_third_off_the_error(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_sixty_random_annotations_are_not_published(
-    kept: Path, library: Library, seed: int
+    registry_dir: Path, library: Library, seed: int
 ) -> None:
     dice = np.random.default_rng(seed).uniform(-1.0, 1.0, (len(library.sounds), 2))
-    outcome = retrain(kept, annotated(library.sounds, dice, library.rated_rows(60)), seed=seed)
+    outcome = retrain(
+        registry_dir, annotated(library.sounds, dice, library.rated_rows(60)), seed=seed
+    )
     assert not outcome.published
-    assert registry.published_bundle(kept).name == "base-1"
-    manifest = registry.list_bundles(kept)[outcome.name]
+    assert registry.published_bundle(registry_dir).name == "base-1"
+    manifest = registry.list_bundles(registry_dir)[outcome.name]
     assert not isinstance(manifest, BundleError)
     assert manifest.comparison == outcome.comparison
 
 
-def test_five_annotations_are_too_few_for_the_test(kept: Path, library: Library) -> None:
+def test_five_annotations_are_too_few_for_the_test(registry_dir: Path, library: Library) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
-    outcome = retrain(kept, annotated(library.sounds, ratings, library.rated_rows(5)), seed=1)
+    outcome = retrain(
+        registry_dir, annotated(library.sounds, ratings, library.rated_rows(5)), seed=1
+    )
     assert not outcome.published
-    assert registry.published_bundle(kept).name == "base-1"
+    assert registry.published_bundle(registry_dir).name == "base-1"
 
 
-def test_none_is_an_error(kept: Path, library: Library) -> None:
+def test_none_is_an_error(registry_dir: Path, library: Library) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     with pytest.raises(TooFewAnnotations, match="nothing is annotated"):
-        retrain(kept, annotated(library.sounds, ratings, library.rated_rows(0)), seed=1)
-    assert sorted(registry.list_bundles(kept)) == ["base-1"]
+        retrain(registry_dir, annotated(library.sounds, ratings, library.rated_rows(0)), seed=1)
+    assert sorted(registry.list_bundles(registry_dir)) == ["base-1"]
 
 
-def test_what_was_learned_is_kept_dimension_by_dimension(kept: Path, library: Library) -> None:
+def test_what_was_learned_is_kept_dimension_by_dimension(
+    registry_dir: Path, library: Library
+) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     rows = library.rated_rows(60)
     ratings[rows, 1] = np.random.default_rng(8).uniform(-1.0, 1.0, len(rows))
-    outcome = retrain(kept, annotated(library.sounds, ratings, rows), seed=1)
+    outcome = retrain(registry_dir, annotated(library.sounds, ratings, rows), seed=1)
     arousal, valence = outcome.comparison.dimensions
     assert (arousal.passed, valence.passed, outcome.published) == (True, False, True)
-    taught, base = bundle.load(kept / outcome.name), bundle.load(kept / "base-1")
+    taught, base = bundle.load(registry_dir / outcome.name), bundle.load(registry_dir / "base-1")
     assert taught.personal is not None
     assert taught.personal.valence is None
-    said, before = (each.predict(library.sounds.vectors[:50]) for each in (taught, base))
-    np.testing.assert_array_equal(said.valence, before.valence)
-    assert not np.allclose(said.arousal, before.arousal)
+    predicted, before = (each.predict(library.sounds.vectors[:50]) for each in (taught, base))
+    np.testing.assert_array_equal(predicted.valence, before.valence)
+    assert not np.allclose(predicted.arousal, before.arousal)
 
 
 def test_the_same_annotations_are_not_published_twice_and_the_corpora_figures_stay(
-    kept: Path, library: Library
+    registry_dir: Path, library: Library
 ) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     annotations = annotated(library.sounds, ratings, library.rated_rows(60))
-    first = retrain(kept, annotations, seed=1)
-    again = retrain(kept, annotations, seed=2)
+    first = retrain(registry_dir, annotations, seed=1)
+    again = retrain(registry_dir, annotations, seed=2)
     assert first.published
     assert not again.published
     assert again.comparison.yardstick == first.name
-    assert registry.published_bundle(kept).name == first.name
-    manifests = registry.list_bundles(kept)
+    assert registry.published_bundle(registry_dir).name == first.name
+    manifests = registry.list_bundles(registry_dir)
     held_out = [
         manifest.held_out
         for manifest in manifests.values()
@@ -159,30 +167,30 @@ def test_the_same_annotations_are_not_published_twice_and_the_corpora_figures_st
     assert len(manifests) == 3
     assert held_out == [held_out[0]] * 3
     # The regression below is the very one that these figures are about.
-    assert (kept / "base-1" / bundle.REGRESSION).read_bytes() == (
-        kept / first.name / bundle.REGRESSION
+    assert (registry_dir / "base-1" / bundle.REGRESSION).read_bytes() == (
+        registry_dir / first.name / bundle.REGRESSION
     ).read_bytes()
-    assert registry.rollback(kept) == "base-1"
-    assert registry.rollback(kept) == first.name
+    assert registry.rollback(registry_dir) == "base-1"
+    assert registry.rollback(registry_dir) == first.name
 
 
-def test_sounds_that_the_regression_was_fitted_on_tell_nothing(kept: Path) -> None:
+def test_sounds_that_the_regression_was_fitted_on_tell_nothing(registry_dir: Path) -> None:
     fitted, _ = halves_of_the_starter(seed=4)
     ratings = CONTRARY.ratings(fitted, seed=1)
-    outcome = retrain(kept, annotated(fitted, ratings, np.arange(40)), seed=1)
+    outcome = retrain(registry_dir, annotated(fitted, ratings, np.arange(40)), seed=1)
     assert outcome.comparison.left_out == 40
     assert not outcome.published
     assert "0 annotations are too few for a test" in outcome.reason
 
 
-def test_on_request_nothing_is_published(kept: Path, library: Library) -> None:
+def test_on_request_nothing_is_published(registry_dir: Path, library: Library) -> None:
     ratings = CONTRARY.ratings(library.sounds, seed=1)
     annotations = annotated(library.sounds, ratings, library.rated_rows(60))
-    outcome = retrain(kept, annotations, seed=1, publish=False, name="by-hand")
+    outcome = retrain(registry_dir, annotations, seed=1, publish=False, name="by-hand")
     assert (outcome.name, outcome.published, outcome.comparison.passed) == ("by-hand", False, True)
-    assert registry.published_bundle(kept).name == "base-1"
-    registry.publish(kept, "by-hand")
-    assert registry.previous(kept) == "base-1"
+    assert registry.published_bundle(registry_dir).name == "base-1"
+    registry.publish(registry_dir, "by-hand")
+    assert registry.previous(registry_dir) == "base-1"
 
 
 class TestSmallRegistry:
@@ -292,9 +300,11 @@ class TestSmallRegistry:
         assert [part.corpus for part in taught.manifest.fitted_on] == ["songs", "drums"]
         assert {row.part for row in taught.manifest.held_out} >= {"drums", "songs", "noises"}
         drums = more_music(seed=23)
-        said = taught.regression.predict_all(drums.vectors)
+        predicted = taught.regression.predict_all(drums.vectors)
         before = bundle.load(in_service / "small-1", feature_key=HEARING).predict(drums.vectors)
-        assert rmse(drums.ratings[:, 0], said.arousal) < rmse(drums.ratings[:, 0], before.arousal)
+        assert rmse(drums.ratings[:, 0], predicted.arousal) < rmse(
+            drums.ratings[:, 0], before.arousal
+        )
 
     def test_class_norms_are_told_and_not_judged(self, in_service: Path) -> None:
         service, own = bundle.load(in_service / "small-1", feature_key=HEARING), small_table()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HOP_S: Final = 0.08
 _FRAME_S: Final = 0.32
-"""Long enough to tell a semitone from the next down to 60 Hz."""
+"""Long enough to separate neighbouring semitones down to 60 Hz."""
 
 _LOWEST_HZ: Final = 60.0
 _HIGHEST_HZ: Final = 4000.0

@@ -318,7 +318,7 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
 def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
     tmp_path: Path, affect: Items, kind: str, share: float
 ) -> None:
-    whole = partial(identify, whole=True)
+    whole = partial(identify, every_packet=True)
     path = sound_file(tmp_path, kind)
     identity = whole(path)
     options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE)
