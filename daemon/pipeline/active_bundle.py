@@ -61,7 +61,7 @@ def load_published(
 
 
 def problem_with(registry: Path) -> str | None:
-    """Return in one line why the bundle in service cannot be used, None if it can."""
+    """Return in one line why the published bundle cannot be used, None if it can."""
     from trainer.bundles.registry import published_bundle  # noqa: PLC0415 - spares others the import
 
     try:
