@@ -123,12 +123,9 @@ class CorpusStore:
         return found
 
     def tables(self, hearing: str) -> tuple[list[TrainingTable], list[str]]:
-        """Return the tables of all usable corpora, and why the others are not usable.
+        """Return the tables of corpora with these feature settings, and the problems of others.
 
         A sound that has the same name in several corpora of a family forms one group.
-
-        Args:
-            hearing: key of the feature settings that the corpora must have.
         """
         usable: list[tuple[CorpusManifest, TrainingTable]] = []
         problems = []

@@ -9,13 +9,9 @@ if TYPE_CHECKING:
 
 
 def joined_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
-    """Number the connected components of clips that share keys.
+    """Return the component of each clip, where clips with a key in common are linked.
 
-    Args:
-        keys: of each clip; clips with a key in common are linked.
-
-    Returns:
-        The component of each clip: the index of its first clip.
+    A component is numbered by the index of its first clip.
     """
     parent = list(range(len(keys)))
 

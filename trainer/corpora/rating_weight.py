@@ -29,10 +29,7 @@ def weight_of(spreads: Sequence[RatingSpread]) -> float:
     """Return the weight relative to a mean of thirty raters of the usual spread, in (0, 1].
 
     The deviation among few raters is itself uncertain, so it is shrunk towards the usual one with
-    the weight of four raters.
-
-    Args:
-        spreads: of each dimension, one or more.
+    the weight of four raters. `spreads` are those of each dimension.
     """
     errors = [_variance(spread) / spread.raters for spread in spreads]
     full = _BEYOND_RATERS + USUAL_SPREAD**2 / _FULL_RATERS

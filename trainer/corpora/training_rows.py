@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 def table_of(clips: Sequence[RatedClip], features: Sequence[NDArray[np.float32]]) -> TrainingTable:
     """Return the training table of some clips.
 
-    Args:
-        clips: the rated clips.
-        features: for each its mean vector, then its windows, shape (1 + windows, descriptors).
+    `features` are, for each clip, its mean vector, then its windows, shape (1 + windows,
+    descriptors).
     """
     owner = np.repeat(np.arange(len(clips)), [len(each) - 1 for each in features])
     windows = np.concatenate([each[1:] for each in features])

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from sklearn.pipeline import Pipeline
 
     from trainer.evaluation.scores import Score
     from trainer.regression.joint import JointRegression
@@ -39,11 +38,7 @@ _PAPER_CHOICES: Final = {"svr__C": [0.3, 1.0, 3.0]}
 class HeldOutPredictions:
     """Predictions of every clip of a table, each by a fit without its group.
 
-    Attributes:
-        affect: shape (clips, 2).
-        low: shape (clips, 2), lower end of the interval.
-        high: shape (clips, 2), upper end.
-        novelty: shape (clips,).
+    Affect and the ends of its intervals have shape (clips, 2), novelty has shape (clips,).
     """
 
     affect: NDArray[np.float64]
@@ -108,28 +103,21 @@ def paper_predictions(
 
     Standard scaling, principal components and support vector regression, tuned by an inner grouped
     search (Simonetta, Certo and Ntalampiras, 2024), for each corpus and dimension separately, on
-    the folds of `cross_validate`.
-
-    Args:
-        table: ratings, corpora and groups.
-        vectors: the features to use instead of the table's, shape (clips, descriptors).
-        seed: of the folds.
+    the folds of `cross_validate`. `vectors`, shape (clips, descriptors), replace those of the
+    table.
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    pipeline = make_pipeline(StandardScaler(), PCA(0.99, random_state=seed), SVR(epsilon=0.1))
     predicted = np.empty(table.ratings.shape)
     for corpus in sorted(set(table.corpus.tolist())):
         for fold in range(OUTER_FOLDS):
             train = np.flatnonzero((table.corpus == corpus) & (folds != fold))
             test = np.flatnonzero((table.corpus == corpus) & (folds == fold))
             for dim in range(len(DIMENSIONS)):
-                search = GridSearchCV(_paper_pipeline(seed), _PAPER_CHOICES, cv=GroupKFold(3))
+                search = GridSearchCV(pipeline, _PAPER_CHOICES, cv=GroupKFold(3))
                 search.fit(vectors[train], table.ratings[train, dim], groups=table.group[train])
                 predicted[test, dim] = search.predict(vectors[test])
     return predicted
-
-
-def _paper_pipeline(seed: int) -> Pipeline:
-    return make_pipeline(StandardScaler(), PCA(0.99, random_state=seed), SVR(epsilon=0.1))
 
 
 def rank_agreement(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:

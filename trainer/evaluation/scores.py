@@ -70,14 +70,7 @@ def estimate(
 
     Clips of one group are not independent, so groups are resampled, not clips (Davison and Hinkley,
     Bootstrap Methods and their Application, 1997, section 3.8). With few groups the interval is
-    rough.
-
-    Args:
-        score: one of `SCORES` or a similar function.
-        rated: shape (clips,).
-        predicted: shape (clips,).
-        groups: group of each clip, shape (clips,).
-        seed: of the resampling.
+    rough. All arrays have shape (clips,).
     """
     names, members = np.unique(groups, return_inverse=True)
     rows_of = [np.flatnonzero(members == group) for group in range(len(names))]

@@ -41,13 +41,8 @@ if TYPE_CHECKING:
 class CellResult:
     """Predictions of the held-out clips of a split by one fit.
 
-    Attributes:
-        affect: shape (test clips, 2).
-        low: lower ends of the 80 % intervals, the same shape; NaN without intervals.
-        high: upper ends.
-        permuted: with each family permuted, shape (families, test clips, 2); no family if the
-            recipe does not ask for it.
-        fitted_on: number of training clips.
+    Affect and the ends of its 80 % intervals (NaN without intervals) have shape (test clips, 2);
+    `permuted` has one such array for each permuted family, or none.
     """
 
     affect: NDArray[np.float64]
@@ -59,14 +54,7 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What all cells have in common.
-
-    Attributes:
-        table: rated clips.
-        splits: of the clips.
-        fitting: which regression is fitted.
-        families: columns of each family of descriptors.
-    """
+    """What all cells have in common: clips, splits, regression, and families of descriptors."""
 
     table: TrainingTable
     splits: Sequence[Split]
@@ -122,14 +110,7 @@ def fit_cells(
     jobs: int,
     progress: Callable[[int, int], None],
 ) -> dict[TrainingRecipe, list[CellResult]]:
-    """Fit every recipe on every split.
-
-    Args:
-        study: data set, splits and regression.
-        recipes: each is fitted once, even if repeated.
-        store: of finished cells.
-        jobs: number of fits at a time.
-        progress: called with the number of finished cells and of all.
+    """Fit every recipe on every split, `jobs` cells at a time; report cells done and all.
 
     Returns:
         For each recipe its results, in the order of the splits.
@@ -175,9 +156,7 @@ def _results(
 class CellStore:
     """Finished cells on disk, from which an interrupted evaluation continues.
 
-    Args:
-        folder: of the files; created for the first cell.
-        fingerprint: of the study; cells of other studies are ignored.
+    Cells of a study with another fingerprint are ignored.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:

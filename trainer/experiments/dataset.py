@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rated clips, and the bundle whose regression is evaluated.
-
-    Attributes:
-        table: all clips.
-        manifest: of the bundle.
-        problems: why a corpus cannot be used, in one line each.
-    """
+    """Rated clips, the manifest of the evaluated bundle, and why some corpora cannot be used."""
 
     table: TrainingTable
     manifest: Manifest
@@ -39,16 +33,13 @@ class Dataset:
 
 
 def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> Dataset:
-    """Join all rated clips into one table.
+    """Join the clips of the published bundle, or of the shipped one, and of the imported corpora.
 
-    Args:
-        registry_dir: of the bundles; where none is in service, the shipped one stands in.
-        corpora_dir: of the imported corpora.
-        names: of the corpora that are wanted; all if empty.
+    `names` are those of the wanted corpora; all if empty.
 
     Raises:
-        TrainingError: a name is that of no corpus, or a corpus was heard otherwise.
-        BundleError: the bundle in service cannot be used.
+        TrainingError: there is no corpus of such a name, or its features have other settings.
+        BundleError: the published bundle cannot be used.
     """
     directory, guarded = _bundle(registry_dir)
     manifest, content = read_bundle(directory, guarded=guarded)

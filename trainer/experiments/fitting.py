@@ -49,26 +49,19 @@ class Fitted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """Which regression to fit.
+    """Which regression to fit: ``own``, ``svr`` or ``elasticnet``.
 
-    Attributes:
-        regression: ``own``, ``svr`` or ``elasticnet``.
-        settings: of the bundle's own regression; the paper's have none.
+    `settings` are those of the bundle's own regression; the paper's have none.
     """
 
     regression: Regression
     settings: Mapping[str, float | int]
 
     def fit(self, table: TrainingTable, *, intervals: bool, seed: int) -> Fitted:
-        """Fit on all clips of a table.
+        """Fit on all clips of a table; intervals cost several fits more.
 
-        The bundle's own regression needs clips of both domains and for both experts; where they
-        are missing, one expert is fitted, with the settings that are better on inner folds.
-
-        Args:
-            table: the training set.
-            intervals: whether 80 % intervals are wanted; they cost several fits more.
-            seed: of inner folds.
+        The bundle's own regression needs clips of both domains and for both experts; where they are
+        missing, one expert is fitted, with the settings that are better on inner folds.
 
         Raises:
             TrainingError: there are too few clips.

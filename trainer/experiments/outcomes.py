@@ -34,12 +34,9 @@ _SCORES: Final[Mapping[str, Score]] = {
 
 @dataclass(frozen=True, slots=True)
 class CellPredictions:
-    """Out-of-fold predictions of every clip by one condition.
+    """Out-of-fold predictions of every clip by one condition, shape (repeats, clips, 2) each.
 
-    Attributes:
-        affect: shape (repeats, clips, 2).
-        low: lower ends of the intervals, the same shape; NaN where there are none.
-        high: upper ends.
+    `low` and `high` are the ends of the intervals, NaN where there are none.
     """
 
     affect: NDArray[np.float64]
@@ -76,13 +73,9 @@ class ConditionScores:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
-    """The results of one experiment.
+    """The results of one experiment: scores of conditions, and tests of the compared pairs.
 
-    Attributes:
-        plan: the experiment.
-        figures: scores of every condition, for each corpus, domain and dimension.
-        tests: of the pairs that the plan compares, for each domain and dimension.
-        predicted: by the conditions whose single predictions are shown.
+    `predicted` are the predictions of the conditions that the plan shows.
     """
 
     plan: ExperimentPlan
@@ -101,14 +94,7 @@ def outcome_of(
     results: Mapping[TrainingRecipe, Sequence[CellResult]],
     seed: int,
 ) -> ExperimentResult:
-    """Compute scores and tests from the cells of a plan.
-
-    Args:
-        plan: the experiment.
-        study: data set, splits and regression.
-        results: of every recipe, in the order of the splits.
-        seed: of the bootstrap.
-    """
+    """Compute scores and tests of a plan from its recipes' results, in the order of the splits."""
     predicted = {
         condition.name: _predicted(condition, study, results) for condition in plan.conditions
     }
@@ -184,13 +170,8 @@ def mean_r2(
 ) -> Estimate:
     """Return R2, mean over the repeats, and its interval as `scores.estimate` does.
 
-    R2 follows from sums over groups, which are computed only once.
-
-    Args:
-        rated: shape (clips,).
-        predicted: shape (repeats, clips).
-        groups: shape (clips,).
-        seed: of the resampling.
+    R2 follows from sums over groups, which are computed only once. `predicted` has shape (repeats,
+    clips), the others (clips,).
     """
     errors = np.square(predicted - rated).mean(axis=0)
     member = np.unique(groups, return_inverse=True)[1]

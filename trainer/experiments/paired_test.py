@@ -65,15 +65,10 @@ class PairedTest:
 
 
 def corrected_t(differences: NDArray[np.float64], test_to_train: float) -> tuple[float, float]:
-    """Return the standard error of a mean difference over folds, and the two-sided p.
+    """Return the standard error of a mean difference over folds, and the two-sided p in [0, 1].
 
-    Args:
-        differences: shape (folds,), over all repeats.
-        test_to_train: ratio of test clips to training clips in a fold.
-
-    Returns:
-        The standard error, and p in [0, 1]; without variance p is 1 if there is no difference, else
-        0.
+    `test_to_train` is the ratio of test clips to training clips in a fold. Without variance p is 1
+    if there is no difference, else 0.
     """
     count = len(differences)
     if count < 2:  # noqa: PLR2004 - one difference has no variance
@@ -91,13 +86,9 @@ def paired(
     errors: tuple[NDArray[np.float64], NDArray[np.float64]],
     test_to_train: float,
 ) -> PairedTest:
-    """Compare the mean squared errors of two conditions by fold, without correcting p.
+    """Compare the mean squared errors of two conditions, shape (folds,) each, without correcting p.
 
-    Args:
-        names: of the condition in question, and of the other.
-        part: domain and dimension.
-        errors: mean squared errors of both, shape (folds,) each.
-        test_to_train: ratio of test clips to training clips in a fold.
+    `names` and `errors` begin with the condition in question; `part` is domain and dimension.
     """
     differences = errors[1] - errors[0]
     base = max(float(errors[1].mean()), 1e-12)

@@ -36,10 +36,6 @@ _ENET_ITERATIONS: Final = 300
 class SupportVectorPipeline:
     """Standard scaling, principal components, support vector regression; C tuned on inner folds.
 
-    Args:
-        table: the training set.
-        seed: of the inner folds.
-
     Attributes:
         held_out_errors: absolute errors of the chosen settings on the inner folds, shape (clips,
             2).
@@ -69,10 +65,6 @@ class SupportVectorPipeline:
 
 class ElasticNetPipeline:
     """Standard scaling and an elastic net; penalty and L1 share tuned on inner folds.
-
-    Args:
-        table: the training set.
-        seed: of the inner folds.
 
     Attributes:
         held_out_errors: absolute errors of the chosen settings on the inner folds, shape (clips,

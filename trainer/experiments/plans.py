@@ -71,12 +71,7 @@ class ExperimentPlan:
 
 
 def plan_of(name: str, table: TrainingTable, families: Families) -> ExperimentPlan:
-    """Return the plan of an experiment for the given clips.
-
-    Args:
-        name: one of `EXPERIMENTS`.
-        table: rated clips.
-        families: of the descriptors, for the ablation.
+    """Return the plan of one of `EXPERIMENTS` for the given clips and families of descriptors.
 
     Raises:
         TrainingError: it needs both domains, and one is missing.

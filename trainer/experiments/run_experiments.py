@@ -26,15 +26,7 @@ CELLS: Final = "cells"
 
 @dataclass(frozen=True, slots=True)
 class ReportContext:
-    """What the experiments are run on, and how.
-
-    Attributes:
-        made_at: ISO 8601, UTC.
-        command: command line of the user.
-        dataset: the rated clips.
-        fitting: which regression is fitted.
-        protocol: how the clips are split.
-    """
+    """What is evaluated, how and when (ISO 8601, UTC), and the user's command line."""
 
     made_at: str
     command: str
@@ -51,17 +43,10 @@ def evaluate(
     jobs: int,
     progress: Callable[[int, int], None],
 ) -> tuple[list[ExperimentResult], CellStore]:
-    """Run experiments. A cell that several of them need is fitted once.
+    """Run experiments, `jobs` fits at a time. A cell that several of them need is fitted once.
 
-    Args:
-        names: of the experiments.
-        context: data set, regression and splits.
-        folder: where finished cells are stored; must exist.
-        jobs: number of fits at a time.
-        progress: called with the number of finished fits and of all.
-
-    Returns:
-        A result for each name, and the cells, to be cleared once the report is written.
+    Finished cells are stored below `folder`, which must exist, to be cleared once the report is
+    written. `progress` is called with the number of finished fits and of all.
 
     Raises:
         TrainingError: there are too few clips, or only one domain where both are needed.

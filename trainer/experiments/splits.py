@@ -36,14 +36,9 @@ _CLUSTERED_AT_ONCE: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One fold of one repeat.
+    """One fold of one repeat: the rows of its training and test parts.
 
-    Attributes:
-        repeat: from 0.
-        fold: from 0.
-        seed: of all random choices in this split.
-        train: rows of the training part, shape (training clips,).
-        test: rows that are held out, shape (test clips,).
+    `seed` is that of all random choices in this split.
     """
 
     repeat: int
@@ -111,17 +106,9 @@ def check_enough(table: TrainingTable, folds: int) -> None:
 def rating_clusters(
     ratings: NDArray[np.float64], clusters: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Cluster pairs of ratings by Ward's method (JASA 58, 1963).
+    """Cluster ratings of shape (clips, 2) by Ward's method (JASA 58, 1963); return labels from 0.
 
     Beyond 4,000 clips a random 4,000 are clustered, and the others join the nearest centre.
-
-    Args:
-        ratings: shape (clips, 2).
-        clusters: largest number of clusters.
-        rng: for the random choice.
-
-    Returns:
-        The cluster of each clip, shape (clips,), from 0.
     """
     if clusters < 2 or len(ratings) <= clusters:  # noqa: PLR2004 - one cluster needs no search
         return np.zeros(len(ratings), dtype=np.intp)
@@ -145,13 +132,8 @@ def stratified_folds(table: TrainingTable, folds: int, seed: int) -> NDArray[np.
     size, each to the fold where the counts of clusters and corpora stay most even (squared
     deviations, each count relative to its total).
 
-    Args:
-        table: ratings, domains, corpora and groups.
-        folds: number of folds.
-        seed: of the order.
-
     Returns:
-        Shape (clips,), from 0 to folds - 1.
+        The fold of each clip, shape (clips,), from 0 to folds - 1.
     """
     rng = np.random.default_rng(seed)
     labels = _strata(table, folds, rng)

@@ -52,10 +52,8 @@ class OutOfFoldPredictions:
 class PublishedPredictions:
     """The published bundle on the annotated sounds, in one dimension.
 
-    Attributes:
-        positions: shape (sounds, components), in the space of its personal layer.
-        predicted: shape (sounds,), by its regression.
-        process: of its personal layer; None if it has none in this dimension.
+    `positions`, shape (sounds, components), are in the space of its personal layer, `predicted`,
+    shape (sounds,), is by its regression, and `process` is None without a layer in this dimension.
     """
 
     positions: NDArray[np.float32]
@@ -69,13 +67,8 @@ def predict_out_of_fold(
     """Predict each annotated sound from other groups by candidate, published layer and constant.
 
     The published layer may have been fitted on some of the sounds: those of the fold are removed
-    from it, so that it does not know them either.
-
-    Args:
-        rated: the annotated sounds with the predictions of the candidate's regression.
-        published: the same sounds in the published bundle.
-        folds: shape (sounds,), at least two different ones.
-        seed: of the candidate's fits.
+    from it, so that it does not know them either. `rated` has the predictions of the candidate's
+    regression; `folds`, shape (sounds,), are at least two.
     """
     candidate, constant = np.empty(len(rated)), np.empty(len(rated))
     in_service = np.clip(published.predicted, -1.0, 1.0)
@@ -95,15 +88,9 @@ def predict_out_of_fold(
 def sign_flip_p(differences: NDArray[np.float64], groups: NDArray[np.generic], seed: int) -> float:
     """Return p of the one-sided sign-flip test that the mean difference is not positive.
 
-    All flips are made if there are few groups, else 19,999 are drawn.
-
-    Args:
-        differences: shape (sounds,); positive where they favour the candidate.
-        groups: shape (sounds,); sounds of one group flip together.
-        seed: of the drawing.
-
-    Returns:
-        p, in (0, 1].
+    Sounds of one group flip together. All flips are made if there are few groups, else 19,999 are
+    drawn. Differences have shape (sounds,), positive where they favour the candidate; p is in (0,
+    1].
     """
     members = np.unique(groups, return_inverse=True)[1]
     sums = np.bincount(members, weights=differences)
@@ -125,17 +112,6 @@ def untestable(dimension: Literal["arousal", "valence"], rated: RatedSounds) -> 
         dimension=dimension,
         annotations=len(rated),
         groups=len(np.unique(rated.group)),
-        rmse_in_service=None,
-        rmse_candidate=None,
-        rmse_constant=None,
-        rmse_without_layer=None,
-        rmse_in_service_elsewhere=None,
-        rmse_candidate_elsewhere=None,
-        gain_over_service=None,
-        gain_over_constant=None,
-        p_over_service=None,
-        p_over_constant=None,
-        passed=False,
         verdict=f"{dimension}: {len(rated)} annotations are too few for a test; "
         "the published layer stays.",
     )
@@ -150,12 +126,8 @@ def compare_dimension(
 ) -> DimensionCompared:
     """Return the figures of a dimension, not yet decided.
 
-    Args:
-        dimension: its name.
-        rated: the annotated sounds.
-        predicted: with whole groups held out.
-        elsewhere: with whole folders held out; None if all sounds are in one.
-        seed: of the test.
+    `predicted` are out-of-fold predictions with whole groups held out, `elsewhere` with whole
+    folders; None if all sounds are in one folder.
     """
     errors = {
         name: np.square(getattr(predicted, name) - rated.rating)
@@ -183,8 +155,6 @@ def compare_dimension(
         gain_over_constant=gain("constant"),
         p_over_service=sign_flip_p(errors["published"] - errors["candidate"], rated.group, seed),
         p_over_constant=sign_flip_p(covariance, rated.group, seed),
-        passed=False,
-        verdict="",
     )
 
 
@@ -194,7 +164,7 @@ def decide(dimensions: Sequence[DimensionCompared]) -> list[DimensionCompared]:
     Holm's rule (Scandinavian Journal of Statistics 6, 1979): the dimension with the smaller p must
     reach half the level; only then may the other use the whole of it.
     """
-    tested = sorted((each for each in dimensions if _larger_p(each) is not None), key=_p)
+    tested = sorted((each for each in dimensions if each.p_over_service is not None), key=_p)
     significant: dict[str, bool] = {}
     for rank, each in enumerate(tested):
         before = all(significant.values())
@@ -212,13 +182,9 @@ def widening_factor(
 ) -> float:
     """Return the factor by which intervals must widen to reach their coverage for these listeners.
 
-    The conformal quantile of held-out errors in units of the regression's half widths. Below 20
-    sounds that quantile is unreliable, and intervals are widened but never narrowed by it.
-
-    Args:
-        rated: the annotated sounds.
-        predicted: shape (sounds,), by the candidate, out of fold.
-        half_widths: shape (sounds,), of the regression's intervals.
+    The conformal quantile of the errors of out-of-fold predictions, in units of the half widths of
+    the regression's intervals. Below 20 sounds that quantile is unreliable, and intervals are
+    widened but never narrowed by it.
     """
     errors = np.abs(predicted - rated.rating) / np.maximum(half_widths, 1e-6)
     level = min(1.0, LEVEL * (1 + 1 / len(errors)))
@@ -249,15 +215,10 @@ def _with_verdict(found: DimensionCompared, *, significant: bool) -> DimensionCo
     return found.model_copy(update={"passed": passed, "verdict": verdict})
 
 
-def _larger_p(found: DimensionCompared) -> float | None:
-    if found.p_over_service is None or found.p_over_constant is None:
-        return None
-    return max(found.p_over_service, found.p_over_constant)
-
-
 def _p(found: DimensionCompared) -> float:
-    p = _larger_p(found)
-    return 1.0 if p is None else p
+    """Return the larger p of both tests; 1 without a test."""
+    both = (found.p_over_service, found.p_over_constant)
+    return max(1.0 if p is None else p for p in both)
 
 
 def _rmse(predicted: NDArray[np.float64], rated: RatedSounds) -> float:

@@ -16,7 +16,7 @@ def most_informative(
     rated: NDArray[np.float32],
     count: int,
 ) -> list[int]:
-    """Choose sounds that are uncertain and unlike the rated ones and each other.
+    """Choose at most `count` sounds that are uncertain and unlike the rated ones and each other.
 
     Greedy: each next sound has the largest product of its uncertainty and its distance to the
     nearest rated or chosen sound (Sener and Savarese, Active Learning for Convolutional Neural
@@ -27,7 +27,7 @@ def most_informative(
         scores: normal scores of the candidates, shape (candidates, descriptors).
         uncertainty: of each candidate, more than 0, shape (candidates,).
         rated: normal scores of rated sounds, shape (rated, descriptors).
-        count: how many to choose at most.
+        count: the largest number.
 
     Returns:
         Rows of `scores`, the most informative first.

@@ -23,18 +23,18 @@ class DimensionCompared(_Part):
     dimension: Literal["arousal", "valence"]
     annotations: int
     groups: int
-    rmse_in_service: float | None
-    rmse_candidate: float | None
-    rmse_constant: float | None
-    rmse_without_layer: float | None
-    rmse_in_service_elsewhere: float | None
-    rmse_candidate_elsewhere: float | None
-    gain_over_service: float | None
-    gain_over_constant: float | None
-    p_over_service: float | None
-    p_over_constant: float | None
-    passed: bool
-    verdict: str
+    rmse_in_service: float | None = None
+    rmse_candidate: float | None = None
+    rmse_constant: float | None = None
+    rmse_without_layer: float | None = None
+    rmse_in_service_elsewhere: float | None = None
+    rmse_candidate_elsewhere: float | None = None
+    gain_over_service: float | None = None
+    gain_over_constant: float | None = None
+    p_over_service: float | None = None
+    p_over_constant: float | None = None
+    passed: bool = False
+    verdict: str = ""
 
 
 class PartCompared(_Part):

@@ -85,12 +85,7 @@ class ResidualProcess:
     def predict(
         self, positions: NDArray[np.float32], predicted: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the listener's expected ratings, shape (sounds,), in [-1, 1].
-
-        Args:
-            positions: shape (sounds, components).
-            predicted: shape (sounds,), by the regression.
-        """
+        """Return the listener's expected ratings, shape (sounds,), in [-1, 1]."""
         offset, gain, local_offset, local_gain = np.square(self.spreads[2:])
         similar = similarity(positions, self.rated.positions)
         scaled = self.duals * self.rated.predicted
@@ -116,11 +111,9 @@ class ResidualProcess:
 
 
 def fit_residual_process(rated: RatedSounds, seed: int) -> ResidualProcess:
-    """Fit the spreads, then the dual coefficients.
+    """Fit the spreads, then the dual coefficients, on at least one sound.
 
-    Args:
-        rated: at least one sound.
-        seed: of the sample that is used where there are too many sounds.
+    `seed` is that of the sample that is used where there are too many sounds.
     """
     rng = np.random.default_rng(seed)
     rated = _sample(rated, MOST_ROWS, rng)
@@ -135,14 +128,9 @@ def _sample(rated: RatedSounds, most: int, rng: np.random.Generator) -> RatedSou
 
 
 def similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the rational quadratic kernel, in (0, 1]: 1/2 at a mean squared difference of 1.
+    """Return the rational quadratic kernel of two sets of positions, in (0, 1].
 
-    Args:
-        first: shape (sounds, components).
-        second: shape (others, components).
-
-    Returns:
-        Shape (sounds, others).
+    It is 1/2 at a mean squared difference of 1. Shape (sounds of the first, sounds of the second).
     """
     distances = (
         np.square(first).sum(axis=1)[:, None]

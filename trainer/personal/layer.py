@@ -45,11 +45,9 @@ class ComponentSpace:
 
 
 def fit_space(scores: NDArray[np.float32]) -> ComponentSpace:
-    """Fit the component space of the clips that a regression was fitted on.
+    """Fit the space to normal scores of shape (clips, descriptors) of the regression's own clips.
 
-    Args:
-        scores: shape (clips, descriptors), normal scores; of more than 1000 clips, evenly spaced
-            ones are used.
+    Of more than 1000 clips, evenly spaced ones are used.
     """
     rows = np.unique(np.linspace(0, len(scores) - 1, _MOST_CLIPS).astype(np.intp))
     chosen = scores[rows].astype(np.float64)
@@ -80,12 +78,7 @@ class PersonalLayer:
         return found
 
     def adjust(self, predicted: Predictions, scores: NDArray[np.float32]) -> Predictions:
-        """Correct the regression's predictions for these listeners.
-
-        Args:
-            predicted: by the regression, for some sounds.
-            scores: their normal scores, shape (sounds, descriptors).
-        """
+        """Correct the regression's predictions of sounds with the given normal scores."""
         positions = self.space.project(scores)
         changed: dict[str, NDArray[np.float64]] = {}
         for name in DIMENSIONS:

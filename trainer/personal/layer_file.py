@@ -52,10 +52,7 @@ def encode_layer(layer: PersonalLayer) -> bytes:
 def decode_layer(content: bytes, name: str, features: int) -> PersonalLayer:
     """Read a personal layer; nothing in it is ever unpickled.
 
-    Args:
-        content: what `encode_layer` returned.
-        name: of the file, for errors.
-        features: descriptors of a feature vector.
+    `name` is that of the file, for errors; `features` is the number of descriptors of a vector.
 
     Raises:
         BundleCorrupt: the bytes are not such a layer, or its arrays do not fit each other.

@@ -18,12 +18,6 @@ def grouped_folds(
     Within a corpus the groups are shuffled, and each goes to the fold that has the fewest clips of
     that corpus so far. A group that spans corpora goes with the first of them.
 
-    Args:
-        corpus: shape (clips,).
-        group: shape (clips,).
-        folds: number of folds.
-        seed: of the shuffling.
-
     Returns:
         The fold of each clip, shape (clips,), from 0 to folds - 1.
     """

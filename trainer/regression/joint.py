@@ -8,6 +8,7 @@ docs/starter.md gives the reasons and the alternatives that were tried.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,16 +29,6 @@ RECIPE: Final = "two-experts-2"
 LEVEL: Final = 0.8
 """Nominal coverage of the prediction intervals."""
 
-_SETTINGS: Final = (
-    "music_reach",
-    "music_noise",
-    "music_harmony",
-    "sound_reach",
-    "sound_noise",
-    "gate_ridge",
-    "gate_slope",
-    "seed",
-)
 _SOUND_HARMONY: Final = 0.01
 """For everyday sounds every descriptor has about the same weight."""
 
@@ -134,11 +125,9 @@ class JointRegression:
     def predict_all(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
     ) -> Predictions:
-        """Predict affect, intervals and novelty.
+        """Predict affect, intervals and novelty from vectors as in `predict`.
 
-        Args:
-            vectors: shape (clips, descriptors), float32, finite.
-            scores: their normal scores on the music expert's scale, if already computed.
+        `scores` are their normal scores on the music expert's scale, if already computed.
         """
         mixed = self.experts_.predict(vectors, scores)
         affect, share = np.clip(mixed.affect, -1.0, 1.0), mixed.music_share[:, None]
@@ -200,6 +189,9 @@ class JointRegression:
             relevance=False,
             anchored=False,
         )
+
+
+_SETTINGS: Final = tuple(signature(JointRegression).parameters)
 
 
 def regression_from(settings: dict[str, Any]) -> JointRegression:

@@ -62,13 +62,8 @@ class KernelExpert:
     rating's weight (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapters
     2 and 4).
 
-    The scores of the fitted clips are not pickled; `attach` computes them again from the table.
-
-    Args:
-        table: descriptors, weights and corpora.
-        ratings: targets, shape (clips, 2), for each row of the table.
-        rows: the rows to fit on.
-        settings: of this expert.
+    It is fitted on some rows of a table, to ratings of shape (clips, 2) for all its rows. The
+    scores of the fitted clips are not pickled; `attach` computes them again from the table.
     """
 
     def __init__(

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 class MixturePrediction:
     """The mixed prediction of both experts.
 
-    Attributes:
-        affect: shape (clips, 2), not yet clipped to [-1, 1].
-        music_share: shape (clips,), weight of the music expert, in [0, 1].
-        novelty: shape (clips,), of both experts, mixed with the same weight.
+    Affect has shape (clips, 2) and is not yet clipped; `music_share`, the weight of the music
+    expert in [0, 1], and novelty have shape (clips,).
     """
 
     affect: NDArray[np.float64]
@@ -81,14 +79,7 @@ class ExpertMixture:
     from the expert that each fitted clip follows. The experts predict the difference from the mean
     rating of the clip's domain; the gate `domain`, learned from the domains, chooses that mean. The
     two differ: a composed soundscape follows the rules of music but is as unpleasant as other
-    sounds.
-
-    Args:
-        table: training clips, some for each expert.
-        music: settings of the music expert.
-        sound: settings of the sound expert.
-        gate_ridge: shrinkage of the gates.
-        gate_slope: slope of their logistic curves.
+    sounds. `gate_ridge` and `gate_slope` are the settings of both gates.
     """
 
     def __init__(
@@ -120,11 +111,9 @@ class ExpertMixture:
     def predict(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
     ) -> MixturePrediction:
-        """Predict from vectors.
+        """Predict from vectors of shape (clips, descriptors), float32, finite.
 
-        Args:
-            vectors: shape (clips, descriptors), float32, finite.
-            scores: their normal scores on the music expert's scale, if already computed.
+        `scores` are their normal scores on the music expert's scale, if already computed.
         """
         if scores is None:
             scores = self.music.scale.scores(vectors)

@@ -48,13 +48,9 @@ class QuantileScale:
         self._prepare()
 
     def scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return normal scores in [-3, 3].
+        """Return normal scores in [-3, 3] of float32 vectors, shape (clips, descriptors), finite.
 
-        Args:
-            vectors: shape (clips, descriptors), float32, finite.
-
-        Returns:
-            The same shape; 0 is the median of the fitted clips.
+        0 is the median of the fitted clips.
         """
         scores = np.empty(vectors.shape, dtype=np.float32)
         rows = min(max(1, _BLOCK // max(vectors.shape[1], 1)), max(1, len(vectors)))

@@ -92,11 +92,7 @@ class TrainingTable:
 
 
 def decode_table(content: bytes, name: str) -> TrainingTable:
-    """Read a table; nothing in it is ever unpickled.
-
-    Args:
-        content: what `TrainingTable.encoded` returned.
-        name: of the bundle or corpus, for errors.
+    """Read a table; nothing in it is ever unpickled. `name` is that of the bundle, for errors.
 
     Raises:
         BundleCorrupt: the bytes are not such a table.

@@ -41,13 +41,9 @@ SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class MixingTest:
-    """How well an expert fitted on a mixture orders held-out sounds.
+    """How well an expert fitted on the corpora of `source` orders held-out sounds of `target`.
 
-    Attributes:
-        source: name of the training set.
-        target: corpus of the held-out sounds.
-        arousal: Spearman's rho with its 95 % bootstrap interval.
-        valence: likewise.
+    Spearman's rho for each dimension, with its 95 % bootstrap interval.
     """
 
     source: str
@@ -57,13 +53,7 @@ class MixingTest:
 
 
 def mixing_tests(table: TrainingTable, settings: ExpertSettings, seed: int) -> list[MixingTest]:
-    """Order the sounds of Natural Sounds and of Sonancia by every mixture.
-
-    Args:
-        table: with all corpora of the starter.
-        settings: of the single expert that is fitted on each mixture.
-        seed: of folds and intervals.
-    """
+    """Order the sounds of Natural Sounds and of Sonancia by one expert fitted on each mixture."""
     tests = []
     for target in (NORMED, COMPARED):
         rows = (table.corpus == target) & (table.domain == "sound")

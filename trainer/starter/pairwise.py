@@ -31,13 +31,8 @@ def pair_accuracy(
     """Return the share of correctly ordered pairs, with its 95 % bootstrap interval.
 
     Groups of sounds are resampled, because the comparisons of one sound are not independent; the
-    weight of a pair is the product of the counts of its groups. A tie is half correct.
-
-    Args:
-        pairs: names, the preferred one first.
-        predicted: value of each name.
-        group_of: group of each name.
-        seed: of the resampling.
+    weight of a pair is the product of the counts of its groups. A tie is half correct. Pairs begin
+    with the preferred name.
     """
     names = sorted(set(group_of.values()))
     number = {name: i for i, name in enumerate(names)}
@@ -62,14 +57,9 @@ def pairs_text(
 ) -> str:
     """Return the pairwise accuracy on Sonancia's comparisons as a Markdown table.
 
-    The last column is the accuracy of the strengths that were fitted to these comparisons: as
-    listeners contradict themselves and each other, no order agrees with all.
-
-    Args:
-        table: with the sounds of Sonancia.
-        methods: predictions of all clips of the table, shape (clips, 2), by name of the method.
-        corpora_dir: contains the comparisons.
-        seed: of the intervals.
+    `methods` are predictions of all clips of the table, shape (clips, 2). The last column is the
+    accuracy of the strengths that were fitted to these comparisons: as listeners contradict
+    themselves and each other, no order agrees with all.
 
     Raises:
         CorpusError: the comparisons cannot be read, or are of other sounds.

@@ -31,13 +31,8 @@ def extract_corpora(
 ) -> list[NDArray[np.float32]]:
     """Extract the features of every clip, or read them from the cache.
 
-    Args:
-        corpora_dir: the folder that the clips' paths are relative to.
-        clips: to analyse.
-        settings: of the features.
-        cache_dir: where each clip's vectors are stored by settings, file size and modification
-            time; an interrupted run continues from there.
-        progress: called with the number of finished clips and of all.
+    The cache stores vectors by settings, file size and modification time; an interrupted run
+    continues from there. `progress` is called with the number of finished clips and of all.
 
     Returns:
         For each clip its mean vector, then its windows, shape (1 + windows, descriptors).

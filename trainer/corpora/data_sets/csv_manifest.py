@@ -18,7 +18,6 @@ from trainer.corpora.tables.rating_rows import (
     RatingColumns,
     RatingTable,
     RowGroups,
-    RowOrigin,
     SkippedRow,
     rated_rows,
     rating_table,
@@ -71,8 +70,9 @@ def read_manifest(request: ImportRequest) -> RatingTable:
     return rating_table(
         rated,
         SoundFiles(files),
-        RowOrigin(request.name, LICENCE),
         lambda row: _groups(row, request.name),
+        corpus=request.name,
+        licence=LICENCE,
         skipped=skipped,
     )
 

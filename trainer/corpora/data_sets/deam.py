@@ -22,7 +22,6 @@ from trainer.corpora.rated_clip import CorpusError
 from trainer.corpora.tables.rating_rows import (
     RatedRow,
     RatingTable,
-    RowOrigin,
     SkippedRow,
     rated_rows,
     rating_table,
@@ -85,8 +84,9 @@ def read_deam(request: ImportRequest) -> RatingTable:
     return rating_table(
         rated,
         match_sounds(folder, sounds, items),
-        RowOrigin(request.name, LICENCE),
         song_groups(artists_below(folder), "freemusic"),
+        corpus=request.name,
+        licence=LICENCE,
         skipped=skipped,
         notes=notes,
     )

@@ -15,7 +15,6 @@ from trainer.corpora.tables.csv_tables import read_rows
 from trainer.corpora.tables.rating_rows import (
     RatingColumns,
     RatingTable,
-    RowOrigin,
     rated_rows,
     rating_table,
 )
@@ -54,8 +53,9 @@ def read_emomusic(request: ImportRequest) -> RatingTable:
     return rating_table(
         rated,
         match_sounds(folder, sounds, {row.text("song_id") for row in rows}),
-        RowOrigin(request.name, LICENCE),
         song_groups(artists_below(folder), "freemusic"),
+        corpus=request.name,
+        licence=LICENCE,
         skipped=skipped,
     )
 

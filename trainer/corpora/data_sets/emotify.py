@@ -30,20 +30,12 @@ LICENCE = (
 )
 
 AROUSAL_SIGNS: Final[Mapping[str, int]] = {
-    "joyful_activation": 1,
-    "power": 1,
-    "tension": 1,
-    "calmness": -1,
-    "tenderness": -1,
-    "sadness": -1,
+    **dict.fromkeys(("joyful_activation", "power", "tension"), 1),
+    **dict.fromkeys(("calmness", "tenderness", "sadness"), -1),
 }
 VALENCE_SIGNS: Final[Mapping[str, int]] = {
-    "joyful_activation": 1,
-    "tenderness": 1,
-    "calmness": 1,
-    "amazement": 1,
-    "tension": -1,
-    "sadness": -1,
+    **dict.fromkeys(("joyful_activation", "tenderness", "calmness", "amazement"), 1),
+    **dict.fromkeys(("tension", "sadness"), -1),
 }
 
 # Mean and standard deviation in [-1, 1], rounded averages over rated music with published figures:

@@ -23,7 +23,6 @@ from trainer.corpora.tables.rating_rows import (
     RatingColumns,
     RatingTable,
     RowGroups,
-    RowOrigin,
     SkippedRow,
     rated_rows,
     rating_table,
@@ -95,8 +94,9 @@ def _read(request: ImportRequest, is_wanted: Callable[[CsvRow], bool]) -> Rating
         moved = request.music == "move" and _is_music(row)
         return RowGroups("music" if moved else "sound", groups[row.item])
 
-    origin = RowOrigin(request.name, LICENCE)
-    return rating_table(rated, files, origin, groups_of, skipped=skipped)
+    return rating_table(
+        rated, files, groups_of, corpus=request.name, licence=LICENCE, skipped=skipped
+    )
 
 
 def _workbook(folder: Path) -> Path:

@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """How one kind of data set is read.
-
-    Attributes:
-        read: raises CorpusError where the data set as a whole is wrong.
-        licence: its terms, in one line.
-    """
+    """The reader of one kind of data set, and its terms in one line."""
 
     read: Callable[[ImportRequest], RatingTable]
     licence: str

@@ -14,7 +14,6 @@ from trainer.corpora.rated_clip import CorpusError
 from trainer.corpora.tables.rating_rows import (
     RatingColumns,
     RatingTable,
-    RowOrigin,
     rated_rows,
     rating_table,
 )
@@ -54,8 +53,9 @@ def read_pmemo(request: ImportRequest) -> RatingTable:
     return rating_table(
         rated,
         match_sounds(folder, sounds, {row.text("musicId") for row in rows}),
-        RowOrigin(request.name, LICENCE),
         song_groups(artists, "pmemo"),
+        corpus=request.name,
+        licence=LICENCE,
         skipped=skipped,
         notes=() if artists else (unknown,),
     )

@@ -18,13 +18,7 @@ LARGEST_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One row of a table and its position.
-
-    Attributes:
-        source: the file.
-        line: line number in the file; the heading is line 1.
-        cells: the text of each column, by heading.
-    """
+    """One row of a table: its file, its line in it (from 1), and the text under each heading."""
 
     source: Path
     line: int
@@ -57,12 +51,7 @@ class CsvRow:
 
 
 def read_rows(source: Path, columns: Sequence[str], unique: str = "") -> list[CsvRow]:
-    """Read a CSV file with a heading.
-
-    Args:
-        source: the file.
-        columns: headings that must be present.
-        unique: the column that names what a row rates; each name may occur once.
+    """Read a CSV file with a heading; each name in the column `unique` may occur once.
 
     Raises:
         CorpusError: the file is not UTF-8 text, lacks a column, has no row, or a row has more or

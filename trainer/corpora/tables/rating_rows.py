@@ -51,15 +51,7 @@ class RatingColumns(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RatedRow:
-    """A row with a valid rating.
-
-    Attributes:
-        item: name of the sound in the table.
-        arousal: in [-1, 1].
-        valence: in [-1, 1].
-        weight: in (0, 1].
-        row: of the table.
-    """
+    """A row with a valid rating: the name of its sound, affect in [-1, 1], and weight in (0, 1]."""
 
     item: str
     arousal: float
@@ -70,26 +62,15 @@ class RatedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingTable:
-    """The result of an importer.
+    """The result of an importer: clips, with paths relative to the folder, and their names there.
 
-    Attributes:
-        clips: sounds with a rating; their paths are relative to the folder.
-        items: the name of each clip in the data set.
-        skipped: items that cannot be used, with reasons.
-        notes: about the data set as a whole, for the user.
+    `skipped` are the items that cannot be used; `notes` are for the user.
     """
 
     clips: tuple[RatedClip, ...]
     items: tuple[str, ...]
     skipped: tuple[SkippedRow, ...]
     notes: tuple[str, ...] = ()
-
-
-class RowOrigin(NamedTuple):
-    """Name and terms of a corpus."""
-
-    corpus: str
-    licence: str
 
 
 class RowGroups(NamedTuple):
@@ -107,11 +88,7 @@ def rated_rows(
 ) -> tuple[list[RatedRow], list[SkippedRow]]:
     """Convert the ratings of a table to [-1, 1]; skip what is unrated or rated twice.
 
-    Args:
-        rows: the table.
-        columns: its headings.
-        scale_at: the scale of a row.
-        raters_at: the number of people behind the means of a row.
+    `scale_at` and `raters_at` return the scale of a row and the number of people behind its means.
 
     Raises:
         CorpusError: a rating is not a number, lies outside its scale, or all lie so close together
@@ -144,21 +121,16 @@ def rated_rows(
 def rating_table(
     rated: Iterable[RatedRow],
     files: SoundFiles,
-    origin: RowOrigin,
     groups_of: Callable[[RatedRow], RowGroups],
     *,
+    corpus: str,
+    licence: str,
     skipped: Iterable[SkippedRow] = (),
     notes: Iterable[str] = (),
 ) -> RatingTable:
     """Join ratings with sounds; skip items without a sound or with several, and unrated sounds.
 
-    Args:
-        rated: the ratings.
-        files: the sounds.
-        origin: of the corpus.
-        groups_of: domain and group of a row.
-        skipped: items that were skipped before.
-        notes: about the data set, for the user.
+    `groups_of` returns domain and group of a row; `skipped` are the items that were skipped before.
     """
     clips, items, left_out = [], [], list(skipped)
     for row in rated:
@@ -169,7 +141,19 @@ def rating_table(
             reason = f"several sounds have this name ({', '.join(paths[:3])}); none is used"
             left_out.append(SkippedRow(row.item, "doubled", reason))
         else:
-            clips.append(_clip(row, paths[0], origin, groups_of(row)))
+            domain, group = groups_of(row)
+            clip = RatedClip(
+                path=paths[0],
+                corpus=corpus,
+                domain=domain,
+                follows=domain,
+                arousal=row.arousal,
+                valence=row.valence,
+                weight=row.weight,
+                group=group,
+                licence=licence,
+            )
+            clips.append(clip)
             items.append(row.item)
     left_out += [
         SkippedRow(path, "unrated", "no row of the ratings names this sound")
@@ -177,20 +161,6 @@ def rating_table(
     ]
     return RatingTable(
         clips=tuple(clips), items=tuple(items), skipped=tuple(left_out), notes=tuple(notes)
-    )
-
-
-def _clip(row: RatedRow, path: str, origin: RowOrigin, groups: RowGroups) -> RatedClip:
-    return RatedClip(
-        path=path,
-        corpus=origin.corpus,
-        domain=groups.domain,
-        follows=groups.domain,
-        arousal=row.arousal,
-        valence=row.valence,
-        weight=row.weight,
-        group=groups.group,
-        licence=origin.licence,
     )
 
 

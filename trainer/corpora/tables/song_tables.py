@@ -27,10 +27,7 @@ _GUESTS: Final = (" feat. ", " feat ", " ft. ", " ft ", " featuring ", " with ",
 def rating_tables(folder: Path, columns: Collection[str], other: str = "") -> list[list[CsvRow]]:
     """Read every `static_annotations` table below a folder that has the columns.
 
-    Args:
-        folder: to search.
-        columns: headings that the table must have.
-        other: ignore tables of another data set, with this in their names.
+    Tables with `other` in their names belong to another data set and are ignored.
 
     Raises:
         CorpusError: there is none, or one cannot be read.

@@ -53,15 +53,11 @@ def sounds_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def match_sounds(folder: Path, sounds: Collection[Path], items: Collection[str]) -> SoundFiles:
-    """Match sounds to the items of a table by name.
+    """Match sounds below a folder to the items of a table by name.
 
     A sound belongs to the item with exactly its name, regardless of case. An item without such a
-    sound gets those whose names begin with it and with no longer item.
-
-    Args:
-        folder: the returned paths are relative to it.
-        sounds: the files.
-        items: names in the table.
+    sound gets those whose names begin with it and with no longer item. Paths are relative to the
+    folder.
     """
     spelled = {item.casefold(): item for item in items}
     exact: dict[str, list[str]] = {}

@@ -31,12 +31,9 @@ MOST_COLUMNS: Final = 200
 def read_sheet(
     source: Path, chosen: Callable[[Sequence[str]], str], columns: Sequence[str]
 ) -> list[CsvRow]:
-    """Read a sheet with a heading in its first row.
+    """Read a sheet of an .xlsx file, with a heading in its first row.
 
-    Args:
-        source: an .xlsx file.
-        chosen: returns which of the sheets to read; it may raise CorpusError.
-        columns: headings that must be present.
+    `chosen` returns which of the sheets to read; it may raise CorpusError.
 
     Raises:
         CorpusError: the file is not a workbook, is too large, or has no such sheet or columns.
