@@ -1,10 +1,11 @@
-"""Times our hearing beside its peers on one 4-minute MP3, in one run.
+"""Compares the processor time of feature extraction with two other programs on a 4-minute MP3.
 
     python bench/speed/extraction_cost.py [--track FILE] [--rounds N]
 
-Each listener runs in a process of its own that warms up once; rounds are interleaved, so a machine
+Each program runs in its own process, which warms up once. Rounds are interleaved, so that a machine
 that slows down slows all alike. Figures are processor seconds (user and system, all threads) for
-one file, decoding included. The targets are 0.40 of bliss-rs and 0.05 of Essentia's MusicExtractor.
+one file, including decoding. The targets are 0.40 of bliss-rs and 0.05 of Essentia's
+MusicExtractor.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ TARGETS = {"bliss-rs": 0.40, "Essentia MusicExtractor": 0.05}
 OURS = "valenced"
 
 
-# Each listener is loaded in its own process only.
+# Each program is loaded in its own process only.
 def _valenced() -> Callable[[str], Any]:
-    hearing = import_module("trainer.features.extract")
-    return lambda track: hearing.extract_features(Path(track))
+    extract = import_module("trainer.features.extract")
+    return lambda track: extract.extract_features(Path(track))
 
 
 def _bliss() -> Callable[[str], Any]:
@@ -48,21 +49,21 @@ def _essentia() -> Callable[[str], Any]:
     return extractor
 
 
-LISTENERS = {OURS: _valenced, "bliss-rs": _bliss, "Essentia MusicExtractor": _essentia}
+PROGRAMS = {OURS: _valenced, "bliss-rs": _bliss, "Essentia MusicExtractor": _essentia}
 
 
-def serve(listener: str, track: str) -> None:
-    """Hears the track once for every line on stdin, and prints the processor seconds it took."""
-    hear = LISTENERS[listener]()
-    hear(track)
+def serve(program: str, track: str) -> None:
+    """Analyses the track once for each line on stdin, and prints the processor seconds."""
+    analyse = PROGRAMS[program]()
+    analyse(track)
     for _ in sys.stdin:
         started_s = time.process_time()
-        hear(track)
+        analyse(track)
         print(json.dumps(time.process_time() - started_s), flush=True)
 
 
 def measure(track: Path, rounds: int) -> dict[str, list[float]]:
-    """Asks every listener in turn, `rounds` times; returns seconds for each."""
+    """Runs all programs in turn, `rounds` times; returns the seconds of each."""
     running = {
         name: subprocess.Popen(
             [sys.executable, __file__, "--serve", name, "--track", str(track)],
@@ -70,27 +71,27 @@ def measure(track: Path, rounds: int) -> dict[str, list[float]]:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for name in LISTENERS
+        for name in PROGRAMS
     }
-    taken: dict[str, list[float]] = {name: [] for name in LISTENERS}
+    seconds_of: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for _ in range(rounds):
         for name, process in running.items():
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write("\n")
             process.stdin.flush()
-            taken[name].append(float(json.loads(process.stdout.readline())))
+            seconds_of[name].append(float(json.loads(process.stdout.readline())))
     for process in running.values():
         process.communicate()
-    return taken
+    return seconds_of
 
 
-def report(taken: dict[str, list[float]]) -> bool:
-    """Prints the table; tells whether both targets are met."""
-    ours = statistics.median(taken[OURS])
+def report(seconds_of: dict[str, list[float]]) -> bool:
+    """Prints the table; returns whether both targets are met."""
+    ours = statistics.median(seconds_of[OURS])
     met = True
-    print(f"{'listener':<26}{'median s':>10}{'min':>8}{'max':>8}{'ours / it':>11}{'target':>8}")
-    for name, seconds in taken.items():
+    print(f"{'program':<26}{'median s':>10}{'min':>8}{'max':>8}{'ours / its':>11}{'target':>8}")
+    for name, seconds in seconds_of.items():
         line = f"{name:<26}{statistics.median(seconds):>10.3f}{min(seconds):>8.3f}"
         line += f"{max(seconds):>8.3f}"
         if name in TARGETS:
@@ -104,9 +105,9 @@ def report(taken: dict[str, list[float]]) -> bool:
 def main() -> int:
     """Synthesises the track unless one is given, measures, reports."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--track", type=Path, help="a 4-minute recording to hear instead")
+    parser.add_argument("--track", type=Path, help="a 4-minute recording to use instead")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--serve", choices=LISTENERS, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=PROGRAMS, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.serve:
         serve(chosen.serve, str(chosen.track))

@@ -1,12 +1,11 @@
-"""Times how long a new file takes to its row in `sounds`, while the service learns and while not.
+"""Times how long a new file takes to its row in `sounds`, with and without training meanwhile.
 
     python -m bench.speed.latency_while_training [--files 12] [--known 2000]
 
-A real service on a temporary folder, a catalogue of as many sounds as asked for, of which sixty are
-annotated. Files come one after another, three while nothing else is done, three while learning
-runs without a break, and so on. Each run of learning is followed by a bundle put in service, so
-that every known sound is scored again, too. Printed are medians, from the least to the most, in
-seconds after the file was closed.
+A real service watches a temporary folder; sixty sounds of its catalogue are annotated. Files arrive
+one after another: three while nothing else is done, three while trainings follow one another, and
+so on. After each training another bundle is published, so that all known sounds are rescored, too.
+Printed are the median, least and most seconds after a file was closed.
 """
 
 from __future__ import annotations
@@ -43,29 +42,32 @@ if TYPE_CHECKING:
 SETTLE_S = 0.3
 BLOCK = 3
 ANNOTATED = 60
-LOOK_S = 0.005
+POLL_S = 0.005
 PAUSE_S = 1.0
 LENGTH_S = 30
 
 
-class School:
-    """Learns again and again, and puts another bundle in service after each time.
+class TrainingLoop:
+    """Trains repeatedly, and publishes another bundle after each training.
 
     Args:
-        start: starts what the service itself would run.
+        start: starts a training as the service does.
         registry_dir: where it publishes.
+
+    Attributes:
+        count: trainings so far.
     """
 
     def __init__(self, start: Callable[[], BackgroundJob], registry_dir: Path) -> None:
         self._start = start
         self._registry_dir = registry_dir
-        self.turns = 0
+        self.count = 0
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Learn as long as this is held."""
+    def running(self) -> Iterator[None]:
+        """Train within a `with` block."""
         over, begun = threading.Event(), threading.Event()
-        thread = threading.Thread(target=self._learn, args=(over, begun))
+        thread = threading.Thread(target=self._train, args=(over, begun))
         thread.start()
         try:
             begun.wait()
@@ -74,50 +76,50 @@ class School:
             over.set()
             thread.join()
 
-    def _learn(self, over: threading.Event, begun: threading.Event) -> None:
+    def _train(self, over: threading.Event, begun: threading.Event) -> None:
         while not over.is_set():
-            errand = self._start()
+            job = self._start()
             begun.set()
-            errand.wait()
-            ending = errand.exit_status()
+            job.wait()
+            ending = job.exit_status()
             assert ending is not None
             assert ending[0] == 0, ending[1]
-            errand.stop()
+            job.stop()
             registry.rollback(self._registry_dir)
-            self.turns += 1
+            self.count += 1
 
 
 def annotate(catalogue: Catalogue, bundle: Path) -> None:
-    """Annotates some known sounds, a little off what the bundle says."""
+    """Annotates some known sounds, with other values than the bundle predicts."""
     with catalogue.engine.connect() as connection:
         statement = f"SELECT identity, vector FROM hearings ORDER BY 1 LIMIT {ANNOTATED}"
         rows = connection.exec_driver_sql(statement).all()
-    said = load(bundle).predict(np.stack([unpack(vector) for _, vector in rows]))
-    felt = zip(rows, said.arousal.tolist(), said.valence.tolist(), strict=True)
+    predicted = load(bundle).predict(np.stack([unpack(vector) for _, vector in rows]))
+    values = zip(rows, predicted.arousal.tolist(), predicted.valence.tolist(), strict=True)
     given = [
         GivenAnnotation(identity, Path("bench"), "bench", arousal / 2, valence / 2, "bench")
-        for (identity, _), arousal, valence in felt
+        for (identity, _), arousal, valence in values
     ]
     catalogue.annotations.add(given, datetime.now(UTC))
 
 
-def until(catalogue: Path, statement: str, *values: Any) -> None:
-    """Waits for a row."""
+def wait_for_row(catalogue: Path, statement: str, *values: Any) -> None:
+    """Waits until a statement returns a row."""
     with closing(sqlite3.connect(f"file:{catalogue}?mode=ro", uri=True)) as reading:
         while reading.execute(statement, values).fetchone() is None:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
 
-def taken_s(catalogue: Path, made: Path, path: Path) -> float:
-    """Puts a file there, and returns how long its row took after it was closed."""
+def latency_s(catalogue: Path, made: Path, path: Path) -> float:
+    """Writes a file, and returns the seconds from its closing to its row."""
     path.write_bytes(made.read_bytes())
     closed_s = time.monotonic()
-    until(catalogue, "SELECT 1 FROM sounds WHERE path = ?", os.fspath(path))
+    wait_for_row(catalogue, "SELECT 1 FROM sounds WHERE path = ?", os.fspath(path))
     return time.monotonic() - closed_s
 
 
 def measure(folder: Path, files: int, known: int) -> str:
-    """Returns the figures in two lines and a ratio."""
+    """Returns the figures as text."""
     music, state = folder / "music", folder / "state"
     music.mkdir()
     add_trained_bundle(state / "bundles", seed=1)
@@ -127,47 +129,47 @@ def measure(folder: Path, files: int, known: int) -> str:
         fill(catalogue, bundle, known)
         annotate(catalogue, bundle)
     bundles, corpora = state / "bundles", state / "corpora"
-    school = School(lambda: retrain_job(url, bundles, corpora, keep=2), bundles)
+    training = TrainingLoop(lambda: retrain_job(url, bundles, corpora, keep=2), bundles)
     valenced = Valenced(state, f"watch.settle_s={SETTLE_S}", "retrain.schedule=")
-    taken: dict[bool, list[float]] = {False: [], True: []}
+    seconds: dict[bool, list[float]] = {False: [], True: []}
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         for number in range(2 * files):
             path = music / f"{number}.flac"
             made = write_audio(folder / "made.flac", music_like(LENGTH_S, seed=number), 44100)
             if number // BLOCK % 2:
-                with school.open():
-                    # Not each time in the same part of it.
+                with training.running():
+                    # Each time in another phase of the training.
                     time.sleep(PAUSE_S * (number % BLOCK))
-                    taken[True].append(taken_s(valenced.catalogue, made, path))
+                    seconds[True].append(latency_s(valenced.catalogue, made, path))
             else:
-                rest(valenced.catalogue, state / "bundles")
-                taken[False].append(taken_s(valenced.catalogue, made, path))
+                wait_until_rescored(valenced.catalogue, state / "bundles")
+                seconds[False].append(latency_s(valenced.catalogue, made, path))
         service.stop()
-    return f"{_figures(taken)}\nlearned {school.turns} times"
+    return f"{_figures(seconds)}\n{training.count} trainings"
 
 
-def rest(catalogue: Path, registry_dir: Path) -> None:
-    """Waits until everything is scored by the bundle in service."""
+def wait_until_rescored(catalogue: Path, registry_dir: Path) -> None:
+    """Waits until the published bundle has rescored everything."""
     name = registry.published_name(registry_dir)
-    until(catalogue, "SELECT 1 FROM bundles WHERE in_service AND name = ?", name)
-    until(catalogue, _ALL_SCORED, name)
+    wait_for_row(catalogue, "SELECT 1 FROM bundles WHERE in_service AND name = ?", name)
+    wait_for_row(catalogue, _ALL_SCORED, name)
 
 
 _ALL_SCORED = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE bundle <> ?)"
 
 
-def _figures(taken: dict[bool, list[float]]) -> str:
+def _figures(seconds: dict[bool, list[float]]) -> str:
     lines = [
         f"{name}: {statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})"
-        for name, times in (("quiet", taken[False]), ("while it learns", taken[True]))
+        for name, times in (("otherwise", seconds[False]), ("while training", seconds[True]))
     ]
-    ratio = statistics.median(taken[True]) / statistics.median(taken[False])
+    ratio = statistics.median(seconds[True]) / statistics.median(seconds[False])
     return "\n".join([*lines, f"ratio of the medians: {ratio:.2f}"])
 
 
 def main() -> None:
-    """Measures, prints."""
+    """Measures and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=12, help="of each kind")
     parser.add_argument("--known", type=int, default=2000, help="sounds in the catalogue")

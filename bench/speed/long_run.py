@@ -1,24 +1,22 @@
-"""Takes tens of thousands of short files through one service, and judges whether it stays flat.
+"""Runs one service over tens of thousands of short files, and checks that its usage stays flat.
 
     python -m bench.speed.long_run [--files 50000] [--plot docs/long_run.svg] [--set KEY=VALUE]
 
-Over the run are sampled: the memory of the main process and of its largest worker, the open
-descriptors of the main process, and the processor's and the clock's seconds a file takes. The first
-fifth is left out, while caches fill. Flat is what grows by less than a tenth from there to the end,
-by a straight line through the samples; descriptors may grow by one, by their median: SQLite may not
-close a file while another connection has it locked, keeps that one descriptor and uses it again.
-The clock is drawn and not judged, because it runs for whatever else the machine does. If anything
-grows, the exit code is 1.
+Sampled are the memory of the main process and of its largest worker, the open descriptors of the
+main process, and the processor seconds and seconds per file. The first fifth, while caches fill, is
+not checked. A figure is flat if it grows by less than a tenth from there to the end, by a straight
+line fitted to the samples. The median number of descriptors may grow by one: SQLite must not close
+a file while another connection has it locked, keeps that descriptor and uses it again. Seconds per
+file are drawn and not checked, because they depend on other load. If anything grows, the exit code
+is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -26,24 +24,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.speed.process_usage import children_of, processor_s, resident_mib
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
 
 SOUNDS = 50
-FOLDER_HOLDS = 500
-LASTS_S = 0.5
+FILES_PER_FOLDER = 500
+DURATION_S = 0.5
 RATE_HZ = 8000
 SAMPLES = 200
 WARM_SHARE = 0.2
 GROWTH = 0.1
-MOST_KEPT_DESCRIPTORS = 1
-LOOK_S = 0.5
-PATIENCE_S = 600.0
+MOST_ADDED_DESCRIPTORS = 1
+POLL_S = 0.5
+STALLED_AFTER_S = 600.0
 WIDTH, HEIGHT, MARGIN = 720, 150, 46
 
 
 class Sample(NamedTuple):
-    """The service after so many files."""
+    """What the service used after a number of files."""
 
     files: int
     at_s: float
@@ -54,7 +53,7 @@ class Sample(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One figure over the run, with the verdict on it."""
+    """One figure over the run, and whether it is flat."""
 
     title: str
     files: list[int]
@@ -65,42 +64,17 @@ class Curve(NamedTuple):
 
 def _write_library(folder: Path, files: int) -> None:
     sounds = [
-        write_audio(folder.parent / f"{n}.wav", music_like(LASTS_S, RATE_HZ, seed=n), RATE_HZ)
+        write_audio(folder.parent / f"{n}.wav", music_like(DURATION_S, RATE_HZ, seed=n), RATE_HZ)
         for n in range(SOUNDS)
     ]
     contents = [bytearray(sound.read_bytes()) for sound in sounds]
     for number in range(files):
         content = contents[number % SOUNDS]
-        # Another last sample makes another sound, which has to be heard.
+        # Another last sample makes it another sound, which must be analysed.
         content[-4:] = number.to_bytes(4, "little")
-        inner = folder / f"{number // FOLDER_HOLDS}"
+        inner = folder / f"{number // FILES_PER_FOLDER}"
         inner.mkdir(exist_ok=True)
         (inner / f"{number}.wav").write_bytes(content)
-
-
-def _resident_mib(process: int) -> float:
-    with suppress(OSError, ValueError, IndexError):
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return 0.0
-
-
-def _processor_s(process: int) -> float:
-    """Returns what a process has used, with its children that have ended."""
-    with suppress(OSError, ValueError, IndexError):
-        # The name in parentheses may hold anything, so fields are counted from behind it.
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-def _workers_of(process: int) -> list[int]:
-    children: list[int] = []
-    with suppress(OSError):
-        for task in Path(f"/proc/{process}/task").iterdir():
-            with suppress(OSError):
-                children += map(int, (task / "children").read_text().split())
-    return children
 
 
 def _sampled(valenced: Valenced, process: int, files: int) -> list[Sample]:
@@ -113,25 +87,25 @@ def _sampled(valenced: Valenced, process: int, files: int) -> list[Sample]:
             samples.append(_sample(process, done, last_s - began_s))
         if done >= files:
             return samples
-        if time.monotonic() - last_s > PATIENCE_S:
-            sys.exit(f"stands still at {done} of {files} files")
-        time.sleep(LOOK_S)
+        if time.monotonic() - last_s > STALLED_AFTER_S:
+            sys.exit(f"stalled at {done} of {files} files")
+        time.sleep(POLL_S)
 
 
 def _sample(process: int, done: int, at_s: float) -> Sample:
-    workers = _workers_of(process)
+    workers = children_of(process)
     return Sample(
         done,
         at_s,
-        sum(map(_processor_s, [process, *workers])),
-        _resident_mib(process),
-        max(map(_resident_mib, workers), default=0.0),
+        sum(map(processor_s, [process, *workers])),
+        resident_mib(process),
+        max(map(resident_mib, workers), default=0.0),
         len(list(Path(f"/proc/{process}/fd").iterdir())),
     )
 
 
 def _curve(title: str, files: list[int], values: list[float], *, may_grow: float) -> Curve:
-    """Judges a curve by a straight line."""
+    """Checks a figure by a straight line."""
     start = int(len(values) * WARM_SHARE)
     later, at = np.array(values[start:]), np.array(files[start:], float)
     slope, first = np.polyfit(at, later, 1)
@@ -141,17 +115,17 @@ def _curve(title: str, files: list[int], values: list[float], *, may_grow: float
 
 
 def _counted(title: str, files: list[int], values: list[float]) -> Curve:
-    """Judges what is counted, by the medians of the first and the last quarter once it is warm."""
+    """Checks a count by the medians of the first and the last quarter after the warm-up."""
     later = values[int(len(values) * WARM_SHARE) :]
     quarter = max(1, len(later) // 4)
     growth = float(np.median(later[-quarter:]) - np.median(later[:quarter]))
-    return Curve(title, files, values, growth, growth <= MOST_KEPT_DESCRIPTORS)
+    return Curve(title, files, values, growth, growth <= MOST_ADDED_DESCRIPTORS)
 
 
 def curves_of(samples: list[Sample]) -> list[Curve]:
     """Returns the five figures over the run."""
     files = [sample.files for sample in samples]
-    # The clock starts before the service hears, so the first span says nothing.
+    # The clock starts before the service analyses anything, so the first difference is left out.
     pairs = [(a, b) for a, b in pairwise(samples) if b.files > a.files][1:]
     ends = [b.files for _, b in pairs]
     used = [(b.processor_s - a.processor_s) / (b.files - a.files) for a, b in pairs]
@@ -163,8 +137,8 @@ def curves_of(samples: list[Sample]) -> list[Curve]:
         _curve("MiB of the main process", files, main, may_grow=GROWTH),
         _curve("MiB of the largest worker", files, worker, may_grow=GROWTH),
         _counted("descriptors of the main process", files, descriptors),
-        _curve("processor seconds a file", ends, used, may_grow=GROWTH),
-        _curve("seconds a file", ends, took, may_grow=inf),
+        _curve("processor seconds per file", ends, used, may_grow=GROWTH),
+        _curve("seconds per file", ends, took, may_grow=inf),
     ]
 
 
@@ -199,7 +173,7 @@ def _panel(curve: Curve, top: int) -> list[str]:
 
 
 def main() -> None:
-    """Runs it, prints the figures, draws them."""
+    """Runs the service, prints the figures, draws them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=50_000)
     parser.add_argument("--plot", type=Path)
@@ -220,7 +194,7 @@ def main() -> None:
         change = f"{curve.growth:+.1%}" if "descriptors" not in curve.title else f"{curve.growth:+}"
         peak = max(curve.values)
         print(f"{curve.title:<34} peak {peak:8.3g}   from warm to end {change:>8}   {word}")
-    print(f"{samples[-1].files} files in {samples[-1].at_s:.0f} s; the service ended with {code}")
+    print(f"{samples[-1].files} files in {samples[-1].at_s:.0f} s; exit code {code}")
     if chosen.plot:
         chosen.plot.write_text(plot(curves), encoding="utf-8")
     sys.exit(0 if code == 0 and all(curve.is_flat for curve in curves) else 1)

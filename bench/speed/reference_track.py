@@ -1,7 +1,7 @@
-"""Synthesises the track that every bench hears: four minutes of stereo MP3 at 192 kbit/s.
+"""Synthesises the track that the benchmarks analyse: four minutes of stereo MP3 at 192 kbit/s.
 
-A voice-like lead over chords and drums: openSMILE's jitter works on voiced frames only, so noise or
-silence would flatter us. `--track FILE` of the benches takes a real recording instead.
+A voice-like lead over chords and drums: openSMILE computes jitter on voiced frames only, so noise
+or silence would be cheaper than music. `--track FILE` takes a real recording instead.
 """
 
 from __future__ import annotations
@@ -31,11 +31,7 @@ _FRAME = 1152
 
 
 def write_track(path: Path) -> None:
-    """Writes the track as MP3.
-
-    Args:
-        path: where to; replaced if it exists.
-    """
+    """Writes the track as MP3 to a path, and replaces what is there."""
     sound = _music(np.random.default_rng(SEED))
     with av.open(path, "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=RATE_HZ, layout="stereo")
@@ -64,8 +60,8 @@ def _beat(index: int, rng: np.random.Generator) -> NDArray[np.float64]:
     lead = _harmonic(time_s, rng.choice(chord) * rng.choice([1, 2]), 15, vibrato_hz=5.5)
     drum = rng.standard_normal(len(time_s)) * np.exp(-(20 + 40 * (index % 2)) * time_s)
     middle = pad + 0.6 * fade * lead + 0.5 * drum
-    aside = 0.1 * np.roll(pad, 300) + 0.01 * rng.standard_normal(len(time_s))
-    return np.stack([middle + aside, middle - aside])
+    side = 0.1 * np.roll(pad, 300) + 0.01 * rng.standard_normal(len(time_s))
+    return np.stack([middle + side, middle - side])
 
 
 def _harmonic(

@@ -1,11 +1,11 @@
-"""Times how long it takes to score every known sound again, by the real process.
+"""Times the rescoring of all known sounds by the real process.
 
     python bench/speed/rescoring.py [--sounds 100000] [--into DIR]
 
-The catalogue is made in a temporary folder: as many sounds as asked for, each with the features of
-a clip of the bundle's own table, every value off by some percent, and predictions by a bundle that
-is no more. Printed are seconds, processor seconds, the largest memory, and how busy the machine was
-with other things, since on a busy one the seconds say little.
+The catalogue is made in a temporary folder. Each sound has the features of a clip of the bundle's
+own table, with noise of some percent, and a prediction by an earlier bundle. Printed are seconds,
+processor seconds, peak memory, and how busy the machine was with other things, which the seconds
+depend on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NOW = datetime.now(UTC)
 
 
 def fill(catalogue: Catalogue, bundle: Path, sounds: int) -> None:
-    """Makes sounds known that another bundle predicted."""
+    """Adds sounds to a catalogue that an earlier bundle predicted."""
     fitted = decode_table((bundle / TABLE).read_bytes(), str(bundle)).vectors
     drawing = np.random.default_rng(1)
     hearing = verify(bundle).hearing
@@ -60,7 +60,7 @@ def fill(catalogue: Catalogue, bundle: Path, sounds: int) -> None:
 
 def _rows(start: int, vectors: NDArray[np.float32], hearing: str) -> Iterator[tuple[Any, ...]]:
     for number, vector in enumerate(vectors, start):
-        # Identities are hashes: in no order.
+        # Identities are hashes, so in no order.
         identity = f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
         affect = {"arousal": 0.0, "valence": 0.0}
         ends = {f"{name}_{end}": 0.0 for name in affect for end in ("low", "high")}
@@ -97,17 +97,17 @@ def _rows(start: int, vectors: NDArray[np.float32], hearing: str) -> Iterator[tu
 
 
 def _busy_s() -> float:
-    """Returns the processor seconds of the whole machine since it started."""
+    """Returns the processor seconds of the whole machine since its start."""
     ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle = ticks[3] + ticks[4]
     return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
-    """Fills a catalogue, scores it again, prints the figures."""
+    """Fills a catalogue, rescores it, prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sounds", type=int, default=100_000)
-    parser.add_argument("--into", type=Path, help="keep the catalogue in this folder")
+    parser.add_argument("--into", type=Path, help="store the catalogue in this folder")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.into or Path(temporary)
@@ -116,7 +116,7 @@ def main() -> None:
         with closing(Catalogue(url)) as catalogue:
             fill(catalogue, bundle, chosen.sounds)
         began_s, busy_s = time.monotonic(), _busy_s()
-        # Not standing back as it would in service: what else runs here is no part of the figures.
+        # Not with low priority as in the service: other load must not change the figures.
         command = [
             sys.executable,
             "-m",
