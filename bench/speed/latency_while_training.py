@@ -137,7 +137,7 @@ def measure(folder: Path, files: int, known: int) -> str:
         for number in range(2 * files):
             path = music / f"{number}.flac"
             made = write_audio(folder / "made.flac", music_like(LENGTH_S, seed=number), 44100)
-            if number // BLOCK % 2:
+            if number // min(BLOCK, files) % 2:
                 with training.running():
                     # Each time in another phase of the training.
                     time.sleep(PAUSE_S * (number % BLOCK))
