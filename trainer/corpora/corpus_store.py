@@ -122,7 +122,7 @@ class CorpusStore:
                 found[name] = error
         return found
 
-    def tables(self, hearing: str) -> tuple[list[TrainingTable], list[str]]:
+    def tables(self, feature_key: str) -> tuple[list[TrainingTable], list[str]]:
         """Return the tables of corpora with these feature settings, and the problems of others.
 
         A sound that has the same name in several corpora of a family forms one group.
@@ -132,7 +132,7 @@ class CorpusStore:
         for name, manifest in self.manifests().items():
             if isinstance(manifest, CorpusError):
                 problems.append(str(manifest))
-            elif manifest.hearing != hearing:
+            elif manifest.hearing != feature_key:
                 problems.append(
                     f"corpus {name} has features of other settings; remove it and add it again"
                 )

@@ -47,7 +47,7 @@ def shelf(tmp_path: Path) -> CorpusStore:
     return CorpusStore(tmp_path / "state" / "corpora")
 
 
-def test_a_corpus_comes_back_as_it_was_put(shelf: CorpusStore) -> None:
+def test_a_stored_corpus_reads_back_equal(shelf: CorpusStore) -> None:
     assert shelf.manifests() == {}
     table, manifest = songs(), described("ours", songs())
     shelf.add(manifest, table)
@@ -61,14 +61,14 @@ def test_a_corpus_comes_back_as_it_was_put(shelf: CorpusStore) -> None:
     assert list(shelf.folder.iterdir()) == []
 
 
-def test_what_was_heard_otherwise_is_kept_and_not_used(shelf: CorpusStore) -> None:
+def test_a_corpus_with_other_feature_settings_is_listed_but_not_used(shelf: CorpusStore) -> None:
     shelf.add(described("ours", songs(), hearing="another"), songs())
     assert shelf.tables(HEARING) == (
         [], ["corpus ours has features of other settings; remove it and add it again"],
     )  # fmt: skip
 
 
-def test_clips_that_a_family_calls_by_one_name_are_of_one_group(shelf: CorpusStore) -> None:
+def test_clips_with_one_name_in_a_family_form_one_group(shelf: CorpusStore) -> None:
     for name, kind in (("deam", "deam"), ("emomusic", "emomusic"), ("ours", "manifest")):
         shelf.add(described(name, songs(name), kind=kind), songs(name))
     tables, _ = shelf.tables(HEARING)
@@ -79,7 +79,7 @@ def test_clips_that_a_family_calls_by_one_name_are_of_one_group(shelf: CorpusSto
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", ".hidden", "", "a/b", "A", "ours"])
-def test_a_name_that_is_none_or_taken_is_refused(shelf: CorpusStore, name: str) -> None:
+def test_an_invalid_or_taken_name_is_refused(shelf: CorpusStore, name: str) -> None:
     shelf.add(described("ours", songs()), songs())
     with pytest.raises(CorpusError):
         shelf.require_free_name(name)
@@ -114,7 +114,7 @@ def test_a_damaged_corpus_is_named_and_the_others_are_used(
     assert list(shelf.manifests()) == ["good"]
 
 
-def test_a_corpus_that_changed_is_not_the_one_a_bundle_knows() -> None:
+def test_a_changed_corpus_differs_from_the_one_in_a_bundle() -> None:
     table = songs()
     assert contains_corpus(table, table)
     assert not contains_corpus(table, songs(seed=2))

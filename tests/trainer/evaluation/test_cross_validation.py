@@ -37,7 +37,7 @@ def table() -> TrainingTable:
     return small_table(music=100, sounds=60)
 
 
-def test_ratings_that_depend_on_nothing_are_not_predicted(table: TrainingTable) -> None:
+def test_random_ratings_are_not_predicted(table: TrainingTable) -> None:
     drawing = np.random.default_rng(3)
     by_group = {name: drawing.uniform(-0.5, 0.5, 2) for name in sorted(set(table.group.tolist()))}
     noise = dataclasses.replace(table, ratings=np.array([by_group[g] for g in table.group]))
@@ -47,7 +47,7 @@ def test_ratings_that_depend_on_nothing_are_not_predicted(table: TrainingTable) 
         assert r2(noise.ratings[rows, 0], held.affect[rows, 0]) < 0.1
 
 
-def test_the_figures_are_those_of_the_held_out_predictions(table: TrainingTable) -> None:
+def test_scores_are_those_of_the_held_out_predictions(table: TrainingTable) -> None:
     held = cross_validate(table, JointRegression(), seed=1)
     rows = held_out_scores(table, held, seed=1)
     assert [(row.part, row.dimension) for row in rows] == [
@@ -65,14 +65,14 @@ def test_the_figures_are_those_of_the_held_out_predictions(table: TrainingTable)
     assert len(figures_text(rows).splitlines()) == 2 + len(rows)
 
 
-def test_a_corpus_of_two_domains_is_told_apart(table: TrainingTable) -> None:
+def test_a_corpus_of_two_domains_gives_two_parts(table: TrainingTable) -> None:
     mixed = dataclasses.replace(table, corpus=np.full(len(table), "one"))
     assert [part for part, _ in parts_of(mixed)] == [
         "one (music)", "one (sound)", "all music", "all sound",
     ]  # fmt: skip
 
 
-def test_the_pipeline_of_the_paper_learns_what_is_there(table: TrainingTable) -> None:
+def test_the_pipeline_of_the_paper_learns(table: TrainingTable) -> None:
     predicted = paper_predictions(table, np.log(table.vectors), seed=1)
     songs = table.corpus == "songs"
     assert r2(table.ratings[songs, 0], predicted[songs, 0]) > 0.3
@@ -85,7 +85,7 @@ def test_rank_agreement_is_spearmans_rho() -> None:
     assert np.isnan(rank_agreement(np.ones(4), np.arange(4.0)))
 
 
-def test_every_mixture_is_asked_of_sounds_it_has_not_met(table: TrainingTable) -> None:
+def test_every_mixture_is_tested_on_held_out_sounds(table: TrainingTable) -> None:
     names = np.array(["vgmidi", "emotify", "naturalsounds", "sonancia", "esc10"])
     corpus = np.concatenate([np.resize(names[:2], 100), np.resize(names[2:], 60)])
     named = dataclasses.replace(table, corpus=corpus)
@@ -98,7 +98,7 @@ def test_every_mixture_is_asked_of_sounds_it_has_not_met(table: TrainingTable) -
         assert test.arousal.low <= test.arousal.value <= test.arousal.high
 
 
-def test_reports_are_tables_of_one_width(table: TrainingTable) -> None:
+def test_report_tables_have_equal_rows(table: TrainingTable) -> None:
     named = dataclasses.replace(
         table, corpus=np.where(np.arange(len(table)) % 2, "vgmidi", "emotify")
     )
@@ -109,7 +109,7 @@ def test_reports_are_tables_of_one_width(table: TrainingTable) -> None:
         assert len({line.count("|") for line in text.splitlines()}) == 1
 
 
-def test_a_page_keeps_all_but_its_marked_part(tmp_path: Path) -> None:
+def test_only_the_marked_part_of_a_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     begin, end = (
         "<!-- written by trainer.starter.build report -->",

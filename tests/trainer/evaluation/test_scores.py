@@ -11,7 +11,7 @@ RATED = np.array([1.0, 2.0, 3.0, 4.0])
 PREDICTED = np.array([1.0, 2.0, 3.0, 6.0])
 
 
-def test_scores_are_those_worked_out_by_hand() -> None:
+def test_scores_equal_a_manual_calculation() -> None:
     # Squared errors sum to 4, the ratings' squares around their mean 2.5 to 5.
     assert r2(RATED, PREDICTED) == pytest.approx(0.2)
     assert rmse(RATED, PREDICTED) == pytest.approx(1.0)
@@ -29,7 +29,7 @@ def test_constant_ratings_have_no_r2() -> None:
     assert math.isnan(ccc(np.ones(3), np.ones(3)))
 
 
-def test_the_interval_holds_the_value_and_follows_the_seed() -> None:
+def test_the_interval_contains_the_value_and_depends_on_the_seed() -> None:
     drawing = np.random.default_rng(0)
     rated = drawing.normal(size=100)
     predicted = rated + drawing.normal(size=100)
@@ -40,7 +40,7 @@ def test_the_interval_holds_the_value_and_follows_the_seed() -> None:
     assert found != estimate(rmse, rated, predicted, groups, seed=2)
 
 
-def test_clips_that_stand_and_fall_together_widen_the_interval() -> None:
+def test_dependent_clips_widen_the_interval() -> None:
     drawing = np.random.default_rng(0)
     shift = np.repeat(drawing.normal(size=20), 10)
     rated = drawing.normal(size=200)

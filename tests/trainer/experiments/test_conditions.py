@@ -38,7 +38,7 @@ def split(table: TrainingTable) -> Split:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_no_experiment_ever_learns_from_what_is_held_out(table: TrainingTable, name: str) -> None:
+def test_no_experiment_is_fitted_on_held_out_clips(table: TrainingTable, name: str) -> None:
     for split in SplitProtocol(4, 2, 1).splits(table):
         for recipe in set(plan_of(name, table, FAMILIES).recipes):
             rows = rows_for(recipe, table, split)
@@ -47,7 +47,7 @@ def test_no_experiment_ever_learns_from_what_is_held_out(table: TrainingTable, n
             assert not set(table.group[rows]) & set(table.group[split.test])
 
 
-def test_shares_are_taken_of_the_training_part_and_grow_by_adding(
+def test_smaller_shares_are_subsets_of_the_training_part(
     table: TrainingTable, split: Split
 ) -> None:
     before: set[int] = set()
@@ -71,9 +71,7 @@ def test_a_constant_total_is_that_of_the_smaller_domain(table: TrainingTable, sp
         assert abs((table.domain[rows] == "music").sum() - share * sounds) <= 1
 
 
-def test_shuffling_deals_out_the_same_ratings_of_the_one_domain_alone(
-    table: TrainingTable, split: Split
-) -> None:
+def test_shuffling_permutes_the_ratings_of_one_domain(table: TrainingTable, split: Split) -> None:
     plain = training_table(JOINT, table, split, FAMILIES)
     dealt = training_table(replace(JOINT, shuffled="music"), table, split, FAMILIES)
     music = plain.domain == "music"
@@ -85,9 +83,7 @@ def test_shuffling_deals_out_the_same_ratings_of_the_one_domain_alone(
     np.testing.assert_array_equal(plain.vectors, dealt.vectors)
 
 
-def test_a_share_of_groups_is_whole_groups_of_every_corpus(
-    table: TrainingTable, split: Split
-) -> None:
+def test_a_share_of_groups_does_not_split_groups(table: TrainingTable, split: Split) -> None:
     rows = rows_for(TrainingRecipe(groups=0.25), table, split)
     for corpus in ("songs", "noises"):
         own = rows[table.corpus[rows] == corpus]
@@ -97,7 +93,7 @@ def test_a_share_of_groups_is_whole_groups_of_every_corpus(
         assert set(own) == set(there[np.isin(table.group[there], table.group[own])])
 
 
-def test_permuting_a_family_keeps_its_rows_and_its_domains_together() -> None:
+def test_permuting_a_family_stays_within_a_domain() -> None:
     table = spoken()
     columns = np.array([1, 4, 9])
     changed = permuted(table.vectors, table.domain, columns, 1)
@@ -109,7 +105,7 @@ def test_permuting_a_family_keeps_its_rows_and_its_domains_together() -> None:
         assert {tuple(row) for row in changed[rows][:, columns].tolist()} == before
 
 
-def test_the_families_share_out_all_of_compares_descriptors() -> None:
+def test_the_families_cover_all_descriptors_of_compare() -> None:
     families = families_of(feature_names())
     assert sorted(np.concatenate(list(families.values())).tolist()) == list(range(6373))
     assert {name: len(columns) for name, columns in families.items()} == {
@@ -125,7 +121,7 @@ def test_the_families_share_out_all_of_compares_descriptors() -> None:
     }
 
 
-def test_a_family_is_left_out_or_left_alone() -> None:
+def test_columns_without_a_family_or_of_one_family() -> None:
     assert columns_of(FAMILIES, 31, without="", only="") is None
     without = columns_of(FAMILIES, 31, without="domain", only="")
     assert without is not None

@@ -45,7 +45,7 @@ def r2_of(outcome: ExperimentResult, condition: str, part: str, dimension: str) 
     return score
 
 
-def without_likeness(table: TrainingTable) -> TrainingTable:
+def without_relation(table: TrainingTable) -> TrainingTable:
     """Return a table in which what music tells of arousal holds for no sound."""
     drawing = np.random.default_rng(8)
     ratings = table.ratings.copy()
@@ -54,7 +54,7 @@ def without_likeness(table: TrainingTable) -> TrainingTable:
     return replace(table, ratings=ratings)
 
 
-def test_a_joint_effect_that_is_there_is_found_and_said(tmp_path: Path) -> None:
+def test_an_effect_of_joint_training_is_found(tmp_path: Path) -> None:
     outcome = experiment("joint", spoken(), tmp_path)
     verdicts = found(outcome, "joint", "alone")
     assert verdicts["sound", "arousal"] == "better"
@@ -65,13 +65,13 @@ def test_a_joint_effect_that_is_there_is_found_and_said(tmp_path: Path) -> None:
     assert "valence of sound" not in helped
 
 
-def test_where_music_tells_nothing_joint_training_is_said_not_to_help(tmp_path: Path) -> None:
-    outcome = experiment("joint", without_likeness(spoken()), tmp_path)
+def test_without_relation_joint_training_does_not_help(tmp_path: Path) -> None:
+    outcome = experiment("joint", without_relation(spoken()), tmp_path)
     assert "better" not in found(outcome, "joint", "alone").values()
     assert verdict_of(outcome)[0].startswith("Joint training did not help")
 
 
-def test_each_domain_alone_and_by_the_other_only(tmp_path: Path) -> None:
+def test_single_domain_and_cross_domain(tmp_path: Path) -> None:
     alone = experiment("single-domain", spoken(160), tmp_path, regression="elasticnet")
     assert r2_of(alone, "alone", "all music", "valence") > 0.5
     assert verdict_of(alone) == []
@@ -83,7 +83,7 @@ def test_each_domain_alone_and_by_the_other_only(tmp_path: Path) -> None:
     )
 
 
-def test_mixing_has_every_share_of_both(tmp_path: Path) -> None:
+def test_mixing_has_all_pairs_of_shares(tmp_path: Path) -> None:
     outcome = experiment("mixing", spoken(), tmp_path, protocol=SplitProtocol(4, 1, 1))
     assert len(outcome.plan.conditions) == 24
     few, many = (
@@ -96,7 +96,7 @@ def test_mixing_has_every_share_of_both(tmp_path: Path) -> None:
     )
 
 
-def test_with_a_constant_total_the_other_domain_replaces_what_is_alike_only(
+def test_constant_size_helps_only_where_the_domains_agree(
     tmp_path: Path,
 ) -> None:
     outcome = experiment("constant-size", spoken(200, 160), tmp_path, regression="elasticnet")
@@ -107,15 +107,15 @@ def test_with_a_constant_total_the_other_domain_replaces_what_is_alike_only(
     assert valence[2] < 0 < valence[0] - valence[1]
 
 
-def test_the_shuffled_control_tells_an_effect_from_none(tmp_path: Path) -> None:
+def test_the_shuffled_control_detects_an_effect(tmp_path: Path) -> None:
     there = experiment("shuffled-control", spoken(), tmp_path)
     assert found(there, "1 other", "1 other, shuffled")["sound", "arousal"] == "better"
     assert found(there, "1 other, shuffled", "0 other")["sound", "arousal"] != "better"
-    gone = experiment("shuffled-control", without_likeness(spoken()), tmp_path)
+    gone = experiment("shuffled-control", without_relation(spoken()), tmp_path)
     assert found(gone, "1 other", "1 other, shuffled")["sound", "arousal"] == NOTHING
 
 
-def test_the_ablation_finds_the_family_that_tells(tmp_path: Path) -> None:
+def test_the_ablation_finds_the_informative_family(tmp_path: Path) -> None:
     outcome = experiment("ablation", spoken(), tmp_path, regression="own")
     scores = {name: each.r2 or 0 for name, each in figures(outcome, "all music", "arousal").items()}
     assert scores["everything"] - scores["without: telling"] > 0.2
@@ -152,7 +152,7 @@ def twins() -> TrainingTable:
     )
 
 
-def test_a_leak_would_be_seen_and_there_is_none(tmp_path: Path) -> None:
+def test_groups_prevent_leakage(tmp_path: Path) -> None:
     known = experiment("joint", twins(), tmp_path, regression="svr")
     unknown = experiment(
         "joint",
@@ -166,7 +166,7 @@ def test_a_leak_would_be_seen_and_there_is_none(tmp_path: Path) -> None:
             assert r2_of(unknown, condition, part, "valence") > 0.5
 
 
-def test_intervals_hold_what_they_promise_in_each_domain(tmp_path: Path) -> None:
+def test_intervals_have_their_coverage_in_each_domain(tmp_path: Path) -> None:
     outcome = experiment("joint", spoken(160, 160), tmp_path, regression="own")
     for part in ("all music", "all sound"):
         for dimension in ("arousal", "valence"):
@@ -176,7 +176,7 @@ def test_intervals_hold_what_they_promise_in_each_domain(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_one_domain_is_enough_or_refused_in_a_line(tmp_path: Path, name: str) -> None:
+def test_one_domain_is_enough_or_refused_in_one_line(tmp_path: Path, name: str) -> None:
     table = spoken()
     music = table.subset(table.domain == "music")
     if name in {"single-domain", "ablation", "learning-curve"}:
@@ -187,7 +187,7 @@ def test_one_domain_is_enough_or_refused_in_a_line(tmp_path: Path, name: str) ->
             plan_of(name, music, FAMILIES)
 
 
-class TestKeeping:
+class TestCellStore:
     def study(self, table: TrainingTable) -> Study:
         return Study(table, SplitProtocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
 
@@ -210,7 +210,7 @@ class TestKeeping:
         kept.clear()
         assert list(tmp_path.iterdir()) == []
 
-    def test_cells_of_other_clips_or_settings_are_not_taken(self, tmp_path: Path) -> None:
+    def test_cells_of_other_clips_or_settings_are_ignored(self, tmp_path: Path) -> None:
         table = spoken()
         study = self.study(table)
         self.made(study, CellStore(tmp_path / "cells", study.fingerprint))
@@ -230,13 +230,13 @@ class TestKeeping:
             path.write_bytes(damage)
         np.testing.assert_array_equal(self.made(study, kept)[0].affect, first[0].affect)
 
-    def test_where_nothing_can_be_kept_it_is_fitted_all_the_same(self, tmp_path: Path) -> None:
+    def test_fitting_works_without_a_writable_store(self, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("a file")
         study = self.study(spoken())
         assert len(self.made(study, CellStore(tmp_path / "taken", study.fingerprint))) == 3
 
 
-def test_the_document_is_plain_json_and_its_summary_says_the_same(tmp_path: Path) -> None:
+def test_the_document_is_json_and_the_summary_agrees(tmp_path: Path) -> None:
     table = spoken(160)
     names = ("joint", "learning-curve")
     said = document(table, [experiment(name, table, tmp_path) for name in names])

@@ -28,7 +28,7 @@ def table() -> TrainingTable:
 
 @pytest.mark.parametrize("regression", REGRESSIONS)
 @pytest.mark.parametrize("domain", ["music", "both"])
-def test_each_learns_what_is_there_and_says_how_sure_it_is(
+def test_each_regression_learns_with_valid_intervals(
     table: TrainingTable, regression: Regression, domain: str
 ) -> None:
     test = np.arange(len(table)) % 3 == 0
@@ -44,7 +44,7 @@ def test_each_learns_what_is_there_and_says_how_sure_it_is(
     assert 0.6 < covered.mean() < 0.97
 
 
-def test_without_intervals_it_says_the_same(table: TrainingTable) -> None:
+def test_predictions_do_not_depend_on_intervals(table: TrainingTable) -> None:
     with_them = Fitting("own", OWN).fit(table, intervals=True, seed=1).predict(table.vectors)
     without = Fitting("own", OWN).fit(table, intervals=False, seed=1).predict(table.vectors)
     np.testing.assert_allclose(with_them.affect, without.affect)
@@ -69,9 +69,7 @@ def test_principal_components_are_those_of_scikit_learn(table: TrainingTable) ->
 
 
 @pytest.mark.parametrize("regression", REGRESSIONS)
-def test_a_descriptor_that_never_varies_is_no_obstacle(
-    table: TrainingTable, regression: Regression
-) -> None:
+def test_a_constant_descriptor_is_accepted(table: TrainingTable, regression: Regression) -> None:
     vectors = table.vectors.copy()
     vectors[:, 3] = 2.0
     still = replace(table, vectors=vectors)
@@ -80,7 +78,7 @@ def test_a_descriptor_that_never_varies_is_no_obstacle(
 
 
 @pytest.mark.parametrize("regression", REGRESSIONS)
-def test_a_part_that_is_empty_is_refused_and_one_of_one_group_is_not(
+def test_an_empty_training_set_is_refused_but_one_group_is_not(
     table: TrainingTable, regression: Regression
 ) -> None:
     fitting = Fitting(regression, OWN)

@@ -18,7 +18,7 @@ def test_r2_and_its_interval_are_those_of_the_bootstrap_of_groups() -> None:
     assert ours.high == pytest.approx(plain.high, abs=0.02)
 
 
-def test_several_repeats_are_their_mean() -> None:
+def test_repeats_are_averaged() -> None:
     drawing = np.random.default_rng(4)
     rated, groups = drawing.normal(size=50), np.arange(50).astype(np.str_)
     said = rated + drawing.normal(size=(3, 50))
@@ -26,7 +26,7 @@ def test_several_repeats_are_their_mean() -> None:
     assert found.value == pytest.approx(np.mean([r2(rated, each) for each in said]))
 
 
-def test_where_ratings_never_vary_there_is_no_r2() -> None:
+def test_constant_ratings_have_no_mean_r2() -> None:
     found = mean_r2(np.full(9, 0.3), np.zeros((1, 9)), np.arange(9).astype(np.str_), 1)
     assert np.isnan(found.value)
     assert np.isnan(found.low)

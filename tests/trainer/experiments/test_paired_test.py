@@ -21,7 +21,7 @@ def test_the_correction_is_that_of_nadeau_and_bengio() -> None:
     assert error**2 == pytest.approx((1 / 10 + 1 / 4) * differences.var(ddof=1))
 
 
-def test_where_nothing_is_there_it_seldom_finds_something() -> None:
+def test_false_positives_are_rare() -> None:
     """Ten clips a fold out of one sample, drawn again and again, as cross-validation does."""
     drawing = np.random.default_rng(2)
     found = {"plain": 0, "corrected": 0}
@@ -33,13 +33,13 @@ def test_where_nothing_is_there_it_seldom_finds_something() -> None:
     assert found["corrected"] <= 0.08 * 300 < 0.2 * 300 < found["plain"]
 
 
-def test_what_never_varies_is_certain_or_nothing() -> None:
+def test_constant_differences_are_certain_or_none() -> None:
     assert corrected_t(np.zeros(5), 0.25) == (0.0, 1.0)
     assert corrected_t(np.ones(5), 0.25) == (0.0, 0.0)
     assert corrected_t(np.ones(1), 0.25)[1] == 1.0
 
 
-def test_a_gain_is_a_share_of_the_others_error() -> None:
+def test_a_gain_is_relative_to_the_second_error() -> None:
     found = paired(
         ("joint", "alone"), ("music", "arousal"), (np.full(5, 0.9), np.full(5, 1.0)), 0.25
     )
@@ -51,7 +51,7 @@ def test_a_gain_is_a_share_of_the_others_error() -> None:
     assert back.verdict == "worse"
 
 
-def test_holm_asks_more_of_the_smallest_p() -> None:
+def test_holm_corrects_the_smallest_p_most() -> None:
     def test(p: float) -> PairedTest:
         return PairedTest(
             first="a", second="b", domain="music", dimension="arousal", gain=0.1, low=0.0,

@@ -27,7 +27,7 @@ def test_a_group_is_never_split(groups: list[int], seed: int) -> None:
     assert all(len(set(folds[table.group == name])) == 1 for name in set(table.group))
 
 
-def test_ratings_are_spread_more_evenly_than_by_chance() -> None:
+def test_ratings_are_spread_more_evenly_than_at_random() -> None:
     table = small_table(300, 200)
 
     def unevenness(folds: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
@@ -56,7 +56,7 @@ def test_every_corpus_is_spread_though_groups_differ_in_size() -> None:
         assert counts.max() - counts.min() <= 10, corpus
 
 
-def test_repeats_differ_and_a_seed_brings_the_same_again() -> None:
+def test_repeats_differ_and_a_seed_reproduces_them() -> None:
     table = small_table()
     first, again = (SplitProtocol(5, 2, 7).splits(table) for _ in range(2))
     assert [s.test.tolist() for s in first] == [s.test.tolist() for s in again]
@@ -68,7 +68,7 @@ def test_repeats_differ_and_a_seed_brings_the_same_again() -> None:
         assert not set(table.group[split.train]) & set(table.group[split.test])
 
 
-def test_ward_finds_the_clusters_that_are_there() -> None:
+def test_ward_finds_separate_clusters() -> None:
     drawing = np.random.default_rng(1)
     centres = np.array([[-0.8, -0.8], [0.8, 0.8], [0.8, -0.8]])
     truth = drawing.integers(0, 3, 6000)
@@ -79,7 +79,7 @@ def test_ward_finds_the_clusters_that_are_there() -> None:
     assert rating_clusters(ratings[:2], 3, drawing).tolist() == [0, 0]
 
 
-def test_inner_folds_keep_groups_whole() -> None:
+def test_inner_folds_do_not_split_groups() -> None:
     table = small_table()
     asked = []
     for known, held in inner_splits(table, seed=3):
@@ -92,7 +92,7 @@ def test_inner_folds_keep_groups_whole() -> None:
         list(inner_splits(one.subset(np.arange(1)), seed=3))
 
 
-def test_too_little_is_one_line_that_says_what_is_missing() -> None:
+def test_too_few_clips_are_reported_in_one_line() -> None:
     table = small_table()
     with pytest.raises(TrainingError, match="no rated clips to evaluate on"):
         check_enough(table.subset(np.zeros(len(table), dtype=bool)), 5)

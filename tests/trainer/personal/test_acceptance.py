@@ -54,7 +54,7 @@ def beside(
 
 
 class TestSignFlips:
-    def test_of_three_equal_groups_one_flip_in_eight_does_as_well(self) -> None:
+    def test_three_equal_groups_give_p_of_one_in_eight(self) -> None:
         assert sign_flip_p(np.ones(3), np.arange(3), seed=1) == pytest.approx(1 / 8)
 
     def test_seven_groups_cannot_reach_half_the_level_and_eight_can(self) -> None:
@@ -64,7 +64,7 @@ class TestSignFlips:
     def test_sounds_of_one_group_count_once(self) -> None:
         assert sign_flip_p(np.ones(300), np.arange(300) % 3, seed=1) == pytest.approx(1 / 8)
 
-    def test_without_a_difference_p_is_anything(self) -> None:
+    def test_without_a_difference_p_is_uniform(self) -> None:
         drawing = np.random.default_rng(5)
         found = [sign_flip_p(drawing.normal(size=40), np.arange(40), seed=i) for i in range(100)]
         assert np.mean(np.array(found) < 0.05) <= 0.12
@@ -81,7 +81,7 @@ class TestSignFlips:
         assert 0 < once < 1
 
 
-class TestHoldingOut:
+class TestOutOfFold:
     def test_a_better_layer_passes(self) -> None:
         found = decide([beside(rated(), None)])[0]
         assert found.passed
@@ -91,7 +91,7 @@ class TestHoldingOut:
             "arousal: better than the published bundle on 60 annotations"
         )
 
-    def test_the_layer_in_service_is_asked_of_what_it_does_not_know(self) -> None:
+    def test_the_published_layer_is_tested_without_the_held_out_sounds(self) -> None:
         sounds = rated()
         learned = fit_residual_process(sounds, seed=1)
         found = decide([beside(sounds, learned)])[0]
@@ -99,7 +99,7 @@ class TestHoldingOut:
         assert found.gain_over_service == pytest.approx(0.0, abs=0.05)
         assert not found.passed
 
-    def test_a_layer_that_was_learned_from_other_sounds_is_asked_as_it_is(self) -> None:
+    def test_a_published_layer_of_other_sounds_is_tested_unchanged(self) -> None:
         sounds = rated()
         other = replace(rated(seed=7), sound=np.arange(900, 960, dtype=np.uint64))
         other = replace(other, group=other.sound)
@@ -107,7 +107,7 @@ class TestHoldingOut:
             0.1, abs=0.03
         )
 
-    def test_nothing_of_a_group_is_known_when_it_is_asked_of(self) -> None:
+    def test_a_held_out_group_is_unknown(self) -> None:
         sounds = rated()
         drawing = np.random.default_rng(2)
         pairs = np.repeat(np.arange(30), 2).astype(np.uint64)
@@ -119,7 +119,7 @@ class TestHoldingOut:
         assert found.rmse_candidate is not None
         assert found.rmse_candidate > 0.4
 
-    def test_what_holds_in_one_place_alone_is_told_by_the_others(self) -> None:
+    def test_a_gain_in_one_folder_only_is_detected_by_the_others(self) -> None:
         sounds = rated()
         half = np.arange(60) % 2
         # Each half is a kind of its own, and what one feels more the other feels less.
@@ -161,7 +161,9 @@ class TestVerdict:
             ({"p_over_constant": 0.02}, "not significantly"),
         ],
     )
-    def test_what_is_missing_is_said(self, changed: dict[str, float], said: str) -> None:
+    def test_the_verdict_names_the_unmet_condition(
+        self, changed: dict[str, float], said: str
+    ) -> None:
         verdict = decide([self.found(**changed)])[0]
         assert not verdict.passed
         assert said in verdict.verdict
@@ -175,7 +177,7 @@ class TestVerdict:
             (0.004, 0.02, [True, False]),
         ],
     )
-    def test_two_chances_are_not_had_for_the_price_of_one(
+    def test_p_is_corrected_for_two_dimensions(
         self, first: float, second: float, passed: list[bool]
     ) -> None:
         both = [
@@ -184,7 +186,7 @@ class TestVerdict:
         ]
         assert [each.passed for each in decide(both)] == passed
 
-    def test_a_dimension_that_is_not_rated_costs_the_other_nothing(self) -> None:
+    def test_an_unrated_dimension_does_not_affect_the_other(self) -> None:
         verdicts = decide([self.found(p_over_service=0.009), untestable("valence", rated())])
         assert [each.passed for each in verdicts] == [True, False]
         assert "are too few for a test" in verdicts[1].verdict
@@ -207,7 +209,7 @@ class TestVerdict:
 
 
 class TestWidening:
-    def test_intervals_hold_what_they_promise_to_new_sounds(self) -> None:
+    def test_intervals_have_their_coverage_on_new_sounds(self) -> None:
         drawing = np.random.default_rng(3)
         held = []
         for _ in range(200):
@@ -217,11 +219,11 @@ class TestWidening:
             held.append(abs(errors[40]) <= 0.2 * widening)
         assert 0.74 <= np.mean(held) <= 0.88
 
-    def test_a_few_annotations_widen_and_never_narrow(self) -> None:
+    def test_few_annotations_never_narrow_intervals(self) -> None:
         few = rated(6)
         assert widening_factor(few, few.rating, np.full(6, 0.2)) == 1.0
         assert widening_factor(few, few.rating - 0.5, np.full(6, 0.2)) == pytest.approx(2.5)
 
-    def test_many_annotations_narrow_too(self) -> None:
+    def test_many_annotations_can_narrow_intervals(self) -> None:
         many = rated(60)
         assert widening_factor(many, many.rating - 0.1, np.full(60, 0.2)) == pytest.approx(0.5)

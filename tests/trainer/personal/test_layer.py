@@ -96,7 +96,7 @@ class TestCalibration:
         assert (moved > 0).all()
         assert (moved < 0.3).all()
 
-    def test_what_many_people_say_counts_for_more(self) -> None:
+    def test_ratings_by_more_people_weigh_more(self) -> None:
         rated = rated_by(lambda said, _: said, count=40)
         rating = np.where(np.arange(40) % 4 < 2, 0.4, -0.4)
         crowd = np.where(rating > 0, 30.0, 1.0)
@@ -109,7 +109,7 @@ class TestCalibration:
         assert abs(even[0]) < 0.05
         assert moved[0] > even[0] + 0.1
 
-    def test_what_is_taken_out_no_longer_counts(self) -> None:
+    def test_removed_sounds_have_no_influence(self) -> None:
         rated = rated_by(lambda said, _: said + 0.3)
         whole = fit_residual_process(rated, seed=1)
         wrong = rated.rating.copy()
@@ -125,13 +125,13 @@ class TestCalibration:
         assert error(by_sound, lambda said, _: said + 0.3) < 0.06
         assert spoilt.without(rated.sound, nobody) is None
 
-    def test_of_very_many_annotations_a_part_is_kept(self) -> None:
+    def test_very_many_annotations_are_sampled(self) -> None:
         feel = lambda said, _: said + 0.3  # noqa: E731 - as in the other tests
         fitted = fit_residual_process(rated_by(feel, count=MOST_ROWS + 50), seed=1)
         assert len(fitted.rated) == MOST_ROWS
         assert error(fitted, feel) < 0.05
 
-    def test_no_answer_leaves_the_scale(self) -> None:
+    def test_predictions_stay_on_the_scale(self) -> None:
         fitted = fit_residual_process(rated_by(lambda said, _: 3 * said), seed=1)
         said = fitted.predict(np.full((3, 4), 1e6, dtype=np.float32), np.array([-1.0, 0.0, 1.0]))
         assert (np.abs(said) <= 1).all()
@@ -165,12 +165,12 @@ class TestAnnotations:
             ({"group": np.array(["a"])}, "differ in length"),
         ],
     )
-    def test_what_cannot_be_is_refused(self, changed: dict[str, Any], said: str) -> None:
+    def test_invalid_annotations_are_refused(self, changed: dict[str, Any], said: str) -> None:
         with pytest.raises(TrainingError, match=said) as caught:
             self.of(**changed)
         assert "\n" not in str(caught.value)
 
-    def test_keys_tell_apart_and_give_nothing_away(self) -> None:
+    def test_keys_are_distinct_hashes(self) -> None:
         vectors = small_table().vectors
         assert len(set(sound_keys(vectors).tolist())) == len(vectors)
         np.testing.assert_array_equal(sound_keys(vectors[:3].copy()), sound_keys(vectors)[:3])
@@ -208,8 +208,8 @@ def taught(small: Path, layer: PersonalLayer, tmp_path: Path) -> Path:
     return directory
 
 
-class TestBundleWithListener:
-    def test_it_says_what_the_listener_would_say(self, taught: Path, small: Path) -> None:
+class TestBundleWithLayer:
+    def test_it_predicts_the_listeners_ratings(self, taught: Path, small: Path) -> None:
         vectors = small_table(seed=11).vectors
         before = load(small, feature_key=HEARING).predict(vectors)
         after = load(taught, feature_key=HEARING).predict(vectors)
@@ -228,14 +228,14 @@ class TestBundleWithListener:
         assert (after.arousal <= after.arousal_high).all()
         assert (after.arousal_high <= 1).all()
 
-    def test_a_window_alone_gets_what_it_gets_among_others(self, taught: Path) -> None:
+    def test_a_prediction_does_not_depend_on_the_batch(self, taught: Path) -> None:
         vectors = small_table(seed=11).vectors
         taught_bundle = load(taught, feature_key=HEARING)
         together = taught_bundle.predict(vectors).arousal
         alone = [taught_bundle.predict(vector[None]).arousal[0] for vector in vectors[:5]]
         np.testing.assert_allclose(alone, together[:5], atol=1e-5)
 
-    def test_fitted_again_it_keeps_its_listener(self, taught: Path, tmp_path: Path) -> None:
+    def test_a_refit_keeps_the_personal_layer(self, taught: Path, tmp_path: Path) -> None:
         vectors = small_table(seed=11).vectors
         before = load(taught, feature_key=HEARING).predict(vectors)
         as_if_fitted_under_another_sklearn(taught)
@@ -243,7 +243,7 @@ class TestBundleWithListener:
         after = load(tmp_path / "taught-1.refit-1", feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-5)
 
-    def test_only_what_a_prediction_needs_travels_with_it(
+    def test_the_file_contains_only_what_a_prediction_needs(
         self, taught: Path, layer: PersonalLayer
     ) -> None:
         with np.load(taught / PERSONAL, allow_pickle=False) as arrays:
@@ -253,19 +253,19 @@ class TestBundleWithListener:
         assert layer.arousal is not None
         assert widest <= max(DESCRIPTORS, len(layer.arousal.rated))
 
-    def test_a_layer_that_was_changed_is_refused(self, taught: Path) -> None:
+    def test_a_modified_layer_is_refused(self, taught: Path) -> None:
         content = bytearray((taught / PERSONAL).read_bytes())
         content[len(content) // 2] ^= 1
         (taught / PERSONAL).write_bytes(bytes(content))
         with pytest.raises(BundleCorrupt, match=r"listener\.npz: differs from its checksum"):
             verify(taught, feature_key=HEARING)
 
-    def test_a_layer_that_is_gone_is_missed(self, taught: Path) -> None:
+    def test_a_missing_layer_is_an_error(self, taught: Path) -> None:
         (taught / PERSONAL).unlink()
         with pytest.raises(BundleCorrupt, match=r"listener\.npz: cannot be opened"):
             verify(taught, feature_key=HEARING)
 
-    def test_a_layer_that_the_manifest_does_not_name_is_not_looked_at(
+    def test_a_layer_that_is_not_in_the_manifest_is_ignored(
         self, taught: Path, small: Path
     ) -> None:
         rewrite_manifest(taught, lambda document: document["files"].pop(PERSONAL))
@@ -286,8 +286,8 @@ class TestBundleWithListener:
             load(taught, feature_key=HEARING)
 
 
-class TestListenerFile:
-    def test_it_comes_back_as_it_was(self, layer: PersonalLayer) -> None:
+class TestLayerFile:
+    def test_it_reads_back_equal(self, layer: PersonalLayer) -> None:
         back = decode_layer(encode_layer(layer), "listener.npz", DESCRIPTORS)
         assert back.valence is None
         assert back.arousal is not None
@@ -300,7 +300,7 @@ class TestListenerFile:
     @pytest.mark.parametrize(
         "content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"PK\x05\x06" + bytes(18), b"{}" * 100]
     )
-    def test_what_is_no_archive_is_refused(self, content: bytes) -> None:
+    def test_bytes_that_are_not_an_archive_are_refused(self, content: bytes) -> None:
         with pytest.raises(BundleCorrupt, match=r"listener\.npz: not a personal layer"):
             decode_layer(content, "listener.npz", DESCRIPTORS)
 
@@ -342,7 +342,7 @@ class TestListenerFile:
             decode_layer(stream.getvalue(), "listener.npz", DESCRIPTORS)
         assert "\n" not in str(caught.value)
 
-    def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(self) -> None:
+    def test_a_zip_bomb_is_not_unpacked(self) -> None:
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("basis.npy", bytes(80 * 1024 * 1024))

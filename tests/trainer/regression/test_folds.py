@@ -33,7 +33,7 @@ def test_a_group_in_two_corpora_stays_in_one_fold() -> None:
     assert (folds[:10] == folds[10:]).all()
 
 
-def test_the_seed_decides() -> None:
+def test_folds_depend_on_the_seed() -> None:
     corpus, group = np.full(40, "a"), np.arange(40).astype(str)
     assert (grouped_folds(corpus, group, 5, 1) == grouped_folds(corpus, group, 5, 1)).all()
     assert (grouped_folds(corpus, group, 5, 1) != grouped_folds(corpus, group, 5, 2)).any()

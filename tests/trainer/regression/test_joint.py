@@ -25,7 +25,7 @@ def said(fitted: JointRegression) -> Predictions:
     return fitted.predict_all(small_table(seed=6).vectors)
 
 
-def test_what_the_ratings_depend_on_is_learned_in_both_domains(said: Predictions) -> None:
+def test_both_domains_are_learned(said: Predictions) -> None:
     unmet = small_table(seed=6)
     music = unmet.domain == "music"
     assert r2(unmet.ratings[music, 0], said.arousal[music]) > 0.5
@@ -44,7 +44,7 @@ def test_predictions_and_intervals_stay_on_the_scale_and_in_order(said: Predicti
     assert (said.novelty >= 0).all()
 
 
-def test_intervals_hold_about_the_share_they_promise() -> None:
+def test_intervals_have_about_their_nominal_coverage() -> None:
     table = small_table(music=160, sounds=120)
     rows = held_out_scores(table, cross_validate(table, JointRegression(), seed=1), seed=1)
     for row in rows:
@@ -62,13 +62,15 @@ def test_a_clip_unlike_all_others_is_novel(fitted: JointRegression, said: Predic
 
 
 @pytest.mark.parametrize("value", [0.0, 1e30, -1e30])
-def test_wild_values_give_predictions_on_the_scale(fitted: JointRegression, value: float) -> None:
+def test_outliers_give_predictions_on_the_scale(fitted: JointRegression, value: float) -> None:
     said = fitted.predict_all(np.full((1, DESCRIPTORS), value, dtype=np.float32))
     assert -1 <= said.arousal[0] <= 1
     assert np.isfinite(said.novelty[0])
 
 
-def test_one_clip_is_predicted_as_among_many(fitted: JointRegression, said: Predictions) -> None:
+def test_a_prediction_does_not_depend_on_other_clips(
+    fitted: JointRegression, said: Predictions
+) -> None:
     alone = fitted.predict_all(small_table(seed=6).vectors[3:4])
     assert alone.arousal[0] == pytest.approx(said.arousal[3], abs=1e-5)
     assert alone.novelty[0] == pytest.approx(said.novelty[3], abs=1e-4)
@@ -79,7 +81,7 @@ def test_the_same_table_and_seed_give_the_same_fit(said: Predictions) -> None:
     np.testing.assert_allclose(again.valence, said.valence, atol=1e-9)
 
 
-def test_a_weightier_rating_pulls_harder() -> None:
+def test_a_larger_weight_has_more_influence() -> None:
     table = small_table()
     settings = ExpertSettings(reach=1.0, noise=0.5, harmony=0.1, relevance=True, anchored=False)
     table.ratings[0] = (0.9, 0.9)
@@ -117,7 +119,7 @@ def test_values_that_are_not_finite_are_refused() -> None:
         JointRegression().fit(table)
 
 
-def test_ranks_keep_order_and_bound_what_is_wild() -> None:
+def test_ranks_keep_order_and_bound_outliers() -> None:
     drawing = np.random.default_rng(1)
     vectors = np.exp(3 * drawing.normal(size=(400, 2))).astype(np.float32)
     scores = QuantileScale(vectors).scores(vectors)
@@ -127,12 +129,12 @@ def test_ranks_keep_order_and_bound_what_is_wild() -> None:
     assert beyond.tolist() == [[-3.0, 3.0]]
 
 
-def test_a_constant_descriptor_says_nothing() -> None:
+def test_a_constant_descriptor_has_no_influence() -> None:
     vectors = np.ones((30, 1), dtype=np.float32)
     assert QuantileScale(vectors).scores(vectors).tolist() == [[0.0]] * 30
 
 
-def test_steadiness_tells_clip_from_moment() -> None:
+def test_steadiness_separates_variance_between_clips_from_within() -> None:
     drawing = np.random.default_rng(2)
     owner = np.repeat(np.arange(100), 4)
     windows = drawing.normal(size=(400, 2)).astype(np.float32)

@@ -38,7 +38,7 @@ def by_definition(scale: QuantileScale, vectors: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("keep", [rounded, lambda vectors: vectors], ids=["rounded", "as it is"])
 @pytest.mark.parametrize("width", [1, 7, 3000])
-def test_scores_are_what_the_definition_says(keep: object, width: int) -> None:
+def test_scores_equal_their_definition(keep: object, width: int) -> None:
     assert callable(keep)
     drawing = np.random.default_rng(width)
     spread = np.exp(drawing.normal(scale=4, size=width))
@@ -53,9 +53,7 @@ def test_scores_are_what_the_definition_says(keep: object, width: int) -> None:
 
 
 @given(arrays(np.float32, (12, 3), elements=finite), arrays(np.float32, (4, 3), elements=finite))
-def test_whatever_the_values_scores_are_in_range_and_in_order(
-    fitted: np.ndarray, others: np.ndarray
-) -> None:
+def test_scores_are_always_in_range_and_in_order(fitted: np.ndarray, others: np.ndarray) -> None:
     # Beyond what vectors hold, differences may be larger than any float.
     scale = QuantileScale(np.clip(fitted, -3e37, 3e37))
     scores = scale.scores(np.sort(others, axis=0))
@@ -63,7 +61,7 @@ def test_whatever_the_values_scores_are_in_range_and_in_order(
     assert (np.diff(scores, axis=0) >= -TO_THE_EYE).all()
 
 
-def test_no_clips_have_no_scores() -> None:
+def test_an_empty_table_has_no_scores() -> None:
     scale = QuantileScale(np.ones((3, 5), np.float32))
     assert scale.scores(np.empty((0, 5), np.float32)).shape == (0, 5)
 

@@ -43,8 +43,8 @@ def ignore_progress(done: int, total: int) -> None:
     assert done <= total
 
 
-class TestHearingTheCorpora:
-    def test_each_clip_is_heard_once(self, tmp_path: Path) -> None:
+class TestExtractingTheCorpora:
+    def test_each_clip_is_analysed_once(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "c.wav", music_like(5.0))
         clips = [rated("c.wav")]
         cache = tmp_path / "cache"
@@ -56,7 +56,7 @@ class TestHearingTheCorpora:
         after = {entry: entry.stat().st_mtime_ns for entry in cache.rglob("*") if entry.is_file()}
         assert kept == after
 
-    def test_a_clip_that_has_changed_is_heard_again(self, tmp_path: Path) -> None:
+    def test_a_changed_clip_is_analysed_again(self, tmp_path: Path) -> None:
         cache = tmp_path / "cache"
         write_audio(tmp_path / "c.wav", music_like(5.0))
         first = extract_corpora(tmp_path, [rated("c.wav")], BRIEF, cache, ignore_progress)[0]
@@ -64,7 +64,7 @@ class TestHearingTheCorpora:
         second = extract_corpora(tmp_path, [rated("c.wav")], BRIEF, cache, ignore_progress)[0]
         assert not np.array_equal(first[0], second[0])
 
-    def test_what_was_heard_becomes_a_table(self, tmp_path: Path) -> None:
+    def test_features_become_a_table(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "a.wav", music_like(5.0))
         write_audio(tmp_path / "b.wav", 0.2 * music_like(3.0))
         clips = [rated("a.wav"), rated("b.wav")]
@@ -75,13 +75,13 @@ class TestHearingTheCorpora:
         assert table.path.tolist() == ["a.wav", "b.wav"]
         assert ((table.steadiness >= 0) & (table.steadiness <= 1)).all()
 
-    def test_a_clip_that_cannot_be_heard_is_named(self, tmp_path: Path) -> None:
+    def test_a_clip_without_sound_is_named(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "c.wav", silence(5.0))
         with pytest.raises(TrainingError, match=r"c\.wav: nothing but silence"):
             extract_corpora(tmp_path, [rated("c.wav")], BRIEF, tmp_path / "k", ignore_progress)
 
 
-def test_without_corpora_the_command_says_so_in_one_line(
+def test_without_corpora_the_command_fails_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["build", "--corpora", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
@@ -110,7 +110,7 @@ class TestShippedStarter:
         assert manifest.name == NAME == SHIPPED.name
         assert manifest.hearing == CANONICAL.key
 
-    def test_it_says_what_it_is(self) -> None:
+    def test_the_manifest_describes_it(self) -> None:
         manifest = verify(SHIPPED, guarded=False, fitted=False)
         assert {part.corpus for part in manifest.fitted_on} == {
             "vgmidi",
@@ -123,14 +123,14 @@ class TestShippedStarter:
         assert manifest.weakness.count(". ") == 0
         assert "starter" in manifest.weakness.lower()
 
-    def test_held_out_intervals_hold_what_they_promise_in_both_domains(self) -> None:
+    def test_held_out_intervals_have_their_coverage_in_both_domains(self) -> None:
         manifest = verify(SHIPPED, guarded=False, fitted=False)
         domains = [row for row in manifest.held_out if row.part.startswith("all ")]
         assert len(domains) == 4
         for row in domains:
             assert 0.76 <= row.coverage <= 0.84
 
-    def test_its_paths_lead_nowhere_on_this_machine(self, table: TrainingTable) -> None:
+    def test_its_paths_are_relative(self, table: TrainingTable) -> None:
         assert not [path for path in table.path if path.startswith("/") or ".." in path]
 
     def test_it_predicts_every_fitted_clip_on_the_scale(
@@ -147,7 +147,7 @@ class TestShippedStarter:
         music = table.domain == "music"
         assert np.corrcoef(said.arousal[music], table.ratings[music, 0])[0, 1] > 0.8
 
-    def test_a_fit_from_its_table_is_the_bundle(
+    def test_a_refit_from_its_table_predicts_the_same(
         self, starter: Bundle, table: TrainingTable
     ) -> None:
         again = regression_from(starter.manifest.recipe.settings).fit(table)
@@ -155,14 +155,14 @@ class TestShippedStarter:
         np.testing.assert_allclose(ours.arousal, theirs.arousal, atol=1e-3)
         np.testing.assert_allclose(ours.valence_low, theirs.valence_low, atol=1e-2)
 
-    def test_under_these_libraries_it_needs_no_refit_or_says_so(self) -> None:
+    def test_it_needs_no_refit_with_these_libraries(self) -> None:
         try:
             verify(SHIPPED, guarded=False)
         except BundleOutdated as outdated:
             pytest.skip(f"fitted again at installation here: {outdated}")
 
     @pytest.mark.skipif(not INBOX.is_dir(), reason="needs the recordings in ../shared/data")
-    def test_real_recordings_fall_where_an_ear_would_put_them(self, starter: Bundle) -> None:
+    def test_real_recordings_are_ordered_as_by_ear(self, starter: Bundle) -> None:
         inbox = INBOX
         ragtime, waltz = (
             inbox / "442789__lena-orsa__happy-music-pistachio-ice-cream-ragtime.ogg",

@@ -26,7 +26,7 @@ OWN_GROUPS = {"a": "1", "b": "2", "c": "3"}
         ({"a": 0.0, "b": 0.0, "c": 0.0}, 1 / 2),
     ],
 )
-def test_right_is_what_stands_above_what_it_was_preferred_to(
+def test_a_pair_is_correct_if_the_preferred_sound_is_higher(
     said: dict[str, float], share: float
 ) -> None:
     found = pair_accuracy(PAIRS, said, OWN_GROUPS, seed=1)
@@ -34,7 +34,7 @@ def test_right_is_what_stands_above_what_it_was_preferred_to(
     assert found.low <= share <= found.high
 
 
-def test_pairs_of_few_groups_leave_more_open_than_those_of_many() -> None:
+def test_fewer_groups_widen_the_interval() -> None:
     rng = np.random.default_rng(5)
     said = {str(n): float(n) for n in range(60)}
     pairs = [(a, b) for a, b in rng.choice(sorted(said), (400, 2)).tolist() if a != b]
@@ -48,7 +48,7 @@ def test_pairs_of_few_groups_leave_more_open_than_those_of_many() -> None:
     assert wide.high - wide.low > narrow.high - narrow.low
 
 
-def test_a_text_holds_a_line_for_each_dimension(tmp_path: Path) -> None:
+def test_the_table_has_a_row_for_each_dimension(tmp_path: Path) -> None:
     names = ("1_1_C1_20", "4_2_C2_5", "9_3_C3_35")
     put_sonancia(tmp_path, f"{names[0]},{names[1]}\n{names[1]},gone_2_C2_5\n", names)
     paths = np.array([f"sonancia/audio/{name}.opus" for name in names])

@@ -1,10 +1,10 @@
 """emoMusic: 744 excerpts of 45 s from the Free Music Archive, rated by ten people each.
 
 Soleymani, Caro, Schmidt, Sha and Yang, 1000 songs for emotional analysis of music, CrowdMM 2013.
-Ratings of whole excerpts on nine points (`static_annotations.csv`), of 1000 songs without
-duplicates (page of the data set at the University of Geneva). The number of raters follows from the
-table: in 736 of its rows both means are multiples of 1/10. No licence of the ratings could be
-found.
+Ratings of whole excerpts on nine points (`static_annotations.csv`); 744 of 1000 songs remain
+without duplicates (page of the data set at the University of Geneva). The number of raters follows
+from the table: in 736 of its rows both means are multiples of 1/10. No licence of the ratings could
+be found.
 """
 
 from __future__ import annotations

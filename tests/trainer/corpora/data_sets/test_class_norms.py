@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_norms_go_from_one_to_nine_onto_minus_one_to_one(tmp_path: Path) -> None:
+def test_norms_are_rescaled_from_one_to_nine(tmp_path: Path) -> None:
     put_naturalsounds(tmp_path, "doorbell,Doorbell,4,1,9", "piano,^Piano,10,5,7")
     doorbell, piano = read_naturalsounds(tmp_path)
     assert (doorbell.arousal, doorbell.valence, doorbell.domain) == (-1.0, 1.0, "sound")
     assert (piano.arousal, piano.valence, piano.domain) == (0.0, 0.5, "music")
 
 
-def test_names_without_a_norm_are_left_out(tmp_path: Path) -> None:
+def test_names_without_a_norm_are_skipped(tmp_path: Path) -> None:
     put_naturalsounds(tmp_path, "velcro,,,,", "zipper,Zipper,2,5,4")
     assert len(read_naturalsounds(tmp_path)) == 1
 
@@ -45,7 +45,7 @@ def test_a_class_of_both_corpora_is_one_group(tmp_path: Path) -> None:
     assert rain not in natural
 
 
-def test_every_fifth_clip_of_a_class_is_taken(tmp_path: Path) -> None:
+def test_every_fifth_clip_of_a_class_is_used(tmp_path: Path) -> None:
     put_esc10(tmp_path, "rain,4.8,4.6", clips=11)
     clips = read_esc10(tmp_path)
     assert [clip.path[-9:] for clip in clips] == ["1-00.opus", "1-05.opus", "1-10.opus"]

@@ -16,7 +16,7 @@ PLAIN = ("path", "arousal", "valence")
 FULL = (*PLAIN, "arousal_sd", "valence_sd", "raters", "group", "domain", "scale")
 
 
-def test_the_plain_heading_is_enough(tmp_path: Path) -> None:
+def test_the_required_columns_are_enough(tmp_path: Path) -> None:
     put_empty(tmp_path / "in", ["a.wav", "b.wav"])
     put_table(tmp_path / "manifest.csv", PLAIN, [("in/a.wav", 0.5, -1), ("./in/b.wav", 0, 0)])
     reading = read_manifest(asked(tmp_path))
@@ -27,7 +27,7 @@ def test_the_plain_heading_is_enough(tmp_path: Path) -> None:
     assert first.domain == "music"
 
 
-def test_everything_that_may_be_said_is_heeded(tmp_path: Path) -> None:
+def test_all_optional_columns_are_used(tmp_path: Path) -> None:
     put_empty(tmp_path, ["a.wav", "b.wav", "c.wav"])
     rows = [
         ("a.wav", 9, 1, 1, 1, 100, "x", "sound", "1:9"),
@@ -44,7 +44,7 @@ def test_everything_that_may_be_said_is_heeded(tmp_path: Path) -> None:
     assert read_manifest(asked(tmp_path, scale=RatingScale(0, 100))).clips == reading.clips
 
 
-def test_what_lies_elsewhere_or_nowhere_is_left_out(tmp_path: Path) -> None:
+def test_sounds_outside_the_folder_or_missing_are_skipped(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     put_empty(tmp_path, ["outside.wav"])
     put_empty(folder, ["a.wav"])
@@ -69,7 +69,7 @@ def test_what_lies_elsewhere_or_nowhere_is_left_out(tmp_path: Path) -> None:
         ({"arousal_sd": -1}, "column arousal_sd: -1 is not between"),
     ],
 )
-def test_a_wrong_cell_is_told_with_its_place(
+def test_an_invalid_cell_is_reported_with_line_and_column(
     tmp_path: Path, cells: dict[str, object], told: str
 ) -> None:
     put_empty(tmp_path, ["a.wav"])

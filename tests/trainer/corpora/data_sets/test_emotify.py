@@ -36,7 +36,7 @@ def test_a_share_above_one_is_refused(tmp_path: Path) -> None:
         read_emotify(tmp_path)
 
 
-def test_tracks_that_are_all_alike_teach_nothing(tmp_path: Path) -> None:
+def test_tracks_with_equal_shares_are_refused(tmp_path: Path) -> None:
     put_emotify(tmp_path, CALM, CALM)
     with pytest.raises(CorpusError, match="nothing to learn"):
         read_emotify(tmp_path)

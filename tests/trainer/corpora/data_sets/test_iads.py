@@ -64,13 +64,13 @@ def test_music_is_moved_kept_or_left_out(folder: Path, music: str, domains: list
         assert [clip.domain for clip in reading.clips][:4] == domains
 
 
-def test_of_the_workbook_of_iads_e_iads_2_takes_its_own_sounds(folder: Path) -> None:
+def test_iads_2_reads_only_its_own_sounds_from_the_workbook_of_iads_e(folder: Path) -> None:
     reading = read_iads_2(asked(folder))
     assert reading.items == ("113",)
     assert not reading.skipped
 
 
-def test_names_may_go_on_after_the_id(tmp_path: Path) -> None:
+def test_file_names_may_continue_after_the_id(tmp_path: Path) -> None:
     put_workbook(tmp_path / BOOK, ROWS)
     names = ["0001 LightMusic24.wav", "0003-wind.wav", "0003_b_storm.wav", "0004.wav"]
     put_empty(tmp_path, [*names, "0004 (copy).wav"])
@@ -98,7 +98,7 @@ def test_two_files_for_one_id_leave_it_out(folder: Path) -> None:
         (iads_row("0009", "Bee", "=1/0", 5), ""),
     ],
 )
-def test_what_is_no_rating_stops_the_import_unless_it_is_none_at_all(
+def test_an_invalid_rating_stops_the_import_but_an_empty_one_is_skipped(
     tmp_path: Path, row: tuple[object, ...], told: str
 ) -> None:
     put_workbook(tmp_path / BOOK, [*ROWS, row])
@@ -143,11 +143,11 @@ class TestHostileWorkbooks:
             read_iads_e(asked(folder))
         assert "\n" not in str(caught.value)
 
-    def test_no_workbook_at_all(self, tmp_path: Path) -> None:
+    def test_not_a_workbook(self, tmp_path: Path) -> None:
         (tmp_path / BOOK).write_bytes(b"PK\x03\x04 not really")
         self.refused(tmp_path, r"not a workbook \(.xlsx\)")
 
-    def test_cut_off(self, tmp_path: Path) -> None:
+    def test_truncated(self, tmp_path: Path) -> None:
         put_workbook(tmp_path / BOOK, ROWS)
         content = (tmp_path / BOOK).read_bytes()
         (tmp_path / BOOK).write_bytes(content[: len(content) // 2])
@@ -158,13 +158,13 @@ class TestHostileWorkbooks:
             archive.writestr("hello.txt", "hello")
         self.refused(tmp_path, "not a readable workbook|cannot be read")
 
-    def test_one_that_unpacks_to_far_more(self, tmp_path: Path) -> None:
+    def test_a_zip_bomb(self, tmp_path: Path) -> None:
         put_workbook(tmp_path / BOOK, ROWS)
         with zipfile.ZipFile(tmp_path / BOOK, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("xl/media/bomb", bytes(80 * 1024 * 1024))
         self.refused(tmp_path, "unpacks to .* bytes; at most")
 
-    def test_entities_that_swell(self, tmp_path: Path) -> None:
+    def test_an_xml_bomb(self, tmp_path: Path) -> None:
         put_workbook(tmp_path / "whole.xlsx", ROWS)
         swelling = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 10))
         with (

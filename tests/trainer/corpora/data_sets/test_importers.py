@@ -10,7 +10,7 @@ from trainer.corpora.rated_clip import CorpusError, RatedClip
 
 
 @pytest.mark.parametrize(("arousal", "weight"), [(1.5, 1.0), (float("nan"), 1.0), (0.0, 0.0)])
-def test_no_reader_can_let_a_wrong_clip_through(arousal: float, weight: float) -> None:
+def test_an_invalid_clip_cannot_be_constructed(arousal: float, weight: float) -> None:
     with pytest.raises(CorpusError):
         RatedClip(
             path="x/audio/y.opus",
@@ -26,7 +26,7 @@ def test_no_reader_can_let_a_wrong_clip_through(arousal: float, weight: float) -
 
 
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="needs the rated corpora in ../shared/data")
-def test_the_corpora_of_the_starter_are_read_whole() -> None:
+def test_all_corpora_of_the_starter_are_read() -> None:
     clips = read_starter_corpora(CORPORA)
     counts = Counter(clip.corpus for clip in clips)
     assert counts == {

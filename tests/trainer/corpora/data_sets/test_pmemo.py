@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_ratings_go_to_the_scale_and_songs_of_one_artist_to_one_group(tmp_path: Path) -> None:
+def test_ratings_are_rescaled_and_songs_of_one_artist_grouped(tmp_path: Path) -> None:
     put_pmemo(tmp_path, [(1, 0.4, 0.575), (4, 1, 0), (5, "0.15", "0.2")])
     put_empty(tmp_path / "chorus", ["1.mp3", "4.mp3", "5.mp3"])
     reading = read_pmemo(asked(tmp_path))
@@ -29,7 +29,7 @@ def test_ratings_go_to_the_scale_and_songs_of_one_artist_to_one_group(tmp_path: 
     assert not reading.skipped
 
 
-def test_missing_doubled_and_unrated_songs_are_told_and_stop_nothing(tmp_path: Path) -> None:
+def test_missing_doubled_and_unrated_songs_are_skipped_with_reasons(tmp_path: Path) -> None:
     rows = [(1, 0.4, 0.5), (4, 0.4, 0.5), (5, "", "NA"), (6, 0.1, 0.1), (6, 0.2, 0.2), ("", 0, 0)]
     put_pmemo(tmp_path, [*rows, (7, 0.1, 0.9)])
     put_empty(tmp_path / "chorus", ["1.mp3", "5.mp3", "6.mp3", "7.mp3", "7.wav", "99.mp3"])
@@ -45,7 +45,7 @@ def test_missing_doubled_and_unrated_songs_are_told_and_stop_nothing(tmp_path: P
     assert "no row" in told["chorus/99.mp3"]
 
 
-def test_its_own_features_cannot_stand_in_for_its_sounds(tmp_path: Path) -> None:
+def test_static_features_do_not_replace_the_sounds(tmp_path: Path) -> None:
     put_pmemo(tmp_path, [(1, 0.4, 0.5)])
     put_empty(tmp_path / "features", ["static_features.csv"])
     with pytest.raises(CorpusError, match=r"static_features.csv cannot replace it.* ask"):
@@ -61,7 +61,7 @@ def test_its_own_features_cannot_stand_in_for_its_sounds(tmp_path: Path) -> None
         ((4, 0.5), "line 3: 2 cells, not 3"),
     ],
 )
-def test_a_table_that_cannot_be_trusted_is_refused_whole(
+def test_an_invalid_table_is_refused_as_a_whole(
     tmp_path: Path, row: tuple[object, ...], told: str
 ) -> None:
     put_pmemo(tmp_path, [(1, 0.4, 0.5), row])
@@ -71,7 +71,7 @@ def test_a_table_that_cannot_be_trusted_is_refused_whole(
     assert "\n" not in str(caught.value)
 
 
-def test_ratings_of_another_scale_are_noticed_though_they_lie_on_it(tmp_path: Path) -> None:
+def test_ratings_of_another_scale_are_detected_by_their_span(tmp_path: Path) -> None:
     put_pmemo(tmp_path, [(i, 0.01 + i / 1e4, 0.02 + i / 1e4) for i in range(12)])
     put_empty(tmp_path / "chorus", ["1.mp3"])
     with pytest.raises(CorpusError, match="close together on the scale 0:1"):

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 NAMES = ("1_1_C1_20", "4_2_C2_5", "9_3_C3_35")
 
 
-def test_places_follow_the_comparisons() -> None:
+def test_strengths_follow_the_comparisons() -> None:
     pairs = [*pairwise("abcd")] * 5
     places = bradley_terry(pairs)
     assert sorted(places, key=places.__getitem__, reverse=True) == list("abcd")
     assert sum(places.values()) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_sound_that_wins_always_stays_finite() -> None:
+def test_a_sound_that_always_wins_has_a_finite_strength() -> None:
     assert max(bradley_terry([("a", "b")] * 1000).values()) < 20
 
 
-def test_two_names_are_placed_where_the_posterior_peaks() -> None:
+def test_two_strengths_maximise_the_posterior() -> None:
     # One comparison: the peak solves d/dx of log(1 + exp(-2x)) + x * x / 2 = 0 for places x and -x.
     place = bradley_terry([("a", "b")])["a"]
     assert place * 0.5 == pytest.approx(1 / (1 + np.exp(2 * place)), abs=1e-4)
@@ -56,7 +56,7 @@ def test_a_compared_sound_without_a_file_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pairs", ["", "a\n", "a,b,c\n", "a,a\n", "a,\n"])
-def test_lines_that_are_no_pairs_are_refused(tmp_path: Path, pairs: str) -> None:
+def test_lines_that_are_not_pairs_are_refused(tmp_path: Path, pairs: str) -> None:
     put_sonancia(tmp_path, pairs, NAMES)
     with pytest.raises(CorpusError, match=r"no pairs|not a pair"):
         read_sonancia(tmp_path)

@@ -58,7 +58,7 @@ def test_a_number_off_the_scale_is_refused(tmp_path: Path, row: tuple[object, ..
             read(asked(tmp_path))
 
 
-def test_interchanged_columns_of_deam_are_set_right_and_told(tmp_path: Path) -> None:
+def test_interchanged_columns_of_deam_are_swapped_back_and_noted(tmp_path: Path) -> None:
     rows = drawn_ratings()
     put_songs(tmp_path / "deam", [*interchanged(rows), (1500, 1, 1, 9, 1)])
     put_empty(tmp_path / "deam" / "audio", [f"{song}.mp3" for song, *_ in rows] + ["1500.mp3"])
@@ -73,7 +73,7 @@ def test_interchanged_columns_of_deam_are_set_right_and_told(tmp_path: Path) -> 
     assert (said["1500"].arousal, said["1500"].valence) == (-1.0, 1.0)
 
 
-def test_columns_that_are_right_stay(tmp_path: Path) -> None:
+def test_correct_columns_stay(tmp_path: Path) -> None:
     rows = drawn_ratings()
     put_songs(tmp_path, rows, "static_annotations_averaged_songs_1_2000.csv")
     put_songs(tmp_path, [(2001, 9, 1, 1, 1)], "static_annotations_averaged_songs_2000_2058.csv")
@@ -88,7 +88,7 @@ def test_columns_that_are_right_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("why", ["not at hand", "unlike", "constant"])
-def test_what_cannot_be_told_is_reported_and_taken_as_named(tmp_path: Path, why: str) -> None:
+def test_unverifiable_columns_are_noted_and_used_as_named(tmp_path: Path, why: str) -> None:
     rows = drawn_ratings()
     put_songs(tmp_path, rows)
     put_empty(tmp_path, ["2.mp3"])
@@ -112,7 +112,7 @@ def test_a_copy_of_a_table_is_refused(tmp_path: Path) -> None:
         read_emomusic(asked(tmp_path))
 
 
-def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_binary_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "static_annotations.csv").write_bytes(b"\xff\xfe\x00song_id,\x00")
     put_empty(tmp_path, ["2.mp3"])
     for read in (read_emomusic, read_deam):
@@ -122,7 +122,7 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the rating files are not beside the repository")
-def test_the_real_tables_are_read_and_the_fault_of_deam_is_found(tmp_path: Path) -> None:
+def test_the_real_tables_are_read_and_the_swap_in_deam_is_found(tmp_path: Path) -> None:
     for name in (
         "deam_static_annotations_averaged_songs.csv",
         "emomusic_static_annotations.csv",

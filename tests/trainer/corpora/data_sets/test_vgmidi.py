@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_ratings_are_taken_as_they_stand(tmp_path: Path) -> None:
+def test_ratings_are_not_rescaled(tmp_path: Path) -> None:
     put_vgmidi(tmp_path, "audio/a.opus,-0.25,0.5,Zelda\naudio/b.opus,1,-1,Mario\n")
     first, second = read_vgmidi(tmp_path)
     assert (first.path, first.arousal, first.valence) == ("vgmidi/audio/a.opus", -0.25, 0.5)
@@ -57,7 +57,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b'path,"arousal\n'])
-def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path, content: bytes) -> None:
     put_vgmidi(tmp_path, "")
     (tmp_path / "vgmidi" / "ratings.csv").write_bytes(content)
     with pytest.raises(CorpusError):

@@ -72,7 +72,7 @@ def read(page: str) -> Reader:
     return reader
 
 
-def test_the_page_holds_every_experiment_and_how_it_was_made(said: dict[str, Any]) -> None:
+def test_the_page_shows_every_experiment_and_the_method(said: dict[str, Any]) -> None:
     page = page_of(said)
     reader = read(page)
     ids = {value for name, value in reader.attributes if name == "id"}
@@ -82,14 +82,14 @@ def test_the_page_holds_every_experiment_and_how_it_was_made(said: dict[str, Any
         assert told in page
 
 
-def test_names_that_are_html_are_shown_as_text(said: dict[str, Any]) -> None:
+def test_names_are_escaped(said: dict[str, Any]) -> None:
     reader = read(page_of(said))
     assert {"script", "img", "link", "iframe", "object", "a"} & set(reader.tags) == {"a"}
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
     assert "&lt;script&gt;" in page_of(said)
 
 
-def test_the_page_needs_nothing_from_outside(said: dict[str, Any]) -> None:
+def test_the_page_is_self_contained(said: dict[str, Any]) -> None:
     page = page_of(said)
     reader = read(page)
     links = [v for name, v in reader.attributes if name in {"href", "src"}]
@@ -100,7 +100,7 @@ def test_the_page_needs_nothing_from_outside(said: dict[str, Any]) -> None:
     assert "default-src 'none'" in page
 
 
-def test_both_ways_to_colour_it_name_the_same_colours(said: dict[str, Any]) -> None:
+def test_light_and_dark_define_the_same_colours(said: dict[str, Any]) -> None:
     light, dark = re.findall(r":root \{(.*?)\}", page_of(said), flags=re.DOTALL)
     names = [set(re.findall(r"--[a-z0-9]+(?=:)", each)) for each in (light, dark)]
     assert names[0] == names[1]
@@ -108,7 +108,7 @@ def test_both_ways_to_colour_it_name_the_same_colours(said: dict[str, Any]) -> N
     assert used == names[0]
 
 
-def test_what_lies_outside_of_a_plot_is_an_arrow_at_its_edge() -> None:
+def test_points_outside_a_plot_are_arrows_at_its_edge() -> None:
     plot = Plot((0, 1), (0, 1), ("a", "b"), "one")
     plot.point((0.5, 0.5), "dot", "inside")
     plot.point((0.5, -3.0), "dot", "below")
@@ -131,7 +131,7 @@ def test_ticks_are_round(span: tuple[float, float], expected: list[float]) -> No
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
-def test_a_real_browser_shows_it_and_runs_nothing(said: dict[str, Any], tmp_path: Path) -> None:
+def test_a_browser_shows_it_and_runs_no_script(said: dict[str, Any], tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_bytes(page_of(said).encode(errors="xmlcharrefreplace"))
 
