@@ -94,14 +94,8 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
     is the old catalogue or the new one, and the next start moves the bundles and corpora that
     belong to it. A backup of a release that left corpora out leaves them alone.
 
-    Args:
-        url: of the catalogue.
-        registry: folder of the bundles; the folder of the corpora is next to it.
-        archive: the backup.
-        stamp: part of the new names of the old state.
-
     Returns:
-        The label of the backup, and where the old state is.
+        The label of the backup, and where the old state is, under names with `stamp` in them.
 
     Raises:
         CatalogueBusy: a service uses this catalogue.

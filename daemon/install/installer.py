@@ -51,10 +51,7 @@ def install_file(file: InstalledFile, root: Path) -> Path:
 
 
 def remove_file(path: Path, root: Path) -> Iterator[str]:
-    """Remove a file of ours below a root, and its folder if that is an empty drop-in folder.
-
-    Yields:
-        A line for what was done.
+    """Remove a file of ours, and its folder if that is an empty drop-in folder; yield a report.
 
     Raises:
         InstallError: it cannot be removed.

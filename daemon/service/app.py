@@ -71,13 +71,8 @@ def run(
 ) -> RunResult:
     """Run the service until a signal stops it, or for one pass.
 
-    Args:
-        config: what to do.
-        console: a terminal for the progress bar; None writes log lines.
-        clock: the time, aware of its zone.
-        ready: called when the folders are watched and the catalogue is open.
-        notifier: reports to a supervisor.
-        read_config: reads the configuration again, for SIGHUP; None lets that signal stop the run.
+    `ready` is called when the folders are watched. `read_config` reads the configuration again when
+    SIGHUP comes; without it, that signal stops the run.
 
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process uses it.

@@ -72,9 +72,6 @@ class Assembly:
             clips = clips_needing_tags(self.catalogue, self.active.config, states)
             consumers.add_untagged(clips)
 
-        def use_bundle(loaded: ActiveBundle) -> None:
-            consumers.pipeline.bundle = loaded
-
         settings = config.settings
         loop = EventLoop(
             messages=self.messages,
@@ -87,9 +84,8 @@ class Assembly:
             retraining=RetrainControl(
                 self.active,
                 self.catalogue,
-                bundle,
+                consumers.pipeline,
                 clock,
-                use_bundle,
                 retag=partial(enqueue_tags, [TagState.PENDING]),
             ),
             clock=clock,

@@ -48,11 +48,7 @@ LONGEST_PATIENCE_S = 60.0
 
 
 class SinglePass:
-    """Decides when a single pass has waited long enough for files that keep changing.
-
-    Args:
-        settle_s: how long a file must be silent, in seconds.
-    """
+    """Decides when a single pass has waited long enough for files that keep changing."""
 
     def __init__(self, settle_s: float) -> None:
         self._patience_s = settle_s + min(9 * settle_s, LONGEST_PATIENCE_S)
@@ -60,13 +56,7 @@ class SinglePass:
         self._progress_at_s = 0.0
 
     def is_overdue(self, attempts: int, waiting: int, now_s: float) -> bool:
-        """Whether nothing was finished for too long, and nothing is due.
-
-        Args:
-            attempts: number of files finished so far, failed ones included.
-            waiting: number of files that are due or being processed.
-            now_s: the monotonic clock.
-        """
+        """Whether no attempt ended for too long by the monotonic clock, and no file is waiting."""
         if attempts != self._attempts:
             self._attempts, self._progress_at_s = attempts, now_s
         return not waiting and now_s - self._progress_at_s > self._patience_s

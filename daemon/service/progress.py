@@ -37,13 +37,7 @@ class ProgressReporter:
         self._finished_before = 0
 
     def show(self, finished: int, waiting: int, now_s: float) -> None:
-        """Show how far the work is.
-
-        Args:
-            finished: number of files finished since the start, failed ones included.
-            waiting: number of files that are due or being processed.
-            now_s: the monotonic clock.
-        """
+        """Show how many are finished since the start, failed ones included, and how many wait."""
         if waiting == 0:
             self.hide()
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from daemon.pipeline.active_bundle import ActiveBundle
+    from daemon.pipeline.stages import Pipeline
     from daemon.service.background_job import BackgroundJob
     from daemon.service.run_config import ActiveConfig
     from storage.catalogue import Catalogue
@@ -32,9 +32,8 @@ class RetrainControl:
     Args:
         active: the configuration in use.
         catalogue: holds annotations and predictions.
-        bundle: the one in use at first.
+        pipeline: uses the bundle, and gets each new one.
         clock: the time, aware of its zone.
-        use_bundle: called with each newly loaded bundle.
         retag: called when tags may have become due.
 
     Attributes:
@@ -45,9 +44,8 @@ class RetrainControl:
         self,
         active: ActiveConfig,
         catalogue: Catalogue,
-        bundle: ActiveBundle,
+        pipeline: Pipeline,
         clock: Callable[[], datetime],
-        use_bundle: Callable[[ActiveBundle], None],
         retag: Callable[[], None],
     ) -> None:
         self._active = active
@@ -55,9 +53,8 @@ class RetrainControl:
         self._folder = AnnotationFolder(
             active.config.annotations, catalogue.annotations, active.settle_s, clock
         )
-        self._bundle = bundle
+        self._pipeline = pipeline
         self._clock = clock
-        self._use_bundle = use_bundle
         self._retag = retag
         self._job: BackgroundJob | None = None
         self._rejected: str | None = None
@@ -93,7 +90,7 @@ class RetrainControl:
         """
         self._folder.look()
         self._load_published()
-        if self._catalogue.rescoring.any_outdated(self._bundle.name):
+        if self._catalogue.rescoring.any_outdated(self._pipeline.bundle.name):
             self._job = self._rescore_job()
             self._job.wait()
             self._finish(self._job)
@@ -107,18 +104,16 @@ class RetrainControl:
     def _load_published(self) -> None:
         """Load the published bundle if it is another than the one in use."""
         registry = self._active.config.registry
-        name = published_name(registry)
-        if name in {None, self._bundle.name, self._rejected}:
+        name, used = published_name(registry), self._pipeline.bundle.name
+        if name in {None, used, self._rejected}:
             return
         try:
-            self._bundle = load_published(registry, self._catalogue, published)
+            self._pipeline.bundle = load_published(registry, self._catalogue, published)
+            self.problem = None
         except BundleError as error:
             self._rejected = name
-            self.problem = f"{name} cannot be used, so {self._bundle.name} stays in use: {error}"
+            self.problem = f"{name} cannot be used, so {used} stays in use: {error}"
             log.error("%s", self.problem)  # noqa: TRY400 - one line is enough
-            return
-        self.problem = None
-        self._use_bundle(self._bundle)
 
     def _finish(self, job: BackgroundJob) -> None:
         """Clean up after a job that has ended, and do what follows from it."""
@@ -144,7 +139,7 @@ class RetrainControl:
             self._retag()
 
     def _due_job(self) -> BackgroundJob | None:
-        if self._catalogue.rescoring.any_outdated(self._bundle.name):
+        if self._catalogue.rescoring.any_outdated(self._pipeline.bundle.name):
             return self._rescore_job()
         config, jobs = self._active.config, self._catalogue.jobs
         if not jobs.is_requested(LEARN):
@@ -160,4 +155,4 @@ class RetrainControl:
 
     def _rescore_job(self) -> BackgroundJob:
         config = self._active.config
-        return rescore_job(config.url, self._bundle.directory, config.settings.tags.step)
+        return rescore_job(config.url, self._pipeline.bundle.directory, config.settings.tags.step)

@@ -122,13 +122,7 @@ def change_interval(scheduler: BackgroundScheduler, name: str, interval_s: float
 def running_scheduler(
     jobs: Iterable[PeriodicJob], store: JobStore, clock: Callable[[], datetime]
 ) -> Iterator[BackgroundScheduler]:
-    """Run periodic jobs in a thread, for the duration of a block.
-
-    Args:
-        jobs: what recurs.
-        store: stores the due times of persistent jobs.
-        clock: the time, aware of its zone.
-    """
+    """Run periodic jobs in a thread, for the duration of a block; `store` holds their due times."""
     scheduler = BackgroundScheduler(
         timezone=_ClockZone(clock),
         executors={"default": ThreadPoolExecutor(1)},
