@@ -80,10 +80,14 @@ def _spelling(option: click.Option) -> str:
     names = "/".join([*option.opts, *option.secondary_opts])
     if option.is_flag:
         return f"`{names}`"
-    if isinstance(option.type, click.Choice):
-        value = "|".join(map(str, option.type.choices))
-    elif option.metavar is None and isinstance(option.type, click.types.IntParamType):
+    if option.metavar is not None:
+        value = option.metavar
+    elif isinstance(option.type, click.Choice):
+        # A choice with - in front only reverses the order.
+        choices = [str(choice) for choice in option.type.choices]
+        value = "|".join(choice for choice in choices if not choice.startswith("-"))
+    elif isinstance(option.type, click.types.IntParamType):
         value = "N"
     else:
-        value = option.metavar or option.type.name.upper()
+        value = option.type.name.upper()
     return f"`{names} {value}`"
