@@ -1,7 +1,7 @@
-"""Bytes that can be read at any offset: of a file, of memory, or assembled from parts of another.
+"""Bytes that can be read at any offset: of a file, or assembled from ranges of it and new bytes.
 
-An `Assembled` view stands for a file after an edit without writing anything. Tag code names the
-ranges that stay and the bytes between them, so all other bytes stay by construction.
+An `Assembled` view stands for a file after an edit without writing anything. It names the ranges
+that stay, so that all other bytes stay by construction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ class View(Protocol):
         """Length in bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes from `offset`; fewer only at the end."""
+        """Return up to `length` bytes from `offset`; fewer only at the end.
+
+        Raises:
+            OSError: the medium failed.
+        """
 
 
 class Splice(NamedTuple):
@@ -36,11 +40,6 @@ class Splice(NamedTuple):
     offset: int
     length: int
     new: bytes
-
-    @property
-    def growth(self) -> int:
-        """How many bytes longer (negative: shorter) the file becomes."""
-        return len(self.new) - self.length
 
 
 class Kept(NamedTuple):
@@ -54,27 +53,14 @@ Piece = Kept | bytes
 
 
 class OpenFile:
-    """An open file descriptor, as a view; its length is taken once.
-
-    Args:
-        descriptor: open for reading; the caller closes it.
-    """
+    """An open file descriptor, as a view; its length is taken once, and the caller closes it."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
-
-    @property
-    def size(self) -> int:
-        """Length in bytes when the view was made."""
-        return self._size
+        self.size = os.fstat(descriptor).st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes from `offset`.
-
-        Raises:
-            OSError: the medium failed.
-        """
+        """Return up to `length` bytes from `offset`."""
         parts = []
         while length > 0 and (part := os.pread(self._descriptor, length, offset)):
             parts.append(part)
@@ -84,7 +70,7 @@ class OpenFile:
 
 
 class Assembled:
-    """Ranges of a view and literal bytes, in a row.
+    """Ranges of a view and new bytes, in a row.
 
     Args:
         base: the view that `Kept` pieces refer to.
@@ -98,11 +84,7 @@ class Assembled:
         self.base: View = base
         self.pieces: Sequence[Piece] = list(pieces)
         self._starts = [0, *accumulate(map(length_of, self.pieces))]
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return self._starts[-1]
+        self.size = self._starts[-1]
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset`."""
@@ -150,11 +132,7 @@ class ViewFile:
         return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set the current position.
-
-        Raises:
-            OSError: it would lie before the start.
-        """
+        """Set the current position; raises OSError if it would lie before the start."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.view.size}[whence]
         if start + offset < 0:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -178,15 +156,6 @@ class ViewFile:
 def length_of(piece: Piece) -> int:
     """Return the length of a piece in bytes."""
     return piece.length if isinstance(piece, Kept) else len(piece)
-
-
-def spliced(base: View, splices: Iterable[Splice]) -> Assembled:
-    """Return a view as it is after the splices.
-
-    Raises:
-        ValueError: two splices overlap.
-    """
-    return Assembled(base, pieces_around(splices, base.size))
 
 
 def pieces_around(splices: Iterable[Splice], size: int) -> list[Piece]:

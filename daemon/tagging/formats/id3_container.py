@@ -1,10 +1,11 @@
-"""What the containers that hold an ID3v2 tag have in common."""
+"""What the containers of an ID3v2 tag have in common."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats.byte_views import spliced
+from daemon.tagging.formats.byte_views import Assembled, pieces_around
 from daemon.tagging.formats.format import Edit
 
 if TYPE_CHECKING:
@@ -15,24 +16,16 @@ if TYPE_CHECKING:
     from daemon.tagging.formats.keys import Changes, Items
 
 
-class Id3Container:
-    """A file with one ID3v2 tag; subclasses know where it stands."""
+class Id3Container(ABC):
+    """A file with one ID3v2 tag; subclasses know its place. All methods may raise TagsRefused."""
 
+    @abstractmethod
     def tag(self, view: View) -> Id3Tag | None:
-        """Return the tag; None if there is none.
+        """Return the tag; None if there is none."""
 
-        Raises:
-            TagsRefused: the tag or the file around it is damaged.
-        """
-        raise NotImplementedError
-
+    @abstractmethod
     def splices(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
-        """Return the splices that make the changes.
-
-        Raises:
-            TagsRefused: the file's structure does not allow a safe edit.
-        """
-        raise NotImplementedError
+        """Return the splices that make the changes."""
 
     def has_block(self, view: View) -> bool:
         """Tell whether the file has a tag at all."""
@@ -45,4 +38,5 @@ class Id3Container:
 
     def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Edit:
         """Plan the changes."""
-        return Edit(spliced(view, self.splices(view, changes, keep_block=keep_block)))
+        splices = self.splices(view, changes, keep_block=keep_block)
+        return Edit(Assembled(view, pieces_around(splices, view.size)))

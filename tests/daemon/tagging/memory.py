@@ -1,5 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from daemon.tagging.formats.byte_views import Assembled, pieces_around
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from daemon.tagging.formats.byte_views import Splice, View
+
 
 class Memory:
     """Bytes in memory, as a view."""
@@ -13,3 +22,7 @@ class Memory:
 
     def read(self, offset: int, length: int) -> bytes:
         return self._content[offset : offset + length]
+
+
+def spliced(base: View, splices: Iterable[Splice]) -> Assembled:
+    return Assembled(base, pieces_around(splices, base.size))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from daemon.tagging import delta as deltas
 from daemon.tagging.delta import delta
-from daemon.tagging.formats.byte_views import Assembled, Kept, Splice, spliced
-from tests.daemon.tagging.memory import Memory
+from daemon.tagging.formats.byte_views import Assembled, Kept, Splice
+from tests.daemon.tagging.memory import Memory, spliced
 
 LIMIT = 256 * 1024
 

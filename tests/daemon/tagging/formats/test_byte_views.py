@@ -12,9 +12,8 @@ from daemon.tagging.formats.byte_views import (
     View,
     ViewFile,
     common_length,
-    spliced,
 )
-from tests.daemon.tagging.memory import Memory
+from tests.daemon.tagging.memory import Memory, spliced
 
 
 @st.composite
