@@ -213,7 +213,7 @@ def _written(
         if edit.finish is not None:
             edit.finish(CopyFile(copy.descriptor, options.disk))
         prove(source, copy.path, plan, options.reader, options.audio_hash, options.disk)
-        undo.update(plan.record(OpenFile(copy.descriptor)).as_json())
+        undo.update(plan.undo.as_json(plan.base, OpenFile(copy.descriptor)))
         if options.record:
             options.record(undo)
 

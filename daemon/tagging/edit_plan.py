@@ -1,8 +1,8 @@
-"""Which edit makes our keys in a file say what they should, and what it can be undone to."""
+"""Which edit gives our keys in a file their wanted values, and what it can be undone to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from daemon.tagging.formats import keys
@@ -12,8 +12,6 @@ from daemon.tagging.formats.tag_errors import TagsRefused
 from daemon.tagging.undo_record import UndoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from daemon.tagging.formats.byte_views import View
     from daemon.tagging.formats.format import Container
     from daemon.tagging.formats.keys import Changes, Items
@@ -21,37 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EditPlan:
-    """An edit, and what must be true of its result.
+    """An edit, and what must be true of its result. Its planners may raise TagsRefused.
 
     Attributes:
-        kind: of the container.
         was: the present values of our keys.
         wanted: their values after the edit.
         ours: the keys concerned; all others must stay.
         edit: None if there is nothing to do.
-        base: the file that the undo record leads back to; None if its bytes are lost.
-        base_items: the values of our keys there; None where a key was absent.
-        base_has_block: whether there is a tag block.
+        undo: the undo record, still without how to get from the new file to `base`.
+        base: the file that `undo` leads back to; None if its bytes are lost.
     """
 
-    kind: str
     was: Items
     wanted: Items
-    ours: frozenset[str] = frozenset()
-    edit: Edit | None = None
-    base: View | None = None
-    base_items: Mapping[str, list[str] | None] = field(default_factory=dict)
-    base_has_block: bool = False
-
-    def record(self, made: View) -> UndoRecord:
-        """Return the undo record.
-
-        Args:
-            made: the file after the edit.
-        """
-        return UndoRecord.of(
-            self.kind, self.base_items, self.base, made, had_block=self.base_has_block
-        )
+    ours: frozenset[str]
+    edit: Edit | None
+    undo: UndoRecord
+    base: View | None
 
 
 def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
@@ -59,11 +43,8 @@ def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
 
     Args:
         view: the file.
-        items: wanted; a mood that is not ours is left instead of the wanted one.
+        items: wanted; a mood in the file that is not ours stays instead of the wanted one.
         first: record of our first write, if there was one.
-
-    Raises:
-        TagsRefused: the file's structure does not allow it.
     """
     container = container_of(view)
     present = container.items(view, keys.ALL_KEYS)
@@ -76,8 +57,8 @@ def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
     wanted = keys.with_owned_keys(wanted)
     stale = owned - set(wanted)
     if not stale and keys.same_but_for_time(present, wanted):
-        was = {key: values for key, values in present.items() if key in wanted}
-        return EditPlan(container.kind, was, was)
+        wanted = {key: values for key, values in present.items() if key in wanted}
+        return _plan(view, view, container, wanted, keep_block=True)
     earlier = first.items if first else {}
     changes: Changes = {**{key: earlier.get(key) or [] for key in stale}, **wanted}
     base = first.undone(view) if first else None
@@ -85,12 +66,8 @@ def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
     if first is None or base is not None:
         return plan
     # Another program has written since: the old bytes are lost, but not the old values.
-    return replace(
-        plan,
-        base=None,
-        base_items={**plan.base_items, **first.items},
-        base_has_block=first.had_block,
-    )
+    undo = replace(plan.undo, items={**plan.undo.items, **first.items}, block=first.block)
+    return replace(plan, base=None, undo=undo)
 
 
 def to_strip(view: View, owned: frozenset[str] | None) -> EditPlan:
@@ -98,10 +75,7 @@ def to_strip(view: View, owned: frozenset[str] | None) -> EditPlan:
 
     Args:
         view: the file.
-        owned: our keys as the catalogue knows them; None for those that the file itself names.
-
-    Raises:
-        TagsRefused: the file's structure does not allow it.
+        owned: our keys as the catalogue knows them; None for those that the file itself lists.
     """
     container = container_of(view)
     present = container.items(view, keys.ALL_KEYS)
@@ -110,70 +84,41 @@ def to_strip(view: View, owned: frozenset[str] | None) -> EditPlan:
 
 
 def to_restore(view: View, first: UndoRecord) -> EditPlan:
-    """Plan restoring the old bytes where they are known and fit, else the old values.
-
-    Raises:
-        TagsRefused: the file's structure does not allow it.
-    """
+    """Plan restoring the old bytes where they are known and fit, else the old values."""
     old = first.undone(view)
     if old is None:
         return to_reset(view, first)
     container = container_of(view)
     ours = frozenset(first.items)
-    was = container.items(view, ours)
-    return EditPlan(
-        container.kind,
-        was,
-        _recorded(first),
-        ours,
-        Edit(old),
-        base=view,
-        base_items={key: was.get(key) for key in ours},
-        base_has_block=container.has_block(view),
-    )
+    wanted = {key: values for key, values in first.items.items() if values is not None}
+    undo = _undo_to(view, container, ours)
+    return EditPlan(container.items(view, ours), wanted, ours, Edit(old), undo, view)
 
 
 def to_reset(view: View, first: UndoRecord) -> EditPlan:
-    """Plan giving our keys their old values, whatever else has changed in the file since.
-
-    Raises:
-        TagsRefused: the file is of another kind now, or its structure does not allow it.
-    """
+    """Plan giving our keys their old values, whatever else has changed in the file since."""
     container = container_of(view)
     if container.kind != first.kind:
         raise TagsRefused(
             f"it was {first.kind} when tagged and is {container.kind} now; left alone"
         )
     changes = {key: values or [] for key, values in first.items.items()}
-    return _plan(view, view, container, changes, keep_block=first.had_block)
+    return _plan(view, view, container, changes, keep_block=first.block)
 
 
 def _plan(
-    view: View,
-    base: View,
-    container: Container,
-    changes: Changes,
-    *,
-    keep_block: bool,
+    view: View, base: View, container: Container, changes: Changes, *, keep_block: bool
 ) -> EditPlan:
     """Plan changes to `base`, which is the file or the file as it once was."""
     ours = frozenset(changes)
-    wanted = {key: values for key, values in changes.items() if values}
     was = container.items(view, ours)
-    if base is view and was == wanted:
-        return EditPlan(container.kind, was, was)
+    wanted = {key: values for key, values in changes.items() if values}
+    undo = _undo_to(base, container, ours)
+    edit = None if was == wanted else container.edit(base, changes, keep_block=keep_block)
+    return EditPlan(was, wanted, ours, edit, undo, base)
+
+
+def _undo_to(base: View, container: Container, ours: frozenset[str]) -> UndoRecord:
     old = container.items(base, ours)
-    return EditPlan(
-        container.kind,
-        was,
-        wanted,
-        ours,
-        container.edit(base, changes, keep_block=keep_block),
-        base=base,
-        base_items={key: old.get(key) for key in ours},
-        base_has_block=container.has_block(base),
-    )
-
-
-def _recorded(first: UndoRecord) -> Items:
-    return {key: values for key, values in first.items.items() if values is not None}
+    items = {key: old.get(key) for key in ours}
+    return UndoRecord(container.kind, items, container.has_block(base))

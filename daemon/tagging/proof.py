@@ -56,20 +56,21 @@ def prove(
         TagsRefused: mutagen cannot read one of the two.
         ClipError: `reader` cannot read one of the two.
     """
+    kind = plan.undo.kind
     with opened(copy, disk) as made:
         container = container_of(made.view)
-        if container.kind != plan.kind or container.items(made.view, plan.ours) != plan.wanted:
+        if container.kind != kind or container.items(made.view, plan.ours) != plan.wanted:
             raise Unproven("the new tags could not be read back; the file is left alone")
         has_id3v2 = all(container.has_block(view) for view in (source.view, made.view))
-        old_tags = foreign_tags(source.view, plan.kind, plan.ours)
-        if foreign_tags(made.view, plan.kind, plan.ours) != old_tags:
+        old_tags = foreign_tags(source.view, kind, plan.ours)
+        if foreign_tags(made.view, kind, plan.ours) != old_tags:
             raise Unproven("another tag would have changed; the file is left alone")
     new = reader(copy)
     # A hash of parts of a long file is known at most; then all of the original must be read, too.
     old = reader(source.path, hashed=new.audio_hash != audio_hash)
     if old.audio_hash not in (None, new.audio_hash):
         raise Unproven("its sound would have changed; the file is left alone")
-    left_out = frozenset() if has_id3v2 or plan.kind != "mp3" else _ID3V1_KEYS
+    left_out = frozenset() if has_id3v2 or kind != "mp3" else _ID3V1_KEYS
     if _foreign(old, plan.ours, left_out) != _foreign(new, plan.ours, left_out):
         raise Unproven("other programs would read another tag differently; the file is left alone")
 

@@ -5,7 +5,7 @@ of values, or null), `block` (whether there was a tag block), `size` (bytes of t
 write), `digest` (of the bytes in it that were not there before) and `undo` (how to make the old
 bytes from the written ones, packed; null if that would be too large).
 
-Format 1 listed the replaced ranges of the written file in `undo` instead of those that stay.
+Format 1 listed in `undo` the replaced ranges of the written file instead of those that stay.
 """
 
 from __future__ import annotations
@@ -35,37 +35,14 @@ _ENTRY = struct.Struct("<QQQ")
 
 @dataclass(frozen=True)
 class UndoRecord:
-    """See the module's description; `undo` refers to offsets of the written file."""
+    """The fields described above; `undo` refers to offsets of the written file."""
 
     kind: str
-    items: dict[str, list[str] | None]
-    had_block: bool
-    size: int
-    digest: str
-    undo: Sequence[Piece] | None
-
-    @classmethod
-    def of(
-        cls,
-        kind: str,
-        items: Mapping[str, list[str] | None],
-        old: View | None,
-        new: View,
-        *,
-        had_block: bool,
-    ) -> Self:
-        """Return the record of a write.
-
-        Args:
-            kind: of the container.
-            items: our keys as they were.
-            old: the file before the first write; None if its bytes are lost.
-            new: the file as written.
-            had_block: whether the old file had a tag block.
-        """
-        undo = None if old is None else delta(old, new, MOST_UNDO_BYTES)
-        digest = "" if undo is None else _digest(new, undo)
-        return cls(kind, dict(items), had_block, new.size, digest, undo)
+    items: Mapping[str, list[str] | None]
+    block: bool
+    size: int = 0
+    digest: str = ""
+    undo: Sequence[Piece] | None = None
 
     def undone(self, view: View) -> Assembled | None:
         """Return the old file, if its bytes are known and ours are still in the present one."""
@@ -73,21 +50,27 @@ class UndoRecord:
             return None
         return Assembled(view, self.undo)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the record in types that JSON has."""
+    def as_json(self, old: View | None, new: View) -> dict[str, Any]:
+        """Return the record in types that JSON has, for a write that was just made.
+
+        Args:
+            old: the file before the first write; None if its bytes are lost.
+            new: the file as written.
+        """
+        undo = None if old is None else delta(old, new, MOST_UNDO_BYTES)
         return {
             "format": FORMAT,
             "kind": self.kind,
-            "items": self.items,
-            "block": self.had_block,
-            "size": self.size,
-            "digest": self.digest,
-            "undo": None if self.undo is None else _packed(self.undo),
+            "items": dict(self.items),
+            "block": self.block,
+            "size": new.size,
+            "digest": "" if undo is None else _digest(new, undo),
+            "undo": None if undo is None else _packed(undo),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return what `as_json` recorded, also in the form of earlier releases.
+        """Return what `as_json` recorded, also in format 1.
 
         Raises:
             ValueError: not such a record, or of a later format.
@@ -95,16 +78,17 @@ class UndoRecord:
         try:
             if record["format"] not in (1, FORMAT):
                 raise ValueError(f"tag journal of unknown format {record['format']}")
-            size, packed = record["size"], record["undo"]
-            undo = None if packed is None else _unpacked(packed, size, record["format"])
-            fields = (record["kind"], dict(record["items"]), bool(record["block"]))
-            return cls(*fields, size, record["digest"], undo)
+            size, undo = record["size"], record["undo"]
+            if undo is not None:
+                undo = _unpacked(undo, size, is_old=record["format"] == 1)
+            items, block = dict(record["items"]), bool(record["block"])
+            return cls(record["kind"], items, block, size, record["digest"], undo)
         except (KeyError, TypeError, struct.error, zlib.error) as error:
             raise ValueError(f"damaged tag journal: {error!r}") from error
 
 
 def _digest(new: View, undo: Sequence[Piece]) -> str:
-    """Return the digest of what the old file does not use."""
+    """Return the digest of those bytes of the new file that the old one does not have."""
     total = blake2b(digest_size=16)
     at = 0
     for offset, length in sorted(piece for piece in undo if isinstance(piece, Kept)):
@@ -115,7 +99,6 @@ def _digest(new: View, undo: Sequence[Piece]) -> str:
 
 
 def _packed(undo: Sequence[Piece]) -> str:
-    """Pack each range and each literal as one entry of both."""
     entries = (
         _ENTRY.pack(*piece, 0) if isinstance(piece, Kept) else _ENTRY.pack(0, 0, len(piece)) + piece
         for piece in undo
@@ -123,12 +106,12 @@ def _packed(undo: Sequence[Piece]) -> str:
     return base64.b64encode(zlib.compress(b"".join(entries), 9)).decode()
 
 
-def _unpacked(text: str, size: int, form: int) -> list[Piece]:
-    if form == 1:
+def _unpacked(text: str, size: int, *, is_old: bool) -> list[Piece]:
+    if is_old:
         pieces = pieces_around(map(Splice._make, _entries(text)), size)
     else:
-        parts = ((Kept(offset, length), literal) for offset, length, literal in _entries(text))
-        pieces = [piece for pair in parts for piece in pair if length_of(piece)]
+        pairs = ((Kept(offset, length), literal) for offset, length, literal in _entries(text))
+        pieces = [piece for pair in pairs for piece in pair if length_of(piece)]
     for piece in pieces:
         if isinstance(piece, Kept) and not 0 <= piece.length <= size - piece.offset:
             raise ValueError("damaged tag journal: it refers to bytes beyond the file")
