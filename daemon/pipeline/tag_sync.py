@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import MoodSettings, TagSettings
-    from daemon.tagging.disk.file_reading import Reader
+    from daemon.tagging.disk.source import Reader
     from daemon.tagging.formats.keys import Items
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, Prediction

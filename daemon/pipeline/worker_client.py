@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from config.settings import AnalysisSettings
     from daemon.pipeline.active_bundle import ActiveBundle
-    from daemon.tagging.disk.file_reading import FileReading
+    from daemon.tagging.disk.source import FileReading
     from storage.schema.records import Analysis, FeatureRecord
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,13 @@
-"""Writes, removes and restores our tags in a file; each change is proven harmless or not made."""
+"""Writes, removes and restores our tags in a file; each change is proven harmless or not made.
+
+A path may lead to the file through links. Any function may raise TagWriteError, which says in one
+line why nothing was written.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 from daemon.service_errors import TagWriteError
 from daemon.tagging import edit_plan
 from daemon.tagging.disk.atomic_copy import FileWrite, OriginalChanged
-from daemon.tagging.disk.copy_file import CopyFile
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import SourceFile, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.formats import keys
-from daemon.tagging.formats.byte_views import OpenFile
 from daemon.tagging.formats.detect import container_of
 from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused, refusal_of
 from daemon.tagging.proof import Unproven, prove
@@ -25,11 +28,11 @@ from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from daemon.tagging.disk.atomic_copy import Copy
-    from daemon.tagging.disk.file_reading import Reader
+    from daemon.tagging.disk.source import Reader
     from daemon.tagging.formats.byte_views import View
     from daemon.tagging.formats.format import Edit
     from daemon.tagging.formats.keys import Items
@@ -125,39 +128,28 @@ def write(
     """Write items into a file, or into its sidecar.
 
     Args:
-        path: the file; links are followed.
+        path: the file.
         items: from `keys.affect_items`, `provenance_item`, `mood_item`. A mood is left out where
             the file has another one already.
         options: how to write.
         earlier: the undo record of the first write, if there was one; the new record then leads
             back to before that write.
-
-    Raises:
-        TagWriteError: nothing was written; the reason says why.
     """
     first = UndoRecord.from_json(earlier) if earlier else None
-    with _as_tag_write_error(path):
-        if options.mode is WriteMode.SIDECAR:
-            return _to_sidecar(path, keys.with_owned_keys(items), options)
-        return _to_file(path, options, lambda view: edit_plan.to_write(view, items, first))
+    in_sidecar = keys.with_owned_keys(items)
+    return _run(path, options, in_sidecar, lambda view: edit_plan.to_write(view, items, first))
 
 
 def strip(path: Path, options: WriteOptions, *, owned: frozenset[str] | None = None) -> TagWrite:
     """Remove our items from a file, and nothing else.
 
     Args:
-        path: the file; links are followed.
+        path: the file.
         options: how to write.
         owned: our keys in this file, as the catalogue knows them; by default those that the file's
             own `VALENCED` item lists.
-
-    Raises:
-        TagWriteError: nothing was written; the reason says why.
     """
-    with _as_tag_write_error(path):
-        if options.mode is WriteMode.SIDECAR:
-            return _to_sidecar(path, {}, options)
-        return _to_file(path, options, lambda view: edit_plan.to_strip(view, owned))
+    return _run(path, options, {}, lambda view: edit_plan.to_strip(view, owned))
 
 
 def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWrite:
@@ -167,34 +159,45 @@ def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWr
     Otherwise only our keys get their old values.
 
     Args:
-        path: the file; links are followed.
+        path: the file.
         undo: the undo record.
         options: how to write.
 
     Raises:
-        TagWriteError: nothing was written; the reason says why.
         ValueError: `undo` is not an undo record.
     """
     first = UndoRecord.from_json(undo)
+    return _run(
+        path,
+        options,
+        {},
+        lambda view: edit_plan.to_restore(view, first),
+        lambda view: edit_plan.to_reset(view, first),
+    )
+
+
+Planner = Callable[["View"], edit_plan.EditPlan]
+
+
+def _run(path: Path, options: WriteOptions, in_sidecar: Items, *planners: Planner) -> TagWrite:
+    """Write where the options say, by the first plan whose result can be proven."""
     with _as_tag_write_error(path):
         if options.mode is WriteMode.SIDECAR:
-            return _to_sidecar(path, {}, options)
-        try:
-            return _to_file(path, options, lambda view: edit_plan.to_restore(view, first))
-        except Unproven:
-            return _to_file(path, options, lambda view: edit_plan.to_reset(view, first))
+            return _to_sidecar(path, in_sidecar, options)
+        for planner in planners[:-1]:
+            with suppress(Unproven):
+                return _to_file(path, options, planner)
+        return _to_file(path, options, planners[-1])
 
 
-def _to_file(
-    path: Path, options: WriteOptions, plan_for: Callable[[View], edit_plan.EditPlan]
-) -> TagWrite:
+def _to_file(path: Path, options: WriteOptions, planner: Planner) -> TagWrite:
     with opened(path, options.disk) as source:
         if options.mode is WriteMode.NONE:
             return TagWrite(WriteOutcome.SKIPPED, source.path, {}, {})
         if not options.expects(source.status):
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
         with damage_refused():
-            plan = plan_for(source.view)
+            plan = planner(source.view)
         if plan.edit is None:
             return _unchanged(source, plan.was)
         _refuse_unsafe(source, options)
@@ -211,13 +214,13 @@ def _written(
     def complete(copy: Copy) -> None:
         assert copy.path is not None
         if edit.finish is not None:
-            edit.finish(CopyFile(copy.descriptor, options.disk))
-        prove(source, copy.path, plan, options.reader, options.audio_hash, options.disk)
-        undo.update(plan.undo.as_json(plan.base, OpenFile(copy.descriptor)))
+            edit.finish(copy)
+        prove(source, copy.path, plan, options.reader, options.audio_hash)
+        undo.update(plan.undo.as_json(plan.base, copy.view))
         if options.record:
             options.record(undo)
 
-    planned = FileWrite(source, edit.content, complete, options.disk, options.keep_mtime)
+    planned = FileWrite(source, edit.content, complete, options.keep_mtime)
     try:
         in_place = options.mode is WriteMode.IN_PLACE
         status, warning = overwrite(planned) if in_place else replace_or_overwrite(planned)

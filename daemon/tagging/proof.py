@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from daemon.tagging.disk.file_reading import FileReading, Reader
-    from daemon.tagging.disk.source import SourceFile
-    from daemon.tagging.disk.syscalls import DiskCalls
+    from daemon.tagging.disk.source import FileReading, Reader, SourceFile
     from daemon.tagging.edit_plan import EditPlan
 
 # How ffmpeg calls our mood in ID3v2.4 and ASF.
@@ -34,12 +32,7 @@ class Unproven(TagsRefused):
 
 
 def prove(
-    source: SourceFile,
-    copy: Path,
-    plan: EditPlan,
-    reader: Reader,
-    audio_hash: str | None,
-    disk: DiskCalls,
+    source: SourceFile, copy: Path, plan: EditPlan, reader: Reader, audio_hash: str | None
 ) -> None:
     """Compare a copy with its original.
 
@@ -49,7 +42,6 @@ def prove(
         plan: the edit.
         reader: reads both.
         audio_hash: of the original, if known.
-        disk: does the system calls.
 
     Raises:
         Unproven: something else than our keys differs.
@@ -57,7 +49,7 @@ def prove(
         ClipError: `reader` cannot read one of the two.
     """
     kind = plan.undo.kind
-    with opened(copy, disk) as made:
+    with opened(copy, source.disk) as made:
         container = container_of(made.view)
         if container.kind != kind or container.items(made.view, plan.ours) != plan.wanted:
             raise Unproven("the new tags could not be read back; the file is left alone")

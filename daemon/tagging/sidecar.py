@@ -13,7 +13,7 @@ import errno
 import json
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.atomic_copy import remove_temporary
@@ -51,32 +51,31 @@ def read_sidecar(sound: Path, disk: DiskCalls) -> Sidecar | None:
     """
     path = temp_names.sidecar_of(sound)
     try:
-        descriptor = disk.open_to_read(path)
+        with open(disk.open_to_read(path), "rb") as file:  # noqa: PTH123 - a descriptor has no path
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _not_ours(path)
+            record = json.loads(file.read(_LARGEST))
+        if record["format"] != FORMAT:
+            raise _not_ours(path)
+        items = {key: [str(value) for value in values] for key, values in record["items"].items()}
+        return Sidecar(str(record["file"]), items)
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _not_ours(path) from error
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _not_ours(path) from error
         raise
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_ours(path)
-        content = file.read(_LARGEST)
-    try:
-        return _parsed(json.loads(content))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _not_ours(path) from error
-
-
-def _parsed(record: Any) -> Sidecar:
-    if record["format"] != FORMAT:
-        raise ValueError(record["format"])
-    items = {key: [str(value) for value in values] for key, values in record["items"].items()}
-    return Sidecar(str(record["file"]), items)
 
 
 def _not_ours(path: Path) -> TagsRefused:
     return TagsRefused(f"{path.name} is not a sidecar of ours; move it away")
+
+
+def _remove(path: Path, disk: DiskCalls) -> None:
+    disk.remove(path)
+    disk.sync_folder(path.parent)
 
 
 def discard_stale(sound: Path, disk: DiskCalls) -> bool:
@@ -91,9 +90,7 @@ def discard_stale(sound: Path, disk: DiskCalls) -> bool:
     sidecar = read_sidecar(sound, disk)
     if sidecar is None or sidecar.file != sound.name:
         return False
-    path = temp_names.sidecar_of(sound)
-    disk.remove(path)
-    disk.sync_folder(path.parent)
+    _remove(temp_names.sidecar_of(sound), disk)
     return True
 
 
@@ -105,8 +102,7 @@ def write_sidecar(sound: Path, items: Items, disk: DiskCalls) -> None:
     """
     path = temp_names.sidecar_of(sound)
     if not items:
-        disk.remove(path)
-        disk.sync_folder(path.parent)
+        _remove(path, disk)
         return
     record = {"format": FORMAT, "file": sound.name, "items": items}
     temporary = temp_names.new_temporary(path.parent)

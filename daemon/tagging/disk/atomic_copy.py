@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
+from daemon.tagging.formats.byte_views import OpenFile, ViewFile
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
@@ -31,12 +32,40 @@ class OriginalChanged(Exception):
     """The original changed while its copy was made; it was left as it is now."""
 
 
-@dataclass
-class Copy:
-    """A complete copy; `path` is None once it must no longer be removed."""
+class Copy(ViewFile):
+    """A complete copy, open as the file object through which mutagen edits it; not buffered.
 
-    path: Path | None
-    descriptor: int
+    Attributes:
+        path: None once the copy must no longer be removed.
+        descriptor: open for reading and writing.
+    """
+
+    def __init__(self, path: Path, descriptor: int, disk: DiskCalls) -> None:
+        super().__init__(OpenFile(descriptor))
+        self.path: Path | None = path
+        self.descriptor = descriptor
+        self._disk = disk
+
+    def write(self, content: bytes) -> int:
+        """Write all bytes at the current position."""
+        # mutagen tries out a file object by writing nothing.
+        if content:
+            with self.noting_failure():
+                self._disk.write(self.descriptor, content, self.tell())
+            self.seek(len(content), os.SEEK_CUR)
+            self.view = OpenFile(self.descriptor)
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, to the current position by default."""
+        length = self.tell() if size is None else size
+        with self.noting_failure():
+            self._disk.truncate(self.descriptor, length)
+        self.view = OpenFile(self.descriptor)
+        return length
+
+    def flush(self) -> None:
+        """Do nothing, as nothing is buffered."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +76,12 @@ class FileWrite:
         source: the original.
         content: the bytes of the copy, made of those of the original.
         complete: edits the copy further and proves it; raises to stop the write.
-        disk: does the system calls.
         keep_mtime: whether the original's times stay.
     """
 
     source: SourceFile
     content: Assembled
     complete: Callable[[Copy], None]
-    disk: DiskCalls
     keep_mtime: bool = False
 
 
@@ -72,30 +99,28 @@ class FinishedWrite(NamedTuple):
 
 @contextmanager
 def verified_copy(write: FileWrite, *, owned: bool = False) -> Iterator[Copy]:
-    """Hold a complete temporary copy; it is removed in the end, whatever happens.
-
-    Args:
-        write: what to do.
-        owned: give the copy the original's owner and group, before bytes are copied in vain.
+    """Hold a complete temporary copy, perhaps with the original's owner; it is removed at the end.
 
     Raises:
         CopyDiffers: this user may not give the copy its owner.
         OSError: the copy could not be made.
     """
+    disk = write.source.disk
     path = temp_names.new_temporary(write.source.path.parent)
-    descriptor = write.disk.create(path)
-    copy = Copy(path, descriptor)
+    descriptor = disk.create(path)
+    copy = Copy(path, descriptor, disk)
     try:
         # The lock tells clean-up that the file is still in use.
-        write.disk.try_lock(descriptor)
+        disk.try_lock(descriptor)
         if owned:
             _set_owner(write, descriptor)
         _fill(write, descriptor)
+        copy.view = OpenFile(descriptor)
         write.complete(copy)
         yield copy
     finally:
         if copy.path is not None:
-            remove_temporary(copy.path, descriptor, write.disk)
+            remove_temporary(copy.path, descriptor, disk)
         os.close(descriptor)
 
 
@@ -107,7 +132,7 @@ def replace(write: FileWrite) -> FinishedWrite:
         CopyDiffers: the copy could not be given what the original has.
         OSError: the system refused; the original is as it was.
     """
-    source, disk = write.source, write.disk
+    source, disk = write.source, write.source.disk
     with verified_copy(write, owned=True) as copy:
         assert copy.path is not None
         _set_attributes(write, copy.descriptor)
@@ -126,7 +151,7 @@ def replace(write: FileWrite) -> FinishedWrite:
 
 
 def _fill(write: FileWrite, target: int) -> None:
-    source, disk = write.source.descriptor, write.disk
+    source, disk = write.source.descriptor, write.source.disk
     cloned = disk.clone(source, target)
     at = 0
     for piece in write.content.pieces:
@@ -145,14 +170,14 @@ def _set_owner(write: FileWrite, target: int) -> None:
     was, now = write.source.status, os.fstat(target)
     if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
         try:
-            write.disk.set_owner(target, was.st_uid, was.st_gid)
+            write.source.disk.set_owner(target, was.st_uid, was.st_gid)
         except PermissionError as error:
             raise CopyDiffers("its owner or group could not be kept by this user") from error
 
 
 def _set_attributes(write: FileWrite, target: int) -> None:
     """Give the copy permissions, attributes and times; each could undo those after it."""
-    source, disk = write.source, write.disk
+    source, disk = write.source, write.source.disk
     # File systems without permissions object even to setting those they show.
     if os.fstat(target).st_mode != source.status.st_mode:
         disk.set_mode(target, source.status.st_mode & _PERMISSION_BITS)
@@ -172,10 +197,7 @@ def _set_attributes(write: FileWrite, target: int) -> None:
 def remove_temporary(path: Path, descriptor: int, disk: DiskCalls) -> None:
     """Remove a temporary file; a failure to do so must not hide what went wrong before.
 
-    Args:
-        path: its name when it was made.
-        descriptor: open on it, by which it is found if its folder was renamed since.
-        disk: does the system calls.
+    By the descriptor it is found even if its folder was renamed since it was made.
     """
     try:
         disk.remove(path)

@@ -22,7 +22,7 @@ from daemon.tagging.disk.atomic_copy import (
     replace,
     verified_copy,
 )
-from daemon.tagging.formats.byte_views import OpenFile, common_length
+from daemon.tagging.formats.byte_views import common_length
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def overwrite(write: FileWrite) -> FinishedWrite:
             then names the copy from which the file is restored later.
         OSError: the system refused before the original was touched.
     """
-    source, disk, status = write.source, write.disk, write.source.status
+    source, disk, status = write.source, write.source.disk, write.source.status
     with verified_copy(write) as copy:
         disk.sync(copy.descriptor)
         target = disk.open_to_change(source.path)
@@ -47,9 +47,9 @@ def overwrite(write: FileWrite) -> FinishedWrite:
             if not source.unchanged():
                 raise OriginalChanged
             if write.keep_mtime:
-                _demand_times(source, target, disk)
-            _rename_to_rescue(source, copy, disk)
-            _write_back(source, copy, target, disk)
+                _demand_times(source, target)
+            _rename_to_rescue(source, copy)
+            _write_back(source, copy, target)
             if write.keep_mtime:
                 disk.set_times(target, status.st_atime_ns, status.st_mtime_ns)
             return FinishedWrite(os.fstat(target))
@@ -58,26 +58,21 @@ def overwrite(write: FileWrite) -> FinishedWrite:
 
 
 def replace_or_overwrite(write: FileWrite) -> FinishedWrite:
-    """Replace the original, or where the copy would have another owner, write into it.
-
-    Raises:
-        OriginalChanged, TagsRefused, OSError: as `replace` and `overwrite`.
-    """
+    """Replace the original, or where the copy would differ, write into it; errors are theirs."""
     try:
         return replace(write)
     except CopyDiffers:
         return overwrite(write)
 
 
-def _demand_times(source: SourceFile, target: int, disk: DiskCalls) -> None:
+def _demand_times(source: SourceFile, target: int) -> None:
     """Find out that another owner's times cannot be set while they need not be."""
     try:
-        disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
+        source.disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
     except PermissionError as error:
-        raise TagsRefused(
-            "its time cannot be kept by a user who does not own it; tags.keep_mtime = false, or "
-            "run valenced as its owner"
-        ) from error
+        reason = "its time cannot be kept by a user who does not own it"
+        advice = "tags.keep_mtime = false, or run valenced as its owner"
+        raise TagsRefused(f"{reason}; {advice}") from error
 
 
 def _refuse_half_written(source: SourceFile) -> None:
@@ -94,14 +89,12 @@ def _refuse_half_written(source: SourceFile) -> None:
 
 
 def _interrupted(rescue: str) -> TagsRefused:
-    return TagsRefused(
-        f"writing in place was interrupted; it is restored from {rescue} in its folder at the "
-        "next start",
-        retry=True,
-    )
+    reason = f"writing in place was interrupted; it is restored from {rescue} at the next start"
+    return TagsRefused(reason, retry=True)
 
 
-def _rename_to_rescue(source: SourceFile, copy: Copy, disk: DiskCalls) -> None:
+def _rename_to_rescue(source: SourceFile, copy: Copy) -> None:
+    disk = source.disk
     assert copy.path is not None
     _refuse_half_written(source)
     rescue = temp_names.rescue_of(copy.path, source.status.st_ino, source.status.st_size)
@@ -115,17 +108,17 @@ def _rename_to_rescue(source: SourceFile, copy: Copy, disk: DiskCalls) -> None:
     disk.sync_folder(rescue.parent)
 
 
-def _write_back(source: SourceFile, copy: Copy, target: int, disk: DiskCalls) -> None:
-    made = OpenFile(copy.descriptor)
-    if made.size > source.view.size:
-        _reserve(source, made.size, target, disk)
-    start = common_length(source.view, 0, made, 0)
+def _write_back(source: SourceFile, copy: Copy, target: int) -> None:
+    size = copy.view.size
+    if size > source.view.size:
+        _reserve(source, size, target)
+    start = common_length(source.view, 0, copy.view, 0)
     try:
-        _copy_back(copy.descriptor, target, start, made.size, disk)
+        copy_back(copy.descriptor, target, start, size, source.disk)
     except BaseException as error:
         try:
             # A file left half-way is the worst result, so a temporary fault gets one more attempt.
-            _copy_back(copy.descriptor, target, start, made.size, disk)
+            copy_back(copy.descriptor, target, start, size, source.disk)
         except BaseException as again:
             rescue, copy.path = copy.path, None
             assert rescue is not None
@@ -134,17 +127,18 @@ def _write_back(source: SourceFile, copy: Copy, target: int, disk: DiskCalls) ->
             raise
 
 
-def _reserve(source: SourceFile, size: int, target: int, disk: DiskCalls) -> None:
+def _reserve(source: SourceFile, size: int, target: int) -> None:
     """Find out that the disk is full while every byte of the original is still in its place."""
     try:
-        disk.reserve(target, size)
+        source.disk.reserve(target, size)
     except BaseException:
         with suppress(OSError):
-            disk.truncate(target, source.view.size)
+            source.disk.truncate(target, source.view.size)
         raise
 
 
-def _copy_back(copy: int, target: int, start: int, end: int, disk: DiskCalls) -> None:
+def copy_back(copy: int, target: int, start: int, end: int, disk: DiskCalls) -> None:
+    """Copy the bytes from `start` to `end`, where the target then ends, and sync them."""
     disk.copy_range(copy, target, start, start, end - start)
     disk.truncate(target, end)
     disk.sync(target)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
+from daemon.tagging.disk.in_place import copy_back
 from daemon.tagging.disk.source import opened
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.formats import keys
@@ -16,7 +17,7 @@ from trainer.trainer_errors import ClipError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.disk.file_reading import Reader
+    from daemon.tagging.disk.source import Reader
 
 
 class RecoveredFile(NamedTuple):
@@ -74,7 +75,11 @@ def _cleaned(path: Path, reader: Reader | None, disk: DiskCalls) -> str | None:
             inode, size = rescued
             original = _with_inode(path.parent, inode)
             if original is not None and _is_damaged(original, path, size, reader):
-                _restore(descriptor, original, disk)
+                target = disk.open_to_change(original)
+                try:
+                    copy_back(descriptor, target, 0, os.fstat(descriptor).st_size, disk)
+                finally:
+                    os.close(target)
                 disk.remove(path)
                 return f"restored {original.name} from it, whose writing was interrupted"
         disk.remove(path)
@@ -101,14 +106,3 @@ def _is_damaged(original: Path, rescue: Path, size_before: int, reader: Reader) 
         return reader(original).audio_hash != reader(rescue).audio_hash
     except (ClipError, TagsRefused):
         return True
-
-
-def _restore(rescue: int, original: Path, disk: DiskCalls) -> None:
-    size = os.fstat(rescue).st_size
-    target = disk.open_to_change(original)
-    try:
-        disk.copy_range(rescue, target, 0, 0, size)
-        disk.truncate(target, size)
-        disk.sync(target)
-    finally:
-        os.close(target)

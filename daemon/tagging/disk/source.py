@@ -1,4 +1,4 @@
-"""The original of a write: opened once, and checked for changes before it is replaced."""
+"""The original of a write: opened once, checked for changes, and read by ffmpeg for the proof."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from daemon.tagging.formats.byte_views import OpenFile
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from daemon.tagging.disk.syscalls import DiskCalls
+
+
+class FileReading(NamedTuple):
+    """What an independent library reads of a file.
+
+    Attributes:
+        audio_hash: of all audio packets; None if not requested.
+        metadata: each value as its place in the file, its key and its digest; None if the file
+            cannot be read with its tags.
+    """
+
+    audio_hash: str | None
+    metadata: Sequence[tuple[str, ...]] | None
+
+
+class Reader(Protocol):
+    """Reads a file by ffmpeg, outside this process."""
+
+    def __call__(self, path: Path, *, hashed: bool = True) -> FileReading:
+        """Read metadata and, if `hashed`, hash the audio packets; raises ClipError."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +48,14 @@ class SourceFile:
         descriptor: open for reading.
         status: when it was opened.
         view: its bytes.
+        disk: does the system calls.
     """
 
     path: Path
     descriptor: int
     status: os.stat_result
     view: OpenFile
+    disk: DiskCalls
 
     def unchanged(self) -> bool:
         """Tell whether neither the file nor what its path leads to has changed since opening."""
@@ -46,11 +68,7 @@ class SourceFile:
 
 @contextmanager
 def opened(path: Path, disk: DiskCalls) -> Iterator[SourceFile]:
-    """Hold the file that a path leads to open for reading.
-
-    Args:
-        path: links on the way are followed.
-        disk: does the system calls.
+    """Hold the file that a path, perhaps a link, leads to open for reading.
 
     Raises:
         TagsRefused: not a regular file.
@@ -62,7 +80,7 @@ def opened(path: Path, disk: DiskCalls) -> Iterator[SourceFile]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise TagsRefused("it is not a regular file")
-        yield SourceFile(real, descriptor, status, OpenFile(descriptor))
+        yield SourceFile(real, descriptor, status, OpenFile(descriptor), disk)
     finally:
         os.close(descriptor)
 

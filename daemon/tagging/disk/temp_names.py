@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEMPORARY = re.compile(r"\.valenced-[0-9a-f]{16}(?:\.\d+\.\d+)?\.(?:tmp|rescue)")
-"""Matches the whole name (not the path) of every temporary file that tag writing makes."""
-
-SIDECAR_SUFFIX = ".valenced.json"
-"""What a sidecar's name adds to the name of its sound."""
-
+_TEMPORARY = re.compile(r"\.valenced-[0-9a-f]{16}(?:\.\d+\.\d+)?\.(?:tmp|rescue)")
 _RESCUE = re.compile(r"\.valenced-[0-9a-f]{16}\.(\d+)\.(\d+)\.rescue")
 
 
 def is_temporary(name: str) -> bool:
     """Tell whether a file name, without folders, is one of our temporary names."""
-    return TEMPORARY.fullmatch(name) is not None
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def new_temporary(folder: Path) -> Path:
@@ -29,13 +24,7 @@ def new_temporary(folder: Path) -> Path:
 
 
 def rescue_of(temporary: Path, inode: int, size: int) -> Path:
-    """Return the name of a proven copy while its original is written in place.
-
-    Args:
-        temporary: the copy.
-        inode: of the original, by which clean-up finds it.
-        size: of the original before the write, in bytes.
-    """
+    """Return the name of a proven copy while its original, of that inode and size, is written."""
     return temporary.with_name(f"{temporary.name.removesuffix('.tmp')}.{inode}.{size}.rescue")
 
 
@@ -47,4 +36,4 @@ def rescued(name: str) -> tuple[int, int] | None:
 
 def sidecar_of(path: Path) -> Path:
     """Return the sidecar's path of a sound file."""
-    return path.with_name(path.name + SIDECAR_SUFFIX)
+    return path.with_name(f"{path.name}.valenced.json")

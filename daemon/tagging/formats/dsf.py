@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from daemon.tagging.formats.byte_views import Splice, View
-from daemon.tagging.formats.id3_container import Id3Container
+from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_header import tag_length
 from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, parse
 from daemon.tagging.formats.tag_errors import TagsRefused

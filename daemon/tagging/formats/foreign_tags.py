@@ -36,77 +36,45 @@ def foreign_tags(view: View, kind: str, ours: Collection[str]) -> list[tuple[str
         TagsRefused: mutagen cannot read the tags.
         OSError: the file cannot be read.
     """
-    file = ViewFile(view)
-    with refusing(file):
-        if kind in FORMATS:
-            pairs = list(_LISTED[kind](FORMATS[kind].load(file), ours))
-        else:
-            pairs = list(_id3(_id3_of(file, kind), ours))
+    with refusing(file := ViewFile(view)):
+        pairs = list(_listed(file, kind, ours) if kind in FORMATS else _id3(file, kind, ours))
     return sorted((name, _digest(value)) for name, value in pairs)
 
 
-def _id3_of(file: ViewFile, kind: str) -> Any:
-    if kind in _ID3_HOSTS:
-        return _ID3_HOSTS[kind](file, translate=False).tags
+def _id3(file: ViewFile, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
     try:
-        return _ID3(file, translate=False)
+        host = _ID3_HOSTS.get(kind)
+        tags = host(file, translate=False).tags if host else _ID3(file, translate=False)
     except ID3NoHeaderError:
-        return None
-
-
-def _id3(tags: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+        return
     if tags is None:
         return
     for frame in tags.values():
-        name = frame.desc if frame.FrameID in ("TXXX", "TXX") else None
+        name = frame.desc if frame.FrameID == "TXXX" else None
         if frame.FrameID == "TMOO" or (name and name.upper() == MOOD):
             name = MOOD
         if name not in ours:
             yield frame.HashKey, frame
-    for raw in tags.unknown_frames:
-        yield "unknown", raw
+    yield from (("unknown", raw) for raw in tags.unknown_frames)
 
 
-def _pairs(opened: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """List Vorbis comments, whose names count in any case."""
-    for name, value in opened.tags or ():
-        if name.upper() not in ours:
+def _listed(file: ViewFile, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    opened = FORMATS[kind].load(file)
+    tags = opened.tags if opened.tags is not None else []
+    # Everywhere else names count in any case.
+    spelled = str if kind in ("mp4", "asf") else str.upper
+    names = {spelled(FORMATS[kind].name(key)) for key in ours}
+    for name, value in tags if isinstance(tags, list) else tags.items():
+        if spelled(name) not in names:
             yield name, value
-
-
-def _flac(opened: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    yield from _pairs(opened, ours)
-    for block in opened.metadata_blocks:
-        if block.code not in (_FLAC_PADDING, _FLAC_COMMENTS):
-            yield f"block {block.code}", block.write()
-
-
-def _mp4(opened: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    names = {FORMATS["mp4"].name(key) for key in ours}
-    for name, value in (opened.tags or {}).items():
-        if name not in names:
-            yield name, value
-    # Atoms that mutagen cannot parse, which it writes back unless another has the same name.
-    yield "unknown", sorted(opened.tags._failed_atoms.items()) if opened.tags else []  # noqa: SLF001
-    yield "chapters", [(chapter.start, chapter.title) for chapter in opened.chapters or ()]
-
-
-def _asf(opened: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    names = {FORMATS["asf"].name(key) for key in ours}
-    return ((name, value) for name, value in opened.tags if name not in names)
-
-
-def _ape(opened: Any, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    return ((name, v) for name, v in (opened.tags or {}).items() if name.upper() not in ours)
-
-
-_LISTED = {
-    "flac": _flac,
-    "ogg": _pairs,
-    "mp4": _mp4,
-    "asf": _asf,
-    **dict.fromkeys(("ape", "wavpack", "musepack"), _ape),
-}
+    if kind == "flac":
+        for block in opened.metadata_blocks:
+            if block.code not in (_FLAC_PADDING, _FLAC_COMMENTS):
+                yield f"block {block.code}", block.write()
+    if kind == "mp4":
+        # Atoms that mutagen cannot parse; it writes them back unless another has the same name.
+        yield "unknown", sorted(getattr(tags, "_failed_atoms", {}).items())
+        yield "chapters", [(chapter.start, chapter.title) for chapter in opened.chapters or ()]
 
 
 def _digest(value: Any) -> str:

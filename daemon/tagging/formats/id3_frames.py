@@ -10,6 +10,7 @@ from daemon.tagging.formats.keys import ALL_KEYS, MOOD
 
 if TYPE_CHECKING:
     from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.formats.id3_header import TagHeader
 
 _CODINGS = {0: "latin-1", 1: "utf-16", 2: "utf-16-be", 3: "utf-8"}
 # Per version: flag bits of a frame whose body is compressed, encrypted or grouped.
@@ -18,39 +19,21 @@ _UNSYNCHRONISED, _HAS_LENGTH = 0x0002, 0x0001
 
 
 def encode_text_frame(major: int, key: str, values: list[str]) -> bytes:
-    """Return the frame (v2.2 and v2.3: frames) with the values; no bytes for no values.
-
-    Args:
-        major: 2, 3 or 4 for ID3v2.2 to v2.4.
-        key: one of our keys.
-        values: v2.4 joins them in one frame, older versions get a frame for each.
-    """
-    if not values:
-        return b""
-    if major == V24:
-        text = "\0".join(values)
-        if key == MOOD:
-            return _frame(major, b"TMOO", b"\x03" + text.encode())
-        return _frame(major, b"TXXX", b"\x03" + f"{key}\0{text}".encode())
+    """Return one frame with all values (v2.4) or one for each; `major` is 2, 3 or 4."""
+    if values and major == V24:
+        name, prefix = (b"TMOO", "") if key == MOOD else (b"TXXX", f"{key}\0")
+        return _frame(major, name, b"\x03" + (prefix + "\0".join(values)).encode())
     name = b"TXXX" if major == V23 else b"TXX"
     return b"".join(_frame(major, name, _old_body(key, value)) for value in values)
 
 
-def decode_text_frame(
-    major: int, raw: bytes, *, is_unsynchronised: bool = False
-) -> tuple[str | None, list[str]]:
-    """Return key and values of one of our frames; `(None, [])` for all others.
-
-    Args:
-        major: 2, 3 or 4 for ID3v2.2 to v2.4.
-        raw: one frame with its header.
-        is_unsynchronised: whether the flags of a v2.4 tag say so of every frame.
-    """
-    name = raw[: 3 if major == V22 else 4]
-    mood = major == V24 and name == b"TMOO"
+def decode_text_frame(header: TagHeader, raw: bytes) -> tuple[str | None, list[str]]:
+    """Return key and values of one of our frames, header included; `(None, [])` for all others."""
+    name = raw[: 3 if header.major == V22 else 4]
+    mood = header.major == V24 and name == b"TMOO"
     if name not in (b"TXX", b"TXXX") and not mood:
         return None, []
-    body = _body(major, raw, is_unsynchronised=is_unsynchronised)
+    body = _body(header, raw)
     coding = _CODINGS.get(body[0]) if body else None
     if coding is None:
         return None, []
@@ -92,17 +75,17 @@ def _split(text: bytes, coding: str) -> list[str]:
     return [part.lstrip("\ufeff") for part in parts]
 
 
-def _body(major: int, raw: bytes, *, is_unsynchronised: bool) -> bytes:
-    if major == V22:
+def _body(header: TagHeader, raw: bytes) -> bytes:
+    if header.major == V22:
         return raw[6:]
     flags = struct.unpack_from(">H", raw, 8)[0]
-    if flags & _OPAQUE[major]:
+    if flags & _OPAQUE[header.major]:
         return b""
     body = raw[10:]
-    if major == V24 and flags & _HAS_LENGTH:
-        body = body[4:]
-    if major == V24 and (is_unsynchronised or flags & _UNSYNCHRONISED):
-        body = synchronised(body)
+    if header.major == V24:
+        body = body[4:] if flags & _HAS_LENGTH else body
+        if header.is_unsynchronised or flags & _UNSYNCHRONISED:
+            body = synchronised(body)
     return body
 
 
@@ -117,7 +100,5 @@ def _old_body(key: str, value: str) -> bytes:
 def _frame(major: int, name: bytes, body: bytes) -> bytes:
     if major == V22:
         return name + len(body).to_bytes(3, "big") + body
-    size = len(body).to_bytes(4, "big")
-    if major == V24:
-        size = syncsafe(len(body))
+    size = syncsafe(len(body)) if major == V24 else len(body).to_bytes(4, "big")
     return name + size + b"\0\0" + body

@@ -19,16 +19,33 @@ if TYPE_CHECKING:
 
 HEADER_LENGTH = 10
 V22, V23, V24 = 2, 3, 4
-UNSYNCHRONISED, FOOTER = 0x80, 0x10
 FRAME_ID = re.compile(rb"[A-Z0-9]{3,4}")
 
-_EXTENDED = 0x40
+_UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10
+_V22_COMPRESSED = 0x40
 _V23_PADDING_AT, _V23_CRC_AT = 6, 10
 _V23_HAS_CRC = 0x80
-# Flags of v2.4 in the order of their fields, and how long each field is.
-_V24_UPDATE, _V24_CRC, _V24_RESTRICTIONS = (0x40, 0), (0x20, 5), (0x10, 1)
-_V24_FIELDS_AT = 6
+# Flags of v2.4 in the order of their fields, with the length of each field.
+_V24_CRC, _V24_RESTRICTIONS = 0x20, 0x10
+_V24_FIELDS = {0x40: 0, _V24_CRC: 5, _V24_RESTRICTIONS: 1}
 _PICTURE_RESTRICTIONS = 0x07
+
+
+class TagHeader(NamedTuple):
+    """Version (2, 3 or 4 for ID3v2.2 to v2.4) and flags of a tag."""
+
+    major: int
+    flags: int
+
+    @property
+    def is_unsynchronised(self) -> bool:
+        """Whether the whole tag (v2.2, v2.3) or each of its frames (v2.4) is unsynchronised."""
+        return bool(self.flags & _UNSYNCHRONISED)
+
+    @property
+    def footer_length(self) -> int:
+        """Length of the footer in bytes."""
+        return HEADER_LENGTH if self.major == V24 and self.flags & _FOOTER else 0
 
 
 class ExtendedHeader(NamedTuple):
@@ -76,25 +93,33 @@ def tag_length(view: View, offset: int) -> int:
     head = view.read(offset, HEADER_LENGTH)
     if len(head) < HEADER_LENGTH or head[:3] != b"ID3" or max(head[6:10]) > 0x7F:  # noqa: PLR2004
         return 0
-    footer = HEADER_LENGTH if head[3] == V24 and head[5] & FOOTER else 0
-    return HEADER_LENGTH + from_syncsafe(head[6:10]) + footer
+    return HEADER_LENGTH + from_syncsafe(head[6:10]) + TagHeader(head[3], head[5]).footer_length
 
 
-def extended_header(header: bytes, body: bytes) -> ExtendedHeader:
-    """Return the extended header of a tag.
+def header_of(raw: bytes) -> TagHeader:
+    """Return version and flags of a tag.
 
-    Args:
-        header: the tag's header.
-        body: what follows it, not unsynchronised.
+    Raises:
+        TagsRefused: tags of this version cannot be edited.
+    """
+    header = TagHeader(raw[3], raw[5])
+    if not V22 <= header.major <= V24:
+        raise TagsRefused(f"ID3 version 2.{header.major} is not known; the file is left alone")
+    if header.major == V22 and header.flags & _V22_COMPRESSED:
+        raise TagsRefused("its ID3v2.2 tag is compressed; convert the tag to v2.3 or v2.4")
+    return header
+
+
+def extended_header(header: TagHeader, body: bytes) -> ExtendedHeader:
+    """Return the extended header at the start of a tag's body, which is not unsynchronised.
 
     Raises:
         TagsRefused: it does not follow the format.
     """
-    major, flags = header[3], header[5]
     # Some programs set the flag and begin with the first frame all the same.
-    if major == V22 or not flags & _EXTENDED or FRAME_ID.fullmatch(body[:4]):
+    if header.major == V22 or not header.flags & _EXTENDED or FRAME_ID.fullmatch(body[:4]):
         return ExtendedHeader()
-    found = _v23(body) if major == V23 else _v24(body)
+    found = _v23(body) if header.major == V23 else _v24(body)
     if found is None:
         raise TagsRefused("its ID3 extended header is damaged; rewrite the tags once with a tagger")
     return found
@@ -110,9 +135,9 @@ def _v23(body: bytes) -> ExtendedHeader | None:
 
 def _v24(body: bytes) -> ExtendedHeader | None:
     size, flag_bytes, flags = from_syncsafe(body[:4]), body[4], body[5]
-    at = _V24_FIELDS_AT
+    at = 6
     places = {}
-    for flag, length in (_V24_UPDATE, _V24_CRC, _V24_RESTRICTIONS):
+    for flag, length in _V24_FIELDS.items():
         if flags & flag:
             if body[at] != length:
                 return None
@@ -120,8 +145,7 @@ def _v24(body: bytes) -> ExtendedHeader | None:
             at += 1 + length
     if flag_bytes != 1 or size != at or len(body) < at or max(body[:4]) > 0x7F:  # noqa: PLR2004
         return None
-    crc_at, restrictions_at = (places.get(field[0], 0) for field in (_V24_CRC, _V24_RESTRICTIONS))
-    return ExtendedHeader(body[:at], crc_at, restrictions_at)
+    return ExtendedHeader(body[:at], places.get(_V24_CRC, 0), places.get(_V24_RESTRICTIONS, 0))
 
 
 def unsynchronised(body: bytes) -> bytes:

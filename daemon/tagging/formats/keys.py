@@ -57,21 +57,13 @@ ALL_KEYS = frozenset(
 
 
 def affect_items(arousal: float, valence: float, preset: Preset = Preset.SONGKONG) -> Items:
-    """Return the tag items for one pair of values.
-
-    Args:
-        arousal: in [-1, 1]; values outside are clipped.
-        valence: in [-1, 1]; values outside are clipped.
-        preset: names and scale.
+    """Return the tag items for arousal and valence in [-1, 1]; values outside are clipped.
 
     Raises:
         ValueError: a value is not finite.
     """
     scale = _SCALES[preset]
-    return {
-        scale.arousal: [_scaled(arousal, scale)],
-        scale.valence: [_scaled(valence, scale)],
-    }
+    return {scale.arousal: [_scaled(arousal, scale)], scale.valence: [_scaled(valence, scale)]}
 
 
 def affect_in(
@@ -82,19 +74,12 @@ def affect_in(
     None stands for a value that is absent, not single, not a number, or off the scale.
     """
     scale = _SCALES[preset]
-    return _affect(items.get(scale.arousal, []), scale), _affect(
-        items.get(scale.valence, []), scale
-    )
+    arousal, valence = (items.get(key, []) for key in scale[:2])
+    return _affect(arousal, scale), _affect(valence, scale)
 
 
 def provenance_item(bundle: str, version: str, at: datetime) -> Items:
-    """Return the item that tells by what and when the values were predicted.
-
-    Args:
-        bundle: name of the bundle.
-        version: of this program.
-        at: when the prediction was made, with a time zone.
-    """
+    """Return the item that names the bundle and this program's version, and the time `at`."""
     fields = {
         "bundle": bundle.replace(";", ","),
         "version": version.replace(";", ","),
@@ -149,9 +134,8 @@ def _affect(texts: list[str], scale: _Scale) -> float | None:
         (value,) = map(float, texts)
     except ValueError:
         return None
-    if not scale.low <= value <= scale.high:
-        return None
-    return 2 * (value - scale.low) / (scale.high - scale.low) - 1
+    share = (value - scale.low) / (scale.high - scale.low)
+    return 2 * share - 1 if 0 <= share <= 1 else None
 
 
 def _join(fields: Mapping[str, str]) -> str:

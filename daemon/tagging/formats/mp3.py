@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.tagging.formats.byte_views import Splice, View
-from daemon.tagging.formats.id3_container import Id3Container
+from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_frames import mirrored_v1
 from daemon.tagging.formats.id3_header import tag_length
 from daemon.tagging.formats.id3_tag import NEW_TAG_PADDING, Id3Tag, new_tag, parse
@@ -35,9 +35,7 @@ class Mpeg(Id3Container):
         """Return the leading ID3v2 tag."""
         length = tag_length(view, 0)
         if length > view.size:
-            raise TagsRefused(
-                "its ID3 tag claims to be longer than the file; repair the file first"
-            )
+            raise TagsRefused("its ID3 tag claims to be longer than the file; repair that first")
         return parse(view.read(0, length)) if length else None
 
     def splices(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:

@@ -253,39 +253,31 @@ def _demand_no_lyrics(file: Any) -> None:
         raise TagsRefused("it ends with a Lyrics3 block; kept in the catalogue only")
 
 
-def _ape(kind: str) -> MutagenFormat:
-    return MutagenFormat(
-        kind,
-        _ApeFile,
-        name=lambda key: {MOOD: "Mood"}.get(key, key),
-        texts=lambda value: list(value) if value.kind == TEXT else None,
-        demand_safe=_demand_no_lyrics,
-        drop_block=_ApeFile.drop,
-    )
-
-
-FORMATS = {
-    known.kind: known
-    for known in (
-        MutagenFormat("flac", _FlacFile, drop_block=_drop_comments),
-        MutagenFormat("ogg", _ogg, demand_safe=_demand_one_recording),
+_FAMILIES = (
+    MutagenFormat("flac", _FlacFile, drop_block=_drop_comments),
+    MutagenFormat("ogg", _ogg, demand_safe=_demand_one_recording),
+    MutagenFormat(
+        "mp4",
+        _MP4,
+        name="----:com.apple.iTunes:{}".format,
+        texts=lambda values: [value.decode("utf-8", "replace") for value in values],
+        encode=lambda values: [value.encode(errors="replace") for value in values],
+        demand_safe=_demand_movable,
+    ),
+    MutagenFormat(
+        "asf", _AsfFile, name=lambda key: {MOOD: "WM/Mood"}.get(key, key), texts=_asf_texts
+    ),
+    *(
         MutagenFormat(
-            "mp4",
-            _MP4,
-            name="----:com.apple.iTunes:{}".format,
-            texts=lambda values: [value.decode("utf-8", "replace") for value in values],
-            encode=lambda values: [value.encode(errors="replace") for value in values],
-            demand_safe=_demand_movable,
-        ),
-        MutagenFormat(
-            "asf",
-            _AsfFile,
-            name=lambda key: {MOOD: "WM/Mood"}.get(key, key),
-            texts=_asf_texts,
-        ),
-        _ape("ape"),
-        _ape("wavpack"),
-        _ape("musepack"),
-    )
-}
+            kind,
+            _ApeFile,
+            name=lambda key: {MOOD: "Mood"}.get(key, key),
+            texts=lambda value: list(value) if value.kind == TEXT else None,
+            demand_safe=_demand_no_lyrics,
+            drop_block=_ApeFile.drop,
+        )
+        for kind in ("ape", "wavpack", "musepack")
+    ),
+)
+FORMATS = {family.kind: family for family in _FAMILIES}
 """The families of files that mutagen writes, by kind."""

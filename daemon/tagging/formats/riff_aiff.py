@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.formats.byte_views import Splice
-from daemon.tagging.formats.id3_container import Id3Container
+from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_header import tag_length
 from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, parse
 from daemon.tagging.formats.tag_errors import TagsRefused
@@ -19,21 +19,18 @@ _LARGEST = 0xFFFFFFFF
 _FORM_HEADER, _CHUNK_HEADER = 12, 8
 
 
-class Chunk(NamedTuple):
-    """One chunk: its name, the offset of its header, and the size in that header."""
-
+class _Chunk(NamedTuple):
     name: bytes
     offset: int
     size: int
 
     @property
     def body(self) -> int:
-        """Offset of the first byte after the header."""
         return self.offset + _CHUNK_HEADER
 
     @property
     def end(self) -> int:
-        """Offset after the chunk, the byte that makes it even included."""
+        # The byte that makes the chunk even is included.
         return self.body + self.size + self.size % 2
 
 
@@ -83,12 +80,10 @@ class Chunked(Id3Container):
     def _resized(self, view: View, edit: Splice) -> list[Splice]:
         size = view.size + len(edit.new) - edit.length - _CHUNK_HEADER
         if size > _LARGEST:
-            raise TagsRefused(
-                "the file is too large for a further chunk; kept in the catalogue only"
-            )
+            raise TagsRefused("it is too large for a further chunk; kept in the catalogue only")
         return [Splice(4, 4, self._length.pack(size)), edit]
 
-    def _chunks(self, view: View) -> list[Chunk]:
+    def _chunks(self, view: View) -> list[_Chunk]:
         stated = self._length.unpack(view.read(4, 4))[0] + _CHUNK_HEADER
         if abs(stated - view.size) > 1:
             raise TagsRefused(
@@ -101,7 +96,7 @@ class Chunked(Id3Container):
             head = view.read(at, _CHUNK_HEADER)
             if len(head) < _CHUNK_HEADER or not all(0x20 <= byte < 0x7F for byte in head[:4]):  # noqa: PLR2004
                 raise TagsRefused("its chunks do not follow one another; the file is left alone")
-            chunk = Chunk(head[:4], at, self._length.unpack(head[4:])[0])
+            chunk = _Chunk(head[:4], at, self._length.unpack(head[4:])[0])
             # A file may end without the byte that makes its last chunk even.
             if chunk.body + chunk.size > view.size:
                 raise TagsRefused("its last chunk is cut off; the file is left alone")
@@ -112,11 +107,11 @@ class Chunked(Id3Container):
         return chunks
 
 
-def _tag_chunk(chunks: list[Chunk]) -> Chunk | None:
+def _tag_chunk(chunks: list[_Chunk]) -> _Chunk | None:
     return next((chunk for chunk in chunks if chunk.name.upper() == b"ID3 "), None)
 
 
-def _tag(view: View, chunk: Chunk | None) -> Id3Tag | None:
+def _tag(view: View, chunk: _Chunk | None) -> Id3Tag | None:
     if chunk is None:
         return None
     length = tag_length(view, chunk.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.tagging.disk.file_reading import FileReading
+from daemon.tagging.disk.source import FileReading
 from trainer.audio.ffmpeg_reading import read_back
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.disk.file_reading import FileReading
+    from daemon.tagging.disk.source import FileReading
     from daemon.tagging.formats.keys import Items
 
 

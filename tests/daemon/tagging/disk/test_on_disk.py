@@ -32,7 +32,7 @@ from trainer.trainer_errors import UnreadableClip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from daemon.tagging.disk.file_reading import FileReading
+    from daemon.tagging.disk.source import FileReading
     from daemon.tagging.formats.keys import Items
 
 NOBODY = 65534
