@@ -26,7 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.speed.process_usage import resident_mib, tree_of
-from bench.studies.synthetic_corpora import Rated, make, put_iads_e, put_pmemo
+from bench.studies.synthetic_corpora import (
+    SyntheticSound,
+    write_iads_e,
+    write_pmemo,
+    write_sounds,
+)
 from tests.driving import Valenced
 from trainer.bundles import bundle, registry
 from trainer.corpora.corpus_store import CorpusStore
@@ -95,12 +100,12 @@ def fit_again(directory: Path) -> None:
     cross_validate(table, regression, SEED)
 
 
-def print_scores(candidate: Path, corpora: Path, sounds: Sequence[Rated]) -> None:
+def print_scores(candidate: Path, corpora: Path, sounds: Sequence[SyntheticSound]) -> None:
     """Prints why a candidate was published or not, and its R2 beside that of the true rule."""
     manifest = bundle.verify(candidate)
     assert manifest.comparison is not None
     print(f"{manifest.comparison.verdict}\n")
-    true_values = {f"{each.path.parent.name}/{each.path.name}": each.felt for each in sounds}
+    true_values = {f"{each.path.parent.name}/{each.path.name}": each.affect for each in sounds}
     tables, _ = CorpusStore(corpora).tables(CANONICAL.key)
     print("| corpus | dimension | clips | R2, held out | 95 % interval | R2 of the rule itself |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -129,9 +134,9 @@ def _named(part: str) -> tuple[str, str]:
 
 def measure(folder: Path, share: float) -> bool:
     """Makes the corpora, runs the commands, prints the tables; returns whether all limits hold."""
-    sounds = put_iads_e(folder / "IADS-E", share, 10_000)
-    songs = put_pmemo(folder / "PMEmo", share, 20_000)
-    make([*sounds, *songs], CORES)
+    sounds = write_iads_e(folder / "IADS-E", share, 10_000)
+    songs = write_pmemo(folder / "PMEmo", share, 20_000)
+    write_sounds([*sounds, *songs], CORES)
     print(f"{len(sounds)} sounds, {len(songs)} choruses; load {os.getloadavg()[0]:.1f}\n")
     state = Path(tempfile.mkdtemp(prefix="state-", dir=folder))
     valenced = Valenced(state)

@@ -1,14 +1,14 @@
-"""Measures how rate, number and length of windows and level trade accuracy against cost.
+"""Measures accuracy and cost of extraction settings: rate, number and length of windows, level.
 
     python bench/studies/extraction_settings.py CORPORA CACHE [--track FILE] [--no-reference]
 
-CORPORA holds `vgmidi/` and `emotify/` (sound in `audio/`, ratings in a CSV beside it). CACHE keeps
-the features of each extraction, so a second run costs only the regressions. What is printed is the
+CORPORA holds `vgmidi/` and `emotify/` (sound in `audio/`, ratings in a CSV beside it). CACHE stores
+the features of each extraction, so that a second run only repeats the regressions. Printed is the
 table of `docs/features.md`.
 
 Accuracy is R2 over out-of-fold predictions, five folds, mean and spread over `SEEDS`: VGMIDI
 grouped by series, Emotify's arousal and valence proxies stratified by genre. Cost is the processor
-time of one process for one 4-minute MP3, decoding included, best of `COST_RUNS`.
+time of one process for one 4-minute MP3, including decoding, best of `COST_RUNS`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SEEDS = (1, 2, 3)
 COST_RUNS = 5
 PENALTY = 2.0
 LEVEL_DB = -20.0
-WHOLE_S = 90.0
+REFERENCE_S = 90.0
 EMOTIFY = {
     "arousal": "joyful_activation power tension -calmness -tenderness -sadness",
     "valence": "joyful_activation tenderness calmness amazement -tension -sadness",
@@ -54,19 +54,19 @@ EMOTIFY = {
 
 @dataclass(frozen=True)
 class Extraction:
-    """Features of every clip by one hearing; smaller numbers of windows are taken out of it."""
+    """Features of every clip by some settings, and which numbers of windows to average of them."""
 
-    hearing: FeatureSettings
-    take: tuple[int, ...]
+    settings: FeatureSettings
+    window_counts: tuple[int, ...]
     levelled: bool = False
 
     @property
     def slug(self) -> str:
         """File name in the cache."""
-        return self.hearing.key.replace("/", "-") + ("-levelled" if self.levelled else "")
+        return self.settings.key.replace("/", "-") + ("-levelled" if self.levelled else "")
 
 
-REFERENCE = Extraction(FeatureSettings(44100, 1, WHOLE_S), (1,))
+REFERENCE = Extraction(FeatureSettings(44100, 1, REFERENCE_S), (1,))
 EXTRACTIONS = (
     Extraction(FeatureSettings(8000, 12, 2.0), (8, 10, 12)),
     Extraction(FeatureSettings(8000, 8, 4.0), (4, 6, 8)),
@@ -119,22 +119,22 @@ def _proxy(rows: Sequence[dict[str, str]], terms: str) -> Floats:
 
 
 def extract(extraction: Extraction, root: Path, paths: Sequence[str], cache: Path) -> list[Floats]:
-    """Returns the windows' features of each clip, from the cache if they are there."""
-    kept = cache / f"{extraction.slug}.npz"
-    if not kept.exists():
+    """Returns the features of each clip's windows, from the cache if they are stored there."""
+    stored = cache / f"{extraction.slug}.npz"
+    if not stored.exists():
         started_s = time.process_time()
         found = [_described(extraction, root / path) for path in paths]
         counts = np.array([len(windows) for windows in found])
-        partial = kept.with_suffix(".partial.npz")
+        partial = stored.with_suffix(".partial.npz")
         np.savez(partial, windows=np.concatenate(found), counts=counts, path=np.array(paths))
-        partial.rename(kept)
+        partial.rename(stored)
         print(f"# {extraction.slug}: {time.process_time() - started_s:.0f} s", flush=True)
-    with np.load(kept) as stored:
-        return np.split(stored["windows"], np.cumsum(stored["counts"])[:-1])
+    with np.load(stored) as features:
+        return np.split(features["windows"], np.cumsum(features["counts"])[:-1])
 
 
 def _described(extraction: Extraction, path: Path) -> NDArray[np.float32]:
-    clip = decode_windows(path, extraction.hearing)
+    clip = decode_windows(path, extraction.settings)
     windows = clip.windows
     if extraction.levelled:
         rms = float(np.sqrt(np.mean(np.square(np.concatenate(windows))))) or 1.0
@@ -144,18 +144,18 @@ def _described(extraction: Extraction, path: Path) -> NDArray[np.float32]:
     return describe(windows, clip.rate_hz, path)
 
 
-def averaged(found: Sequence[Floats], take: int) -> Floats:
-    """Averages `take` evenly spread windows of each clip; all of them where there are fewer."""
+def averaged(found: Sequence[Floats], count: int) -> Floats:
+    """Averages `count` evenly spread windows of each clip, or all if there are fewer."""
     rows = []
     for windows in found:
-        count = min(take, len(windows))
-        chosen = [int((index + 0.5) * len(windows) / count) for index in range(count)]
+        size = min(count, len(windows))
+        chosen = [int((index + 0.5) * len(windows) / size) for index in range(size)]
         rows.append(windows[chosen].mean(axis=0))
     return np.stack(rows)
 
 
 def ranked(train: Floats, test: Floats) -> tuple[Floats, Floats]:
-    """Maps each feature to a normal distribution by its rank within the training part."""
+    """Maps each feature to normal scores by its rank within the training part."""
     size = len(train)
     table = ndtri((np.arange(2 * size + 1) + 0.5).clip(1, 2 * size - 1) / (2 * size + 1))
     inside = np.rint(2 * (rankdata(train, axis=0) - 0.5)).astype(int)
@@ -170,7 +170,7 @@ def ranked(train: Floats, test: Floats) -> tuple[Floats, Floats]:
 
 
 def standardised(train: Floats, test: Floats) -> tuple[Floats, Floats]:
-    """The paper's pipeline: standard scaling, then the components that hold 99 % of variance."""
+    """The paper's pipeline: standard scaling, then the components of 99 % of the variance."""
     scaler = StandardScaler().fit(train)
     components = PCA(0.99, svd_solver="full").fit(scaler.transform(train))
     return (
@@ -187,22 +187,22 @@ def accuracy(
     for seed in SEEDS:
         predicted = {name: np.zeros(len(vectors)) for name in corpus.ratings}
         for train, test in corpus.folds(seed):
-            known, unknown = prepare(vectors[train], vectors[test])
+            inputs, test_inputs = prepare(vectors[train], vectors[test])
             for name, ratings in corpus.ratings.items():
                 mean, spread = ratings[train].mean(), ratings[train].std()
-                fitted = SVR(C=PENALTY).fit(known, (ratings[train] - mean) / spread)
-                predicted[name][test] = fitted.predict(unknown) * spread + mean
+                fitted = SVR(C=PENALTY).fit(inputs, (ratings[train] - mean) / spread)
+                predicted[name][test] = fitted.predict(test_inputs) * spread + mean
         for name, ratings in corpus.ratings.items():
             scores[name].append(float(r2_score(ratings, predicted[name])))
     return scores
 
 
-def cost_s(hearing: FeatureSettings, track: Path) -> float:
+def cost_s(settings: FeatureSettings, track: Path) -> float:
     """Processor seconds for one track: decoding and description, best of several."""
     best = float("inf")
     for _ in range(COST_RUNS):
         started = time.process_time()
-        clip = decode_windows(track, hearing)
+        clip = decode_windows(track, settings)
         describe(clip.windows, clip.rate_hz, track)
         best = min(best, time.process_time() - started)
     return best
@@ -215,7 +215,7 @@ def row(
     corpora: dict[str, Corpus],
     prepare: Callable[[Floats, Floats], tuple[Floats, Floats]] = ranked,
 ) -> str:
-    """One line of the table."""
+    """Returns one line of the table."""
     columns = []
     means = []
     for name, corpus in corpora.items():
@@ -229,12 +229,12 @@ def row(
 
 
 def main() -> None:
-    """Extracts what is missing, then prints a line for each combination."""
+    """Extracts missing features, then prints a line for each combination."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("corpora", type=Path)
     parser.add_argument("cache", type=Path)
     parser.add_argument("--track", type=Path, help="a 4-minute recording to time instead")
-    parser.add_argument("--no-reference", action="store_true", help="leave out 44.1 kHz, whole")
+    parser.add_argument("--no-reference", action="store_true", help="leave out 44.1 kHz")
     chosen = parser.parse_args()
     chosen.cache.mkdir(parents=True, exist_ok=True)
     corpora = read_corpora(chosen.corpora)
@@ -247,16 +247,16 @@ def main() -> None:
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for extraction in (*EXTRACTIONS, *(() if chosen.no_reference else (REFERENCE,))):
             found = extract(extraction, chosen.corpora, paths, chosen.cache)
-            for take in extraction.take:
-                heard = extraction.hearing
-                label = f"{heard.rate_hz / 1000:g} kHz, {take} x {heard.window_s:g} s"
+            for count in extraction.window_counts:
+                settings = extraction.settings
+                label = f"{settings.rate_hz / 1000:g} kHz, {count} x {settings.window_s:g} s"
                 label += ", normalised level" if extraction.levelled else ""
-                vectors = _by_corpus(averaged(found, take), corpora)
-                whole = extraction is REFERENCE
-                hearing = FeatureSettings(heard.rate_hz, take, heard.window_s)
-                seconds = None if whole else cost_s(hearing, track)
+                vectors = _by_corpus(averaged(found, count), corpora)
+                is_reference = extraction is REFERENCE
+                timed = FeatureSettings(settings.rate_hz, count, settings.window_s)
+                seconds = None if is_reference else cost_s(timed, track)
                 print(row(label, seconds, vectors, corpora), flush=True)
-                if whole:
+                if is_reference:
                     print(row(f"{label}, PCA", None, vectors, corpora, standardised), flush=True)
 
 

@@ -1,13 +1,13 @@
-"""Ways of fitting on the starter's own clips, on the same folds: ours, the paper's, and an AutoML.
+"""Compares the regression with the paper's, others and an AutoML, on the starter's clips.
 
-    python -m bench.studies.regression_comparison [--automl-s 3600] [--kept DIR]
+    python -m bench.studies.regression_comparison [--automl-s 3600] [--stored DIR]
 
-Every way gets the same descriptors and the same five grouped folds, and chooses its settings inside
-the training part of each. Ours is fitted on the whole table, as the bundle is, and so is the one
-kernel of `bench/studies/single_kernel.py`; the others on one corpus at a time, which leaves them no
-other domain to be misled by. The AutoML is FLAML (Wang et al., MLSys 2021), which is given so many
-seconds in all, and the first seed only. Times are those of the processor, one core. Predictions are
-kept in DIR, and what lies there is not made again.
+All methods get the same descriptors and the same five grouped folds, and choose their
+hyperparameters inside the training part of each fold. Ours is fitted on the whole table, as in the
+bundle, and so is the single kernel of `bench/studies/single_kernel.py`. The others are fitted on
+one corpus at a time, so that no other domain misleads them. The AutoML is FLAML (Wang et al., MLSys
+2021), with a time budget for everything and the first seed only. Times are processor seconds on one
+core. Predictions are stored in DIR and used again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from bench.studies.regression_methods import (
     CORPORA,
     MUSIC,
     by_automl,
-    by_model,
     by_pipeline,
+    by_regressor,
     least_squares,
     ours,
     ours_chosen,
@@ -58,62 +58,64 @@ SEEDS = (20240229, 20240230, 20240231)
 AUTOML = "automl"
 
 
-class Way(NamedTuple):
-    """A way of fitting, and the seeds it is tried with."""
+class Method(NamedTuple):
+    """A method, and the seeds of the folds it is run with."""
 
     title: str
     predict: Predict
     seeds: Sequence[int] = SEEDS
 
 
-class Trial(NamedTuple):
-    """What a way said of clips it had not met: shape (clips, 2), and the processor's seconds."""
+class Predictions(NamedTuple):
+    """Out-of-fold predictions of shape (clips, 2), and the processor seconds they took."""
 
     predicted: NDArray[np.float64]
     processor_s: float
 
 
-def ways(automl_s: float) -> dict[str, Way]:
-    """Names all ways; the AutoML has so many seconds in all, and is left out if they are none."""
+def methods(automl_s: float) -> dict[str, Method]:
+    """Returns all methods; the AutoML has a budget in seconds, and is left out if that is 0."""
     found = {
-        "ours": Way("ours, as shipped", ours),
-        "ours-chosen": Way("ours, music settings chosen inside", ours_chosen),
-        "svr": Way("support vectors (the paper's)", partial(by_pipeline, SupportVectorPipeline)),
-        "svr-6373": Way(
+        "ours": Method("ours, as shipped", ours),
+        "ours-chosen": Method("ours, music settings chosen inside", ours_chosen),
+        "svr": Method("support vectors (the paper's)", partial(by_pipeline, SupportVectorPipeline)),
+        "svr-6373": Method(
             "the same on ComParE alone", partial(by_pipeline, SupportVectorPipeline, harmony=False)
         ),
-        "elasticnet": Way("elastic net", partial(by_pipeline, ElasticNetPipeline)),
-        "pls": Way("partial least squares", partial(by_model, least_squares)),
-        "trees": Way("extremely randomised trees", partial(by_model, trees)),
-        "kernel": Way("one kernel for both", partial(by_one_kernel, telling="nothing")),
-        "feature": Way("+ the domain as a feature", partial(by_one_kernel, telling="feature")),
-        "offset": Way("+ each domain's mean", partial(by_one_kernel, telling="offset")),
-        "coral": Way("+ that, and CORAL", partial(by_one_kernel, telling="coral")),
+        "elasticnet": Method("elastic net", partial(by_pipeline, ElasticNetPipeline)),
+        "pls": Method("partial least squares", partial(by_regressor, least_squares)),
+        "trees": Method("extremely randomised trees", partial(by_regressor, trees)),
+        "kernel": Method("one kernel for both", partial(by_one_kernel, domain_use="nothing")),
+        "feature": Method(
+            "+ the domain as a feature", partial(by_one_kernel, domain_use="feature")
+        ),
+        "offset": Method("+ each domain's mean", partial(by_one_kernel, domain_use="offset")),
+        "coral": Method("+ that, and CORAL", partial(by_one_kernel, domain_use="coral")),
     }
     if automl_s > 0:
-        found[AUTOML] = Way("FLAML", partial(by_automl, budget_s=automl_s), SEEDS[:1])
+        found[AUTOML] = Method("FLAML", partial(by_automl, budget_s=automl_s), SEEDS[:1])
     return found
 
 
-def tried(way: Way, kept: Path, table: TrainingTable, seed: int) -> Trial:
-    """Returns a trial, from where it is kept if it was made before."""
-    if not kept.exists():
+def predictions_of(method: Method, stored: Path, table: TrainingTable, seed: int) -> Predictions:
+    """Returns stored predictions, or makes and stores them."""
+    if not stored.exists():
         began_s = time.process_time()
         with warnings.catch_warnings():
-            # Some of the settings that are tried do not converge, and are not chosen.
+            # Some of the tried settings do not converge; they are not chosen.
             warnings.simplefilter("ignore")
-            predicted = way.predict(table, seed)
-        beside = kept.with_suffix(".part.npz")
-        np.savez(beside, predicted=predicted, processor_s=time.process_time() - began_s)
-        beside.rename(kept)
-    with np.load(kept) as found:
-        return Trial(found["predicted"], float(found["processor_s"]))
+            predicted = method.predict(table, seed)
+        partial_file = stored.with_suffix(".part.npz")
+        np.savez(partial_file, predicted=predicted, processor_s=time.process_time() - began_s)
+        partial_file.rename(stored)
+    with np.load(stored) as found:
+        return Predictions(found["predicted"], float(found["processor_s"]))
 
 
 class Column(NamedTuple):
-    """R2 of one way, corpus and dimension: of all clips, mean over seeds, and of single folds."""
+    """R2 of one method, corpus and dimension: averaged over seeds, and of each fold."""
 
-    whole: float
+    mean: float
     folds: NDArray[np.float64]
 
     @property
@@ -122,22 +124,24 @@ class Column(NamedTuple):
         return float(self.folds.std(ddof=1))
 
 
-def columns_of(table: TrainingTable, trials: Mapping[int, Trial]) -> list[Column]:
-    """Returns a way's columns, corpora outside and dimensions inside."""
+def columns_of(table: TrainingTable, by_seed: Mapping[int, Predictions]) -> list[Column]:
+    """Returns the columns of a method, ordered by corpus and then by dimension."""
     found = []
     for corpus in CORPORA:
         rows = table.corpus == corpus
         for dim in range(len(DIMENSIONS)):
             rated = table.ratings[:, dim]
-            wholes, parts = [], []
-            for seed, trial in trials.items():
-                said = trial.predicted[:, dim]
-                wholes.append(r2(rated[rows], said[rows]))
+            means, parts = [], []
+            for seed, made in by_seed.items():
+                predicted = made.predicted[:, dim]
+                means.append(r2(rated[rows], predicted[rows]))
                 folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
                 for fold in range(OUTER_FOLDS):
                     out = rows & (folds == fold)
-                    parts.append(1 - _squares(rated[out] - said[out]) / _expected(rated, rows, out))
-            found.append(Column(float(np.mean(wholes)), np.array(parts)))
+                    parts.append(
+                        1 - _squares(rated[out] - predicted[out]) / _expected(rated, rows, out)
+                    )
+            found.append(Column(float(np.mean(means)), np.array(parts)))
     return found
 
 
@@ -146,12 +150,12 @@ def _squares(errors: NDArray[np.float64]) -> float:
 
 
 def _expected(rated: NDArray[np.float64], rows: NDArray[np.bool_], out: NDArray[np.bool_]) -> float:
-    """Returns what the corpus's own variance makes of so many clips: a fold's is too uncertain."""
+    """Returns the sum of squares by the variance of the corpus: a fold's own is too uncertain."""
     return float(rated[rows].var() * out.sum())
 
 
-def report(columns: Mapping[str, list[Column]], taken_s: Mapping[str, float]) -> str:
-    """Returns the table by title of the way, and what it says of ours, which is the first."""
+def report(columns: Mapping[str, list[Column]], seconds_of: Mapping[str, float]) -> str:
+    """Returns the table, and which methods lead ours, which is the first."""
     names = [f"{corpus}, {dimension}" for corpus in CORPORA for dimension in DIMENSIONS]
     music = len(MUSIC) * len(DIMENSIONS)
     lines = [
@@ -159,13 +163,13 @@ def report(columns: Mapping[str, list[Column]], taken_s: Mapping[str, float]) ->
         f"| --- |{' --- |' * (len(names) + 2)}",
     ]
     for title, row in columns.items():
-        cells = " | ".join(f"{each.whole:.3f} ± {each.spread:.2f}" for each in row)
-        mean = np.mean([each.whole for each in row[:music]])
-        lines.append(f"| {title} | {cells} | {mean:.3f} | {taken_s[title]:.0f} |")
+        cells = " | ".join(f"{each.mean:.3f} ± {each.spread:.2f}" for each in row)
+        mean = np.mean([each.mean for each in row[:music]])
+        lines.append(f"| {title} | {cells} | {mean:.3f} | {seconds_of[title]:.0f} |")
     our, *_ = columns
     for place, name in enumerate(names):
-        first = max(columns, key=lambda title: columns[title][place].whole)
-        lead = columns[first][place].whole - columns[our][place].whole
+        first = max(columns, key=lambda title: columns[title][place].mean)
+        lead = columns[first][place].mean - columns[our][place].mean
         spread = columns[first][place].spread
         if lead > 0:
             word = "within" if lead <= spread else "BEYOND"
@@ -174,27 +178,30 @@ def report(columns: Mapping[str, list[Column]], taken_s: Mapping[str, float]) ->
 
 
 def main() -> None:
-    """Tries all, and prints the table: R2 of all clips, ± the standard deviation over folds."""
+    """Runs all, and prints the table: R2 of all clips ± the standard deviation over folds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--automl-s", type=float, default=3600.0, help="0 leaves it out")
-    parser.add_argument("--kept", type=Path, default=Path(".regressions"))
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--automl-s", type=float, default=3600.0, help="budget of the AutoML; 0 leaves it out"
+    )
+    parser.add_argument("--stored", "--kept", type=Path, default=Path(".regressions"))
+    chosen = parser.parse_args()
     table = decode_table((SHIPPED / TABLE).read_bytes(), str(SHIPPED))
-    # Of other clips, or of another regression, nothing is to be found again.
-    known = (SHIPPED / TABLE).read_bytes() + repr(JointRegression().get_params()).encode()
-    kept = asked.kept / sha256(known).hexdigest()[:12]
-    kept.mkdir(parents=True, exist_ok=True)
+    # Predictions of other clips or of another regression must not be used again.
+    key = (SHIPPED / TABLE).read_bytes() + repr(JointRegression().get_params()).encode()
+    stored = chosen.stored / sha256(key).hexdigest()[:12]
+    stored.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[Column]] = {}
-    taken_s: dict[str, float] = {}
-    for name, way in ways(asked.automl_s).items():
-        suffix = f"-{asked.automl_s:.0f}" if name == AUTOML else ""
-        trials = {
-            seed: tried(way, kept / f"{name}{suffix}-{seed}.npz", table, seed) for seed in way.seeds
+    seconds_of: dict[str, float] = {}
+    for name, method in methods(chosen.automl_s).items():
+        suffix = f"-{chosen.automl_s:.0f}" if name == AUTOML else ""
+        by_seed = {
+            seed: predictions_of(method, stored / f"{name}{suffix}-{seed}.npz", table, seed)
+            for seed in method.seeds
         }
-        columns[way.title] = columns_of(table, trials)
-        taken_s[way.title] = float(np.mean([trial.processor_s for trial in trials.values()]))
-        print(f"{way.title}: done", file=sys.stderr)
-    print(report(columns, taken_s))
+        columns[method.title] = columns_of(table, by_seed)
+        seconds_of[method.title] = float(np.mean([made.processor_s for made in by_seed.values()]))
+        print(f"{method.title}: done", file=sys.stderr)
+    print(report(columns, seconds_of))
 
 
 if __name__ == "__main__":

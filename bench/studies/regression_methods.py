@@ -1,7 +1,7 @@
-"""Ways of fitting that the regression is compared with; all predict five grouped folds.
+"""The methods that the regression is compared with; each predicts five grouped folds.
 
-Each takes a table and the seed of its folds, and returns shape (clips, 2): what it says of clips
-whose groups it has not met. What it chooses, it chooses inside the training part.
+Each takes a table and the seed of its folds, and returns out-of-fold predictions of shape
+(clips, 2). Hyperparameters are chosen inside the training part of each fold.
 """
 
 from __future__ import annotations
@@ -39,43 +39,43 @@ CHOICES: Mapping[str, Sequence[float]] = {
     "music_reach": (1.0, 1.5, 2.5),
     "music_noise": (0.06, 0.12, 0.2),
 }
-"""What is tried for the music expert where its settings are chosen inside the folds."""
+"""Values tried for the settings of the music expert where they are chosen inside the folds."""
 
 
 def ours(table: TrainingTable, seed: int) -> NDArray[np.float64]:
-    """Predict by the joint regression, its settings as shipped."""
-    return _jointly(table, seed, lambda _: JointRegression(seed=seed))
+    """Predict by the joint regression with its shipped settings."""
+    return _joint_predictions(table, seed, lambda _: JointRegression(seed=seed))
 
 
 def ours_chosen(table: TrainingTable, seed: int) -> NDArray[np.float64]:
-    """Predict by the joint regression, the music expert's settings chosen inside each fold."""
-    return _jointly(table, seed, partial(_chosen, seed=seed))
+    """Predict by the joint regression with the music expert's settings chosen in each fold."""
+    return _joint_predictions(table, seed, partial(_chosen, seed=seed))
 
 
-def _jointly(
+def _joint_predictions(
     table: TrainingTable, seed: int, regression: Callable[[TrainingTable], JointRegression]
 ) -> NDArray[np.float64]:
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
-    return np.clip(_held_out(table, folds, regression), -1.0, 1.0)
+    return np.clip(_out_of_fold(table, folds, regression), -1.0, 1.0)
 
 
-def _held_out(
+def _out_of_fold(
     table: TrainingTable,
     folds: NDArray[np.intp],
     regression: Callable[[TrainingTable], JointRegression],
 ) -> NDArray[np.float64]:
-    """Predict each fold by a fit on the others."""
+    """Predict each fold by a regression fitted on the others."""
     predicted = np.empty(table.ratings.shape)
     for fold in np.unique(folds):
-        out = folds == fold
-        known = table.subset(~out)
-        fitted = regression(known).fit_experts(known)
-        predicted[out] = fitted.predict(table.vectors[out]).affect
+        test = folds == fold
+        train = table.subset(~test)
+        fitted = regression(train).fit_experts(train)
+        predicted[test] = fitted.predict(table.vectors[test]).affect
     return predicted
 
 
 def _chosen(table: TrainingTable, seed: int) -> JointRegression:
-    """Return the settings that predict held-out groups of a table best, one setting at a time."""
+    """Choose one setting after another by the predictions of held-out groups."""
     best = JointRegression(seed=seed)
     for name, values in CHOICES.items():
         tried = [JointRegression().set_params(**{**best.get_params(), name: x}) for x in values]
@@ -85,7 +85,7 @@ def _chosen(table: TrainingTable, seed: int) -> JointRegression:
 
 def _inner_score(table: TrainingTable, regression: JointRegression) -> float:
     folds = grouped_folds(table.corpus, table.group, INNER_FOLDS, regression.seed + 1)
-    predicted = _held_out(table, folds, lambda _: regression)
+    predicted = _out_of_fold(table, folds, lambda _: regression)
     return float(np.mean([_r2(table, predicted, name) for name in MUSIC]))
 
 
@@ -96,25 +96,27 @@ def by_pipeline(
     *,
     harmony: bool = True,
 ) -> NDArray[np.float64]:
-    """Predict each corpus by a pipeline of the paper, with or without our own descriptors."""
+    """Predict each corpus by a pipeline of the paper, with or without the harmony descriptors."""
     columns = np.flatnonzero(~table.is_harmony | harmony)
     described = table.with_descriptors(columns)
 
-    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
-        return pipeline(described.subset(known), seed).predict(described.vectors[asked])
+    def fit_predict(train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
+        return pipeline(described.subset(train), seed).predict(described.vectors[test])
 
-    return _one_by_one(table, seed, fit_predict)
+    return _by_corpus(table, seed, fit_predict)
 
 
-def by_model(model: Callable[[int], Any], table: TrainingTable, seed: int) -> NDArray[np.float64]:
-    """Predict each corpus by a model of scikit-learn that fits both dimensions at once."""
+def by_regressor(
+    regressor: Callable[[int], Any], table: TrainingTable, seed: int
+) -> NDArray[np.float64]:
+    """Predict each corpus by a scikit-learn regressor that fits both dimensions at once."""
 
-    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
-        fitted = model(seed).fit(table.vectors[known], table.ratings[known])
-        predicted: NDArray[np.float64] = fitted.predict(table.vectors[asked])
+    def fit_predict(train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
+        fitted = regressor(seed).fit(table.vectors[train], table.ratings[train])
+        predicted: NDArray[np.float64] = fitted.predict(table.vectors[test])
         return predicted
 
-    return _one_by_one(table, seed, fit_predict)
+    return _by_corpus(table, seed, fit_predict)
 
 
 def least_squares(_seed: int) -> PLSRegression:
@@ -128,35 +130,35 @@ def trees(seed: int) -> ExtraTreesRegressor:
 
 
 def by_automl(table: TrainingTable, seed: int, *, budget_s: float) -> NDArray[np.float64]:
-    """Predict each corpus and dimension by what FLAML finds in its share of the time."""
-    automl: Any = import_module("flaml")  # untyped, takes seconds, and only one way needs it
+    """Predict each corpus and dimension by the model that FLAML finds in its share of the time."""
+    automl: Any = import_module("flaml")  # untyped, slow to import, and used by one method only
 
     share_s = budget_s / (len(CORPORA) * len(DIMENSIONS) * OUTER_FOLDS)
 
-    def fit_predict(known: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
+    def fit_predict(train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
         columns = []
         for dim in range(len(DIMENSIONS)):
             search = automl.AutoML()
             search.fit(
-                table.vectors[known],
-                table.ratings[known, dim],
+                table.vectors[train],
+                table.ratings[train, dim],
                 task="regression",
                 metric="r2",
                 time_budget=share_s,
                 eval_method="cv",
                 split_type=GroupKFold(INNER_FOLDS),
-                groups=table.group[known],
+                groups=table.group[train],
                 n_jobs=1,
                 seed=seed,
                 verbose=0,
             )
-            columns.append(search.predict(table.vectors[asked]))
+            columns.append(search.predict(table.vectors[test]))
         return np.stack(columns, axis=1)
 
-    return _one_by_one(table, seed, fit_predict)
+    return _by_corpus(table, seed, fit_predict)
 
 
-def _one_by_one(
+def _by_corpus(
     table: TrainingTable,
     seed: int,
     fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]],
@@ -165,9 +167,9 @@ def _one_by_one(
     predicted = np.zeros(table.ratings.shape)
     for corpus in CORPORA:
         for fold in range(OUTER_FOLDS):
-            known = np.flatnonzero((table.corpus == corpus) & (folds != fold))
-            asked = np.flatnonzero((table.corpus == corpus) & (folds == fold))
-            predicted[asked] = fit_predict(known, asked)
+            train = np.flatnonzero((table.corpus == corpus) & (folds != fold))
+            test = np.flatnonzero((table.corpus == corpus) & (folds == fold))
+            predicted[test] = fit_predict(train, test)
     return np.clip(predicted, -1.0, 1.0)
 
 

@@ -1,7 +1,7 @@
-"""One kernel regression over both domains, told in several ways which domain a clip is of.
+"""A single kernel regression over both domains, with several ways to use a clip's domain.
 
-What our two experts and their gate are measured against. All but the one that is told nothing know
-the domain of the clips that they are asked of, which the gate has to find out.
+A baseline for the two experts and their gate. All variants except ``nothing`` are given the domain
+of held-out clips, which the gate must estimate.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
     from trainer.regression.training_table import TrainingTable
 
-Telling = Literal["nothing", "feature", "offset", "coral"]
+DomainUse = Literal["nothing", "feature", "offset", "coral"]
 
 APART = 1.0
-"""How far a clip lies from all those of the other domain, besides, where the domain is a feature:
-in units of the kernel's reach."""
+"""Additional distance between clips of different domains where the domain is a feature, in units of
+the kernel's reach."""
 
 RIDGE = 0.1
-"""Of the covariances that are aligned, as a share of their mean variance: with fewer clips than
+"""Ridge of the aligned covariances, as a share of their mean variance: with fewer clips than
 directions they have no inverse."""
 
 
-def by_one_kernel(table: TrainingTable, seed: int, *, telling: Telling) -> NDArray[np.float64]:
-    """Predict by one expert fitted on everything, with the settings of our music expert.
+def by_one_kernel(table: TrainingTable, seed: int, *, domain_use: DomainUse) -> NDArray[np.float64]:
+    """Predict by one expert fitted on all clips, with the settings of the music expert.
 
     Args:
-        table: all clips, heard alike.
+        table: all clips.
         seed: of the folds, which are those of `cross_validate`.
-        telling: what it makes of the domain. ``feature``: clips of different domains are less
-            alike. ``offset``: each domain's mean is taken out, and put back. ``coral``: that, and
-            the descriptors of sounds are given the covariance that those of music have (Sun, Feng
-            and Saenko, AAAI 2016).
+        domain_use: how the domain is used. ``feature``: the kernel is smaller between domains.
+            ``offset``: each domain's mean is subtracted and added again. ``coral``: in addition,
+            the descriptors of sounds get the covariance of those of music (Sun, Feng and Saenko,
+            AAAI 2016).
 
     Returns:
         Shape (clips, 2).
@@ -51,16 +51,16 @@ def by_one_kernel(table: TrainingTable, seed: int, *, telling: Telling) -> NDArr
     predicted = np.empty(table.ratings.shape)
     for fold in range(OUTER_FOLDS):
         out = folds == fold
-        predicted[out] = _fold(table, ~out, out, telling)
+        predicted[out] = _fold(table, ~out, out, domain_use)
     return np.clip(predicted, -1.0, 1.0)
 
 
 def _fold(
-    table: TrainingTable, known: NDArray[np.bool_], out: NDArray[np.bool_], telling: Telling
+    table: TrainingTable, known: NDArray[np.bool_], out: NDArray[np.bool_], domain_use: DomainUse
 ) -> NDArray[np.float64]:
     settings = JointRegression().music_settings()
     means = np.zeros((len(table), len(DIMENSIONS)))
-    if telling in {"offset", "coral"}:
+    if domain_use in {"offset", "coral"}:
         for domain in ("music", "sound"):
             rows = table.domain == domain
             means[rows] = np.average(
@@ -70,33 +70,33 @@ def _fold(
     scores = expert.scale.scores(table.vectors).astype(np.float64)
     predicted = means[out]
     for dim in range(len(DIMENSIONS)):
-        places = scores * np.sqrt(expert.weights[dim] / scores.shape[1])
-        if telling == "coral":
-            places = _aligned(places, table.domain == "sound", known)
-        gaps = cdist(places, places[known], "sqeuclidean")
-        if telling == "feature":
+        positions = scores * np.sqrt(expert.weights[dim] / scores.shape[1])
+        if domain_use == "coral":
+            positions = _aligned(positions, table.domain == "sound", known)
+        gaps = cdist(positions, positions[known], "sqeuclidean")
+        if domain_use == "feature":
             gaps += APART * settings.reach * (table.domain[:, None] != table.domain[known])
-        likeness = 1.0 / (1.0 + gaps / settings.reach)
-        noisy = likeness[known] + np.diag(settings.noise / table.weight[known])
+        similarity = 1.0 / (1.0 + gaps / settings.reach)
+        noisy = similarity[known] + np.diag(settings.noise / table.weight[known])
         rated = table.ratings[known, dim] - means[known, dim]
         duals = cho_solve(cho_factor(noisy), rated - expert.centre[dim])
-        predicted[:, dim] += expert.centre[dim] + likeness[out] @ duals
+        predicted[:, dim] += expert.centre[dim] + similarity[out] @ duals
     return predicted
 
 
 def _aligned(
-    places: NDArray[np.float64], moved: NDArray[np.bool_], known: NDArray[np.bool_]
+    positions: NDArray[np.float64], moved: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Give the moved clips the mean and covariance that the others have, as known ones show them.
+    """Give the moved clips the mean and covariance of the others, estimated on the known clips.
 
-    All happens in the directions that the known clips span.
+    Only in the directions that the known clips span.
     """
-    centre = places[known].mean(axis=0)
-    turn = np.linalg.svd(places[known] - centre, full_matrices=False)[2].T
-    turned: NDArray[np.float64] = (places - centre) @ turn
+    centre = positions[known].mean(axis=0)
+    turn = np.linalg.svd(positions[known] - centre, full_matrices=False)[2].T
+    turned: NDArray[np.float64] = (positions - centre) @ turn
     here, there = turned[known & moved], turned[known & ~moved]
-    brought = (turned[moved] - here.mean(axis=0)) @ _root(here, -0.5) @ _root(there, 0.5)
-    turned[moved] = brought + there.mean(axis=0)
+    aligned = (turned[moved] - here.mean(axis=0)) @ _root(here, -0.5) @ _root(there, 0.5)
+    turned[moved] = aligned + there.mean(axis=0)
     return turned
 
 

@@ -1,7 +1,7 @@
-"""The same sounds in the levels, rates and codecs in which corpora come, and how they are heard.
+"""The same sounds at the levels, rates and codecs of different corpora, and their features.
 
-From the middle of each recording 16 s are taken, in mono at 44.1 kHz: what is called as it is. Each
-treatment changes nothing but what differs between corpora without their sounds differing.
+16 s from the middle of each recording, in mono at 44.1 kHz, are the untreated sound ("as it is").
+Each treatment changes only what may differ between corpora of the same sounds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEVEL_DB = -23.0
 
 
 class Treatment(NamedTuple):
-    """What is done to a sound: gain in dB, rate in Hz, kind of file, bits a second, channels."""
+    """Changes to a sound: gain in dB, rate in Hz, kind of file, bits per second, channels."""
 
     gain_db: float = 0.0
     rate_hz: int = RATE_HZ
@@ -52,26 +52,26 @@ TREATMENTS = {
     "Vorbis": Treatment(kind="ogg", bit_rate=128_000, channels=2),
     "stereo": Treatment(channels=2),
 }
-"""ffmpeg's own Vorbis encoder knows stereo only."""
+"""Vorbis is stereo, because ffmpeg's own encoder supports nothing else."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to hear.
+class Extraction:
+    """How features are extracted.
 
     Attributes:
-        hearing: windows and rate.
-        is_levelled: whether all windows together are brought to one level before openSMILE.
+        settings: windows and rate.
+        is_levelled: whether all windows together are normalised to one level before openSMILE.
     """
 
-    hearing: FeatureSettings
+    settings: FeatureSettings
     is_levelled: bool = False
 
 
-WAYS = {
-    "canonical": Way(CANONICAL),
-    "normalised level": Way(CANONICAL, is_levelled=True),
-    "up to 4 kHz": Way(FeatureSettings(rate_hz=8000, windows=4, window_s=4.0)),
+EXTRACTIONS = {
+    "canonical": Extraction(CANONICAL),
+    "normalised level": Extraction(CANONICAL, is_levelled=True),
+    "up to 4 kHz": Extraction(FeatureSettings(rate_hz=8000, windows=4, window_s=4.0)),
 }
 
 
@@ -82,7 +82,7 @@ def excerpt(path: Path) -> NDArray[np.float32]:
 
 
 def treated(sound: NDArray[np.float32], treatment: Treatment, folder: Path) -> Path:
-    """Writes a sound as a treatment has it, and returns the file."""
+    """Writes a treated sound into a folder, and returns the file."""
     if treatment.rate_hz != RATE_HZ:
         ratio = np.gcd(treatment.rate_hz, RATE_HZ)
         up, down = treatment.rate_hz // ratio, RATE_HZ // ratio
@@ -94,11 +94,11 @@ def treated(sound: NDArray[np.float32], treatment: Treatment, folder: Path) -> P
     return write_audio(path, sound, treatment.rate_hz, bit_rate=treatment.bit_rate)
 
 
-def heard(path: Path, way: Way) -> NDArray[np.float32]:
-    """Returns the mean vector of a file, heard in a way."""
-    clip = decode_windows(path, way.hearing)
+def features_of(path: Path, extraction: Extraction) -> NDArray[np.float32]:
+    """Returns the mean feature vector of a file."""
+    clip = decode_windows(path, extraction.settings)
     windows = clip.windows
-    if way.is_levelled:
+    if extraction.is_levelled:
         power = np.mean([np.mean(np.square(window)) for window in windows])
         gain = np.float32(10 ** (LEVEL_DB / 20) / np.sqrt(max(power, 1e-12)))
         windows = tuple(window * gain for window in windows)
@@ -106,25 +106,25 @@ def heard(path: Path, way: Way) -> NDArray[np.float32]:
     return described
 
 
-def heard_in_all(
-    paths: Sequence[Path], ways: Sequence[str], processes: int
+def features_of_all(
+    paths: Sequence[Path], extractions: Sequence[str], processes: int
 ) -> dict[str, np.ndarray]:
-    """Hears each sound under each treatment in each way.
+    """Extracts the features of each sound under each treatment.
 
     Returns:
-        For each way an array of shape (sounds, treatments, descriptors).
+        For each extraction an array of shape (sounds, treatments, descriptors).
     """
     with ProcessPoolExecutor(processes) as pool:
-        found = list(pool.map(partial(_heard_in_all, ways=tuple(ways)), paths))
-    return {way: np.stack([each[way] for each in found]) for way in ways}
+        found = list(pool.map(partial(_features_of_all, extractions=tuple(extractions)), paths))
+    return {name: np.stack([each[name] for each in found]) for name in extractions}
 
 
-def _heard_in_all(path: Path, ways: Sequence[str]) -> dict[str, np.ndarray]:
+def _features_of_all(path: Path, extractions: Sequence[str]) -> dict[str, np.ndarray]:
     sound = excerpt(path)
-    vectors: dict[str, list[np.ndarray]] = {way: [] for way in ways}
+    vectors: dict[str, list[np.ndarray]] = {name: [] for name in extractions}
     with tempfile.TemporaryDirectory() as folder:
         for treatment in TREATMENTS.values():
             file = treated(sound, treatment, Path(folder))
-            for way in ways:
-                vectors[way].append(heard(file, WAYS[way]))
-    return {way: np.stack(each) for way, each in vectors.items()}
+            for name in extractions:
+                vectors[name].append(features_of(file, EXTRACTIONS[name]))
+    return {name: np.stack(each) for name, each in vectors.items()}
