@@ -156,8 +156,9 @@ def _holds_items(raw: bytes, count: int) -> bool:
 
 
 _TRAILING: tuple[Callable[[_Body, int], int], ...] = (
+    # An APE tag of 131 bytes has the letters of ID3v1 where that would begin, so APE goes first.
+    _ape_before,
     _id3v1_before,
     _lyrics_before,
-    _ape_before,
     _id3v2_before,
 )

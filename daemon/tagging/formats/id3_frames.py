@@ -48,14 +48,21 @@ def decode_text_frame(header: TagHeader, raw: bytes) -> tuple[str | None, list[s
     return (key, values or [""]) if key in ALL_KEYS else (None, [])
 
 
+def id3v1_block(view: View) -> bytes:
+    """Return the ID3v1 block at the end of a file; no bytes if there is none."""
+    end = view.read(max(0, view.size - 131), 131)
+    # An APEv2 tag of that very length holds the same letters there.
+    return end[-128:] if end[-128:].startswith(b"TAG") and end[:6] != b"APETAG" else b""
+
+
 def mirrored_v1(view: View) -> bytes:
     """Return v2.4 frames that repeat an ID3v1 block at the end of the file.
 
     Players read ID3v1 only where there is no ID3v2, so a first ID3v2 tag of ours would hide title
     and artist. The comment is left out: we never write comments.
     """
-    block = view.read(view.size - 128, 128) if view.size >= 128 else b""  # noqa: PLR2004
-    if block[:3] != b"TAG":
+    block = id3v1_block(view)
+    if not block:
         return b""
     fields = [(b"TIT2", 3, 33), (b"TPE1", 33, 63), (b"TALB", 63, 93), (b"TDRC", 93, 97)]
     frames = [(name, block[start:end].split(b"\0")[0].strip()) for name, start, end in fields]

@@ -24,6 +24,7 @@ from mutagen.oggvorbis import OggVorbis
 
 from daemon.tagging.formats.byte_views import Assembled, Kept, ViewFile
 from daemon.tagging.formats.format import Edit
+from daemon.tagging.formats.id3_frames import id3v1_block
 from daemon.tagging.formats.keys import MOOD
 from daemon.tagging.formats.tag_errors import NO_SCHEME, TagsRefused
 
@@ -45,7 +46,6 @@ _VENDOR = "valenced"
 _OGG_CODECS: Any = {b"\x01vorbis": OggVorbis, b"OpusHead": OggOpus, b"\x7fFLAC": OggFLAC}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FILE_SIZE_AT = 40
-_ID3V1_LENGTH = 128
 _LYRICS_END = b"LYRICS200"
 
 
@@ -231,12 +231,8 @@ class _ApeFile:
 
     def save(self, file: Any, padding: Any) -> None:  # noqa: ARG002 - APEv2 has no padding
         """Write the tag, or remove it without tags; an ID3v1 block, which mutagen drops, stays."""
-        start = max(0, file.seek(0, os.SEEK_END) - _ID3V1_LENGTH)
-        file.seek(start)
-        block = file.read(_ID3V1_LENGTH)
-        block = block if block.startswith(b"TAG") else b""
-        if block:
-            file.truncate(start)
+        block = id3v1_block(file.view)
+        file.truncate(file.view.size - len(block))
         if self.tags is None:
             _APEv2().delete(file)
         else:
@@ -246,9 +242,7 @@ class _ApeFile:
 
 
 def _demand_no_lyrics(file: Any) -> None:
-    end = file.view.size
-    if file.view.read(end - _ID3V1_LENGTH, 3) == b"TAG":
-        end -= _ID3V1_LENGTH
+    end = file.view.size - len(id3v1_block(file.view))
     if file.view.read(end - len(_LYRICS_END), len(_LYRICS_END)) == _LYRICS_END:
         raise TagsRefused("it ends with a Lyrics3 block; kept in the catalogue only")
 

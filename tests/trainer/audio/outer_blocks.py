@@ -54,6 +54,7 @@ AROUND: dict[str, tuple[bytes, bytes]] = {
     "ID3v2 at the end": (b"", id3v2(footer=True)),
     "APEv2": (b"", apev2()),
     "large APEv2": (b"", apev2(300_000)),
+    "APEv2 that looks like ID3v1": (b"", apev2(31)),
     "APEv1": (b"", apev2(header=False)),
     "APEv2 and ID3v1": (b"", apev2() + ID3V1),
     "Lyrics3v1": (b"", LYRICS_V1),

@@ -590,6 +590,16 @@ class TestApe:
         assert list(tags["Artist"]) == ["one", "two"]
         assert (tags["Blob"].value, tags["Related"].kind) == (b"\0\1\2", 2)
 
+    def test_a_tag_that_looks_like_id3v1_is_kept_whole(
+        self, tmp_path: Path, options: WriteOptions, affect: Items
+    ) -> None:
+        tag = ape_tag([ape_item(b"Title", b"x" * 53)])
+        assert tag[-128:].startswith(b"TAG")
+        for content in (sound("musepack") + tag, MP3 + tag):
+            path = made(tmp_path, content)
+            path.write_bytes(round_trip(path, options, affect))
+            assert str(apev2.APEv2(path)["Title"]) == "x" * 53
+
     def test_a_binary_item_of_our_name_is_left(
         self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
