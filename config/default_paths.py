@@ -18,11 +18,15 @@ class DefaultPaths:
     """Paths that follow from the environment.
 
     Attributes:
-        state: folder of the catalogue, the bundles and the corpora.
+        state: folder of everything that the program keeps.
+        bundles: folder of the bundles.
+        corpora: folder of the imported corpora.
         settings_files: possible settings files; the first that exists is read.
     """
 
     state: Path
+    bundles: Path
+    corpora: Path
     settings_files: tuple[Path, ...]
 
 
@@ -33,11 +37,12 @@ def default_paths(environ: Mapping[str, str]) -> DefaultPaths:
     xdg_config = _absolute(environ.get("XDG_CONFIG_HOME")) or home / ".config"
     # systemd may list several directories, separated by colons; the first is the unit's own.
     state = _absolute(environ.get("STATE_DIRECTORY", "").partition(":")[0])
+    state = state or xdg_state / "valenced"
     configuration = _absolute(environ.get("CONFIGURATION_DIRECTORY", "").partition(":")[0])
     files = [xdg_config / "valenced" / FILE_NAME, SYSTEM_FILE]
     if configuration is not None:
         files.insert(0, configuration / FILE_NAME)
-    return DefaultPaths(state=state or xdg_state / "valenced", settings_files=tuple(files))
+    return DefaultPaths(state, state / "bundles", state / "corpora", tuple(files))
 
 
 def _absolute(text: str | None) -> Path | None:

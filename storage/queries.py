@@ -62,14 +62,6 @@ class SoundFilter:
     limit: int | None = None
 
 
-@dataclass(frozen=True)
-class PublishedBundle:
-    """The published bundle."""
-
-    name: str
-    created_at: str
-
-
 class Queries(CataloguePart):
     """Queries of one catalogue."""
 
@@ -127,10 +119,9 @@ class Queries(CataloguePart):
         """Return the states of the watched folders, as the service last recorded them."""
         return [FolderState(*row) for row in self._rows(select(folders).order_by(folders.c.path))]
 
-    def bundle_in_service(self) -> PublishedBundle | None:
-        """Return the published bundle, None before the first start."""
-        row = self._row(select(known_bundles).where(known_bundles.c.in_service == 1))
-        return None if row is None else PublishedBundle(row.name, row.created_at)
+    def published_bundle(self) -> str | None:
+        """Return the name of the published bundle, None before the first start."""
+        return self._value(select(known_bundles.c.name).where(known_bundles.c.in_service == 1))
 
 
 class _Thresholds(NamedTuple):

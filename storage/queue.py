@@ -105,12 +105,7 @@ class Queue(CataloguePart):
                 )
 
     def retry(self, now: datetime, under: Path | None = None) -> int:
-        """Make failed files due now, with no attempts; return their number.
-
-        Args:
-            now: when.
-            under: a file or folder; everything if None.
-        """
+        """Make failed files due now, all or those at or below a path; return their number."""
         failed = queue.c.reason.is_not(None) & (queue.c.state != RUNNING)
         if under is not None:
             failed &= at_or_below(queue.c.path, under)

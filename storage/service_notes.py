@@ -26,12 +26,7 @@ SETTINGS: Final = "settings"
 
 @dataclass(frozen=True)
 class ServiceNote:
-    """A state that holds at the moment.
-
-    Attributes:
-        text: one line.
-        since: when it began.
-    """
+    """A state that holds at the moment, in one line, and when it began."""
 
     text: str
     since: datetime

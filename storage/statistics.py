@@ -43,12 +43,7 @@ class CatalogueStatistics(CataloguePart):
         return self._by_reason(queue.c.reason, most)
 
     def untagged_by_reason(self, state: TagState, most: int) -> list[ReasonCount]:
-        """Return why tags were not written, the commonest reason first.
-
-        Args:
-            state: `PENDING` for those that are retried, `NOT_WRITTEN` for those given up.
-            most: how many reasons to return.
-        """
+        """Return why tags are pending or not written, the commonest reason first."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
         return self._by_reason(clips.c.tag_reason, most, own)
 

@@ -1,4 +1,4 @@
-"""The command `valenced`, and the one place where errors become exit codes."""
+"""The command `valenced`, and the only place that turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INTERRUPTED = 130
-DEBUGGING = "--debug"
+DEBUG_OPTION = "--debug"
 
 
 @contextmanager
-def _readers_may_leave() -> Iterator[None]:
-    """End quietly, and with 0, once the reader of our output has seen enough.
+def _exit_quietly_on_closed_output() -> Iterator[None]:
+    """Exit with 0 once the reader of our output has closed it, as `head` does.
 
-    Left to themselves, click and rich make a failure of it.
+    Without this, click and rich report a failure.
     """
     try:
         yield
-        # What is still held back would otherwise fail where nobody can catch it.
+        # Otherwise what is still buffered would fail where nobody can catch it.
         sys.stdout.flush()
     except BrokenPipeError as error:
-        raise _unheard() from error
+        raise _closed_output() from error
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
-            raise _unheard() from end
+            raise _closed_output() from end
         raise
 
 
-def _unheard() -> click.exceptions.Exit:
-    # Python would complain once more at exit.
+def _closed_output() -> click.exceptions.Exit:
+    # Python would write to it once more at exit, and fail.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return click.exceptions.Exit(0)
 
@@ -66,35 +66,29 @@ _FOLDERS: Final = {
     "install": "service",
     "uninstall": "service",
 }
-"""The folder of each subcommand's module."""
+"""The folder of each subcommand's module, in the order in which a newcomer needs them."""
 
 
 class _Commands(click.Group):
-    """Loads a subcommand's module only when that one is called for."""
+    """Imports the module of a subcommand only when it is called."""
 
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        """Read the command line; it may ask for help, and that is printed here."""
-        with _readers_may_leave():
-            return super().make_context(info_name, args, parent, **extra)
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line; the help is printed here."""
+        with _exit_quietly_on_closed_output():
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand."""
-        with _readers_may_leave():
+        with _exit_quietly_on_closed_output():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order in which a newcomer needs them."""
+        """Return the names in the order of `_FOLDERS`."""
         del ctx
         return list(_FOLDERS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the subcommand of a name."""
+        """Return a subcommand by its name."""
         del ctx
         folder = _FOLDERS.get(cmd_name)
         if folder is None:
@@ -109,15 +103,14 @@ class _Commands(click.Group):
 )
 @click.version_option(version("valenced"), prog_name="valenced")
 def valenced() -> None:
-    """Hear how music and all other sounds feel: calm to energetic, unpleasant to pleasant.
+    """Predict arousal (calm to energetic) and valence (unpleasant to pleasant) of any sound.
 
-    Watches folders, keeps a catalogue that can be asked for calm or energetic sounds, and
-    writes both values into the files' own tags.
+    Watches folders, keeps a searchable catalogue, and writes both values into the files' own tags.
     """
 
 
 def main() -> None:
-    """Run the command line and end the process with the promised exit code.
+    """Run the command line and end the process with an exit code.
 
     0 done; 1 failed; 2 wrong usage; 78 wrong settings, or a catalogue of a newer release.
     """
@@ -130,21 +123,22 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except ValencedError as error:
-        if DEBUGGING in sys.argv:
-            raise
-        _say(str(error))
-        code = error.exit_code
     except Exception as error:
-        if DEBUGGING in sys.argv:
+        if DEBUG_OPTION in sys.argv:
             raise
-        _say(f"unexpected {type(error).__name__}: {error}; run again with --debug for details")
-        code = 1
+        code = _report(error)
     sys.exit(code)
 
 
-def _say(text: str) -> None:
-    # The journal takes the number for a priority, and the name for granted.
+def _report(error: Exception) -> int:
+    """Print an error in one or more lines, and return its exit code."""
+    if isinstance(error, ValencedError):
+        code, text = error.exit_code, str(error)
+    else:
+        code = 1
+        text = f"unexpected {type(error).__name__}: {error}; run again with --debug for details"
+    # The journal reads the number as a priority, and adds the program's name itself.
     mark = "<3>" if is_journal(sys.stderr.fileno(), os.environ) else "valenced: "
     for line in text.splitlines():
         click.echo(f"{mark}{line}", err=True)
+    return code

@@ -1,4 +1,4 @@
-"""How ranges and points of affect are written on the command line."""
+"""Types of command line values: ranges and points of affect, and rating scales."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from trainer.rating_scale import RatingScale, scale_of
 
 
 class _Range(click.ParamType[tuple[float, float]]):
-    """`LO:HI`, either side may be left out."""
+    """`LO:HI`, of which either side may be empty."""
 
     name = "range"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, float]:
-        if isinstance(value, tuple):
-            return value
         low_text, colon, high_text = str(value).partition(":")
         low, high = _number(low_text or "-1"), _number(high_text or "1")
         if not colon or low is None or high is None or low > high:
@@ -28,21 +26,17 @@ class _Range(click.ParamType[tuple[float, float]]):
 
 
 class _Pair(click.ParamType[tuple[float, float]]):
-    """`A,V`: a point of the plane of affect."""
+    """`A,V`: arousal and valence."""
 
     name = "pair"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, float]:
-        if isinstance(value, tuple):
-            return value
-        numbers = [_number(text) for text in str(value).split(",")]
-        if len(numbers) != 2 or None in numbers:  # noqa: PLR2004 - arousal and valence
+        arousal_text, _, valence_text = str(value).partition(",")
+        arousal, valence = _number(arousal_text), _number(valence_text)
+        if arousal is None or valence is None:
             self.fail(f"{value!r}: A,V is accepted, both from -1 to 1", param, ctx)
-        arousal, valence = numbers
-        assert arousal is not None
-        assert valence is not None
         return arousal, valence
 
 
@@ -54,8 +48,6 @@ class _ScaleType(click.ParamType[RatingScale]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> RatingScale:
-        if isinstance(value, RatingScale):
-            return value
         try:
             return scale_of(str(value))
         except ValueError:

@@ -112,7 +112,7 @@ def status_of(
         CatalogueError: the catalogue cannot be read.
     """
     url, queries, statistics = catalogue.url, catalogue.queries, catalogue.statistics
-    bundle = queries.bundle_in_service()
+    bundle = queries.published_bundle()
     running = writer_of(url)
     status = ServiceStatus(
         running=running,
@@ -122,8 +122,8 @@ def status_of(
         analysed_last_hour=statistics.analysed_since(now - AN_HOUR),
         failures=statistics.failures_by_reason(MOST_REASONS),
         untagged=statistics.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
-        bundle=None if bundle is None else bundle.name,
-        rescoring_left=0 if bundle is None else catalogue.rescoring.outdated_count(bundle.name),
+        bundle=bundle,
+        rescoring_left=0 if bundle is None else catalogue.rescoring.outdated_count(bundle),
         jobs=statistics.jobs(),
         annotations=statistics.annotations(),
         training=catalogue.jobs.last_training(),

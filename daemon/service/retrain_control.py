@@ -72,7 +72,7 @@ class RetrainControl:
             WorkerError: no process can be started at present.
         """
         jobs = self._catalogue.jobs
-        if self._folder.look() or jobs.is_requested(RETAG):
+        if self._folder.import_tables() or jobs.is_requested(RETAG):
             jobs.clear_request(RETAG)
             self._retag()
         self._load_published()
@@ -88,7 +88,7 @@ class RetrainControl:
             CatalogueError: the catalogue cannot be read or written at present.
             WorkerError: no process can be started at present.
         """
-        self._folder.look()
+        self._folder.import_tables()
         self._load_published()
         if self._catalogue.rescoring.any_outdated(self._pipeline.bundle.name):
             self._job = self._rescore_job()

@@ -1,4 +1,4 @@
-"""Reads tables of annotations: which sounds, what was heard in them, on which scale, by whom."""
+"""Reads tables of annotations (CSV): a sound, its values, their scale and the annotator."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ MOST_PROBLEMS: Final = 20
 
 _DELIMITERS: Final = (",", ";", "\t")
 _SOUND: Final = ("path", "file", "name")
-_PERSON: Final = ("annotator", "rater")
+_ANNOTATOR: Final = ("annotator", "rater")
 _VALUES: Final = ("arousal", "valence")
 _EXAMPLE: Final = "path,arousal,valence"
 
 
 class AnnotationsRefused(ValencedError):
-    """A table of annotations was refused whole; nothing of it was taken in.
+    """A table of annotations was refused as a whole; nothing of it was imported.
 
     Args:
-        source: the file, as it is to be called.
+        source: name of the table.
         problems: one line each, with line numbers.
     """
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
-        told = list(problems[:MOST_PROBLEMS])
-        if len(problems) > len(told):
-            told.append(f"and {len(problems) - len(told)} more like these")
-        super().__init__("\n".join(printable(f"{source}: {problem}") for problem in told))
+        listed = list(problems[:MOST_PROBLEMS])
+        if len(problems) > len(listed):
+            listed.append(f"and {len(problems) - len(listed)} more like these")
+        super().__init__("\n".join(printable(f"{source}: {problem}") for problem in listed))
 
 
 @dataclass(frozen=True)
 class AnnotationTable:
-    """A table of annotations as it came in.
+    """A table of annotations before it is parsed.
 
     Attributes:
-        source: what to call it.
+        source: its name.
         content: its bytes.
-        scale: of its values, where it does not say so itself.
-        annotator: who rated, where it does not say so itself.
-        comes_twice: whether it may be read again after a crash, and must not count twice.
+        scale: of the values in rows without one.
+        annotator: of rows without one.
+        may_repeat: whether it may be read again after a crash, and must count once.
     """
 
     source: str
     content: bytes
     scale: RatingScale = AFFECT_SCALE
     annotator: str = ""
-    comes_twice: bool = False
+    may_repeat: bool = False
 
     @property
     def stem(self) -> str:
-        """What the origins of its lines begin with."""
+        """The start of its lines' origins."""
         return hashlib.sha256(self.content).hexdigest()[:32]
 
 
@@ -79,20 +79,20 @@ class _Line(NamedTuple):
 def annotations_in(table: AnnotationTable, known: AnnotationStore) -> list[GivenAnnotation]:
     """Read a table of annotations.
 
-    It is CSV in UTF-8 with a heading: `path`, `file` or `name` (a whole path, or as much of its
-    end as tells it from others), `arousal` and `valence` (either may be left out, or empty in a
-    line), and where wanted `annotator` and `scale` (such as `1:9`). Commas, semicolons and tabs
-    separate; other columns are left alone.
+    It is CSV in UTF-8, separated by commas, semicolons or tabs, with a heading: `path`, `file` or
+    `name` (an absolute path, or the end of one that is unique), `arousal` and `valence` (one of
+    which may be missing, or empty in a line), and optionally `annotator` and `scale` (such as
+    `1:9`). Other columns are ignored.
 
     Args:
         table: what to read.
-        known: the sounds that can be meant.
+        known: finds the sounds.
 
     Raises:
-        AnnotationsRefused: anything is wrong with any line; all are told.
+        AnnotationsRefused: with all problems of all lines.
     """
-    if table.comes_twice and known.was_imported(table.stem):
-        # Killed before it was put away. Its sounds may bear other names by now.
+    if table.may_repeat and known.was_imported(table.stem):
+        # The process was killed before it moved the table; its sounds may be renamed by now.
         return []
     problems: list[str] = []
     lines = list(_lines(table, problems))
@@ -100,35 +100,23 @@ def annotations_in(table: AnnotationTable, known: AnnotationStore) -> list[Given
     given, seen = [], dict[tuple[str, str], int]()
     stem = table.stem
     for line in lines:
-        found = identities[line.sound]
-        if isinstance(found, str):
-            earlier = seen.setdefault((found, line.annotator), line.number)
-            if earlier == line.number:
-                origin = f"{stem}:{line.number}" if table.comes_twice else None
-                given.append(_given(line, found, table.source, origin))
-            else:
-                problems.append(f"line {line.number}: the same sound as in line {earlier}")
+        identity, problem = identities[line.sound]
+        earlier = seen.setdefault((identity, line.annotator), line.number)
+        if problem:
+            problems.append(f"line {line.number}: {line.sound}: {problem}")
+        elif earlier != line.number:
+            problems.append(f"line {line.number}: the same sound as in line {earlier}")
         else:
-            problems.append(f"line {line.number}: {line.sound}: {found[0]}")
+            origin = f"{stem}:{line.number}" if table.may_repeat else None
+            path = Path(line.sound)
+            given.append(GivenAnnotation(identity, path, *line[2:], table.source, origin))
     if problems:
         raise AnnotationsRefused(table.source, problems)
     return given
 
 
-def _given(line: _Line, identity: str, source: str, origin: str | None) -> GivenAnnotation:
-    return GivenAnnotation(
-        identity=identity,
-        named=Path(line.sound),
-        annotator=line.annotator,
-        arousal=line.arousal,
-        valence=line.valence,
-        source=source,
-        origin=origin,
-    )
-
-
 def _lines(table: AnnotationTable, problems: list[str]) -> Iterator[_Line]:
-    """Yield what can be read, and note what cannot."""
+    """Yield the valid lines, and append the problems of the others."""
     for number, cells in _rows(table):
         try:
             yield _line(number, cells, table)
@@ -137,34 +125,38 @@ def _lines(table: AnnotationTable, problems: list[str]) -> Iterator[_Line]:
 
 
 def _rows(table: AnnotationTable) -> list[tuple[int, Mapping[str, str]]]:
-    """Split a table into its lines, each with its number and the cells under their headings."""
+    """Return the rows, each as its line number and the cells by their heading."""
     if len(table.content) > LARGEST_BYTES:
         raise AnnotationsRefused(table.source, [f"larger than {LARGEST_BYTES} bytes"])
-    # A path may hold any bytes, so they are let through here as everywhere else.
+    # A path may hold any bytes.
     text = table.content.decode("utf-8-sig", "surrogateescape")
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
+    delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         rows = [(reader.line_num, cells) for cells in reader if any(cells)]
     except csv.Error as error:
-        problem = f"line {reader.line_num}: no CSV: {error}"
+        problem = f"line {reader.line_num}: not CSV: {error}"
         raise AnnotationsRefused(table.source, [problem]) from error
     heading = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    problems = _problems_of_shape(heading, rows)
+    if problems:
+        raise AnnotationsRefused(table.source, problems)
+    comma = delimiter != ","
+    return [(number, _cells(heading, cells, decimal_comma=comma)) for number, cells in rows[1:]]
+
+
+def _problems_of_shape(heading: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> list[str]:
     if not set(_SOUND) & set(heading) or not set(_VALUES) & set(heading):
-        problem = f"line 1: a heading such as {_EXAMPLE} is needed"
-        raise AnnotationsRefused(table.source, [problem])
+        return [f"line 1: a heading such as {_EXAMPLE} is needed"]
     if len(set(heading)) < len(heading):
-        raise AnnotationsRefused(table.source, ["line 1: two columns bear the same name"])
-    wrong = [
+        return ["line 1: two columns have the same name"]
+    if len(rows) == 1:
+        return ["no line below the heading"]
+    return [
         f"line {number}: {len(cells)} cells, not {len(heading)}"
         for number, cells in rows
         if len(cells) != len(heading)
     ]
-    if wrong or len(rows) == 1:
-        raise AnnotationsRefused(table.source, wrong or ["no line below the heading"])
-    comma = delimiter != ","
-    return [(n, _cells(heading, cells, decimal_comma=comma)) for n, cells in rows[1:]]
 
 
 def _cells(heading: Sequence[str], cells: Sequence[str], *, decimal_comma: bool) -> dict[str, str]:
@@ -186,8 +178,8 @@ def _line(number: int, cells: Mapping[str, str], table: AnnotationTable) -> _Lin
     arousal, valence = (_value(cells.get(name, ""), name, scale) for name in _VALUES)
     if arousal is None and valence is None:
         raise ValueError("neither arousal nor valence is given")
-    person = next((cells[name].strip() for name in _PERSON if cells.get(name, "").strip()), "")
-    return _Line(number, sound, person or table.annotator, arousal, valence)
+    given = (cells[name].strip() for name in _ANNOTATOR if cells.get(name, "").strip())
+    return _Line(number, sound, next(given, table.annotator), arousal, valence)
 
 
 def _value(text: str, name: str, scale: RatingScale) -> float | None:
@@ -199,29 +191,30 @@ def _value(text: str, name: str, scale: RatingScale) -> float | None:
         raise ValueError(f"{name} {text!r} is not a number") from None
     if not scale.low <= value <= scale.high:
         raise ValueError(
-            f"{name} {text.strip()} is not on the scale {scale}; a column scale says which it is"
+            f"{name} {text.strip()} is not on the scale {scale}; set it in a column scale"
         )
     return scale.affect(value)
 
 
-def _identities(names: Sequence[str], known: AnnotationStore) -> dict[str, str | tuple[str]]:
-    """Find the sound that each name means: its identity, or in a tuple why there is none."""
-    whole = {name: canonical_path(Path(name)) for name in names if name.startswith("/")}
-    at = known.sounds_at(whole.values())
-    ends = {name: Path(name) for name in names if name not in whole}
-    named = known.sounds_named({end.name for end in ends.values()})
-    found: dict[str, str | tuple[str]] = {
-        name: at.get(path, ("not in the catalogue; hear it first",)) for name, path in whole.items()
-    }
+def _identities(names: Sequence[str], known: AnnotationStore) -> dict[str, tuple[str, str]]:
+    """Return identity and problem of the sound that each name means; one of the two is empty."""
+    absolute = {name: canonical_path(Path(name)) for name in names if name.startswith("/")}
+    ends = {name: Path(name) for name in names if name not in absolute}
+    by_path = known.sounds_at(absolute.values())
+    by_name = known.sounds_named({end.name for end in ends.values()})
+    found = {name: {by_path[path]} if path in by_path else set() for name, path in absolute.items()}
     for name, end in ends.items():
-        parts = end.parts
-        fitting = {
-            identity for path, identity in named[end.name] if path.parts[-len(parts) :] == parts
+        found[name] = {
+            identity
+            for path, identity in by_name[end.name]
+            if path.parts[-len(end.parts) :] == end.parts
         }
-        if len(fitting) == 1:
-            found[name] = fitting.pop()
-        elif fitting:
-            found[name] = (f"{len(fitting)} different sounds bear this name; give the whole path",)
-        else:
-            found[name] = ("no such file in the catalogue; hear it first",)
-    return found
+    return {name: _only(identities) for name, identities in found.items()}
+
+
+def _only(identities: set[str]) -> tuple[str, str]:
+    if not identities:
+        return "", "not in the catalogue; analyse it first: valenced scan"
+    if len(identities) > 1:
+        return "", f"{len(identities)} different sounds have this name; give the absolute path"
+    return identities.pop(), ""

@@ -1,4 +1,4 @@
-"""The folder into which people drop tables of annotations."""
+"""Imports the tables of annotations that people put into a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from daemon.training_data.annotation_csv import (
 )
 from daemon.watch.file_state import stamp_at
 from daemon.watch.open_writers import is_being_written
-from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +31,14 @@ REFUSED: Final = "refused"
 
 
 class AnnotationFolder:
-    """Takes up each table that lies in a folder, whole or not at all, and puts it away.
+    """Imports each table of a folder, as a whole or not at all, and moves it to a subfolder.
 
-    What was taken up goes to `done/`; what was refused goes to `refused/`, beside a text that
-    says why.
+    Imported tables go to `done/`, refused ones to `refused/` with a text file that says why.
 
     Args:
-        folder: made where it does not exist.
-        annotations: takes what was said.
-        settle_s: returns how long a table must have been left alone, in seconds.
+        folder: created if it does not exist.
+        annotations: takes the annotations.
+        settle_s: returns for how long a table must be unchanged, in seconds.
         clock: the time, aware of its zone.
     """
 
@@ -55,66 +53,62 @@ class AnnotationFolder:
         self._annotations = annotations
         self._settle_s = settle_s
         self._clock = clock
-        self._left_there: dict[Path, FileStamp] = {}
-        self._trouble: str | None = None
+        self._not_moved: dict[Path, FileStamp] = {}
+        self._problem: str | None = None
 
-    def look(self) -> int:
-        """Take up what is complete, and return how many annotations were new.
+    def import_tables(self) -> int:
+        """Import the complete tables, and return the number of new annotations.
 
         Raises:
-            CatalogueError: the catalogue takes nothing just now; the tables stay.
+            CatalogueError: the catalogue cannot be written; the tables stay.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             tables = sorted(path for path in self._folder.iterdir() if _is_table(path))
         except OSError as error:
-            self._complain(f"{self._folder}: cannot be looked into: {error.strerror}")
+            self._log_once(f"{self._folder}: cannot be read: {error.strerror}")
             return 0
-        return sum(self._taken_up(path) for path in tables if self._is_complete(path))
+        return sum(self._import(path) for path in tables if self._is_complete(path))
 
     def _is_complete(self, path: Path) -> bool:
         stamp = stamp_at(path)
-        if stamp is None or self._left_there.get(path) == stamp:
+        if stamp is None or self._not_moved.get(path) == stamp:
             return False
         age_s = self._clock().timestamp() - stamp.mtime_ns / 1e9
         return abs(age_s) >= self._settle_s() and not is_being_written(path)
 
-    def _taken_up(self, path: Path) -> int:
-        stamp = stamp_at(path)
+    def _import(self, path: Path) -> int:
+        stamp, new = stamp_at(path), 0
         try:
             given = annotations_in(_table(path), self._annotations)
             new = self._annotations.add(given, self._clock())
         except AnnotationsRefused as error:
-            log.warning("%s: refused; %s says why", path.name, f"{REFUSED}/{path.name}.reason.txt")
-            self._put_away(path, REFUSED, str(error))
-            new = 0
-        except CatalogueError:
-            raise
+            log.warning("%s: refused; see %s/%s.reason.txt", path.name, REFUSED, path.name)
+            self._move(path, REFUSED, str(error))
         except OSError as error:
-            self._complain(f"{path}: cannot be read: {error.strerror}")
-            new = 0
+            self._log_once(f"{path}: cannot be read: {error.strerror}")
         else:
-            log.info("%s: %d annotations taken up, %d of them new", path.name, len(given), new)
-            self._put_away(path, DONE, None)
+            log.info("%s: %d annotations imported, %d of them new", path.name, len(given), new)
+            self._move(path, DONE, None)
         if stamp is not None and stamp_at(path) == stamp:
-            self._left_there[path] = stamp
+            self._not_moved[path] = stamp
         return new
 
-    def _put_away(self, path: Path, into: str, reason: str | None) -> None:
+    def _move(self, path: Path, into: str, reason: str | None) -> None:
         target = _free(self._folder / into / path.name)
         try:
             target.parent.mkdir(exist_ok=True)
             if reason is not None:
-                beside = target.with_name(f"{target.name}.reason.txt")
-                beside.write_text(f"{reason}\n", "utf-8", "surrogateescape")
+                text = target.with_name(f"{target.name}.reason.txt")
+                text.write_text(f"{reason}\n", "utf-8", "surrogateescape")
             path.rename(target)
         except OSError as error:
-            self._complain(f"{path}: cannot be moved to {into}/: {error.strerror}")
+            self._log_once(f"{path}: cannot be moved to {into}/: {error.strerror}")
 
-    def _complain(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.error("%s", trouble)
-        self._trouble = trouble
+    def _log_once(self, problem: str) -> None:
+        if problem != self._problem:
+            log.error("%s", problem)
+        self._problem = problem
 
 
 def _is_table(path: Path) -> bool:
@@ -127,7 +121,7 @@ def _table(path: Path) -> AnnotationTable:
     with os.fdopen(descriptor, "rb") as stream:
         owner = os.fstat(descriptor).st_uid
         content = stream.read(LARGEST_BYTES + 1)
-    return AnnotationTable(path.name, content, annotator=_name_of(owner), comes_twice=True)
+    return AnnotationTable(path.name, content, annotator=_name_of(owner), may_repeat=True)
 
 
 def _name_of(user: int) -> str:

@@ -1,4 +1,4 @@
-"""Brings rated data sets in: read, heard by confined workers, kept as tables."""
+"""Imports rated data sets: reads their ratings, extracts features, stores both as a corpus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -34,16 +34,14 @@ if TYPE_CHECKING:
     from trainer.corpora.import_request import ImportRequest
     from trainer.corpora.tables.rating_rows import RatingTable
     from trainer.features.feature_cache import FeatureCache
-    from trainer.regression.training_table import TrainingTable
 
 
-@dataclass(frozen=True)
-class HeardSound:
-    """A sound as its worker heard it.
+class AnalysedSound(NamedTuple):
+    """A sound with its features.
 
     Attributes:
         identity: hash of its audio packets.
-        rows: its mean vector and below it its windows, shape (1 + windows, descriptors).
+        rows: its mean vector, and below it its windows, shape (1 + windows, descriptors).
     """
 
     identity: str
@@ -52,22 +50,22 @@ class HeardSound:
 
 @dataclass(frozen=True)
 class CorpusImporter:
-    """What brings corpora in.
+    """Imports corpora.
 
     Attributes:
-        shelf: where they are put.
-        store: how sounds were heard before; what is interrupted goes on from there.
-        workers: that read the sounds, each confined, one file at a time.
-        tell: called with sounds done and sounds that cannot be heard, of how many.
+        store: takes them.
+        cache: features extracted before, so that an interrupted import continues.
+        workers: sandboxed, each for one sound at a time.
+        progress: called with the numbers of sounds finished, failed ones included, and in total.
     """
 
-    shelf: CorpusStore
-    store: FeatureCache
+    store: CorpusStore
+    cache: FeatureCache
     workers: Sequence[WorkerClient]
-    tell: Callable[[int, int, int], None]
+    progress: Callable[[int, int], None]
 
-    def bring_in(self, kind: str, request: ImportRequest, now: datetime) -> CorpusManifest:
-        """Read a data set, hear its sounds, and put it on the shelf.
+    def run(self, kind: str, request: ImportRequest, now: datetime) -> CorpusManifest:
+        """Read a data set, extract the features of its sounds, and store it.
 
         Args:
             kind: of data set.
@@ -75,88 +73,97 @@ class CorpusImporter:
             now: the time, aware of its zone.
 
         Raises:
-            CorpusError: it cannot be used as a whole; nothing is kept but what was heard.
-            WorkerError: no process can be started just now.
+            CorpusError: it cannot be used; nothing is kept but the extracted features.
+            WorkerError: no process can be started at the moment.
         """
-        self.shelf.require_free_name(request.name)
-        reading = IMPORTERS[kind].read(request)
-        _demand_some(request, len(reading.clips), reading.skipped)
+        self.store.require_free_name(request.name)
+        ratings = IMPORTERS[kind].read(request)
+        _require_sounds(request, len(ratings.clips), ratings.skipped)
         base = request.folder if request.folder.is_dir() else request.folder.parent
-        heard = self._hear([base / clip.path for clip in reading.clips])
-        taken, skipped = _sorted_out(reading, heard)
-        _demand_some(request, len(taken), skipped)
-        clips = [reading.clips[place] for place, _ in taken]
-        table = table_of(clips, [sound.rows for _, sound in taken])
-        manifest = _manifest(kind, request, table, now).model_copy(
-            update={
-                "notes": [printable(note) for note in reading.notes],
-                "items": [printable(reading.items[place]) for place, _ in taken],
-                "skipped": [_left_out(each) for each in skipped],
-                "sounds": [cache_key(sound.identity) for _, sound in taken],
-            }
+        results = self._extract_all([base / clip.path for clip in ratings.clips])
+        usable, skipped = _partition(ratings, results)
+        _require_sounds(request, len(usable), skipped)
+        rows = list(usable)
+        table = table_of([ratings.clips[row] for row in rows], [usable[row].rows for row in rows])
+        manifest = CorpusManifest(
+            name=request.name,
+            kind=kind,
+            imported_at=now.isoformat(timespec="seconds"),
+            hearing=CANONICAL.key,
+            clips=len(table),
+            groups=len(set(table.group.tolist())),
+            domains=dict(Counter(table.domain.tolist())),
+            licence=IMPORTERS[kind].licence,
+            notes=[printable(note) for note in ratings.notes],
+            items=[printable(ratings.items[row]) for row in rows],
+            skipped=[
+                OmittedRow(
+                    item=printable(each.item), fault=each.fault, reason=printable(each.reason)
+                )
+                for each in skipped
+            ],
+            sounds=[cache_key(usable[row].identity) for row in rows],
         )
-        self.shelf.add(manifest, table)
-        self.store.prune(self.shelf.sounds(), now)
+        self.store.add(manifest, table)
+        self.cache.prune(self.store.sounds(), now)
         return manifest
 
-    def _hear(self, paths: Sequence[Path]) -> list[HeardSound | ClipError]:
+    def _extract_all(self, paths: Sequence[Path]) -> list[AnalysedSound | ClipError]:
         idle: queue.SimpleQueue[WorkerClient] = queue.SimpleQueue()
         for worker in self.workers:
             idle.put(worker)
 
-        def attend(path: Path) -> HeardSound | ClipError:
+        def extract(path: Path) -> AnalysedSound | ClipError:
             worker = idle.get()
             try:
-                return self._recalled_or_heard(path, worker)
+                return self._extract(path, worker)
             except ClipError as error:
                 return error
             finally:
                 idle.put(worker)
 
-        heard: list[HeardSound | ClipError] = []
-        failed = 0
+        results: list[AnalysedSound | ClipError] = []
         with ExitStack() as stack:
             for worker in self.workers:
                 stack.callback(worker.close)
             pool = ThreadPoolExecutor(len(self.workers))
-            # Interrupted, it finishes what is in hand, and that is kept.
+            # After an interruption the sounds in progress are finished, and their features kept.
             stack.callback(pool.shutdown, cancel_futures=True)
-            for each in pool.map(attend, paths):
-                heard.append(each)
-                failed += isinstance(each, ClipError)
-                self.tell(len(heard) - failed, failed, len(paths))
-        return heard
+            for result in pool.map(extract, paths):
+                results.append(result)
+                self.progress(len(results), len(paths))
+        return results
 
-    def _recalled_or_heard(self, path: Path, worker: WorkerClient) -> HeardSound:
+    def _extract(self, path: Path, worker: WorkerClient) -> AnalysedSound:
         identity = worker.identify(path)
-        rows = self.store.get(identity)
+        rows = self.cache.get(identity)
         if rows is None:
             features, windows = worker.extract(path, identity)
             rows = np.stack([unpack(packed) for packed in (features.vector, *windows)])
-            self.store.put(identity, rows)
-        return HeardSound(identity, rows)
+            self.cache.put(identity, rows)
+        return AnalysedSound(identity, rows)
 
 
-def _sorted_out(
-    reading: RatingTable, heard: Sequence[HeardSound | ClipError]
-) -> tuple[list[tuple[int, HeardSound]], list[SkippedRow]]:
-    """Tell which clips are taken, by their place, and leave out the unheard and the doubled."""
-    skipped = list(reading.skipped)
-    taken: list[tuple[int, HeardSound]] = []
+def _partition(
+    ratings: RatingTable, results: Sequence[AnalysedSound | ClipError]
+) -> tuple[dict[int, AnalysedSound], list[SkippedRow]]:
+    """Return the usable sounds by their row, and the rows without one, or with one twice."""
+    usable: dict[int, AnalysedSound] = {}
+    skipped = list(ratings.skipped)
     first: dict[str, str] = {}
-    for place, (item, sound) in enumerate(zip(reading.items, heard, strict=True)):
-        if isinstance(sound, ClipError):
-            skipped.append(SkippedRow(item, "unreadable", sound.reason))
-        elif sound.identity in first:
-            reason = f"the very same sound as {first[sound.identity]}, which is taken"
+    for row, (item, result) in enumerate(zip(ratings.items, results, strict=True)):
+        if isinstance(result, ClipError):
+            skipped.append(SkippedRow(item, "unreadable", result.reason))
+        elif result.identity in first:
+            reason = f"the same sound as {first[result.identity]}"
             skipped.append(SkippedRow(item, "doubled", reason))
         else:
-            first[sound.identity] = item
-            taken.append((place, sound))
-    return taken, skipped
+            first[result.identity] = item
+            usable[row] = result
+    return usable, skipped
 
 
-def _demand_some(request: ImportRequest, count: int, skipped: Sequence[SkippedRow]) -> None:
+def _require_sounds(request: ImportRequest, count: int, skipped: Sequence[SkippedRow]) -> None:
     if not count:
         faults = ", ".join(_counted(skipped))
         first = f"; the first: {skipped[0].item}: {skipped[0].reason}" if skipped else ""
@@ -170,30 +177,6 @@ def _counted(skipped: Sequence[SkippedRow | OmittedRow]) -> Iterator[str]:
         yield f"{count} {fault}"
 
 
-def _manifest(
-    kind: str, request: ImportRequest, table: TrainingTable, now: datetime
-) -> CorpusManifest:
-    return CorpusManifest(
-        name=request.name,
-        kind=kind,
-        imported_at=now.isoformat(timespec="seconds"),
-        hearing=CANONICAL.key,
-        clips=len(table),
-        groups=len(set(table.group.tolist())),
-        domains=dict(Counter(table.domain.tolist())),
-        licence=IMPORTERS[kind].licence,
-        notes=[],
-        items=[],
-        skipped=[],
-    )
-
-
-def _left_out(skipped: SkippedRow) -> OmittedRow:
-    return OmittedRow(
-        item=printable(skipped.item), fault=skipped.fault, reason=printable(skipped.reason)
-    )
-
-
 def faults(manifest: CorpusManifest) -> str:
-    """Return how many items of a corpus were left out for what, as a phrase."""
-    return ", ".join(_counted(manifest.skipped)) or "nothing left out"
+    """Return how many items of a corpus were skipped, by fault, as a phrase."""
+    return ", ".join(_counted(manifest.skipped)) or "nothing skipped"

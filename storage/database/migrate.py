@@ -29,21 +29,17 @@ def schemas() -> list[str]:
     return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
 
 
-def apply(connection: Connection | sqlite3.Connection, scripts: Sequence[str], found: int) -> None:
-    """Run the scripts that follow the present schema, within a transaction.
+def apply(run: Callable[[str], object], scripts: Sequence[str], found: int) -> None:
+    """Run the scripts that follow the present schema.
 
     Args:
-        connection: in a transaction.
+        run: executes one statement, within a transaction.
         scripts: as `schemas` returns them.
         found: the present schema.
     """
-    run: Callable[[str], object] = (
-        connection.execute
-        if isinstance(connection, sqlite3.Connection)
-        else connection.exec_driver_sql
-    )
-    for number in range(found + 1, len(scripts) + 1):
-        for statement in _statements(scripts[number - 1]):
+    for number, script in enumerate(scripts[found:], start=found + 1):
+        bare = re.sub(r"^--.*$", "", script, flags=re.MULTILINE)
+        for statement in filter(str.strip, bare.split(";")):
             run(statement)
         run(f"PRAGMA user_version = {number}")
 
@@ -65,7 +61,8 @@ def migrate(engine: Engine, others: int | None) -> None:
     scripts = schemas()
     with reading(engine) as connection:
         found = _schema(connection)
-        is_new = not found and _is_empty(connection)
+        entries = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+    is_new = not found and not entries
     _require_known(engine, found, len(scripts))
     if found == len(scripts):
         return
@@ -93,7 +90,7 @@ def _migrated(engine: Engine, scripts: Sequence[str], *, is_new: bool) -> bool:
             if found == len(scripts):
                 return False
             copy = None if is_new else _copy(file, found, len(scripts))
-            apply(connection, scripts, found)
+            apply(connection.exec_driver_sql, scripts, found)
     except (SchemaTooNew, _NotCopied):
         raise
     except CatalogueError as error:
@@ -143,12 +140,3 @@ def _require_known(engine: Engine, found: int, known: int) -> None:
 def _schema(connection: Connection) -> int:
     number: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     return number
-
-
-def _is_empty(connection: Connection) -> bool:
-    return not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-
-
-def _statements(script: str) -> list[str]:
-    bare = re.sub(r"^--.*$", "", script, flags=re.MULTILINE)
-    return [statement for statement in bare.split(";") if statement.strip()]

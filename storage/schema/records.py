@@ -134,13 +134,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Tagged:
-    """What we last wrote into a file's tags.
-
-    Attributes:
-        arousal: in hundredths, from -100 to 100.
-        valence: in hundredths, from -100 to 100.
-        bundle: where the values came from.
-    """
+    """What we last wrote into a file's tags; values in hundredths, from -100 to 100."""
 
     arousal: int
     valence: int

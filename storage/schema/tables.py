@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, cast, literal
-from sqlalchemy.types import TypeDecorator, UserDefinedType
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement
     from sqlalchemy.engine import Dialect
-    from sqlalchemy.types import TypeEngine
 
 
 class _ExactText(UserDefinedType[Path]):
@@ -92,138 +91,97 @@ def at_or_below(column: ColumnElement[Any], path: Path) -> ColumnElement[bool]:
 
 metadata = MetaData()
 
-
-def columns(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
-    """Return columns of one type; a table lists its columns in the order of its migration."""
-    return [Column(name, kind) for name in names]
+_Group = tuple[type[TypeEngine[Any]], str]
+AFFECT: Final = "arousal arousal_low arousal_high valence valence_low valence_high"
 
 
-def key(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
-    """Return a column of the primary key."""
-    return Column(name, kind, primary_key=True)
+def table(name: str, *groups: _Group, keys: int = 1) -> Table:
+    """Return a table or view.
+
+    Args:
+        name: in the catalogue.
+        groups: a type and the names of the columns that have it, in the order of the migrations.
+        keys: how many of the first columns are the primary key.
+    """
+    names = [(column, kind) for kind, text in groups for column in text.split()]
+    columns = (
+        Column(column, kind, primary_key=place < keys) for place, (column, kind) in enumerate(names)
+    )
+    return Table(name, metadata, *columns)
 
 
-def affect_columns() -> list[Column[Any]]:
-    """Return the columns of arousal and valence with their intervals."""
-    ends = ("", "_low", "_high")
-    return columns(Float, *(f"{name}{end}" for name in ("arousal", "valence") for end in ends))
-
-
-clips = Table(
+clips = table(
     "clips",
-    metadata,
-    key("id", Integer),
-    *columns(PathText, "path"),
-    *columns(String, "identity"),
-    *columns(Integer, "size", "mtime_ns", "inode"),
-    *columns(Moment, "found_at", "missing_since"),
-    *columns(String, "tag_state", "tag_reason"),
-    *columns(Integer, "tagged_arousal", "tagged_valence"),
-    *columns(String, "tagged_bundle"),
+    (Integer, "id"),
+    (PathText, "path"),
+    (String, "identity"),
+    (Integer, "size mtime_ns inode"),
+    (Moment, "found_at missing_since"),
+    (String, "tag_state tag_reason"),
+    (Integer, "tagged_arousal tagged_valence"),
+    (String, "tagged_bundle"),
 )
-
-hearings = Table(
+hearings = table(
     "hearings",
-    metadata,
-    key("identity", String),
-    *columns(String, "settings"),
-    *columns(Float, "duration_s"),
-    *columns(Moment, "heard_at"),
-    *columns(LargeBinary, "vector"),
+    (String, "identity settings"),
+    (Float, "duration_s"),
+    (Moment, "heard_at"),
+    (LargeBinary, "vector"),
 )
-
-predictions = Table(
+predictions = table(
     "predictions",
-    metadata,
-    key("identity", String),
-    *columns(String, "bundle"),
-    *affect_columns(),
-    *columns(Float, "novelty"),
-    *columns(Moment, "analysed_at"),
+    (String, "identity bundle"),
+    (Float, f"{AFFECT} novelty"),
+    (Moment, "analysed_at"),
 )
-
-curve_points = Table(
-    "curve_points",
-    metadata,
-    key("identity", String),
-    key("start_s", Float),
-    *columns(Float, "arousal", "valence"),
+curve_points = table(
+    "curve_points", (String, "identity"), (Float, "start_s arousal valence"), keys=2
 )
-
-queue = Table(
+queue = table(
     "queue",
-    metadata,
-    key("path", PathText),
-    *columns(Integer, "size", "mtime_ns", "inode"),
-    *columns(String, "state"),
-    *columns(Integer, "attempts"),
-    *columns(Moment, "queued_at", "due_at"),
-    *columns(String, "reason"),
+    (PathText, "path"),
+    (Integer, "size mtime_ns inode"),
+    (String, "state"),
+    (Integer, "attempts"),
+    (Moment, "queued_at due_at"),
+    (String, "reason"),
 )
-
-tag_journal = Table(
+tag_journal = table(
     "tag_journal",
-    metadata,
-    key("id", Integer),
-    *columns(Integer, "clip_id"),
-    *columns(String, "identity"),
-    *columns(Moment, "written_at"),
-    *columns(String, "before"),
+    (Integer, "id clip_id"),
+    (String, "identity"),
+    (Moment, "written_at"),
+    (String, "before"),
 )
-
-known_bundles = Table(
-    "known_bundles",
-    metadata,
-    key("name", String),
-    *columns(String, "created_at", "manifest"),
-    *columns(Integer, "in_service"),
+known_bundles = table(
+    "known_bundles", (String, "name created_at manifest"), (Integer, "in_service")
 )
-
-folders = Table(
+folders = table(
     "folders",
-    metadata,
-    key("path", PathText),
-    *columns(String, "watched_by"),
-    *columns(Moment, "reconciled_at"),
-    *columns(String, "trouble"),
+    (PathText, "path"),
+    (String, "watched_by"),
+    (Moment, "reconciled_at"),
+    (String, "trouble"),
 )
-
-mood_thresholds = Table(
-    "mood_thresholds", metadata, key("only", Integer), *columns(Float, "arousal", "valence")
-)
-
-given_annotations = Table(
+mood_thresholds = table("mood_thresholds", (Integer, "only"), (Float, "arousal valence"))
+given_annotations = table(
     "given_annotations",
-    metadata,
-    key("id", Integer),
-    *columns(String, "identity"),
-    *columns(PathText, "named"),
-    *columns(String, "annotator"),
-    *columns(Float, "arousal", "valence"),
-    *columns(Moment, "made_at"),
-    *columns(String, "source", "origin"),
-    *columns(Moment, "withdrawn_at"),
+    (Integer, "id"),
+    (String, "identity"),
+    (PathText, "named"),
+    (String, "annotator"),
+    (Float, "arousal valence"),
+    (Moment, "made_at"),
+    (String, "source origin"),
+    (Moment, "withdrawn_at"),
 )
-
-trainings = Table(
+trainings = table(
     "trainings",
-    metadata,
-    key("id", Integer),
-    *columns(Moment, "begun_at", "ended_at"),
-    *columns(Integer, "annotations"),
-    *columns(String, "outcome", "reason", "bundle"),
+    (Integer, "id"),
+    (Moment, "begun_at ended_at"),
+    (Integer, "annotations"),
+    (String, "outcome reason bundle"),
 )
-
-wishes = Table("wishes", metadata, key("errand", String), *columns(Moment, "asked_at"))
-
-timetable = Table(
-    "timetable",
-    metadata,
-    key("job", String),
-    *columns(String, "schedule"),
-    *columns(Moment, "next_at"),
-)
-
-notes = Table(
-    "notes", metadata, key("about", String), *columns(String, "said"), *columns(Moment, "since")
-)
+wishes = table("wishes", (String, "errand"), (Moment, "asked_at"))
+timetable = table("timetable", (String, "job schedule"), (Moment, "next_at"))
+notes = table("notes", (String, "about said"), (Moment, "since"))

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, Integer, String, Table
+from sqlalchemy import Float, Integer, String
 
-from storage.schema.tables import Moment, PathText, affect_columns, columns, key, metadata
+from storage.schema.tables import AFFECT, Moment, PathText, table
 
-sounds = Table(
+sounds = table(
     "sounds",
-    metadata,
-    *columns(PathText, "path"),
-    *affect_columns(),
-    *columns(String, "mood"),
-    *columns(Float, "novelty", "duration_s"),
-    *columns(String, "bundle", "analysed_at", "tag_state"),
+    (PathText, "path"),
+    (Float, AFFECT),
+    (String, "mood"),
+    (Float, "novelty duration_s"),
+    (String, "bundle analysed_at tag_state"),
+    keys=0,
 )
-
-failures = Table(
+failures = table(
     "failures",
-    metadata,
-    *columns(PathText, "path"),
-    *columns(String, "reason"),
-    *columns(Integer, "attempts"),
-    *columns(String, "retry_at"),
+    (PathText, "path"),
+    (String, "reason"),
+    (Integer, "attempts"),
+    (String, "retry_at"),
+    keys=0,
 )
-
-felt = Table(
+felt = table(
     "felt",
-    metadata,
-    key("identity", String),
-    *affect_columns(),
-    *columns(Float, "novelty"),
-    *columns(String, "bundle"),
-    *columns(Moment, "analysed_at"),
+    (String, "identity"),
+    (Float, f"{AFFECT} novelty"),
+    (String, "bundle"),
+    (Moment, "analysed_at"),
 )
-
-rated = Table(
-    "rated",
-    metadata,
-    key("identity", String),
-    *columns(Float, "arousal", "valence"),
-    *columns(Integer, "annotators"),
-)
-
-annotations_view = Table(
+rated = table("rated", (String, "identity"), (Float, "arousal valence"), (Integer, "annotators"))
+annotations_view = table(
     "annotations",
-    metadata,
-    key("id", Integer),
-    *columns(PathText, "path"),
-    *columns(Float, "arousal", "valence"),
-    *columns(String, "annotator", "made_at", "source"),
+    (Integer, "id"),
+    (PathText, "path"),
+    (Float, "arousal valence"),
+    (String, "annotator made_at source"),
 )

@@ -27,7 +27,7 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
-def test_defaults_alone_are_valid_and_say_so() -> None:
+def test_defaults_alone_are_valid_and_are_the_source() -> None:
     loaded = load(environ=NOWHERE)
     assert loaded.settings.watch.settle_s == 3.0
     assert set(loaded.sources.values()) == {"default"}
@@ -87,7 +87,7 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
     assert len(problems(file=written(tmp_path, text))) == 1
 
 
-def test_a_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+def test_a_given_file_must_exist(tmp_path: Path) -> None:
     assert "cannot be read" in problems(file=tmp_path / "absent.toml")[0]
 
 
@@ -189,6 +189,6 @@ def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> Non
 
 
 @given(st.text(max_size=40))
-def test_no_text_given_with_set_breaks_more_than_itself(text: str) -> None:
+def test_no_text_given_with_set_affects_other_settings(text: str) -> None:
     with suppress(SettingsError):
         assert load(environ=NOWHERE, overrides=[text]).settings.watch.settle_s > 0

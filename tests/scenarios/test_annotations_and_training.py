@@ -77,7 +77,10 @@ def test_a_running_service_writes_an_annotation_into_the_tags(
         (["song.flac", "--arousal", "2"], "not on the scale -1:1"),
         (["song.flac", "--arousal", "nan"], "not on the scale -1:1"),
         (["song.flac", "--arousal", "0", "--scale", "9:1"], "LOW:HIGH"),
-        (["song.flac", "--arousal", "0", "--withdraw"], "go with a FILE alone"),
+        (
+            ["song.flac", "--arousal", "0", "--withdraw"],
+            "cannot be combined with --from or --withdraw",
+        ),
     ],
 )
 def test_contradictory_arguments_are_a_usage_error(
@@ -89,7 +92,7 @@ def test_contradictory_arguments_are_a_usage_error(
 
 def test_an_unknown_file_is_rejected_in_one_line(valenced: Valenced, music: Path) -> None:
     valenced("annotate", music / "x\x1b.wav", "--arousal", "0", exit_code=1)
-    assert "hear it first: valenced scan" in valenced.stderr
+    assert "analyse it first: valenced scan" in valenced.stderr
     assert "\x1b" not in valenced.stderr
 
 
@@ -101,7 +104,7 @@ def test_a_table_is_imported_completely_or_not_at_all(valenced: Valenced, song: 
     assert valenced.select("SELECT count(*) FROM annotations") == [(0,)]
     table.write_text("file,arousal,valence\nsong.flac,1,9\nother.flac,9,9\n")
     valenced("annotate", "--from", table, "--scale", "1:9", "--by", "ann")
-    assert "2 annotations taken in, 2 of them new" in valenced.stderr
+    assert "2 annotations imported, 2 of them new" in valenced.stderr
     assert shown(valenced, song)[:2] == (-1.0, 1.0)
 
 
@@ -179,7 +182,7 @@ def test_a_dropped_table_is_imported_while_it_runs(
         (folder / "bad.csv").write_text("path,arousal\nnothing.wav,0\n")
         (folder / "good.csv").write_text("path,arousal,valence\nsong.flac,0.5,-0.5\n")
         service.wait_for("bad.csv: refused")
-        service.wait_for("good.csv: 1 annotations taken up, 1 of them new")
+        service.wait_for("good.csv: 1 annotations imported, 1 of them new")
         service.wait_until(lambda: tags(song) == ("50", "-50"))
         assert service.stop() == 0
     assert (folder / "done" / "good.csv").exists()

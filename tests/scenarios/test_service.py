@@ -181,7 +181,7 @@ def test_another_sound_under_a_known_name_never_gets_the_old_values(
     write_audio(music / "new.flac", noise(2)).rename(file)
     before = file.read_bytes()
     valenced("tags", "write", file)
-    assert "changed since it was heard" in valenced.stderr
+    assert "changed since its analysis" in valenced.stderr
     assert file.read_bytes() == before
     valenced("scan", music)
     (second,) = valenced.read("query")

@@ -46,7 +46,7 @@ def shown(catalogue: Catalogue) -> tuple[float, float, Mood, str]:
     return sound.arousal, sound.valence, sound.mood, sound.bundle
 
 
-def test_what_a_person_heard_stands_in_front_of_the_prediction(
+def test_an_annotation_replaces_the_prediction(
     catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, -0.5, 0.25)], NOON)
@@ -69,7 +69,7 @@ def test_several_people_count_by_their_mean(
     assert catalogue.training_examples.rated("another hearing") == []
 
 
-def test_a_person_who_thinks_again_is_counted_once(
+def test_a_second_annotation_of_a_person_replaces_the_first(
     catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, 0.0, 0.75)], NOON)
@@ -81,7 +81,7 @@ def test_a_person_who_thinks_again_is_counted_once(
     assert given.changed_since(None) == 1
 
 
-def test_what_is_withdrawn_counts_no_more(
+def test_a_withdrawn_annotation_no_longer_counts(
     catalogue: Catalogue, given: AnnotationStore, heard: Clip
 ) -> None:
     given.add([said(heard, 0.0, 0.0), said(heard, 1.0, 1.0, "bob")], NOON)
@@ -106,7 +106,7 @@ def test_an_annotation_follows_its_sound(
     assert [one.path for one in given.all()] == [odd]
 
 
-def test_an_entry_of_a_file_is_taken_in_once(given: AnnotationStore, heard: Clip) -> None:
+def test_a_line_of_a_table_is_imported_once(given: AnnotationStore, heard: Clip) -> None:
     assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 1
     assert given.add([said(heard, 0.5, 0.0, origin="file:3")], NOON) == 1
     assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 0
@@ -114,7 +114,7 @@ def test_an_entry_of_a_file_is_taken_in_once(given: AnnotationStore, heard: Clip
 
 
 @pytest.mark.parametrize("bad", [(1.5, 0.0), (0.0, -2.0), (None, None), (float("inf"), 0.0)])
-def test_what_is_no_affect_is_refused_whole(
+def test_values_out_of_range_are_refused_together(
     catalogue: Catalogue,
     given: AnnotationStore,
     heard: Clip,
@@ -134,7 +134,7 @@ def tag(catalogue: Catalogue, clip: Clip, arousal: int, valence: int) -> None:
 @pytest.mark.parametrize(
     ("arousal", "due"), [(0.5, "written"), (0.504, "written"), (0.51, "pending")]
 )
-def test_tags_are_due_where_they_say_something_else(
+def test_tags_with_other_values_become_pending(
     catalogue: Catalogue, given: AnnotationStore, heard: Clip, arousal: float, due: str
 ) -> None:
     tag(catalogue, heard, 50, 50)
@@ -156,7 +156,7 @@ def test_tags_that_are_off_stay_off(
     assert clip.tagged is None
 
 
-def test_what_was_written_is_forgotten_with_the_sound_it_was_written_for(
+def test_written_values_are_deleted_when_another_sound_replaces_the_file(
     catalogue: Catalogue, heard: Clip
 ) -> None:
     tag(catalogue, heard, 50, 50)
@@ -183,7 +183,7 @@ def test_sounds_are_found_by_path_and_by_name(catalogue: Catalogue, given: Annot
     }
 
 
-def test_to_say_the_same_again_changes_nothing(given: AnnotationStore, heard: Clip) -> None:
+def test_the_same_annotation_again_changes_nothing(given: AnnotationStore, heard: Clip) -> None:
     assert given.add([said(heard, 0.25, 0.0)], NOON) == 1
     assert given.add([said(heard, 0.25, None)], NOON + A_MINUTE) == 0
     assert given.changed_since(NOON) == 0

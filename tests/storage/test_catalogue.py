@@ -75,7 +75,7 @@ def test_a_name_of_any_bytes_survives_the_round_trip(catalogue: Catalogue, name:
         assert plain.execute("SELECT path FROM energetic").fetchall() == [(name,)]
 
 
-def test_filters_cut_what_they_say(four_moods: Catalogue) -> None:
+def test_each_filter_selects_its_sounds(four_moods: Catalogue) -> None:
     assert found(four_moods, mood=Mood.CALM) == ["calm.mp3"]
     assert found(four_moods, arousal=(-0.3, 0.5)) == ["energetic.mp3", "sad.mp3"]
     assert found(four_moods, valence=(-1.0, -0.5)) == ["sad.mp3", "tense.mp3"]
@@ -86,7 +86,7 @@ def test_filters_cut_what_they_say(four_moods: Catalogue) -> None:
     assert found(four_moods, sort="-valence", limit=1) == ["calm.mp3"]
 
 
-def test_thresholds_and_percentiles_move_the_borders(four_moods: Catalogue) -> None:
+def test_thresholds_and_percentiles_move_the_moods(four_moods: Catalogue) -> None:
     assert found(four_moods, mood=Mood.ENERGETIC, thresholds=(0.6, -0.6)) == ["tense.mp3"]
     assert found(four_moods, mood=Mood.CALM, percentile=50.0) == ["calm.mp3"]
     four_moods.set_mood_thresholds(0.6, -0.6)
@@ -140,7 +140,7 @@ def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalo
         assert plain.execute("SELECT count(*) FROM tag_journal").fetchone() == (1,)
 
 
-def test_a_second_writer_is_kept_out_and_told_by_whom(url: str) -> None:
+def test_a_second_writer_is_refused_with_the_id_of_the_first(url: str) -> None:
     assert writer_of(url) is None
     script = (
         "import sys, time\nfrom storage.database.engine import only_writer\n"

@@ -17,7 +17,7 @@ def errands(catalogue: Catalogue) -> JobStore:
     return catalogue.jobs
 
 
-def test_a_wish_stands_until_it_is_met(errands: JobStore) -> None:
+def test_a_request_lasts_until_it_is_cleared(errands: JobStore) -> None:
     assert not errands.is_requested("train")
     errands.request("train", NOON)
     errands.request("train", NOON + A_MINUTE)
@@ -27,7 +27,7 @@ def test_a_wish_stands_until_it_is_met(errands: JobStore) -> None:
     assert not errands.is_requested("train")
 
 
-def test_the_last_training_is_remembered(errands: JobStore) -> None:
+def test_the_last_training_is_stored(errands: JobStore) -> None:
     assert errands.last_training() is None
     errands.record_training(TrainingRun(NOON, 10, "failed", "no disk"), NOON + A_MINUTE)
     ended = TrainingRun(NOON + A_MINUTE, 12, "kept back", "no better", "starter-1.l1")
@@ -35,7 +35,7 @@ def test_the_last_training_is_remembered(errands: JobStore) -> None:
     assert errands.last_training() == replace(ended, id=number)
 
 
-def test_only_so_many_trainings_are_remembered(errands: JobStore) -> None:
+def test_a_limited_number_of_trainings_is_stored(errands: JobStore) -> None:
     for _ in range(MOST_TRAININGS + 5):
         errands.record_training(TrainingRun(NOON, 1, "failed", "no disk"), NOON)
     with errands.engine.connect() as connection:

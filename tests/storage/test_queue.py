@@ -57,7 +57,7 @@ def test_a_file_given_up_stays_so_until_it_changes(catalogue: Catalogue) -> None
     assert catalogue.queries.failures() == []
 
 
-def test_a_file_that_changes_in_hand_is_due_again_after_it_is_recorded(
+def test_a_file_that_changes_during_its_analysis_is_due_again_after_it_is_recorded(
     catalogue: Catalogue,
 ) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
@@ -69,7 +69,9 @@ def test_a_file_that_changes_in_hand_is_due_again_after_it_is_recorded(
     assert (again.stamp.size, again.attempts) == (200, 1)
 
 
-def test_a_file_that_changes_in_hand_is_due_again_after_it_failed(catalogue: Catalogue) -> None:
+def test_a_file_that_changes_during_its_analysis_is_due_again_after_it_failed(
+    catalogue: Catalogue,
+) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
     entry = claimed(catalogue)
     catalogue.queue.put([(A, stamp(size=200))], NOON)
@@ -77,7 +79,7 @@ def test_a_file_that_changes_in_hand_is_due_again_after_it_failed(catalogue: Cat
     assert claimed(catalogue).stamp.size == 200
 
 
-def test_a_retry_makes_what_failed_due_at_once(catalogue: Catalogue) -> None:
+def test_a_retry_makes_failed_files_due_at_once(catalogue: Catalogue) -> None:
     for path in (A, B):
         catalogue.queue.put([(path, stamp())], NOON)
         catalogue.queue.fail(claimed(catalogue), "hopeless", None)
@@ -88,20 +90,20 @@ def test_a_retry_makes_what_failed_due_at_once(catalogue: Catalogue) -> None:
     assert claimed(catalogue).attempts == 1
 
 
-def test_what_a_crash_left_claimed_is_taken_up_again(catalogue: Catalogue) -> None:
+def test_claims_that_a_crash_left_are_released(catalogue: Catalogue) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
     claimed(catalogue)
     assert catalogue.queue.release_claims() == 1
     assert claimed(catalogue).attempts == 2
 
 
-def test_a_file_given_back_was_not_tried(catalogue: Catalogue) -> None:
+def test_a_released_file_counts_no_attempt(catalogue: Catalogue) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
     catalogue.queue.release(claimed(catalogue))
     assert claimed(catalogue).attempts == 1
 
 
-def test_a_postponed_file_is_claimed_later_as_it_looks_then(catalogue: Catalogue) -> None:
+def test_a_postponed_file_is_claimed_later_with_its_new_stamp(catalogue: Catalogue) -> None:
     catalogue.queue.put([(A, stamp())], NOON)
     catalogue.queue.postpone(claimed(catalogue), stamp(size=300), NOON + A_MINUTE)
     assert catalogue.queue.claim(NOON) is None
@@ -110,7 +112,7 @@ def test_a_postponed_file_is_claimed_later_as_it_looks_then(catalogue: Catalogue
     assert (again.stamp.size, again.attempts) == (300, 1)
 
 
-def test_untried_files_are_told_from_those_that_failed(catalogue: Catalogue) -> None:
+def test_untried_files_are_distinguished_from_failed_ones(catalogue: Catalogue) -> None:
     assert not catalogue.queue.untried()
     catalogue.queue.put([(A, stamp())], NOON, due_at=NOON + A_MINUTE)
     assert catalogue.queue.untried()

@@ -74,7 +74,7 @@ def test_sounds_of_other_bundles_are_outdated_until_they_are_scored(
     assert outdated(scores) == []
 
 
-def test_bundles_are_told_apart_on_either_side_of_the_alphabet(
+def test_bundles_are_distinguished_on_either_side_of_the_alphabet(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     record(catalogue, "/m/a.mp3")
@@ -83,9 +83,7 @@ def test_bundles_are_told_apart_on_either_side_of_the_alphabet(
         assert scores.outdated_count(bundle) == 1
 
 
-def test_features_of_another_hearing_are_left_alone(
-    catalogue: Catalogue, scores: Rescoring
-) -> None:
+def test_features_of_other_settings_are_left_alone(catalogue: Catalogue, scores: Rescoring) -> None:
     record(catalogue, "/m/a.mp3")
     catalogue.record_published(NEW, "", {"hearing": "test/2"})
     assert not scores.any_outdated(NEW)
@@ -93,7 +91,7 @@ def test_features_of_another_hearing_are_left_alone(
     assert list(scores.outdated_chunks(NEW, "test/2", 10)) == []
 
 
-def test_what_was_heard_otherwise_counts_as_changed(
+def test_files_with_other_features_count_as_changed(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     clip = record(catalogue, "/m/a.mp3")
@@ -109,7 +107,7 @@ def test_what_was_heard_otherwise_counts_as_changed(
     assert scores.with_other_features() == []
 
 
-def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Rescoring) -> None:
+def test_every_value_of_a_prediction_is_recorded(catalogue: Catalogue, scores: Rescoring) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.2)
     prediction = Prediction(NEW, 0.3, 0.2, 0.4, -0.5, -0.7, -0.3, 1.25)
     assert scores.record([(outdated(scores)[0], prediction)], LATER, step=2) == 1
@@ -118,7 +116,7 @@ def test_everything_a_bundle_says_is_recorded(catalogue: Catalogue, scores: Resc
     assert sound == "2026-01-31T12:01:00.000Z"
 
 
-def test_the_curve_moves_along_and_stays_on_the_scale(
+def test_the_curve_shifts_with_the_prediction_and_stays_in_range(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     catalogue.queue.put([(Path("/m/a.mp3"), stamp())], NOON)
@@ -151,9 +149,7 @@ def test_tags_are_due_only_where_they_would_differ_by_a_step(
     assert states == ["written", "pending", "pending", "off", "written", "pending"]
 
 
-def test_where_people_said_what_they_hear_tags_stay(
-    catalogue: Catalogue, scores: Rescoring
-) -> None:
+def test_annotated_sounds_keep_their_tags(catalogue: Catalogue, scores: Rescoring) -> None:
     clip = tagged(catalogue, "/m/a.mp3", 0.5, 0.5)
     given = GivenAnnotation(clip.identity, clip.path, "ann", 0.5, 0.5, "command", None)
     catalogue.annotations.add([given], NOON)
@@ -161,7 +157,7 @@ def test_where_people_said_what_they_hear_tags_stay(
     assert state_of(catalogue, clip) is TagState.WRITTEN
 
 
-def test_what_was_heard_or_scored_meanwhile_is_not_overwritten(
+def test_sounds_analysed_or_scored_meanwhile_are_not_overwritten(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     for name in "abc":
@@ -203,7 +199,7 @@ def test_more_sounds_than_one_condition_takes(catalogue: Catalogue, scores: Resc
     assert renew(scores, 0.3, 0.4) == 600
 
 
-def test_a_sound_whose_vector_is_damaged_is_heard_again(
+def test_a_sound_with_damaged_features_is_analysed_again(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
@@ -223,7 +219,7 @@ def _rows(catalogue: Catalogue) -> list[Sound]:
     return catalogue.queries.sounds(SoundFilter())
 
 
-def test_tags_that_were_written_while_the_values_moved_are_due_again(
+def test_tags_that_were_written_while_the_values_changed_are_due_again(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.5, 0.5)

@@ -1,4 +1,4 @@
-"""`valenced annotate`: what a person heard."""
+"""`valenced annotate`: records a person's values for sounds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import catalogue_url, with_settings
-from daemon.cli.ranges import SCALE
+from daemon.cli.options import (
+    annotator_option,
+    catalogue_url,
+    not_in_catalogue,
+    scale_option,
+    with_settings,
+)
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.service.background_job import RETAG
 from daemon.training_data.annotation_csv import LARGEST_BYTES, AnnotationTable, annotations_in
 from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
-from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -37,17 +41,11 @@ SOURCE = "command"
     "table",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="CSV",
-    help="Take in a table of annotations, whole or not at all.",
+    help="Import a table of annotations, as a whole or not at all.",
 )
-@click.option(
-    "--scale",
-    type=SCALE,
-    default=str(AFFECT_SCALE),
-    metavar="LOW:HIGH",
-    help="The scale of the values; -1:1 if not given.",
-)
-@click.option("--by", "annotator", metavar="NAME", help="Who heard it; you if not given.")
-@click.option("--withdraw", is_flag=True, help="Take back what was said of FILE (only by NAME).")
+@scale_option
+@annotator_option
+@click.option("--withdraw", is_flag=True, help="Withdraw the annotations of FILE (only NAME's).")
 @with_settings
 def command(
     loaded: LoadedSettings,
@@ -60,35 +58,37 @@ def command(
     annotator: str | None,
     withdraw: bool,
 ) -> None:
-    """Record what a person heard in FILE, or in the sounds of a table.
+    """Record a person's values for FILE, or for the sounds of a table.
 
-    Shown, found and tagged from then on is what people said, not the prediction. A table is a CSV
-    file with the columns path (or file), arousal, valence, and if wanted annotator and scale.
+    Annotations then replace the prediction in results, queries and tags. A table is a CSV file
+    with the columns path (or file), arousal and valence, and optionally annotator and scale.
     """
     values = (arousal, valence)
     if (file is None) == (table is None):
         raise click.UsageError("either a FILE or --from CSV is needed")
     if (table is not None or withdraw) and values != (None, None):
-        raise click.UsageError("--arousal and --valence go with a FILE alone")
+        raise click.UsageError(
+            "--arousal and --valence cannot be combined with --from or --withdraw"
+        )
     if table is not None and withdraw:
-        raise click.UsageError("--withdraw goes with a FILE")
+        raise click.UsageError("--withdraw cannot be combined with --from")
     if file is not None and not withdraw and values == (None, None):
         raise click.UsageError("--arousal or --valence is needed, or both")
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         if table is not None:
-            said = _taken_in(catalogue, table, scale, annotator or you())
+            message = _imported(catalogue, table, scale, annotator or you())
         else:
             assert file is not None
             path = canonical_path(file)
             if withdraw:
-                said = _withdrawn(catalogue, path, annotator)
+                message = _withdrawn(catalogue, path, annotator)
             else:
-                said = _recorded(catalogue, path, values, scale, annotator or you())
+                message = _recorded(catalogue, path, values, scale, annotator or you())
         catalogue.jobs.request(RETAG, utc_now())
-    click.echo(said, err=True)
+    click.echo(message, err=True)
 
 
-def _taken_in(catalogue: Catalogue, table: Path, scale: RatingScale, annotator: str) -> str:
+def _imported(catalogue: Catalogue, table: Path, scale: RatingScale, annotator: str) -> str:
     annotations = catalogue.annotations
     try:
         with table.open("rb") as stream:
@@ -97,7 +97,7 @@ def _taken_in(catalogue: Catalogue, table: Path, scale: RatingScale, annotator: 
         raise ValencedError(f"{table}: cannot be read: {error.strerror}") from error
     given = annotations_in(AnnotationTable(str(table), content, scale, annotator), annotations)
     new = annotations.add(given, utc_now())
-    return f"{len(given)} annotations taken in, {new} of them new"
+    return f"{len(given)} annotations imported, {new} of them new"
 
 
 def _recorded(
@@ -114,7 +114,7 @@ def _recorded(
     identity = _identity(catalogue, path)
     given = GivenAnnotation(identity, path, annotator, arousal, valence, SOURCE)
     new = catalogue.annotations.add([given], utc_now())
-    return printable(f"{path}: {'annotated' if new else 'you said so before'}")
+    return printable(f"{path}: {'annotated' if new else 'annotated like this already'}")
 
 
 def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
@@ -125,9 +125,7 @@ def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
 def _identity(catalogue: Catalogue, path: Path) -> str:
     clip = catalogue.clip_at(path)
     if clip is None:
-        raise ValencedError(
-            printable(f"{path}: not in the catalogue; hear it first: valenced scan {path.parent}")
-        )
+        raise not_in_catalogue(path)
     return clip.identity
 
 

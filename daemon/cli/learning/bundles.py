@@ -1,14 +1,14 @@
-"""`valenced bundles`: the bundles that are kept, and what each is worth."""
+"""`valenced bundles`: lists, shows and publishes bundles."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
+from daemon.cli.options import catalogue_url, format_option, with_settings
 from storage.database.engine import writer_of
 from trainer.trainer_errors import BundleError
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 @click.group("bundles")
 def command() -> None:
-    """Show the fitted bundles and their figures."""
+    """Show, publish and roll back bundles."""
 
 
 @command.command("list")
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def list_(loaded: LoadedSettings, *, output: str) -> None:
-    """List the bundles that are kept; the one in service is marked."""
-    current, kept = _registry(registry_folder(loaded))
+    """List the bundles; the published one is marked with *."""
+    current, kept = _registry(loaded.paths.bundles)
     rows = [
         {
             "name": name,
             "in_service": name == current,
             "created_at": None if isinstance(found, BundleError) else found.created_at,
             "problem": str(found) if isinstance(found, BundleError) else None,
-            "compared": None if isinstance(found, BundleError) else _verdict(found),
+            "compared": None
+            if isinstance(found, BundleError) or found.comparison is None
+            else found.comparison.verdict,
         }
         for name, found in kept.items()
     ]
@@ -49,22 +49,20 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
         return
     for row in rows:
         mark = "*" if row["in_service"] else " "
-        told = f"{row['problem'] or row['created_at']}  {row['compared'] or ''}"
-        click.echo(f"{mark} {row['name']}  {told}".rstrip())
+        text = f"{row['problem'] or row['created_at']}  {row['compared'] or ''}"
+        click.echo(f"{mark} {row['name']}  {text}".rstrip())
 
 
 @command.command("show")
 @click.argument("name", required=False)
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
-    """Show the bundle NAME (or the one in service): what it was fitted on, and how good it is."""
-    current, kept = _registry(registry_folder(loaded))
+    """Show the training data and the scores of the bundle NAME, or of the published one."""
+    current, kept = _registry(loaded.paths.bundles)
     chosen = name or current
     if chosen is None or chosen not in kept:
-        raise ValencedError(f"{chosen}: no such bundle; these are kept: {', '.join(kept)}")
+        raise ValencedError(f"{chosen}: no such bundle; there are: {', '.join(kept)}")
     manifest = kept[chosen]
     if isinstance(manifest, BundleError):
         raise manifest
@@ -79,30 +77,30 @@ def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
 @click.argument("name")
 @with_settings
 def publish(loaded: LoadedSettings, *, name: str) -> None:
-    """Put the bundle NAME in service, whatever its comparison says."""
+    """Publish the bundle NAME, whatever the result of its comparison."""
     from trainer.bundles import registry  # noqa: PLC0415 - spares every other command the import
 
-    registry.publish(registry_folder(loaded), name)
-    _say_when(loaded, name)
+    registry.publish(loaded.paths.bundles, name)
+    _print_published(loaded, name)
 
 
 @command.command("rollback")
 @with_settings
 def rollback(loaded: LoadedSettings) -> None:
-    """Put the bundle in service again that was so before this one."""
+    """Publish the previous bundle again."""
     from trainer.bundles import registry  # noqa: PLC0415
 
-    _say_when(loaded, registry.rollback(registry_folder(loaded)))
+    _print_published(loaded, registry.rollback(loaded.paths.bundles))
 
 
-def _say_when(loaded: LoadedSettings, name: str) -> None:
+def _print_published(loaded: LoadedSettings, name: str) -> None:
     running = writer_of(catalogue_url(loaded))
     when = "within seconds" if running else "at the next run or scan"
-    click.echo(f"{name} is in service; every known sound is scored again {when}", err=True)
+    click.echo(f"{name} is published; every prediction is renewed {when}", err=True)
 
 
 def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:
-    """Return the bundles that are kept; where there is none yet, the one that is shipped."""
+    """Return the published bundle's name and all bundles; before the first run, the shipped one."""
     from trainer.bundles import bundle, registry  # noqa: PLC0415 - spares every other command
 
     kept = registry.list_bundles(folder)
@@ -115,10 +113,6 @@ def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleErro
         return None, kept
 
 
-def _verdict(manifest: Manifest) -> str | None:
-    return None if manifest.comparison is None else manifest.comparison.verdict
-
-
 def _lines(manifest: Manifest) -> Iterator[str]:
     yield f"{manifest.name}, fitted {manifest.created_at}"
     yield manifest.weakness
@@ -127,16 +121,17 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     for part in manifest.fitted_on:
         yield f"  {part.clips:>5} {part.domain} clips of {part.corpus}: {part.licence}"
     yield ""
-    yield "cross-validated by groups, with 95 % intervals"
+    yield "cross-validated by groups, with 95 % confidence intervals"
     yield f"  {'part':<14} {'':<8} {'R2':>18} {'RMSE':>18} {'MAE':>18} {'CCC':>18}  covered"
     for held in manifest.held_out:
-        figures = "".join(f" {_figure(figure):>18}" for figure in _figures(held))
-        yield f"  {held.part:<14} {held.dimension:<8}{figures}  {held.coverage:.0%}"
+        scores = (held.r2, held.rmse, held.mae, held.ccc)
+        columns = "".join(f" {_score_text(score):>18}" for score in scores)
+        yield f"  {held.part:<14} {held.dimension:<8}{columns}  {held.coverage:.0%}"
     yield ""
     if manifest.comparison is not None:
         yield from _compared(manifest.comparison)
         yield ""
-    yield f"intervals are meant to cover {manifest.interval_level:.0%}; heard as {manifest.hearing}"
+    yield f"nominal interval coverage {manifest.interval_level:.0%}; features {manifest.hearing}"
 
 
 def _compared(comparison: BundleComparison) -> Iterator[str]:
@@ -147,11 +142,5 @@ def _compared(comparison: BundleComparison) -> Iterator[str]:
         yield f"  corpora: {comparison.corpora.verdict}"
 
 
-def _figures(held: Any) -> tuple[ManifestScore, ...]:
-    return held.r2, held.rmse, held.mae, held.ccc
-
-
-def _figure(figure: ManifestScore) -> str:
-    if figure.value is None:
-        return "-"
-    return f"{figure.value:.2f} ({figure.low:.2f}…{figure.high:.2f})"
+def _score_text(score: ManifestScore) -> str:
+    return "-" if score.value is None else f"{score.value:.2f} ({score.low:.2f}…{score.high:.2f})"

@@ -1,4 +1,4 @@
-"""`valenced evaluate`: the paper's experiments, on the corpora at hand."""
+"""`valenced evaluate`: repeats the paper's experiments on the imported corpora."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import os
 import shlex
 import sys
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import FORMAT_HELP, corpus_folder, registry_folder, with_settings
+from daemon.cli.options import format_option, progress_bar, with_settings
 from daemon.clock import utc_now
 from daemon.paths import printable
-from daemon.service.progress import ProgressReporter
 from daemon.system.cpu_quota import usable_processors
-from daemon.system.log_setup import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from config.loading import LoadedSettings
     from trainer.experiments.run_experiments import ReportContext
@@ -42,8 +39,7 @@ FIGURES = "report.json"
 
 log = logging.getLogger(__name__)
 
-# As learning does, for everything else.
-_STANDING_BACK = 10
+_NICE = 10
 
 
 @click.command("evaluate")
@@ -52,24 +48,24 @@ _STANDING_BACK = 10
     "experiments",
     multiple=True,
     type=click.Choice([*EXPERIMENTS, "all"]),
-    help="Which; may be repeated. joint if not given.",
+    help="Experiment; may be repeated. joint if not given.",
 )
 @click.option(
     "--regression",
     type=click.Choice(["own", "svr", "elasticnet"]),
     default="own",
-    help="The bundle's own (default), or one of the paper's pipelines.",
+    help="The bundle's own regression (default), or one of the paper's.",
 )
 @click.option(
-    "--corpora", metavar="NAME,…", help="Only these, of the bundle's and the imported ones."
+    "--corpora", metavar="NAME,…", help="Only these corpora, of the bundle's and the imported ones."
 )
-@click.option("--folds", type=click.IntRange(2, 20), default=5, help="How many folds; 5.")
+@click.option("--folds", type=click.IntRange(2, 20), default=5, help="Number of folds; 5.")
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=3, help="How often the folds are drawn; 3."
 )
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=20240229, help="Of every draw.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=20240229, help="Random seed.")
 @click.option(
-    "--jobs", type=click.IntRange(0, 256), default=0, help="Fits at a time; 0 for automatic."
+    "--jobs", type=click.IntRange(0, 256), default=0, help="Fits in parallel; 0 for automatic."
 )
 @click.option(
     "--output",
@@ -77,45 +73,43 @@ _STANDING_BACK = 10
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("valenced-report"),
     metavar="DIR",
-    help="Where the report goes; valenced-report if not given.",
+    help="Folder of the report; valenced-report if not given.",
 )
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any) -> None:
     """Repeat the paper's experiments on the bundle's clips and the imported corpora.
 
-    Writes report.html, one page that shows every figure, and report.json, which holds them. Nothing
-    is heard, and nothing that is in service changes. An evaluation that was interrupted goes on
-    where it was if it is given again.
+    Writes report.html, one page with every figure, and report.json with their values. Nothing is
+    analysed or published. An interrupted evaluation continues where it stopped when the same
+    command is given again.
     """
     from trainer.experiments.report.document import document_of, encoded  # noqa: PLC0415 - spares others
     from trainer.experiments.report.html import page_of  # noqa: PLC0415
     from trainer.experiments.report.terminal import summary_of  # noqa: PLC0415
     from trainer.experiments.run_experiments import evaluate  # noqa: PLC0415
 
-    os.nice(_STANDING_BACK)
+    os.nice(_NICE)
     jobs = chosen["jobs"] or usable_processors()
     try:
         context = _context(loaded, chosen)
-        with _made(folder), _progress() as tell:
-            outcomes, kept = evaluate(
-                _names(chosen["experiments"]), context, folder, jobs=jobs, progress=tell
+        with _created(folder), progress_bar("fitting", "fits") as progress:
+            outcomes, cells = evaluate(
+                _names(chosen["experiments"]), context, folder, jobs=jobs, progress=progress
             )
     except ValencedError as error:
-        # A name may hold anything; what is said of it stays on one line.
+        # A name may hold control characters.
         raise ValencedError(printable(str(error))) from error
     document = document_of(context, outcomes)
     _write(folder / FIGURES, encoded(document))
     _write(folder / PAGE, page_of(document).encode(errors="xmlcharrefreplace"))
-    kept.clear()
+    cells.clear()
     if output == "json":
         click.echo(encoded(document), nl=False)
     else:
         for line in summary_of(document):
             click.echo(printable(line))
-    click.echo(f"report: {printable(str(folder / PAGE))}, and {FIGURES} beside it", err=True)
+    click.echo(f"report: {printable(str(folder / PAGE))} and {FIGURES}", err=True)
 
 
 def _names(chosen: Sequence[str]) -> Sequence[str]:
@@ -129,7 +123,7 @@ def _context(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext
     from trainer.experiments.splits import SplitProtocol  # noqa: PLC0415
 
     wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]
-    dataset = load_dataset(registry_folder(loaded), corpus_folder(loaded), wanted)
+    dataset = load_dataset(loaded.paths.bundles, loaded.paths.corpora, wanted)
     for problem in dataset.problems:
         log.warning("%s", problem)
     own = chosen["regression"] == "own"
@@ -143,8 +137,8 @@ def _context(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make the folder of the report, and take it away again if nothing came of it."""
+def _created(folder: Path) -> Iterator[None]:
+    """Create the folder of the report, and remove it again if the block fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -157,21 +151,8 @@ def _made(folder: Path) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    reporter = ProgressReporter(terminal if terminal.is_terminal else None, "fitting", "fits")
-
-    def tell(done: int, total: int) -> None:
-        reporter.show(done, total - done, time.monotonic())
-
-    try:
-        yield tell
-    finally:
-        reporter.hide()
-
-
 def _write(file: Path, content: bytes) -> None:
-    """Write a part of the report whole, or leave what was there."""
+    """Replace a file of the report, atomically."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(content)

@@ -1,4 +1,4 @@
-"""`valenced review`: the sounds whose rating would teach most."""
+"""`valenced review`: asks for annotations of the sounds that would improve predictions most."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from daemon.cli.learning.annotate import you
-from daemon.cli.options import FORMAT_HELP, catalogue_url, registry_folder, with_settings
-from daemon.cli.ranges import SCALE
+from daemon.cli.options import (
+    annotator_option,
+    catalogue_url,
+    format_option,
+    scale_option,
+    with_settings,
+)
 from daemon.clock import utc_now
 from daemon.paths import printable
 from daemon.service.background_job import RETAG
 from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
-from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +47,10 @@ PLAYERS: Final = (
 
 @click.command("review")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, help="How many sounds.")
-@click.option(
-    "--scale", type=SCALE, default=str(AFFECT_SCALE), metavar="LOW:HIGH", help="Of your answers."
-)
-@click.option("--by", "annotator", metavar="NAME", help="Who hears; you if not given.")
-@click.option("--list", "only_list", is_flag=True, help="Name the sounds, and ask nothing.")
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@scale_option
+@annotator_option
+@click.option("--list", "only_list", is_flag=True, help="List the sounds, and ask nothing.")
+@format_option
 @with_settings
 def command(
     loaded: LoadedSettings,
@@ -61,45 +61,50 @@ def command(
     only_list: bool,
     output: str,
 ) -> None:
-    """Offer the sounds whose rating would teach most, play them, and take your answers.
+    """Play the sounds whose annotation would improve predictions most, and record your answers.
 
-    They are those that the bundle in service is least sure of, unlike those rated already and
-    unlike one another. Where nobody sits at a terminal they are only listed.
+    The published bundle is least certain of them, and they differ from the annotated ones and from
+    each other. Without a terminal they are only listed.
     """
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
-        sounds = _offered(catalogue, registry_folder(loaded), limit)
+        sounds = _selected(catalogue, loaded.paths.bundles, limit)
         if output == "json":
-            click.echo(json.dumps([_document(sound) for sound in sounds], indent=2))
+            keys = ("arousal", "valence", "uncertainty")
+            rows = [
+                {"path": str(sound.path)} | {key: getattr(sound, key) for key in keys}
+                for sound in sounds
+            ]
+            click.echo(json.dumps(rows, indent=2))
         elif only_list or not sys.stdin.isatty():
             for sound in sounds:
                 click.echo(printable(str(sound.path)))
         else:
-            _Review(catalogue, scale, annotator or you()).hold(sounds)
+            _Review(catalogue, scale, annotator or you()).run(sounds)
 
 
 @dataclass(frozen=True)
 class _Review:
-    """A person at a terminal, asked about one sound after another."""
+    """A dialogue at the terminal about one sound after another."""
 
     catalogue: Catalogue
     scale: RatingScale
     annotator: str
 
-    def hold(self, sounds: list[UnratedSound]) -> None:
-        """Ask until every sound was answered or passed over, or the person has had enough."""
+    def run(self, sounds: list[UnratedSound]) -> None:
+        """Ask until every sound is annotated or skipped, or the person quits."""
         click.echo(
             f"Answer with arousal and valence, both {self.scale}, such as"
-            f" {self.scale.low:g} {self.scale.high:g}. Enter passes over, q ends."
+            f" {self.scale.low:g} {self.scale.high:g}. Enter skips a sound, q quits."
         )
         for number, sound in enumerate(sounds, start=1):
             click.echo(printable(f"\n{number} of {len(sounds)}  {sound.path}"))
             with _playing(sound.path):
-                if not self._asked(sound):
+                if not self._annotate(sound):
                     break
         self.catalogue.jobs.request(RETAG, utc_now())
 
-    def _asked(self, sound: UnratedSound) -> bool:
-        """Take one answer, and tell whether to go on."""
+    def _annotate(self, sound: UnratedSound) -> bool:
+        """Record one answer, and return whether to continue."""
         while True:
             answer = click.prompt("arousal valence", default="", show_default=False).split()
             if answer in ([], ["q"]):
@@ -107,15 +112,15 @@ class _Review:
             values = [_number(text, self.scale) for text in answer]
             if len(values) == 2 and None not in values:  # noqa: PLR2004 - arousal and valence
                 arousal, valence = values
-                said = GivenAnnotation(
+                annotation = GivenAnnotation(
                     sound.identity, sound.path, self.annotator, arousal, valence, SOURCE
                 )
-                self.catalogue.annotations.add([said], utc_now())
+                self.catalogue.annotations.add([annotation], utc_now())
                 return True
             click.echo(f"two numbers on the scale {self.scale}, Enter, or q")
 
 
-def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSound]:
+def _selected(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSound]:
     import numpy as np  # noqa: PLC0415 - spares every other command the import
 
     from trainer.bundles.bundle import load  # noqa: PLC0415
@@ -124,11 +129,11 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
     from trainer.personal.active_learning import most_informative  # noqa: PLC0415
 
     bundle = load(prepare(registry)[0])
-    lessons = catalogue.training_examples
-    unrated = lessons.unrated(bundle.manifest.hearing, CANDIDATES)
+    examples = catalogue.training_examples
+    unrated = examples.unrated(bundle.manifest.hearing, CANDIDATES)
     if not unrated:
         return []
-    rated = lessons.rated(bundle.manifest.hearing)
+    rated = examples.rated(bundle.manifest.hearing)
     packed = [sound.vector for sound in unrated] + [sound.vector for sound in rated]
     scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
     chosen = most_informative(
@@ -142,7 +147,7 @@ def _offered(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSo
 
 @contextmanager
 def _playing(path: Path) -> Iterator[None]:
-    """Play a sound while the block lasts, where a player is there."""
+    """Play a sound within the block, if a player is installed."""
     line = next((player for player in PLAYERS if shutil.which(player[0])), None)
     if line is None:
         yield
@@ -158,15 +163,6 @@ def _playing(path: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _document(sound: UnratedSound) -> dict[str, Any]:
-    return {
-        "path": str(sound.path),
-        "arousal": sound.arousal,
-        "valence": sound.valence,
-        "uncertainty": sound.uncertainty,
-    }
 
 
 def _number(text: str, scale: RatingScale) -> float | None:

@@ -1,4 +1,4 @@
-"""`valenced backup`: the catalogue, the bundles and the imported corpora in one file."""
+"""`valenced backup`: writes the catalogue, the bundles and the imported corpora into one file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from daemon.backup.archive import BackupPaths, pack
 from daemon.backup.restore_archive import is_restore_interrupted
-from daemon.cli.options import catalogue_url, corpus_folder, registry_folder, with_settings
+from daemon.cli.options import catalogue_url, with_settings
 from daemon.clock import utc_now
 from daemon.paths import printable
 from daemon.service_errors import BackupError
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @with_settings
 def command(loaded: LoadedSettings, file: Path) -> None:
-    """Write catalogue, bundles and imported corpora into FILE, a tar, as of one moment.
+    """Write a snapshot of catalogue, bundles and imported corpora into FILE, a tar archive.
 
-    The service may run meanwhile. An earlier backup of that name is replaced once this one is
-    whole. Sounds and settings are not in it.
+    The service may be running. An older FILE is replaced once the new one is complete. Sound files
+    and settings are not included.
     """
     catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
     if not catalogue.exists():
         raise BackupError(f"{catalogue}: there is no catalogue yet")
     if not archive.parent.is_dir():
-        raise BackupError(f"{archive.parent}: there is no such folder")
+        raise BackupError(f"{archive.parent}: no such folder")
     if is_restore_interrupted(catalogue_url(loaded)):
         raise BackupError(
             f"{catalogue}: a restore was interrupted; restore again, or start valenced"
@@ -43,7 +43,7 @@ def command(loaded: LoadedSettings, file: Path) -> None:
     copy = archive.with_name(f".{archive.name}.{os.getpid()}.db")
     try:
         copy_catalogue(catalogue, copy)
-        places = BackupPaths(copy, registry_folder(loaded), corpus_folder(loaded))
+        places = BackupPaths(copy, loaded.paths.bundles, loaded.paths.corpora)
         pack(places, archive, as_text(utc_now()))
     finally:
         copy.unlink(missing_ok=True)

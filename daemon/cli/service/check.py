@@ -1,4 +1,4 @@
-"""`valenced check`: finds what would fail, before it does."""
+"""`valenced check`: finds problems before they stop the service."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ import click
 
 from config.default_paths import SYSTEM_FILE
 from config.settings import FolderSettings
-from daemon.cli.options import (
-    FORMAT_HELP,
-    annotation_folder,
-    catalogue_url,
-    registry_folder,
-    with_settings,
-)
+from daemon.cli.options import annotation_folder, catalogue_url, format_option, with_settings
 from daemon.install.units import UNIT_FOLDER
 from daemon.monitoring.preflight import CheckResult, run_checks
 from daemon.paths import printable
@@ -36,25 +30,23 @@ WORDS = {"ok": "ok", "warn": "warning", "fail": "problem"}
 
 
 @click.command("check")
-@click.option("--user", metavar="NAME", help="Look as this user would; only root may ask for it.")
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@click.option("--user", metavar="NAME", help="Check with this user's rights; only root can.")
+@format_option
 @with_settings
 def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
-    """Look for what would fail: settings, folders, limits, clock, catalogue, bundle, free space.
+    """Check settings, folders, limits, clock, catalogue, bundle and free space for problems.
 
-    Exit code 1 if anything would.
+    Exit code 1 if there is a problem.
     """
     if user is not None:
-        _load_all(loaded.settings)
+        _import_everything(loaded.settings)
     with _as_user(user):
         found = [
             CheckResult("ok", "the settings are valid"),
             *run_checks(
                 loaded.settings,
                 catalogue_url(loaded),
-                registry_folder(loaded),
+                loaded.paths.bundles,
                 annotation_folder(loaded),
                 _units(loaded),
             ),
@@ -68,13 +60,12 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
 
 
 def _units(loaded: LoadedSettings) -> Path | None:
-    """Return where the machine's units are, if these settings are those of its service."""
-    is_machines = loaded.sources["watch.folder"] == str(SYSTEM_FILE)
-    return UNIT_FOLDER if is_machines else None
+    """Return the folder of the system's units, if these are the settings of its service."""
+    return UNIT_FOLDER if loaded.sources["watch.folder"] == str(SYSTEM_FILE) else None
 
 
-def _load_all(settings: Settings) -> None:
-    """Look at next to nothing, so that all modules are loaded with the rights that we have now.
+def _import_everything(settings: Settings) -> None:
+    """Check an empty folder, so that all modules are imported before the rights change.
 
     The user may not be able to read this installation.
     """
@@ -88,7 +79,7 @@ def _load_all(settings: Settings) -> None:
 
 @contextmanager
 def _as_user(name: str | None) -> Iterator[None]:
-    """Have the rights of another user for the time of a block, and no more than those."""
+    """Take on the rights of another user, and no others, within the block."""
     if name is None:
         yield
         return
@@ -97,7 +88,7 @@ def _as_user(name: str | None) -> Iterator[None]:
     except KeyError as error:
         raise click.UsageError(f"--user {printable(name)}: there is no such user") from error
     if os.geteuid() != 0:
-        raise click.UsageError("--user: only root can look as another user")
+        raise click.UsageError("--user: only root can check as another user")
     groups, group = os.getgroups(), os.getegid()
     os.setgroups(os.getgrouplist(name, user.pw_gid))
     os.setegid(user.pw_gid)

@@ -1,13 +1,13 @@
-"""`valenced config`: the settings in force and where each came from."""
+"""`valenced config`: shows the settings and where each came from."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.cli.options import catalogue_url, format_option, with_settings
 from storage.database.engine import file_of
 
 if TYPE_CHECKING:
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 @click.group("config")
 def command() -> None:
-    """Show the settings in force."""
+    """Show the settings."""
 
 
 @command.command("show")
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def show(loaded: LoadedSettings, *, output: str) -> None:
-    """Print every setting, its value, and where it came from."""
+    """Show every setting, its value, and where it came from."""
     values = loaded.settings.model_dump(mode="json")
-    rows = {key: _value(values, key) for key in loaded.sources}
+    rows = {}
+    for key in loaded.sources:
+        section, _, name = key.rpartition(".")
+        rows[key] = values[section][name]
     if output == "json":
         report = {key: {"value": rows[key], "source": loaded.sources[key]} for key in rows}
         click.echo(json.dumps(report, indent=2))
@@ -39,12 +40,7 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
 @command.command("path")
 @with_settings
 def path(loaded: LoadedSettings) -> None:
-    """Print the settings files that are looked for, and the catalogue."""
+    """Show the paths of the settings files, and of the catalogue."""
     for file in loaded.paths.settings_files:
         click.echo(f"settings   {file}{'' if file.is_file() else '  (absent)'}")
     click.echo(f"catalogue  {file_of(catalogue_url(loaded))}")
-
-
-def _value(values: dict[str, Any], key: str) -> Any:
-    section, _, name = key.rpartition(".")
-    return values[section][name]

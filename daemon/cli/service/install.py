@@ -1,4 +1,4 @@
-"""`valenced install`: puts the systemd units in place, for this environment and these settings."""
+"""`valenced install`: installs the systemd units for this environment and these settings."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from daemon.install.units import machine_files, user_files
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
 
-ROOT_HELP = "Work below this folder instead of /, and leave the running system alone."
+ROOT_HELP = "Use this folder instead of /, and leave the running system alone."
 
 
 @click.command("install")
-@click.option("--user", is_flag=True, help="For this user only (systemctl --user).")
-@click.option("--dry-run", is_flag=True, help="Print the files, and put nothing in place.")
+@click.option("--user", is_flag=True, help="Install for this user only (systemctl --user).")
+@click.option("--dry-run", is_flag=True, help="Show the files; install nothing.")
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), help=ROOT_HELP)
 @with_settings
 def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | None) -> None:
-    """Put the systemd units in place, so that the service starts with the machine.
+    """Install the systemd units, so that the service starts with the machine.
 
     Run it again after an upgrade, and when watched folders change.
     """
@@ -40,7 +40,7 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
         if dry_run:
             click.echo(f"# {prefix / file.path.relative_to('/')}\n{file.text}")
         else:
-            click.echo(f"made {install_file(file, prefix)}", err=True)
+            click.echo(f"created {install_file(file, prefix)}", err=True)
     if dry_run:
         return
     if root is None:
@@ -48,10 +48,10 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
     if not loaded.settings.watch.folder:
         name = "~/.config/valenced" if user else "/etc/valenced"
         again = "" if user else " and run valenced install again"
-        click.echo(f"no folder is set yet: name one in {name}/valenced.toml{again}", err=True)
+        click.echo(f"no folder is configured yet: add one to {name}/valenced.toml{again}", err=True)
     scope = " --user" if user else ""
     click.echo(f"next:\n  systemctl{scope} enable --now valenced", err=True)
-    click.echo(f"  systemctl{scope} restart valenced    (if it runs already)", err=True)
+    click.echo(f"  systemctl{scope} restart valenced    (if it is running)", err=True)
     if user:
-        click.echo("  loginctl enable-linger    (to have it run while you are away)", err=True)
+        click.echo("  loginctl enable-linger    (to run it while you are logged out)", err=True)
     click.echo(f"  journalctl{scope} -fu valenced", err=True)

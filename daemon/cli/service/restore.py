@@ -1,4 +1,4 @@
-"""`valenced restore`: a backup takes the place of what is there."""
+"""`valenced restore`: replaces catalogue, bundles and corpora by those of a backup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.backup.restore_archive import restore
-from daemon.cli.options import catalogue_url, registry_folder, with_settings
+from daemon.cli.options import catalogue_url, with_settings
 from daemon.clock import utc_now
 from daemon.paths import printable
 
@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @with_settings
 def command(loaded: LoadedSettings, file: Path) -> None:
-    """Put what a backup holds in the place of what is there; the old ones are kept aside.
+    """Replace catalogue, bundles and corpora by those of the backup FILE, and keep the old ones.
 
-    No service may run on the catalogue meanwhile. What was written into the sounds' own tags
-    since the backup stays there.
+    Stop the service first. Tags that were written into sound files since the backup stay.
     """
     stamp = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
-    url, registry = catalogue_url(loaded), registry_folder(loaded)
+    url, registry = catalogue_url(loaded), loaded.paths.bundles
     label, aside = restore(url, registry, file.absolute(), stamp)
     click.echo(f"restored as of {printable(label.made_at)}", err=True)
     for old in aside:

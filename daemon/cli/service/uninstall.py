@@ -1,4 +1,4 @@
-"""`valenced uninstall`: takes away what `valenced install` made, and nothing else."""
+"""`valenced uninstall`: removes what `valenced install` created, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @click.command("uninstall")
-@click.option("--user", is_flag=True, help="The service of this user (systemctl --user).")
+@click.option("--user", is_flag=True, help="Uninstall the service of this user (systemctl --user).")
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), help=ROOT_HELP)
 @with_settings
 def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
-    """Stop the service and take its units away. Catalogue, settings and tags stay."""
+    """Stop the service and remove its units. Catalogue, settings and tags are kept."""
     del loaded
     configuration = user_config_folder(os.environ) if user else None
     if root is None:
@@ -37,4 +37,4 @@ def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
             click.echo(line, err=True)
     if root is None:
         reload_systemd(user=user, makes_user=False)
-    click.echo("the catalogue and the settings stay where they are", err=True)
+    click.echo("catalogue and settings are kept", err=True)

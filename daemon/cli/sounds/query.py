@@ -1,4 +1,4 @@
-"""`valenced query`: finds sounds by how they feel."""
+"""`valenced query`: finds sounds by arousal, valence, mood or similarity."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 from contextlib import closing
 from dataclasses import asdict, astuple, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from daemon.cli.options import (
-    FORMAT_HELP,
-    catalogue_url,
-    registry_folder,
-    with_settings,
-)
+from daemon.cli.options import catalogue_url, with_settings
 from daemon.cli.ranges import PAIR, RANGE
 from daemon.paths import canonical_path, playlist_entry, printable
 from daemon.pipeline.worker_client import WorkerClient
@@ -33,39 +29,42 @@ if TYPE_CHECKING:
 
     from config.loading import LoadedSettings
 
-FORMATS = ("table", "json", "csv", "m3u8", "paths", "paths0")
 
-
-class _SortKey(click.ParamType[str]):
-    name = "key"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if str(value).removeprefix("-") not in SORT_KEYS:
-            self.fail(f"{value!r}: {', '.join(SORT_KEYS)} are accepted", param, ctx)
-        return str(value)
+SORT_CHOICES = [*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]
 
 
 @click.command("query")
 @click.argument("mood", required=False, type=click.Choice([mood.value for mood in Mood]))
-@click.option("--arousal", type=RANGE, metavar="LO:HI", help="Only within, from -1 to 1.")
-@click.option("--valence", type=RANGE, metavar="LO:HI", help="Only within, from -1 to 1.")
-@click.option("--near", type=PAIR, metavar="A,V", help="The nearest to this point first.")
+@click.option("--arousal", type=RANGE, metavar="LO:HI", help="Range of arousal, from -1 to 1.")
+@click.option("--valence", type=RANGE, metavar="LO:HI", help="Range of valence, from -1 to 1.")
+@click.option("--near", type=PAIR, metavar="A,V", help="Sort by distance from this point.")
 @click.option(
     "--like",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What sounds most like this file first; it need not be in the catalogue.",
+    help="Sort by similarity to this file, which need not be in the catalogue.",
 )
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only below DIR.")
 @click.option(
     "--percentile",
     type=click.FloatRange(0, 50, min_open=True),
     metavar="P",
-    help="Cut moods relative to this library: its lowest and highest P percent.",
+    help="Moods relative to this library: its lowest and highest P percent.",
 )
-@click.option("--sort", type=_SortKey(), help="A column; with - in front, falling.")
+@click.option(
+    "--sort",
+    type=click.Choice(SORT_CHOICES),
+    metavar="KEY",
+    help="Column to sort by; - in front reverses the order.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N sounds.")
-@click.option("--format", "output", type=click.Choice(FORMATS), default="table", help=FORMAT_HELP)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json", "csv", "m3u8", "paths", "paths0"]),
+    default="table",
+    help="How to print the result.",
+)
 @with_settings
 def command(
     loaded: LoadedSettings,
@@ -77,33 +76,33 @@ def command(
     like: Path | None,
     output: str,
     limit: int | None,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Find sounds, all of one MOOD (calm, energetic, tense, sad) or of any."""
     thresholds = loaded.settings.mood
-    asked_for = SoundFilter(
+    wanted = SoundFilter(
         mood=Mood(mood) if mood else None,
         thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold),
         arousal=arousal or OPEN_RANGE,
         valence=valence or OPEN_RANGE,
         under=None if under is None else canonical_path(under),
         limit=None if like else limit,
-        **asked,
+        **options,
     )
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
-        sounds = catalogue.queries.sounds(asked_for)
+        sounds = catalogue.queries.sounds(wanted)
         if like is not None:
-            sounds = _sorted_by_likeness(loaded, like, sounds, catalogue)[:limit]
+            sounds = _by_similarity(loaded, like, sounds, catalogue)[:limit]
     PRINTERS[output](sounds)
 
 
-def _sorted_by_likeness(
+def _by_similarity(
     loaded: LoadedSettings, like: Path, sounds: Sequence[Sound], catalogue: Catalogue
 ) -> list[Sound]:
-    from daemon.pipeline.similarity import sorted_by_similarity  # noqa: PLC0415 - loads what nothing else needs
+    from daemon.pipeline.similarity import sorted_by_similarity  # noqa: PLC0415 - spares other queries the import
 
     with closing(WorkerClient(loaded.settings.analysis)) as worker:
-        return sorted_by_similarity(like, sounds, catalogue, worker, registry_folder(loaded))
+        return sorted_by_similarity(like, sounds, catalogue, worker, loaded.paths.bundles)
 
 
 def _print_table(sounds: Sequence[Sound]) -> None:
@@ -155,12 +154,8 @@ def _print_playlist(sounds: Sequence[Sound]) -> None:
     click.echo("\n".join(lines))
 
 
-def _print_paths(sounds: Sequence[Sound]) -> None:
-    click.echo(b"".join(os.fsencode(sound.path) + b"\n" for sound in sounds), nl=False)
-
-
-def _print_paths0(sounds: Sequence[Sound]) -> None:
-    click.echo(b"".join(os.fsencode(sound.path) + b"\0" for sound in sounds), nl=False)
+def _print_paths(sounds: Sequence[Sound], end: bytes = b"\n") -> None:
+    click.echo(b"".join(os.fsencode(sound.path) + end for sound in sounds), nl=False)
 
 
 PRINTERS: dict[str, Callable[[Sequence[Sound]], None]] = {
@@ -169,5 +164,5 @@ PRINTERS: dict[str, Callable[[Sequence[Sound]], None]] = {
     "csv": _print_csv,
     "m3u8": _print_playlist,
     "paths": _print_paths,
-    "paths0": _print_paths0,
+    "paths0": partial(_print_paths, end=b"\0"),
 }

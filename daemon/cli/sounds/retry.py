@@ -1,4 +1,4 @@
-"""`valenced retry`: tries again at once what failed: hearing, or writing tags."""
+"""`valenced retry`: retries failed analyses and tag writes now."""
 
 from __future__ import annotations
 
@@ -26,29 +26,28 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @with_settings
 def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
-    """Try again what could not be heard or tagged: everything, or what is at or below the PATHs.
+    """Retry failed analyses and tag writes: all, or those at or below the PATHs.
 
-    A running service takes it up within seconds, the next scan or run otherwise.
+    A running service starts within seconds; otherwise the next scan or run does.
     """
     url = catalogue_url(loaded)
     wanted = partial(_wants_tags, loaded.settings)
-    places: list[Path | None] = [canonical_path(path) for path in paths]
-    places = places or [None]
+    selected: list[Path | None] = [*map(canonical_path, paths)] or [None]
     with closing(Catalogue(url)) as catalogue:
-        heard = sum(catalogue.queue.retry(utc_now(), place) for place in places)
-        tagged = sum(
-            catalogue.tag_journal.retry(wanted, but=READ_ONLY, under=place) for place in places
+        files = sum(catalogue.queue.retry(utc_now(), path) for path in selected)
+        tags = sum(
+            catalogue.tag_journal.retry(wanted, but=READ_ONLY, under=path) for path in selected
         )
-        if tagged:
+        if tags:
             catalogue.jobs.request(RETAG, utc_now())
     when = "now" if writer_of(url) else "at the next run or scan"
-    click.echo(f"{heard} files are tried again {when}", err=True)
-    if tagged:
-        click.echo(f"the tags of {tagged} files are tried again {when}", err=True)
+    click.echo(f"{files} files will be retried {when}", err=True)
+    if tags:
+        click.echo(f"the tags of {tags} files will be retried {when}", err=True)
 
 
 def _wants_tags(settings: Settings, path: Path) -> bool:
-    homes = [folder for folder in settings.watch.folder if path.is_relative_to(folder.path)]
-    # One that was named on the command line of `run` is known there alone.
-    inner = max(homes, key=lambda home: len(home.path.parts), default=None)
+    around = [folder for folder in settings.watch.folder if path.is_relative_to(folder.path)]
+    # Folders that were named on the command line of `run` are not known here.
+    inner = max(around, key=lambda folder: len(folder.path.parts), default=None)
     return settings.tags.mode != "none" and (inner is None or inner.tags)

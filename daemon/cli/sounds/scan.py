@@ -1,4 +1,4 @@
-"""`valenced scan`: one pass over everything, then stop."""
+"""`valenced scan`: analyses new files once, then stops."""
 
 from __future__ import annotations
 
@@ -11,28 +11,21 @@ import click
 
 from config.errors import SettingsError
 from config.settings import FolderSettings
-from daemon.cli.options import (
-    FORMAT_HELP,
-    annotation_folder,
-    catalogue_url,
-    corpus_folder,
-    registry_folder,
-    with_settings,
-)
+from daemon.cli.options import format_option, run_config, with_settings
 from daemon.paths import canonical_path, printable
 from daemon.service.app import RunResult, run
-from daemon.service.run_config import RunConfig, with_real_path
+from daemon.service.run_config import with_real_path
 from daemon.system.log_setup import terminal
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import remembered_mounts
 from daemon.watch.scanner import FolderComparison, compare
-from daemon.watch.symlinks import with_targets
 from storage.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.loading import LoadedSettings
+    from daemon.service.run_config import RunConfig
     from storage.schema.records import Failure
 
 
@@ -40,12 +33,10 @@ if TYPE_CHECKING:
 @click.argument(
     "paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path)
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be heard, and do nothing.")
-@click.option("--no-tags", is_flag=True, help="Write nothing into the files.")
+@click.option("--dry-run", is_flag=True, help="Show what would be analysed; change nothing.")
+@click.option("--no-tags", is_flag=True, help="Write no tags.")
 @click.option("--jobs", type=click.IntRange(0, 64), default=0, help="Workers; 0 for automatic.")
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def command(
     loaded: LoadedSettings,
@@ -56,42 +47,34 @@ def command(
     jobs: int,
     output: str,
 ) -> int:
-    """Hear what is new under the PATHs (or the folders of the settings), then stop.
+    """Analyse new files at or below the PATHs (or the folders of the settings), then stop.
 
-    Exit code 1 if any file there could not be heard, now or before, or is not complete yet.
+    Exit code 1 if any file there has failed, now or before, or is still being written.
     """
-    folders = _folders(loaded, paths)
-    watch = loaded.settings.watch
-    if watch.follow_links:
-        folders = with_targets(folders, FileFilter(watch.suffixes, watch.ignore))
-    if dry_run:
-        _say_comparison(_compared(loaded, folders), output)
-        return 0
-    plan = RunConfig(
-        settings=loaded.settings,
-        url=catalogue_url(loaded),
-        registry=registry_folder(loaded),
-        annotations=annotation_folder(loaded),
-        corpora=corpus_folder(loaded),
-        folders=folders,
+    config = run_config(
+        loaded,
+        _folders(loaded, paths),
         configured=_configured(loaded),
         tags=not no_tags,
         keep_watching=False,
         jobs=jobs,
     )
-    before = _failures(plan)
-    outcome = run(plan, console=terminal if terminal.is_terminal else None)
-    failed_before = len(before & _failures(plan))
-    _say_outcome(outcome, failed_before, output)
-    return 1 if outcome.failed or failed_before or outcome.unsettled else 0
+    if dry_run:
+        _print_comparison(_compared(config), output)
+        return 0
+    before = _failures(config)
+    result = run(config, console=terminal if terminal.is_terminal else None)
+    failed_before = len(before & _failures(config))
+    _print_result(result, failed_before, output)
+    return 1 if result.failed or failed_before or result.unsettled else 0
 
 
-def _failures(plan: RunConfig) -> set[Failure]:
-    with closing(Catalogue(plan.url)) as catalogue:
+def _failures(config: RunConfig) -> set[Failure]:
+    with closing(Catalogue(config.url)) as catalogue:
         return {
             failure
             for failure in catalogue.queries.failures()
-            if any(failure.path.is_relative_to(folder.path) for folder in plan.folders)
+            if any(failure.path.is_relative_to(folder.path) for folder in config.folders)
         }
 
 
@@ -108,19 +91,19 @@ def _configured(loaded: LoadedSettings) -> Sequence[FolderSettings]:
     return [with_real_path(folder) for folder in loaded.settings.watch.folder]
 
 
-def _compared(loaded: LoadedSettings, folders: Sequence[FolderSettings]) -> FolderComparison:
-    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
-        watch = loaded.settings.watch
+def _compared(config: RunConfig) -> FolderComparison:
+    watch = config.settings.watch
+    with closing(Catalogue(config.url)) as catalogue:
         return compare(
-            [folder.path for folder in folders],
+            [folder.path for folder in config.folders],
             FileFilter(watch.suffixes, watch.ignore),
             catalogue.stamps(),
             catalogue.queued_stamps(),
-            remembered_mounts(folders, catalogue),
+            remembered_mounts(config.folders, catalogue),
         )
 
 
-def _say_comparison(comparison: FolderComparison, output: str) -> None:
+def _print_comparison(comparison: FolderComparison, output: str) -> None:
     new = sorted(found.path for found in comparison.new)
     gone = sorted(comparison.gone)
     if output == "json":
@@ -133,30 +116,30 @@ def _say_comparison(comparison: FolderComparison, output: str) -> None:
         click.echo(json.dumps(report, indent=2))
         return
     for path in new:
-        click.echo(f"would hear  {printable(str(path))}")
+        click.echo(f"would analyse  {printable(str(path))}")
     for path in gone:
-        click.echo(f"is gone     {printable(str(path))}")
-    click.echo(f"{len(new)} to hear, {comparison.known} known, {len(gone)} gone", err=True)
+        click.echo(f"missing        {printable(str(path))}")
+    click.echo(f"{len(new)} to analyse, {comparison.known} known, {len(gone)} missing", err=True)
 
 
-def _say_outcome(outcome: RunResult, failed_before: int, output: str) -> None:
+def _print_result(result: RunResult, failed_before: int, output: str) -> None:
     if output == "json":
         report = {
-            "done": outcome.processed,
-            "failed": outcome.failed,
+            "done": result.processed,
+            "failed": result.failed,
             "failed_before": failed_before,
-            "unsettled": [str(path) for path in outcome.unsettled],
+            "unsettled": [str(path) for path in result.unsettled],
         }
         click.echo(json.dumps(report))
     else:
-        click.echo(f"{outcome.processed} files taken in, {outcome.failed} put off", err=True)
+        click.echo(f"{result.processed} processed, {result.failed} failed", err=True)
     if failed_before:
         click.echo(
-            f"{failed_before} could not be heard before and were not due yet;"
-            " valenced retry makes them due, valenced show FILE says why",
+            f"{failed_before} failed before and are not due for a retry yet;"
+            " to retry now: valenced retry; for the reason: valenced show FILE",
             err=True,
         )
-    if outcome.unsettled:
-        first, *others = (printable(str(path)) for path in outcome.unsettled)
+    if result.unsettled:
+        first, *others = (printable(str(path)) for path in result.unsettled)
         more = f" and {len(others)} more" if others else ""
         click.echo(f"{first}{more}: still being written; run scan again", err=True)

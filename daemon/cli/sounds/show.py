@@ -1,4 +1,4 @@
-"""`valenced show`: all that is known of one file."""
+"""`valenced show`: everything the catalogue has about one file, and the file's tags."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from config.errors import ValencedError
-from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.cli.options import catalogue_url, format_option, not_in_catalogue, with_settings
 from daemon.paths import canonical_path, printable
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
@@ -28,12 +27,10 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @click.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def command(loaded: LoadedSettings, *, file: Path, output: str) -> None:
-    """Show what is known of FILE: prediction, intervals, course, tags, failures."""
+    """Show the prediction of FILE with intervals and curve, its annotations, tags and failures."""
     document = _document(loaded, canonical_path(file))
     if output == "json":
         click.echo(json.dumps(document, indent=2))
@@ -44,27 +41,25 @@ def command(loaded: LoadedSettings, *, file: Path, output: str) -> None:
 
 def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
     thresholds = loaded.settings.mood
-    asked = SoundFilter(
+    wanted = SoundFilter(
         path=path, thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold)
     )
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         queries = catalogue.queries
-        sounds = queries.sounds(asked)
+        sounds = queries.sounds(wanted)
         failures = queries.failures(path)
         clip = catalogue.clip_at(path)
-        said = catalogue.annotations.all(path)
+        annotations = catalogue.annotations.all(path)
         curve = [] if clip is None else queries.curve(clip.identity)
     if clip is None and not failures:
-        raise ValencedError(
-            f"{path}: not in the catalogue; hear it first: valenced scan {path.parent}"
-        )
+        raise not_in_catalogue(path)
     return {
         "path": str(path),
         "sound": {**asdict(sounds[0]), "path": str(path)} if sounds else None,
         "is_missing": clip is not None and clip.is_missing,
         "identity": None if clip is None else clip.identity,
         "curve": [asdict(point) for point in curve],
-        "annotations": [{**asdict(one), "path": str(path)} for one in said],
+        "annotations": [{**asdict(one), "path": str(path)} for one in annotations],
         "tags": _tags(path),
         "failure": {**asdict(failures[0]), "path": str(path)} if failures else None,
     }
@@ -81,37 +76,35 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield document["path"]
     sound = document["sound"]
     if document["is_missing"]:
-        yield "  the file is gone; what was known of its sound is kept"
+        yield "  the file is missing; its results are kept"
     if sound is not None:
         yield f"  mood      {sound['mood']}"
         for name in ("arousal", "valence"):
             low, high = sound[f"{name}_low"], sound[f"{name}_high"]
-            course = _course([point[name] for point in document["curve"]])
-            yield f"  {name}   {sound[name]:+.2f}   between {low:+.2f} and {high:+.2f}   {course}"
+            curve = _bars([point[name] for point in document["curve"]])
+            yield f"  {name}   {sound[name]:+.2f}   between {low:+.2f} and {high:+.2f}   {curve}"
         yield f"  novelty   {sound['novelty']:.2f}   {_novelty(sound['novelty'])}"
         yield f"  length    {sound['duration_s']:.1f} s"
         yield f"  bundle    {sound['bundle']}, {sound['analysed_at']}"
         yield f"  tags      {sound['tag_state']}"
-    for said in document["annotations"]:
+    for one in document["annotations"]:
         values = ", ".join(
-            f"{name} {said[name]:+.2f}" for name in ("arousal", "valence") if said[name] is not None
+            f"{name} {one[name]:+.2f}" for name in ("arousal", "valence") if one[name] is not None
         )
-        yield f"  said      {values}   by {said['annotator']}, {said['made_at']} ({said['source']})"
+        yield f"  annotated {values}   by {one['annotator']}, {one['made_at']} ({one['source']})"
     for key, values in document["tags"].items():
         yield f"            {key} = {', '.join(values)}"
     failure = document["failure"]
     if failure is not None:
-        again = f"tried again at {failure['retry_at']}" if failure["retry_at"] else "given up"
-        yield f"  failed    {failure['reason']} ({failure['attempts']} tries, {again})"
+        retry = f"next at {failure['retry_at']}" if failure["retry_at"] else "given up"
+        yield f"  failed    {failure['reason']} ({failure['attempts']} attempts, {retry})"
 
 
-def _course(values: Sequence[float]) -> str:
-    """Draw values in [-1, 1] as a row of bars."""
+def _bars(values: Sequence[float]) -> str:
+    """Return values in [-1, 1] as a row of bars."""
     steps = (min(int((value + 1) / 2 * len(BARS)), len(BARS) - 1) for value in values)
     return "".join(BARS[max(step, 0)] for step in steps)
 
 
 def _novelty(value: float) -> str:
-    return (
-        "like what the bundle has heard" if value <= 1 else "unlike anything the bundle has heard"
-    )
+    return f"{'similar to' if value <= 1 else 'unlike'} the bundle's training set"

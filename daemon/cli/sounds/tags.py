@@ -1,4 +1,4 @@
-"""`valenced tags`: what is in the files, into them, out of them, and back to what was there."""
+"""`valenced tags`: shows, writes, removes and restores the tags in the files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.options import FORMAT_HELP, catalogue_url, with_settings
+from daemon.cli.options import catalogue_url, format_option, with_settings
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.pipeline.tag_sync import TagSync
@@ -35,22 +35,20 @@ PATHS = click.argument(
     required=True,
     type=click.Path(exists=True, path_type=Path),
 )
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 
 
 @click.group("tags")
 def command() -> None:
-    """Work with the tags in the files themselves."""
+    """Show, write, remove or restore the tags in the files themselves."""
 
 
 @command.command("show")
 @PATHS
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text", help=FORMAT_HELP
-)
+@format_option
 @with_settings
 def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int:
-    """Print our tags as they stand in the files at or below the PATHs."""
+    """Show valenced's tags in the files at or below the PATHs."""
     rows: list[dict[str, Any]] = []
     for path in _files(loaded, paths):
         try:
@@ -62,8 +60,8 @@ def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int
     else:
         for row in rows:
             items = row.get("tags") or {"": [row.get("error", "none")]}
-            told = "  ".join(f"{key} {', '.join(values)}" for key, values in items.items())
-            click.echo(printable(f"{row['path']}: {told.strip()}"))
+            text = "  ".join(f"{key} {', '.join(values)}" for key, values in items.items())
+            click.echo(printable(f"{row['path']}: {text.strip()}"))
     return 1 if any("error" in row for row in rows) else 0
 
 
@@ -72,15 +70,15 @@ def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int
 @DRY_RUN
 @with_settings
 def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
-    """Write the catalogue's values into the files at or below the PATHs, also where taken out."""
+    """Write the catalogue's values into the files at or below the PATHs, even after `strip`."""
 
-    def one(catalogue: Catalogue, clip: Clip, projection: TagSync, worker: WorkerClient) -> str:
+    def write_one(catalogue: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
         prediction = catalogue.affect_of(clip.identity)
         if prediction is None:
             return "no prediction"
-        outcome = projection.write(clip, prediction, worker.read_back)
+        outcome = sync.write(clip, prediction, worker.read_back)
         if outcome is None:
-            return "changed since it was heard"
+            return "changed since its analysis"
         if not dry_run:
             catalogue.tag_journal.record(clip, outcome)
         if outcome.state in {TagState.NOT_WRITTEN, TagState.PENDING}:
@@ -89,7 +87,7 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
             return "skipped: tags.mode is none"
         return "would be written" if dry_run else "written"
 
-    return _each(loaded, paths, one, dry_run=dry_run)
+    return _each(loaded, paths, write_one, dry_run=dry_run)
 
 
 @command.command("strip")
@@ -97,13 +95,12 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
 @DRY_RUN
 @with_settings
 def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
-    """Take our tags out of the files at or below the PATHs, and nothing else."""
-    return _each(
-        loaded,
-        paths,
-        lambda _, clip, projection, worker: projection.strip(clip, worker.read_back).outcome.value,
-        dry_run=dry_run,
-    )
+    """Remove valenced's tags, and nothing else, from the files at or below the PATHs."""
+
+    def strip_one(_: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
+        return sync.strip(clip, worker.read_back).outcome.value
+
+    return _each(loaded, paths, strip_one, dry_run=dry_run)
 
 
 @command.command("restore")
@@ -111,15 +108,12 @@ def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
 @DRY_RUN
 @with_settings
 def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
-    """Put back what stood in the files before we first wrote to them."""
-    return _each(
-        loaded,
-        paths,
-        lambda _, clip, projection, worker: (
-            projection.restore(clip, worker.read_back).outcome.value
-        ),
-        dry_run=dry_run,
-    )
+    """Restore the tags that the files had before valenced first wrote to them."""
+
+    def restore_one(_: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
+        return sync.restore(clip, worker.read_back).outcome.value
+
+    return _each(loaded, paths, restore_one, dry_run=dry_run)
 
 
 def _each(
@@ -129,23 +123,23 @@ def _each(
     *,
     dry_run: bool,
 ) -> int:
-    """Do something to every known file, go on after a failure, and say how it went."""
+    """Apply an action to every known file, and print each outcome and their counts."""
     settings = loaded.settings
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     worker = WorkerClient(settings.analysis)
     with closing(Catalogue(catalogue_url(loaded))) as catalogue, closing(worker):
-        projection = TagSync(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
+        sync = TagSync(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
         for clip in _clips(catalogue, paths):
             try:
-                outcome = action(catalogue, clip, projection, worker)
+                outcome = action(catalogue, clip, sync, worker)
             except TagWriteError as error:
                 click.echo(printable(f"valenced: {error}"), err=True)
                 outcome = "failed"
-            told[outcome] += 1
+            counts[outcome] += 1
             click.echo(printable(f"{outcome}  {clip.path}"))
-    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(told.items()))
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     click.echo(summary or "no file there is in the catalogue", err=True)
-    return 1 if told["failed"] or not told else 0
+    return 1 if counts["failed"] or not counts else 0
 
 
 def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
@@ -156,9 +150,9 @@ def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
 
 def _files(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Iterator[Path]:
     watch = loaded.settings.watch
-    admission = FileFilter(watch.suffixes, watch.ignore)
+    file_filter = FileFilter(watch.suffixes, watch.ignore)
     for path in paths:
         if path.is_file():
             yield path
         else:
-            yield from sorted(found.path for found in walk(path, admission, SkippedEntries()))
+            yield from sorted(found.path for found in walk(path, file_filter, SkippedEntries()))

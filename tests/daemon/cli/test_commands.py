@@ -1,4 +1,4 @@
-"""The command line as its users meet it."""
+"""The command line as its users call it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_like_puts_the_file_itself_first_even_from_outside(
     assert Path(first["path"]).name == "tone.wav"
 
 
-def test_show_tells_what_is_known(valenced: Valenced, library: Path) -> None:
+def test_show_prints_everything_about_a_file(valenced: Valenced, library: Path) -> None:
     document = valenced.read("show", library / "noise.wav")
     assert document["sound"]["path"] == str(library / "noise.wav")
     assert document["curve"]
@@ -102,7 +102,7 @@ def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, mus
     (music / "letter.mp3").write_text("no song\n" * 99)
     valenced("scan", music, exit_code=1)
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed_before=1)
-    assert "1 could not be heard before" in valenced.stderr
+    assert "1 failed before and are not due for a retry yet" in valenced.stderr
     valenced("retry", music)
     assert valenced.stderr.startswith("1 files")
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed=1)
@@ -132,7 +132,7 @@ def test_a_scan_does_not_wait_for_a_writer_that_never_closes(
     assert "a.wav and 1 more: still being written" in valenced.stderr
 
 
-def test_a_scan_does_not_wait_for_what_it_sets_aside_again_and_again(
+def test_a_scan_does_not_wait_for_a_file_that_it_postpones_repeatedly(
     valenced: Valenced, music: Path
 ) -> None:
     file = write_audio(music / "a.wav", tone(1))
@@ -145,7 +145,7 @@ def test_a_scan_does_not_wait_for_what_it_sets_aside_again_and_again(
     assert valenced.read("scan", music) == scanned(1)
 
 
-def test_failures_elsewhere_are_no_concern_of_a_scan(valenced: Valenced, music: Path) -> None:
+def test_a_scan_ignores_failures_elsewhere(valenced: Valenced, music: Path) -> None:
     (music / "a").mkdir()
     (music / "b").mkdir()
     (music / "a" / "letter.mp3").write_text("no song\n" * 99)
@@ -169,7 +169,7 @@ def test_a_catalogue_of_a_later_release_ends_it_as_wrong_settings_do(
     assert valenced.catalogue.read_bytes() == before
 
 
-def test_a_dry_run_says_what_is_new_and_does_nothing(valenced: Valenced, music: Path) -> None:
+def test_a_dry_run_lists_what_is_new_and_changes_nothing(valenced: Valenced, music: Path) -> None:
     file = write_audio(music / "a.wav", tone(1))
     assert valenced.read("scan", music, "--dry-run")["new"] == [str(file)]
     assert valenced.read("query") == []
@@ -203,9 +203,9 @@ def test_wrong_settings_end_in_78_with_one_line_each(valenced: Valenced) -> None
     assert "nothing to watch" in valenced.stderr
 
 
-def test_asking_how_the_service_is_makes_no_catalogue(valenced: Valenced) -> None:
+def test_status_creates_no_catalogue(valenced: Valenced) -> None:
     valenced("status", exit_code=1)
-    assert "the first run or scan makes it" in valenced.stderr
+    assert "the first run or scan creates it" in valenced.stderr
     assert not valenced.catalogue.exists()
 
 
@@ -233,7 +233,7 @@ def test_check_finds_what_would_fail(valenced: Valenced, tmp_path: Path) -> None
     )
 
 
-def test_bundles_tell_their_figures_and_their_weak_side(valenced: Valenced) -> None:
+def test_bundles_show_their_scores_and_their_weakness(valenced: Valenced) -> None:
     text = valenced("bundles", "show").decode()
     assert "starter" in text
     assert "trust an order more than a value" in text
@@ -241,7 +241,7 @@ def test_bundles_tell_their_figures_and_their_weak_side(valenced: Valenced) -> N
     assert bundle["name"].startswith("starter")
 
 
-def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, music: Path) -> None:
+def test_the_output_may_be_closed_early(valenced: Valenced, music: Path) -> None:
     sound = write_audio(music / f"{'long name ' * 20}.wav", tone(1)).read_bytes()
     for number in range(260):
         (music / f"{'long name ' * 20}{number}.wav").write_bytes(sound)
@@ -255,7 +255,7 @@ def test_the_reader_of_our_output_may_leave_early(valenced: Valenced, music: Pat
 
 
 @pytest.mark.parametrize("command", ["status", "query", "query --help", "--help", "query --near x"])
-def test_nobody_need_read_our_output(valenced: Valenced, command: str) -> None:
+def test_output_need_not_be_read(valenced: Valenced, command: str) -> None:
     valenced("query")
     line = valenced.line(*command.split())
     done = valenced.piped([COMMAND, command] if command == "--help" else line, "true")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 FEW = ("--corpora", "vgmidi,naturalsounds", "--folds", "2", "--repeats", "2")
 
 
-def test_joint_training_is_judged_on_the_shipped_clips(valenced: Valenced, tmp_path: Path) -> None:
+def test_joint_training_is_evaluated_on_the_shipped_clips(
+    valenced: Valenced, tmp_path: Path
+) -> None:
     report = tmp_path / "a report"
     told = valenced("evaluate", *FEW, "--seed", "7", "--output", report).decode()
     assert f"own regression of {SHIPPED.name} on 17 of naturalsounds (music)" in told
@@ -40,7 +42,7 @@ def test_joint_training_is_judged_on_the_shipped_clips(valenced: Valenced, tmp_p
     assert not (report / "cells").exists()
 
 
-def test_an_interrupted_evaluation_ends_at_once_and_goes_on_later(
+def test_an_interrupted_evaluation_ends_at_once_and_continues_later(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     report = tmp_path / "report"
@@ -78,7 +80,7 @@ def test_what_makes_no_sense_is_wrong_usage(
     assert told in valenced.stderr
 
 
-def test_what_cannot_be_evaluated_is_one_line_and_leaves_nothing(
+def test_an_evaluation_that_fails_is_one_line_and_leaves_nothing(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     report = tmp_path / "report"

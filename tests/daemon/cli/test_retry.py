@@ -1,4 +1,4 @@
-"""`valenced retry` for tags: what could not be written is tried again at once."""
+"""`valenced retry` for tags: failed writes are retried at once."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def test_a_running_service_writes_at_once_what_can_be_written_now(
         service.wait_for("WARNING", "b.flac", "no tags")
         (music.parent / last.name).unlink()
         valenced("retry", music)
-        assert "the tags of 2 files are tried again now" in valenced.stderr
+        assert "the tags of 2 files will be retried now" in valenced.stderr
         # What was listed last is done first, and who asked is told once more of what is left.
         service.wait_for("WARNING", "a.flac", "no tags")
         assert service.stop() == 0
     assert ["MOOD_AROUSAL" in mutagen.File(sound) for sound in (first, last)] == [False, True]
     (music.parent / first.name).unlink()
     valenced("retry", first)
-    assert "the tags of 1 files are tried again at the next run or scan" in valenced.stderr
+    assert "the tags of 1 files will be retried at the next run or scan" in valenced.stderr
     valenced("scan", music)
     assert "MOOD_AROUSAL" in mutagen.File(first)
     valenced("retry")
-    assert valenced.stderr == "0 files are tried again at the next run or scan\n"
+    assert valenced.stderr == "0 files will be retried at the next run or scan\n"
 
 
-def test_what_is_left_without_tags_is_counted_with_its_reasons(valenced: Valenced) -> None:
+def test_tags_that_were_given_up_are_counted_by_reason(valenced: Valenced) -> None:
     outcomes = {
         "/m/a.mp3": NOT_WRITTEN,
         "/m/b.mp3": NOT_WRITTEN,
@@ -62,12 +62,12 @@ def test_what_is_left_without_tags_is_counted_with_its_reasons(valenced: Valence
         {"reason": "no permission", "count": 2},
         {"reason": NO_SCHEME, "count": 1},
     ]
-    said = valenced("status").decode().splitlines()
-    place = said.index("tags       1 to be written; 3 left without")
-    assert said[place + 1].split(maxsplit=1) == ["2", "no permission"]
+    lines = valenced("status").decode().splitlines()
+    row = lines.index("tags       1 pending; 3 given up")
+    assert lines[row + 1].split(maxsplit=1) == ["2", "no permission"]
 
 
-def test_only_what_failed_and_is_wanted_is_tried_again(valenced: Valenced) -> None:
+def test_only_failed_tags_that_are_wanted_are_retried(valenced: Valenced) -> None:
     outcomes = {
         "/m/failed.mp3": NOT_WRITTEN,
         "/m/full.mp3": TagOutcome(TagState.PENDING, "no room"),
@@ -90,7 +90,7 @@ def test_only_what_failed_and_is_wanted_is_tried_again(valenced: Valenced) -> No
     valenced("retry", "/m/full.mp3", "--set", quiet)
     assert "the tags of 1 files" in valenced.stderr
     valenced("retry", "--set", quiet)
-    assert "the tags of 3 files are tried again at the next run or scan" in valenced.stderr
+    assert "the tags of 3 files will be retried at the next run or scan" in valenced.stderr
     rows = valenced.select(
         "SELECT path FROM clips WHERE tag_state = 'pending' AND tag_reason IS NULL"
     )

@@ -45,7 +45,7 @@ def values(given: list[GivenAnnotation]) -> list[tuple[float | None, float | Non
     return [(one.arousal, one.valence) for one in given]
 
 
-def test_whole_paths_ends_of_paths_and_names_find_their_sounds(known: AnnotationStore) -> None:
+def test_absolute_paths_ends_of_paths_and_names_find_their_sounds(known: AnnotationStore) -> None:
     given = read(
         known,
         'path,arousal,valence\n/m/a/x.mp3,0.5,-1\nb/x.mp3,1,0\n"y, z.mp3",0,0\n',
@@ -101,13 +101,13 @@ def test_names_of_any_bytes_are_found(known: AnnotationStore) -> None:
         ("a/x.mp3,,", "line 3: neither arousal nor valence"),
         ("a/x.mp3,0", "line 3: 2 cells, not 3"),
         (",0,0", "line 3: names no sound"),
-        ("x.mp3,0,0", "line 3: x.mp3: 2 different sounds bear this name"),
-        ("q.mp3,0,0", "line 3: q.mp3: no such file in the catalogue"),
+        ("x.mp3,0,0", "line 3: x.mp3: 2 different sounds have this name"),
+        ("q.mp3,0,0", "line 3: q.mp3: not in the catalogue"),
         ("/m/q.mp3,0,0", "line 3: /m/q.mp3: not in the catalogue"),
         ("/m/b/x.mp3,0,0", "line 3: the same sound as in line 2"),
     ],
 )
-def test_one_wrong_line_refuses_the_table_and_is_named(
+def test_one_wrong_line_refuses_the_table_and_is_reported(
     known: AnnotationStore, line: str, told: str
 ) -> None:
     assert told in refusal(known, f"path,arousal,valence\nb/x.mp3,0,0\n{line}\n")
@@ -132,17 +132,19 @@ def test_one_wrong_line_refuses_the_table_and_is_named(
         b"\n" * 1000,
     ],
 )
-def test_what_is_no_table_is_refused_in_plain_lines(known: AnnotationStore, content: bytes) -> None:
+def test_what_is_not_a_table_is_refused_in_printable_lines(
+    known: AnnotationStore, content: bytes
+) -> None:
     assert refusal(known, content).isprintable() or "\n" in refusal(known, content)
     assert "\x1b" not in refusal(known, content)
 
 
-def test_a_thousand_problems_are_told_in_twenty_lines(known: AnnotationStore) -> None:
+def test_a_thousand_problems_are_reported_in_twenty_lines(known: AnnotationStore) -> None:
     told = refusal(known, "path,arousal\n" + "a/x.mp3,7\n" * 1000)
     assert "and 980 more like these" in told
 
 
-def test_ten_thousand_lines_are_taken_in_together(tmp_path: Path) -> None:
+def test_ten_thousand_lines_are_imported_together(tmp_path: Path) -> None:
     with closing(Catalogue(f"sqlite:///{tmp_path / 'many.db'}")) as catalogue:
         for number in range(200):
             record(catalogue, f"/m/{number}.mp3")
@@ -155,16 +157,16 @@ def test_ten_thousand_lines_are_taken_in_together(tmp_path: Path) -> None:
         assert known.add(given, NOON) == 10_000
 
 
-def test_a_table_that_may_come_twice_counts_once(known: AnnotationStore) -> None:
+def test_a_table_that_is_read_twice_counts_once(known: AnnotationStore) -> None:
     table = "path,arousal\na/x.mp3,0.5\nb/x.mp3,0.5\n"
-    assert known.add(read(known, table, comes_twice=True), NOON) == 2
+    assert known.add(read(known, table, may_repeat=True), NOON) == 2
     later = "path,arousal\na/x.mp3,-0.5\n"
-    assert known.add(read(known, later, comes_twice=True), NOON) == 1
-    assert known.add(read(known, table, comes_twice=True), NOON) == 0
+    assert known.add(read(known, later, may_repeat=True), NOON) == 1
+    assert known.add(read(known, table, may_repeat=True), NOON) == 0
     assert {one.arousal for one in known.all()} == {0.5, -0.5}
 
 
 @pytest.mark.parametrize("bad", ["", "1", "9:1", "1:1", "a:b", "0:inf", "nan:1"])
-def test_what_is_no_scale_is_refused(bad: str) -> None:
+def test_an_invalid_scale_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         scale_of(bad)

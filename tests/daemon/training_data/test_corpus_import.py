@@ -43,7 +43,7 @@ def finished(state: Path) -> dict[Path, int]:
     return {path: at for path, at in heard(state).items() if not path.suffix}
 
 
-def test_a_data_set_is_brought_in_listed_and_removed(
+def test_a_data_set_is_imported_listed_and_removed(
     valenced: Valenced, pmemo: Path, tmp_path: Path
 ) -> None:
     added = valenced.read("corpus", "add", "pmemo", pmemo)
@@ -51,7 +51,7 @@ def test_a_data_set_is_brought_in_listed_and_removed(
     assert {each["item"]: each["fault"] for each in added["skipped"]} == {
         "5": "unreadable", "6": "missing", "7": "doubled",
     }  # fmt: skip
-    assert "2 clips in 1 groups taken in; " in valenced.stderr
+    assert "2 clips in 1 groups imported; " in valenced.stderr
     (row,) = valenced.read("corpus", "list")
     assert (row["name"], row["usable"], row["skipped"]) == ("pmemo", True, 3)
     assert "pmemo, 2 clips (2 music)" in valenced("corpus", "list").decode()
@@ -66,7 +66,7 @@ def test_a_data_set_is_brought_in_listed_and_removed(
     assert heard(tmp_path / "state") == first
 
 
-def test_an_import_that_is_killed_leaves_nothing_half_done_and_goes_on(
+def test_an_import_that_is_killed_leaves_nothing_half_done_and_continues(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     folder, state = tmp_path / "mine", tmp_path / "state"
@@ -114,8 +114,8 @@ def test_iads_with_its_music_moved(valenced: Valenced, tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["vgmidi", "."], "'vgmidi' is not one of"),
-        (["pmemo", ".", "--music", "keep"], "--music goes with iads-e and iads-2 alone"),
-        (["deam", ".", "--scale", "1:9"], "--scale goes with manifest alone"),
+        (["pmemo", ".", "--music", "keep"], "--music is only for iads-e and iads-2"),
+        (["deam", ".", "--scale", "1:9"], "--scale is only for manifest"),
         (["manifest", ".", "--scale", "9"], "LOW:HIGH"),
         (["pmemo"], "Missing argument"),
     ],
@@ -127,7 +127,7 @@ def test_what_makes_no_sense_is_wrong_usage(
     assert told in valenced.stderr
 
 
-def test_what_is_wrong_as_a_whole_is_one_line_and_nothing_is_kept(
+def test_an_unusable_data_set_is_one_line_and_nothing_is_kept(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a\x1b[31m\nb"
@@ -203,7 +203,7 @@ def test_a_bad_corpus_is_one_line_and_leaves_nothing(
     assert valenced("corpus", "list") == b""
 
 
-def test_two_files_for_one_sound_are_one_line_and_neither_is_taken(
+def test_two_files_for_one_sound_are_one_line_and_neither_is_used(
     valenced: Valenced, tmp_path: Path
 ) -> None:
     folder = tmp_path / "IADS-E"
@@ -219,7 +219,7 @@ def test_two_files_for_one_sound_are_one_line_and_neither_is_taken(
     assert valenced.read("corpus", "list")[0]["clips"] + len(told.splitlines()) == 12
 
 
-def test_hostile_sounds_cost_themselves_alone(valenced: Valenced, tmp_path: Path) -> None:
+def test_hostile_sounds_fail_alone(valenced: Valenced, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     put_sounds(folder, ["good.wav"])
     names = ["good.wav", "cut.flac", "junk.mp3", "x\x1b.wav", "pipe.wav"]

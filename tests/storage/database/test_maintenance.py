@@ -29,7 +29,7 @@ def emptied(url: str) -> str:
     return url
 
 
-def test_free_room_is_given_back_but_for_a_reserve(emptied: str) -> None:
+def test_free_pages_are_released_except_for_a_reserve(emptied: str) -> None:
     before = size_of(emptied)
     upkeep = maintain(emptied, is_idle=True)
     assert upkeep.is_log_empty
@@ -41,7 +41,7 @@ def test_free_room_is_given_back_but_for_a_reserve(emptied: str) -> None:
     assert maintain(emptied, is_idle=True).freed_bytes == 0
 
 
-def test_it_waits_for_nobody_and_a_reader_keeps_what_it_sees(emptied: str) -> None:
+def test_it_never_waits_and_a_reader_keeps_its_snapshot(emptied: str) -> None:
     with closing(sqlite3.connect(file_of(emptied), isolation_level=None)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM hearings").fetchone() == (0,)
@@ -51,7 +51,7 @@ def test_it_waits_for_nobody_and_a_reader_keeps_what_it_sees(emptied: str) -> No
         assert reader.execute("SELECT count(*) FROM hearings").fetchone() == (0,)
 
 
-def test_what_somebody_else_has_locked_is_left_for_the_next_time(emptied: str) -> None:
+def test_a_locked_catalogue_is_left_for_the_next_time(emptied: str) -> None:
     with closing(sqlite3.connect(file_of(emptied), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO hearings VALUES ('new', 'x/1', 1.0, 'now', x'00')")
@@ -60,12 +60,12 @@ def test_what_somebody_else_has_locked_is_left_for_the_next_time(emptied: str) -
     assert maintain(emptied, is_idle=True).freed_bytes > 0
 
 
-def test_while_work_goes_on_nothing_is_rebuilt(emptied: str) -> None:
+def test_a_busy_catalogue_is_not_rebuilt(emptied: str) -> None:
     upkeep = maintain(emptied, is_idle=False)
     assert (upkeep.freed_bytes, upkeep.is_log_empty) == (0, False)
 
 
-def test_a_file_that_is_no_catalogue_is_told_of_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalogue_is_reported_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.db"
     file.write_bytes(b"no database, but long enough to look like one" * 100)
     with pytest.raises(CatalogueError, match=r"catalogue\.db: file is not a database"):

@@ -36,7 +36,7 @@ def old_catalogue(url: str, schema: int) -> Path:
     with closing(sqlite3.connect(file, isolation_level=None)) as plain:
         plain.execute("PRAGMA journal_mode = WAL")
         plain.execute("BEGIN")
-        apply(plain, schemas()[:schema], 0)
+        apply(plain.execute, schemas()[:schema], 0)
         for number in range(SOUNDS):
             _insert_sound(plain, number)
         name = "INSERT INTO queue VALUES (CAST(? AS TEXT), 1, 1, 1, ?, ?, ?, ?, ?)"
@@ -84,7 +84,7 @@ def everything(file: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.parametrize("schema", RELEASED)
-def test_all_that_an_earlier_release_knew_is_known_after_it(url: str, schema: int) -> None:
+def test_a_migration_keeps_everything(url: str, schema: int) -> None:
     file = old_catalogue(url, schema)
     before = everything(file)
     with closing(Catalogue(url)) as catalogue:
@@ -128,7 +128,7 @@ def test_only_the_newest_copy_stays_and_a_new_catalogue_has_none(url: str) -> No
     assert rows_of(file_of(fresh), "PRAGMA auto_vacuum") == [(2,)]
 
 
-def test_several_processes_at_once_bring_it_up_once(url: str) -> None:
+def test_several_processes_at_once_migrate_it_once(url: str) -> None:
     file = old_catalogue(url, 1)
     script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
     all_ = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(3)]
