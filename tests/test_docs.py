@@ -104,7 +104,8 @@ def test_every_make_target_that_is_named_exists(path: Path) -> None:
 def test_every_module_that_is_to_be_run_exists_with_its_options(path: Path) -> None:
     for line in command_lines(page_at(path), "python"):
         words = shlex.split(line)
-        if words[1] == "-m" and words[2] == "pytest":
+        if words[1:3] == ["-m", "pytest"]:
+            assert (ROOT / words[3]).exists(), line
             continue
         source = module_of(words[2]) if words[1] == "-m" else ROOT / words[1]
         assert source.is_file(), line
