@@ -1,1 +1,1 @@
-"""The catalogue: the only place that knows a table, a migration or a query."""
+"""The catalogue (SQLite): all tables, migrations and queries."""

@@ -1,4 +1,7 @@
-"""The catalogue: every clip with its analysis, and the parts that hold the rest."""
+"""The `Catalogue` class: records and looks up clips and their analyses.
+
+It also gives access to the other parts: queue, annotations, tag journal and so on.
+"""
 
 from __future__ import annotations
 

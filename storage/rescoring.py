@@ -1,4 +1,4 @@
-"""Renews predictions that are by another bundle than the published one, a chunk at a time."""
+"""Replaces predictions made by another bundle than the published one, in chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's present state in words, for `valenced status` and the status page."""
+"""What the running service reports to other processes: pause, unusable bundle, refused settings."""
 
 from __future__ import annotations
 

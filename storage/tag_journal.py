@@ -1,4 +1,4 @@
-"""The tag writes of each clip: how they ended, what undoes them, and which are tried again."""
+"""Stores for each clip the undo record, outcome and retry state of its tag writes."""
 
 from __future__ import annotations
 

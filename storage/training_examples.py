@@ -1,4 +1,4 @@
-"""Rated sounds to train on, and unrated sounds to ask for."""
+"""Annotated sounds to train on, and sounds to suggest for annotation."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Sound in, bundle out: decoding, feature extraction, corpora, regression, evaluation."""
+"""Decoding, features, corpora, regression and evaluation; also loads bundles and predicts."""

@@ -1,4 +1,4 @@
-"""Finds the folders that the service's own systemd unit closes to it.
+"""Finds watched folders that the systemd unit does not let the service read or write.
 
 In the unit's sandbox the file system is read-only, and `/home` and its like are hidden, except for
 the folders that `valenced install` opened. So a folder named since then is closed, and nothing that

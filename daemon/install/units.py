@@ -1,4 +1,4 @@
-"""Makes the systemd units: with this environment's paths, and open for the watched folders."""
+"""Generates the systemd unit and its drop-in for the watched folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bundle predicts, as the running service and its catalogue see it."""
+"""Loads the published bundle into the service and records it in the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts and health of one run, as only the running process knows them."""
+"""Counters, durations and heartbeat of the running service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one file is processed, from its queue entry to its tags.
+"""The stages of one file, from its queue entry to its tags, and the retries of failed files.
 
 A consumer claims a queue entry and calls `Pipeline.process`, which runs the stages in order:
 

@@ -1,4 +1,4 @@
-"""Records values that a person set in the tags of a file over ours, as annotations."""
+"""Detects values that a user changed in our tags, and records them as annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets up logging to stderr or the journal, in lines that no file name can forge."""
+"""Sets up logging; escapes control characters, so that a file name cannot fake a log line."""
 
 from __future__ import annotations
 

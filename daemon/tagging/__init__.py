@@ -1,4 +1,4 @@
-"""Our tags in every container we promise; nothing else in a file changes.
+"""Writes, removes and restores our tags; changes nothing else in a file.
 
 - `api`: `read`, `write`, `strip`, `restore`. `edit_plan` decides what to change, `undo_record` and
   `delta` record how to undo it, `proof` compares the copy with its original, `sidecar` writes into

@@ -1,4 +1,4 @@
-"""Which edit gives our keys in a file their wanted values, and what it can be undone to."""
+"""Plans the edit that gives our keys their wanted values, and the undo record for it."""
 
 from __future__ import annotations
 

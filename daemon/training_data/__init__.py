@@ -1,1 +1,1 @@
-"""Ratings from outside: tables of annotations and rated corpora."""
+"""Import of annotation tables and rated corpora."""

@@ -1,4 +1,4 @@
-"""Reads tables of annotations (CSV): a sound, its values, their scale and the annotator."""
+"""Reads annotation tables (CSV): sound, arousal, valence, scale, annotator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports the tables of annotations that people put into a folder."""
+"""Imports the annotation tables that users put into the annotation folder."""
 
 from __future__ import annotations
 

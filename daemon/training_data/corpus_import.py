@@ -1,4 +1,4 @@
-"""Imports rated data sets: reads their ratings, extracts features, stores both as a corpus."""
+"""Imports a rated data set: reads its table, extracts features in workers, stores the result."""
 
 from __future__ import annotations
 

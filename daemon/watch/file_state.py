@@ -1,4 +1,4 @@
-"""Looks at a path, and treats what cannot be seen as absent instead of failing."""
+"""Looks up a path without raising: its stamp, whether it is a folder or certainly gone."""
 
 from __future__ import annotations
 

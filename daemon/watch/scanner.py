@@ -1,4 +1,4 @@
-"""Scans folders and compares them with the catalogue: events are hints, this is the truth."""
+"""Scans folders and compares them with the catalogue; finds what events have missed."""
 
 from __future__ import annotations
 

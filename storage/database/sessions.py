@@ -1,4 +1,4 @@
-"""What the parts of the catalogue share: how they read and write, and batches of values."""
+"""Base class of the parts of the catalogue: reading, writing, splitting values into batches."""
 
 from __future__ import annotations
 

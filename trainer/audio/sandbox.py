@@ -1,8 +1,9 @@
-"""Takes from a process what reading sound does not need: writing files, the network, much memory.
+"""Restricts a process that decodes: no file writes, no programs, no TCP, limited memory.
 
-A decoder that a crafted file has taken over can then reach neither the catalogue nor the files.
-Uses Landlock (Linux 5.13 and newer, https://docs.kernel.org/userspace-api/landlock.html) where the
-kernel has it, and resource limits everywhere. Nothing of this can be undone.
+A crafted file that takes over the decoder can then change neither the catalogue nor other files.
+The resource limits (private memory, size of written files, no core dump) hold on every kernel. The
+rest needs Landlock (Linux 5.13, https://docs.kernel.org/userspace-api/landlock.html), TCP its
+version 4 (Linux 6.7). Other network protocols stay open. Nothing of this can be undone.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Bundles: a fitted regression with its training table and manifest, and the registry of them."""
+"""Bundles: a fitted regression with its training table and manifest, and the registry of them.
+
+A loaded bundle predicts.
+"""

@@ -1,7 +1,7 @@
 """The joint regression: one estimator of arousal and valence for music and everyday sounds.
 
-What makes music arousing does not make a dog's bark so. Two experts are fitted, each on the clips
-that follow its rules, and a gate predicts how to mix them for a new clip; nobody has to label it.
+Arousal depends on other features in music than in everyday sounds. So two experts are fitted, one
+on each, and a gate predicts how to mix them for a new clip; nobody has to label it.
 docs/starter.md gives the reasons and the alternatives that were tried.
 """
 

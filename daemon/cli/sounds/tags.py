@@ -1,4 +1,4 @@
-"""`valenced tags`: shows, writes, removes and restores the tags in the files."""
+"""`valenced tags`: show, write, strip or restore the tags of files."""
 
 from __future__ import annotations
 

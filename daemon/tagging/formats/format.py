@@ -1,4 +1,4 @@
-"""What every container format offers, and what those with an ID3v2 tag have in common."""
+"""The interface (`Container`) that every tag format implements, and a base class for ID3v2."""
 
 from __future__ import annotations
 

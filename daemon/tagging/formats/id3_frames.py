@@ -1,4 +1,4 @@
-"""The ID3v2 frames that are ours: user text (TXXX) with our descriptions, and the mood of v2.4."""
+"""The ID3v2 frames that are ours: user text (TXXX) with our descriptions, and TMOO (mood)."""
 
 from __future__ import annotations
 
