@@ -82,7 +82,7 @@ def pack(paths: BackupPaths, archive: Path, made_at: str) -> None:
         BackupError: the disk is full, or another file has that name.
     """
     if os.path.lexists(archive) and not is_backup(archive):
-        raise BackupError(f"{archive}: exists, and is not a backup of ours; name another file")
+        raise BackupError(f"{archive}: exists, and is not a valenced backup; name another file")
     new = archive.with_name(f".{archive.name}.{os.getpid()}.new")
     try:
         with open(os.open(new, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
@@ -99,7 +99,7 @@ def pack(paths: BackupPaths, archive: Path, made_at: str) -> None:
 
 
 def is_backup(archive: Path) -> bool:
-    """Whether a file begins as a backup of ours does."""
+    """Whether a file begins as a valenced backup does."""
     try:
         with archive.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             first = tar.next()
@@ -121,7 +121,9 @@ def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
             if not stat.S_ISREG(status.st_mode):
                 raise BackupError(f"{archive}: not a regular file")
             if status.st_uid not in {0, os.geteuid()}:
-                raise BackupError(f"{archive}: belongs to user {status.st_uid}, not to us or root")
+                raise BackupError(
+                    f"{archive}: belongs to user {status.st_uid}, not to this user or root"
+                )
             if status.st_mode & _OTHERS_WRITE:
                 raise BackupError(
                     f"{archive}: others may write to it, and a bundle is code; if you trust its"
@@ -178,12 +180,12 @@ def _checked_members(
         name = member.name
         is_ours = name in _FIXED or _IN_FOLDER.fullmatch(name)
         if number >= MOST_MEMBERS or not is_ours or name in members:
-            raise BackupError(f"{archive}: not a backup of ours: it holds {name!r}")
+            raise BackupError(f"{archive}: not a valenced backup: it holds {name!r}")
         if not member.isreg() or member.issparse() or member.size < 0:
-            raise BackupError(f"{archive}: not a backup of ours: {name!r} is not a plain file")
+            raise BackupError(f"{archive}: not a valenced backup: {name!r} is not a plain file")
         members[name] = member
     if missing := {LABEL, CATALOGUE} - set(members):
-        raise BackupError(f"{archive}: not a backup of ours: it lacks {min(missing)!r}")
+        raise BackupError(f"{archive}: not a valenced backup: it lacks {min(missing)!r}")
     needed = sum(member.size for member in members.values())
     if needed + SPARE_BYTES > disk_usage(folder).free:
         raise BackupError(f"{archive}: takes {needed >> 20} MiB, more than is free in {folder}")

@@ -18,8 +18,8 @@ from daemon.system.mounts import MOUNTS, mount_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CLOSED: Final = "its unit does not let the service write here"
-HIDDEN: Final = "its unit does not let the service see it"
+CLOSED: Final = "write-protected from the service by its systemd unit"
+HIDDEN: Final = "hidden from the service by its systemd unit"
 
 
 def sandbox_problem(

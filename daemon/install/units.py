@@ -82,7 +82,7 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
         lines.append(f"{'BindPaths' if is_hidden(path) else 'ReadWritePaths'}={_quoted(path)}")
     lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
     body = "\n".join(dict.fromkeys(lines))
-    return f"{MARK}# Run it again when watched folders change.\n[Service]\n{body}\n"
+    return f"{MARK}# Run `valenced install` again when watched folders change.\n[Service]\n{body}\n"
 
 
 def unopened_folders(settings: Settings, units: Path) -> list[Path]:

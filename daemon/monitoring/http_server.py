@@ -195,7 +195,7 @@ class _Request(BaseHTTPRequestHandler):
         view = self.server.views.get(self.path.partition("?")[0])
         if not self._is_for_us():
             # DNS rebinding: a foreign page may have its name resolved to this machine.
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this is not the host of that name")
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "unknown Host header")
         elif self.command not in {"GET", "HEAD"}:
             refusal = b"only GET and HEAD\n"
             self._send(Reply(HTTPStatus.METHOD_NOT_ALLOWED, self.error_content_type, refusal))

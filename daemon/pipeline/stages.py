@@ -213,7 +213,7 @@ class Pipeline:
                 self._catalogue.rename_clip(clip, entry.path)
                 if self._wants_tags(clip.path):
                     self.tag_sync.discard_old_sidecar(clip.path)
-                log.info("%s: was %s", entry.path, clip.path, extra={"clip": entry.path})
+                log.info("%s: renamed from %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
     def _find_tag_edits(self, known: Clip | None) -> None:
@@ -258,7 +258,7 @@ def _require_unchanged(entry: QueueEntry) -> None:
     if stamp_at(entry.path) != entry.stamp or is_being_written(entry.path):
         raise FileChanged(entry.path)
     if entry.attempts > len(RETRY_DELAYS) + 1:
-        raise UnreadableClip(entry.path, "the service ended each time it was tried")
+        raise UnreadableClip(entry.path, "the service stopped during each attempt")
 
 
 def _unexpected(path: Path, error: Exception) -> UnreadableClip:

@@ -141,7 +141,7 @@ def _start(
 def _periodic_jobs(config: RunConfig, messages: MessageQueue) -> Iterator[PeriodicJob]:
     """Yield the jobs of the scheduler; each only sends a message to the event loop."""
     reconcile_s, schedule = config.settings.watch.reconcile_s, config.settings.retrain.schedule
-    reconcile = Reconcile("it is time")
+    reconcile = Reconcile("interval elapsed")
     yield PeriodicJob("reconcile", lambda: messages.put(reconcile), reconcile_s)
     yield PeriodicJob("check folders", lambda: messages.put(CheckFolders()), CHECK_FOLDERS_S)
     yield PeriodicJob("maintenance", lambda: messages.put(MaintenanceDue()), MAINTENANCE_S)

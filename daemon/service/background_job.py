@@ -20,9 +20,12 @@ STOP_TIMEOUT_S = 10.0
 # A job must not use every processor, and on a busy machine the threads of one matrix product wait
 # for one another.
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Requests in the catalogue.
 LEARN: Final = "learn"
-SCORE: Final = "score again"
 RETAG: Final = "write tags"
+# Names of jobs, in the log.
+TRAINING: Final = "training"
+RESCORING: Final = "rescoring"
 
 
 class BackgroundJob:
@@ -83,7 +86,7 @@ def retrain_job(url: str, registry: Path, corpora: Path, keep: int) -> Backgroun
     The registry keeps the latest `keep` candidates.
     """
     arguments = [url, str(registry), str(keep), str(corpora)]
-    return BackgroundJob(LEARN, "trainer.processes.retrain_process", arguments)
+    return BackgroundJob(TRAINING, "trainer.processes.retrain_process", arguments)
 
 
 def rescore_job(url: str, bundle: Path, step: int) -> BackgroundJob:
@@ -92,4 +95,4 @@ def rescore_job(url: str, bundle: Path, step: int) -> BackgroundJob:
     Tags are written again where a value moves by at least `step` hundredths.
     """
     arguments = [url, str(bundle), "--step", str(step)]
-    return BackgroundJob(SCORE, "trainer.processes.rescore_process", arguments)
+    return BackgroundJob(RESCORING, "trainer.processes.rescore_process", arguments)

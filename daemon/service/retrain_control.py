@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from daemon.pipeline.active_bundle import load_published
-from daemon.service.background_job import LEARN, RETAG, rescore_job, retrain_job
+from daemon.service.background_job import LEARN, RETAG, TRAINING, rescore_job, retrain_job
 from daemon.training_data.annotation_folder import AnnotationFolder
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
@@ -131,7 +131,7 @@ class RetrainControl:
             log.error("%s failed (%d): %s", job.name, code, message)
         else:
             log.info("%s: %s", job.name, message or "done")
-        if job.name == LEARN:
+        if job.name == TRAINING:
             # Also after a failure: it would fail again, and the next time is scheduled.
             self._catalogue.jobs.clear_request(LEARN)
             self._load_published()

@@ -99,9 +99,7 @@ def to_reset(view: View, first: UndoRecord) -> EditPlan:
     """Plan giving our keys their old values, whatever else has changed in the file since."""
     container = container_of(view)
     if container.kind != first.kind:
-        raise TagsRefused(
-            f"it was {first.kind} when tagged and is {container.kind} now; left alone"
-        )
+        raise TagsRefused(f"format changed since tagging ({first.kind}, now {container.kind})")
     changes = {key: values or [] for key, values in first.items.items()}
     return _plan(view, view, container, changes, keep_block=first.block)
 

@@ -70,7 +70,7 @@ def read_sidecar(sound: Path, disk: DiskCalls) -> Sidecar | None:
 
 
 def _not_ours(path: Path) -> TagsRefused:
-    return TagsRefused(f"{path.name} is not a sidecar of ours; move it away")
+    return TagsRefused(f"{path.name} is not a valenced sidecar; move it away")
 
 
 def _remove(path: Path, disk: DiskCalls) -> None:

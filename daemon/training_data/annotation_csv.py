@@ -105,7 +105,7 @@ def annotations_in(table: AnnotationTable, known: AnnotationStore) -> list[Given
         if problem:
             problems.append(f"line {line.number}: {line.sound}: {problem}")
         elif earlier != line.number:
-            problems.append(f"line {line.number}: the same sound as in line {earlier}")
+            problems.append(f"line {line.number}: same audio as in line {earlier}")
         else:
             origin = f"{stem}:{line.number}" if table.may_repeat else None
             path = Path(line.sound)

@@ -155,7 +155,7 @@ def _partition(
         if isinstance(result, ClipError):
             skipped.append(SkippedRow(item, "unreadable", result.reason))
         elif result.identity in first:
-            reason = f"the same sound as {first[result.identity]}"
+            reason = f"same audio as {first[result.identity]}"
             skipped.append(SkippedRow(item, "doubled", reason))
         else:
             first[result.identity] = item

@@ -44,7 +44,7 @@ def with_targets(
 
     A target has the settings of the folder that holds the link. Links in a target are followed,
     too. A link to nothing, in a circle, to a folder that holds a watched one, or to anything but a
-    file or folder of a disk is logged and not followed.
+    regular file or folder on a disk is logged and not followed.
 
     Args:
         folders: under their real paths.
@@ -80,5 +80,5 @@ def _target(link: Path, watched: Sequence[Path]) -> Path | None:
     mount = mount_of(target)
     is_on_disk = mount is None or mount.kind not in _NOT_FOR_FILES
     if not is_on_disk or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, f"{target} is no file or folder of a disk")
+        raise OSError(errno.EINVAL, f"{target} is not a regular file or folder on a disk")
     return target

@@ -79,7 +79,9 @@ def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:
 
 def _require_closed(path: Path, status: os.stat_result, harm: str = "", allowed: int = 0) -> None:
     if status.st_uid not in {0, os.geteuid()}:
-        raise BundleUntrusted(f"{path}: belongs to user {status.st_uid}, not to us or root{harm}")
+        raise BundleUntrusted(
+            f"{path}: belongs to user {status.st_uid}, not to this user or root{harm}"
+        )
     if status.st_mode & _WRITABLE_BY_OTHERS & ~allowed:
         mode = stat.S_IMODE(status.st_mode)
         raise BundleUntrusted(f"{path}: others may write to it (mode {mode:04o}){harm}; chmod go-w")

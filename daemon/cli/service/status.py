@@ -7,7 +7,7 @@ import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from config.loading import LoadedSettings
     from daemon.monitoring.service_status import ServiceStatus
     from storage.statistics import ReasonCount
+
+_DISPLAYED: Final = {"kept back": "not published", "learn": "training"}
+"""Words of the catalogue, and what is shown instead."""
 
 
 @click.command("status")
@@ -138,9 +141,10 @@ def _lines(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[tu
     yield "bundle", f"{status.bundle or 'none yet'}{left}"
     yield "training", f"{status.annotations} annotations"
     if (last := status.training) is not None:
-        yield "", f"last at {as_text(last.begun_at)}, {last.outcome}: {last.reason}"
+        outcome = _DISPLAYED.get(last.outcome, last.outcome)
+        yield "", f"last at {as_text(last.begun_at)}, {outcome}: {last.reason}"
     for job in status.jobs:
-        yield "next", f"{job.job} at {as_text(job.next_at)}"
+        yield "next", f"{_DISPLAYED.get(job.job, job.job)} at {as_text(job.next_at)}"
     size, free = status.catalogue_bytes / 2**20, status.free_bytes / 2**20
     yield "catalogue", f"{catalogue}   ({size:.1f} MiB, {free:.0f} MiB free)"
     for folder in status.folders:

@@ -104,7 +104,7 @@ def test_names_of_any_bytes_are_found(known: AnnotationStore) -> None:
         ("x.mp3,0,0", "line 3: x.mp3: 2 different sounds have this name"),
         ("q.mp3,0,0", "line 3: q.mp3: not in the catalogue"),
         ("/m/q.mp3,0,0", "line 3: /m/q.mp3: not in the catalogue"),
-        ("/m/b/x.mp3,0,0", "line 3: the same sound as in line 2"),
+        ("/m/b/x.mp3,0,0", "line 3: same audio as in line 2"),
     ],
 )
 def test_one_wrong_line_refuses_the_table_and_is_reported(
