@@ -377,7 +377,7 @@ def test_a_file_of_others_with_a_sidecars_name_stays(
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     temp_names.sidecar_of(path).write_text("{}")
-    with pytest.raises(TagWriteError, match="not a sidecar of ours"):
+    with pytest.raises(TagWriteError, match="not a valenced sidecar"):
         write(path, affect, replace(options, mode=WriteMode.SIDECAR))
 
 
