@@ -233,8 +233,8 @@ def test_a_folder_added_after_the_installation_is_reported_until_it_is_opened(
     service.write_settings("", MUSIC, later, at_home)
     service.systemctl("reload", "valenced")
     service.wait_for_status("watching 3 folders")
-    for folder, forbidden in ((later, "write here"), (at_home, "see it")):
-        advice = f"{forbidden}: sudo {COMMAND} install, then"
+    for folder, how in ((later, "write-protected"), (at_home, "hidden")):
+        advice = f"{how} from the service by its systemd unit: sudo {COMMAND} install, then"
         service.machine.wait_for_log(advice, f"FOLDER={folder}", "PRIORITY=4")
     status = service.read("status", "--format", "json")
     assert status["broken"] == ["folders", "folders"]
