@@ -31,7 +31,7 @@ def command() -> None:
 @with_settings
 def list_(loaded: LoadedSettings, *, output: str) -> None:
     """List the bundles; the published one is marked with *."""
-    current, kept = _registry(loaded.paths.bundles)
+    current, bundles = _registry(loaded.paths.bundles)
     rows = [
         {
             "name": name,
@@ -42,7 +42,7 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
             if isinstance(found, BundleError) or found.comparison is None
             else found.comparison.verdict,
         }
-        for name, found in kept.items()
+        for name, found in bundles.items()
     ]
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
@@ -59,11 +59,11 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
 @with_settings
 def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
     """Show the training data and the scores of the bundle NAME, or of the published one."""
-    current, kept = _registry(loaded.paths.bundles)
+    current, bundles = _registry(loaded.paths.bundles)
     chosen = name or current
-    if chosen is None or chosen not in kept:
-        raise ValencedError(f"{chosen}: no such bundle; there are: {', '.join(kept)}")
-    manifest = kept[chosen]
+    if chosen is None or chosen not in bundles:
+        raise ValencedError(f"{chosen}: no such bundle; there are: {', '.join(bundles)}")
+    manifest = bundles[chosen]
     if isinstance(manifest, BundleError):
         raise manifest
     if output == "json":
@@ -101,16 +101,16 @@ def _print_published(loaded: LoadedSettings, name: str) -> None:
 
 def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:
     """Return the published bundle's name and all bundles; before the first run, the shipped one."""
-    from trainer.bundles import bundle, registry  # noqa: PLC0415 - spares every other command
+    from trainer.bundles import bundle, registry  # noqa: PLC0415
 
-    kept = registry.list_bundles(folder)
-    if not kept:
+    bundles = registry.list_bundles(folder)
+    if not bundles:
         shipped = bundle.verify(registry.SHIPPED, guarded=False, fitted=False)
         return shipped.name, {shipped.name: shipped}
     try:
-        return registry.published_bundle(folder).name, kept
+        return registry.published_bundle(folder).name, bundles
     except BundleError:
-        return None, kept
+        return None, bundles
 
 
 def _lines(manifest: Manifest) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from daemon.cli.options import format_option, progress_bar, with_settings
 from daemon.clock import utc_now
 from daemon.paths import printable
 from daemon.system.cpu_quota import usable_processors
+from trainer.files.atomic_dir import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -101,8 +103,9 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
         # A name may hold control characters.
         raise ValencedError(printable(str(error))) from error
     document = document_of(context, outcomes)
-    _write(folder / FIGURES, encoded(document))
-    _write(folder / PAGE, page_of(document).encode(errors="xmlcharrefreplace"))
+    page = page_of(document).encode(errors="xmlcharrefreplace")
+    replace_file(folder / FIGURES, partial(Path.write_bytes, data=encoded(document)))
+    replace_file(folder / PAGE, partial(Path.write_bytes, data=page))
     cells.clear()
     if output == "json":
         click.echo(encoded(document), nl=False)
@@ -149,14 +152,3 @@ def _created(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             folder.rmdir()
         raise
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Replace a file of the report, atomically."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(file)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ValencedError(f"{file}: {error.strerror}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,9 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
         curve = [] if clip is None else queries.curve(clip.identity)
     if clip is None and not failures:
         raise not_in_catalogue(path)
+    tags: dict[str, list[str]] = {}
+    with suppress(TagWriteError):
+        tags = api.read(path)
     return {
         "path": str(path),
         "sound": {**asdict(sounds[0]), "path": str(path)} if sounds else None,
@@ -60,16 +63,9 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
         "identity": None if clip is None else clip.identity,
         "curve": [asdict(point) for point in curve],
         "annotations": [{**asdict(one), "path": str(path)} for one in annotations],
-        "tags": _tags(path),
+        "tags": tags,
         "failure": {**asdict(failures[0]), "path": str(path)} if failures else None,
     }
-
-
-def _tags(path: Path) -> dict[str, list[str]]:
-    try:
-        return api.read(path)
-    except TagWriteError:
-        return {}
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
@@ -83,7 +79,8 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             low, high = sound[f"{name}_low"], sound[f"{name}_high"]
             curve = _bars([point[name] for point in document["curve"]])
             yield f"  {name}   {sound[name]:+.2f}   between {low:+.2f} and {high:+.2f}   {curve}"
-        yield f"  novelty   {sound['novelty']:.2f}   {_novelty(sound['novelty'])}"
+        likeness = "similar to" if sound["novelty"] <= 1 else "unlike"
+        yield f"  novelty   {sound['novelty']:.2f}   {likeness} the bundle's training set"
         yield f"  length    {sound['duration_s']:.1f} s"
         yield f"  bundle    {sound['bundle']}, {sound['analysed_at']}"
         yield f"  tags      {sound['tag_state']}"
@@ -104,7 +101,3 @@ def _bars(values: Sequence[float]) -> str:
     """Return values in [-1, 1] as a row of bars."""
     steps = (min(int((value + 1) / 2 * len(BARS)), len(BARS) - 1) for value in values)
     return "".join(BARS[max(step, 0)] for step in steps)
-
-
-def _novelty(value: float) -> str:
-    return f"{'similar to' if value <= 1 else 'unlike'} the bundle's training set"
