@@ -20,7 +20,7 @@ from storage.queries import Queries
 from storage.queue import Queue, finish
 from storage.rescoring import Rescoring
 from storage.schema.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
-from storage.schema.row_mapping import UPSERT_CLIP, clip_of, clip_values, record_analysis, stamp_of
+from storage.schema.row_mapping import UPSERT_CLIP, clip_of, record_analysis, stamp_of
 from storage.schema.tables import (
     below,
     clips,
@@ -154,7 +154,9 @@ class Catalogue(CataloguePart):
         with self.engine.begin() as connection:
             if analysis is not None:
                 record_analysis(connection, analysis, now)
-            connection.execute(UPSERT_CLIP, clip_values(entry, identity, tag_state, now))
+            values = {"path": entry.path, "identity": identity, "tag_state": tag_state}
+            values |= {"found_at": now, "missing_since": None, "tag_reason": None}
+            connection.execute(UPSERT_CLIP, values | vars(entry.stamp))
             finish(connection, entry)
             row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()
             return clip_of(row)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.engine import Connection
 
-    from storage.schema.records import Analysis, QueueEntry
+    from storage.schema.records import Analysis
 
 
 def stamp_of(row: Row[Any]) -> FileStamp:
@@ -39,21 +39,6 @@ def clip_of(row: Row[Any]) -> Clip:
         if row.tagged_bundle is None
         else Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle),
     )
-
-
-def clip_values(
-    entry: QueueEntry, identity: str, tag_state: TagState, now: datetime
-) -> dict[str, Any]:
-    """Return the columns of a clip whose analysis has ended."""
-    return {
-        "path": entry.path,
-        "identity": identity,
-        **vars(entry.stamp),
-        "found_at": now,
-        "missing_since": None,
-        "tag_state": tag_state,
-        "tag_reason": None,
-    }
 
 
 TAGGED = tuple(column.name for column in fields(Tagged))
