@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # How ffmpeg calls our mood in ID3v2.4 and ASF.
 _OURS_IN_FFMPEG = {"TMOO": MOOD, "WM/MOOD": MOOD}
-# What ffmpeg reads of an ID3v1 block only while no ID3v2 tag stands before the sound.
+# What ffmpeg reads of an ID3v1 block only where there is no ID3v2 tag.
 _ID3V1_KEYS = frozenset({"title", "artist", "album", "comment", "genre", "track", "date"})
 
 

@@ -79,7 +79,7 @@ def _remove(path: Path, disk: DiskCalls) -> None:
 
 
 def discard_stale(sound: Path, disk: DiskCalls) -> bool:
-    """Remove the sidecar of a sound that has another name now; tell whether there was one.
+    """Remove the sidecar of a sound that has another name now; return whether there was one.
 
     Only a sidecar that we wrote for this very name is removed.
 

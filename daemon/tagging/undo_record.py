@@ -77,14 +77,14 @@ class UndoRecord:
         """
         try:
             if record["format"] not in (1, FORMAT):
-                raise ValueError(f"tag journal of unknown format {record['format']}")
+                raise ValueError(f"undo record of unknown format {record['format']}")
             size, undo = record["size"], record["undo"]
             if undo is not None:
                 undo = _unpacked(undo, size, is_old=record["format"] == 1)
             items, block = dict(record["items"]), bool(record["block"])
             return cls(record["kind"], items, block, size, record["digest"], undo)
         except (KeyError, TypeError, struct.error, zlib.error) as error:
-            raise ValueError(f"damaged tag journal: {error!r}") from error
+            raise ValueError(f"damaged undo record: {error!r}") from error
 
 
 def _digest(new: View, undo: Sequence[Piece]) -> str:
@@ -114,7 +114,7 @@ def _unpacked(text: str, size: int, *, is_old: bool) -> list[Piece]:
         pieces = [piece for pair in pairs for piece in pair if length_of(piece)]
     for piece in pieces:
         if isinstance(piece, Kept) and not 0 <= piece.length <= size - piece.offset:
-            raise ValueError("damaged tag journal: it refers to bytes beyond the file")
+            raise ValueError("damaged undo record: it refers to bytes beyond the file")
     return pieces
 
 

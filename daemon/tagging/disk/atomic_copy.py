@@ -110,7 +110,7 @@ def verified_copy(write: FileWrite, *, owned: bool = False) -> Iterator[Copy]:
     descriptor = disk.create(path)
     copy = Copy(path, descriptor, disk)
     try:
-        # The lock tells clean-up that the file is still in use.
+        # By the lock, clean-up knows that the file is in use.
         disk.try_lock(descriptor)
         if owned:
             _set_owner(write, descriptor)

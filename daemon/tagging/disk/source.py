@@ -106,6 +106,6 @@ def refuse_read_only(source: SourceFile) -> None:
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    # The change time also tells of new owners, attributes and links.
+    # The change time also changes with owner, attributes and links.
     names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_nlink")
     return all(getattr(one, name) == getattr(other, name) for name in names)

@@ -45,7 +45,7 @@ class DiskCalls:
         except BlockingIOError:
             return False
         except OSError:
-            # Some network file systems have no locks; there only the names tell.
+            # Some network file systems have no locks; there the names must do.
             return True
         return True
 

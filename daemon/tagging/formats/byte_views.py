@@ -1,7 +1,7 @@
 """Bytes that can be read at any offset: of a file, or assembled from ranges of it and new bytes.
 
-An `Assembled` view stands for a file after an edit without writing anything. It names the ranges
-that stay, so that all other bytes stay by construction.
+An `Assembled` view is a file as it will be after an edit, before anything is written. It names the
+ranges that stay, so that they stay by construction.
 """
 
 from __future__ import annotations

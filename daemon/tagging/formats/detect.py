@@ -1,4 +1,4 @@
-"""Which container a file is, told from its first bytes and never from its name."""
+"""Which container a file is, by its first bytes and never by its name."""
 
 from __future__ import annotations
 

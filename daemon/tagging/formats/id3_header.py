@@ -49,7 +49,7 @@ class TagHeader(NamedTuple):
 
 
 class ExtendedHeader(NamedTuple):
-    """An extended header as it stands behind the tag's header.
+    """An extended header, which follows the tag's header.
 
     Attributes:
         raw: its bytes; none if there is no extended header.

@@ -40,7 +40,7 @@ class Id3Tag:
     """A parsed tag.
 
     Attributes:
-        raw: the tag as it stands in the file, header and padding included.
+        raw: the tag as it is in the file, with header and padding.
         header: its version and flags.
         extended: its extended header.
         frames: in the order of the file.
@@ -122,7 +122,7 @@ def _encoded(major: int, changes: Changes) -> bytes:
 
 def _frames(header: TagHeader, body: bytes) -> tuple[list[Frame], bytes]:
     best = _walk(header, body, syncsafe_sizes=header.major == V24)
-    # Some programs wrote v2.4 with the size coding of v2.3; a chain that ends cleanly tells.
+    # Some programs wrote v2.4 with the size coding of v2.3; a chain that ends cleanly shows it.
     if header.major == V24 and best[1].strip(b"\0"):
         other = _walk(header, body, syncsafe_sizes=False)
         if not other[1].strip(b"\0"):

@@ -1,6 +1,6 @@
 """Names and scales of affect in a file's tags.
 
-`VALENCED` tells where the values come from: `name=value` pairs joined by `; `, in this order:
+`VALENCED` records where the values come from: `name=value` pairs joined by `; `, in this order:
 `bundle` (the bundle that predicted), `version` (of this program), `at` (ISO 8601 UTC), and `keys`
 (the other keys that we wrote, joined by commas, so that they can be removed without the catalogue).
 Values hold no `;`.
@@ -71,7 +71,7 @@ def affect_in(
 ) -> tuple[float | None, float | None]:
     """Return arousal and valence from tag items, in [-1, 1].
 
-    None stands for a value that is absent, not single, not a number, or off the scale.
+    None means that a value is absent, not single, not a number, or off the scale.
     """
     scale = _SCALES[preset]
     arousal, valence = (items.get(key, []) for key in scale[:2])

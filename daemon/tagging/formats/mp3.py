@@ -51,8 +51,8 @@ class Mpeg(Id3Container):
 def is_mpeg_audio(view: View, start: int) -> bool:
     """Tell whether MPEG audio frames (not AAC) begin at `start`.
 
-    Only further tags and up to 64 KiB of zeros may stand before them: a search for frames
-    anywhere would also find those inside a video.
+    Only further tags and up to 64 KiB of zeros may precede them: a search for frames anywhere would
+    also find those inside a video.
     """
     while length := tag_length(view, start):
         start += length

@@ -78,7 +78,7 @@ class MutagenFormat:
         kind: as `Container.kind`.
         load: opens a file object; the result has `tags`, `add_tags` and `save` as in mutagen.
         name: turns one of our keys into its name in these files.
-        texts: turns what stands under a name into texts; None if not all of it is text.
+        texts: turns the values of a name into texts; None if not all of them are text.
         encode: the reverse of `texts`.
         demand_safe: raises TagsRefused if the file cannot be edited safely.
         drop_block: removes the tag block, now empty, if it is ours to remove.

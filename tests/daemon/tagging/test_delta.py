@@ -52,7 +52,7 @@ def test_what_was_moved_is_found() -> None:
     assert literal_bytes(old, new) < 100
 
 
-def test_numbers_that_changed_all_over_a_file_cost_what_they_are() -> None:
+def test_scattered_changes_cost_only_the_changed_bytes() -> None:
     pages = [noise(4000, seed) for seed in range(200)]
     old = b"".join(b"%04d" % number + page for number, page in enumerate(pages))
     new = b"x" * 4100 + b"".join(b"%04d" % (number + 1) + page for number, page in enumerate(pages))

@@ -1,4 +1,4 @@
-"""Files with bytes changed at random: written whole, or refused with one line and untouched."""
+"""Files with bytes changed at random: written and restored, or refused and untouched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXAMPLES = 4 * int(os.environ.get("VALENCED_EXAMPLES", "8"))
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:
-    """Change, cut out or double a few bytes near the ends, where the structure stands."""
+    """Change, cut out or double a few bytes near the ends, where the structure is."""
     raw = bytearray(content)
     for _ in range(chance.randint(1, 6)):
         reach = min(len(raw), chance.choice([16, 64, 400, 4000]))
@@ -47,7 +47,7 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 def test_mutated_files_are_never_harmed(
     tmp_path: Path, affect: Items, kind: str, *, tagged: bool
 ) -> None:
-    # What ffmpeg can make of the wreck is not the question here, and it is slow at it.
+    # ffmpeg is slow on damaged files, and is tested with them elsewhere.
     options = WriteOptions(blind_reader)
     path = sound_file(tmp_path, kind)
     if tagged:

@@ -38,7 +38,7 @@ def test_a_record_survives_json(record: dict[str, Any]) -> None:
 )
 def test_a_damaged_record_is_refused(record: dict[str, Any], damage: dict[str, Any]) -> None:
     damaged = {key: value for key, value in {**record, **damage}.items() if value is not ...}
-    with pytest.raises(ValueError, match="journal"):
+    with pytest.raises(ValueError, match="undo record"):
         UndoRecord.from_json(damaged)
 
 

@@ -1,4 +1,4 @@
-"""What must stay of a file besides its bytes, and what the disk may refuse."""
+"""What must stay of a file in_sidecars its bytes, and what the disk may refuse."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_link_circles_end(tmp_path: Path, options: WriteOptions, affect: Items) 
         write(tmp_path / "a", affect, options)
 
 
-def test_folders_and_pipes_are_not_waited_for(
+def test_folders_and_pipes_are_refused_at_once(
     tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -175,7 +175,7 @@ def test_folders_and_pipes_are_not_waited_for(
             write(path, affect, options)
 
 
-def test_a_missing_file_is_said_to_be_gone(
+def test_a_missing_file_is_reported_as_gone(
     tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     with pytest.raises(TagWriteError, match="no longer there"):
@@ -197,7 +197,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_read_only_file_is_honoured(options: WriteOptions, affect: Items) -> None:
+def test_a_read_only_file_is_not_replaced(options: WriteOptions, affect: Items) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = sound_file(Path(name), "wav")
         path.chmod(0o444)
@@ -315,12 +315,12 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
 
 @pytest.mark.parametrize("kind", ["mp3", "mp3-bare", "flac", "wav", "opus", "m4a"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
-def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
+def test_an_interrupted_write_in_place_is_restored_before_the_next_write(
     tmp_path: Path, affect: Items, kind: str, share: float
 ) -> None:
-    whole = partial(identify, every_packet=True)
+    hash_of = partial(identify, every_packet=True)
     path = sound_file(tmp_path, kind)
-    identity = whole(path)
+    identity = hash_of(path)
     options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE)
     with pytest.raises(TagWriteError, match="restored from") as broken:
         write(path, affect, replace(options, disk=GivesWay(path, share)))
@@ -328,13 +328,11 @@ def test_what_broke_off_in_place_is_not_written_again_before_it_is_put_back(
     with suppress(TagWriteError):
         write(path, affect, options)
     clean_up(tmp_path, reader=ffmpeg_reader)
-    assert whole(path) == identity
+    assert hash_of(path) == identity
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_worker_that_died_during_the_proof_does_not_cost_the_tags(
-    tmp_path: Path, affect: Items
-) -> None:
+def test_a_worker_that_died_during_the_proof_is_retried(tmp_path: Path, affect: Items) -> None:
     def fail(path: Path, *, hashed: bool = True) -> FileReading:  # noqa: ARG001 - as a reader
         raise UnreadableClip(path, "the worker that read it was ended by SIGKILL")
 
@@ -345,7 +343,7 @@ def test_a_worker_that_died_during_the_proof_does_not_cost_the_tags(
     assert path.read_bytes() == sound("mp3")
 
 
-def test_nothing_is_written_if_the_journal_cannot_be(
+def test_nothing_is_written_if_the_undo_record_cannot_be_stored(
     tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     def fail(record: object) -> None:
@@ -361,14 +359,14 @@ def test_a_sidecar_leaves_the_sound_alone(
     tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "matroska", os.fsdecode(b"\xff.mka"))
-    beside = replace(options, mode=WriteMode.SIDECAR)
-    assert write(path, affect, beside).outcome is WriteOutcome.WRITTEN
-    assert write(path, affect, beside).outcome is WriteOutcome.UNCHANGED
+    in_sidecar = replace(options, mode=WriteMode.SIDECAR)
+    assert write(path, affect, in_sidecar).outcome is WriteOutcome.WRITTEN
+    assert write(path, affect, in_sidecar).outcome is WriteOutcome.UNCHANGED
     sidecar = temp_names.sidecar_of(path)
     assert json.loads(sidecar.read_bytes())["items"]["MOOD_AROUSAL"] == ["42"]
     assert stat.S_IMODE(sidecar.stat().st_mode) == 0o644
     assert path.read_bytes() == sound("matroska")
-    assert strip(path, beside).outcome is WriteOutcome.WRITTEN
+    assert strip(path, in_sidecar).outcome is WriteOutcome.WRITTEN
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -406,7 +404,7 @@ def test_clean_up_leaves_a_write_that_is_under_way(tmp_path: Path) -> None:
     assert ours.exists()
 
 
-def test_clean_up_finishes_what_broke_off_in_place(
+def test_clean_up_restores_a_file_after_an_interrupted_write_in_place(
     tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, "mp3")
@@ -414,15 +412,15 @@ def test_clean_up_finishes_what_broke_off_in_place(
     with pytest.raises(KeyboardInterrupt):
         write(path, affect, cut_off)
     assert path.read_bytes()[:3000] == bytes(3000)
-    (kept,) = clean_up(tmp_path)
-    assert "kept" in kept.outcome
+    (left,) = clean_up(tmp_path)
+    assert "kept" in left.outcome
     (finished,) = clean_up(tmp_path, reader=ffmpeg_reader)
     assert "restored" in finished.outcome
     assert read(path)["MOOD_AROUSAL"] == ["42"]
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_clean_up_drops_a_rescue_whose_file_is_well(tmp_path: Path) -> None:
+def test_clean_up_removes_a_rescue_copy_of_an_undamaged_file(tmp_path: Path) -> None:
     path = sound_file(tmp_path, "mp3")
     rescue = temp_names.rescue_of(temp_names.new_temporary(tmp_path), path.stat().st_ino, 1)
     rescue.write_bytes(b"older")

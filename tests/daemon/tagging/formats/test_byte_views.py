@@ -38,7 +38,7 @@ def everything(view: View) -> bytes:
 
 
 @given(edits(), st.integers(0, 70), st.integers(0, 70))
-def test_a_spliced_view_reads_like_the_bytes_it_stands_for(
+def test_a_spliced_view_reads_like_the_edited_bytes(
     case: tuple[bytes, list[Splice]], offset: int, length: int
 ) -> None:
     content, splices = case

@@ -39,8 +39,8 @@ _SPELLED = {
 every_kind = pytest.mark.parametrize("kind", TAGGED_KINDS)
 
 
-def journalled(done: TagWrite) -> dict[str, object]:
-    """The record as the catalogue gives it back."""
+def stored_undo(done: TagWrite) -> dict[str, object]:
+    """The undo record as the catalogue returns it."""
     assert done.undo is not None
     record: dict[str, object] = json.loads(json.dumps(done.undo))
     return record
@@ -71,7 +71,7 @@ def test_restore_brings_back_every_byte(
 ) -> None:
     path = sound_file(tmp_path, kind)
     done = write(path, affect, options)
-    back = restore(path, journalled(done), options)
+    back = restore(path, stored_undo(done), options)
     assert back.outcome is WriteOutcome.WRITTEN
     assert path.read_bytes() == sound(kind)
 
@@ -83,9 +83,9 @@ def test_restore_after_a_second_write_leads_back_to_before_the_first(
     path = sound_file(tmp_path, kind)
     first = write(path, affect, options)
     louder = {**affect, **keys.affect_items(-1, 1), **keys.mood_item("calm")}
-    second = write(path, louder, options, earlier=journalled(first))
+    second = write(path, louder, options, earlier=stored_undo(first))
     assert read(path)["MOOD"] == ["calm"]
-    restore(path, journalled(second), options)
+    restore(path, stored_undo(second), options)
     assert path.read_bytes() == sound(kind)
 
 
@@ -128,15 +128,15 @@ def test_dry_runs_do_nothing(
 
 
 @every_kind
-def test_another_presets_keys_give_way(
+def test_keys_of_another_preset_are_removed(
     tmp_path: Path, kind: str, options: WriteOptions, affect: Items
 ) -> None:
     path = sound_file(tmp_path, kind)
     first = write(path, affect, options)
     unit = {"VALENCED": affect["VALENCED"], **keys.affect_items(0, 0, keys.Preset.UNIT)}
-    second = write(path, unit, options, earlier=journalled(first))
+    second = write(path, unit, options, earlier=stored_undo(first))
     assert set(read(path)) == {"VALENCED", "AROUSAL", "VALENCE"}
-    restore(path, journalled(second), options)
+    restore(path, stored_undo(second), options)
     assert path.read_bytes() == sound(kind)
 
 
@@ -164,7 +164,7 @@ def test_values_of_others_under_our_keys_come_back(
     done = write(path, affect, options)
     assert done.undo is not None
     assert done.undo["items"]["MOOD_AROUSAL"] == ["7", "8"]
-    restore(path, journalled(done), options)
+    restore(path, stored_undo(done), options)
     assert path.read_bytes() == theirs
 
 
@@ -175,13 +175,13 @@ def test_restore_still_finds_the_old_values_when_another_program_has_written(
     path = sound_file(tmp_path, kind)
     write(path, {"MOOD_AROUSAL": ["7"]}, options)
     done = write(path, affect, options)
-    # Somebody else's key of the same scheme: a stand-in for any retagging, container by container.
+    # A key of another program, in place of any edit that it might make.
     write(path, {"1T_ENERGY": ["55"]}, options)
-    second = write(path, {**affect, **keys.affect_items(1, 1)}, options, earlier=journalled(done))
+    second = write(path, {**affect, **keys.affect_items(1, 1)}, options, earlier=stored_undo(done))
     assert second.undo is not None
     assert second.undo["undo"] is None
     others = foreign_tags(Memory(path.read_bytes()), _kind_of(kind), keys.ALL_KEYS)
-    restore(path, journalled(second), options)
+    restore(path, stored_undo(second), options)
     assert read(path) == {"MOOD_AROUSAL": ["7"], "1T_ENERGY": ["55"]}
     assert foreign_tags(Memory(path.read_bytes()), _kind_of(kind), keys.ALL_KEYS) == others
 
@@ -207,13 +207,13 @@ def test_files_cut_short_are_written_whole_or_not_at_all(
     before = path.read_bytes()
     with suppress(TagWriteError):
         done = write(path, affect, options)
-        restore(path, journalled(done), options)
+        restore(path, stored_undo(done), options)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound at all", b"\0" * 4096, b"ID3\4\0\0\0\0\0\1"])
-def test_files_that_are_no_sound_are_told_apart(
+def test_files_that_are_not_audio_are_refused(
     tmp_path: Path, options: WriteOptions, affect: Items, content: bytes
 ) -> None:
     path = tmp_path / "x.mp3"

@@ -230,7 +230,7 @@ class TestWav:
         assert between.index(b"id3 ") % 2 == 0
 
     @pytest.mark.parametrize("size", [0xFFFFFFFF, 0, 100])
-    def test_a_header_that_lies_is_refused(
+    def test_a_header_with_a_wrong_size_is_refused(
         self, tmp_path: Path, options: WriteOptions, affect: Items, size: int
     ) -> None:
         content = encoded("wav")
@@ -275,7 +275,7 @@ class TestFlac:
         between = round_trip(path, options, affect)
         assert (len(between) == path.stat().st_size) is (padding >= 210)
 
-    def test_without_a_comment_block_one_is_added_and_goes_again(
+    def test_without_a_comment_block_one_is_added_and_strip_removes_it(
         self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("flac")
@@ -296,7 +296,7 @@ class TestFlac:
         path = made(tmp_path, front + encoded("flac"))
         assert round_trip(path, options, affect).startswith(front)
 
-    def test_blocks_that_lead_nowhere_are_refused(
+    def test_damaged_metadata_blocks_are_refused(
         self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("flac")
@@ -379,7 +379,7 @@ class TestOgg:
         with pytest.raises(TagWriteError, match="several recordings"):
             write(path, affect, options)
         assert path.read_bytes() == b"".join(links)
-        # Reading needs no chain to be left whole.
+        # Our tags can be read all the same.
         assert read(path) == {}
 
     def test_two_sounds_at_once_are_refused(
@@ -391,7 +391,7 @@ class TestOgg:
         with pytest.raises(TagWriteError, match="more than one sound stream"):
             write(path, affect, options)
 
-    def test_a_stream_beside_the_sound_stays(
+    def test_another_stream_stays(
         self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         content = encoded("opus")
@@ -554,7 +554,7 @@ def box(name: bytes, body: bytes) -> bytes:
 
 
 def with_box(content: bytes, new: bytes, *parents: bytes) -> bytes:
-    """Put boxes at the start of the innermost parent, and tell chunk offsets of the growth."""
+    """Put boxes at the start of the innermost parent, and correct the chunk offsets."""
     at = 0
     for name in parents:
         start = content.index(name, at) - 4

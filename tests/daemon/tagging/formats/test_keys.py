@@ -28,7 +28,7 @@ def test_no_value_is_a_negative_zero(value: float, preset: Preset) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_values_that_are_no_numbers_never_become_tags(value: float) -> None:
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         affect_items(value, 0.0)
 

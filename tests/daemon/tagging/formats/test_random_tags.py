@@ -171,7 +171,7 @@ def test_restore_undoes_any_writes_over_any_tags(
 
 
 def check_strip(path: Path, options: WriteOptions) -> None:
-    """Without a journal, too, nothing of others may go."""
+    """Without an undo record, too, nothing of other programs may go."""
     write(path, AFFECT, options)
     with_ours = read(path)
     container = write(path, AFFECT, options)
@@ -181,7 +181,7 @@ def check_strip(path: Path, options: WriteOptions) -> None:
     assert read(path) == {key: with_ours[key] for key in with_ours if key not in owned}
 
 
-def test_foreign_tags_are_told_apart(tmp_path: Path) -> None:
+def test_foreign_tags_differ_exactly_where_others_tags_differ(tmp_path: Path) -> None:
     path = tmp_path / "sound"
     path.write_bytes(sound("flac"))
     put_comments(path, {"TITLE": ["a"]}, None, 0, 4)
