@@ -3,15 +3,13 @@
 - `api`: `read`, `write`, `strip`, `restore`. `edit_plan` decides what to change, `undo_record` and
   `delta` record how to undo it, `proof` compares the copy with its original, `sidecar` writes into
   a file next to the sound instead.
-- `formats`: names and scales of our keys (`keys`), the container of a file by its first bytes
-  (`detect`), ID3v2 edited frame by frame (`id3_*`, in `mp3`, `riff_aiff` and `dsf` files), and all
-  other containers through mutagen (`mutagen_formats`).
+- `formats`: names and scales of our keys, and the containers that hold them.
 - `disk`: replacing a file by a proven copy, writing in place, and clean-up after a power cut.
 
 A copy replaces its original only if our keys read back as wanted, mutagen and ffmpeg read every
 other tag and picture as before, and the hash of the audio packets is the same.
 
 `restore` brings a file back byte for byte, as long as the bytes that we wrote are unchanged and the
-undo is not larger than `undo_record.MOST_UNDO_BYTES`. It can be for MP4 and Ogg files of many
-hours, whose index or pages all had to change. Otherwise our keys get their old values.
+undo is not larger than `undo_record.MOST_UNDO_BYTES`, as for MP4 and Ogg files of many hours whose
+index or pages all had to change. Otherwise our keys get their old values.
 """

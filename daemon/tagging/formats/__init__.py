@@ -1,1 +1,6 @@
-"""The container formats: where each keeps its tags, and how they are edited."""
+"""The tag formats: where our keys are in each kind of file, and how they are edited.
+
+- `mutagen_formats`: FLAC, Ogg (Vorbis, Opus, FLAC), MP4, ASF, and APEv2 (APE, WavPack, Musepack).
+- `mp3`, `riff_aiff` (WAV and AIFF) and `dsf`: files with an ID3 tag, which `id3_*` edit.
+- `detect`: the format of a file by its first bytes. `keys`: names and scales of our keys.
+"""

@@ -88,7 +88,7 @@ class Chunked(Id3Container):
         if abs(stated - view.size) > 1:
             raise TagsRefused(
                 f"its header claims {stated} bytes, but the file has {view.size}; "
-                "copy the sound into a new file to repair it",
+                "copy the sound into a new file to repair it"
             )
         chunks = []
         at = _FORM_HEADER
