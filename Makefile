@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer and make; everything else comes from the lock files.
+# Needs make and Python 3.11 or newer; everything else is installed from the lock files.
 #
 #   make run MEDIA=~/Music                watch a folder (TAGS=no leaves the files untouched)
 #   make test                             every test

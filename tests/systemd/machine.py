@@ -30,6 +30,9 @@ def why_not() -> str:
     for program in ("systemd-nspawn", "nsenter", "systemd-analyze", "dbus-daemon"):
         if shutil.which(program) is None:
             return f"{program} is not installed (packages systemd-container, dbus)"
+    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        return "nothing can be mounted in this container"
     return ""
 
 
