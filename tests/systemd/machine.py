@@ -27,9 +27,9 @@ def why_not() -> str:
         return "only root can boot a machine"
     if not Path("/proc/1/mountinfo").exists():
         return "no Linux"
-    for program in ("systemd-nspawn", "nsenter", "systemd-analyze", "dbus-daemon"):
+    for program in ("systemd-nspawn", "nsenter", "systemd-analyze", "dbus-daemon", "pgrep"):
         if shutil.which(program) is None:
-            return f"{program} is not installed (packages systemd-container, dbus)"
+            return f"{program} is not installed (packages systemd-container, dbus, procps)"
     probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         return "nothing can be mounted in this container"
@@ -79,7 +79,7 @@ class Machine:
     def run(self, *line: str | Path, exit_code: int = 0) -> str:
         """Run a command line inside and return its stdout."""
         done = subprocess.run(
-            ["nsenter", "-t", str(self._leader), "-a", "--", *line],
+            ["nsenter", "-t", str(self._leader), "-a", "-r", "--", *line],
             capture_output=True,
             check=False,
             timeout=PATIENCE_S,
