@@ -43,6 +43,9 @@ _OggPage: Any = OggPage
 _VENDOR = "valenced"
 """Writer of a comment block that we added; when such a block is empty again, it is removed."""
 
+_MOST_PADDING = 1 << 20
+"""Bytes. A damaged header can claim gigabytes of padding, which mutagen would write as zeros."""
+
 _OGG_CODECS: Any = {b"\x01vorbis": OggVorbis, b"OpusHead": OggOpus, b"\x7fFLAC": OggFLAC}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FILE_SIZE_AT = 40
@@ -127,7 +130,7 @@ class MutagenFormat:
             if not opened.tags and not keep_block:
                 self.drop_block(opened)
             file.seek(0)
-            opened.save(file, padding=lambda room: max(room.padding, 0))
+            opened.save(file, padding=lambda room: min(max(room.padding, 0), _MOST_PADDING))
 
     def _change(self, tags: Any, name: str, values: list[str]) -> None:
         if name in tags:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, write
+from daemon.tagging.disk.syscalls import DiskCalls
 from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
 
@@ -68,3 +70,25 @@ def test_mutated_files_are_never_harmed(
                 restore(path, done.undo, options)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
+
+
+class _Measured(DiskCalls):
+    largest = 0
+
+    def write(self, descriptor: int, content: bytes, at: int) -> None:
+        self.largest = max(self.largest, len(content))
+        super().write(descriptor, content, at)
+
+
+def test_padding_that_only_a_header_claims_is_not_written(tmp_path: Path, affect: Items) -> None:
+    path = sound_file(tmp_path, "m4a")
+    write(path, affect, WriteOptions(blind_reader))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"free", content.index(b"ilst"))
+    content[at - 4 : at] = (1 << 28).to_bytes(4, "big")
+    path.write_bytes(content)
+    disk = _Measured()
+    with suppress(TagWriteError):
+        write(path, {**affect, "MOOD_AROUSAL": ["7"]}, WriteOptions(blind_reader, disk=disk))
+    assert disk.largest < 4 << 20
+    assert path.stat().st_size < len(content) + (2 << 20)
