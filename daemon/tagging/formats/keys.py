@@ -50,9 +50,7 @@ _SCALES = {
     Preset.ONETAGGER: _Scale("1T_ENERGY", "1T_VALENCE", 0, 100, 0),
 }
 
-ALL_KEYS = frozenset(
-    {PROVENANCE, MOOD} | {key for scale in _SCALES.values() for key in scale[:2]},
-)
+ALL_KEYS = frozenset({PROVENANCE, MOOD} | {key for scale in _SCALES.values() for key in scale[:2]})
 """Every key that any preset may write."""
 
 
