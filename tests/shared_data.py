@@ -1,4 +1,4 @@
-"""The rated corpora beside a checkout. Tests that need them are skipped where they are absent."""
+"""Paths of the rated corpora next to a checkout; tests that need them are skipped without them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthesised sound, and real files made of it, for every test that needs something to hear."""
+"""Synthesises sounds and writes them as real files, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 class Kind(NamedTuple):
-    """How a kind of file is made: codec, container and the sample format the encoder takes."""
+    """How a kind of file is made: codec, container and the sample format of the encoder."""
 
     codec: str
     container: str
@@ -46,7 +46,7 @@ KINDS = {
     "ulaw.wav": Kind("pcm_mulaw", "wav", "s16"),
     "f32.wav": Kind("pcm_f32le", "wav", "flt"),
 }
-"""What `write_audio` can make, by file ending."""
+"""The kinds that `write_audio` can write, by file ending."""
 
 _STEP = 4096
 
@@ -101,12 +101,12 @@ def write_audio(
     """Encodes sound into a real file.
 
     Args:
-        path: where to; its suffix says the kind unless `kind` does.
+        path: the file to write; its suffix is the kind unless `kind` is given.
         sound: shape (samples,) or (channels, samples) with 1, 2, 6 or 8 channels, in [-1, 1].
         rate_hz: sampling rate of sound and file (48000 for Opus).
         kind: a key of `KINDS`.
-        bit_rate: in bits a second, where the codec has one.
-        tags: written by ffmpeg as it writes them.
+        bit_rate: in bits per second, where the codec has one.
+        tags: written by ffmpeg.
 
     Returns:
         The path.
@@ -114,7 +114,7 @@ def write_audio(
     made = KINDS[kind or path.suffix.lstrip(".")]
     sound = np.atleast_2d(sound)
     if made.codec == "vorbis" and len(sound) == 1:
-        # ffmpeg's Vorbis encoder knows stereo only.
+        # ffmpeg's Vorbis encoder supports stereo only.
         sound = np.repeat(sound, 2, axis=0)
     with av.open(path, "w", format=made.container) as container:
         container.metadata.update(tags or {})
@@ -125,9 +125,9 @@ def write_audio(
 def write_video(
     path: Path, sound: Sound | None, rate_hz: int = 44100, *, duration_s: float | None = None
 ) -> Path:
-    """Writes an MP4 with a moving picture, and the sound as AAC unless it is None.
+    """Writes an MP4 with a video stream, and the sound as AAC unless it is None.
 
-    The picture lasts as long as the sound unless `duration_s` says otherwise. Returns the path.
+    The video is as long as the sound unless `duration_s` is given. Returns the path.
     """
     with av.open(path, "w", format="mp4") as container:
         picture = container.add_stream("mpeg4", rate=10)
@@ -136,8 +136,8 @@ def write_video(
         channels = np.zeros((1, 0), np.float32) if sound is None else np.atleast_2d(sound)
         made = Kind("aac", "mp4", "fltp")
         stream = None if sound is None else _stream(container, channels, rate_hz, made, None)
-        lasts_s = channels.shape[1] / rate_hz if duration_s is None else duration_s
-        for index in range(int(lasts_s * 10)):
+        video_s = channels.shape[1] / rate_hz if duration_s is None else duration_s
+        for index in range(int(video_s * 10)):
             pixels = np.full((64, 64, 3), index % 256, np.uint8)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, 10)
