@@ -52,10 +52,7 @@ class _Entry(NamedTuple):
 
 
 def load(
-    *,
-    environ: Mapping[str, str],
-    file: Path | None = None,
-    overrides: Sequence[str] = (),
+    *, environ: Mapping[str, str], file: Path | None = None, overrides: Sequence[str] = ()
 ) -> LoadedSettings:
     """Read and validate all settings once.
 

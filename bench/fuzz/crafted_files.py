@@ -134,10 +134,5 @@ DECODABLE: dict[str, Callable[[], bytes]] = {
 }
 """Files that can be decoded, by file ending."""
 
-NOISE: dict[str, Callable[[], bytes]] = {
-    "ape": ape,
-    "7.mpc": musepack_7,
-    "tak": tak,
-    "dts": dts,
-}
+NOISE: dict[str, Callable[[], bytes]] = {"ape": ape, "7.mpc": musepack_7, "tak": tak, "dts": dts}
 """Files that can be demuxed but not decoded, by file ending."""

@@ -9,15 +9,7 @@ import av
 import numpy as np
 
 from bench.fuzz.crafted_files import DECODABLE, NOISE
-from tests.sounds import (
-    KINDS,
-    LAYOUTS,
-    Kind,
-    music_like,
-    noise,
-    stereo,
-    write_video,
-)
+from tests.sounds import KINDS, LAYOUTS, Kind, music_like, noise, stereo, write_video
 
 if TYPE_CHECKING:
     from pathlib import Path

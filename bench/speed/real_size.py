@@ -26,12 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.speed.process_usage import resident_mib, tree_of
-from bench.studies.synthetic_corpora import (
-    SyntheticSound,
-    write_iads_e,
-    write_pmemo,
-    write_sounds,
-)
+from bench.studies.synthetic_corpora import SyntheticSound, write_iads_e, write_pmemo, write_sounds
 from tests.driving import Valenced
 from trainer.bundles import bundle, registry
 from trainer.corpora.corpus_store import CorpusStore

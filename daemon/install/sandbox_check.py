@@ -23,11 +23,7 @@ HIDDEN: Final = "hidden from the service by its systemd unit"
 
 
 def sandbox_problem(
-    folder: Path,
-    *,
-    writes: bool,
-    environ: Mapping[str, str] = os.environ,
-    mounts: Path = MOUNTS,
+    folder: Path, *, writes: bool, environ: Mapping[str, str] = os.environ, mounts: Path = MOUNTS
 ) -> str | None:
     """Return in one line how the unit restricts a folder, and what opens it; None if it does not.
 

@@ -142,11 +142,7 @@ class TagSync:
         return items
 
     def _options(
-        self,
-        clip: Clip,
-        reader: Reader,
-        *,
-        expects: Callable[[os.stat_result], bool] | None = None,
+        self, clip: Clip, reader: Reader, *, expects: Callable[[os.stat_result], bool] | None = None
     ) -> api.WriteOptions:
         mode = api.WriteMode(self._tags.mode)
         if expects is None and mode is api.WriteMode.NONE:

@@ -119,21 +119,13 @@ def read(path: Path) -> Items:
 
 
 def write(
-    path: Path,
-    items: Items,
-    options: WriteOptions,
-    *,
-    earlier: Mapping[str, Any] | None = None,
+    path: Path, items: Items, options: WriteOptions, *, earlier: Mapping[str, Any] | None = None
 ) -> TagWrite:
     """Write items into a file, or into its sidecar.
 
-    Args:
-        path: the file.
-        items: from `keys.affect_items`, `provenance_item`, `mood_item`. A mood is left out where
-            the file has another one already.
-        options: how to write.
-        earlier: the undo record of the first write, if there was one; the new record then leads
-            back to before that write.
+    The items come from `keys.affect_items`, `provenance_item` and `mood_item`. A mood is left out
+    where the file has another one. `earlier` is the undo record of the first write, if there was
+    one; the new record then leads back to before that write.
     """
     first = UndoRecord.from_json(earlier) if earlier else None
     in_sidecar = keys.with_owned_keys(items)
@@ -143,11 +135,8 @@ def write(
 def strip(path: Path, options: WriteOptions, *, owned: frozenset[str] | None = None) -> TagWrite:
     """Remove our items from a file, and nothing else.
 
-    Args:
-        path: the file.
-        options: how to write.
-        owned: our keys in this file, as the catalogue knows them; by default those that the file's
-            own `VALENCED` item lists.
+    `owned` names our keys in this file, as the catalogue knows them; by default they are those that
+    the file's own `VALENCED` item lists.
     """
     return _run(path, options, {}, lambda view: edit_plan.to_strip(view, owned))
 
@@ -157,11 +146,6 @@ def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWr
 
     If nobody has changed the bytes that we wrote, the file becomes byte for byte as it was.
     Otherwise only our keys get their old values.
-
-    Args:
-        path: the file.
-        undo: the undo record.
-        options: how to write.
 
     Raises:
         ValueError: `undo` is not an undo record.

@@ -34,14 +34,7 @@ class Unproven(TagsRefused):
 def prove(
     source: SourceFile, copy: Path, plan: EditPlan, reader: Reader, audio_hash: str | None
 ) -> None:
-    """Compare a copy with its original.
-
-    Args:
-        source: the original.
-        copy: with the edit made.
-        plan: the edit.
-        reader: reads both.
-        audio_hash: of the original, if known.
+    """Compare a copy, in which the plan was carried out, with its original.
 
     Raises:
         Unproven: something else than our keys differs.

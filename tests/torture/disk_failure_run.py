@@ -12,14 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.driving import Valenced
-from tests.torture.disks import (
-    FailingDisk,
-    Full,
-    PowerCut,
-    ReadOnly,
-    journalling_disk,
-    memory_disk,
-)
+from tests.torture.disks import FailingDisk, Full, PowerCut, ReadOnly, journalling_disk, memory_disk
 from tests.torture.file_activity import FileActivity, planned, share_of
 from tests.torture.file_checks import file_faults
 from tests.torture.kill_run import SETTINGS, Report

@@ -20,13 +20,7 @@ from tests.torture.failing_disk_calls import FailureLog, command
 from tests.torture.file_activity import ACTIONS, FileActivity, planned, share_of
 from tests.torture.file_checks import file_faults
 from tests.torture.learning_checks import learning_faults, living_jobs, unusable
-from tests.torture.observed_service import (
-    LEARNING_STATES,
-    POLL_S,
-    ObservedService,
-    State,
-    send,
-)
+from tests.torture.observed_service import LEARNING_STATES, POLL_S, ObservedService, State, send
 from tests.torture.remaining_work import (
     NOT_RESCORED,
     TRAININGS,
@@ -50,12 +44,7 @@ CATCHES_UP_WITHIN_S = 300.0
 JOBS_END_WITHIN_S = 60.0
 AIMED_SHARE = 0.7
 TARGETS = {"service": 4, "service and workers": 2, "one worker": 4, "job": 3}
-SETTINGS = (
-    "watch.settle_s=0.3",
-    "watch.reconcile_s=10",
-    "analysis.workers=2",
-    "log.level=debug",
-)
+SETTINGS = ("watch.settle_s=0.3", "watch.reconcile_s=10", "analysis.workers=2", "log.level=debug")
 LEARNING_SETTINGS = ("retrain.min_annotations=1", "retrain.keep=2", "tags.step=1")
 _PUBLISH = ("publish a bundle",)
 LEADS_TO = {

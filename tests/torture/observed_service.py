@@ -50,11 +50,7 @@ class State(StrEnum):
 LEARNING_STATES = (State.TRAINING, State.PUBLISHED, State.RESCORING, State.RESCORED)
 """States that occur only if somebody annotates, trains or changes bundles."""
 
-STAGES = {
-    "identified": State.IDENTIFYING,
-    "analysed": State.ANALYSING,
-    "recorded": State.RECORDING,
-}
+STAGES = {"identified": State.IDENTIFYING, "analysed": State.ANALYSING, "recorded": State.RECORDING}
 """The state of a claimed sound, by the method of `Pipeline` that comes next."""
 
 _NEXT = re.compile(r"DEBUG (.*): to be (\w+)$", re.MULTILINE)

@@ -45,13 +45,7 @@ _NO_VECTORS: Final = np.empty((0, 0), dtype=np.float32)
 
 
 def retrain_from_catalogue(
-    url: str,
-    registry: Path,
-    corpora: Path,
-    *,
-    keep: int,
-    publish: bool = True,
-    again: bool = False,
+    url: str, registry: Path, corpora: Path, *, keep: int, publish: bool = True, again: bool = False
 ) -> RetrainResult:
     """Retrain on the valid annotations and the imported corpora, and record the result.
 

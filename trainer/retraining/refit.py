@@ -130,10 +130,7 @@ def join_tables(
     if (sets_scale & (columns["follows"] == "music")).sum() < FEWEST_FOR_SCALE:
         sets_scale[:] = True
     joint = TrainingTable(
-        **columns,
-        sets_scale=sets_scale,
-        steadiness=own.steadiness,
-        is_harmony=own.is_harmony,
+        **columns, sets_scale=sets_scale, steadiness=own.steadiness, is_harmony=own.is_harmony
     )
     return joint, is_new
 

@@ -23,12 +23,7 @@ from trainer.personal.layer_file import encode_layer
 from trainer.regression.training_table import decode_table
 from trainer.retraining.candidate import best_candidate
 from trainer.retraining.refit import BaseRegression, contains_corpus
-from trainer.retraining.rejected import (
-    annotations_key,
-    corpora_key,
-    find_rejected,
-    store_rejected,
-)
+from trainer.retraining.rejected import annotations_key, corpora_key, find_rejected, store_rejected
 from trainer.trainer_errors import BundleError, TooFewAnnotations, TrainingError, TrainingUnderWay
 
 if TYPE_CHECKING:

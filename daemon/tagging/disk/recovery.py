@@ -37,15 +37,8 @@ def clean_up(
 ) -> list[RecoveredFile]:
     """Remove our temporary files in one folder (not below it) that no running write uses.
 
-    Args:
-        folder: where to look.
-        reader: hashes a file's audio. With it, a file that was being written in place and whose
-            tags or audio are damaged is restored from its rescue copy; without it, rescue copies
-            are left where they are.
-        disk: does the system calls.
-
-    Returns:
-        What was found.
+    With a reader, which hashes a file's audio, a file that was being written in place and whose
+    tags or audio are damaged is restored from its rescue copy. Without one, rescue copies stay.
 
     Raises:
         OSError: the folder cannot be read.

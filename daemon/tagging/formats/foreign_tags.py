@@ -27,11 +27,6 @@ _ID3: Any = ID3
 def foreign_tags(view: View, kind: str, ours: Collection[str]) -> list[tuple[str, str]]:
     """Return every tag item but ours, each as its name and a digest of its value, sorted.
 
-    Args:
-        view: the file.
-        kind: as `Container.kind`.
-        ours: our keys, left out.
-
     Raises:
         TagsRefused: mutagen cannot read the tags.
         OSError: the file cannot be read.

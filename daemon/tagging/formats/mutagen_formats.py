@@ -1,18 +1,18 @@
 """Tags of FLAC, Ogg, MP4, ASF and APEv2 files, read and written by mutagen.
 
-mutagen writes into a copy; the original stays until the copy is proven. Its padding function uses
-the room that the file has and makes no more. What it cannot keep is refused here, or by the proof.
+mutagen writes into a copy, uses the padding that the file has, and adds none. What it cannot keep
+is refused here, or by the proof.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mutagen.apev2 import TEXT, APENoHeaderError, APEv2
+from mutagen.apev2 import TEXT, APENoHeaderError, APEv2, _APEv2Data
 from mutagen.asf import ASF, UNICODE
 from mutagen.flac import FLAC
 from mutagen.mp4 import MP4
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from daemon.tagging.formats.keys import Changes, Items
 
 # mutagen's constructors carry no types.
+_FLAC: Any = FLAC
 _MP4: Any = MP4
 _APEv2: Any = APEv2
+_ApeTag: Any = _APEv2Data
 _Atoms: Any = Atoms
 _OggPage: Any = OggPage
 
+# Writer of a comment block that we added; when such a block is empty again, it is removed.
 _VENDOR = "valenced"
-"""Writer of a comment block that we added; when such a block is empty again, it is removed."""
-
-_MOST_PADDING = 1 << 20
-"""Bytes. A damaged header can claim gigabytes of padding, which mutagen would write as zeros."""
-
+# A damaged header can claim gigabytes of padding. Comments of FLAC may lie behind its pictures.
+_MOST_PADDING, _MOST_HEAD = 1 << 20, 1 << 26
 _OGG_CODECS: Any = {b"\x01vorbis": OggVorbis, b"OpusHead": OggOpus, b"\x7fFLAC": OggFLAC}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FILE_SIZE_AT = 40
@@ -149,6 +149,12 @@ class _FlacFile(FLAC):
         self.tags.vendor = _VENDOR
 
 
+def _demand_whole_comments(file: Any) -> None:
+    tags = _FLAC(file).tags
+    if tags is not None and tags.write(framing=False) not in file.view.read(0, _MOST_HEAD):
+        raise TagsRefused("it holds comments that would be lost, such as one without a name")
+
+
 def _drop_comments(opened: Any) -> None:
     if opened.tags.vendor == _VENDOR:
         opened.metadata_blocks = [b for b in opened.metadata_blocks if b is not opened.tags]
@@ -220,11 +226,11 @@ class _AsfFile(ASF):
 class _ApeFile:
     """The APEv2 tag at the end of any file, used like the file classes of mutagen."""
 
+    tags: Any = None
+
     def __init__(self, file: Any) -> None:
-        try:
-            self.tags: Any = _APEv2(file)
-        except APENoHeaderError:
-            self.tags = None
+        with suppress(APENoHeaderError):
+            self.tags = _APEv2(file)
 
     def add_tags(self) -> None:
         self.tags = _APEv2()
@@ -233,15 +239,29 @@ class _ApeFile:
         self.tags = None
 
     def save(self, file: Any, padding: Any) -> None:  # noqa: ARG002 - APEv2 has no padding
-        """Write the tag, or remove it without tags; an ID3v1 block, which mutagen drops, stays."""
+        """Write or remove the tag; an ID3v1 block and read-only marks, lost by mutagen, stay."""
         block = id3v1_block(file.view)
+        locked = {key for key, _, flags in _ape_items(file) if flags & 1}
         file.truncate(file.view.size - len(block))
         if self.tags is None:
             _APEv2().delete(file)
         else:
             self.tags.save(file)
+            for key, at, flags in [*_ape_items(file)] if locked else ():
+                file.seek(at)
+                file.write(struct.pack("<I", flags | (key in locked)))
         file.seek(0, os.SEEK_END)
         file.write(block)
+
+
+def _ape_items(file: Any) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the key of each item, the offset of its flags in the file, and its flags."""
+    found, at = _ApeTag(file), 0
+    while found.tag is not None and at + 8 < len(found.tag):
+        size, flags = struct.unpack_from("<2I", found.tag, at)
+        end = found.tag.index(b"\0", at + 8)
+        yield found.tag[at + 8 : end], found.data + at + 4, flags
+        at = end + 1 + size
 
 
 def _demand_no_lyrics(file: Any) -> None:
@@ -251,7 +271,7 @@ def _demand_no_lyrics(file: Any) -> None:
 
 
 _FAMILIES = (
-    MutagenFormat("flac", _FlacFile, drop_block=_drop_comments),
+    MutagenFormat("flac", _FlacFile, drop_block=_drop_comments, demand_safe=_demand_whole_comments),
     MutagenFormat("ogg", _ogg, demand_safe=_demand_one_recording),
     MutagenFormat(
         "mp4",

@@ -140,11 +140,7 @@ def test_status_health_and_metrics_agree_on_every_broken_promise(
 
 @pytest.mark.parametrize(
     ("promise", "sign"),
-    [
-        (Promise.WORK, "stuck"),
-        (Promise.CATALOGUE, "problem"),
-        (Promise.CATALOGUE, "stalled"),
-    ],
+    [(Promise.WORK, "stuck"), (Promise.CATALOGUE, "problem"), (Promise.CATALOGUE, "stalled")],
 )
 def test_status_health_and_metrics_agree_on_what_only_the_process_knows(
     service: Service, promise: Promise, sign: str

@@ -224,9 +224,7 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
         "print(worker._running.process.pid, flush=True)\nsys.stdin.read()"
     )
     service = subprocess.Popen(
-        [sys.executable, "-c", script, str(tone)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        [sys.executable, "-c", script, str(tone)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert service.stdout is not None
     number = int(service.stdout.readline())

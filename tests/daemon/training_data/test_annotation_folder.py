@@ -124,10 +124,7 @@ def test_other_files_are_ignored(folder: AnnotationFolder, place: Path) -> None:
 
 
 def test_a_table_that_cannot_be_moved_counts_once(
-    folder: AnnotationFolder,
-    place: Path,
-    given: AnnotationStore,
-    caplog: pytest.LogCaptureFixture,
+    folder: AnnotationFolder, place: Path, given: AnnotationStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     (place / "r.csv").write_text(GOOD)
     (place / "done").write_text("somebody put a file here")

@@ -19,11 +19,7 @@ from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import ExpertSettings
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.mixing import SOURCES, mixing_tests
-from trainer.starter.starter_report import (
-    beside_text,
-    figures_text,
-    novelty_text,
-)
+from trainer.starter.starter_report import beside_text, figures_text, novelty_text
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:

@@ -96,9 +96,7 @@ def test_mixing_has_all_pairs_of_shares(tmp_path: Path) -> None:
     )
 
 
-def test_constant_size_helps_only_where_the_domains_agree(
-    tmp_path: Path,
-) -> None:
+def test_constant_size_helps_only_where_the_domains_agree(tmp_path: Path) -> None:
     outcome = experiment("constant-size", spoken(200, 160), tmp_path, regression="elasticnet")
     arousal = [r2_of(outcome, f"{s} other", "all sound", "arousal") for s in ("0", "0.5", "1")]
     valence = [r2_of(outcome, f"{s} other", "all sound", "valence") for s in ("0", "0.5", "1")]
@@ -155,10 +153,7 @@ def twins() -> TrainingTable:
 def test_groups_prevent_leakage(tmp_path: Path) -> None:
     known = experiment("joint", twins(), tmp_path, regression="svr")
     unknown = experiment(
-        "joint",
-        replace(twins(), group=np.arange(320).astype(np.str_)),
-        tmp_path,
-        regression="svr",
+        "joint", replace(twins(), group=np.arange(320).astype(np.str_)), tmp_path, regression="svr"
     )
     for condition in ("joint", "alone"):
         for part in ("all music", "all sound"):

@@ -7,13 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainer.features.extract import DESCRIPTORS
-from trainer.features.vector_codec import (
-    is_packed,
-    pack,
-    rounded,
-    unpack,
-    unpack_many,
-)
+from trainer.features.vector_codec import is_packed, pack, rounded, unpack, unpack_many
 
 # As the module's docstring promises them.
 RELATIVE_ERROR = 2.0**-10

@@ -85,8 +85,7 @@ class TestCalibration:
         ids=["the same", "offset", "gain", "both", "one kind inverted", "one kind offset"],
     )
     def test_it_learns_how_a_listener_differs(
-        self,
-        feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]],
+        self, feel: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]]
     ) -> None:
         assert error(fit_residual_process(rated_by(feel), seed=1), feel) < 0.06
 
@@ -327,10 +326,7 @@ class TestLayerFile:
         ],
     )
     def test_arrays_that_do_not_fit_are_refused(
-        self,
-        layer: PersonalLayer,
-        name: str,
-        change: Callable[[NDArray[Any]], NDArray[Any] | None],
+        self, layer: PersonalLayer, name: str, change: Callable[[NDArray[Any]], NDArray[Any] | None]
     ) -> None:
         with np.load(io.BytesIO(encode_layer(layer))) as stored:
             arrays: dict[str, Any] = {key: stored[key] for key in stored.files}

@@ -142,8 +142,7 @@ def assert_scored(catalogue: Catalogue, bundle: Bundle, vectors: np.ndarray) -> 
     np.testing.assert_allclose([row[1:] for row in found], expected, atol=1e-5)
     for at in (0.0, 5.0):
         curve = read(
-            catalogue,
-            f"SELECT arousal, valence FROM curve_points WHERE start_s = {at} {order}",
+            catalogue, f"SELECT arousal, valence FROM curve_points WHERE start_s = {at} {order}"
         )
         moved = np.stack([fresh.arousal + at / 100, fresh.valence], axis=1)
         np.testing.assert_allclose(curve, np.clip(moved, -1, 1), atol=1e-5)

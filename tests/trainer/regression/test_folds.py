@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 from trainer.regression.folds import grouped_folds
 
 
-@given(
-    groups=st.lists(st.integers(0, 12), min_size=5, max_size=60),
-    seed=st.integers(0, 2**31),
-)
+@given(groups=st.lists(st.integers(0, 12), min_size=5, max_size=60), seed=st.integers(0, 2**31))
 def test_a_group_is_never_split(groups: list[int], seed: int) -> None:
     names = np.array([f"g{g}" for g in groups])
     folds = grouped_folds(np.full(len(names), "c"), names, 5, seed)

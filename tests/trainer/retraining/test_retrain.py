@@ -429,9 +429,7 @@ def more_music(seed: int = 21) -> TrainingTable:
     """Return a corpus that follows the rules of the music that is known."""
     table = small_table(music=120, sounds=0, seed=seed)
     return dataclasses.replace(
-        table,
-        corpus=np.full(120, "drums"),
-        group=np.array([f"drum {i}" for i in range(120)]),
+        table, corpus=np.full(120, "drums"), group=np.array([f"drum {i}" for i in range(120)])
     )
 
 

@@ -12,12 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.tables.csv_tables import read_rows
-from trainer.corpora.tables.rating_rows import (
-    RatingColumns,
-    RatingTable,
-    rated_rows,
-    rating_table,
-)
+from trainer.corpora.tables.rating_rows import RatingColumns, RatingTable, rated_rows, rating_table
 from trainer.corpora.tables.song_tables import artists_below, one_table, song_groups
 from trainer.corpora.tables.sound_files import match_sounds, sounds_below
 from trainer.rating_scale import RatingScale

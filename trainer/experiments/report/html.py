@@ -141,12 +141,7 @@ def _forests(tests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         yield f"{first} against {second}", charts.forest(own)
 
 
-def _block(
-    title: str,
-    text: str,
-    panels: Iterable[tuple[str, str]],
-    key: str = "",
-) -> str:
+def _block(title: str, text: str, panels: Iterable[tuple[str, str]], key: str = "") -> str:
     figures = "".join(
         f"<figure>{f'<figcaption>{escape(name)}</figcaption>' if name else ''}{plot}</figure>"
         for name, plot in panels

@@ -124,9 +124,7 @@ class Plot:
         return None
 
     def _grid(
-        self,
-        labels: tuple[str, str],
-        ticks: tuple[Sequence[float] | None, Sequence[float] | None],
+        self, labels: tuple[str, str], ticks: tuple[Sequence[float] | None, Sequence[float] | None]
     ) -> None:
         width, height = self._size
         bottom = height - _BOTTOM

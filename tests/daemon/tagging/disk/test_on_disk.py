@@ -201,10 +201,7 @@ def test_a_read_only_file_is_not_replaced(options: WriteOptions, affect: Items) 
     with tempfile.TemporaryDirectory() as name:
         path = sound_file(Path(name), "wav")
         path.chmod(0o444)
-        with (
-            as_nobody(Path(name)),
-            pytest.raises(TagWriteError, match="the file is read-only"),
-        ):
+        with as_nobody(Path(name)), pytest.raises(TagWriteError, match="the file is read-only"):
             write(path, affect, options)
         assert path.read_bytes() == sound("wav")
 
@@ -269,8 +266,7 @@ def test_a_read_only_disk_keeps_everything(
 
 
 @pytest.mark.parametrize(
-    "name",
-    [b"a\nb.flac", b"\xff\xfe\x80.mp3", b"x" * 255, b"quo'te \"\\ $(x).ogg", b"-n", b" "],
+    "name", [b"a\nb.flac", b"\xff\xfe\x80.mp3", b"x" * 255, b"quo'te \"\\ $(x).ogg", b"-n", b" "]
 )
 def test_any_name_will_do(
     tmp_path: Path, options: WriteOptions, affect: Items, name: bytes

@@ -329,7 +329,7 @@ class TestFlac:
         path.write_bytes(content.replace(b"title=" + b"?" * (len(entry) - 6), entry))
         before = path.read_bytes()
         assert entry in before
-        with pytest.raises(TagWriteError, match="another tag"):
+        with pytest.raises(TagWriteError, match="comments that would be lost"):
             write(path, affect, options)
         assert path.read_bytes() == before
 
@@ -572,6 +572,20 @@ def with_box(content: bytes, new: bytes, *parents: bytes) -> bytes:
     return content
 
 
+def test_a_flac_comment_without_a_name_is_never_lost(
+    tmp_path: Path, options: WriteOptions, affect: Items
+) -> None:
+    path = made(tmp_path, sound("flac"))
+    write(path, {"MOOD_AROUSAL": ["5"]}, options)
+    content = path.read_bytes()
+    assert content.count(b"MOOD_AROUSAL=5") == 1
+    path.write_bytes(content.replace(b"MOOD_AROUSAL=5", b"=OOD_AROUSAL=5"))
+    before = path.read_bytes()
+    with pytest.raises(TagWriteError, match="such as one without a name"):
+        write(path, affect, options)
+    assert path.read_bytes() == before
+
+
 class TestApe:
     def test_items_of_all_kinds_and_flags_stay(
         self, tmp_path: Path, options: WriteOptions, affect: Items
@@ -586,6 +600,9 @@ class TestApe:
         path = made(tmp_path, sound("musepack") + ape_tag(items))
         assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
         path.write_bytes(round_trip(path, options, affect))
+        content = path.read_bytes()
+        assert content[content.index(b"Locked") - 4 :][:4] == b"\1\0\0\0"
+        assert content[content.index(b"Artist") - 4 :][:4] == bytes(4)
         tags = apev2.APEv2(path)
         assert list(tags["Artist"]) == ["one", "two"]
         assert (tags["Blob"].value, tags["Related"].kind) == (b"\0\1\2", 2)

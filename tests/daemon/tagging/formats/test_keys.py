@@ -36,7 +36,7 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
 def test_provenance_says_bundle_version_and_utc_time() -> None:
     at = datetime(2026, 11, 21, 9, 0, tzinfo=timezone(timedelta(hours=1)))
     assert keys.provenance_item("starter-1", "0.1.0", at) == {
-        "VALENCED": ["bundle=starter-1; version=0.1.0; at=2026-11-21T08:00:00Z"],
+        "VALENCED": ["bundle=starter-1; version=0.1.0; at=2026-11-21T08:00:00Z"]
     }
 
 

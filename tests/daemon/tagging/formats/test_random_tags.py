@@ -39,7 +39,7 @@ opened: Any = mutagen.File
 # Control characters are no text, and surrogates cannot be stored by any of the writers.
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 names = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ _", min_size=2, max_size=12).filter(
-    lambda name: name.strip() == name and name not in ("ID", "OGGS", "TAG"),
+    lambda name: name.strip() == name and name not in ("ID", "OGGS", "TAG")
 )
 foreign = st.dictionaries(
     names | st.sampled_from(sorted(keys.ALL_KEYS)),

@@ -123,10 +123,7 @@ def test_a_binary_table_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the rating files are not beside the repository")
 def test_the_real_tables_are_read_and_the_swap_in_deam_is_found(tmp_path: Path) -> None:
-    for name in (
-        "deam_static_annotations_averaged_songs.csv",
-        "emomusic_static_annotations.csv",
-    ):
+    for name in ("deam_static_annotations_averaged_songs.csv", "emomusic_static_annotations.csv"):
         shutil.copy(REFERENCE / name, tmp_path / name)
     put_empty(tmp_path / "audio", [f"{song}.mp3" for song in range(1, 2100)])
     reading = read_deam(asked(tmp_path))
