@@ -42,10 +42,9 @@ _ApeTag: Any = _APEv2Data
 _Atoms: Any = Atoms
 _OggPage: Any = OggPage
 
-# Writer of a comment block that we added; when such a block is empty again, it is removed.
-_VENDOR = "valenced"
+_VENDOR = "valenced"  # writes a comment block that we added; empty again, the block is removed
 # A damaged header can claim gigabytes of padding. Comments of FLAC may lie behind its pictures.
-_MOST_PADDING, _MOST_HEAD = 1 << 20, 1 << 26
+_MOST_PADDING, _HEADS = 1 << 20, (1 << 18, 1 << 26)
 _OGG_CODECS: Any = {b"\x01vorbis": OggVorbis, b"OpusHead": OggOpus, b"\x7fFLAC": OggFLAC}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FILE_SIZE_AT = 40
@@ -151,7 +150,8 @@ class _FlacFile(FLAC):
 
 def _demand_whole_comments(file: Any) -> None:
     tags = _FLAC(file).tags
-    if tags is not None and tags.write(framing=False) not in file.view.read(0, _MOST_HEAD):
+    heads = (file.view.read(0, size) for size in _HEADS)
+    if tags is not None and all(tags.write(framing=False) not in head for head in heads):
         raise TagsRefused("it holds comments that would be lost, such as one without a name")
 
 
