@@ -43,6 +43,7 @@ LAYERS = (
     "daemon/tagging/formats",
     "daemon/tagging/disk",
     "daemon/tagging",
+    "daemon/worker",
     "daemon/backup",
     "daemon/watch",
     "daemon/pipeline",

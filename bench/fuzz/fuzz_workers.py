@@ -4,7 +4,7 @@
         [--more DIR] [--only NUMBER] [--keep DIR]
 
 Good files of every kind are synthesised (recordings in `--more` join them) and damaged
-(`bench/fuzz/mutations.py`). Each is identified and analysed by `daemon.pipeline.worker_client`, as
+(`bench/fuzz/mutations.py`). Each is identified and analysed by `daemon.worker.worker_client`, as
 the service does it. The run fails when a worker outlives its limits, a value is not finite, a
 reason is not one line, or anything but a clip error reaches the service. Inputs that killed or
 hung a worker, or caused an unexpected error, are stored for diagnosis; `--only` makes one again.
@@ -32,8 +32,8 @@ import numpy as np
 from bench.fuzz.good_files import good_files
 from bench.fuzz.mutations import damaged
 from config.settings import AnalysisSettings
-from daemon.pipeline.active_bundle import ActiveBundle
-from daemon.pipeline.worker_client import WorkerClient
+from daemon.worker.active_bundle import ActiveBundle
+from daemon.worker.worker_client import WorkerClient
 from trainer.bundles.registry import prepare
 from trainer.features.extract import DESCRIPTORS
 from trainer.features.vector_codec import unpack

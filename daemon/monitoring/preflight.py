@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, Literal
 from daemon.clock import utc_now
 from daemon.install.sandbox_check import is_sandbox_problem
 from daemon.install.units import unopened_folders
-from daemon.pipeline.active_bundle import problem_with
 from daemon.system.mounts import is_read_only, mount_of
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import links_below
 from daemon.watch.watcher import watch_limit
+from daemon.worker.active_bundle import problem_with
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of, writer_of
 from storage.schema.catalogue_errors import CatalogueError

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from daemon.pipeline.run_stats import RunStats
     from daemon.pipeline.stages import Pipeline
-    from daemon.pipeline.worker_client import WorkerClient
     from daemon.system.load_throttle import LoadThrottle
+    from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, QueueEntry
 

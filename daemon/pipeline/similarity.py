@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from daemon.pipeline.worker_client import WorkerClient
+    from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
     from storage.schema.records import Sound
     from trainer.bundles.bundle import Bundle

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from daemon.pipeline.active_bundle import ActiveBundle
     from daemon.pipeline.tag_sync import TagSync
-    from daemon.pipeline.worker_client import WorkerClient
+    from daemon.worker.active_bundle import ActiveBundle
+    from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
     from storage.schema.records import Analysis, Clip, QueueEntry
 

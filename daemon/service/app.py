@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
 from daemon.monitoring.endpoints import serve_endpoints
-from daemon.pipeline.worker_client import WorkerClient
 from daemon.service.assembly import Assembly
 from daemon.service.messages import (
     CheckFolders,
@@ -35,6 +34,7 @@ from daemon.service.signals import signals_as_messages
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.sd_notify import Notifier
 from daemon.tagging.disk.recovery import clean_up
+from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
 

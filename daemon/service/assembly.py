@@ -8,7 +8,6 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from daemon.install.sandbox_check import sandbox_problem
-from daemon.pipeline.active_bundle import load_published
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
@@ -24,6 +23,7 @@ from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import remembered_mounts
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher
+from daemon.worker.active_bundle import load_published
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from daemon.pipeline.active_bundle import ActiveBundle
-    from daemon.pipeline.worker_client import WorkerClient
     from daemon.service.progress import ProgressReporter
     from daemon.service.run_config import ActiveConfig
     from daemon.system.sd_notify import Notifier
+    from daemon.worker.active_bundle import ActiveBundle
+    from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
 
 REQUESTS_A_FILE, MARGIN_S = 5, 60.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from daemon.pipeline.active_bundle import load_published
 from daemon.service.background_job import LEARN, RETAG, TRAINING, rescore_job, retrain_job
 from daemon.training_data.annotation_folder import AnnotationFolder
+from daemon.worker.active_bundle import load_published
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
 

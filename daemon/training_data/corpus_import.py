@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from daemon.pipeline.worker_client import WorkerClient
+    from daemon.worker.worker_client import WorkerClient
     from trainer.corpora.corpus_store import CorpusStore
     from trainer.corpora.import_request import ImportRequest
     from trainer.corpora.tables.rating_rows import RatingTable

@@ -85,7 +85,7 @@ class Host:
         return int(self.machine.properties("MainPID")[0])
 
     def kill(self, number: signal.Signals, *, worker: bool = False) -> None:
-        pattern = ["-P", str(self.pid), "-f", "trainer.processes.worker"] if worker else None
+        pattern = ["-P", str(self.pid), "-f", "daemon.worker.worker_process"] if worker else None
         target = self.machine.run("pgrep", *pattern).split()[0] if pattern else str(self.pid)
         self.machine.run("kill", f"-{number.name.removeprefix('SIG')}", target)
 
@@ -262,7 +262,7 @@ def test_workers_are_confined_and_every_process_has_low_priority(
     files = [service.drop(sound, f"nice-{i}.flac".encode()) for i, sound in enumerate(sounds)]
     service.machine.wait_until(lambda: any(map(tagged, files)), "at work")
     worker = service.machine.run(
-        "pgrep", "-P", str(service.pid), "-f", "trainer.processes.worker"
+        "pgrep", "-P", str(service.pid), "-f", "daemon.worker.worker_process"
     ).split()[0]
     main, inside = (service.machine.process(pid) for pid in (str(service.pid), worker))
     # 10 more than the service, by analysis.nice.

@@ -155,8 +155,8 @@ def _feature_cache(store: CorpusStore) -> FeatureCache:
 def _importer(
     loaded: LoadedSettings, store: CorpusStore, progress: Callable[[int, int], None]
 ) -> CorpusImporter:
-    from daemon.pipeline.worker_client import WorkerClient  # noqa: PLC0415
     from daemon.training_data.corpus_import import CorpusImporter  # noqa: PLC0415
+    from daemon.worker.worker_client import WorkerClient  # noqa: PLC0415
 
     analysis = loaded.settings.analysis
     count = analysis.workers or usable_processors()

@@ -19,7 +19,7 @@ from rich.table import Table
 from daemon.cli.options import catalogue_url, with_settings
 from daemon.cli.ranges import PAIR, RANGE
 from daemon.paths import canonical_path, playlist_entry, printable
-from daemon.pipeline.worker_client import WorkerClient
+from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.queries import OPEN_RANGE, SORT_KEYS, SoundFilter
 from storage.schema.records import Mood, Sound

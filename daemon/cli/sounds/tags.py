@@ -14,11 +14,11 @@ from daemon.cli.options import catalogue_url, format_option, with_settings
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.pipeline.tag_sync import TagSync
-from daemon.pipeline.worker_client import WorkerClient
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.scanner import SkippedEntries, walk
+from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
 

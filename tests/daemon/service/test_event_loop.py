@@ -14,13 +14,13 @@ import pytest
 from config.loading import load
 from config.settings import FolderSettings
 from daemon.clock import utc_now
-from daemon.pipeline.worker_client import WorkerClient
 from daemon.service.assembly import Assembly
 from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Reload, Stop
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
+from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.service_notes import PAUSED
 from tests.driving import notifications

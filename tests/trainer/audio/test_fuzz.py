@@ -20,14 +20,14 @@ from bench.fuzz.fuzz_workers import (
 )
 from bench.fuzz.good_files import good_files
 from bench.fuzz.mutations import DAMAGES, damaged
-from daemon.pipeline.worker_client import WorkerClient
+from daemon.worker.worker_client import WorkerClient
 from tests.records import WORKER_LIMITS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.fuzz.good_files import Sample
-    from daemon.pipeline.active_bundle import ActiveBundle
+    from daemon.worker.active_bundle import ActiveBundle
 
 SEED = 20161
 INPUTS = 400

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.pipeline.worker_client import WorkerClient
+from daemon.worker.worker_client import WorkerClient
 from tests.records import WORKER_LIMITS
 from tests.sounds import noise, silence, tone, write_audio
 from trainer.trainer_errors import ClipError

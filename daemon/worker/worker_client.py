@@ -21,14 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from daemon.pipeline.worker_answers import (
-    INVALID,
-    analysis_in,
-    features_in,
-    identity_in,
-    reading_in,
-)
 from daemon.service_errors import WorkerError
+from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in, reading_in
 from trainer.bundles.bundle_manifest import Manifest
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
@@ -36,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from config.settings import AnalysisSettings
-    from daemon.pipeline.active_bundle import ActiveBundle
     from daemon.tagging.disk.source import FileReading
+    from daemon.worker.active_bundle import ActiveBundle
     from storage.schema.records import Analysis, FeatureRecord
 
 log = logging.getLogger(__name__)
@@ -220,7 +214,7 @@ class WorkerClient:
         arguments = (theirs.fileno(), self._limits.nice, self._limits.memory_mib)
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-                [sys.executable, "-m", "trainer.processes.worker", *map(str, arguments)],
+                [sys.executable, "-m", "daemon.worker.worker_process", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.processes import worker
+from daemon.worker import worker_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,6 @@ def test_an_unforeseen_error_becomes_a_reason_of_one_line(monkeypatch: pytest.Mo
     def failing(_: Mapping[str, Any]) -> dict[str, Any]:
         raise RuntimeError("first line\n  second line\r\n")
 
-    monkeypatch.setattr(worker, "REQUESTS", {"extract": failing})
-    answer = worker._answer({"do": "extract"})
+    monkeypatch.setattr(worker_process, "REQUESTS", {"extract": failing})
+    answer = worker_process._answer({"do": "extract"})
     assert answer == {"unreadable": "extract failed: RuntimeError: first line second line"}

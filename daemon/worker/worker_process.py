@@ -1,6 +1,6 @@
 """A subprocess that reads sound files, so that a damaged or hostile one harms nothing else.
 
-Run as `python -m trainer.processes.worker DESCRIPTOR NICE MEMORY_MIB`. Requests and answers are
+Run as `python -m daemon.worker.worker_process DESCRIPTOR NICE MEMORY_MIB`. Requests and answers are
 JSON messages over the inherited socket; the field `do` names the request:
 
     do          other fields   answer

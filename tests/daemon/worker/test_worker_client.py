@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from daemon.pipeline.active_bundle import ActiveBundle
-from daemon.pipeline.worker_client import WorkerClient, _Running
+from daemon.worker.active_bundle import ActiveBundle
+from daemon.worker.worker_client import WorkerClient, _Running
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import sound_file
@@ -218,7 +218,7 @@ def test_a_closed_worker_leaves_no_process_and_starts_again_on_request(
 def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from daemon.pipeline.worker_client import WorkerClient\n"
+        "from daemon.worker.worker_client import WorkerClient\n"
         "from tests.records import WORKER_LIMITS\n"
         "worker = WorkerClient(WORKER_LIMITS)\nworker.identify(Path(sys.argv[1]))\n"
         "print(worker._running.process.pid, flush=True)\nsys.stdin.read()"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.pipeline.worker_answers import INVALID, analysis_in, features_in, identity_in
+from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from trainer.features.vector_codec import pack
 

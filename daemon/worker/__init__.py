@@ -1,0 +1,1 @@
+"""Worker processes that read hostile files, and the service's side of them."""
