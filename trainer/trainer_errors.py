@@ -64,7 +64,20 @@ class BundleOfOtherFeatures(BundleIncompatible):
 
 
 class BundleOutdated(BundleIncompatible):
-    """The bundle is sound but its pickle is of other versions; fitting it from its table helps."""
+    """The bundle is sound but its pickle is not used; fitting it from its table helps.
+
+    Args:
+        source: names the bundle.
+        why: one line: other versions, or this installation did not write it.
+    """
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(source, why)
+        self.source = source
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.why}"
 
 
 class TrainingError(ValencedError):

@@ -34,6 +34,7 @@ from bench.fuzz.mutations import damaged
 from config.settings import AnalysisSettings
 from daemon.worker.active_bundle import ActiveBundle
 from daemon.worker.worker_client import WorkerClient
+from trainer.bundles.bundle import authenticated
 from trainer.bundles.registry import prepare
 from trainer.features.extract import DESCRIPTORS
 from trainer.features.vector_codec import unpack
@@ -114,7 +115,7 @@ class Tally:
 def starter_in(folder: Path) -> ActiveBundle:
     """Creates a registry with the shipped bundle, and returns that bundle."""
     directory, manifest = prepare(folder)
-    return ActiveBundle(directory, manifest.name, manifest.hearing)
+    return ActiveBundle(directory, manifest.name, manifest.hearing, authenticated(directory)[1])
 
 
 def endings_of(

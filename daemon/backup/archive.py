@@ -1,7 +1,8 @@
 """The backup format: one tar of the catalogue, the bundles and the imported corpora.
 
-A backup may be damaged, and who can write to it could put a bundle into it, which is code. So it
-must belong to this user or root alone, and only the names below are extracted, as plain files.
+A backup may be damaged or a stranger's. It must belong to this user or root alone, and only the
+names below are extracted, as plain files. What a bundle would unpickle is neither put into a backup
+nor taken from one: a restored bundle is fitted again from its table.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import rename_durably, sync
+from trainer.bundles import bundle
 from trainer.bundles.registry import CURRENT, HISTORY, published_name
 from trainer.corpora.corpus_store import MANIFEST, TABLE, CorpusManifest, CorpusStore
 
@@ -30,7 +32,12 @@ LABEL: Final = "valenced-backup.json"
 CATALOGUE: Final = "catalogue.db"
 BUNDLES: Final = "bundles"
 CORPORA: Final = "corpora"
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1: bundles with their pickles, of releases up to 0.1.0, which cannot read a 2."""
+
+OF_A_BUNDLE: Final = frozenset({bundle.MANIFEST, bundle.TABLE, bundle.PERSONAL})
+"""The files of a bundle that are put into a backup and taken from one."""
+
 MOST_MEMBERS: Final = 10_000
 LARGEST_LABEL: Final = 64 * 1024
 SPARE_BYTES: Final = 16 << 20
@@ -126,8 +133,7 @@ def open_backup(archive: Path) -> Iterator[tarfile.TarFile]:
                 )
             if status.st_mode & _OTHERS_WRITE:
                 raise BackupError(
-                    f"{archive}: others may write to it, and a bundle is code; if you trust its"
-                    " contents: chmod go-w"
+                    f"{archive}: others may write to it; if you trust its contents: chmod go-w"
                 )
             with tarfile.open(fileobj=stream, mode="r:") as tar:
                 yield tar
@@ -152,6 +158,8 @@ def unpack(tar: tarfile.TarFile, archive: Path, paths: BackupPaths) -> BackupLab
         folder.mkdir(mode=0o700)
     for name, member in members.items():
         top, _, below = name.partition("/")
+        if not _is_kept(name):
+            continue
         target = folders[top] / below if below else paths.catalogue
         target.parent.mkdir(mode=0o700, exist_ok=True)
         content = tar.extractfile(member)
@@ -202,7 +210,7 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> Back
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupError(f"{archive}: damaged: {LABEL} cannot be read") from error
-    if label.format != FORMAT:
+    if type(label.format) is not int or not 1 <= label.format <= FORMAT:
         raise BackupError(f"{archive}: format {label.format!r} is of a later release")
     is_plain = isinstance(label.bundle, str) and re.fullmatch(_PLAIN, label.bundle)
     if label.bundle is not None and not is_plain:
@@ -226,6 +234,13 @@ def _add_contents(tar: tarfile.TarFile, paths: BackupPaths, made_at: str) -> Non
         _add_folder(tar, CORPORA, paths.corpora / name)
 
 
+def _is_kept(name: str) -> bool:
+    """Whether a member that a backup may contain is extracted."""
+    if not name.startswith(f"{BUNDLES}/") or name == _HISTORY_FILE:
+        return True
+    return name.rpartition("/")[2] in OF_A_BUNDLE
+
+
 def _add_folder(tar: tarfile.TarFile, top: str, folder: Path) -> None:
     """Add the files of a folder that `unpack` would accept."""
     with ExitStack() as stack:
@@ -235,6 +250,7 @@ def _add_folder(tar: tarfile.TarFile, top: str, folder: Path) -> None:
                 name: stack.enter_context(file.open("rb"))
                 for file in sorted(folder.iterdir())
                 if _IN_FOLDER.fullmatch(name := f"{top}/{folder.name}/{file.name}")
+                and _is_kept(name)
                 and file.is_file()
                 and not file.is_symlink()
             }

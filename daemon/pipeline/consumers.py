@@ -163,7 +163,7 @@ class ConsumerPool:
                 elif self._must_end():
                     return
                 elif self._take_expected():
-                    worker.warm(self.pipeline.bundle.directory)
+                    worker.warm(self.pipeline.bundle)
                     idle_since_s = time.monotonic()
                 else:
                     self._sleep(worker, idle_since_s, seen)

@@ -26,11 +26,14 @@ class ActiveBundle:
         directory: where it is.
         name: its name.
         hearing: key of the feature settings that it was fitted with.
+        digest: of its manifest, by which a worker knows what to load: it may not read the key of
+            this installation, since it also reads hostile files.
     """
 
     directory: Path
     name: str
     hearing: str
+    digest: str
 
 
 def load_published(
@@ -49,15 +52,18 @@ def load_published(
     Raises:
         BundleError: none can be used.
     """
-    directory, manifest = verified(registry)
+    from trainer.bundles.bundle import authenticated  # noqa: PLC0415 - spares others the import
+
+    directory, _ = verified(registry)
+    manifest, digest = authenticated(directory)
     name = manifest.name
     if manifest.refitted_from:
-        log.info("bundle %s was fitted again from its own table for newer libraries", name)
+        log.info("bundle %s was fitted again from its own table", name)
     catalogue.record_published(name, manifest.created_at, manifest.model_dump())
     log.info("published bundle: %s", name, extra={"bundle": name})
     if files := len(catalogue.rescoring.with_other_features()):
         log.info("%d files have features of other settings; watched ones are analysed again", files)
-    return ActiveBundle(directory, name, manifest.hearing)
+    return ActiveBundle(directory, name, manifest.hearing, digest)
 
 
 def problem_with(registry: Path) -> str | None:

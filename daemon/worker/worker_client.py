@@ -74,13 +74,14 @@ class WorkerClient:
         self._files_read = 0
         self._is_confined: bool | None = None
 
-    def warm(self, bundle: Path) -> None:
+    def warm(self, bundle: ActiveBundle) -> None:
         """Load everything the first file would wait for.
 
         Raises:
             BundleError: the bundle cannot be used.
         """
-        self._request(bundle, {"do": "warm", "bundle": str(bundle)}, START_LIMIT_S)
+        request = {"do": "warm", "bundle": str(bundle.directory), "digest": bundle.digest}
+        self._request(bundle.directory, request, START_LIMIT_S)
 
     def prepare(self, registry: Path) -> tuple[Path, Manifest]:
         """Make sure that a usable bundle is published, fitted again if libraries have changed.
@@ -121,7 +122,7 @@ class WorkerClient:
         """
         directory = str(bundle.directory)
         parse = partial(analysis_in, identity=identity, bundle=bundle.name)
-        return self._read(path, parse, do="analyse", bundle=directory)
+        return self._read(path, parse, do="analyse", bundle=directory, digest=bundle.digest)
 
     def extract(self, path: Path, identity: str) -> tuple[FeatureRecord, list[bytes]]:
         """Extract the features of a file, and the packed ones of each window.

@@ -3,13 +3,13 @@
 Run as `python -m daemon.worker.worker_process DESCRIPTOR NICE MEMORY_MIB`. Requests and answers are
 JSON messages over the inherited socket; the field `do` names the request:
 
-    do          other fields   answer
-    identify    path           identity
-    read_back   path, hashed   audio_hash, metadata
-    analyse     path, bundle   settings, duration_s, vector, prediction, windows
-    extract     path           settings, duration_s, vector, windows
-    prepare     registry       directory, manifest
-    warm        bundle
+    do          other fields           answer
+    identify    path                   identity
+    read_back   path, hashed           audio_hash, metadata
+    analyse     path, bundle, digest   settings, duration_s, vector, prediction, windows
+    extract     path                   settings, duration_s, vector, windows
+    prepare     registry               directory, manifest
+    warm        bundle, digest
 
 Answers hold only text and numbers: the service must be able to read them without trusting a
 process that has just decoded somebody's file. Vectors are packed (`trainer.features.vector_codec`)
@@ -64,7 +64,7 @@ def _analyse(request: Mapping[str, Any]) -> Answer:
 
     from trainer.features.extract import extract_features  # noqa: PLC0415
 
-    bundle = _bundle(request["bundle"])
+    bundle = _bundle(request["bundle"], request["digest"])
     features = extract_features(Path(request["path"]))
     columns = asdict(bundle.predict(np.vstack([features.vector, features.windows])))
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
@@ -108,10 +108,10 @@ def _prepare(request: Mapping[str, Any]) -> Answer:
 
 
 @cache
-def _bundle(directory: str) -> Bundle:
+def _bundle(directory: str, digest: str) -> Bundle:
     from trainer.bundles.bundle import load  # noqa: PLC0415
 
-    return load(Path(directory))
+    return load(Path(directory), digest=digest)
 
 
 def _warm(request: Mapping[str, Any]) -> Answer:
@@ -119,7 +119,7 @@ def _warm(request: Mapping[str, Any]) -> Answer:
     import trainer.features.extract  # noqa: PLC0415
 
     del trainer
-    _bundle(request["bundle"])
+    _bundle(request["bundle"], request["digest"])
     return {}
 
 

@@ -2,16 +2,18 @@
 
 Where users have annotated sounds, a personal layer is stored with them. Before anything is used,
 every file is checked against its checksum, then the format, the feature settings and the versions
-of libraries. Only then is anything unpickled, and only the very bytes that were checked. Nothing
-here imports scikit-learn or NumPy before a bundle is loaded or fitted, so a process that only
-verifies stays small.
+of libraries. Only then is anything unpickled, only the very bytes that were checked, and only if
+this installation wrote them: `manifest.hmac` is a code of the manifest by the installation's key.
+A bundle without that code is fitted again from its table.
+
+Nothing here imports scikit-learn or NumPy before a bundle is loaded or fitted, so a process that
+only verifies stays small.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import platform
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -24,9 +26,10 @@ from trainer.bundles.bundle_manifest import (
     require_features,
     require_versions,
 )
+from trainer.bundles.installation_key import CODE, code_of, make_key, require_ours
 from trainer.files.atomic_dir import write_files
 from trainer.files.trusted_read import read_files
-from trainer.trainer_errors import BundleCorrupt, BundleIncompatible
+from trainer.trainer_errors import BundleCorrupt, BundleOutdated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
     from trainer.personal.layer import PersonalLayer
     from trainer.regression.joint import JointRegression, Predictions
     from trainer.regression.training_table import TrainingTable
-
-log = logging.getLogger(__name__)
 
 MANIFEST: Final = "manifest.json"
 REGRESSION: Final = "model.joblib"
@@ -103,61 +104,96 @@ class Bundle:
 
 
 def read_bundle(
-    directory: Path, feature_key: str | None = None, *, guarded: bool = True
+    directory: Path,
+    feature_key: str | None = None,
+    *,
+    guarded: bool = True,
+    fitted: bool = False,
+    digest: str | None = None,
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Return the manifest and the checked bytes of every file, unpickling nothing.
 
     Args:
         directory: of the bundle.
         feature_key: key of the feature settings it must be fitted on; the canonical one if None.
-        guarded: whether to require that nobody but us and root could have written it.
+        guarded: whether to require that nobody but us and root could have written it, and its
+            pickle nobody but this installation.
+        fitted: whether to return the pickle, too; without it, nothing is required of the pickle,
+            since the table of an outdated bundle is as good as ever.
+        digest: of a manifest that `authenticated` returned; instead of the installation's key.
 
     Raises:
         BundleMissing: the directory does not exist.
         BundleCorrupt: a file is absent or differs from its checksum.
         BundleUntrusted: somebody else could have written it.
         BundleIncompatible: another format or other feature settings.
+        BundleOutdated: `fitted`, and the pickle is absent, of another installation, of other
+            versions of libraries or of another code layout; `refit` helps.
     """
-    content = read_files(directory, (MANIFEST, REGRESSION, TABLE), guarded=guarded)
+    content = read_files(directory, (MANIFEST, TABLE), guarded=guarded)
     manifest = decode_manifest(content[MANIFEST], str(directory))
+    if guarded and manifest.name != directory.resolve().name:
+        raise BundleCorrupt(f"{directory}: its manifest is that of a bundle '{manifest.name}'")
     if PERSONAL in manifest.files:
         content |= read_files(directory, (PERSONAL,), guarded=guarded)
-    for name, raw in content.items():
-        if name != MANIFEST and hashlib.sha256(raw).hexdigest() != manifest.files.get(name):
-            raise BundleCorrupt(f"{directory / name}: differs from its checksum in the manifest")
+    _require_checksums(directory, manifest, content)
     if feature_key is None:
         from trainer.features.extract import CANONICAL  # noqa: PLC0415 - it imports the decoder
 
         feature_key = CANONICAL.key
     require_features(manifest, feature_key, str(directory))
+    if fitted:
+        pickle = read_files(directory, (), guarded=guarded, optional=(REGRESSION,))
+        _require_checksums(directory, manifest, pickle)
+        require_versions(manifest, str(directory))
+        if REGRESSION not in pickle:
+            raise BundleOutdated(str(directory), "it holds no fitted regression")
+        if guarded:
+            require_ours(directory, content[MANIFEST], digest)
+        content |= pickle
     return manifest, content
+
+
+def authenticated(directory: Path) -> tuple[Manifest, str]:
+    """Return the manifest of a bundle that this installation wrote, and its SHA-256.
+
+    Given the digest, a process that may not read the installation's key can `load` the bundle.
+
+    Raises:
+        BundleError: as `read_bundle`; the other files are not read.
+    """
+    raw = read_files(directory, (MANIFEST,), guarded=True)[MANIFEST]
+    manifest = decode_manifest(raw, str(directory))
+    require_ours(directory, raw, None)
+    return manifest, hashlib.sha256(raw).hexdigest()
 
 
 def verify(
     directory: Path, *, feature_key: str | None = None, guarded: bool = True, fitted: bool = True
 ) -> Manifest:
-    """Check a bundle without unpickling anything; arguments are those of `read_bundle`.
-
-    The pickle need not be usable if `fitted` is false; the table of an outdated bundle still is.
+    """Check a bundle without unpickling anything; arguments and errors are those of `read_bundle`.
 
     Raises:
-        BundleOutdated: other versions of libraries or another code layout; `refit` helps.
-        BundleError: as `read_bundle`.
+        BundleError: it cannot be used.
     """
-    manifest, _ = read_bundle(directory, feature_key, guarded=guarded)
-    if fitted:
-        require_versions(manifest, str(directory))
-    return manifest
+    return read_bundle(directory, feature_key, guarded=guarded, fitted=fitted)[0]
 
 
-def load(directory: Path, *, feature_key: str | None = None, guarded: bool = True) -> Bundle:
-    """Verify a bundle and load it into memory.
+def load(
+    directory: Path,
+    *,
+    feature_key: str | None = None,
+    guarded: bool = True,
+    digest: str | None = None,
+) -> Bundle:
+    """Verify a bundle and load it into memory; arguments are those of `read_bundle`.
 
     Raises:
         BundleError: as `verify`; and BundleCorrupt if the pickle does not hold a regression.
     """
-    manifest, content = read_bundle(directory, feature_key, guarded=guarded)
-    require_versions(manifest, str(directory))
+    manifest, content = read_bundle(
+        directory, feature_key, guarded=guarded, fitted=True, digest=digest
+    )
     from trainer.regression.training_table import decode_table  # noqa: PLC0415 - see the top
 
     regression = _unpickle(content[REGRESSION], directory)
@@ -171,55 +207,30 @@ def load(directory: Path, *, feature_key: str | None = None, guarded: bool = Tru
     return Bundle(manifest, regression, personal)
 
 
-def refit(
-    directory: Path, destination: Path, *, feature_key: str | None = None, guarded: bool = True
-) -> Manifest:
-    """Fit a bundle again from its own table and recipe, unpickling nothing.
-
-    A personal layer is copied: the new fit predicts to within 1e-4 what the old did. The new bundle
-    is named after `destination`, which must not exist; other arguments are those of `read_bundle`.
-
-    Raises:
-        BundleError: as `read_bundle`; or the recipe is not ours.
-        TrainingError: the fit fails.
-    """
-    old, content = read_bundle(directory, feature_key, guarded=guarded)
-    from trainer.regression.joint import RECIPE, regression_from  # noqa: PLC0415 - see the top
-    from trainer.regression.training_table import decode_table  # noqa: PLC0415
-
-    if old.recipe.name != RECIPE:
-        raise BundleIncompatible(
-            f"{directory}: fitted by the recipe '{old.recipe.name}'; this version knows '{RECIPE}'"
-        )
-    table = decode_table(content[TABLE], str(directory))
-    regression = regression_from(old.recipe.settings).fit(table)
-    origin = {"name": old.name} | old.versions
-    draft = old.model_copy(update={"name": destination.name, "refitted_from": origin})
-    fitted = {**content, REGRESSION: pickled(regression)}
-    manifest = write_content(destination, draft, fitted)
-    log.warning(
-        "bundle %s fitted again from its table as %s, because versions changed",
-        old.name,
-        manifest.name,
-    )
-    return manifest
-
-
 def write_bundle(
-    destination: Path, draft: Manifest, regression: JointRegression, table: TrainingTable
+    destination: Path,
+    draft: Manifest,
+    regression: JointRegression,
+    table: TrainingTable,
+    *,
+    registry: Path | None = None,
 ) -> Manifest:
     """Write a bundle without a personal layer, as `write_content` does."""
     content = {REGRESSION: pickled(regression), TABLE: table.encoded()}
-    return write_content(destination, draft, content)
+    return write_content(destination, draft, content, registry=registry)
 
 
-def write_content(destination: Path, draft: Manifest, content: dict[str, bytes]) -> Manifest:
+def write_content(
+    destination: Path, draft: Manifest, content: dict[str, bytes], *, registry: Path | None = None
+) -> Manifest:
     """Write a bundle, which appears complete or not at all.
 
     Args:
         destination: must not exist; its parent must.
         draft: the manifest; time, versions and checksums are filled in here.
         content: the bytes of every other file.
+        registry: what is written counts as written by the installation of this registry. None for
+            the bundle that ships inside the package.
 
     Returns:
         The manifest as written.
@@ -227,7 +238,7 @@ def write_content(destination: Path, draft: Manifest, content: dict[str, bytes])
     Raises:
         BundleError: the destination exists or cannot be written.
     """
-    files = {name: raw for name, raw in content.items() if name != MANIFEST}
+    files = {name: raw for name, raw in content.items() if name not in {MANIFEST, CODE}}
     manifest = draft.model_copy(
         update={
             "layout": LAYOUT,
@@ -237,8 +248,19 @@ def write_content(destination: Path, draft: Manifest, content: dict[str, bytes])
             "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
         }
     )
-    write_files(destination, {**files, MANIFEST: manifest.encoded()})
+    write_authentic(destination, {**files, MANIFEST: manifest.encoded()}, registry)
     return manifest
+
+
+def write_authentic(destination: Path, content: dict[str, bytes], registry: Path | None) -> None:
+    """Write the files of a bundle, with the code that makes it one of ours if they hold a pickle.
+
+    Raises:
+        BundleError: the destination exists or cannot be written.
+    """
+    if registry is not None and REGRESSION in content:
+        content = {**content, CODE: code_of(make_key(registry), content[MANIFEST])}
+    write_files(destination, content)
 
 
 def pickled(regression: JointRegression) -> bytes:
@@ -248,6 +270,12 @@ def pickled(regression: JointRegression) -> bytes:
     stream = io.BytesIO()
     joblib.dump(regression, stream, compress=("zlib", _PICKLE_COMPRESSION))
     return stream.getvalue()
+
+
+def _require_checksums(directory: Path, manifest: Manifest, content: dict[str, bytes]) -> None:
+    for name, raw in content.items():
+        if name != MANIFEST and hashlib.sha256(raw).hexdigest() != manifest.files.get(name):
+            raise BundleCorrupt(f"{directory / name}: differs from its checksum in the manifest")
 
 
 def _unpickle(raw: bytes, directory: Path) -> JointRegression:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,6 +33,9 @@ REFIT_ON: Final = ("scikit-learn", "numpy", "scipy")
 """Libraries whose other versions make a pickle unsafe to load; the bundle is then fitted again."""
 
 _NAMED: Final = (*REFIT_ON, "joblib", "opensmile", "av", "valenced")
+
+
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class _Part(BaseModel):
@@ -99,7 +102,7 @@ class Manifest(_Part):
     python: str
     seed: int
     recipe: FitRecipe
-    files: dict[str, str]
+    files: dict[_FileName, str]
     held_out: list[HeldOutScores]
     interval_level: float
     weakness: str
@@ -123,7 +126,9 @@ def decode_manifest(content: bytes, source: str) -> Manifest:
         BundleIncompatible: the manifest is of another format.
     """
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_without_duplicates)
+    except BundleCorrupt as error:
+        raise BundleCorrupt(f"{source}: manifest.json, {error}") from error
     except (ValueError, RecursionError) as error:
         raise BundleCorrupt(f"{source}: manifest.json is not JSON") from error
     found = document.get("format") if isinstance(document, dict) else None
@@ -139,6 +144,14 @@ def decode_manifest(content: bytes, source: str) -> Manifest:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BundleCorrupt(f"{source}: manifest.json, {key}: {first['msg']}") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of two values, another reader may believe the other one.
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise BundleCorrupt("a key occurs twice")
+    return document
 
 
 def require_features(manifest: Manifest, feature_key: str, source: str) -> None:
@@ -168,9 +181,7 @@ def require_versions(manifest: Manifest, source: str) -> None:
         if manifest.versions.get(name) != ours[name]
     ]
     if changed:
-        raise BundleOutdated(
-            f"{source}: versions changed since it was fitted: {', '.join(changed)}"
-        )
+        raise BundleOutdated(source, f"versions changed since it was fitted: {', '.join(changed)}")
 
 
 def library_versions() -> dict[str, str]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from trainer.bundles import bundle
 from trainer.bundles.bundle_manifest import Manifest
-from trainer.files.atomic_dir import remove_abandoned, replace_file, write_files
+from trainer.bundles.refitting import origin_of, usable_manifest
+from trainer.files.atomic_dir import remove_abandoned, replace_file
 from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeatures, BundleOutdated
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def prepare(registry_dir: Path, *, feature_key: str | None = None) -> tuple[Path
     """Make sure that a usable bundle is published; return its directory and verified manifest.
 
     The starter is published where there is no bundle, or one of other feature settings. A published
-    bundle of other library versions or of another code layout is fitted again from its table, and
-    the new fit is published instead.
+    bundle of other library versions or of another code layout, or that this installation did not
+    write, is fitted again from its table, and the new fit is published instead.
 
     Raises:
         BundleError: the published bundle cannot be used; nothing is changed then.
@@ -51,8 +52,9 @@ def prepare(registry_dir: Path, *, feature_key: str | None = None) -> tuple[Path
     except (BundleMissing, BundleOfOtherFeatures):
         name = install_starter(registry_dir, feature_key=feature_key)
     except BundleOutdated:
-        name = _refitted(registry_dir, _linked_name(registry_dir), feature_key)
-    return registry_dir / name, publish(registry_dir, name, feature_key=feature_key)
+        name = _linked_name(registry_dir)
+    manifest = publish(registry_dir, name, feature_key=feature_key)
+    return registry_dir / manifest.name, manifest
 
 
 def published(registry_dir: Path, *, feature_key: str | None = None) -> tuple[Path, Manifest]:
@@ -89,16 +91,15 @@ def install_starter(
         registry_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BundleError(f"{registry_dir}: cannot be made: {error.strerror}") from error
-    manifest, content = bundle.read_bundle(shipped, feature_key, guarded=False)
+    try:
+        manifest, content = bundle.read_bundle(shipped, feature_key, guarded=False, fitted=True)
+    except BundleOutdated:
+        manifest, content = bundle.read_bundle(shipped, feature_key, guarded=False)
     name = manifest.name
     if not (registry_dir / name).exists():
-        write_files(registry_dir / name, content)
+        bundle.write_authentic(registry_dir / name, content, registry_dir)
         log.info("starter bundle %s installed in %s", name, registry_dir)
-    try:
-        bundle.verify(registry_dir / name, feature_key=feature_key)
-    except BundleOutdated:
-        return _refitted(registry_dir, name, feature_key)
-    return name
+    return usable_manifest(registry_dir, name, feature_key).name
 
 
 def publish(
@@ -106,14 +107,16 @@ def publish(
 ) -> Manifest:
     """Verify a bundle of the registry, publish it by one rename, and return its manifest.
 
-    Only if `instead_of` is still the published one; None stands for any.
+    An outdated one is fitted again from its table, and the new fit is published instead. Only if
+    `instead_of` is still the published one; None stands for any.
 
     Raises:
         BundleError: there is no such bundle, it cannot be used, or another than `instead_of` is
             published; the published one stays.
     """
     _require_plain(name)
-    manifest = bundle.verify(registry_dir / name, feature_key=feature_key)
+    manifest = usable_manifest(registry_dir, name, feature_key)
+    name = manifest.name
     with _locked(registry_dir):
         current = published_name(registry_dir)
         if instead_of not in {None, current}:
@@ -135,8 +138,13 @@ def published_name(registry_dir: Path) -> str | None:
 
 
 def previous(registry_dir: Path) -> str | None:
-    """Return the name of the bundle that was published before this one; None if there was none."""
-    return next(reversed(_history(registry_dir)[:-1]), None)
+    """Return the name of the bundle that was published before this one; None if there was none.
+
+    A bundle and its new fits are one.
+    """
+    names = _history(registry_dir)
+    others = (name for name in reversed(names) if origin_of(name) != origin_of(names[-1]))
+    return next(others, None)
 
 
 def rollback(registry_dir: Path, *, feature_key: str | None = None) -> str:
@@ -148,8 +156,7 @@ def rollback(registry_dir: Path, *, feature_key: str | None = None) -> str:
     current, name = _linked_name(registry_dir), previous(registry_dir)
     if name is None:
         raise BundleMissing(f"{registry_dir}: no bundle was published before '{current}'")
-    publish(registry_dir, name, instead_of=current, feature_key=feature_key)
-    return name
+    return publish(registry_dir, name, instead_of=current, feature_key=feature_key).name
 
 
 def list_bundles(
@@ -226,20 +233,6 @@ def _is_plain(name: str) -> bool:
     return bool(name) and not name.startswith(".") and "/" not in name
 
 
-def _refitted(registry_dir: Path, name: str, feature_key: str | None) -> str:
-    """Return the name of a usable refit of a bundle, making one where there is none."""
-    origin = name.split(".refit-", maxsplit=1)[0]
-    number = 1
-    while (directory := registry_dir / f"{origin}.refit-{number}").exists():
-        try:
-            bundle.verify(directory, feature_key=feature_key)
-        except BundleError:
-            number += 1
-        else:
-            return directory.name
-    return bundle.refit(registry_dir / name, directory, feature_key=feature_key).name
-
-
 @contextmanager
 def _locked(registry_dir: Path) -> Iterator[None]:
     handle = os.open(registry_dir, os.O_RDONLY | os.O_DIRECTORY)
@@ -252,7 +245,10 @@ def _locked(registry_dir: Path) -> Iterator[None]:
 
 def _write_history(path: Path, registry_dir: Path, name: str) -> None:
     history = _history(registry_dir)
-    names = history if history[-1:] == [name] else [*history, name]
+    # A new fit takes the place of the bundle that it was fitted from.
+    if history and origin_of(history[-1]) == origin_of(name):
+        history.pop()
+    names = [*history, name]
     with path.open("x", encoding="utf-8") as stream:
         stream.writelines(f"{each}\n" for each in names[-_LONGEST_HISTORY:])
         stream.flush()

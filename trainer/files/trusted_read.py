@@ -24,12 +24,15 @@ MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-def read_files(directory: Path, names: Sequence[str], *, guarded: bool) -> dict[str, bytes]:
+def read_files(
+    directory: Path, names: Sequence[str], *, guarded: bool, optional: Sequence[str] = ()
+) -> dict[str, bytes]:
     """Read files of one directory, each opened once and without following links.
 
     Args:
         directory: the directory; links on the way to it are resolved first.
         names: plain file names in it.
+        optional: further names, left out of the result where there is no such file.
         guarded: whether to require that nobody else could have written them. Not needed for what
             ships inside the package: who can write there can change this code.
 
@@ -51,9 +54,18 @@ def read_files(directory: Path, names: Sequence[str], *, guarded: bool) -> dict[
             _require_closed(resolved, os.fstat(handle))
             for parent in resolved.parents:
                 _require_closed_parent(parent, parent.lstat())
-        return {name: _read(resolved, handle, name, guarded=guarded) for name in names}
+        found = [*names, *(name for name in optional if _exists(name, handle))]
+        return {name: _read(resolved, handle, name, guarded=guarded) for name in found}
     finally:
         os.close(handle)
+
+
+def _exists(name: str, handle: int) -> bool:
+    try:
+        os.stat(name, dir_fd=handle, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:

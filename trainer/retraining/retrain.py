@@ -133,7 +133,7 @@ def _read(
             f"annotations: {found} descriptors, but {loaded.name} was fitted on {expected}; "
             "analyse the sounds again"
         )
-    _, content = bundle.read_bundle(directory, feature_key)
+    _, content = bundle.read_bundle(directory, feature_key, fitted=True)
     return BaseRegression(loaded, decode_table(content[bundle.TABLE], str(directory))), content
 
 
@@ -201,7 +201,7 @@ def _add(
     _require_free(registry_dir, name)
     try:
         staged.parent.mkdir(mode=0o700, exist_ok=True)
-        bundle.write_content(staged, draft, content)
+        bundle.write_content(staged, draft, content, registry=registry_dir)
         staged.rename(registry_dir / name)
         sync_folder(registry_dir)
     except OSError as error:

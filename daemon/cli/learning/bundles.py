@@ -10,7 +10,7 @@ import click
 from config.errors import ValencedError
 from daemon.cli.options import catalogue_url, format_option, with_settings
 from storage.database.engine import writer_of
-from trainer.trainer_errors import BundleError
+from trainer.trainer_errors import BundleError, BundleOutdated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +80,7 @@ def publish(loaded: LoadedSettings, *, name: str) -> None:
     """Publish the bundle NAME, whatever the result of its comparison."""
     from trainer.bundles import registry  # noqa: PLC0415 - spares every other command the import
 
-    registry.publish(loaded.paths.bundles, name)
-    _print_published(loaded, name)
+    _print_published(loaded, registry.publish(loaded.paths.bundles, name).name)
 
 
 @command.command("rollback")
@@ -109,6 +108,9 @@ def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleErro
         return shipped.name, {shipped.name: shipped}
     try:
         return registry.published_bundle(folder).name, bundles
+    except BundleOutdated:
+        # The next start fits it again.
+        return registry.published_name(folder), bundles
     except BundleError:
         return None, bundles
 

@@ -149,7 +149,7 @@ def test_the_next_start_completes_an_interrupted_restore(stock: Stock, tmp_path:
     valenced("scan", stock.empty)
     assert held(valenced) == NEW
     assert (valenced.catalogue.parent / "bundles.before-then" / "learned-since").exists()
-    assert valenced.read("status")["bundle"] == SHIPPED.name
+    assert valenced.read("status")["bundle"] == f"{SHIPPED.name}.refit-1"
     valenced("backup", tmp_path / "b.tar")
 
 

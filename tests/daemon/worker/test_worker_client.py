@@ -24,7 +24,7 @@ from tests.daemon.tagging.sounds import sound_file
 from tests.driving import PATIENCE_S
 from tests.records import WORKER_LIMITS
 from tests.sounds import music_like, write_audio
-from trainer.bundles.bundle import load
+from trainer.bundles.bundle import authenticated, load
 from trainer.bundles.registry import prepare
 from trainer.features.extract import CANONICAL, extract_features
 from trainer.features.vector_codec import pack, unpack
@@ -68,7 +68,7 @@ def is_alive(number: int) -> bool:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> ActiveBundle:
     directory, manifest = prepare(tmp_path_factory.mktemp("bundles"))
-    return ActiveBundle(directory, manifest.name, manifest.hearing)
+    return ActiveBundle(directory, manifest.name, manifest.hearing, authenticated(directory)[1])
 
 
 def test_a_worker_extracts_the_features_that_this_process_would(
@@ -119,7 +119,7 @@ def test_an_analysis_equals_features_and_bundle_in_this_process_bit_for_bit(
 def test_a_bundle_that_cannot_be_used_is_not_the_fault_of_the_file(
     worker: WorkerClient, tone: Path, tmp_path: Path
 ) -> None:
-    missing = ActiveBundle(tmp_path / "missing", "missing", CANONICAL.key)
+    missing = ActiveBundle(tmp_path / "missing", "missing", CANONICAL.key, "")
     with pytest.raises(BundleError, match="missing"):
         worker.analyse(tone, "abc", missing)
 

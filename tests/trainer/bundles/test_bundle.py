@@ -19,8 +19,9 @@ from tests.trainer.bundles.made_bundles import (
     small,
 )
 from tests.trainer.regression.rated import HEARING, small_draft, small_table
-from trainer.bundles.bundle import MANIFEST, REGRESSION, TABLE, load, refit, verify, write_bundle
+from trainer.bundles.bundle import MANIFEST, REGRESSION, TABLE, load, verify, write_bundle
 from trainer.bundles.bundle_manifest import library_versions
+from trainer.bundles.refitting import refit
 from trainer.regression.joint import JointRegression
 from trainer.regression.training_table import decode_table
 from trainer.trainer_errors import (
@@ -95,7 +96,7 @@ class TestDamage:
         with pytest.raises(BundleMissing):
             verify(tmp_path / "none", feature_key=HEARING)
 
-    @pytest.mark.parametrize("name", [MANIFEST, REGRESSION, TABLE])
+    @pytest.mark.parametrize("name", [MANIFEST, TABLE])
     def test_a_missing_file(self, small: Path, name: str) -> None:
         (small / name).unlink()
         with pytest.raises(BundleCorrupt, match=name):
@@ -263,7 +264,7 @@ class TestRefit:
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-6)
         assert manifest.refitted_from is not None
         assert manifest.refitted_from["scikit-learn"] == "1.0.2"
-        assert "small-1 fitted again from its table as small-1.refit-1" in caplog.text
+        assert "small-1 is fitted again from its table as small-1.refit-1" in caplog.text
 
     def test_a_recipe_that_is_not_ours_is_refused(self, small: Path, tmp_path: Path) -> None:
         rewrite_manifest(small, lambda document: document["recipe"].update(name="deep-9"))

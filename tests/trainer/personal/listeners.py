@@ -63,7 +63,8 @@ def write_base(directory: Path, table: TrainingTable, name: str = "base-1") -> M
     """Fit a bundle on a table of real sounds and write it."""
     content = (SHIPPED / "manifest.json").read_bytes()
     draft = decode_manifest(content, "the starter").model_copy(update={"name": name})
-    return write_bundle(directory / name, draft, JointRegression().fit(table), table)
+    regression = JointRegression().fit(table)
+    return write_bundle(directory / name, draft, regression, table, registry=directory)
 
 
 def annotated(

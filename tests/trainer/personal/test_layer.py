@@ -17,7 +17,8 @@ from tests.trainer.bundles.made_bundles import (
 )
 from tests.trainer.regression.rated import DESCRIPTORS, HEARING, small_table
 from trainer.bundles import bundle
-from trainer.bundles.bundle import PERSONAL, load, read_bundle, refit, verify, write_content
+from trainer.bundles.bundle import PERSONAL, load, read_bundle, verify, write_content
+from trainer.bundles.refitting import refit
 from trainer.personal.annotation_arrays import AnnotationArrays, group_keys, sound_keys
 from trainer.personal.gaussian_process import (
     MOST_ROWS,
@@ -200,10 +201,11 @@ def layer() -> PersonalLayer:
 @pytest.fixture
 def taught(small: Path, layer: PersonalLayer, tmp_path: Path) -> Path:
     """Return the small bundle with the layer."""
-    _, content = read_bundle(small, HEARING)
+    _, content = read_bundle(small, HEARING, fitted=True)
     directory = tmp_path / "taught-1"
     draft = verify(small, feature_key=HEARING).model_copy(update={"name": "taught-1"})
-    write_content(directory, draft, {**content, PERSONAL: encode_layer(layer)})
+    content[PERSONAL] = encode_layer(layer)
+    write_content(directory, draft, content, registry=tmp_path)
     return directory
 
 

@@ -47,7 +47,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = small_table()
     draft = small_draft(table).model_copy(update={"hearing": CANONICAL.key})
     place = tmp_path_factory.mktemp("bundles") / "small-1"
-    write_bundle(place, draft, JointRegression().fit(table), table)
+    regression = JointRegression().fit(table)
+    write_bundle(place, draft, regression, table, registry=place.parent)
     return place
 
 
