@@ -46,7 +46,9 @@ Affect = Annotated[float, Field(ge=-1, le=1)]
 class SettingsSection(BaseModel):
     """A table of the settings file, immutable once read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 class FolderSettings(SettingsSection):
@@ -104,10 +106,13 @@ class MoodSettings(SettingsSection):
 
 
 class AnnotationSettings(SettingsSection):
-    """Where annotations come from, besides the command line."""
+    """Where annotations come from."""
 
     folder: Annotated[AbsolutePath | None, BeforeValidator(lambda value: value or None)]
+    from_folder: bool
     from_tags: bool
+    from_commands: bool
+    annotator_column: bool
 
 
 class RetrainSettings(SettingsSection):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import quote_from_bytes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def printable(text: str) -> str:
@@ -26,10 +23,11 @@ def canonical_path(path: Path) -> Path:
     Links in its parents are resolved, since folders are watched under their real paths; a link as
     the last part is not, since linked files are not analysed.
     """
-    if path.is_dir():
-        return path.resolve()
+    # Unlike those of `Path`, these raise for no name, however long or forbidden.
+    if os.path.isdir(path):  # noqa: PTH112 - as said
+        return Path(os.path.realpath(path))
     absolute = path.absolute()
-    return absolute.parent.resolve() / absolute.name
+    return Path(os.path.realpath(absolute.parent)) / absolute.name
 
 
 def playlist_entry(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
+from storage.annotation_staging import annotation_staging
 from storage.database.sessions import CataloguePart, batches, reading
 from storage.schema.tables import clips, given_annotations
 from storage.schema.views import annotations_view
@@ -14,11 +15,14 @@ from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.engine import Connection
+
+    from storage.annotation_staging import AnnotationStaging
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,6 @@ class GivenAnnotation:
         arousal: in [-1, 1].
         valence: in [-1, 1].
         source: where it came from, such as `command` or the name of a table.
-        origin: unique name of this line of a table, so that a table read twice counts once.
     """
 
     identity: str
@@ -41,7 +44,6 @@ class GivenAnnotation:
     arousal: float | None
     valence: float | None
     source: str
-    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,22 @@ class AnnotationStore(CataloguePart):
         """Add annotations, all or none, and mark the tags that no longer fit as pending.
 
         An annotation replaces the same person's earlier one of the same sound; a dimension left
-        out keeps its earlier value. There must be at most one for each person and sound. Those
-        with an `origin` that is stored already are skipped.
+        out keeps its earlier value. There must be at most one for each person and sound.
 
         Returns:
             The number of new ones.
         """
         identities = {one.identity for one in given}
         with self.engine.begin() as connection:
-            known = _stored(connection, "origin", {one.origin for one in given if one.origin})
-            origins = {row.origin for row in known}
             before = {
                 (row.identity, row.annotator): row
-                for row in _stored(connection, "identity", identities)
+                for row in _stored(connection, identities)
                 if row.withdrawn_at is None
             }
             new = [
                 values
                 for one in given
-                if one.origin not in origins
-                and (values := _new_values(one, before.get((one.identity, one.annotator))))
+                if (values := _new_values(one, before.get((one.identity, one.annotator))))
             ]
             superseded = [
                 {"of": before[key].id, "withdrawn_at": now}
@@ -98,6 +96,10 @@ class AnnotationStore(CataloguePart):
                 )
             mark_stale(connection, identities, step=1)
         return len(new)
+
+    def staging(self) -> AbstractContextManager[AnnotationStaging]:
+        """Return a context manager for adding the annotations of a large table, all or none."""
+        return annotation_staging(self.engine)
 
     def was_imported(self, stem: str) -> bool:
         """Return whether a table was imported, by the start of its lines' origins."""
@@ -173,9 +175,9 @@ _WITHDRAW = (
 )
 
 
-def _stored(connection: Connection, column: str, values: set[str]) -> Iterator[Row[Any]]:
-    for batch in batches(sorted(values)):
-        some = given_annotations.c[column].in_(batch)
+def _stored(connection: Connection, identities: set[str]) -> Iterator[Row[Any]]:
+    for batch in batches(sorted(identities)):
+        some = given_annotations.c.identity.in_(batch)
         yield from connection.execute(select(given_annotations).where(some))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 
@@ -20,6 +19,9 @@ class RatingScale(NamedTuple):
         return f"{self.low:g}:{self.high:g}"
 
 
+LARGEST_END: Final = 1e9
+"""Far from where the arithmetic of floats would overflow."""
+
 AFFECT_SCALE: Final = RatingScale(-1.0, 1.0)
 
 
@@ -31,6 +33,6 @@ def scale_of(text: str) -> RatingScale:
     """
     low, _, high = text.partition(":")
     scale = RatingScale(float(low), float(high))
-    if not (math.isfinite(scale.low) and math.isfinite(scale.high) and scale.low < scale.high):
+    if not -LARGEST_END <= scale.low < scale.high <= LARGEST_END:
         raise ValueError(f"{text!r} is not a scale; expected LOW:HIGH, such as 1:9")
     return scale

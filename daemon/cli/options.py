@@ -19,6 +19,7 @@ from daemon.paths import printable
 from daemon.service.progress import ProgressReporter
 from daemon.service.run_config import RunConfig
 from daemon.system.log_setup import start_logging, terminal
+from daemon.training_data.annotation_csv import checked_annotator
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import with_targets
 from trainer.rating_scale import AFFECT_SCALE
@@ -46,8 +47,21 @@ scale_option = click.option(
     metavar="LOW:HIGH",
     help="Scale of the values; -1:1 if not given.",
 )
+
+
+def _annotator(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    try:
+        return None if name is None else checked_annotator(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 annotator_option = click.option(
-    "--by", "annotator", metavar="NAME", help="The annotator; you if not given."
+    "--by",
+    "annotator",
+    metavar="NAME",
+    callback=_annotator,
+    help="The annotator; you if not given.",
 )
 
 

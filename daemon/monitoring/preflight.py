@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from daemon.clock import utc_now
 from daemon.install.sandbox_check import is_sandbox_problem
 from daemon.install.units import unopened_folders
+from daemon.monitoring.teaching_check import who_may_teach
 from daemon.system.mounts import is_read_only, mount_of
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import links_below
@@ -76,6 +77,8 @@ def run_checks(
     yield _fail(problem) if problem else _ok("the bundle can be trusted")
     if annotations.is_dir() and not _may(annotations, _ALL):
         yield _warn(f"{annotations}: this user may not move files in it (annotations)")
+    for is_safe, what in who_may_teach(settings.annotations, settings.tags, annotations):
+        yield _ok(what) if is_safe else _warn(what)
     if not settings.watch.folder:
         yield _warn("no folder is set; name one: valenced run DIR")
     directories = 0

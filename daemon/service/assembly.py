@@ -14,7 +14,7 @@ from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
 from daemon.service.event_loop import EventLoop, SinglePass
-from daemon.service.messages import MessageQueue, PathChanged, Reconcile, Stop
+from daemon.service.messages import CheckFolders, MessageQueue, PathChanged, Reconcile, Stop
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
 from daemon.system.load_throttle import LoadThrottle
@@ -87,6 +87,7 @@ class Assembly:
                 consumers.pipeline,
                 clock,
                 retag=partial(enqueue_tags, [TagState.PENDING]),
+                imported=partial(self.messages.put, CheckFolders()),
             ),
             clock=clock,
             single_pass=None if config.keep_watching else SinglePass(settings.watch.settle_s),

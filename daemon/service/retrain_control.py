@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daemon.service.background_job import LEARN, RETAG, TRAINING, rescore_job, retrain_job
 from daemon.training_data.annotation_folder import AnnotationFolder
+from daemon.training_data.annotation_thread import AnnotationThread
 from daemon.worker.active_bundle import load_published
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
@@ -35,6 +36,7 @@ class RetrainControl:
         pipeline: uses the bundle, and gets each new one.
         clock: the time, aware of its zone.
         retag: called when tags may have become due.
+        imported: called by another thread when there are new annotations, to have `check` called.
 
     Attributes:
         problem: why the published bundle is not in use, None if it is.
@@ -47,12 +49,20 @@ class RetrainControl:
         pipeline: Pipeline,
         clock: Callable[[], datetime],
         retag: Callable[[], None],
+        imported: Callable[[], None],
     ) -> None:
         self._active = active
         self._catalogue = catalogue
+        settings = active.config.settings.annotations
         self._folder = AnnotationFolder(
-            active.config.annotations, catalogue.annotations, active.settle_s, clock
+            active.config.annotations,
+            catalogue.annotations,
+            active.settle_s,
+            clock,
+            may_name_annotators=settings.annotator_column,
         )
+        self._imports_tables = settings.from_folder
+        self._thread = AnnotationThread(self._folder, imported)
         self._pipeline = pipeline
         self._clock = clock
         self._retag = retag
@@ -72,7 +82,8 @@ class RetrainControl:
             WorkerError: no process can be started at present.
         """
         jobs = self._catalogue.jobs
-        if self._folder.import_tables() or jobs.is_requested(RETAG):
+        new = self._thread.check() if self._imports_tables else 0
+        if new or jobs.is_requested(RETAG):
             jobs.clear_request(RETAG)
             self._retag()
         self._load_published()
@@ -88,7 +99,8 @@ class RetrainControl:
             CatalogueError: the catalogue cannot be read or written at present.
             WorkerError: no process can be started at present.
         """
-        self._folder.import_tables()
+        if self._imports_tables:
+            self._folder.import_tables()
         self._load_published()
         if self._catalogue.rescoring.any_outdated(self._pipeline.bundle.name):
             self._job = self._rescore_job()
@@ -96,7 +108,8 @@ class RetrainControl:
             self._finish(self._job)
 
     def stop(self) -> None:
-        """Stop the running job; the next start continues with it."""
+        """Stop the running job and import; the next start continues with them."""
+        self._thread.stop()
         if self._job is not None:
             self._job.stop()
             self._job = None

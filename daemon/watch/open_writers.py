@@ -19,10 +19,6 @@ _F_SETSIG: Final = 10
 def is_being_written(path: Path) -> bool:
     """Tell whether some process on this machine has a file open for writing.
 
-    A copy that pauses, or a download into a file of its full size, gives no events and keeps its
-    stamp for a while, yet is not complete. The kernel grants a read lease on a file only if nobody
-    can write to it (fcntl(2), F_SETLEASE). The lease is given back at once.
-
     Returns:
         False also where this cannot be known: another owner's file, or a network file system.
     """
@@ -31,15 +27,25 @@ def is_being_written(path: Path) -> bool:
     except OSError:
         return False
     try:
+        return has_writer(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def has_writer(descriptor: int) -> bool:
+    """Tell the same of a file that is open for reading.
+
+    A copy that pauses, or a download into a file of its full size, gives no events and keeps its
+    stamp for a while, yet is not complete. The kernel grants a read lease on a file only if nobody
+    can write to it (fcntl(2), F_SETLEASE). The lease is given back at once.
+    """
+    try:
         # If a program opens the file at this moment, the kernel sends a signal. Its default would
         # end the process; this one is ignored.
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
         return error.errno == errno.EAGAIN
-    else:
-        with suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        return False
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

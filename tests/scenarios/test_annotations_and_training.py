@@ -172,6 +172,44 @@ def test_edited_tags_are_ignored_if_the_settings_say_so(valenced: Valenced, song
     assert tags(song)[0] != "-80"
 
 
+def test_each_source_of_annotations_can_be_switched_off(valenced: Valenced, song: Path) -> None:
+    table = valenced.catalogue.with_name("annotations") / "r.csv"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text(f"path,arousal\n{song},1\n")
+    valenced("scan", song.parent, "--set", "annotations.from_folder=false")
+    assert table.exists()
+    off = ("--set", "annotations.from_commands=false")
+    for given in ((song, "--arousal", "1"), ("--from", table)):
+        valenced("annotate", *given, *off, exit_code=1)
+        assert "annotations.from_commands is false (--set)" in valenced.stderr
+    valenced("review", "--list", *off)
+    assert valenced.select("SELECT * FROM annotations") == []
+    valenced("scan", song.parent, *off)
+    assert len(valenced.select("SELECT * FROM annotations")) == 1
+
+
+def test_an_annotator_in_a_table_counts_only_if_the_settings_say_so(
+    valenced: Valenced, song: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "r.csv"
+    table.write_text(f"path,arousal,annotator\n{song},1,bob\n")
+    valenced(
+        "annotate", "--from", table, "--by", "eve", "--set", "annotations.annotator_column=false"
+    )
+    assert valenced.select("SELECT annotator FROM annotations") == [(b"eve",)]
+    valenced("annotate", "--from", table, "--by", "eve")
+    assert len(valenced.select("SELECT annotator FROM annotations")) == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "\x1b[2J", "a\nb", os.fsdecode(b"\xff")])
+def test_a_name_that_no_annotator_can_have_is_wrong_usage(
+    valenced: Valenced, song: Path, name: str
+) -> None:
+    valenced("annotate", song, "--arousal", "1", "--by", name, exit_code=2)
+    assert "--by" in valenced.stderr
+    assert "\x1b" not in valenced.stderr
+
+
 def test_a_dropped_table_is_imported_while_it_runs(
     valenced: Valenced, song: Path, tmp_path: Path
 ) -> None:

@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 
 
 def said(
-    clip: Clip,
-    arousal: float | None,
-    valence: float | None,
-    annotator: str = "ann",
-    origin: str | None = None,
+    clip: Clip, arousal: float | None, valence: float | None, annotator: str = "ann"
 ) -> GivenAnnotation:
-    return GivenAnnotation(clip.identity, clip.path, annotator, arousal, valence, "command", origin)
+    return GivenAnnotation(clip.identity, clip.path, annotator, arousal, valence, "command")
 
 
 @pytest.fixture
@@ -106,11 +102,52 @@ def test_an_annotation_follows_its_sound(
     assert [one.path for one in given.all()] == [odd]
 
 
-def test_a_line_of_a_table_is_imported_once(given: AnnotationStore, heard: Clip) -> None:
-    assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 1
-    assert given.add([said(heard, 0.5, 0.0, origin="file:3")], NOON) == 1
-    assert given.add([said(heard, 0.0, 0.0, origin="file:2")], NOON) == 0
-    assert [one.arousal for one in given.all()] == [0.5]
+def staged(given: AnnotationStore, *rows: GivenAnnotation, origin: str | None = None) -> int:
+    with given.staging() as staging:
+        staging.put(list(enumerate(rows, start=2)))
+        return staging.add(origin, NOON)
+
+
+def test_a_staged_table_is_added_as_single_annotations_are(
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
+) -> None:
+    given.add([said(heard, 0.0, 0.75), said(heard, 1.0, 1.0, "bob")], NOON - A_MINUTE)
+    rows = [said(heard, -1.0, None), said(heard, None, 1.0, "bob"), said(heard, 0.5, 0.5, "eve")]
+    assert staged(given, *rows) == 2
+    found = {one.annotator: (one.arousal, one.valence) for one in given.all()}
+    assert found == {"ann": (-1.0, 0.75), "bob": (1.0, 1.0), "eve": (0.5, 0.5)}
+    assert staged(given, *rows) == 0
+    assert shown(catalogue)[0] == pytest.approx((-1.0 + 1.0 + 0.5) / 3)
+
+
+def test_what_is_staged_is_seen_by_nobody_and_blocks_nobody_until_it_is_added(
+    given: AnnotationStore, heard: Clip
+) -> None:
+    with given.staging() as staging:
+        staging.put([(2, said(heard, 0.0, 0.0))])
+        assert given.all() == []
+        assert given.add([said(heard, 1.0, 1.0, "bob")], NOON) == 1
+    assert [one.annotator for one in given.all()] == ["bob"]
+    with given.staging() as staging:
+        assert staging.repeated(5) == (0, [])
+
+
+def test_lines_that_repeat_a_person_and_a_sound_are_found(
+    given: AnnotationStore, heard: Clip
+) -> None:
+    with given.staging() as staging:
+        staging.put([(line, said(heard, 0.0, 0.0)) for line in (2, 5, 7)])
+        staging.put([(9, said(heard, 0.0, 0.0, "bob"))])
+        assert staging.repeated(1) == (2, [(5, 2)])
+
+
+def test_the_tags_that_a_staged_table_moves_are_due(
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
+) -> None:
+    tag(catalogue, heard, 50, 50)
+    staged(given, said(heard, -0.5, 0.5), origin="table")
+    assert [clip.path for clip in catalogue.clips_in(TagState.PENDING)] == [heard.path]
+    assert given.was_imported("table")
 
 
 @pytest.mark.parametrize("bad", [(1.5, 0.0), (0.0, -2.0), (None, None), (float("inf"), 0.0)])

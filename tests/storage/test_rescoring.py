@@ -151,7 +151,7 @@ def test_tags_are_due_only_where_they_would_differ_by_a_step(
 
 def test_annotated_sounds_keep_their_tags(catalogue: Catalogue, scores: Rescoring) -> None:
     clip = tagged(catalogue, "/m/a.mp3", 0.5, 0.5)
-    given = GivenAnnotation(clip.identity, clip.path, "ann", 0.5, 0.5, "command", None)
+    given = GivenAnnotation(clip.identity, clip.path, "ann", 0.5, 0.5, "command")
     catalogue.annotations.add([given], NOON)
     renew(scores, -0.5, -0.5)
     assert state_of(catalogue, clip) is TagState.WRITTEN

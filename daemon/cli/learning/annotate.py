@@ -21,7 +21,8 @@ from daemon.cli.options import (
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.service.background_job import RETAG
-from daemon.training_data.annotation_csv import LARGEST_BYTES, AnnotationTable, annotations_in
+from daemon.training_data.annotation_csv import AnnotationTable
+from daemon.training_data.annotation_import import import_table
 from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
 
@@ -74,9 +75,11 @@ def command(
         raise click.UsageError("--withdraw cannot be combined with --from")
     if file is not None and not withdraw and values == (None, None):
         raise click.UsageError("--arousal or --valence is needed, or both")
+    require_commands(loaded)
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         if table is not None:
-            message = _imported(catalogue, table, scale, annotator or you())
+            may_name = loaded.settings.annotations.annotator_column
+            message = _imported(catalogue, table, scale, annotator or you(), may_name=may_name)
         else:
             assert file is not None
             path = canonical_path(file)
@@ -88,16 +91,23 @@ def command(
     click.echo(message, err=True)
 
 
-def _imported(catalogue: Catalogue, table: Path, scale: RatingScale, annotator: str) -> str:
-    annotations = catalogue.annotations
+def require_commands(loaded: LoadedSettings) -> None:
+    """Raise where the settings let no command annotate."""
+    key = "annotations.from_commands"
+    if not loaded.settings.annotations.from_commands:
+        raise ValencedError(f"no annotation is recorded: {key} is false ({loaded.sources[key]})")
+
+
+def _imported(
+    catalogue: Catalogue, path: Path, scale: RatingScale, annotator: str, *, may_name: bool
+) -> str:
     try:
-        with table.open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
+        with path.open("rb") as stream:
+            table = AnnotationTable(str(path), stream, scale, annotator, may_name)
+            given, new = import_table(table, catalogue.annotations, utc_now())
     except OSError as error:
-        raise ValencedError(f"{table}: cannot be read: {error.strerror}") from error
-    given = annotations_in(AnnotationTable(str(table), content, scale, annotator), annotations)
-    new = annotations.add(given, utc_now())
-    return f"{len(given)} annotations imported, {new} of them new"
+        raise ValencedError(f"{path}: cannot be read: {error.strerror}") from error
+    return f"{given} annotations imported, {new} of them new"
 
 
 def _recorded(

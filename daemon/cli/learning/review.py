@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from daemon.cli.learning.annotate import you
+from daemon.cli.learning.annotate import require_commands, you
 from daemon.cli.options import (
     annotator_option,
     catalogue_url,
@@ -79,6 +79,7 @@ def command(
             for sound in sounds:
                 click.echo(printable(str(sound.path)))
         else:
+            require_commands(loaded)
             _Review(catalogue, scale, annotator or you()).run(sounds)
 
 

@@ -51,6 +51,23 @@ def test_a_plain_folder_passes_every_check(valenced: Valenced, music: Path) -> N
     assert b"ok       " in valenced("check", "--set", watching(music))
 
 
+def test_who_may_teach_is_said(valenced: Valenced, music: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "annotations"
+    folder.mkdir(mode=0o700)
+    line = ("check", "--set", watching(music), "--set", f'annotations.folder="{folder}"')
+    assert of(valenced.read(*line), "may teach") == ["ok"] * 3
+    assert of(valenced.read(*line), "may teach: its owner, by tables in") == ["ok"]
+    folder.chmod(0o777)
+    assert of(valenced.read(*line), "everybody on this machine may annotate there") == ["warn"]
+    folder.chmod(0o770)
+    assert of(valenced.read(*line), f"the group of the folder ({folder.group()})") == ["ok", "warn"]
+    column = "annotations.annotator_column=false"
+    assert of(valenced.read(*line, "--set", column), "in anybody's name") == []
+    off = ("from_folder", "from_tags", "from_commands")
+    switched = [part for key in off for part in ("--set", f"annotations.{key}=false")]
+    assert of(valenced.read(*line, *switched), "may teach") == []
+
+
 def test_a_clock_in_the_past_and_a_running_service_are_reported(
     valenced: Valenced, music: Path
 ) -> None:

@@ -1,0 +1,150 @@
+"""Collects the annotations of one table on disk, and adds them in one short transaction."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import (
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from storage.schema.tables import Moment, PathText, given_annotations
+from storage.stale_tags import mark_stale
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Engine
+
+    from storage.annotations import GivenAnnotation
+
+_staged: Final = Table(
+    "staged_annotations",
+    MetaData(),
+    Column("line", Integer, primary_key=True),
+    Column("identity", String),
+    Column("named", PathText),
+    Column("annotator", String),
+    Column("arousal", Float),
+    Column("valence", Float),
+    Column("source", String),
+    Column("before", Integer),
+    # SQLite puts it into a file of this connection alone, and deletes it with the connection.
+    prefixes=["TEMPORARY"],
+)
+_given, _own = given_annotations.c, _staged.c
+_GIVEN: Final = ("identity", "named", "annotator", "arousal", "valence", "source")
+
+
+class AnnotationStaging:
+    """The annotations of one table, which nobody else sees until they are added together.
+
+    Args:
+        connection: of this staging alone.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, rows: Sequence[tuple[int, GivenAnnotation]]) -> None:
+        """Put annotations aside, each with its line in the table; no other writer has to wait."""
+        self._connection.execute(
+            insert(_staged), [vars(given) | {"line": line} for line, given in rows]
+        )
+
+    def repeated(self, most: int) -> tuple[int, list[tuple[int, int]]]:
+        """Return how many lines repeat an annotator and a sound, and the first of them.
+
+        Each of these comes with the line that it repeats.
+        """
+        order = func.min(_own.line).over(partition_by=[_own.identity, _own.annotator])
+        lines = select(_own.line, order.label("earlier")).subquery()
+        again = lines.c.line != lines.c.earlier
+        count = select(func.count()).select_from(lines).where(again)
+        first = select(lines).where(again).order_by(lines.c.line).limit(most)
+        found = [(row.line, row.earlier) for row in self._connection.execute(first)]
+        return self._connection.execute(count).scalar_one(), found
+
+    def add(self, origin: str | None, now: datetime) -> int:
+        """Add everything, all or nothing, as `AnnotationStore.add` does.
+
+        Args:
+            origin: the start of the origin of each line, None without one.
+            now: the time, aware of its zone.
+
+        Returns:
+            The number of new annotations.
+        """
+        connection = self._connection
+        connection.commit()
+        connection.execution_options(read_only=False)
+        with connection.begin():
+            _merge(connection)
+            replaced = select(_own.before).where(_own.before.is_not(None))
+            connection.execute(
+                update(given_annotations).where(_given.id.in_(replaced)).values(withdrawn_at=now)
+            )
+            line = literal(origin).op("||")(":").op("||")(_own.line)
+            columns = [_own[name] for name in _GIVEN]
+            made_at = literal(now, Moment)
+            count = connection.execute(
+                insert(given_annotations).from_select(
+                    [*_GIVEN, "made_at", "origin"], select(*columns, made_at, line)
+                )
+            ).rowcount
+            changed = connection.execute(select(_own.identity).distinct()).scalars().all()
+            mark_stale(connection, changed, step=1)
+        return count
+
+
+@contextmanager
+def annotation_staging(engine: Engine) -> Iterator[AnnotationStaging]:
+    """Open a staging for the duration of a block; what was not added is forgotten at its end."""
+    with engine.connect() as connection:
+        connection.execution_options(read_only=True)
+        _staged.create(connection)
+        try:
+            yield AnnotationStaging(connection)
+        finally:
+            connection.rollback()
+            connection.execution_options(read_only=True)
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS temp.{_staged.name}")
+            connection.commit()
+
+
+def _merge(connection: Connection) -> None:
+    """Complete each annotation from the person's earlier one; drop those that change nothing."""
+    earlier = given_annotations.alias()
+    before = (
+        select(earlier.c.id)
+        .where(
+            earlier.c.identity == _own.identity,
+            earlier.c.annotator == _own.annotator,
+            earlier.c.withdrawn_at.is_(None),
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    connection.execute(update(_staged).values(before=before))
+    replaces = _own.before.is_not(None)
+    old = {
+        name: select(earlier.c[name]).where(earlier.c.id == _own.before).scalar_subquery()
+        for name in ("arousal", "valence")
+    }
+    filled = {name: func.coalesce(_own[name], value) for name, value in old.items()}
+    connection.execute(update(_staged).where(replaces).values(filled))
+    same = [_own[name].is_not_distinct_from(value) for name, value in old.items()]
+    connection.execute(delete(_staged).where(replaces, *same))
