@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainer.audio.sound_file import opened
 from trainer.bundles.bundle import load
 from trainer.features.vector_codec import unpack
 
@@ -45,9 +46,10 @@ def sorted_by_similarity(
     """
     directory, _ = worker.prepare(registry)
     bundle = load(directory)
-    identity = worker.identify(file)
-    known = catalogue.vector_of(identity)
-    packed = known or worker.extract(file, identity)[0].vector
+    with opened(file) as sound:
+        identity = worker.identify(sound)
+        known = catalogue.vector_of(identity)
+        packed = known or worker.extract(sound, identity)[0].vector
     wanted = _directions(bundle, [packed])[0]
     similarity = dict(_similarities(bundle, wanted, catalogue))
     return sorted(sounds, key=lambda sound: (-similarity.get(sound.path, -1.0), sound.path))

@@ -15,6 +15,8 @@ that is no file's fault, such as a full disk, is raised to the consumer.
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -24,11 +26,12 @@ from config.errors import ValencedError
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.watch.file_state import is_gone, stamp_at
 from daemon.watch.open_writers import is_being_written
-from storage.schema.records import TagOutcome, TagState
+from storage.schema.records import FileStamp, TagOutcome, TagState
+from trainer.audio.sound_file import opened
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
     from storage.schema.records import Analysis, Clip, QueueEntry
+    from trainer.audio.sound_file import SoundFile
 
 log = logging.getLogger(__name__)
 
@@ -141,14 +145,15 @@ class Pipeline:
 
     def identified(self, current: CurrentFile) -> None:
         """Hash the audio packets."""
-        current.identity = current.worker.identify(current.entry.path)
+        with _as_queued(current.entry) as file:
+            current.identity = current.worker.identify(file)
 
     def analysed(self, current: CurrentFile) -> None:
         """Extract features and predict affect, unless this sound was analysed before."""
-        if not self._catalogue.is_analysed(current.identity, current.bundle.hearing):
-            current.analysis = current.worker.analyse(
-                current.entry.path, current.identity, current.bundle
-            )
+        if self._catalogue.is_analysed(current.identity, current.bundle.hearing):
+            return
+        with _as_queued(current.entry) as file:
+            current.analysis = current.worker.analyse(file, current.identity, current.bundle)
 
     def recorded(self, current: CurrentFile) -> None:
         """Store the results and remove the queue entry, in one transaction."""
@@ -259,6 +264,15 @@ def _require_unchanged(entry: QueueEntry) -> None:
         raise FileChanged(entry.path)
     if entry.attempts > len(RETRY_DELAYS) + 1:
         raise UnreadableClip(entry.path, "the service stopped during each attempt")
+
+
+@contextmanager
+def _as_queued(entry: QueueEntry) -> Iterator[SoundFile]:
+    """Hold the very file that was queued open, whatever its path leads to meanwhile."""
+    with opened(entry.path, follow_links=False) as file:
+        if FileStamp.of(os.fstat(file.descriptor)) != entry.stamp:
+            raise FileChanged(entry.path)
+        yield file
 
 
 def _unexpected(path: Path, error: Exception) -> UnreadableClip:

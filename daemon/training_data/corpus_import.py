@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from daemon.paths import printable
+from trainer.audio.sound_file import opened
 from trainer.corpora.corpus_store import CorpusManifest, OmittedRow
 from trainer.corpora.data_sets.importers import IMPORTERS
 from trainer.corpora.rated_clip import CorpusError
@@ -135,13 +136,14 @@ class CorpusImporter:
         return results
 
     def _extract(self, path: Path, worker: WorkerClient) -> AnalysedSound:
-        identity = worker.identify(path)
-        rows = self.cache.get(identity)
-        if rows is None:
-            features, windows = worker.extract(path, identity)
-            rows = np.stack([unpack(packed) for packed in (features.vector, *windows)])
-            self.cache.put(identity, rows)
-        return AnalysedSound(identity, rows)
+        with opened(path) as sound:
+            identity = worker.identify(sound)
+            rows = self.cache.get(identity)
+            if rows is None:
+                features, windows = worker.extract(sound, identity)
+                rows = np.stack([unpack(packed) for packed in (features.vector, *windows)])
+                self.cache.put(identity, rows)
+            return AnalysedSound(identity, rows)
 
 
 def _partition(

@@ -6,10 +6,10 @@ an idle service costs nothing. A worker that crashes or hangs costs its own file
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,17 +17,18 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.service_errors import WorkerError
 from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in, reading_in
+from daemon.worker.worker_channel import has_something, receive_answer, send
+from trainer.audio.sound_file import SoundFile, opened
 from trainer.bundles.bundle_manifest import Manifest
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from config.settings import AnalysisSettings
     from daemon.tagging.disk.source import FileReading
@@ -56,11 +57,13 @@ WORKER_ENVIRONMENT = {
 @dataclass(frozen=True)
 class _Running:
     process: subprocess.Popen[bytes]
-    connection: Connection
+    channel: socket.socket
 
 
 class WorkerClient:
     """A subprocess that reads sound files, started by the first request and after each crash.
+
+    Files are opened here, and their descriptors passed on; a path must not be a symbolic link.
 
     Args:
         limits: the time of a request, the memory and the niceness of a process, and after how many
@@ -96,23 +99,23 @@ class WorkerClient:
         answer = self._request(registry, request, PREPARE_LIMIT_S)
         return Path(answer["directory"]), Manifest.model_validate_json(answer["manifest"])
 
-    def identify(self, path: Path) -> str:
+    def identify(self, file: Path | SoundFile) -> str:
         """Hash the audio packets of a file.
 
         Raises:
             UnreadableClip: it holds no audio, cannot be read, or took too long.
         """
-        return self._read(path, identity_in, do="identify")
+        return self._read(file, identity_in, do="identify")
 
-    def read_back(self, path: Path, *, hashed: bool = True) -> FileReading:
+    def read_back(self, file: Path | SoundFile, *, hashed: bool = True) -> FileReading:
         """Read what a tag write must not change: metadata and, if `hashed`, every audio packet.
 
         Raises:
             UnreadableClip: as `identify`.
         """
-        return self._read(path, reading_in, do="read_back", hashed=hashed)
+        return self._read(file, reading_in, do="read_back", hashed=hashed)
 
-    def analyse(self, path: Path, identity: str, bundle: ActiveBundle) -> Analysis:
+    def analyse(self, file: Path | SoundFile, identity: str, bundle: ActiveBundle) -> Analysis:
         """Extract the features of a file and predict its affect, and that of each window.
 
         Raises:
@@ -122,31 +125,35 @@ class WorkerClient:
         """
         directory = str(bundle.directory)
         parse = partial(analysis_in, identity=identity, bundle=bundle.name)
-        return self._read(path, parse, do="analyse", bundle=directory, digest=bundle.digest)
+        return self._read(file, parse, do="analyse", bundle=directory, digest=bundle.digest)
 
-    def extract(self, path: Path, identity: str) -> tuple[FeatureRecord, list[bytes]]:
+    def extract(self, file: Path | SoundFile, identity: str) -> tuple[FeatureRecord, list[bytes]]:
         """Extract the features of a file, and the packed ones of each window.
 
         Raises:
             UnreadableClip: as `analyse`.
             UnusableClip: as `analyse`.
         """
-        return self._read(path, partial(features_in, identity=identity), do="extract")
+        return self._read(file, partial(features_in, identity=identity), do="extract")
 
     def close(self) -> None:
         """End the process, if there is one; the next request starts another."""
         if self._running is not None:
             self._end(patience_s=5)
 
-    def _read(self, path: Path, parse: Callable[[Answer], _Value], **request: Any) -> _Value:
+    def _read(
+        self, source: Path | SoundFile, parse: Callable[[Answer], _Value], **request: Any
+    ) -> _Value:
         """Have a file read; a process whose answer cannot be right is stopped."""
-        self._count_file(path)
-        answer = self._request(path, request | {"path": os.fspath(path)}, self._limits.timeout_s)
-        try:
-            return parse(answer)
-        except INVALID as error:
-            self._end()
-            raise UnreadableClip(path, _INVALID) from error
+        with opened(source, follow_links=False) as file:
+            self._count_file(file.path)
+            request["name"] = file.path.name
+            answer = self._request(file.path, request, self._limits.timeout_s, [file.descriptor])
+            try:
+                return parse(answer)
+            except INVALID as error:
+                self._end()
+                raise UnreadableClip(file.path, _INVALID) from error
 
     def _count_file(self, path: Path) -> None:
         """Count the files, and replace a process that has read its share before another."""
@@ -158,26 +165,29 @@ class WorkerClient:
             self.close()
             self._files_read = 1
 
-    def _request(self, path: Path, request: Answer, limit_s: float) -> Answer:
-        """Return the answer to a request about a path.
+    def _request(
+        self, path: Path, request: Answer, limit_s: float, files: Sequence[int] = ()
+    ) -> Answer:
+        """Return the answer to a request about a path, and the files that go with it.
 
         Raises:
             ClipError: the worker refuses the file, crashes, or exceeds the limit.
             BundleError: the worker refuses the bundle.
         """
-        running = self._running or self._started()
-        request["limit_s"] = math.ceil(limit_s)
+        channel = self._ready().channel
+        # An answer that was sent before its question could not repeat this.
+        number = secrets.token_hex(8)
         try:
-            running.connection.send_bytes(json.dumps(request).encode("ascii"))
-            if not running.connection.poll(limit_s):
-                self._end()
-                raise UnreadableClip(
-                    path, f"no result within {limit_s:g} s; its worker was stopped"
-                )
-            answer = json.loads(running.connection.recv_bytes(LARGEST_ANSWER))
+            channel.settimeout(limit_s)
+            send(channel, request | {"limit_s": math.ceil(limit_s), "number": number}, files)
+            answer = receive_answer(channel, LARGEST_ANSWER, limit_s)
+        except TimeoutError as error:
+            self._end()
+            late = f"no result within {limit_s:g} s; its worker was stopped"
+            raise UnreadableClip(path, late) from error
         except (EOFError, OSError, ValueError, RecursionError) as error:
             raise UnreadableClip(path, f"the worker that read it {_ending(self._end())}") from error
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or answer.pop("number", None) != number:
             self._end()
             raise UnreadableClip(path, _INVALID)
         self._log_confinement(answer.pop("confined", None))
@@ -202,6 +212,12 @@ class WorkerClient:
                 " that takes it over could write what the service can"
             )
 
+    def _ready(self) -> _Running:
+        """Return the process that will answer; one that has spoken unasked or ended is replaced."""
+        if self._running is not None and has_something(self._running.channel):
+            self._end()
+        return self._running or self._started()
+
     def _started(self) -> _Running:
         try:
             self._running = self._start()
@@ -223,7 +239,7 @@ class WorkerClient:
                 # Ctrl-C in a terminal is for the service alone, which lets its workers finish.
                 start_new_session=True,
             )
-        return _Running(process, Connection(ours.detach()))
+        return _Running(process, ours)
 
     def _end(self, patience_s: float = 1) -> int | None:
         """End the process by closing its socket, else with everything that it may have started.
@@ -233,7 +249,7 @@ class WorkerClient:
         """
         assert self._running is not None
         process = self._running.process
-        self._running.connection.close()
+        self._running.channel.close()
         self._running = None
         try:
             return process.wait(patience_s)

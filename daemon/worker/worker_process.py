@@ -3,13 +3,16 @@
 Run as `python -m daemon.worker.worker_process DESCRIPTOR NICE MEMORY_MIB`. Requests and answers are
 JSON messages over the inherited socket; the field `do` names the request:
 
-    do          other fields           answer
-    identify    path                   identity
-    read_back   path, hashed           audio_hash, metadata
-    analyse     path, bundle, digest   settings, duration_s, vector, prediction, windows
-    extract     path                   settings, duration_s, vector, windows
-    prepare     registry               directory, manifest
+    do          other fields           files  answer
+    identify    name                   1      identity
+    read_back   name, hashed           1      audio_hash, metadata
+    analyse     name, bundle, digest   1      settings, duration_s, vector, prediction, windows
+    extract     name                   1      settings, duration_s, vector, windows
+    prepare     registry                      directory, manifest
     warm        bundle, digest
+
+Files come as open descriptors; `name` is that of the first, without its folder. Every request has
+`number`, which its answer repeats.
 
 Answers hold only text and numbers: the service must be able to read them without trusting a
 process that has just decoded somebody's file. Vectors are packed (`trainer.features.vector_codec`)
@@ -23,22 +26,23 @@ process from writing, or null before the first file.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 from base64 import b64encode
 from dataclasses import asdict
 from functools import cache
-from multiprocessing.connection import Connection
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
+from daemon.worker.worker_channel import receive_request, send
 from trainer.audio.sandbox import confine
+from trainer.audio.sound_file import SoundFile
 from trainer.trainer_errors import NEEDS_MEMORY, BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from trainer.arrays import FloatArray
     from trainer.bundles.bundle import Bundle
@@ -47,25 +51,29 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 
-def _identify(request: Mapping[str, Any]) -> Answer:
+def _sound(request: Mapping[str, Any], files: Sequence[int]) -> SoundFile:
+    return SoundFile(Path(request["name"]), files[0])
+
+
+def _identify(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     from trainer.audio.fingerprint import identify  # noqa: PLC0415 - each request loads only what it needs
 
-    return {"identity": identify(Path(request["path"]))}
+    return {"identity": identify(_sound(request, files))}
 
 
-def _read_back(request: Mapping[str, Any]) -> Answer:
+def _read_back(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
 
-    return read_back(Path(request["path"]), hashed=bool(request["hashed"]))
+    return read_back(_sound(request, files), hashed=bool(request["hashed"]))
 
 
-def _analyse(request: Mapping[str, Any]) -> Answer:
+def _analyse(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     import numpy as np  # noqa: PLC0415
 
     from trainer.features.extract import extract_features  # noqa: PLC0415
 
     bundle = _bundle(request["bundle"], request["digest"])
-    features = extract_features(Path(request["path"]))
+    features = extract_features(_sound(request, files))
     columns = asdict(bundle.predict(np.vstack([features.vector, features.windows])))
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     prediction, *windows = (dict(zip(columns, row, strict=True)) for row in rows)
@@ -78,10 +86,10 @@ def _analyse(request: Mapping[str, Any]) -> Answer:
     }
 
 
-def _extract(request: Mapping[str, Any]) -> Answer:
+def _extract(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     from trainer.features.extract import extract_features  # noqa: PLC0415
 
-    features = extract_features(Path(request["path"]))
+    features = extract_features(_sound(request, files))
     return _answered(features) | {"windows": [_encoded(window) for window in features.windows]}
 
 
@@ -99,7 +107,7 @@ def _encoded(vector: FloatArray) -> str:
     return b64encode(pack(vector)).decode("ascii")
 
 
-def _prepare(request: Mapping[str, Any]) -> Answer:
+def _prepare(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
     """Publish a usable bundle if there is none, fitted again if libraries have changed."""
     from trainer.bundles.registry import prepare  # noqa: PLC0415
 
@@ -114,7 +122,7 @@ def _bundle(directory: str, digest: str) -> Bundle:
     return load(Path(directory), digest=digest)
 
 
-def _warm(request: Mapping[str, Any]) -> Answer:
+def _warm(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
     """Load what the first file would otherwise wait for."""
     import trainer.features.extract  # noqa: PLC0415
 
@@ -123,7 +131,7 @@ def _warm(request: Mapping[str, Any]) -> Answer:
     return {}
 
 
-REQUESTS: Mapping[str, Callable[[Mapping[str, Any]], Answer]] = {
+REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "identify": _identify,
     "read_back": _read_back,
     "analyse": _analyse,
@@ -136,9 +144,9 @@ READS_FILES = frozenset({"identify", "read_back", "analyse", "extract"})
 """Requests that may meet a hostile file; the process confines itself before the first of them."""
 
 
-def _answer(request: Mapping[str, Any]) -> Answer:
+def _answer(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     try:
-        return REQUESTS[request["do"]](request)
+        return REQUESTS[request["do"]](request, files)
     except UnreadableClip as error:
         return {"unreadable": error.reason}
     except UnusableClip as error:
@@ -152,6 +160,9 @@ def _answer(request: Mapping[str, Any]) -> Answer:
         # One line, for the view `failures` and the log.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return {kind: f"{request['do']} failed: {reason}"}
+    finally:
+        for file in files:
+            os.close(file)
 
 
 def main() -> None:
@@ -160,20 +171,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(int(sys.argv[2]))
     is_confined: bool | None = None
-    connection = Connection(int(sys.argv[1]))
+    channel = socket(fileno=int(sys.argv[1]))
     while True:
         try:
-            request = json.loads(connection.recv_bytes())
+            request, files = receive_request(channel)
         except EOFError:
             return
         if request["do"] in READS_FILES and is_confined is None:
             is_confined = confine(int(sys.argv[3]))
         # The service enforces the limit; the alarm holds even when the service was killed.
         signal.alarm(request["limit_s"] + 10)
-        answer = _answer(request) | {"confined": is_confined}
+        answer = _answer(request, files)
         signal.alarm(0)
         try:
-            connection.send_bytes(json.dumps(answer).encode("ascii"))
+            send(channel, answer | {"number": request["number"], "confined": is_confined})
         except BrokenPipeError:
             # The service was killed meanwhile.
             return

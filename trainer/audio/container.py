@@ -1,14 +1,13 @@
-"""Opens sound files, and only sound files: the only place where ffmpeg touches the disk.
+"""Opens sound files, and only sound files: the only place where ffmpeg reads the disk.
 
 Some formats name other files or addresses to read (HLS, concat, DASH, SDP, image sequences), and a
-watched folder may hold a crafted one. So a list of demuxers says what may be opened, and the only
-protocol is `file`: a playlist named `.mp3` is refused before its first line is followed.
+watched folder may hold a crafted one. So a list of demuxers says what may be read, and ffmpeg may
+open nothing: it gets the bytes of one open file, and a playlist named `.mp3` is refused before its
+first line is followed.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from av.audio.stream import AudioStream
 from av.stream import Discard
 
 from trainer.audio.decode_errors import reason_of
+from trainer.audio.sound_file import FileView, opened
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-    from trainer.audio.tag_blocks import Extent
+    from trainer.audio.sound_file import Extent, SoundFile
 
 # Each of these reads the one file it is given. ffmpeg does not follow MOV's external data
 # references or Matroska's linked segments by default.
@@ -38,7 +38,7 @@ _DEMUXERS = (
 )
 
 # `fastseek` seeks in MP3 by proportion of its bytes; without it ffmpeg reads up to the position.
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
+_OPTIONS = {"protocol_whitelist": "", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
 
 _FOREIGN_ERRORS = (
     av.error.FFmpegError,
@@ -54,12 +54,12 @@ _MOST_RETRIES = 1000
 
 @contextmanager
 def open_sound(
-    path: Path, within: Extent | None = None
+    source: Path | SoundFile, within: Extent | None = None
 ) -> Iterator[tuple[InputContainer, AudioStream]]:
     """Opens a file and picks its best audio stream; cover art and video are passed over.
 
     Args:
-        path: a regular file; its name need not be valid UTF-8.
+        source: a regular file, or its path; its name need not be valid UTF-8.
         within: the only bytes of it that ffmpeg gets to see; None for all.
 
     Yields:
@@ -69,28 +69,25 @@ def open_sound(
         UnreadableClip: the file is absent, forbidden, not regular, not a sound file, has no audio
             stream, or ffmpeg fails on it inside the `with` block.
     """
-    try:
-        _require_regular(path)
-        # The prefix keeps a name such as `concat:a|b` from being taken for a protocol.
-        name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
-        options = dict(_OPTIONS)
-        if within is not None:
-            if within.start >= within.end:
-                raise UnreadableClip(path, "holds tags and nothing else")
-            name = f"subfile,,start,{within.start},end,{within.end},,:{name}"
-            options["protocol_whitelist"] = "file,subfile"
-        # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound;
-        # this way their bytes can still be told apart.
-        with av.open(name, options=options, metadata_errors="surrogateescape") as container:
-            stream = container.streams.best("audio")
-            if not isinstance(stream, AudioStream):
-                raise UnreadableClip(path, "holds no audio stream")
-            for other in container.streams:
-                if other is not stream:
-                    other.discard = Discard.all
-            yield container, stream
-    except _FOREIGN_ERRORS as error:
-        raise UnreadableClip(path, reason_of(path, error)) from error
+    with opened(source) as file:
+        if within is not None and within.start >= within.end:
+            raise UnreadableClip(file.path, "holds tags and nothing else")
+        view = FileView(file, within)
+        try:
+            # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound;
+            # this way their bytes can still be told apart.
+            with av.open(
+                view, "r", options=_OPTIONS, metadata_errors="surrogateescape"
+            ) as container:
+                stream = container.streams.best("audio")
+                if not isinstance(stream, AudioStream):
+                    raise UnreadableClip(file.path, "holds no audio stream")
+                for other in container.streams:
+                    if other is not stream:
+                        other.discard = Discard.all
+                yield container, stream
+        except _FOREIGN_ERRORS as error:
+            raise UnreadableClip(file.path, reason_of(error)) from error
 
 
 def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
@@ -110,14 +107,3 @@ def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Pa
             # fail on them when it flushes: after our last packet, as later streams count higher.
             return
         return
-
-
-def _require_regular(path: Path) -> None:
-    # A pipe or a device would block or never end.
-    status = os.stat(path)  # noqa: PTH116 - bytes-like names survive os.stat unchanged
-    if stat.S_ISDIR(status.st_mode):
-        raise UnreadableClip(path, "is a directory")
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableClip(path, "is not a regular file")
-    if status.st_size == 0:
-        raise UnreadableClip(path, "is empty")

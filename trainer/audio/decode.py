@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from trainer.audio.container import open_sound
+from trainer.audio.sound_file import opened
 from trainer.audio.stream import FASTEST_HZ, SoundStream
 from trainer.audio.tag_blocks import between_tags
 from trainer.trainer_errors import UnreadableClip, UnusableClip
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.arrays import FloatArray
+    from trainer.audio.sound_file import Extent, SoundFile
     from trainer.audio.stream import Segment
-    from trainer.audio.tag_blocks import Extent
     from trainer.audio.window_plan import WindowPlan
 
 # A window that lost less than this to codec delay still counts as complete.
@@ -54,11 +55,11 @@ class DecodedClip(NamedTuple):
     rate_hz: int
 
 
-def decode_windows(path: Path, plan: WindowPlan) -> DecodedClip:
+def decode_windows(source: Path | SoundFile, plan: WindowPlan) -> DecodedClip:
     """Decodes the planned windows; a file shorter than all of them is decoded completely.
 
     Args:
-        path: a regular file.
+        source: a regular file, or its path.
         plan: rate, number and length of the windows.
 
     Returns:
@@ -68,24 +69,25 @@ def decode_windows(path: Path, plan: WindowPlan) -> DecodedClip:
         UnreadableClip: the file cannot be opened or is not sound.
         UnusableClip: nothing could be decoded.
     """
-    try:
-        return _decode(path, plan, None)
-    except UnreadableClip:
-        # Some demuxers fail on tags of other formats. Only then are the tags cut off: without
-        # them, the windows of an MP3 that has no header would move.
-        extent = between_tags(path)
-        if extent is None:
-            raise
-        return _decode(path, plan, extent)
+    with opened(source) as file:
+        try:
+            return _decode(file, plan, None)
+        except UnreadableClip:
+            # Some demuxers fail on tags of other formats. Only then are the tags cut off: without
+            # them, the windows of an MP3 that has no header would move.
+            extent = between_tags(file)
+            if extent is None:
+                raise
+            return _decode(file, plan, extent)
 
 
-def _decode(path: Path, plan: WindowPlan, within: Extent | None) -> DecodedClip:
-    with open_sound(path, within) as (container, stream):
-        _refuse_absurd_rate(path, stream)
+def _decode(file: SoundFile, plan: WindowPlan, within: Extent | None) -> DecodedClip:
+    with open_sound(file, within) as (container, stream):
+        _refuse_absurd_rate(file.path, stream)
         sound = SoundStream(container, stream)
         clip = _decode_short(sound, plan) or _decode_long(sound, plan)
         if not clip.windows:
-            raise UnusableClip(path, "no sound could be decoded")
+            raise UnusableClip(file.path, "no sound could be decoded")
         return clip
 
 

@@ -13,6 +13,7 @@ from av.stream import Discard, Disposition
 
 from trainer.audio.container import open_sound
 from trainer.audio.fingerprint import identify
+from trainer.audio.sound_file import opened
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
 
+    from trainer.audio.sound_file import SoundFile
+
 Item = tuple[str, str, str]
 """Where a value stands (`file`, `stream N`, `chapter N`, `picture N`), its key and its digest."""
 
 
-def read_back(path: Path, *, hashed: bool = True) -> dict[str, Any]:
+def read_back(source: Path | SoundFile, *, hashed: bool = True) -> dict[str, Any]:
     """Read a file as JSON values: `audio_hash` and `metadata`.
 
     Args:
-        path: a regular file.
+        source: a regular file, or its path.
         hashed: hash every audio packet, too; otherwise `audio_hash` is None.
 
     Returns:
@@ -39,13 +42,14 @@ def read_back(path: Path, *, hashed: bool = True) -> dict[str, Any]:
     Raises:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
-    audio_hash = identify(path, every_packet=True) if hashed else None
-    try:
-        # Unlike the hash, this must see the tags in front of the sound and behind it.
-        with open_sound(path) as (container, _):
-            return {"audio_hash": audio_hash, "metadata": sorted(_items(container))}
-    except UnreadableClip:
-        return {"audio_hash": audio_hash, "metadata": None}
+    with opened(source) as file:
+        audio_hash = identify(file, every_packet=True) if hashed else None
+        try:
+            # Unlike the hash, this must see the tags in front of the sound and behind it.
+            with open_sound(file) as (container, _):
+                return {"audio_hash": audio_hash, "metadata": sorted(_items(container))}
+        except UnreadableClip:
+            return {"audio_hash": audio_hash, "metadata": None}
 
 
 def _items(container: InputContainer) -> Iterator[Item]:

@@ -16,6 +16,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from trainer.audio.container import open_sound, sound_packets
+from trainer.audio.sound_file import opened
 from trainer.audio.tag_blocks import between_tags
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+
+    from trainer.audio.sound_file import SoundFile
 
 HEAD_BYTES = 128 * 2**20
 """Bytes of packets that are hashed whatever the container."""
@@ -38,11 +41,11 @@ _SEEKS_EXACTLY = frozenset({"wav", "w64", "aiff", "caf", "au", "mov,mp4,m4a,3gp,
 _DIGEST_BYTES = 16
 
 
-def identify(path: Path, *, every_packet: bool = False) -> str:
+def identify(source: Path | SoundFile, *, every_packet: bool = False) -> str:
     """Identifies the sound of a file.
 
     Args:
-        path: a regular file.
+        source: a regular file, or its path.
         every_packet: hash all of a file of more than `HEAD_BYTES`; the answer differs from the
             default one only for such files.
 
@@ -52,7 +55,7 @@ def identify(path: Path, *, every_packet: bool = False) -> str:
     Raises:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
-    with open_sound(path, within=between_tags(path)) as (container, stream):
+    with opened(source) as file, open_sound(file, between_tags(file)) as (container, stream):
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         exact = container.format.name in _SEEKS_EXACTLY and bool(stream.duration)
         limit = HEAD_BYTES if exact and not every_packet else None

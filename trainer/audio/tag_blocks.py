@@ -10,11 +10,16 @@ from __future__ import annotations
 import os
 import re
 import struct
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from trainer.audio.sound_file import Extent, opened
+from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from trainer.audio.sound_file import SoundFile
 
 # Programs stack a few; a crafted file could stack millions.
 _MOST_BLOCKS = 16
@@ -37,51 +42,43 @@ _LYRICS_SIZE_LENGTH = 6
 _LARGEST_LYRICS_V1 = 5100 + len(_LYRICS_BEGIN) + _LYRICS_END_LENGTH
 
 
-class Extent(NamedTuple):
-    """The bytes of a file between its outer tags, from offset `start` to before `end`."""
-
-    start: int
-    end: int
-
-
-def between_tags(path: Path) -> Extent | None:
-    """Finds what lies between the outer tags of a file.
+def between_tags(source: Path | SoundFile) -> Extent | None:
+    """Finds what lies between the outer tags of a file, given itself or by its path.
 
     Returns:
         Its extent, perhaps empty; None if the file has no outer tags, is not regular or cannot be
         read: opening its sound fails likewise, with a better message.
     """
     try:
-        return _find(path) if path.is_file() else None
-    except OSError:
+        with opened(source) as file:
+            return _find(file.descriptor)
+    except (OSError, UnreadableClip):
         return None
 
 
-def _find(path: Path) -> Extent | None:
-    with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        body = _Body(file, 0)
-        for _ in range(_MOST_BLOCKS):
-            length = _id3v2_length(body.at(body.start, _ID3V2_LENGTH), b"ID3")
-            if not 0 < length <= size - body.start:
-                break
-            body = _Body(file, body.start + length)
-        end = _before_tags(body, size)
+def _find(descriptor: int) -> Extent | None:
+    size = os.fstat(descriptor).st_size
+    body = _Body(descriptor, 0)
+    for _ in range(_MOST_BLOCKS):
+        length = _id3v2_length(body.at(body.start, _ID3V2_LENGTH), b"ID3")
+        if not 0 < length <= size - body.start:
+            break
+        body = _Body(descriptor, body.start + length)
+    end = _before_tags(body, size)
     return Extent(body.start, end) if (body.start, end) != (0, size) else None
 
 
 class _Body(NamedTuple):
     """What follows the leading tags of a file; trailing tags lie inside it."""
 
-    file: BinaryIO
+    descriptor: int
     start: int
 
     def at(self, offset: int, length: int) -> bytes:
         """Returns bytes of the file; none if they would lie before `start`."""
         if offset < self.start:
             return b""
-        self.file.seek(offset)
-        return self.file.read(length)
+        return os.pread(self.descriptor, length, offset)
 
 
 def _before_tags(body: _Body, end: int) -> int:

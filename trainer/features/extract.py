@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.audio.decode import decode_windows
+from trainer.audio.sound_file import SoundFile
 from trainer.audio.window_plan import WindowPlan
 from trainer.features.harmony.describe import HARMONY, describe_harmony, harmony_names
 from trainer.features.opensmile import FEATURE_SET, FEATURES, SHORTEST_S, describe, feature_names
@@ -74,14 +75,17 @@ class ClipFeatures:
     key: str
 
 
-def extract_features(path: Path, settings: FeatureSettings = CANONICAL) -> ClipFeatures:
-    """Extracts the features of one file, of any kind that ffmpeg decodes.
+def extract_features(
+    source: Path | SoundFile, settings: FeatureSettings = CANONICAL
+) -> ClipFeatures:
+    """Extracts the features of one file, given itself or by its path, of any kind ffmpeg decodes.
 
     Raises:
         UnreadableClip: the file cannot be opened or is not sound.
         UnusableClip: it decodes to nothing, to silence, or to too little sound.
     """
-    clip = decode_windows(path, settings)
+    clip = decode_windows(source, settings)
+    path = source.path if isinstance(source, SoundFile) else source
     described = describe_windows(_usable_windows(clip, path), clip.rate_hz, path)
     return ClipFeatures(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),

@@ -35,7 +35,7 @@ class FileReading(NamedTuple):
 class Reader(Protocol):
     """Reads a file by ffmpeg, outside this process."""
 
-    def __call__(self, path: Path, *, hashed: bool = True) -> FileReading:
+    def __call__(self, path: Path, /, *, hashed: bool = True) -> FileReading:
         """Read metadata and, if `hashed`, hash the audio packets; raises ClipError."""
 
 

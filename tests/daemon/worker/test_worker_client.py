@@ -9,14 +9,15 @@ import sys
 import wave
 from contextlib import closing
 from dataclasses import asdict
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from daemon.worker import worker_client
 from daemon.worker.active_bundle import ActiveBundle
+from daemon.worker.worker_channel import send
 from daemon.worker.worker_client import WorkerClient, _Running
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from tests.daemon.tagging.readers import ffmpeg_reader
@@ -126,16 +127,28 @@ def test_a_bundle_that_cannot_be_used_is_not_the_fault_of_the_file(
 
 LYING = """
 import sys
-from multiprocessing.connection import Connection
-connection = Connection(int(sys.argv[1]))
-connection.recv_bytes()
-connection.send_bytes(sys.argv[2].encode())
-connection.recv_bytes()
+from socket import socket
+from daemon.worker.worker_channel import receive_request
+channel = socket(fileno=int(sys.argv[1]))
+request, _ = receive_request(channel)
+answer = sys.argv[2].replace("NUMBER", request["number"]).encode()
+channel.sendall(len(answer).to_bytes(4, "big") + answer)
+receive_request(channel)
 """
 
 
 @pytest.mark.parametrize(
-    "answer", ["7", "[" * 100_000, "{}", '{"identity": 7}', '{"identity": "../x"}', "{"]
+    "answer",
+    [
+        "7",
+        "[" * 100_000,
+        "{",
+        "{}",
+        '{"number": "NUMBER"}',
+        '{"number": "NUMBER", "identity": 7}',
+        '{"number": "NUMBER", "identity": "../x"}',
+        f'{{"number": "0", "identity": "{"0" * 32}"}}',
+    ],
 )
 def test_a_worker_that_answers_nonsense_is_stopped(
     worker: WorkerClient, tone: Path, answer: str
@@ -150,7 +163,7 @@ def test_a_worker_that_answers_nonsense_is_stopped(
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    worker._running = _Running(lying, Connection(ours.detach()))
+    worker._running = _Running(lying, ours)
     with pytest.raises(UnreadableClip, match="the worker that read it"):
         worker.identify(tone)
     assert lying.returncode is not None
@@ -192,15 +205,31 @@ def test_a_worker_that_hangs_is_stopped_and_replaced(tone: Path) -> None:
 
 
 def test_a_worker_that_crashes_is_named_as_the_cause_and_replaced(
-    worker: WorkerClient, tone: Path
+    worker: WorkerClient, tone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = worker.identify(tone)
     process = process_of(worker)
     os.kill(process, signal.SIGSTOP)
     os.kill(process, signal.SIGSEGV)
-    os.kill(process, signal.SIGCONT)
-    with pytest.raises(UnreadableClip, match="ended by SIGSEGV"):
-        worker.identify(tone)
+
+    def send_and_let_it_crash(*arguments: Any) -> None:
+        send(*arguments)
+        os.kill(process, signal.SIGCONT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker_client, "send", send_and_let_it_crash)
+        with pytest.raises(UnreadableClip, match="ended by SIGSEGV"):
+            worker.identify(tone)
+    assert worker.identify(tone) == identity
+
+
+def test_a_worker_that_ended_between_two_files_costs_neither_an_attempt(
+    worker: WorkerClient, tone: Path
+) -> None:
+    identity = worker.identify(tone)
+    assert worker._running is not None
+    worker._running.process.kill()
+    worker._running.process.wait()
     assert worker.identify(tone) == identity
 
 

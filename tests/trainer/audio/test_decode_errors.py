@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import struct
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from tests.trainer.audio.outer_blocks import id3v2
 from tests.trainer.audio.test_container import transport_stream
 from trainer.audio.container import open_sound, sound_packets
 from trainer.audio.decode_errors import reason_of
+from trainer.audio.sound_file import system_reason
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
@@ -48,20 +48,18 @@ def reason_for(path: Path) -> str:
 @pytest.mark.parametrize(
     "number", sorted({*errno.errorcode, -1, 0, 2**31 - 1, -(2**31), 8454144, 65053})
 )
-def test_every_number_becomes_one_line_of_ours(tmp_path: Path, number: int) -> None:
-    path = write_audio(tmp_path / "sound.wav", tone(0.1))
+def test_every_number_becomes_one_line_of_ours(number: int) -> None:
     for kind in (av.error.FFmpegError, OSError):
-        reason = reason_of(path, kind(number, "Error number -N occurred, patches welcome"))
+        reason = reason_of(kind(number, "Error number -N occurred, patches welcome"))
         assert reason.strip()
         assert len(reason.splitlines()) == 1
         assert "patches" not in reason
 
 
 @pytest.mark.parametrize("number", sorted(av.error.classes))
-def test_every_error_of_ffmpeg_becomes_one_line_of_ours(tmp_path: Path, number: int) -> None:
-    path = write_audio(tmp_path / "sound.wav", tone(0.1))
+def test_every_error_of_ffmpeg_becomes_one_line_of_ours(number: int) -> None:
     kind: Any = av.error.classes[number]
-    reason = reason_of(path, kind(number, "Decoder not found, patches welcome"))
+    reason = reason_of(kind(number, "Decoder not found, patches welcome"))
     assert len(reason.splitlines()) == 1
     assert not FOREIGN.search(reason)
 
@@ -99,15 +97,14 @@ def test_damage_is_not_taken_for_a_lack_of_permission(
     path.write_bytes(content[: content.rindex(b"SE")] + id3v2())
     assert reason_for(path) == "damaged, or not a sound file"
     refused = PermissionError(errno.EPERM, "Operation not permitted")
-    assert reason_of(tmp_path / "absent.mpc", refused) == "permission denied"
+    assert system_reason(refused) == "permission denied"
 
 
 def test_links_that_lead_to_each_other_are_told_apart_from_damage(tmp_path: Path) -> None:
     path = tmp_path / "one.wav"
     path.symlink_to(tmp_path / "two.wav")
     (tmp_path / "two.wav").symlink_to(path)
-    said = os.strerror(errno.ELOOP)
-    assert reason_for(path) == f"the disk or share cannot deliver it: {said}"
+    assert reason_for(path) == "is a symbolic link, or lies behind too many"
 
 
 @pytest.mark.parametrize("tail", [b"", b"U" * 300, bytes(5000), b"\x47" * 777])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.trainer.audio.outer_blocks import AROUND, ID3V1, ape_frame, apev2, id3v2, lyrics_v2
-from trainer.audio.tag_blocks import Extent, between_tags
+from trainer.audio.sound_file import Extent
+from trainer.audio.tag_blocks import between_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
