@@ -43,7 +43,8 @@ class TagState(StrEnum):
 class FileStamp:
     """Size in bytes, modification time in ns since the epoch, and inode number of a file.
 
-    Two stamps of a path differ if the file was changed or replaced.
+    Two stamps of a path differ if the file was changed or replaced. A number of more than 64 bits,
+    such as the time of a file dated 2446, is reduced modulo 2^64, as the catalogue holds no more.
     """
 
     size: int
@@ -53,7 +54,12 @@ class FileStamp:
     @classmethod
     def of(cls, stat: stat_result) -> FileStamp:
         """Return the stamp in a stat result."""
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return cls(stat.st_size, _signed(stat.st_mtime_ns), _signed(stat.st_ino))
+
+
+def _signed(number: int) -> int:
+    """Return the signed number of 64 bits that equals `number` modulo 2^64."""
+    return (number + 2**63) % 2**64 - 2**63
 
 
 NO_STAMP: Final = FileStamp(-1, -1, -1)

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mutagen
@@ -131,6 +132,18 @@ def test_bad_files_stop_nothing_and_have_a_reason(valenced: Valenced, music: Pat
         assert retry_at
     status = valenced.read("status")
     assert (status["known"], status["failed"]) == (len(analysed), len(failed))
+
+
+@pytest.mark.parametrize("year", [1901, 2262, 2446])
+def test_a_file_of_a_far_date_is_processed_as_any_other(
+    valenced: Valenced, music: Path, year: int
+) -> None:
+    files = [write_audio(music / "a.flac", tone(1)), write_audio(music / "b.flac", noise(1))]
+    then_s = int(datetime(year, 5, 1, tzinfo=UTC).timestamp())
+    os.utime(files[1], (then_s, then_s))
+    assert valenced.read("scan", music) == scanned(2)
+    assert [Path(row["path"]) for row in valenced.read("query", "--sort", "path")] == files
+    assert valenced.read("scan", music) == scanned(0)
 
 
 def test_without_tags_no_byte_of_a_file_changes(valenced: Valenced, music: Path) -> None:

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import pytest
+
+from storage.schema.records import FileStamp
 from tests.records import A_MINUTE, NOON, record_entry, stamp
 
 if TYPE_CHECKING:
+    from os import stat_result
+
     from storage.catalogue import Catalogue
     from storage.schema.records import QueueEntry
 
@@ -129,3 +135,19 @@ def test_no_file_is_claimed_twice_by_many_at_once(catalogue: Catalogue) -> None:
         entries = list(pool.map(lambda _: catalogue.queue.claim(NOON), range(80)))
     taken = [entry.path for entry in entries if entry is not None]
     assert sorted(taken) == sorted(paths)
+
+
+def stamp_with(mtime_ns: int, inode: int) -> FileStamp:
+    found = SimpleNamespace(st_size=1, st_mtime_ns=mtime_ns, st_ino=inode)
+    return FileStamp.of(cast("stat_result", found))
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, -(2**70), 2**100 + 1])
+def test_numbers_of_the_system_beyond_64_bits_are_stored_and_recognised(
+    catalogue: Catalogue, number: int
+) -> None:
+    kept = stamp_with(mtime_ns=number, inode=number)
+    catalogue.queue.put([(A, kept)], NOON)
+    assert catalogue.queued_stamps() == {A: kept}
+    assert kept != stamp_with(mtime_ns=number + 1, inode=number)
+    assert kept != stamp_with(mtime_ns=number, inode=number + 1)
