@@ -169,7 +169,8 @@ class ConsumerPool:
                     self._sleep(worker, idle_since_s, seen)
             except ValencedError as error:
                 # No file's fault, such as a full disk. The claimed file is released later.
-                log.error("processing stalled, next attempt in %g s: %s", STALLED_RETRY_S, error)  # noqa: TRY400 - one line is enough
+                if str(error) != self._stats.stalled:
+                    log.error("processing stalled, retried each %g s: %s", STALLED_RETRY_S, error)  # noqa: TRY400 - one line is enough
                 self._stats.stalled = str(error)
                 self._pause(STALLED_RETRY_S)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from config.errors import ValencedError
     from daemon.pipeline.consumers import ConsumerPool
     from daemon.pipeline.run_stats import RunStats
     from daemon.service.progress import ProgressReporter
@@ -125,22 +126,17 @@ class EventLoop:
         """
         while True:
             self.heartbeat()
+            messages: list[Message] = []
             try:
                 if self.single_pass is not None:
                     self._end_if_done(self.single_pass, self.monotonic())
-                if self.handle(self._next_messages(self._timeout_s())):
+                messages = self._next_messages(self._timeout_s())
+                if self.handle(messages):
                     return
                 self.stats.problem = None
             except (CatalogueError, WorkerError) as error:
-                self.stats.problem = str(error)
-                log.error("waiting %g s for the catalogue: %s", RETRY_S, error)  # noqa: TRY400 - one line is enough
-                self.notifier.status(f"waiting for the catalogue: {error}")
-                messages = self._next_messages(RETRY_S)
-                if self.handle([message for message in messages if isinstance(message, Stop)]):
+                if self._waits_after(error, messages):
                     return
-                if Reload() in messages:
-                    self.messages.put(Reload())
-                self.messages.put(Reconcile("the catalogue could not be used"))
 
     def handle(self, messages: list[Message]) -> bool:
         """Handle some messages, queue the files that have settled, and return whether to stop.
@@ -148,14 +144,11 @@ class EventLoop:
         Stop comes first: what else fails is found again at the next start. Reload comes next, since
         nothing would repeat it.
         """
-        order = {Stop: 0, Reload: 1}
-        for message in sorted(messages, key=lambda message: order.get(type(message), 2)):
+        if _stops(messages):
+            return True
+        for message in sorted(messages, key=lambda message: not isinstance(message, Reload)):
             self.heartbeat()
             match message:
-                case Stop(broken_by):
-                    if broken_by is not None:
-                        raise broken_by
-                    return True
                 case PathChanged(path):
                     self.enqueuer.path_changed(path, self.monotonic())
                 case Reconcile(reason):
@@ -171,6 +164,27 @@ class EventLoop:
                     is_idle = not self.catalogue.queue.waiting(self.clock())
                     log.debug("catalogue: %s", maintain(self.catalogue.url, is_idle=is_idle))
         self.enqueuer.settle(self.monotonic())
+        return False
+
+    def _waits_after(self, error: ValencedError, handled: list[Message]) -> bool:
+        """Wait until the next attempt, without using the catalogue; return whether to stop.
+
+        The reconcile that follows finds what is reported meanwhile. What it does not find, of the
+        messages that were handled as well, is sent again.
+        """
+        if str(error) != self.stats.problem:
+            log.error("waiting for the catalogue, tried again each %g s: %s", RETRY_S, error)
+        self.stats.problem = str(error)
+        self.notifier.status(f"waiting for the catalogue: {error}")
+        again: set[Message] = {*handled} & {RetrainDue()}
+        until_s = self.monotonic() + RETRY_S
+        while (rest_s := until_s - self.monotonic()) > 0:
+            messages = self._next_messages(rest_s)
+            if _stops(messages):
+                return True
+            again |= {*messages} & {RetrainDue(), Reload()}
+        for message in (*again, Reconcile("the catalogue could not be used")):
+            self.messages.put(message)
         return False
 
     def _end_if_done(self, single_pass: SinglePass, now_s: float) -> None:
@@ -242,3 +256,13 @@ class EventLoop:
         if waiting:
             status = f"analysing: {waiting} files waiting, {counts}"
         return f"{status}; {self._refused}" if self._refused else status
+
+
+def _stops(messages: list[Message]) -> bool:
+    """Return whether one of the messages says stop; raise what broke a consumer."""
+    for message in messages:
+        if isinstance(message, Stop):
+            if message.broken_by is not None:
+                raise message.broken_by
+            return True
+    return False

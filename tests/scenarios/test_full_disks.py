@@ -49,6 +49,24 @@ def test_a_full_disk_keeps_the_tags_pending_until_there_is_room(
         assert valenced.read("query")[0]["tag_state"] == "written"
 
 
+def test_a_catalogue_without_room_is_waited_for(
+    valenced: Valenced, music: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with mounted(state, "size=24m"):
+        disk = Full(state)
+        with valenced.start("run", music) as service:
+            service.wait_for("watching")
+            disk.fail()
+            write_audio(music / "a.wav", music_like(2))
+            service.wait_for("full")
+            write_audio(music / "b.wav", music_like(3))
+            disk.repair()
+            service.wait_until(lambda: len(valenced.read("query")) == 2)
+            assert service.stop() == 0
+
+
 def test_files_on_a_read_only_disk_are_analysed_and_not_changed(
     valenced: Valenced, music: Path
 ) -> None:

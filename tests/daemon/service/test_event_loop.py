@@ -6,7 +6,8 @@ import math
 import os
 import sqlite3
 import time
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,15 @@ from config.loading import load
 from config.settings import FolderSettings
 from daemon.clock import utc_now
 from daemon.service.assembly import Assembly
-from daemon.service.messages import CheckFolders, MaintenanceDue, PathChanged, Reload, Stop
+from daemon.service.background_job import LEARN
+from daemon.service.messages import (
+    CheckFolders,
+    MaintenanceDue,
+    PathChanged,
+    Reload,
+    RetrainDue,
+    Stop,
+)
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig, RunConfig
@@ -56,6 +65,12 @@ def active(tmp_path: Path, music: Path) -> ActiveConfig:
 
 @pytest.fixture
 def loop(active: ActiveConfig) -> Iterator[EventLoop]:
+    with built_loop(active) as loop:
+        yield loop
+
+
+@contextmanager
+def built_loop(active: ActiveConfig) -> Iterator[EventLoop]:
     worker = WorkerClient(active.config.settings.analysis)
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(active.config.url)))
@@ -156,3 +171,40 @@ def test_a_reload_changes_how_long_an_annotation_table_must_be_left_alone(
     assert table.exists()
     reload_with(settle_s=1)
     assert not table.exists()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the catalogue for moments only."""
+    monkeypatch.setattr("storage.database.engine.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("daemon.service.event_loop.RETRY_S", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_locked_catalogue_is_waited_for_and_nothing_reported_meanwhile_is_lost(
+    music: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [music / f"{name}.wav" for name in "abcd"]
+    config = configured(tmp_path, "watch.settle_s=0.2")
+    with (
+        built_loop(ActiveConfig(config)) as loop,
+        closing(sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)) as somebody,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        somebody.execute("BEGIN IMMEDIATE")
+        running = thread.submit(loop.run)
+        for file in files:
+            file.write_bytes(bytes(100))
+            # The next one is due while the failure of this one is handled.
+            loop.messages.put(PathChanged(file))
+            time.sleep(0.1)
+        loop.messages.put(RetrainDue())
+        wait_until(lambda: loop.stats.problem is not None or running.done())
+        assert "is locked" in (loop.stats.problem or "")
+        somebody.execute("ROLLBACK")
+        wait_until(lambda: len(loop.catalogue.queue.untried()) == len(files) or running.done())
+        wait_until(lambda: loop.catalogue.jobs.is_requested(LEARN) or running.done())
+        loop.messages.put(Stop())
+        running.result(PATIENCE_S)
+    assert loop.catalogue.queue.untried() == files
+    assert "waiting for the catalogue" in caplog.text
