@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.database.sessions import CataloguePart
@@ -77,6 +77,14 @@ class JobStore(CataloguePart):
             number: int = row.scalar_one()
             connection.execute(delete(trainings).where(trainings.c.id <= number - MOST_TRAININGS))
         return number
+
+    def correct_future_trainings(self, now: datetime) -> None:
+        """Set trainings that a wrong clock dated later than now to now.
+
+        Annotations of today would seem older than they are, and never be learned from.
+        """
+        future = update(trainings).where(trainings.c.begun_at > now)
+        self._write(future.values(begun_at=now, ended_at=now))
 
     def last_training(self) -> TrainingRun | None:
         """Return the last training, None if there was none."""

@@ -113,6 +113,11 @@ class Queue(CataloguePart):
             update(queue).where(failed).values(state=WAITING, attempts=0, due_at=now)
         )
 
+    def expedite(self, now: datetime, later_than: datetime) -> int:
+        """Make files due now that would be due later than a time; return their number."""
+        late = (queue.c.state == WAITING) & (queue.c.due_at > later_than)
+        return self._write(update(queue).where(late).values(due_at=now))
+
     def release_claims(self) -> int:
         """Return what an earlier process had claimed when it ended; call once at start."""
         return self._write(update(queue).where(queue.c.state == RUNNING).values(state=WAITING))

@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
 from daemon.monitoring.endpoints import serve_endpoints
+from daemon.pipeline.stages import RETRY_DELAYS
 from daemon.service.assembly import Assembly
-from daemon.service.messages import (
-    CheckFolders,
-    MaintenanceDue,
-    MessageQueue,
-    Reconcile,
-    RetrainDue,
-)
+from daemon.service.messages import CheckFolders, MaintenanceDue, Reconcile, RetrainDue
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig
 from daemon.service.scheduler import (
+    CHECK_CALENDAR_S,
     CHECK_FOLDERS_S,
     MAINTENANCE_S,
+    CalendarJob,
     PeriodicJob,
     change_interval,
     cron_trigger,
@@ -118,11 +115,12 @@ def _start(
     """Start the parts: watching before the first scan, so that no change falls between the two."""
     catalogue = loop.catalogue
     catalogue.queue.release_claims()
+    loop.correct_future_times(RETRY_DELAYS[-1])
     catalogue.notes.clear()
     loop.folders.start()
     if active.config.keep_watching:
-        jobs = _periodic_jobs(active.config, loop.messages)
-        scheduler = stack.enter_context(running_scheduler(jobs, catalogue.jobs, loop.clock))
+        jobs = _periodic_jobs(active.config, loop)
+        scheduler = stack.enter_context(running_scheduler(jobs))
         if read_config is not None:
             set_reconcile_s = partial(change_interval, scheduler, "reconcile")
             loop.reload = Reloader(read_config, active, loop, set_reconcile_s)
@@ -138,19 +136,24 @@ def _start(
     loop.consumers.start()
 
 
-def _periodic_jobs(config: RunConfig, messages: MessageQueue) -> Iterator[PeriodicJob]:
+def _periodic_jobs(config: RunConfig, loop: EventLoop) -> Iterator[PeriodicJob]:
     """Yield the jobs of the scheduler; each only sends a message to the event loop."""
     reconcile_s, schedule = config.settings.watch.reconcile_s, config.settings.retrain.schedule
-    reconcile = Reconcile("interval elapsed")
+    messages, reconcile = loop.messages, Reconcile("interval elapsed")
     yield PeriodicJob("reconcile", lambda: messages.put(reconcile), reconcile_s)
     yield PeriodicJob("check folders", lambda: messages.put(CheckFolders()), CHECK_FOLDERS_S)
     yield PeriodicJob("maintenance", lambda: messages.put(MaintenanceDue()), MAINTENANCE_S)
     if schedule:
-        trigger = cron_trigger(schedule)
         # The name is stored in the catalogue.
-        yield PeriodicJob(
-            "learn", lambda: messages.put(RetrainDue()), schedule=trigger, persistent=True
+        learn = CalendarJob(
+            "learn",
+            lambda: messages.put(RetrainDue()),
+            cron_trigger(schedule),
+            loop.catalogue.jobs,
+            loop.clock,
         )
+        learn.check()
+        yield PeriodicJob("calendar", learn.check, CHECK_CALENDAR_S)
 
 
 def _workers(config: RunConfig) -> list[WorkerClient]:

@@ -7,6 +7,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from daemon.clock import ClockWatch
 from daemon.install.sandbox_check import sandbox_problem
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.run_stats import RunStats
@@ -90,6 +91,7 @@ class Assembly:
                 imported=partial(self.messages.put, CheckFolders()),
             ),
             clock=clock,
+            clock_watch=ClockWatch(clock),
             single_pass=None if config.keep_watching else SinglePass(settings.watch.settle_s),
             stats=stats,
             notifier=self.notifier,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.errors import ValencedError
+    from daemon.clock import ClockWatch
     from daemon.pipeline.consumers import ConsumerPool
     from daemon.pipeline.run_stats import RunStats
     from daemon.service.progress import ProgressReporter
@@ -84,6 +86,7 @@ class EventLoop:
     enqueue_tags: Callable[[Collection[TagState]], None]
     retraining: RetrainControl
     clock: Callable[[], datetime]
+    clock_watch: ClockWatch
     single_pass: SinglePass | None
     stats: RunStats
     notifier: Notifier
@@ -207,8 +210,26 @@ class EventLoop:
         finally:
             self.notifier.ready()
 
+    def correct_future_times(self, allowed: timedelta = timedelta()) -> None:
+        """Correct what a clock that was set back since would leave undone until then.
+
+        `allowed` is how far from now a file may be due.
+        """
+        now = self.clock()
+        self.catalogue.queue.expedite(now, now + allowed)
+        self.catalogue.jobs.correct_future_trainings(now)
+
+    def _check_clock(self) -> None:
+        step_s = self.clock_watch.step_s()
+        if step_s:
+            direction = "forward" if step_s > 0 else "back"
+            log.info("the clock was set %s by %.0f s", direction, abs(step_s))
+            self.correct_future_times()
+            self.reconcile("the clock was set")
+
     def _check_folders(self) -> None:
         """Look for what sends no event: a disk that is back, a retry that another process asked."""
+        self._check_clock()
         if self.folders.refresh():
             self.reconcile("a folder went away or came back")
             # What could not be written there before may be possible now.

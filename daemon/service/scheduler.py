@@ -1,28 +1,33 @@
 """Periodic jobs: reconciling, checking folders, database maintenance, retraining.
 
-APScheduler runs them. The due time of a persistent job is stored in the catalogue, as plain values:
-nothing is pickled.
+APScheduler runs them, by a clock that nobody can set: a wall clock that is set back would stop
+them. Only a schedule in local time follows the wall clock, and its due time is stored in the
+catalogue.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from config.errors import SettingsError
+from daemon.clock import steady_s
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from storage.jobs import JobStore
+
+log = logging.getLogger(__name__)
 
 CHECK_FOLDERS_S = 10.0
 """Interval of checking whether a disk was mounted again, in seconds."""
@@ -30,27 +35,29 @@ CHECK_FOLDERS_S = 10.0
 MAINTENANCE_S = 3600.0
 """Interval of database maintenance, in seconds."""
 
-_IN_MEMORY, _PERSISTENT = "in memory", "persistent"
+CHECK_CALENDAR_S = 30.0
+"""Interval of checking whether a scheduled time has come, in seconds."""
+
+# When the machine was started, for the scheduler: later than any wall clock shows.
+_EPOCH: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+# The resolution of a schedule.
+_A_SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class PeriodicJob:
-    """A job that recurs, at an interval or by a schedule.
+    """A job that recurs at an interval.
 
     Attributes:
         name: unique.
         run: must return at once.
         interval_s: in seconds.
-        schedule: times instead of an interval, from `cron_trigger`.
-        persistent: whether a run that was due while the service was down is made up for at the
-            start; many missed ones count as one.
     """
 
     name: str
     run: Callable[[], None]
-    interval_s: float = 0.0
-    schedule: CronTrigger | None = None
-    persistent: bool = False
+    interval_s: float
 
 
 def cron_trigger(schedule: str) -> CronTrigger:
@@ -69,32 +76,70 @@ def cron_trigger(schedule: str) -> CronTrigger:
         raise SettingsError([f"{wrong}: {error}"]) from error
 
 
-class _PersistentStore(MemoryJobStore):  # type: ignore[misc]
-    """Stores in the catalogue when each job is due next."""
+class CalendarJob:
+    """A job that recurs by a schedule in local time, also when the clock is set meanwhile.
 
-    def __init__(self, store: JobStore) -> None:
-        super().__init__()
+    A run that was due while the service was down is made up for; many missed ones count as one.
+
+    Args:
+        name: unique.
+        run: must return at once.
+        schedule: from `cron_trigger`.
+        store: holds the due time.
+        clock: the time, aware of its zone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[], None],
+        schedule: CronTrigger,
+        store: JobStore,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._name = name
+        self._run = run
+        self._schedule = schedule
         self._store = store
-
-    def add_job(self, job: Any) -> None:
-        super().add_job(job)
-        self._store.plan(job.id, str(job.trigger), job.next_run_time)
-
-    def update_job(self, job: Any) -> None:
-        super().update_job(job)
-        self._store.plan(job.id, str(job.trigger), job.next_run_time)
-
-
-class _ClockZone(tzinfo):
-    """Makes the scheduler, which asks for the time in its zone, use the given clock."""
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self._stored = store.next_run(name, str(schedule))
+        self._due = self._stored or self._following(clock())
+
+    def check(self) -> None:
+        """Run the job if it is due, and store when it is due next."""
+        now = self._clock()
+        if self._due is None:
+            # The schedule names no time that will ever come, such as a 31st of February.
+            return
+        is_due, following = self._due <= now, self._following(now)
+        # A time beyond the following one was planned by a clock that has been set back since.
+        if following is None or is_due or following < self._due:
+            self._due = following
+        if is_due:
+            self._run()
+        if self._due is not None and self._due != self._stored:
+            try:
+                self._store.plan(self._name, str(self._schedule), self._due)
+                self._stored = self._due
+            except CatalogueError as error:
+                log.debug("the next time of '%s' is stored later: %s", self._name, error)
+
+    def _following(self, now: datetime) -> datetime | None:
+        following: datetime | None = self._schedule.get_next_fire_time(None, now + _A_SECOND)
+        # Of two times in one zone, the wall clocks are compared, which may show one time twice.
+        return None if following is None else following.astimezone(UTC)
+
+
+class _SteadyZone(tzinfo):
+    """Makes the scheduler, which asks for the time in its zone, use a steady clock."""
+
+    def __init__(self, steady_s: Callable[[], float]) -> None:
+        self._steady_s = steady_s
 
     def fromutc(self, dt: datetime) -> datetime:
-        # Future times are converted to this zone, too. So only the clock's offset from the
-        # machine's is added: if each conversion returned now, the scheduler would never sleep.
-        return dt.replace(tzinfo=UTC) + (self._clock() - datetime.now(UTC))
+        utc = dt.replace(tzinfo=UTC)
+        # The scheduler also converts times that it has from here.
+        return utc if utc >= _EPOCH else _EPOCH + timedelta(seconds=self._steady_s())
 
     def utcoffset(self, dt: datetime | None) -> timedelta | None:
         return UTC.utcoffset(dt)
@@ -107,38 +152,29 @@ class _ClockZone(tzinfo):
         return None
 
 
-def _every(seconds: float, now: datetime) -> IntervalTrigger:
-    first = now.astimezone(UTC) + timedelta(seconds=seconds)
+def _every(seconds: float, zone: tzinfo) -> IntervalTrigger:
+    first = datetime.now(zone).astimezone(UTC) + timedelta(seconds=seconds)
     return IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC)
 
 
 def change_interval(scheduler: BackgroundScheduler, name: str, interval_s: float) -> None:
     """Change the interval of a job, in seconds."""
-    now = datetime.now(scheduler.timezone)
-    scheduler.reschedule_job(name, trigger=_every(interval_s, now))
+    scheduler.reschedule_job(name, trigger=_every(interval_s, scheduler.timezone))
 
 
 @contextmanager
 def running_scheduler(
-    jobs: Iterable[PeriodicJob], store: JobStore, clock: Callable[[], datetime]
+    jobs: Iterable[PeriodicJob], steady_s: Callable[[], float] = steady_s
 ) -> Iterator[BackgroundScheduler]:
-    """Run periodic jobs in a thread, for the duration of a block; `store` holds their due times."""
+    """Run periodic jobs in a thread for the duration of a block, by a steady clock in seconds."""
+    zone = _SteadyZone(steady_s)
     scheduler = BackgroundScheduler(
-        timezone=_ClockZone(clock),
+        timezone=zone,
         executors={"default": ThreadPoolExecutor(1)},
-        jobstores={_PERSISTENT: _PersistentStore(store), _IN_MEMORY: MemoryJobStore()},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     for job in jobs:
-        trigger = job.schedule or _every(job.interval_s, clock())
-        due = store.next_run(job.name, str(trigger)) if job.persistent else None
-        scheduler.add_job(
-            job.run,
-            trigger,
-            id=job.name,
-            jobstore=_PERSISTENT if job.persistent else _IN_MEMORY,
-            **({} if due is None else {"next_run_time": due}),
-        )
+        scheduler.add_job(job.run, _every(job.interval_s, zone), id=job.name)
     scheduler.start()
     try:
         yield scheduler

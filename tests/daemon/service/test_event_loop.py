@@ -8,13 +8,14 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from config.loading import load
 from config.settings import FolderSettings
-from daemon.clock import utc_now
+from daemon.clock import ClockWatch, utc_now
 from daemon.service.assembly import Assembly
 from daemon.service.background_job import LEARN
 from daemon.service.messages import (
@@ -29,8 +30,10 @@ from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
+from daemon.watch.file_state import stamp_at
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
+from storage.jobs import TrainingRun
 from storage.service_notes import PAUSED
 from tests.driving import notifications
 
@@ -208,3 +211,32 @@ def test_a_locked_catalogue_is_waited_for_and_nothing_reported_meanwhile_is_lost
         running.result(PATIENCE_S)
     assert loop.catalogue.queue.untried() == files
     assert "waiting for the catalogue" in caplog.text
+
+
+def test_a_clock_that_is_set_back_delays_no_file_and_no_training(
+    loop: EventLoop, music: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = utc_now()
+    a_day = timedelta(days=1)
+    loop.clock_watch = ClockWatch(lambda: now)
+    found = []
+    for name in ("a.wav", "b.wav"):
+        file = music / name
+        file.write_bytes(bytes(100))
+        stamp = stamp_at(file)
+        assert stamp is not None
+        found.append((file, stamp))
+    loop.catalogue.queue.put(found, now)
+    entry = loop.catalogue.queue.claim(now)
+    assert entry is not None
+    loop.catalogue.queue.fail(entry, "damaged", now + a_day)
+    loop.catalogue.jobs.record_training(TrainingRun(now, 1, "failed", "no reason"), now)
+    caplog.set_level("INFO")
+    now -= a_day
+    loop.clock = lambda: now
+    loop.handle([CheckFolders()])
+    assert "the clock was set back by 86400 s" in caplog.text
+    assert loop.catalogue.queue.waiting(now) == len(found)
+    last = loop.catalogue.jobs.last_training()
+    assert last is not None
+    assert abs(last.begun_at - now) < timedelta(seconds=1)
