@@ -164,6 +164,9 @@ def test_a_reload_changes_how_long_an_annotation_table_must_be_left_alone(
         config = configured(tmp_path, f"watch.settle_s={settle_s}")
         loop.reload = Reloader(lambda: config, active, loop, set_reconcile_s=lambda _: None)
         loop.handle([Reload(), CheckFolders()])
+        look = loop.retraining._thread._look
+        assert look is not None
+        look.result(PATIENCE_S)
 
     table = tmp_path / "annotations" / "ratings.csv"
     table.parent.mkdir()
