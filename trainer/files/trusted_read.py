@@ -75,7 +75,7 @@ def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
     except OSError as error:
         raise BundleCorrupt(f"{path}: cannot be opened: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise BundleCorrupt(f"{path}: not a regular file")
@@ -83,10 +83,12 @@ def _read(directory: Path, handle: int, name: str, *, guarded: bool) -> bytes:
             _require_closed(path, status)
         if status.st_size > MAX_FILE_BYTES:
             raise BundleCorrupt(f"{path}: {status.st_size} bytes is more than any bundle holds")
-        try:
+        with open(descriptor, "rb", closefd=False) as stream:
             return stream.read(MAX_FILE_BYTES)
-        except OSError as error:
-            raise BundleCorrupt(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise BundleCorrupt(f"{path}: cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _require_closed(path: Path, status: os.stat_result, harm: str = "", allowed: int = 0) -> None:
