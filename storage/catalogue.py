@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
+from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
 from storage.database.sessions import CataloguePart, reading
 from storage.jobs import JobStore
@@ -70,6 +71,7 @@ class Catalogue(CataloguePart):
         training_examples: rated sounds, to learn from.
         statistics: counts over the whole catalogue.
         tag_journal: outcomes and undo of tag writes.
+        begun_writes: writes into files themselves that have begun.
     """
 
     def __init__(self, url: str) -> None:
@@ -84,6 +86,7 @@ class Catalogue(CataloguePart):
         self.training_examples = TrainingExamples(self.engine)
         self.statistics = CatalogueStatistics(self.engine)
         self.tag_journal = TagJournal(self.engine)
+        self.begun_writes = BegunWrites(self.engine)
 
     def close(self) -> None:
         """Close every connection; SQLite merges its write-ahead log into the file."""

@@ -157,6 +157,7 @@ class TagSync:
             keep_mtime=self._tags.keep_mtime,
             dry_run=self._dry_run,
             record=lambda undo: self._catalogue.tag_journal.begin(clip, undo, self._clock()),
+            begun=self._catalogue.begun_writes,
         )
 
 

@@ -30,7 +30,7 @@ from daemon.service.scheduler import (
 from daemon.service.signals import signals_as_messages
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.sd_notify import Notifier
-from daemon.tagging.disk.recovery import clean_up
+from daemon.tagging.recovery import clean_up
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
@@ -129,9 +129,8 @@ def _start(
     else:
         loop.retraining.catch_up()
     comparison = loop.reconcile("the service starts")
-    for folder in sorted(comparison.leftovers):
-        for cleaned in clean_up(folder, reader=worker.read_back):
-            log.info("%s: %s", cleaned.path, cleaned.outcome)
+    for cleaned in clean_up(comparison.leftovers, catalogue.begun_writes, worker.read_back):
+        log.info("%s: %s", cleaned.path, cleaned.outcome)
     loop.enqueue_tags(list(TagState))
     loop.consumers.start()
 

@@ -1,41 +1,43 @@
 """Writes, removes and restores our tags in a file; each change is proven harmless or not made.
 
-A path may lead to the file through links. Any function may raise TagWriteError, which says in one
-line why nothing was written.
+A path is that of the file itself: only `read` follows symbolic links. Any function may raise
+TagWriteError, which says in one line why nothing was written.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging import edit_plan
-from daemon.tagging.disk.atomic_copy import FileWrite, OriginalChanged
+from daemon.tagging.delta import delta
+from daemon.tagging.disk.atomic_copy import FileWrite
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
-from daemon.tagging.disk.source import SourceFile, opened, refuse_read_only
+from daemon.tagging.disk.source import OriginalChanged, SourceFile, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.formats import keys
 from daemon.tagging.formats.detect import container_of
 from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused, refusal_of
 from daemon.tagging.proof import Unproven, prove
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
-from daemon.tagging.undo_record import UndoRecord
+from daemon.tagging.undo_record import MOST_UNDO_BYTES, UndoRecord, packed
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from daemon.tagging.disk.atomic_copy import Copy
     from daemon.tagging.disk.source import Reader
     from daemon.tagging.formats.byte_views import View
     from daemon.tagging.formats.format import Edit
     from daemon.tagging.formats.keys import Items
+    from storage.begun_writes import BegunWrites
 
 
 class WriteMode(StrEnum):
@@ -70,6 +72,7 @@ class WriteOptions:
         dry_run: report what would be done, and do nothing.
         record: gets the undo record (JSON types) after the proof and before the file changes, so
             that no write is ever without its undo; if it raises, nothing is written.
+        begun: where writes in place are noted before they begin; without it there are none.
         disk: does the system calls.
     """
 
@@ -80,6 +83,7 @@ class WriteOptions:
     keep_mtime: bool = False
     dry_run: bool = False
     record: Callable[[Mapping[str, Any]], None] | None = None
+    begun: BegunWrites | None = None
     disk: DiskCalls = DISK
 
 
@@ -114,7 +118,11 @@ def read(path: Path) -> Items:
     Raises:
         TagWriteError: the file or its tags cannot be read, or have no tag scheme.
     """
-    with _as_tag_write_error(path), opened(path, DISK) as source, damage_refused():
+    with (
+        _as_tag_write_error(path),
+        opened(Path(os.path.realpath(path, strict=True)), DISK) as source,
+        damage_refused(),
+    ):
         return container_of(source.view).items(source.view, keys.ALL_KEYS)
 
 
@@ -196,15 +204,18 @@ def _written(
     undo: dict[str, Any] = {}
 
     def complete(copy: Copy) -> None:
-        assert copy.path is not None
         if edit.finish is not None:
             edit.finish(copy)
-        prove(source, copy.path, plan, options.reader, options.audio_hash)
+        copy.audio_hash = prove(source, copy.path, plan, options.reader, options.audio_hash)
         undo.update(plan.undo.as_json(plan.base, copy.view))
         if options.record:
             options.record(undo)
 
-    planned = FileWrite(source, edit.content, complete, options.keep_mtime)
+    def way_back(copy: Copy) -> str | None:
+        pieces = delta(source.view, copy.view, MOST_UNDO_BYTES)
+        return None if pieces is None else packed(pieces)
+
+    planned = FileWrite(source, edit.content, complete, options.keep_mtime, options.begun, way_back)
     try:
         in_place = options.mode is WriteMode.IN_PLACE
         status, warning = overwrite(planned) if in_place else replace_or_overwrite(planned)
@@ -228,7 +239,7 @@ def _to_sidecar(path: Path, items: Items, options: WriteOptions) -> TagWrite:
     with opened(path, options.disk) as source:
         if not options.expects(source.status):
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
-        sidecar = read_sidecar(source.path, options.disk)
+        sidecar = read_sidecar(source)
         was = sidecar.items if sidecar else {}
         if not was and not items:
             return _unchanged(source, was)
@@ -238,7 +249,7 @@ def _to_sidecar(path: Path, items: Items, options: WriteOptions) -> TagWrite:
         done = TagWrite(WriteOutcome.WRITTEN, source.path, was, items, status=source.status)
         if options.dry_run:
             return replace(done, outcome=WriteOutcome.PLANNED)
-        write_sidecar(source.path, items, options.disk)
+        write_sidecar(source, items, sidecar)
         return done
 
 

@@ -33,8 +33,11 @@ class Unproven(TagsRefused):
 
 def prove(
     source: SourceFile, copy: Path, plan: EditPlan, reader: Reader, audio_hash: str | None
-) -> None:
+) -> str:
     """Compare a copy, in which the plan was carried out, with its original.
+
+    Returns:
+        The hash of all audio packets of both.
 
     Raises:
         Unproven: something else than our keys differs.
@@ -58,6 +61,7 @@ def prove(
     left_out = frozenset() if has_id3v2 or kind != "mp3" else _ID3V1_KEYS
     if _foreign(old, plan.ours, left_out) != _foreign(new, plan.ours, left_out):
         raise Unproven("other programs would read another tag differently; the file is left alone")
+    return new.audio_hash or ""
 
 
 def _foreign(

@@ -16,12 +16,14 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
-from daemon.tagging.disk.atomic_copy import remove_temporary
+from daemon.tagging.disk.source import OriginalChanged
+from daemon.tagging.disk.temporary import temporary
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
     from daemon.tagging.formats.keys import Items
 
@@ -36,46 +38,52 @@ class Sidecar(NamedTuple):
     Attributes:
         file: name of the sound when it was written.
         items: ours.
+        status: of the sidecar.
     """
 
     file: str
     items: Items
+    status: os.stat_result
 
 
-def read_sidecar(sound: Path, disk: DiskCalls) -> Sidecar | None:
+def read_sidecar(sound: SourceFile) -> Sidecar | None:
     """Return the sidecar of a sound; None if there is none.
 
     Raises:
         TagsRefused: something else than a sidecar of ours has its name.
         OSError: it cannot be read.
     """
-    path = temp_names.sidecar_of(sound)
+    return _read(sound.folder, temp_names.sidecar_of(sound.path).name, sound.disk)
+
+
+def _read(folder: int, name: str, disk: DiskCalls) -> Sidecar | None:
     try:
-        with open(disk.open_to_read(path), "rb") as file:  # noqa: PTH123 - a descriptor has no path
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _not_ours(path)
+        with open(disk.open_to_read(folder, name), "rb") as file:  # noqa: PTH123 - no path
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise _not_ours(name)
             record = json.loads(file.read(_LARGEST))
         if record["format"] != FORMAT:
-            raise _not_ours(path)
+            raise _not_ours(name)
         items = {key: [str(value) for value in values] for key, values in record["items"].items()}
-        return Sidecar(str(record["file"]), items)
+        return Sidecar(str(record["file"]), items, status)
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _not_ours(path) from error
+        raise _not_ours(name) from error
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise _not_ours(path) from error
+            raise _not_ours(name) from error
         raise
 
 
-def _not_ours(path: Path) -> TagsRefused:
-    return TagsRefused(f"{path.name} is not a valenced sidecar; move it away")
+def _not_ours(name: str) -> TagsRefused:
+    return TagsRefused(f"{name} is not a valenced sidecar; move it away")
 
 
-def _remove(path: Path, disk: DiskCalls) -> None:
-    disk.remove(path)
-    disk.sync_folder(path.parent)
+def _remove(folder: int, name: str, disk: DiskCalls) -> None:
+    disk.remove(folder, name)
+    disk.sync_folder(folder)
 
 
 def discard_stale(sound: Path, disk: DiskCalls) -> bool:
@@ -87,35 +95,51 @@ def discard_stale(sound: Path, disk: DiskCalls) -> bool:
         TagsRefused: something else than a sidecar of ours has its name.
         OSError: the system refused.
     """
-    sidecar = read_sidecar(sound, disk)
-    if sidecar is None or sidecar.file != sound.name:
-        return False
-    _remove(temp_names.sidecar_of(sound), disk)
+    name = temp_names.sidecar_of(sound).name
+    folder = disk.open_folder(sound.parent)
+    try:
+        sidecar = _read(folder, name, disk)
+        if sidecar is None or sidecar.file != sound.name:
+            return False
+        _remove(folder, name, disk)
+    finally:
+        os.close(folder)
     return True
 
 
-def write_sidecar(sound: Path, items: Items, disk: DiskCalls) -> None:
+def write_sidecar(sound: SourceFile, items: Items, earlier: Sidecar | None) -> None:
     """Write the items next to a sound, or remove the sidecar if there are none.
 
+    Args:
+        sound: the sound.
+        items: ours.
+        earlier: the sidecar that `read_sidecar` returned; nothing else is replaced.
+
     Raises:
+        TagsRefused: something else has its name by now.
         OSError: the system refused; an earlier sidecar is as it was.
     """
-    path = temp_names.sidecar_of(sound)
+    name, disk = temp_names.sidecar_of(sound.path).name, sound.disk
     if not items:
-        _remove(path, disk)
+        _remove(sound.folder, name, disk)
         return
-    record = {"format": FORMAT, "file": sound.name, "items": items}
-    temporary = temp_names.new_temporary(path.parent)
-    descriptor = disk.create(temporary)
-    try:
-        disk.try_lock(descriptor)
-        disk.write(descriptor, json.dumps(record, indent=1).encode() + b"\n", 0)
-        disk.set_mode(descriptor, _READABLE)
-        disk.sync(descriptor)
-        disk.rename(temporary, path)
-    except BaseException:
-        remove_temporary(temporary, descriptor, disk)
-        raise
-    finally:
-        os.close(descriptor)
-    disk.sync_folder(path.parent)
+    record = {"format": FORMAT, "file": sound.path.name, "items": items}
+    with temporary(sound.folder, disk) as file:
+        disk.write(file.descriptor, json.dumps(record, indent=1).encode() + b"\n", 0)
+        disk.set_mode(file.descriptor, _READABLE)
+        disk.sync(file.descriptor)
+        try:
+            if earlier is None:
+                file.rename_to_free(name)
+                file.is_kept = True
+                disk.sync_folder(sound.folder)
+            else:
+                was = (earlier.status.st_dev, earlier.status.st_ino)
+                file.replace(name, lambda now: _identity(sound, now) == was)
+        except (FileExistsError, OriginalChanged) as error:
+            raise _not_ours(name) from error
+
+
+def _identity(sound: SourceFile, name: str) -> tuple[int, int] | None:
+    there = sound.disk.status_of(sound.folder, name)
+    return there and (there.st_dev, there.st_ino)

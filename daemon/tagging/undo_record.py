@@ -65,7 +65,7 @@ class UndoRecord:
             "block": self.block,
             "size": new.size,
             "digest": "" if undo is None else _digest(new, undo),
-            "undo": None if undo is None else _packed(undo),
+            "undo": None if undo is None else packed(undo),
         }
 
     @classmethod
@@ -80,7 +80,7 @@ class UndoRecord:
                 raise ValueError(f"undo record of unknown format {record['format']}")
             size, undo = record["size"], record["undo"]
             if undo is not None:
-                undo = _unpacked(undo, size, is_old=record["format"] == 1)
+                undo = unpacked(undo, size, is_old=record["format"] == 1)
             items, block = dict(record["items"]), bool(record["block"])
             return cls(record["kind"], items, block, size, record["digest"], undo)
         except (KeyError, TypeError, struct.error, zlib.error) as error:
@@ -98,7 +98,8 @@ def _digest(new: View, undo: Sequence[Piece]) -> str:
     return total.hexdigest()
 
 
-def _packed(undo: Sequence[Piece]) -> str:
+def packed(undo: Sequence[Piece]) -> str:
+    """Return pieces of a view as text."""
     entries = (
         _ENTRY.pack(*piece, 0) if isinstance(piece, Kept) else _ENTRY.pack(0, 0, len(piece)) + piece
         for piece in undo
@@ -106,7 +107,12 @@ def _packed(undo: Sequence[Piece]) -> str:
     return base64.b64encode(zlib.compress(b"".join(entries), 9)).decode()
 
 
-def _unpacked(text: str, size: int, *, is_old: bool) -> list[Piece]:
+def unpacked(text: str, size: int, *, is_old: bool = False) -> list[Piece]:
+    """Return what `packed` made a text of, for a view of a size in bytes.
+
+    Raises:
+        ValueError: it is damaged, or refers to bytes beyond the view.
+    """
     if is_old:
         pieces = pieces_around(map(Splice._make, _entries(text)), size)
     else:

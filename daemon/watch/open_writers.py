@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import signal
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from daemon.tagging.disk.leases import READ_LEASE, release_lease, request_lease
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# Number from fcntl.h; Python has no name for it.
-_F_SETSIG: Final = 10
 
 
 def is_being_written(path: Path) -> bool:
@@ -36,16 +31,12 @@ def has_writer(descriptor: int) -> bool:
     """Tell the same of a file that is open for reading.
 
     A copy that pauses, or a download into a file of its full size, gives no events and keeps its
-    stamp for a while, yet is not complete. The kernel grants a read lease on a file only if nobody
-    can write to it (fcntl(2), F_SETLEASE). The lease is given back at once.
+    stamp for a while, yet is not complete. A read lease is granted only if nobody can write to the
+    file. It is given back at once.
     """
     try:
-        # If a program opens the file at this moment, the kernel sends a signal. Its default would
-        # end the process; this one is ignored.
-        fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        request_lease(descriptor, READ_LEASE)
     except OSError as error:
-        return error.errno == errno.EAGAIN
-    with suppress(OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return isinstance(error, BlockingIOError)
+    release_lease(descriptor)
     return False

@@ -172,6 +172,40 @@ class TagOutcome:
 
 
 @dataclass(frozen=True)
+class BegunWrite:
+    """A write into a file itself that has begun, and its rescue copy.
+
+    Attributes:
+        rescue: name of the rescue copy, which lies in the folder of the file.
+        path: of the file.
+        device: number of the file system when the write began.
+        inode: of the file.
+        rescue_inode: of the rescue copy.
+        rescue_size: of the rescue copy, in bytes.
+        owner: of the rescue copy, as a user number.
+        audio_hash: of all audio packets of both.
+        way_back: how to make the file as it was of the rescue copy, None if that is not known.
+        trouble: why the rescue copy is kept, in one line; None until clean-up has seen it.
+    """
+
+    rescue: str
+    path: Path
+    device: int
+    inode: int
+    rescue_inode: int
+    rescue_size: int
+    owner: int
+    audio_hash: str
+    way_back: str | None = None
+    trouble: str | None = None
+
+    @property
+    def rescue_path(self) -> Path:
+        """Where the rescue copy was last seen."""
+        return self.path.with_name(self.rescue)
+
+
+@dataclass(frozen=True)
 class Sound:
     """One row of the view `sounds`; the fields are its columns, in order."""
 

@@ -185,3 +185,10 @@ trainings = table(
 wishes = table("wishes", (String, "errand"), (Moment, "asked_at"))
 timetable = table("timetable", (String, "job schedule"), (Moment, "next_at"))
 notes = table("notes", (String, "about said"), (Moment, "since"))
+begun_writes = table(
+    "begun_writes",
+    (String, "rescue"),
+    (PathText, "path"),
+    (Integer, "device inode rescue_inode rescue_size owner"),
+    (String, "audio_hash way_back trouble"),
+)

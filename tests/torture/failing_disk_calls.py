@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EINTR)
 CALLS = tuple(name for name in vars(DiskCalls) if not name.startswith("_"))
 # A descriptor returned together with a failure would leak, which no kernel does.
-_ONLY_EARLY = {"open_to_read", "open_to_change", "create"}
+_ONLY_EARLY = {"open_folder", "open_to_read", "open_to_change", "create"}
 
 
 class FailureLog(NamedTuple):

@@ -1,49 +1,56 @@
-"""A proven copy of a file with other tags, which replaces the original by one rename."""
+"""A proven copy of a file with other tags, which replaces the original in one step."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging.disk import temp_names
+from daemon.tagging.disk.guard import Guard
+from daemon.tagging.disk.source import OriginalChanged
+from daemon.tagging.disk.temporary import temporary
 from daemon.tagging.formats.byte_views import OpenFile, ViewFile
 from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
+    from daemon.tagging.disk.temporary import Temporary
     from daemon.tagging.formats.byte_views import Assembled
+    from storage.begun_writes import BegunWrites
 
 # Signatures over the content, set by the kernel or a policy module; copied, they would be wrong.
 _SIGNATURES = {"security.ima", "security.evm"}
-_PERMISSION_BITS = 0o7777
+# What would let a file run with other rights is not given to new content.
+_PRIVILEGES = {"security.capability"}
+_PERMISSION_BITS = 0o7777 & ~(stat.S_ISUID | stat.S_ISGID)
 
 
 class CopyDiffers(TagsRefused):
     """A copy cannot have all that the original has; writing into the original keeps it."""
 
 
-class OriginalChanged(Exception):
-    """The original changed while its copy was made; it was left as it is now."""
-
-
 class Copy(ViewFile):
     """A complete copy, open as the file object through which mutagen edits it; not buffered.
 
     Attributes:
-        path: None once the copy must no longer be removed.
+        path: where it is, as far as anybody knows.
         descriptor: open for reading and writing.
+        audio_hash: of all its audio packets; who proves the copy sets it.
     """
 
-    def __init__(self, path: Path, descriptor: int, disk: DiskCalls) -> None:
-        super().__init__(OpenFile(descriptor))
-        self.path: Path | None = path
-        self.descriptor = descriptor
+    def __init__(self, folder: Path, file: Temporary, disk: DiskCalls) -> None:
+        super().__init__(OpenFile(file.descriptor))
+        assert file.name is not None
+        self.path = folder / file.name
+        self.descriptor = file.descriptor
+        self.audio_hash = ""
+        self.file = file
         self._disk = disk
 
     def write(self, content: bytes) -> int:
@@ -77,12 +84,16 @@ class FileWrite:
         content: the bytes of the copy, made of those of the original.
         complete: edits the copy further and proves it; raises to stop the write.
         keep_mtime: whether the original's times stay.
+        begun: where a write in place is noted before it begins; None refuses such a write.
+        way_back: returns how to make the original of the copy, as text; None if that is too long.
     """
 
     source: SourceFile
     content: Assembled
     complete: Callable[[Copy], None]
     keep_mtime: bool = False
+    begun: BegunWrites | None = None
+    way_back: Callable[[Copy], str | None] = lambda _: None
 
 
 class FinishedWrite(NamedTuple):
@@ -105,49 +116,38 @@ def verified_copy(write: FileWrite, *, owned: bool = False) -> Iterator[Copy]:
         CopyDiffers: this user may not give the copy its owner.
         OSError: the copy could not be made.
     """
-    disk = write.source.disk
-    path = temp_names.new_temporary(write.source.path.parent)
-    descriptor = disk.create(path)
-    copy = Copy(path, descriptor, disk)
-    try:
-        # By the lock, clean-up knows that the file is in use.
-        disk.try_lock(descriptor)
+    source, disk = write.source, write.source.disk
+    with temporary(source.folder, disk) as file:
         if owned:
-            _set_owner(write, descriptor)
-        _fill(write, descriptor)
-        copy.view = OpenFile(descriptor)
+            _set_owner(write, file.descriptor)
+        _fill(write, file.descriptor)
+        copy = Copy(source.path.parent, file, disk)
         write.complete(copy)
         yield copy
-    finally:
-        if copy.path is not None:
-            remove_temporary(copy.path, descriptor, disk)
-        os.close(descriptor)
 
 
 def replace(write: FileWrite) -> FinishedWrite:
     """Replace the original by a copy with its owner, permissions and attributes.
 
     Raises:
-        OriginalChanged: it changed meanwhile.
+        OriginalChanged: another program has changed it meanwhile, or is writing it.
         CopyDiffers: the copy could not be given what the original has.
+        TagsRefused: it cannot be known whether a program is writing it.
         OSError: the system refused; the original is as it was.
     """
     source, disk = write.source, write.source.disk
-    with verified_copy(write, owned=True) as copy:
-        assert copy.path is not None
+    with Guard(source) as guard, verified_copy(write, owned=True) as copy:
         _set_attributes(write, copy.descriptor)
         disk.sync(copy.descriptor)
         status = os.fstat(copy.descriptor)
-        if not source.unchanged():
+        guard.require_unchanged()
+        # For a moment the original has our temporary name; clean-up must not remove it then.
+        if not disk.try_lock(source.descriptor):
             raise OriginalChanged
-        disk.rename(copy.path, source.path)
-        copy.path = None
-    try:
-        disk.sync_folder(source.path.parent)
-    except OSError as error:
-        warning = f"written, but its folder could not be synced ({error.strerror})"
-        return FinishedWrite(status, warning)
-    return FinishedWrite(status)
+        warning = copy.file.replace(
+            source.path.name, lambda name: source.has_become(name) and guard.holds()
+        )
+    return FinishedWrite(status, warning)
 
 
 def _fill(write: FileWrite, target: int) -> None:
@@ -179,11 +179,12 @@ def _set_attributes(write: FileWrite, target: int) -> None:
     """Give the copy permissions, attributes and times; each could undo those after it."""
     source, disk = write.source, write.source.disk
     # File systems without permissions object even to setting those they show.
-    if os.fstat(target).st_mode != source.status.st_mode:
-        disk.set_mode(target, source.status.st_mode & _PERMISSION_BITS)
+    mode = source.status.st_mode & _PERMISSION_BITS
+    if stat.S_IMODE(os.fstat(target).st_mode) != mode:
+        disk.set_mode(target, mode)
     wanted, present = disk.attributes(source.descriptor), disk.attributes(target)
     for name, value in wanted.items():
-        if name in _SIGNATURES or present.get(name) == value:
+        if name in _SIGNATURES | _PRIVILEGES or present.get(name) == value:
             continue
         try:
             disk.set_attribute(target, name, value)
@@ -192,24 +193,3 @@ def _set_attributes(write: FileWrite, target: int) -> None:
             raise CopyDiffers(reason) from error
     if write.keep_mtime:
         disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
-
-
-def remove_temporary(path: Path, descriptor: int, disk: DiskCalls) -> None:
-    """Remove a temporary file; a failure to do so must not hide what went wrong before.
-
-    By the descriptor it is found even if its folder was renamed since it was made.
-    """
-    try:
-        disk.remove(path)
-    except FileNotFoundError:
-        with suppress(OSError):
-            moved = Path(f"/proc/self/fd/{descriptor}").readlink()
-            # The kernel shows another name for a file that is gone.
-            if moved.name == path.name:
-                disk.remove(moved)
-    except BaseException as error:
-        # A first failure may be temporary; after a second, clean-up at start takes over.
-        with suppress(OSError):
-            disk.remove(path)
-        if not isinstance(error, OSError):
-            raise

@@ -1,14 +1,14 @@
 """Writing into the same inode, for files whose hard links or owner must stay.
 
-A power cut may leave such a file half old and half new. So before its first byte changes, a
-complete and proven copy is on the disk, under a name that tells which file it belongs to, and
-clean-up at the next start restores the file from it.
+A kill or a power cut may leave such a file half old and half new. So before its first byte changes,
+a complete and proven copy is on the disk as its rescue copy, and the catalogue says so. Clean-up at
+the next start restores the file from it (`daemon.tagging.disk.recovery`).
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from daemon.tagging.disk import temp_names
@@ -17,15 +17,17 @@ from daemon.tagging.disk.atomic_copy import (
     CopyDiffers,
     FileWrite,
     FinishedWrite,
-    OriginalChanged,
-    remove_temporary,
     replace,
     verified_copy,
 )
+from daemon.tagging.disk.guard import Guard
 from daemon.tagging.formats.byte_views import common_length
 from daemon.tagging.formats.tag_errors import TagsRefused
+from storage.schema.records import BegunWrite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
 
@@ -35,26 +37,22 @@ def overwrite(write: FileWrite) -> FinishedWrite:
 
     Raises:
         OriginalChanged: it changed meanwhile and was left alone.
-        TagsRefused: the original's times cannot be kept, or the write was interrupted; the reason
-            then names the copy from which the file is restored later.
+        TagsRefused: another program has it open, the original's times cannot be kept, or the write
+            was interrupted; the reason then names the copy from which the file is restored later.
         OSError: the system refused before the original was touched.
     """
     source, disk, status = write.source, write.source.disk, write.source.status
-    with verified_copy(write) as copy:
+    with Guard(source) as guard, verified_copy(write) as copy:
         disk.sync(copy.descriptor)
-        target = disk.open_to_change(source.path)
-        try:
-            if not source.unchanged():
-                raise OriginalChanged
+        guard.open_to_change()
+        times = (status.st_atime_ns, status.st_mtime_ns)
+        if write.keep_mtime:
+            _demand_times(source, times)
+        with _rescue_copy(write, copy):
+            _write_back(source, copy)
             if write.keep_mtime:
-                _demand_times(source, target)
-            _rename_to_rescue(source, copy)
-            _write_back(source, copy, target)
-            if write.keep_mtime:
-                disk.set_times(target, status.st_atime_ns, status.st_mtime_ns)
-            return FinishedWrite(os.fstat(target))
-        finally:
-            os.close(target)
+                disk.set_times(source.descriptor, *times)
+            return FinishedWrite(os.fstat(source.descriptor))
 
 
 def replace_or_overwrite(write: FileWrite) -> FinishedWrite:
@@ -65,27 +63,14 @@ def replace_or_overwrite(write: FileWrite) -> FinishedWrite:
         return overwrite(write)
 
 
-def _demand_times(source: SourceFile, target: int) -> None:
+def _demand_times(source: SourceFile, times: tuple[int, int]) -> None:
     """Find out that another owner's times cannot be set while they need not be."""
     try:
-        source.disk.set_times(target, source.status.st_atime_ns, source.status.st_mtime_ns)
+        source.disk.set_times(source.descriptor, *times)
     except PermissionError as error:
         reason = "its time cannot be kept by a user who does not own it"
         advice = "tags.keep_mtime = false, or run valenced as its owner"
         raise TagsRefused(f"{reason}; {advice}") from error
-
-
-def _refuse_half_written(source: SourceFile) -> None:
-    """Refuse a file whose last write was interrupted and that is not restored yet.
-
-    Written again, it would look as if another program had changed it since, and the copy that
-    holds all of its sound would be dropped.
-    """
-    with os.scandir(source.path.parent) as entries:
-        for entry in entries:
-            rescued = temp_names.rescued(entry.name)
-            if rescued is not None and rescued[0] == source.status.st_ino:
-                raise _interrupted(entry.name)
 
 
 def _interrupted(rescue: str) -> TagsRefused:
@@ -93,25 +78,52 @@ def _interrupted(rescue: str) -> TagsRefused:
     return TagsRefused(reason, retry=True)
 
 
-def _rename_to_rescue(source: SourceFile, copy: Copy) -> None:
-    disk = source.disk
-    assert copy.path is not None
-    _refuse_half_written(source)
-    rescue = temp_names.rescue_of(copy.path, source.status.st_ino, source.status.st_size)
+@contextmanager
+def _rescue_copy(write: FileWrite, copy: Copy) -> Iterator[None]:
+    """Keep the copy as a rescue copy, which the catalogue knows of, during a block.
+
+    Written again before it is restored, an interrupted file would look as if another program had
+    changed it since. So that is refused.
+    """
+    assert copy.file.name is not None
+    if write.begun is None:
+        raise TagsRefused("without a catalogue nothing is written in place")
+    rescue = temp_names.rescue_of(copy.file.name)
+    earlier = write.begun.begin(_note(write, copy, rescue))
+    if earlier is not None:
+        raise _interrupted(earlier)
     try:
-        disk.rename(copy.path, rescue)
-    except BaseException:
-        # The rename may have happened all the same.
-        remove_temporary(rescue, copy.descriptor, disk)
-        raise
-    copy.path = rescue
-    disk.sync_folder(rescue.parent)
+        copy.file.rename_to_free(rescue)
+        write.source.disk.sync_folder(copy.file.folder)
+        yield
+    finally:
+        if not copy.file.is_kept:
+            try:
+                copy.file.discard()
+            finally:
+                if copy.file.is_gone:
+                    write.begun.finish(rescue)
 
 
-def _write_back(source: SourceFile, copy: Copy, target: int) -> None:
-    size = copy.view.size
+def _note(write: FileWrite, copy: Copy, rescue: str) -> BegunWrite:
+    made = os.fstat(copy.descriptor)
+    return BegunWrite(
+        rescue,
+        write.source.path,
+        write.source.status.st_dev,
+        write.source.status.st_ino,
+        made.st_ino,
+        made.st_size,
+        made.st_uid,
+        copy.audio_hash,
+        write.way_back(copy),
+    )
+
+
+def _write_back(source: SourceFile, copy: Copy) -> None:
+    size, target = copy.view.size, source.descriptor
     if size > source.view.size:
-        _reserve(source, size, target)
+        _reserve(source, size)
     start = common_length(source.view, 0, copy.view, 0)
     try:
         copy_back(copy.descriptor, target, start, size, source.disk)
@@ -120,20 +132,19 @@ def _write_back(source: SourceFile, copy: Copy, target: int) -> None:
             # A file left half-way is the worst result, so a temporary fault gets one more attempt.
             copy_back(copy.descriptor, target, start, size, source.disk)
         except BaseException as again:
-            rescue, copy.path = copy.path, None
-            assert rescue is not None
-            raise _interrupted(rescue.name) from again
+            copy.file.is_kept = True
+            raise _interrupted(str(copy.file.name)) from again
         if not isinstance(error, OSError):
             raise
 
 
-def _reserve(source: SourceFile, size: int, target: int) -> None:
+def _reserve(source: SourceFile, size: int) -> None:
     """Find out that the disk is full while every byte of the original is still in its place."""
     try:
-        source.disk.reserve(target, size)
+        source.disk.reserve(source.descriptor, size)
     except BaseException:
         with suppress(OSError):
-            source.disk.truncate(target, source.view.size)
+            source.disk.truncate(source.descriptor, source.view.size)
         raise
 
 

@@ -1,4 +1,8 @@
-"""The original of a write: opened once, checked for changes, and read by ffmpeg for the proof."""
+"""The original of a write: opened once, checked for changes, and read by ffmpeg for the proof.
+
+Its folder is opened, too, without following links, and everything is done in that folder. A folder
+that is swapped for a link meanwhile leads nowhere.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from daemon.tagging.formats.byte_views import OpenFile
@@ -15,6 +18,7 @@ from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from daemon.tagging.disk.syscalls import DiskCalls
 
@@ -39,12 +43,17 @@ class Reader(Protocol):
         """Read metadata and, if `hashed`, hash the audio packets; raises ClipError."""
 
 
+class OriginalChanged(Exception):
+    """Another program has changed the original, or is about to; it was left as it is now."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """A regular file held open.
 
     Attributes:
         path: without symbolic links.
+        folder: handle of the folder that holds it.
         descriptor: open for reading.
         status: when it was opened.
         view: its bytes.
@@ -52,6 +61,7 @@ class SourceFile:
     """
 
     path: Path
+    folder: int
     descriptor: int
     status: os.stat_result
     view: OpenFile
@@ -60,29 +70,42 @@ class SourceFile:
     def unchanged(self) -> bool:
         """Tell whether neither the file nor what its path leads to has changed since opening."""
         try:
-            there = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - same fields as fstat
-        except FileNotFoundError:
+            folder = self.disk.open_folder(self.path.parent)
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        return _same(self.status, os.fstat(self.descriptor)) and _same(self.status, there)
+        try:
+            there = self.disk.status_of(folder, self.path.name)
+        finally:
+            os.close(folder)
+        now = os.fstat(self.descriptor)
+        return there is not None and _same(self.status, now) and _same(self.status, there)
+
+    def has_become(self, name: str) -> bool:
+        """Tell whether the file has another name in its folder now and is unchanged otherwise."""
+        there = self.disk.status_of(self.folder, name)
+        return there is not None and _same(self.status, there, _UNTOUCHED_BY_RENAME)
 
 
 @contextmanager
 def opened(path: Path, disk: DiskCalls) -> Iterator[SourceFile]:
-    """Hold the file that a path, perhaps a link, leads to open for reading.
+    """Hold a file open for reading; no part of its path may be a symbolic link.
 
     Raises:
         TagsRefused: not a regular file.
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or a link is in the way.
     """
-    real = Path(os.path.realpath(path, strict=True))
-    descriptor = disk.open_to_read(real)
+    folder = disk.open_folder(path.parent)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise TagsRefused("it is not a regular file")
-        yield SourceFile(real, descriptor, status, OpenFile(descriptor), disk)
+        descriptor = disk.open_to_read(folder, path.name)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise TagsRefused("it is not a regular file")
+            yield SourceFile(path, folder, descriptor, status, OpenFile(descriptor), disk)
+        finally:
+            os.close(descriptor)
     finally:
-        os.close(descriptor)
+        os.close(folder)
 
 
 def refuse_read_only(source: SourceFile) -> None:
@@ -94,7 +117,8 @@ def refuse_read_only(source: SourceFile) -> None:
     """
     if os.fstatvfs(source.descriptor).f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-    if os.access(source.path, os.W_OK, effective_ids=True):
+    # The path could lead to another file by now.
+    if os.access(f"/proc/self/fd/{source.descriptor}", os.W_OK, effective_ids=True):
         return
     owner_may = source.status.st_mode & stat.S_IWUSR
     if source.status.st_uid != os.geteuid() and owner_may:
@@ -105,7 +129,13 @@ def refuse_read_only(source: SourceFile) -> None:
     raise TagsRefused("the file is read-only; kept in the catalogue only")
 
 
-def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    # The change time also changes with owner, attributes and links.
-    names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_nlink")
+_UNTOUCHED_BY_RENAME = (
+    *("st_dev", "st_ino", "st_size", "st_mtime_ns"),
+    *("st_nlink", "st_mode", "st_uid", "st_gid"),
+)
+# The change time also changes with owner, attributes and links, and by a rename.
+_UNTOUCHED = (*_UNTOUCHED_BY_RENAME, "st_ctime_ns")
+
+
+def _same(one: os.stat_result, other: os.stat_result, names: Sequence[str] = _UNTOUCHED) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names)

@@ -1,20 +1,27 @@
 """Every system call by which tag writing changes a disk, in one place.
 
 Nothing else in this package creates, writes, renames or removes a file, so tests can make any call
-fail.
+fail. Files are named by an open folder and a name in it. No call follows a symbolic link, so what
+was checked once cannot be swapped for a link to elsewhere.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from daemon.tagging.disk.leases import release_lease, request_lease
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_NO_RENAME_FLAGS = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 _CHUNK = 1 << 20
 _NO_RANGE_COPY = {
     getattr(errno, name) for name in ("EXDEV", "EINVAL", "ENOSYS", "EOPNOTSUPP", "EPERM", "EBADF")
@@ -25,18 +32,58 @@ _NO_CLONE = _NO_RANGE_COPY | {errno.ENOTTY, errno.EISDIR, errno.ETXTBSY}
 class DiskCalls:
     """The real disk. Methods raise OSError as the system does."""
 
-    def open_to_read(self, path: Path) -> int:
+    def open_folder(self, path: Path) -> int:
+        """Open a folder, as a handle for the other calls; no part of its path may be a link."""
+        handle = os.open(path.anchor, _FOLDER)
+        for part in path.parts[1:]:
+            try:
+                below = os.open(part, _FOLDER, dir_fd=handle)
+            finally:
+                os.close(handle)
+            handle = below
+        return handle
+
+    def names_in(self, folder: int) -> list[str]:
+        """Return the names in a folder."""
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            return os.listdir(descriptor)  # noqa: PTH208 - a descriptor has no path
+        finally:
+            os.close(descriptor)
+
+    def status_of(self, folder: int, name: str) -> os.stat_result | None:
+        """Return the status of what has a name in a folder, None if nothing has."""
+        try:
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def open_to_read(self, folder: int, name: str) -> int:
         """Open a file that must not be a link, without waiting for a pipe's other end."""
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, dir_fd=folder)
 
-    def open_to_change(self, path: Path) -> int:
-        """Open an existing file for writing in place."""
-        return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    def open_to_change(self, folder: int, name: str) -> int:
+        """Open an existing file for writing in place; BlockingIOError if its lease is taken."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, dir_fd=folder)
 
-    def create(self, path: Path) -> int:
+    def create(self, folder: int, name: str) -> int:
         """Create a file that only this user may read."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(path, flags, 0o600)
+        return os.open(name, flags, 0o600, dir_fd=folder)
+
+    def request_lease(self, descriptor: int, kind: int) -> bool:
+        """Ask for a lease; False where there are none. Raises as `leases.request_lease`."""
+        return request_lease(descriptor, kind)
+
+    def holds_lease(self, descriptor: int, kind: int) -> bool:
+        """Tell whether a lease that was granted is still held, and nobody waits for its end."""
+        return fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == kind
+
+    def release_lease(self, descriptor: int) -> None:
+        """Give a lease back; whoever waits for the file goes on."""
+        release_lease(descriptor)
 
     def try_lock(self, descriptor: int) -> bool:
         """Lock a file against our other processes; False if one of them holds it."""
@@ -121,17 +168,28 @@ class DiskCalls:
         """Wait until the file is on the medium."""
         os.fsync(descriptor)
 
-    def rename(self, source: Path, target: Path) -> None:
+    def exchange(self, folder: int, one: str, other: str) -> bool:
+        """Let two files change names in one step; False where the file system cannot."""
+        return _renamed(folder, one, other, _RENAME_EXCHANGE)
+
+    def rename_to_free(self, folder: int, name: str, free: str) -> None:
+        """Rename a file to a name that must be free; raises FileExistsError if it is not."""
+        if not _renamed(folder, name, free, _RENAME_NOREPLACE):
+            if self.status_of(folder, free) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            self.rename(folder, name, free)
+
+    def rename(self, folder: int, name: str, taken: str) -> None:
         """Rename a file to the name of another, which it replaces."""
-        source.rename(target)
+        os.rename(name, taken, src_dir_fd=folder, dst_dir_fd=folder)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, folder: int, name: str) -> None:
         """Remove a file."""
-        path.unlink()
+        os.unlink(name, dir_fd=folder)
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: int) -> None:
         """Wait until the folder's entries are on the medium, where the file system has that."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         try:
             os.fsync(descriptor)
         except OSError as error:
@@ -141,4 +199,18 @@ class DiskCalls:
             os.close(descriptor)
 
 
+def _renamed(folder: int, name: str, new: str, flag: int) -> bool:
+    """Call renameat2(2), for which Python has no function; False where there is no such flag."""
+    call = getattr(_LIBC, "renameat2", None)
+    if call is None:
+        return False
+    if call(folder, os.fsencode(name), folder, os.fsencode(new), flag) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_RENAME_FLAGS:
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 DISK = DiskCalls()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TEMPORARY = re.compile(r"\.valenced-[0-9a-f]{16}(?:\.\d+\.\d+)?\.(?:tmp|rescue)")
-_RESCUE = re.compile(r"\.valenced-[0-9a-f]{16}\.(\d+)\.(\d+)\.rescue")
+_RESCUE = ".rescue"
 
 
 def is_temporary(name: str) -> bool:
@@ -18,20 +18,24 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def new_temporary(folder: Path) -> Path:
+def new_temporary() -> str:
     """Return an unused name; it is short, whatever the length of the sound's own name."""
-    return folder / f".valenced-{secrets.token_hex(8)}.tmp"
+    return f".valenced-{secrets.token_hex(8)}.tmp"
 
 
-def rescue_of(temporary: Path, inode: int, size: int) -> Path:
-    """Return the name of a proven copy while its original, of that inode and size, is written."""
-    return temporary.with_name(f"{temporary.name.removesuffix('.tmp')}.{inode}.{size}.rescue")
+def rescue_of(temporary: str) -> str:
+    """Return the name of a proven copy while its original is written in place."""
+    return temporary.removesuffix(".tmp") + _RESCUE
 
 
-def rescued(name: str) -> tuple[int, int] | None:
-    """Return inode and size from the name of a rescue copy; None for any other name."""
-    match = _RESCUE.fullmatch(name)
-    return (int(match[1]), int(match[2])) if match else None
+def temporary_of(rescue: str) -> str:
+    """Return the name that a rescue copy had at first."""
+    return rescue.removesuffix(_RESCUE) + ".tmp"
+
+
+def is_rescue(name: str) -> bool:
+    """Tell whether a temporary name is that of a rescue copy; earlier releases put more into it."""
+    return is_temporary(name) and name.endswith(_RESCUE)
 
 
 def sidecar_of(path: Path) -> Path:

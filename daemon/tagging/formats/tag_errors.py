@@ -45,9 +45,9 @@ def damage_refused() -> Iterator[None]:
 _PERMANENT = {
     errno.EACCES: "no permission to write in its folder; kept in the catalogue only",
     errno.EPERM: "the file or folder is immutable or of another owner; kept in the catalogue only",
-    errno.ELOOP: "its symbolic links lead in a circle; remove the link",
+    errno.ELOOP: "it is a symbolic link, or one in a circle; tags are written into files only",
     errno.ENOENT: "it is no longer there",
-    errno.ENOTDIR: "it is no longer there",
+    errno.ENOTDIR: "a folder of its path is a symbolic link now, or no folder; it is left alone",
     errno.EISDIR: "it is a folder",
     errno.ENAMETOOLONG: "its name or path is too long; shorten it",
     errno.EFBIG: "it would be larger than its file system allows",

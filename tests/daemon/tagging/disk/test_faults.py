@@ -11,9 +11,9 @@ import pytest
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteMode, WriteOptions, write
-from daemon.tagging.disk.recovery import clean_up
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
+from daemon.tagging.recovery import clean_up
 from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
 from tests.daemon.tagging.sounds import sound, sound_file
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.tagging.formats.keys import Items
+    from storage.begun_writes import BegunWrites
 
 _CALLS = tuple(name for name in vars(DiskCalls) if not name.startswith("_"))
 _ERRORS = {
@@ -52,7 +53,7 @@ class Failing(DiskCalls):
             if self.calls != self.at:
                 return call(*arguments)
             self.failed = name
-            if self.late and name not in ("open_to_read", "open_to_change", "create"):
+            if self.late and not name.startswith(("open_", "create")):
                 call(*arguments)
             raise self.error
 
@@ -79,6 +80,7 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
     tmp_path: Path,
     affect: Items,
     written: Callable[[str, Items], bytes],
+    begun: BegunWrites,
     mode: WriteMode,
     kind: str,
     error: BaseException,
@@ -86,8 +88,8 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
     late: bool,
 ) -> None:
     old, new = sound(kind), written(kind, affect)
-    options = WriteOptions(blind_reader, mode=mode, keep_mtime=True)
-    for at in range(1, 60):
+    options = WriteOptions(blind_reader, mode=mode, keep_mtime=True, begun=begun)
+    for at in range(1, 99):
         path = sound_file(tmp_path, kind)
         disk = Failing(at, error, late=late)
         with suppress(TagWriteError, KeyboardInterrupt):
@@ -95,10 +97,11 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
         left = [entry for entry in tmp_path.iterdir() if is_temporary(entry.name)]
         if left and mode is WriteMode.IN_PLACE:
             # Writing in place alone may be caught half-way, and then clean-up has the last word.
-            clean_up(tmp_path, reader=ffmpeg_reader)
+            list(clean_up([tmp_path], begun, blind_reader))
             left = [entry for entry in tmp_path.iterdir() if is_temporary(entry.name)]
         assert not left, disk.failed
         assert path.read_bytes() in (old, new), disk.failed
+        assert begun.all() == [], disk.failed
         if disk.failed is None:
             break
     assert at > 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import stat
@@ -21,9 +20,9 @@ import pytest
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, read, restore, strip, write
 from daemon.tagging.disk import temp_names
-from daemon.tagging.disk.recovery import clean_up
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
+from daemon.tagging.recovery import clean_up
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import encoded, sound, sound_file
 from trainer.audio.fingerprint import identify
@@ -34,59 +33,30 @@ if TYPE_CHECKING:
 
     from daemon.tagging.disk.source import FileReading
     from daemon.tagging.formats.keys import Items
+    from storage.begun_writes import BegunWrites
 
 NOBODY = 65534
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this to a file")
 
 
-class Meddled(DiskCalls):
-    """Lets somebody else write the original once the copy is synced."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def sync(self, descriptor: int) -> None:
-        super().sync(descriptor)
-        with self.path.open("ab") as file:
-            file.write(b"more")
-
-
 class GivesWay(DiskCalls):
     """Copies a part back into the original and then nothing more, both times it is tried."""
 
-    def __init__(self, path: Path, share: float) -> None:
-        self.path = path
+    def __init__(self, share: float) -> None:
         self.share = share
-        self.target = -1
+        self.is_in_place = False
 
-    def open_to_change(self, path: Path) -> int:
-        descriptor = super().open_to_change(path)
-        if path == self.path:
-            self.target = descriptor
-        return descriptor
+    def rename_to_free(self, folder: int, name: str, free: str) -> None:
+        super().rename_to_free(folder, name, free)
+        self.is_in_place = True
 
     def copy_range(self, source: int, target: int, start: int, at: int, length: int) -> None:
-        if target != self.target:
+        if not self.is_in_place:
             super().copy_range(source, target, start, at, length)
             return
         super().copy_range(source, target, start, at, int(length * self.share))
         raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
-class CutOff(DiskCalls):
-    """Loses power while the original is written in place."""
-
-    def reserve(self, descriptor: int, length: int) -> None:
-        super().reserve(descriptor, length)
-        self.write(descriptor, bytes(3000), 0)
-        raise KeyboardInterrupt
-
-    def truncate(self, descriptor: int, length: int) -> None:
-        pass
-
-    def remove(self, path: Path) -> None:
-        pass
 
 
 def test_owner_permissions_and_attributes_stay(
@@ -96,7 +66,7 @@ def test_owner_permissions_and_attributes_stay(
     with suppress(PermissionError):
         # Root alone may, and not in every container.
         os.chown(path, 1234, 4321)
-    path.chmod(0o2640)
+    path.chmod(0o640)
     attributes = {"user.comment": b"mine\0\xff"}
     if path.stat().st_uid == 1234:
         # Entries for the owner, user 99, the group, the mask and others.
@@ -121,23 +91,29 @@ def test_owner_permissions_and_attributes_stay(
 @pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_modification_time_stays_by_choice(
-    tmp_path: Path, options: WriteOptions, affect: Items, mode: WriteMode, *, keep: bool
+    tmp_path: Path,
+    options: WriteOptions,
+    affect: Items,
+    begun: BegunWrites,
+    mode: WriteMode,
+    *,
+    keep: bool,
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     os.utime(path, ns=(10**18, 10**18 + 7))
-    write(path, affect, replace(options, mode=mode, keep_mtime=keep))
+    write(path, affect, replace(options, mode=mode, keep_mtime=keep, begun=begun))
     assert (path.stat().st_mtime_ns == 10**18 + 7) is keep
 
 
 def test_hard_links_are_not_taken_apart(
-    tmp_path: Path, options: WriteOptions, affect: Items
+    tmp_path: Path, options: WriteOptions, affect: Items, begun: BegunWrites
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     twin = tmp_path / "twin"
     twin.hardlink_to(path)
     with pytest.raises(TagWriteError, match=r"2 hard links; tags\.mode = in-place"):
         write(path, affect, options)
-    in_place = replace(options, mode=WriteMode.IN_PLACE)
+    in_place = replace(options, mode=WriteMode.IN_PLACE, begun=begun)
     done = write(path, affect, in_place)
     assert twin.samefile(path)
     assert read(twin)["MOOD_AROUSAL"] == ["42"]
@@ -147,23 +123,27 @@ def test_hard_links_are_not_taken_apart(
     assert sorted(tmp_path.iterdir()) == sorted([path, twin])
 
 
-def test_links_are_followed_and_stay_links(
+def test_tags_are_read_through_links_but_written_into_files_only(
     tmp_path: Path, options: WriteOptions, affect: Items
 ) -> None:
-    path = sound_file(tmp_path, "opus")
-    link = tmp_path / "link"
-    link.symlink_to(path.name)
-    done = write(link, affect, options)
-    assert done.path == path
-    assert link.is_symlink()
-    assert read(path) == read(link)
+    (tmp_path / "album").mkdir()
+    path = sound_file(tmp_path / "album", "opus")
+    (tmp_path / "link").symlink_to(path)
+    (tmp_path / "folder").symlink_to("album")
+    for link in (tmp_path / "link", tmp_path / "folder" / path.name):
+        with pytest.raises(TagWriteError, match="symbolic link"):
+            write(link, affect, options)
+    write(path, affect, options)
+    assert read(tmp_path / "link") == read(tmp_path / "folder" / path.name) == read(path)
 
 
 def test_link_circles_end(tmp_path: Path, options: WriteOptions, affect: Items) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(TagWriteError, match="links lead in a circle"):
+    with pytest.raises(TagWriteError, match="in a circle"):
         write(tmp_path / "a", affect, options)
+    with pytest.raises(TagWriteError, match="in a circle"):
+        read(tmp_path / "a")
 
 
 def test_folders_and_pipes_are_refused_at_once(
@@ -278,17 +258,6 @@ def test_any_name_will_do(
 
 
 @pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
-def test_a_file_that_changes_meanwhile_is_left_to_the_other_program(
-    tmp_path: Path, options: WriteOptions, affect: Items, mode: WriteMode
-) -> None:
-    path = sound_file(tmp_path, "mp3")
-    done = write(path, affect, replace(options, mode=mode, disk=Meddled(path)))
-    assert done.outcome is WriteOutcome.CHANGED
-    assert path.read_bytes() == sound("mp3") + b"more"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])
 def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
     tmp_path: Path, affect: Items, mode: WriteMode
 ) -> None:
@@ -312,18 +281,19 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
 @pytest.mark.parametrize("kind", ["mp3", "mp3-bare", "flac", "wav", "opus", "m4a"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
 def test_an_interrupted_write_in_place_is_restored_before_the_next_write(
-    tmp_path: Path, affect: Items, kind: str, share: float
+    tmp_path: Path, affect: Items, begun: BegunWrites, kind: str, share: float
 ) -> None:
     hash_of = partial(identify, every_packet=True)
     path = sound_file(tmp_path, kind)
     identity = hash_of(path)
-    options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE)
+    options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE, begun=begun)
     with pytest.raises(TagWriteError, match="restored from") as broken:
-        write(path, affect, replace(options, disk=GivesWay(path, share)))
+        write(path, affect, replace(options, disk=GivesWay(share)))
     assert broken.value.retry
     with suppress(TagWriteError):
         write(path, affect, options)
-    clean_up(tmp_path, reader=ffmpeg_reader)
+    list(clean_up([tmp_path], begun, ffmpeg_reader))
+    assert begun.all() == []
     assert hash_of(path) == identity
     assert list(tmp_path.iterdir()) == [path]
 
@@ -380,45 +350,4 @@ def test_mode_none_writes_nothing(tmp_path: Path, options: WriteOptions, affect:
     assert (
         write(path, affect, replace(options, mode=WriteMode.NONE)).outcome is WriteOutcome.SKIPPED
     )
-    assert path.read_bytes() == sound("mp3")
-
-
-def test_clean_up_removes_ours_and_nothing_else(tmp_path: Path) -> None:
-    ours = temp_names.new_temporary(tmp_path)
-    ours.write_bytes(b"left over")
-    theirs = tmp_path / ".valenced-notes.tmp"
-    theirs.write_bytes(b"mine")
-    assert [found.path for found in clean_up(tmp_path)] == [ours]
-    assert list(tmp_path.iterdir()) == [theirs]
-
-
-def test_clean_up_leaves_a_write_that_is_under_way(tmp_path: Path) -> None:
-    ours = temp_names.new_temporary(tmp_path)
-    with ours.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert clean_up(tmp_path) == []
-    assert ours.exists()
-
-
-def test_clean_up_restores_a_file_after_an_interrupted_write_in_place(
-    tmp_path: Path, options: WriteOptions, affect: Items
-) -> None:
-    path = sound_file(tmp_path, "mp3")
-    cut_off = replace(options, mode=WriteMode.IN_PLACE, disk=CutOff())
-    with pytest.raises(KeyboardInterrupt):
-        write(path, affect, cut_off)
-    assert path.read_bytes()[:3000] == bytes(3000)
-    (left,) = clean_up(tmp_path)
-    assert "kept" in left.outcome
-    (finished,) = clean_up(tmp_path, reader=ffmpeg_reader)
-    assert "restored" in finished.outcome
-    assert read(path)["MOOD_AROUSAL"] == ["42"]
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_clean_up_removes_a_rescue_copy_of_an_undamaged_file(tmp_path: Path) -> None:
-    path = sound_file(tmp_path, "mp3")
-    rescue = temp_names.rescue_of(temp_names.new_temporary(tmp_path), path.stat().st_ino, 1)
-    rescue.write_bytes(b"older")
-    assert [found.outcome for found in clean_up(tmp_path, reader=ffmpeg_reader)] == ["removed"]
     assert path.read_bytes() == sound("mp3")

@@ -1,0 +1,143 @@
+"""Clean-up after interrupted writes: temporary files removed, files written in place restored.
+
+A name proves nothing, as others may create files in a watched folder. So only what this user owns
+is touched, and a rescue copy is used only as the catalogue says (`daemon.tagging.rescue`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from daemon.tagging.disk import temp_names
+from daemon.tagging.disk.syscalls import DISK, DiskCalls
+from daemon.tagging.rescue import AWAY, Kept, Rescue, left_by_earlier_release, restored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from daemon.tagging.disk.source import Reader
+    from storage.begun_writes import BegunWrites
+    from storage.schema.records import BegunWrite
+
+
+class RecoveredFile(NamedTuple):
+    """One temporary file that was found.
+
+    Attributes:
+        path: of the temporary file.
+        outcome: what was done with it, for the log.
+    """
+
+    path: Path
+    outcome: str
+
+
+def clean_up(
+    folders: Iterable[Path], begun: BegunWrites, reader: Reader, disk: DiskCalls = DISK
+) -> Iterator[RecoveredFile]:
+    """Remove our temporary files that no running write uses, and restore from rescue copies.
+
+    Args:
+        folders: where temporary files were seen (not below them); those of the noted writes are
+            looked at in any case.
+        begun: the noted writes.
+        reader: hashes the audio of a file.
+        disk: does the system calls.
+
+    Yields:
+        What was done with each temporary file.
+    """
+    notes = {note.rescue: note for note in begun.all()}
+    for path in sorted({*folders, *(note.path.parent for note in notes.values())}):
+        try:
+            with _handle(path, disk) as folder:
+                cleaner = _Cleaner(path, folder, notes, begun, reader, disk)
+                yield from cleaner.clean()
+        except OSError as error:
+            yield RecoveredFile(path, f"could not be cleaned up: {error.strerror}")
+    for note in notes.values():
+        _settle_missing(note, begun, disk)
+
+
+@dataclass(frozen=True)
+class _Cleaner:
+    path: Path
+    folder: int
+    notes: dict[str, BegunWrite]
+    begun: BegunWrites
+    reader: Reader
+    disk: DiskCalls
+
+    def clean(self) -> Iterator[RecoveredFile]:
+        names = self.disk.names_in(self.folder)
+        for name in sorted(filter(temp_names.is_temporary, names)):
+            try:
+                outcome = self._cleaned(name)
+            except OSError as error:
+                outcome = f"could not be cleaned up: {error.strerror}"
+            if outcome:
+                yield RecoveredFile(self.path / name, outcome)
+
+    def _cleaned(self, name: str) -> str | None:
+        descriptor = self.disk.open_to_read(self.folder, name)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                return "left alone: not a file of this user, so not ours"
+            if not self.disk.try_lock(descriptor):
+                return None
+            if temp_names.is_rescue(name):
+                return self._rescued(Rescue(self.path, self.folder, name, descriptor))
+            self.disk.remove(self.folder, name)
+            return "removed"
+        finally:
+            os.close(descriptor)
+
+    def _rescued(self, rescue: Rescue) -> str:
+        note = self.notes.pop(rescue.name, None)
+        if note is None or not note.audio_hash:
+            note = left_by_earlier_release(rescue)
+            self.begun.keep(note)
+            return f"kept: {note.trouble}"
+        # The folder may have another name now.
+        note = replace(note, path=self.path / note.path.name)
+        try:
+            outcome = restored(rescue, note, self.reader, self.disk)
+        except Kept as kept:
+            self.begun.keep(replace(note, trouble=kept.reason))
+            return f"kept: {kept.reason}"
+        self.disk.remove(self.folder, rescue.name)
+        self.disk.sync_folder(self.folder)
+        self.begun.finish(rescue.name)
+        return outcome
+
+
+def _settle_missing(note: BegunWrite, begun: BegunWrites, disk: DiskCalls) -> None:
+    """Forget a write whose rescue copy was taken away; keep one whose folder or disk is away."""
+    try:
+        with _handle(note.path.parent, disk) as folder:
+            is_same_disk = os.fstat(folder).st_dev == note.device
+            names = set(disk.names_in(folder))
+    except OSError:
+        begun.keep(replace(note, trouble=AWAY.format(note.rescue)))
+        return
+    if {note.rescue, temp_names.temporary_of(note.rescue)} & names:
+        return
+    if is_same_disk:
+        begun.finish(note.rescue)
+    else:
+        begun.keep(replace(note, trouble=AWAY.format(note.rescue)))
+
+
+@contextmanager
+def _handle(path: Path, disk: DiskCalls) -> Iterator[int]:
+    folder = disk.open_folder(path)
+    try:
+        yield folder
+    finally:
+        os.close(folder)

@@ -1,0 +1,162 @@
+"""Restores a file whose writing in place was interrupted from its rescue copy.
+
+The rescue copy is used only if it is the very file that the catalogue names, and the file only
+overwritten if each of its pages is as the interrupted write found or left it. The rescue copy is
+given up only once the file has all of its sound.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from daemon.tagging.disk.in_place import copy_back
+from daemon.tagging.disk.leases import WRITE_LEASE
+from daemon.tagging.formats.byte_views import Assembled, OpenFile, common_length
+from daemon.tagging.undo_record import unpacked
+from storage.schema.records import BegunWrite
+from trainer.trainer_errors import ClipError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.tagging.disk.source import Reader
+    from daemon.tagging.disk.syscalls import DiskCalls
+    from daemon.tagging.formats.byte_views import View
+
+_PAGE: Final = 4096
+_BEGUN: Final = "writing it in place was interrupted"
+_BESIDE: Final = "{} beside it is a complete copy"
+_ADVICE: Final = "give the copy the name of the file, or delete the copy"
+AWAY: Final = f"{_BEGUN}, and its folder is away; {{}} in it is a complete copy"
+_GONE: Final = f"{_BEGUN}, and it is gone since; {_BESIDE}: {_ADVICE}"
+_CHANGED: Final = (
+    f"{_BEGUN}, and its sound is not that of before; {_BESIDE}: compare them, and {_ADVICE}"
+)
+_NOT_NOW: Final = f"{_BEGUN}, and it cannot be restored now ({{1}}); {_BESIDE}: restart the service"
+_ANOTHER: Final = f"{_BEGUN}, and {{}} beside it is not the copy that was made: check both"
+_OLD: Final = (
+    "left by an earlier release, whose writing in place was interrupted: a complete copy of a sound"
+    " in this folder; if that sound is damaged, give the copy its name, else delete the copy"
+)
+
+
+class Kept(Exception):
+    """The rescue copy stays.
+
+    Args:
+        reason: in one line, with what to do.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """What looks like a rescue copy.
+
+    Attributes:
+        path: of its folder.
+        folder: handle of it.
+        name: of the copy.
+        descriptor: of the copy, open for reading.
+    """
+
+    path: Path
+    folder: int
+    name: str
+    descriptor: int
+
+
+def left_by_earlier_release(rescue: Rescue) -> BegunWrite:
+    """Return what is known of a rescue copy that the catalogue does not know."""
+    status, path = os.fstat(rescue.descriptor), rescue.path / rescue.name
+    known = (status.st_dev, 0, status.st_ino, status.st_size, status.st_uid)
+    return BegunWrite(rescue.name, path, *known, audio_hash="", trouble=_OLD)
+
+
+def restored(rescue: Rescue, note: BegunWrite, reader: Reader, disk: DiskCalls) -> str:
+    """Restore a file from its rescue copy if it needs that.
+
+    Returns:
+        What was done; the rescue copy can be removed.
+
+    Raises:
+        Kept: it cannot, as the file does not have all of its sound.
+        OSError: the system refused.
+    """
+    made = os.fstat(rescue.descriptor)
+    noted = (note.rescue_inode, note.rescue_size, note.owner, 1)
+    if (made.st_ino, made.st_size, made.st_uid, made.st_nlink) != noted:
+        raise Kept(_ANOTHER.format(rescue.name))
+    if not _has_sound(rescue.path / rescue.name, note, reader):
+        raise Kept(_ANOTHER.format(rescue.name))
+    there = disk.status_of(rescue.folder, note.path.name)
+    if there is None:
+        raise Kept(_GONE.format(rescue.name))
+    outcome = f"removed: {note.path.name} has all of its sound"
+    # Numbers of devices may change with every start of the system.
+    if (there.st_dev, there.st_ino) == (made.st_dev, note.inode) and _restore(rescue, note, disk):
+        outcome = f"restored {note.path.name} from it, whose writing was interrupted"
+    if not _has_sound(note.path, note, reader):
+        raise Kept(_CHANGED.format(rescue.name))
+    return outcome
+
+
+def _has_sound(path: Path, note: BegunWrite, reader: Reader) -> bool:
+    try:
+        return reader(path).audio_hash == note.audio_hash
+    except ClipError:
+        return False
+
+
+def _restore(rescue: Rescue, note: BegunWrite, disk: DiskCalls) -> bool:
+    """Write a file's rescue copy into it, if nobody else has written it; return whether so."""
+    try:
+        target = disk.open_to_change(rescue.folder, note.path.name)
+    except OSError as error:
+        raise Kept(_NOT_NOW.format(rescue.name, error.strerror)) from error
+    try:
+        status = os.fstat(target)
+        if (status.st_dev, status.st_ino) != (os.fstat(rescue.descriptor).st_dev, note.inode):
+            return False
+        _require_alone(rescue, target, disk)
+        found, new = OpenFile(target), OpenFile(rescue.descriptor)
+        if not _is_ours(found, new, note.way_back):
+            return False
+        copy_back(rescue.descriptor, target, 0, new.size, disk)
+        return True
+    finally:
+        disk.release_lease(target)
+        os.close(target)
+
+
+def _require_alone(rescue: Rescue, target: int, disk: DiskCalls) -> None:
+    try:
+        disk.request_lease(target, WRITE_LEASE)
+    except (BlockingIOError, PermissionError) as error:
+        why = "another program has it open, or that cannot be known"
+        raise Kept(_NOT_NOW.format(rescue.name, why)) from error
+
+
+def _is_ours(found: View, new: View, way_back: str | None) -> bool:
+    """Tell whether each page of a file is as in the rescue copy, or as before the write."""
+    if way_back is None:
+        return False
+    old = Assembled(new, unpacked(way_back, new.size))
+    if found.size not in {old.size, new.size, max(old.size, new.size)}:
+        return False
+    for at in range(0, found.size, _PAGE):
+        page = found.read(at, _PAGE)
+        before = old.read(at, len(page)).ljust(len(page), b"\0")
+        after = new.read(at, len(page))
+        if page in (before, after):
+            continue
+        # Where the write ended it is new up to some byte.
+        done = common_length(found, at, new, at)
+        if page[done:] != before[done:]:
+            return False
+    return True
