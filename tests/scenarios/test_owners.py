@@ -24,6 +24,8 @@ UNPRIVILEGED = (
     *("setpriv", f"--regid={GROUP}", "--clear-groups"),
     *("--inh-caps=-all", "--bounding-set=-all"),
 )
+# As the unit of the system service: it learns whether a program is writing another user's file.
+WITH_LEASES = (*UNPRIVILEGED[:-1], "--bounding-set=-all,+lease")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def shared() -> Iterator[Path]:
 
 @pytest.fixture
 def service(shared: Path) -> Valenced:
-    return Valenced(shared.parent / "state", "watch.settle_s=0.3", by=UNPRIVILEGED)
+    return Valenced(shared.parent / "state", "watch.settle_s=0.3", by=WITH_LEASES)
 
 
 def owned(path: Path, mode: int) -> Path:
@@ -69,6 +71,16 @@ def test_a_file_that_our_group_may_write_is_tagged_and_keeps_its_owner(
     assert list(shared.iterdir()) == [file]
     service("tags", "restore", file)
     assert file.read_bytes() == before
+
+
+def test_a_file_is_left_alone_where_nobody_tells_whether_it_is_being_written(shared: Path) -> None:
+    service = Valenced(shared.parent / "state", "watch.settle_s=0.3", by=UNPRIVILEGED)
+    file = owned(write_audio(shared / "a.flac", music_like(2)), 0o664)
+    before = file.read_bytes()
+    service("scan", shared)
+    assert "CAP_LEASE" in service("show", file).decode()
+    assert file.read_bytes() == before
+    assert list(shared.iterdir()) == [file]
 
 
 def test_a_file_that_we_may_only_read_is_reported_with_advice(
