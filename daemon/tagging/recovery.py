@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
-from daemon.tagging.rescue import AWAY, Kept, Rescue, left_by_earlier_release, restored
+from daemon.tagging.rescue import AWAY, Rescue, RescueKept, left_by_earlier_release, restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,7 +108,7 @@ class _Cleaner:
         note = replace(note, path=self.path / note.path.name)
         try:
             outcome = restored(rescue, note, self.reader, self.disk)
-        except Kept as kept:
+        except RescueKept as kept:
             self.begun.keep(replace(note, trouble=kept.reason))
             return f"kept: {kept.reason}"
         self.disk.remove(self.folder, rescue.name)

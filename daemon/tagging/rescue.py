@@ -42,7 +42,7 @@ _OLD: Final = (
 )
 
 
-class Kept(Exception):
+class RescueKept(Exception):
     """The rescue copy stays.
 
     Args:
@@ -85,24 +85,24 @@ def restored(rescue: Rescue, note: BegunWrite, reader: Reader, disk: DiskCalls) 
         What was done; the rescue copy can be removed.
 
     Raises:
-        Kept: it cannot, as the file does not have all of its sound.
+        RescueKept: it cannot, as the file does not have all of its sound.
         OSError: the system refused.
     """
     made = os.fstat(rescue.descriptor)
     noted = (note.rescue_inode, note.rescue_size, note.owner, 1)
     if (made.st_ino, made.st_size, made.st_uid, made.st_nlink) != noted:
-        raise Kept(_ANOTHER.format(rescue.name))
+        raise RescueKept(_ANOTHER.format(rescue.name))
     if not _has_sound(rescue.path / rescue.name, note, reader):
-        raise Kept(_ANOTHER.format(rescue.name))
+        raise RescueKept(_ANOTHER.format(rescue.name))
     there = disk.status_of(rescue.folder, note.path.name)
     if there is None:
-        raise Kept(_GONE.format(rescue.name))
+        raise RescueKept(_GONE.format(rescue.name))
     outcome = f"removed: {note.path.name} has all of its sound"
     # Numbers of devices may change with every start of the system.
     if (there.st_dev, there.st_ino) == (made.st_dev, note.inode) and _restore(rescue, note, disk):
         outcome = f"restored {note.path.name} from it, whose writing was interrupted"
     if not _has_sound(note.path, note, reader):
-        raise Kept(_CHANGED.format(rescue.name))
+        raise RescueKept(_CHANGED.format(rescue.name))
     return outcome
 
 
@@ -118,7 +118,7 @@ def _restore(rescue: Rescue, note: BegunWrite, disk: DiskCalls) -> bool:
     try:
         target = disk.open_to_change(rescue.folder, note.path.name)
     except OSError as error:
-        raise Kept(_NOT_NOW.format(rescue.name, error.strerror)) from error
+        raise RescueKept(_NOT_NOW.format(rescue.name, error.strerror)) from error
     try:
         status = os.fstat(target)
         if (status.st_dev, status.st_ino) != (os.fstat(rescue.descriptor).st_dev, note.inode):
@@ -139,7 +139,7 @@ def _require_alone(rescue: Rescue, target: int, disk: DiskCalls) -> None:
         disk.request_lease(target, WRITE_LEASE)
     except (BlockingIOError, PermissionError) as error:
         why = "another program has it open, or that cannot be known"
-        raise Kept(_NOT_NOW.format(rescue.name, why)) from error
+        raise RescueKept(_NOT_NOW.format(rescue.name, why)) from error
 
 
 def _is_ours(found: View, new: View, way_back: str | None) -> bool:
