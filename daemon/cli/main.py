@@ -114,6 +114,8 @@ def main() -> None:
 
     0 done; 1 failed; 2 wrong usage; 78 wrong settings, or a catalogue of a newer release.
     """
+    # What is written tells which sounds somebody has, and how they rated them.
+    os.umask(0o077)
     try:
         code = valenced(standalone_mode=False) or 0
     except click.UsageError as error:

@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,12 @@ from daemon.paths import printable
 from daemon.service.progress import ProgressReporter
 from daemon.service.run_config import RunConfig
 from daemon.system.log_setup import start_logging, terminal
+from daemon.system.private_files import narrow_state
 from daemon.training_data.annotation_csv import checked_annotator
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import with_targets
+from storage.database.engine import file_of
+from storage.schema.catalogue_errors import CatalogueError
 from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
@@ -90,6 +93,8 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
         loaded = load(environ=os.environ, file=config_file, overrides=overrides)
         start_logging("debug" if debug else loaded.settings.log.level, os.environ)
         log_warnings(loaded)
+        with suppress(CatalogueError):
+            narrow_state(loaded.paths.state, file_of(catalogue_url(loaded)))
         return function(loaded, *args, **kwargs)
 
     return command

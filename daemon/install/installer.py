@@ -41,7 +41,10 @@ def install_file(file: InstalledFile, root: Path) -> Path:
     try:
         if path.exists() and not is_ours(path):
             raise InstallError(f"{path}: not made by valenced install; move it away first")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in [each for each in reversed(path.parents) if not each.exists()]:
+            # Whatever the umask: these are read by all.
+            folder.mkdir()
+            folder.chmod(0o755)
         path.write_text(file.text, encoding="utf-8")
         path.chmod(0o644)
     except OSError as error:

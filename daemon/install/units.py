@@ -32,6 +32,11 @@ _SOURCE: Final = Path(__file__).resolve().parents[2]
 _SHIPPED: Final = "/opt/valenced/bin/valenced"
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - what the unit hides, nothing is put there
 _STOP_MARGIN_S: Final = 60.0
+_LOOPBACK: Final = (
+    "PrivateNetwork=no",
+    "RestrictAddressFamilies=AF_INET AF_INET6",
+    "IPAddressAllow=localhost",
+)
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,23 @@ def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
         yield InstalledFile(Path("/etc") / kind / "valenced.conf", text)
 
 
-def user_files(configuration: Path, command: Path) -> Iterator[InstalledFile]:
+def user_files(configuration: Path, settings: Settings, command: Path) -> Iterator[InstalledFile]:
     """Yield the files of the service of a user, whose configuration folder is given."""
-    text = _for_command(shipped_text(f"user/{UNIT}"), command)
+    text = _for_command(_listening(shipped_text(f"user/{UNIT}"), settings), command)
     yield InstalledFile(configuration / "systemd" / "user" / UNIT, text)
 
 
+def _listening(unit: str, settings: Settings) -> str:
+    """Let a user's unit open network sockets if the settings need them."""
+    families = "RestrictAddressFamilies=AF_UNIX"
+    return unit.replace(families, f"{families} AF_INET AF_INET6") if settings.page.listen else unit
+
+
 def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
-    """Return the drop-in that opens the watched folders for tags, the program's for reading."""
+    """Return the drop-in that opens the watched folders for tags, the program's for reading.
+
+    It also opens the loopback if the settings need it.
+    """
     lines = []
     for path, writes in _wanted(settings):
         if is_hidden(path):
@@ -80,6 +94,8 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     if settings.annotations.folder is not None:
         path = settings.annotations.folder.resolve()
         lines.append(f"{'BindPaths' if is_hidden(path) else 'ReadWritePaths'}={_quoted(path)}")
+    if settings.page.listen:
+        lines += _LOOPBACK
     lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
     body = "\n".join(dict.fromkeys(lines))
     return f"{MARK}# Run `valenced install` again when watched folders change.\n[Service]\n{body}\n"

@@ -92,7 +92,12 @@ def _bound(address: str, host: str, port: int) -> socket.socket:
         )[0]
     except (OSError, UnicodeError) as error:
         raise SettingsError([f"page.listen = {address!r}: there is no host {host!r}"]) from error
-    listener = socket.socket(family, kind, protocol)
+    try:
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        advice = "; if its systemd unit forbids it: run `valenced install` again, and restart it"
+        message = f"page.listen = {address!r}: {error.strerror or error}{advice}"
+        raise SettingsError([message]) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -79,6 +80,11 @@ def run(
         ListenError: that address is in use.
     """
     notifier = notifier or Notifier()
+    if os.geteuid() == 0:
+        log.warning(
+            "running as root: who takes over a process that reads a crafted file gets its rights;"
+            " run valenced as a user of its own, as `sudo valenced install` sets it up"
+        )
     with ExitStack() as stack:
         stack.callback(notifier.close)
         stack.enter_context(exclusive_access(config.url, config.registry))

@@ -190,9 +190,9 @@ class Watcher:
     def _fall_back(self, folder: Path, reason: str) -> None:
         """Poll a folder that cannot be watched by events."""
         limit = watch_limit()
-        advice = (
-            f"; sysctl fs.inotify.max_user_watches={2 * limit} raises the limit" if limit else ""
-        )
+        # The systemd unit hides the limit (ProcSubset=pid).
+        value = f"={2 * limit}" if limit else ""
+        advice = f"; sysctl fs.inotify.max_user_watches{value} raises the limit"
         self._degraded[folder] = f"{POLLED_INSTEAD}: {reason}{advice}"
         log.warning("%s: %s", folder, self._degraded[folder], extra={"folder": folder})
         self._unschedule(folder)

@@ -55,6 +55,10 @@ def open_engine(url: str) -> Engine:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CatalogueError(f"{file.parent}: cannot be created: {error.strerror}") from error
+    # For its owner alone, whatever the umask; SQLite gives its other files the same mode. If it
+    # cannot be created, SQLite says why.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     engine = create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     )

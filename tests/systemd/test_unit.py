@@ -149,7 +149,7 @@ def test_the_unit_is_valid_and_exposes_little(service: Host) -> None:
     assert "valenced" not in verified
     report = service.machine.run("systemd-analyze", "security", "--no-pager", "valenced")
     (exposure,) = re.findall(r"Overall exposure level for valenced.service: ([\d.]+)", report)
-    assert float(exposure) <= 2.0
+    assert float(exposure) <= 1.0
 
 
 def test_killed_it_is_restarted_and_resumes(service: Host, sounds: list[Path]) -> None:

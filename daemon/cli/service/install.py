@@ -27,11 +27,11 @@ ROOT_HELP = "Use this folder instead of /, and leave the running system alone."
 def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | None) -> None:
     """Install the systemd units, so that the service starts with the machine.
 
-    Run it again after an upgrade, and when watched folders change.
+    Run it again after an upgrade, and when watched folders or page.listen change.
     """
     program = Path(sysconfig.get_path("scripts"), "valenced")
     files = list(
-        user_files(user_config_folder(os.environ), program)
+        user_files(user_config_folder(os.environ), loaded.settings, program)
         if user
         else machine_files(loaded.settings, program)
     )

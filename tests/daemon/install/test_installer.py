@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from config.loading import load
 from daemon.install.installer import install_file
-from daemon.install.units import drop_in, machine_files, other_catalogue_hint, unopened_folders
+from daemon.install.units import (
+    drop_in,
+    machine_files,
+    other_catalogue_hint,
+    unopened_folders,
+    user_files,
+)
 from tests.driving import COMMAND, Valenced
 
 if TYPE_CHECKING:
@@ -100,6 +106,35 @@ def test_targets_of_links_are_opened(tmp_path: Path) -> None:
     followed = drop_in(settings_with(named, more="watch.follow_links=true"), [])
     assert all(f"-{folder}\n" in followed for folder in (music, other, single))
     assert str(other) not in drop_in(settings_with(named), [])
+
+
+LOOPBACK = [
+    "PrivateNetwork=no",
+    "RestrictAddressFamilies=AF_INET AF_INET6",
+    "IPAddressAllow=localhost",
+]
+
+
+def test_the_service_has_a_network_only_if_it_listens() -> None:
+    quiet, listening = (settings_with(more=f"page.listen='{at}'") for at in ("", "127.0.0.1:9420"))
+    unit = next(machine_files(quiet, COMMAND)).text.splitlines()
+    assert {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "IPAddressDeny=any"} < set(
+        unit
+    )
+    assert not set(LOOPBACK) & {*unit, *drop_in(quiet, []).splitlines()}
+    assert set(LOOPBACK) < set(drop_in(listening, []).splitlines())
+    for settings, families in ((quiet, "AF_UNIX"), (listening, "AF_UNIX AF_INET AF_INET6")):
+        (users,) = user_files(Path("/home/ann/.config"), settings, COMMAND)
+        assert f"RestrictAddressFamilies={families}" in users.text.splitlines()
+
+
+def test_installed_folders_can_be_entered_by_all_whatever_the_umask(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    valenced("install", "--root", tmp_path / "root")
+    found = list((tmp_path / "root").rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in found if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in found if path.is_file()} == {0o644}
 
 
 def test_a_dry_run_writes_nothing(valenced: Valenced, tmp_path: Path) -> None:

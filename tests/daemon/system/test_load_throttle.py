@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.system.load_throttle import LoadThrottle, is_on_battery
+from daemon.system.load_throttle import LoadThrottle, is_on_battery, load_averages
 from tests.sounds import music_like, write_audio
 
 if TYPE_CHECKING:
@@ -97,3 +97,8 @@ def test_work_waits_while_others_need_the_machine(valenced: Valenced, music: Pat
             other.wait()
     valenced("scan", music)
     assert valenced.select("SELECT count(*) FROM sounds") == [(1,)]
+
+
+def test_the_load_is_what_the_kernel_says() -> None:
+    # The kernel renews it every five seconds, so one of three readings is undisturbed.
+    assert any(load_averages() == pytest.approx(os.getloadavg(), abs=0.01) for _ in range(3))
