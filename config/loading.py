@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX: Final = "VALENCED_"
 DEFAULT_SOURCE: Final = "default"
+
+LARGEST_FILE: Final = 256 * 1024
+MOST_PROBLEMS: Final = 50
+_LONGEST_QUOTE: Final = 200
 
 RENAMED_VALUES: Final = {("analysis.on_battery", "go on"): "continue"}
 """Old values of settings, by key and value, that this release still accepts as the new ones."""
@@ -44,6 +49,10 @@ class LoadedSettings:
     paths: DefaultPaths
     warnings: Sequence[str]
     reload: Callable[[], LoadedSettings]
+
+
+class _NotToml(ValueError):
+    """A text is not TOML, or too large; the message says why."""
 
 
 class _Entry(NamedTuple):
@@ -79,8 +88,8 @@ def load(
         for key, entry in layer:
             if key in known:
                 entries[key] = entry
-            else:
-                problems.append(_unknown(key, entry.source, known))
+            elif len(problems) < MOST_PROBLEMS:
+                problems.append(_unknown(_cut(key), entry.source, known))
     warnings = list(_replace_old_values(entries))
     return LoadedSettings(
         _validated(entries, problems),
@@ -112,15 +121,33 @@ def _from_file(
         chosen = file or next((path for path in usual if path.is_file()), None)
         if chosen is None:
             return
-        table = tomllib.loads(chosen.read_text(encoding="utf-8"))
+        table = _toml(_content(chosen))
     except (OSError, UnicodeDecodeError) as error:
         path = chosen or getattr(error, "filename", None)
         problems.append(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"{chosen}: not valid TOML: {error}")
+    except _NotToml as error:
+        problems.append(f"{chosen}: {error}")
     else:
         for key, value in _flattened(table):
             yield key, _Entry(value, str(chosen))
+
+
+def _content(file: Path) -> str:
+    with file.open("rb") as stream:
+        content = stream.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise _NotToml(f"larger than {LARGEST_FILE >> 10} KiB")
+    return content.decode("utf-8")
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise _NotToml("not valid TOML: nested too deeply") from error
+    except ValueError as error:
+        # Of numbers with thousands of digits, Python itself complains.
+        raise _NotToml(f"not valid TOML: {error}") from error
 
 
 def _from_environment(
@@ -142,14 +169,14 @@ def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[t
         if equals:
             yield key.strip(), _Entry(_parsed(value), "--set")
         else:
-            problems.append(f"--set {text}: KEY=VALUE is accepted")
+            problems.append(f"--set {_cut(text)}: KEY=VALUE is accepted")
 
 
 def _parsed(text: str) -> Any:
     """Read a value as TOML, or as plain text where it is not a TOML value."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _toml(f"value = {text}")["value"]
+    except _NotToml:
         return text
 
 
@@ -182,11 +209,16 @@ def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate(nested)
     except ValidationError as error:
-        problems.extend(_problem(detail, entries) for detail in error.errors())
+        details = islice(error.errors(), MOST_PROBLEMS)
+        problems.extend(_problem(detail, entries) for detail in details)
         raise SettingsError(problems) from error
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
 def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
@@ -198,6 +230,8 @@ def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
     if detail["type"] == "extra_forbidden":
         nearest = _nearest(str(detail["loc"][-1]), FolderSettings.model_fields)
         message = f"unknown setting; the nearest is {nearest}"
-    found = "" if detail["type"] in {"missing", "extra_forbidden"} else f" = {detail['input']!r}"
+    found = ""
+    if detail["type"] not in {"missing", "extra_forbidden"}:
+        found = f" = {_cut(repr(detail['input']))}"
     source = entries[key].source
     return f"{key}{inner}{found} (from {source}): {message[0].lower()}{message[1:]}"

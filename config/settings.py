@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+LONGEST_TEXT: Final = 4096
+MOST_ENTRIES: Final = 1000
 
 TagMode = Literal["replace", "in-place", "sidecar", "none"]
 TagPreset = Literal["songkong", "unit", "onetagger"]
@@ -22,12 +25,14 @@ def _expanded(value: object) -> object:
 def _absolute(path: Path) -> Path:
     if not path.is_absolute():
         raise ValueError("an absolute path, or one that starts with ~, is accepted")
+    if "\0" in str(path) or len(str(path)) > LONGEST_TEXT:
+        raise ValueError("no file can have this path")
     return path
 
 
 def _listenable(text: str) -> str:
     host, colon, port = text.rpartition(":")
-    if text and not (host and colon and port.isdecimal() and int(port) <= 65535):  # noqa: PLR2004 - the highest port there is
+    if text and not (host and colon and port.isascii() and port.isdecimal() and int(port) <= 65535):  # noqa: PLR2004 - the highest port there is
         raise ValueError('"host:port" is accepted, or an empty text')
     return text
 
@@ -47,7 +52,11 @@ class SettingsSection(BaseModel):
     """A table of the settings file, immutable once read."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        str_max_length=LONGEST_TEXT,
     )
 
 
@@ -62,11 +71,11 @@ class FolderSettings(SettingsSection):
 class WatchSettings(SettingsSection):
     """What is watched, and when a file counts as complete."""
 
-    folder: tuple[FolderSettings, ...]
+    folder: Annotated[tuple[FolderSettings, ...], Field(max_length=MOST_ENTRIES)]
     settle_s: Annotated[float, Field(ge=0.1, le=3600)]
     reconcile_s: Annotated[float, Field(ge=10, le=604800)]
-    suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)]
-    ignore: tuple[str, ...]
+    suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1, max_length=MOST_ENTRIES)]
+    ignore: Annotated[tuple[str, ...], Field(max_length=MOST_ENTRIES)]
     follow_links: bool
 
 

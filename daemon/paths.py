@@ -33,10 +33,11 @@ def canonical_path(path: Path) -> Path:
 def playlist_entry(path: Path) -> str:
     """Return a path as a line of an M3U8 playlist.
 
-    A playlist consists of lines of UTF-8, so any other name becomes a file URI.
+    A playlist consists of lines of UTF-8, of which players drop outer spaces, so any other name
+    becomes a file URI.
     """
     text = str(path)
-    if text.isprintable() and not text.startswith("#"):
+    if text.isprintable() and not text.startswith("#") and text == text.strip():
         return text
     return "file://" + quote_from_bytes(os.fsencode(path))
 

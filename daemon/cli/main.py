@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from config.errors import ValencedError
+from daemon.cli.output import say
 from daemon.system.journald import is_journal
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def main() -> None:
     try:
         code = valenced(standalone_mode=False) or 0
     except click.UsageError as error:
-        error.show()
+        _report_usage(error)
         code = error.exit_code
     except click.exceptions.Exit as error:
         code = error.exit_code
@@ -132,6 +133,15 @@ def main() -> None:
     sys.exit(code)
 
 
+def _report_usage(error: click.UsageError) -> None:
+    """Print wrong usage as click does, but escaped: it quotes what it could not use."""
+    if error.ctx is not None:
+        say(*error.ctx.get_usage().split("\n"), err=True)
+        say(f"Try '{error.ctx.command_path} {error.ctx.help_option_names[0]}' for help.", err=True)
+        say("", err=True)
+    say(f"Error: {error.format_message()}", err=True)
+
+
 def _report(error: Exception) -> int:
     """Print an error in one or more lines, and return its exit code."""
     if isinstance(error, ValencedError):
@@ -141,6 +151,5 @@ def _report(error: Exception) -> int:
         text = f"unexpected {type(error).__name__}: {error}; run again with --debug for details"
     # The journal reads the number as a priority, and adds the program's name itself.
     mark = "<3>" if is_journal(sys.stderr.fileno(), os.environ) else "valenced: "
-    for line in text.splitlines():
-        click.echo(f"{mark}{line}", err=True)
+    say(*(f"{mark}{line}" for line in text.split("\n") if line), err=True)
     return code

@@ -8,6 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
 
 from daemon.monitoring.service_status import Problem, Promise, status_of
+from daemon.paths import printable
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -102,6 +103,6 @@ def _health_reply(problems: list[Problem], *, as_json: bool) -> Reply:
             "reasons": [{"promise": each.promise, "why": each.why} for each in problems],
         }
         return Reply(code, "application/json", json.dumps(document).encode() + b"\n")
-    lines = [" ".join(each.why.split()) for each in problems] or ["ok"]
+    lines = [printable(" ".join(each.why.split())) for each in problems] or ["ok"]
     text = "".join(f"{line}\n" for line in lines)
-    return Reply(code, _TEXT, text.encode("utf-8", "backslashreplace"))
+    return Reply(code, _TEXT, text.encode())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.system.mounts import is_read_only
@@ -10,7 +12,6 @@ from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from pathlib import Path
 
     from config.settings import FolderSettings, Settings
     from storage.catalogue import Catalogue
@@ -76,7 +77,7 @@ class ActiveConfig:
 
 def with_real_path(folder: FolderSettings) -> FolderSettings:
     """Return a folder under its real path: the kernel does not watch through a link."""
-    return folder.model_copy(update={"path": folder.path.resolve()})
+    return folder.model_copy(update={"path": Path(os.path.realpath(folder.path))})
 
 
 def clips_needing_tags(

@@ -192,3 +192,54 @@ def test_state_and_settings_files_follow_systemd_then_xdg(tmp_path: Path) -> Non
 def test_no_text_given_with_set_affects_other_settings(text: str) -> None:
     with suppress(SettingsError):
         assert load(environ=NOWHERE, overrides=[text]).settings.watch.settle_s > 0
+
+
+HUGE = [
+    "watch.settle_s=nan",
+    "watch.settle_s=1e999",
+    "mood.arousal_threshold=nan",
+    "analysis.nice=" + "9" * 5000,
+    "watch.folder=" + "[" * 100_000,
+    "watch.ignore=[" + "'a'," * 2000 + "]",
+    "page.listen='" + "h" * 100_000 + ":1'",
+    "page.listen='a:\u0661'",
+    'annotations.folder="/a\\u0000b"',
+    "annotations.folder='/" + "a" * 5000 + "'",
+    "retrain.schedule='" + "1," * 5000 + "1 * * * *'",
+    "x" * 100_000 + "=1",
+    "x" * 100_000,
+    "tags.step=1979-05-27",
+    "tags.step=1979-13-27",
+]
+
+
+@pytest.mark.parametrize("override", HUGE, ids=[text[:20] for text in HUGE])
+def test_a_value_without_measure_is_one_short_problem(override: str) -> None:
+    (problem,) = problems(overrides=[override])
+    assert len(problem) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("#" * (300 * 1024), "larger than 256 KiB"),
+        ("x = " + "[" * 50_000, "nested too deeply"),
+        ("x = " + "9" * 5000, "not valid TOML"),
+    ],
+)
+def test_a_settings_file_without_measure_is_one_short_problem(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    (problem,) = problems(file=written(tmp_path, text))
+    assert told in problem
+    assert len(problem) < 1000
+
+
+def test_a_settings_file_that_never_ends_is_refused() -> None:
+    (problem,) = problems(file=Path("/dev/zero"))
+    assert "larger than" in problem
+
+
+def test_of_thousands_of_unknown_keys_some_are_listed(tmp_path: Path) -> None:
+    file = written(tmp_path, "".join(f"k{number}=1\n" for number in range(20_000)))
+    assert len(problems(file=file)) == 50

@@ -18,6 +18,7 @@ from daemon.cli.options import (
     scale_option,
     with_settings,
 )
+from daemon.cli.output import say
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.service.background_job import RETAG
@@ -88,7 +89,7 @@ def command(
             else:
                 message = _recorded(catalogue, path, values, scale, annotator or you())
         catalogue.jobs.request(RETAG, utc_now())
-    click.echo(message, err=True)
+    say(message, err=True)
 
 
 def require_commands(loaded: LoadedSettings) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from config.errors import ValencedError
 from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.output import print_json, say
 from storage.database.engine import writer_of
 from trainer.trainer_errors import BundleError, BundleOutdated
 
@@ -45,12 +45,12 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
         for name, found in bundles.items()
     ]
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     for row in rows:
         mark = "*" if row["in_service"] else " "
         text = f"{row['problem'] or row['created_at']}  {row['compared'] or ''}"
-        click.echo(f"{mark} {row['name']}  {text}".rstrip())
+        say(f"{mark} {row['name']}  {text}".rstrip())
 
 
 @command.command("show")
@@ -67,10 +67,10 @@ def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
     if isinstance(manifest, BundleError):
         raise manifest
     if output == "json":
-        click.echo(json.dumps(manifest.model_dump(), indent=2))
+        print_json(manifest.model_dump())
         return
     for line in _lines(manifest):
-        click.echo(line)
+        say(line)
 
 
 @command.command("publish")
@@ -95,7 +95,7 @@ def rollback(loaded: LoadedSettings) -> None:
 def _print_published(loaded: LoadedSettings, name: str) -> None:
     running = writer_of(catalogue_url(loaded))
     when = "within seconds" if running else "at the next run or scan"
-    click.echo(f"{name} is published; every prediction is renewed {when}", err=True)
+    say(f"{name} is published; every prediction is renewed {when}", err=True)
 
 
 def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from config.errors import ValencedError
 from daemon.cli.options import format_option, progress_bar, with_settings
+from daemon.cli.output import print_json, say
 from daemon.cli.ranges import SCALE
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
@@ -109,14 +109,14 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
         for name, found in _store(loaded).manifests().items()
     ]
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     for row in rows:
         if "clips" not in row:
-            click.echo(f"{row['name']}  {row['problem']}")
+            say(f"{row['name']}  {row['problem']}")
             continue
         domains = ", ".join(f"{count} {domain}" for domain, count in row["domains"].items())
-        click.echo(
+        say(
             f"{row['name']}  {row['kind']}, {row['clips']} clips ({domains}) in {row['groups']} "
             f"groups, {row['skipped']} skipped, {row['hearing']}"
             + ("" if row["usable"] else f": {row['problem']}")
@@ -135,7 +135,7 @@ def remove(loaded: LoadedSettings, *, name: str) -> None:
     store = _store(loaded)
     store.remove(name)
     _feature_cache(store).prune(store.sounds(), utc_now())
-    click.echo(f"{name}: removed", err=True)
+    say(f"{name}: removed", err=True)
 
 
 def _store(loaded: LoadedSettings) -> CorpusStore:
@@ -184,13 +184,13 @@ def _print_imported(manifest: CorpusManifest, output: str) -> None:
     from daemon.training_data.corpus_import import faults  # noqa: PLC0415
 
     if output == "json":
-        click.echo(json.dumps(manifest.model_dump(exclude={"sounds"}), indent=2))
+        print_json(manifest.model_dump(exclude={"sounds"}))
     else:
         for item in manifest.skipped:
-            click.echo(f"{item.fault}  {item.item}: {item.reason}")
+            say(f"{item.fault}  {item.item}: {item.reason}")
         for note in manifest.notes:
-            click.echo(f"note  {note}")
-    click.echo(
+            say(f"note  {note}")
+    say(
         f"{manifest.name}: {manifest.clips} clips in {manifest.groups} groups imported; "
         f"{faults(manifest)}; train on them with valenced train",
         err=True,

@@ -15,6 +15,7 @@ import click
 
 from config.errors import ValencedError
 from daemon.cli.options import format_option, progress_bar, with_settings
+from daemon.cli.output import print_bytes, say
 from daemon.clock import utc_now
 from daemon.paths import printable
 from daemon.system.cpu_quota import usable_processors
@@ -108,11 +109,11 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
     replace_file(folder / PAGE, partial(Path.write_bytes, data=page))
     cells.clear()
     if output == "json":
-        click.echo(encoded(document), nl=False)
+        print_bytes(encoded(document))
     else:
         for line in summary_of(document):
-            click.echo(printable(line))
-    click.echo(f"report: {printable(str(folder / PAGE))} and {FIGURES}", err=True)
+            say(line)
+    say(f"report: {folder / PAGE} and {FIGURES}", err=True)
 
 
 def _names(chosen: Sequence[str]) -> Sequence[str]:

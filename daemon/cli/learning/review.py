@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -20,8 +19,8 @@ from daemon.cli.options import (
     scale_option,
     with_settings,
 )
+from daemon.cli.output import print_json, say
 from daemon.clock import utc_now
-from daemon.paths import printable
 from daemon.service.background_job import RETAG
 from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
@@ -74,10 +73,10 @@ def command(
                 {"path": str(sound.path)} | {key: getattr(sound, key) for key in keys}
                 for sound in sounds
             ]
-            click.echo(json.dumps(rows, indent=2))
+            print_json(rows)
         elif only_list or not sys.stdin.isatty():
             for sound in sounds:
-                click.echo(printable(str(sound.path)))
+                say(str(sound.path))
         else:
             require_commands(loaded)
             _Review(catalogue, scale, annotator or you()).run(sounds)
@@ -93,12 +92,12 @@ class _Review:
 
     def run(self, sounds: list[UnratedSound]) -> None:
         """Ask until every sound is annotated or skipped, or the person quits."""
-        click.echo(
+        say(
             f"Answer with arousal and valence, both {self.scale}, such as"
             f" {self.scale.low:g} {self.scale.high:g}. Enter skips a sound, q quits."
         )
         for number, sound in enumerate(sounds, start=1):
-            click.echo(printable(f"\n{number} of {len(sounds)}  {sound.path}"))
+            say("", f"{number} of {len(sounds)}  {sound.path}")
             with _playing(sound.path):
                 if not self._annotate(sound):
                     break
@@ -118,7 +117,7 @@ class _Review:
                 )
                 self.catalogue.annotations.add([annotation], utc_now())
                 return True
-            click.echo(f"two numbers on the scale {self.scale}, Enter, or q")
+            say(f"two numbers on the scale {self.scale}, Enter, or q")
 
 
 def _selected(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSound]:

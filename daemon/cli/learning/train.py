@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -26,7 +26,7 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
     """
     from trainer.processes.retrain_process import retrain_from_catalogue  # noqa: PLC0415 - spares every other command the import
 
-    click.echo("training; this takes a minute or two, longer with new corpora …", err=True)
+    say("training; this takes a minute or two, longer with new corpora …", err=True)
     result = retrain_from_catalogue(
         catalogue_url(loaded),
         loaded.paths.bundles,
@@ -42,8 +42,8 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
             "reason": result.reason,
             "comparison": result.comparison.model_dump(),
         }
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
         return
-    click.echo(f"{result.name}: {result.reason}")
+    say(f"{result.name}: {result.reason}")
     if result.comparison.passed and not publish:
-        click.echo(f"to publish it: valenced bundles publish {result.name}", err=True)
+        say(f"to publish it: valenced bundles publish {result.name}", err=True)

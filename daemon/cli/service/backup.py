@@ -11,8 +11,8 @@ import click
 from daemon.backup.archive import BackupPaths, pack
 from daemon.backup.restore_archive import is_restore_interrupted
 from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.output import say
 from daemon.clock import utc_now
-from daemon.paths import printable
 from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import copy_catalogue
 from storage.database.engine import file_of
@@ -48,4 +48,4 @@ def command(loaded: LoadedSettings, file: Path) -> None:
     finally:
         copy.unlink(missing_ok=True)
     size = archive.stat().st_size / 2**20
-    click.echo(f"{printable(str(archive))}: {size:.1f} MiB", err=True)
+    say(f"{archive}: {size:.1f} MiB", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import tempfile
@@ -16,6 +15,7 @@ import click
 from config.default_paths import SYSTEM_FILE
 from config.settings import FolderSettings
 from daemon.cli.options import annotation_folder, catalogue_url, format_option, with_settings
+from daemon.cli.output import print_json, say
 from daemon.install.units import UNIT_FOLDER
 from daemon.monitoring.preflight import CheckResult, run_checks
 from daemon.paths import printable
@@ -52,10 +52,10 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
             ),
         ]
     if output == "json":
-        click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
+        print_json([asdict(finding) for finding in found])
     else:
         for finding in found:
-            click.echo(f"{WORDS[finding.level]:<8} {printable(finding.what)}")
+            say(f"{WORDS[finding.level]:<8} {finding.what}")
     return 1 if any(finding.level == "fail" for finding in found) else 0
 
 

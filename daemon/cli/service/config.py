@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.output import print_json, say
 from storage.database.engine import file_of
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
         rows[key] = values[section][name]
     if output == "json":
         report = {key: {"value": rows[key], "source": loaded.sources[key]} for key in rows}
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     for key, value in rows.items():
-        click.echo(f"{key} = {json.dumps(value)}  # {loaded.sources[key]}")
+        say(f"{key} = {json.dumps(value)}  # {loaded.sources[key]}")
 
 
 @command.command("path")
@@ -42,5 +43,5 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
 def path(loaded: LoadedSettings) -> None:
     """Show the paths of the settings files, and of the catalogue."""
     for file in loaded.paths.settings_files:
-        click.echo(f"settings   {file}{'' if file.is_file() else '  (absent)'}")
-    click.echo(f"catalogue  {file_of(catalogue_url(loaded))}")
+        say(f"settings   {file}{'' if file.is_file() else '  (absent)'}")
+    say(f"catalogue  {file_of(catalogue_url(loaded))}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import with_settings
+from daemon.cli.output import say
 from daemon.install.installer import install_file, reload_systemd, user_config_folder
 from daemon.install.units import machine_files, user_files
 
@@ -38,9 +39,9 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
     prefix = root or Path("/")
     for file in files:
         if dry_run:
-            click.echo(f"# {prefix / file.path.relative_to('/')}\n{file.text}")
+            say(f"# {prefix / file.path.relative_to('/')}", *file.text.split("\n"))
         else:
-            click.echo(f"created {install_file(file, prefix)}", err=True)
+            say(f"created {install_file(file, prefix)}", err=True)
     if dry_run:
         return
     if root is None:
@@ -48,10 +49,10 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
     if not loaded.settings.watch.folder:
         name = "~/.config/valenced" if user else "/etc/valenced"
         again = "" if user else " and run valenced install again"
-        click.echo(f"no folder is configured yet: add one to {name}/valenced.toml{again}", err=True)
+        say(f"no folder is configured yet: add one to {name}/valenced.toml{again}", err=True)
     scope = " --user" if user else ""
-    click.echo(f"next:\n  systemctl{scope} enable --now valenced", err=True)
-    click.echo(f"  systemctl{scope} restart valenced    (if it is running)", err=True)
+    say("next:", f"  systemctl{scope} enable --now valenced", err=True)
+    say(f"  systemctl{scope} restart valenced    (if it is running)", err=True)
     if user:
-        click.echo("  loginctl enable-linger    (to run it while you are logged out)", err=True)
-    click.echo(f"  journalctl{scope} -fu valenced", err=True)
+        say("  loginctl enable-linger    (to run it while you are logged out)", err=True)
+    say(f"  journalctl{scope} -fu valenced", err=True)

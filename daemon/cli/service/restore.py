@@ -9,6 +9,7 @@ import click
 
 from daemon.backup.restore_archive import restore
 from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.output import say
 from daemon.clock import utc_now
 from daemon.paths import printable
 
@@ -27,6 +28,6 @@ def command(loaded: LoadedSettings, file: Path) -> None:
     stamp = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
     url, registry = catalogue_url(loaded), loaded.paths.bundles
     label, aside = restore(url, registry, file.absolute(), stamp)
-    click.echo(f"restored as of {printable(label.made_at)}", err=True)
+    say(f"restored as of {printable(label.made_at)}", err=True)
     for old in aside:
-        click.echo(f"the old one is kept: {printable(str(old))}", err=True)
+        say(f"the old one is kept: {old}", err=True)

@@ -11,6 +11,7 @@ import click
 from config.errors import SettingsError
 from config.settings import FolderSettings
 from daemon.cli.options import log_warnings, run_config, with_settings
+from daemon.paths import printable
 from daemon.service.app import run
 from daemon.service.run_config import with_real_path
 from daemon.service.scheduler import cron_trigger
@@ -88,5 +89,5 @@ def _announce_tags(config: RunConfig) -> None:
 
 def _announce_folders(config: RunConfig) -> None:
     for folder in config.folders:
-        terminal.print(f"watching {folder.path}", markup=False)
-    terminal.print(f"catalogue {file_of(config.url)}", markup=False)
+        terminal.print(printable(f"watching {folder.path}"), markup=False)
+    terminal.print(printable(f"catalogue {file_of(config.url)}"), markup=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.output import print_json, say
 from daemon.clock import utc_now
 from daemon.install.units import other_catalogue_hint
 from daemon.monitoring.endpoints import fetch_problems
 from daemon.monitoring.service_status import KNOWN_TO_PROCESS, is_away, status_of
-from daemon.paths import printable
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of
 from storage.schema.catalogue_errors import CatalogueError
@@ -45,12 +44,12 @@ def command(loaded: LoadedSettings, *, output: str) -> None:
     now = utc_now()
     status = _status(loaded, now)
     if status.running is None and hint:
-        click.echo(hint, err=True)
+        say(hint, err=True)
     if output == "json":
-        click.echo(json.dumps(_document(status, file, now), indent=2))
+        print_json(_document(status, file, now))
         return
     for heading, text in _lines(status, file, now):
-        click.echo(f"{heading:<10} {printable(text)}")
+        say(f"{heading:<10} {text}")
 
 
 def _require_catalogue(file: Path, hint: str | None) -> None:

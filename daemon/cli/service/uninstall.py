@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import with_settings
+from daemon.cli.output import say
 from daemon.cli.service.install import ROOT_HELP
 from daemon.install.installer import (
     installed_paths,
@@ -34,7 +35,7 @@ def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
         stop_service(configuration)
     for path in installed_paths(configuration):
         for line in remove_file(path, root or Path("/")):
-            click.echo(line, err=True)
+            say(line, err=True)
     if root is None:
         reload_systemd(user=user, makes_user=False)
-    click.echo("catalogue and settings are kept", err=True)
+    say("catalogue and settings are kept", err=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from contextlib import closing
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, astuple, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.output import is_on_terminal, print_bytes, print_json, say
 from daemon.cli.ranges import PAIR, RANGE
 from daemon.paths import canonical_path, playlist_entry, printable
 from daemon.worker.worker_client import WorkerClient
@@ -135,15 +135,15 @@ def _spread(value: float, low: float, high: float) -> str:
 
 def _print_json(sounds: Sequence[Sound]) -> None:
     rows = [{**asdict(sound), "path": str(sound.path)} for sound in sounds]
-    click.echo(json.dumps(rows, indent=2))
+    print_json(rows)
 
 
 def _print_csv(sounds: Sequence[Sound]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(column.name for column in fields(Sound))
-    writer.writerows(astuple(sound) for sound in sounds)
-    click.echo(text.getvalue().encode("utf-8", "surrogateescape"), nl=False)
+    writer.writerows(astuple(replace(sound, path=_shown(sound.path))) for sound in sounds)
+    print_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _print_playlist(sounds: Sequence[Sound]) -> None:
@@ -151,11 +151,16 @@ def _print_playlist(sounds: Sequence[Sound]) -> None:
     for sound in sounds:
         lines.append(f"#EXTINF:{round(sound.duration_s)},{printable(sound.path.stem)}")
         lines.append(playlist_entry(sound.path))
-    click.echo("\n".join(lines))
+    say(*lines)
 
 
 def _print_paths(sounds: Sequence[Sound], end: bytes = b"\n") -> None:
-    click.echo(b"".join(os.fsencode(sound.path) + end for sound in sounds), nl=False)
+    print_bytes(b"".join(os.fsencode(_shown(sound.path)) + end for sound in sounds))
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as it is for programs, escaped for a terminal."""
+    return Path(printable(str(path))) if is_on_terminal() else path
 
 
 PRINTERS: dict[str, Callable[[Sequence[Sound]], None]] = {

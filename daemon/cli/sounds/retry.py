@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.output import say
 from daemon.clock import utc_now
 from daemon.paths import canonical_path
 from daemon.service.background_job import RETAG
@@ -41,9 +42,9 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
         if tags:
             catalogue.jobs.request(RETAG, utc_now())
     when = "now" if writer_of(url) else "at the next run or scan"
-    click.echo(f"{files} files will be retried {when}", err=True)
+    say(f"{files} files will be retried {when}", err=True)
     if tags:
-        click.echo(f"the tags of {tags} files will be retried {when}", err=True)
+        say(f"the tags of {tags} files will be retried {when}", err=True)
 
 
 def _wants_tags(settings: Settings, path: Path) -> bool:

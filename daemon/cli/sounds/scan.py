@@ -12,6 +12,7 @@ import click
 from config.errors import SettingsError
 from config.settings import FolderSettings
 from daemon.cli.options import format_option, run_config, with_settings
+from daemon.cli.output import print_json, say
 from daemon.paths import canonical_path, printable
 from daemon.service.app import RunResult, run
 from daemon.service.run_config import with_real_path
@@ -113,13 +114,13 @@ def _print_comparison(comparison: FolderComparison, output: str) -> None:
             "gone": [str(path) for path in gone],
             "unread": {str(path): reason for path, reason in comparison.unreadable.items()},
         }
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     for path in new:
-        click.echo(f"would analyse  {printable(str(path))}")
+        say(f"would analyse  {path}")
     for path in gone:
-        click.echo(f"missing        {printable(str(path))}")
-    click.echo(f"{len(new)} to analyse, {comparison.known} known, {len(gone)} missing", err=True)
+        say(f"missing        {path}")
+    say(f"{len(new)} to analyse, {comparison.known} known, {len(gone)} missing", err=True)
 
 
 def _print_result(result: RunResult, failed_before: int, output: str) -> None:
@@ -130,11 +131,11 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
             "failed_before": failed_before,
             "unsettled": [str(path) for path in result.unsettled],
         }
-        click.echo(json.dumps(report))
+        say(json.dumps(report))
     else:
-        click.echo(f"{result.processed} processed, {result.failed} failed", err=True)
+        say(f"{result.processed} processed, {result.failed} failed", err=True)
     if failed_before:
-        click.echo(
+        say(
             f"{failed_before} failed before and are not due for a retry yet;"
             " to retry now: valenced retry; for the reason: valenced show FILE",
             err=True,
@@ -142,4 +143,4 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
     if result.unsettled:
         first, *others = (printable(str(path)) for path in result.unsettled)
         more = f" and {len(others)} more" if others else ""
-        click.echo(f"{first}{more}: still being written; run scan again", err=True)
+        say(f"{first}{more}: still being written; run scan again", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.options import catalogue_url, format_option, not_in_catalogue, with_settings
-from daemon.paths import canonical_path, printable
+from daemon.cli.output import print_json, say
+from daemon.paths import canonical_path
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from storage.catalogue import Catalogue
@@ -33,10 +33,10 @@ def command(loaded: LoadedSettings, *, file: Path, output: str) -> None:
     """Show the prediction of FILE with intervals and curve, its annotations, tags and failures."""
     document = _document(loaded, canonical_path(file))
     if output == "json":
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
     else:
         for line in _lines(document):
-            click.echo(printable(line))
+            say(line)
 
 
 def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:

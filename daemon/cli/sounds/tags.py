@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.output import print_json, say
 from daemon.clock import utc_now
-from daemon.paths import canonical_path, printable
+from daemon.paths import canonical_path
 from daemon.pipeline.tag_sync import TagSync
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
@@ -56,12 +56,12 @@ def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int
         except TagWriteError as error:
             rows.append({"path": str(path), "error": error.reason})
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         for row in rows:
             items = row.get("tags") or {"": [row.get("error", "none")]}
             text = "  ".join(f"{key} {', '.join(values)}" for key, values in items.items())
-            click.echo(printable(f"{row['path']}: {text.strip()}"))
+            say(f"{row['path']}: {text.strip()}")
     return 1 if any("error" in row for row in rows) else 0
 
 
@@ -133,12 +133,12 @@ def _each(
             try:
                 outcome = action(catalogue, clip, sync, worker)
             except TagWriteError as error:
-                click.echo(printable(f"valenced: {error}"), err=True)
+                say(f"valenced: {error}", err=True)
                 outcome = "failed"
             counts[outcome] += 1
-            click.echo(printable(f"{outcome}  {clip.path}"))
+            say(f"{outcome}  {clip.path}")
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-    click.echo(summary or "no file there is in the catalogue", err=True)
+    say(summary or "no file there is in the catalogue", err=True)
     return 1 if counts["failed"] or not counts else 0
 
 
