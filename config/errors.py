@@ -13,6 +13,11 @@ class ValencedError(Exception):
 
     exit_code = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines to be shown; a line break inside one comes from a name that it quotes."""
+        return (str(self),)
+
 
 class SettingsError(ValencedError):
     """The settings cannot be used.
@@ -26,3 +31,8 @@ class SettingsError(ValencedError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each problem."""
+        return self.problems

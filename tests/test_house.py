@@ -212,6 +212,18 @@ def test_only_storage_reaches_for_the_engine_of_a_catalogue() -> None:
     assert users == []
 
 
+def test_only_one_module_prints_for_the_commands() -> None:
+    """It escapes what could control a terminal; rich's own output is escaped where it is made."""
+    users = [
+        name_of(module)
+        for module in modules("daemon")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"print", "click.echo", "click.secho", "sys.stdout.write"}
+    ]
+    assert set(users) == {"daemon.cli.output"}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_nobody_else_installed_our_top_level_names(room: str) -> None:
     assert set(packages_distributions().get(room, ["valenced"])) == {"valenced"}

@@ -90,7 +90,7 @@ def pack(paths: BackupPaths, archive: Path, made_at: str) -> None:
     """
     if os.path.lexists(archive) and not is_backup(archive):
         raise BackupError(f"{archive}: exists, and is not a valenced backup; name another file")
-    new = archive.with_name(f".{archive.name}.{os.getpid()}.new")
+    new = archive.with_name(f".valenced.{os.getpid()}.new")
     try:
         with open(os.open(new, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
             with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:

@@ -145,11 +145,12 @@ def _report_usage(error: click.UsageError) -> None:
 def _report(error: Exception) -> int:
     """Print an error in one or more lines, and return its exit code."""
     if isinstance(error, ValencedError):
-        code, text = error.exit_code, str(error)
+        code, lines = error.exit_code, error.lines
     else:
         code = 1
         text = f"unexpected {type(error).__name__}: {error}; run again with --debug for details"
+        lines = (text,)
     # The journal reads the number as a priority, and adds the program's name itself.
     mark = "<3>" if is_journal(sys.stderr.fileno(), os.environ) else "valenced: "
-    say(*(f"{mark}{line}" for line in text.split("\n") if line), err=True)
+    say(*(f"{mark}{line}" for line in lines), err=True)
     return code

@@ -47,7 +47,13 @@ class AnnotationsRefused(ValencedError):
         listed = [_told(wrong) for wrong in problems[:MOST_PROBLEMS]]
         if count > len(listed):
             listed.append(f"and {count - len(listed)} more like these")
-        super().__init__("\n".join(printable(f"{source}: {problem}") for problem in listed))
+        self._lines = tuple(printable(f"{source}: {problem}") for problem in listed)
+        super().__init__("\n".join(self._lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each of the first problems."""
+        return self._lines
 
 
 class ImportedTable(NamedTuple):

@@ -36,7 +36,8 @@ def copy_catalogue(file: Path, copy: Path) -> None:
         with closing(
             sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S)
         ) as plain:
-            plain.execute("VACUUM INTO ?", (os.fspath(copy),))
+            # The driver does not bind names that are not UTF-8.
+            plain.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(copy),))
         sync(copy)
     except (sqlite3.Error, OSError) as error:
         for left in (copy, copy.with_name(f"{copy.name}-journal")):

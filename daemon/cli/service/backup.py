@@ -40,7 +40,8 @@ def command(loaded: LoadedSettings, file: Path) -> None:
         raise BackupError(
             f"{catalogue}: a restore was interrupted; restore again, or start valenced"
         )
-    copy = archive.with_name(f".{archive.name}.{os.getpid()}.db")
+    # Others may write to the archive's folder, and a name there may be too long for a second one.
+    copy = catalogue.with_name(f".backup.{os.getpid()}.db")
     try:
         copy_catalogue(catalogue, copy)
         places = BackupPaths(copy, loaded.paths.bundles, loaded.paths.corpora)
