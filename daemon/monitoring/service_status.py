@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.install.sandbox_check import CLOSED
 from daemon.pipeline.run_stats import LONGEST_TURN_S
 from daemon.tagging.formats.tag_errors import READ_ONLY
+from daemon.tagging.rescue import problem_with
 from daemon.watch.watcher import POLLED_INSTEAD
 from storage.database.engine import file_of, writer_of
 from storage.database.maintenance import size_of
@@ -180,6 +181,9 @@ def _catalogue_problems(status: ServiceStatus, catalogue: Catalogue) -> Iterator
         # A read-only disk is the operator's choice: only the catalogue is promised there.
         if group.reason != READ_ONLY:
             yield Problem(Promise.TAGS, f"{group.count} files without their tags: {group.reason}")
+    for note in catalogue.begun_writes.all():
+        if why := problem_with(note, is_running=status.running is not None):
+            yield Problem(Promise.TAGS, why)
     if status.training is not None and status.training.outcome == "failed":
         yield Problem(Promise.LEARNING, f"retraining failed: {status.training.reason}")
     if status.free_bytes < LEAST_FREE_BYTES:

@@ -135,7 +135,11 @@ def _start(
     else:
         loop.retraining.catch_up()
     comparison = loop.reconcile("the service starts")
-    for cleaned in clean_up(comparison.leftovers, catalogue.begun_writes, worker.read_back):
+    for cleaned in clean_up(
+        comparison.leftovers,
+        catalogue.begun_writes,
+        audio_hash=lambda file: worker.read_back(file).audio_hash,
+    ):
         log.info("%s: %s", cleaned.path, cleaned.outcome)
     loop.enqueue_tags(list(TagState))
     loop.consumers.start()

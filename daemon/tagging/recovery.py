@@ -14,13 +14,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
-from daemon.tagging.rescue import AWAY, Rescue, RescueKept, left_by_earlier_release, restored
+from daemon.tagging.rescue import (
+    ANOTHER,
+    AWAY,
+    Rescue,
+    RescueKept,
+    is_noted,
+    left_by_earlier_release,
+    restored,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from daemon.tagging.disk.source import Reader
+    from daemon.tagging.rescue import AudioHash
     from storage.begun_writes import BegunWrites
     from storage.schema.records import BegunWrite
 
@@ -38,7 +46,7 @@ class RecoveredFile(NamedTuple):
 
 
 def clean_up(
-    folders: Iterable[Path], begun: BegunWrites, reader: Reader, disk: DiskCalls = DISK
+    folders: Iterable[Path], begun: BegunWrites, audio_hash: AudioHash, disk: DiskCalls = DISK
 ) -> Iterator[RecoveredFile]:
     """Remove our temporary files that no running write uses, and restore from rescue copies.
 
@@ -46,7 +54,7 @@ def clean_up(
         folders: where temporary files were seen (not below them); those of the noted writes are
             looked at in any case.
         begun: the noted writes.
-        reader: hashes the audio of a file.
+        audio_hash: hashes every audio packet of a file; raises ClipError.
         disk: does the system calls.
 
     Yields:
@@ -56,7 +64,7 @@ def clean_up(
     for path in sorted({*folders, *(note.path.parent for note in notes.values())}):
         try:
             with _handle(path, disk) as folder:
-                cleaner = _Cleaner(path, folder, notes, begun, reader, disk)
+                cleaner = _Cleaner(path, folder, notes, begun, audio_hash, disk)
                 yield from cleaner.clean()
         except OSError as error:
             yield RecoveredFile(path, f"could not be cleaned up: {error.strerror}")
@@ -70,7 +78,7 @@ class _Cleaner:
     folder: int
     notes: dict[str, BegunWrite]
     begun: BegunWrites
-    reader: Reader
+    audio_hash: AudioHash
     disk: DiskCalls
 
     def clean(self) -> Iterator[RecoveredFile]:
@@ -90,6 +98,8 @@ class _Cleaner:
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
                 return "left alone: not a file of this user, so not ours"
             if not self.disk.try_lock(descriptor):
+                # Another process of ours is writing just now.
+                self.notes.pop(name, None)
                 return None
             if temp_names.is_rescue(name):
                 return self._rescued(Rescue(self.path, self.folder, name, descriptor))
@@ -99,15 +109,19 @@ class _Cleaner:
             os.close(descriptor)
 
     def _rescued(self, rescue: Rescue) -> str:
-        note = self.notes.pop(rescue.name, None)
+        note = self.notes.get(rescue.name)
         if note is None or not note.audio_hash:
+            self.notes.pop(rescue.name, None)
             note = left_by_earlier_release(rescue)
             self.begun.keep(note)
             return f"kept: {note.trouble}"
+        if not is_noted(rescue, note):
+            return "kept: not the file that the catalogue knows by this name"
+        del self.notes[rescue.name]
         # The folder may have another name now.
         note = replace(note, path=self.path / note.path.name)
         try:
-            outcome = restored(rescue, note, self.reader, self.disk)
+            outcome = restored(rescue, note, self.audio_hash, self.disk)
         except RescueKept as kept:
             self.begun.keep(replace(note, trouble=kept.reason))
             return f"kept: {kept.reason}"
@@ -118,20 +132,22 @@ class _Cleaner:
 
 
 def _settle_missing(note: BegunWrite, begun: BegunWrites, disk: DiskCalls) -> None:
-    """Forget a write whose rescue copy was taken away; keep one whose folder or disk is away."""
+    """Forget a write whose rescue copy was taken away; say so if that may come back."""
+    trouble = AWAY
     try:
         with _handle(note.path.parent, disk) as folder:
-            is_same_disk = os.fstat(folder).st_dev == note.device
             names = set(disk.names_in(folder))
+            if note.rescue in names:
+                trouble = ANOTHER
+            elif temp_names.temporary_of(note.rescue) in names:
+                # Another process of ours has just noted it.
+                return
+            elif os.fstat(folder).st_dev == note.device:
+                begun.finish(note.rescue)
+                return
     except OSError:
-        begun.keep(replace(note, trouble=AWAY.format(note.rescue)))
-        return
-    if {note.rescue, temp_names.temporary_of(note.rescue)} & names:
-        return
-    if is_same_disk:
-        begun.finish(note.rescue)
-    else:
-        begun.keep(replace(note, trouble=AWAY.format(note.rescue)))
+        pass
+    begun.keep(replace(note, trouble=trouble.format(note.rescue)))
 
 
 @contextmanager

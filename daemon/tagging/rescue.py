@@ -16,14 +16,17 @@ from daemon.tagging.disk.leases import WRITE_LEASE
 from daemon.tagging.formats.byte_views import Assembled, OpenFile, common_length
 from daemon.tagging.undo_record import unpacked
 from storage.schema.records import BegunWrite
+from trainer.audio.sound_file import SoundFile
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.tagging.disk.source import Reader
     from daemon.tagging.disk.syscalls import DiskCalls
     from daemon.tagging.formats.byte_views import View
+
+    AudioHash = Callable[[SoundFile], str | None]
 
 _PAGE: Final = 4096
 _BEGUN: Final = "writing it in place was interrupted"
@@ -35,7 +38,11 @@ _CHANGED: Final = (
     f"{_BEGUN}, and its sound is not that of before; {_BESIDE}: compare them, and {_ADVICE}"
 )
 _NOT_NOW: Final = f"{_BEGUN}, and it cannot be restored now ({{1}}); {_BESIDE}: restart the service"
-_ANOTHER: Final = f"{_BEGUN}, and {{}} beside it is not the copy that was made: check both"
+_NOT_YET: Final = f"{_BEGUN}; it is restored from {{}} beside it when the service starts"
+ANOTHER: Final = (
+    f"{_BEGUN}, and {{}} beside it is not the very copy that was made then: compare them, and"
+    f" {_ADVICE}"
+)
 _OLD: Final = (
     "left by an earlier release, whose writing in place was interrupted: a complete copy of a sound"
     " in this folder; if that sound is damaged, give the copy its name, else delete the copy"
@@ -71,6 +78,22 @@ class Rescue:
     descriptor: int
 
 
+def problem_with(note: BegunWrite, *, is_running: bool) -> str | None:
+    """Return what a user should know of a begun write, in one line; None if nothing.
+
+    Args:
+        note: the write.
+        is_running: whether the service runs, which may be writing just now.
+    """
+    if note.trouble is None and is_running:
+        return None
+    rescue = note.rescue_path
+    if rescue.parent.exists() and not os.path.lexists(rescue):
+        # Somebody has taken it away or deleted it; clean-up forgets it at the next start.
+        return None
+    return f"{note.path}: {note.trouble or _NOT_YET.format(note.rescue)}"
+
+
 def left_by_earlier_release(rescue: Rescue) -> BegunWrite:
     """Return what is known of a rescue copy that the catalogue does not know."""
     status, path = os.fstat(rescue.descriptor), rescue.path / rescue.name
@@ -78,7 +101,14 @@ def left_by_earlier_release(rescue: Rescue) -> BegunWrite:
     return BegunWrite(rescue.name, path, *known, audio_hash="", trouble=_OLD)
 
 
-def restored(rescue: Rescue, note: BegunWrite, reader: Reader, disk: DiskCalls) -> str:
+def is_noted(rescue: Rescue, note: BegunWrite) -> bool:
+    """Tell whether a rescue copy is the very file that the catalogue knows."""
+    made = os.fstat(rescue.descriptor)
+    noted = (note.rescue_inode, note.rescue_size, note.owner, 1)
+    return (made.st_ino, made.st_size, made.st_uid, made.st_nlink) == noted
+
+
+def restored(rescue: Rescue, note: BegunWrite, audio_hash: AudioHash, disk: DiskCalls) -> str:
     """Restore a file from its rescue copy if it needs that.
 
     Returns:
@@ -88,27 +118,34 @@ def restored(rescue: Rescue, note: BegunWrite, reader: Reader, disk: DiskCalls) 
         RescueKept: it cannot, as the file does not have all of its sound.
         OSError: the system refused.
     """
-    made = os.fstat(rescue.descriptor)
-    noted = (note.rescue_inode, note.rescue_size, note.owner, 1)
-    if (made.st_ino, made.st_size, made.st_uid, made.st_nlink) != noted:
-        raise RescueKept(_ANOTHER.format(rescue.name))
-    if not _has_sound(rescue.path / rescue.name, note, reader):
-        raise RescueKept(_ANOTHER.format(rescue.name))
+    if not _has_sound(SoundFile(note.path, rescue.descriptor), note, audio_hash):
+        raise RescueKept(ANOTHER.format(rescue.name))
     there = disk.status_of(rescue.folder, note.path.name)
     if there is None:
         raise RescueKept(_GONE.format(rescue.name))
+    device = os.fstat(rescue.descriptor).st_dev
     outcome = f"removed: {note.path.name} has all of its sound"
     # Numbers of devices may change with every start of the system.
-    if (there.st_dev, there.st_ino) == (made.st_dev, note.inode) and _restore(rescue, note, disk):
+    if (there.st_dev, there.st_ino) == (device, note.inode) and _restore(rescue, note, disk):
         outcome = f"restored {note.path.name} from it, whose writing was interrupted"
-    if not _has_sound(note.path, note, reader):
+    if not _has_all_sound(rescue, note, audio_hash, disk):
         raise RescueKept(_CHANGED.format(rescue.name))
     return outcome
 
 
-def _has_sound(path: Path, note: BegunWrite, reader: Reader) -> bool:
+def _has_all_sound(
+    rescue: Rescue, note: BegunWrite, audio_hash: AudioHash, disk: DiskCalls
+) -> bool:
+    descriptor = disk.open_to_read(rescue.folder, note.path.name)
     try:
-        return reader(path).audio_hash == note.audio_hash
+        return _has_sound(SoundFile(note.path, descriptor), note, audio_hash)
+    finally:
+        os.close(descriptor)
+
+
+def _has_sound(file: SoundFile, note: BegunWrite, audio_hash: AudioHash) -> bool:
+    try:
+        return audio_hash(file) == note.audio_hash
     except ClipError:
         return False
 

@@ -292,7 +292,7 @@ def test_an_interrupted_write_in_place_is_restored_before_the_next_write(
     assert broken.value.retry
     with suppress(TagWriteError):
         write(path, affect, options)
-    list(clean_up([tmp_path], begun, ffmpeg_reader))
+    list(clean_up([tmp_path], begun, hash_of))
     assert begun.all() == []
     assert hash_of(path) == identity
     assert list(tmp_path.iterdir()) == [path]
