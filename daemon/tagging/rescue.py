@@ -37,7 +37,7 @@ _GONE: Final = f"{_BEGUN}, and it is gone since; {_BESIDE}: {_ADVICE}"
 _CHANGED: Final = (
     f"{_BEGUN}, and its sound is not that of before; {_BESIDE}: compare them, and {_ADVICE}"
 )
-_NOT_NOW: Final = f"{_BEGUN}, and it cannot be restored now ({{1}}); {_BESIDE}: restart the service"
+_NOT_NOW: Final = f"{_BEGUN}; {_BESIDE}; to restore it, restart the service, as now it {{}}"
 _NOT_YET: Final = f"{_BEGUN}; it is restored from {{}} beside it when the service starts"
 ANOTHER: Final = (
     f"{_BEGUN}, and {{}} beside it is not the very copy that was made then: compare them, and"
@@ -155,7 +155,8 @@ def _restore(rescue: Rescue, note: BegunWrite, disk: DiskCalls) -> bool:
     try:
         target = disk.open_to_change(rescue.folder, note.path.name)
     except OSError as error:
-        raise RescueKept(_NOT_NOW.format(rescue.name, error.strerror)) from error
+        refused = f"cannot be written ({error.strerror})"
+        raise RescueKept(_NOT_NOW.format(rescue.name, refused)) from error
     try:
         status = os.fstat(target)
         if (status.st_dev, status.st_ino) != (os.fstat(rescue.descriptor).st_dev, note.inode):
@@ -175,8 +176,7 @@ def _require_alone(rescue: Rescue, target: int, disk: DiskCalls) -> None:
     try:
         disk.request_lease(target, WRITE_LEASE)
     except (BlockingIOError, PermissionError) as error:
-        why = "another program has it open, or that cannot be known"
-        raise RescueKept(_NOT_NOW.format(rescue.name, why)) from error
+        raise RescueKept(_NOT_NOW.format(rescue.name, "may be open in another program")) from error
 
 
 def _is_ours(found: View, new: View, way_back: str | None) -> bool:
