@@ -26,11 +26,15 @@ class TagWriteError(ClipError):
         path: the file.
         reason: one line, without the path: what prevents it and what to do about it.
         retry: whether a later attempt can succeed although nobody changes anything.
+        is_try: whether the worker failed at this file, which is given up after a few such tries.
     """
 
-    def __init__(self, path: Path, reason: str, *, retry: bool = False) -> None:
+    def __init__(
+        self, path: Path, reason: str, *, retry: bool = False, is_try: bool = False
+    ) -> None:
         super().__init__(path, reason)
         self.retry = retry
+        self.is_try = is_try
 
 
 class BackupError(ValencedError):

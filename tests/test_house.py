@@ -40,7 +40,9 @@ LAYERS = (
     "trainer/processes",
     "daemon",
     "daemon/system",
+    "daemon/tagging/basics",
     "daemon/tagging/formats",
+    "daemon/tagging/parsing",
     "daemon/tagging/disk",
     "daemon/tagging",
     "daemon/worker",
@@ -224,6 +226,19 @@ def test_only_one_module_prints_for_the_commands() -> None:
     assert set(users) == {"daemon.cli.output"}
 
 
+PARSERS = {"daemon/tagging/formats", "daemon/tagging/parsing"}
+"""What parses the bytes of sound files for their tags."""
+
+
+def test_only_workers_parse_tags() -> None:
+    users = {
+        name_of(module)
+        for module in ALL
+        if folder_of(module) not in PARSERS and folders_imported_by(module) & PARSERS
+    }
+    assert users == {"daemon.worker.worker_process"}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_nobody_else_installed_our_top_level_names(room: str) -> None:
     assert set(packages_distributions().get(room, ["valenced"])) == {"valenced"}
@@ -284,7 +299,7 @@ def test_the_service_process_stays_free_of_heavy_libraries() -> None:
 
     script = (
         "import sys, daemon.service.app, daemon.cli.service.run, daemon.cli.service.status;"
-        "heavy = {'sklearn', 'opensmile', 'pandas', 'av', 'scipy', 'prometheus_client'};"
+        "heavy = {'sklearn', 'opensmile', 'pandas', 'av', 'scipy', 'prometheus_client', 'mutagen'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.install.sandbox_check import CLOSED
 from daemon.pipeline.run_stats import LONGEST_TURN_S
-from daemon.tagging.formats.tag_errors import READ_ONLY
+from daemon.tagging.basics.tag_errors import READ_ONLY
 from daemon.tagging.rescue import problem_with
 from daemon.watch.watcher import POLLED_INSTEAD
 from storage.database.engine import file_of, writer_of

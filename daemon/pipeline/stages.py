@@ -26,6 +26,7 @@ from config.errors import ValencedError
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.watch.file_state import is_gone, stamp_at
 from daemon.watch.open_writers import is_being_written
+from daemon.worker.tag_client import TagClient
 from storage.schema.records import FileStamp, TagOutcome, TagState
 from trainer.audio.sound_file import opened
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.pipeline.tag_sync import TagSync
+    from daemon.tagging.tag_parser import TagParser
     from daemon.worker.active_bundle import ActiveBundle
     from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
@@ -109,7 +111,7 @@ class Pipeline:
         wants_tags: Callable[[Path], bool],
         settle_s: Callable[[], float],
         clock: Callable[[], datetime],
-        record_tag_edits: Callable[[Clip], None] | None = None,
+        record_tag_edits: Callable[[Clip, TagParser], None] | None = None,
     ) -> None:
         self._catalogue = catalogue
         self.bundle = bundle
@@ -163,7 +165,7 @@ class Pipeline:
         known = self._catalogue.clip_at(entry.path)
         if known is not None and known.identity != current.identity:
             known = None
-        self._find_tag_edits(known)
+        self._find_tag_edits(known, current.worker)
         tag_state = self._tag_state(entry.path, known)
         current.clip = self._catalogue.record(
             entry, current.identity, tag_state, self._clock(), current.analysis
@@ -192,7 +194,7 @@ class Pipeline:
         if prediction is None:
             return True
         try:
-            outcome = self.tag_sync.write(clip, prediction, worker.read_back)
+            outcome = self.tag_sync.write(clip, prediction, TagClient(worker))
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
@@ -221,11 +223,11 @@ class Pipeline:
                 log.info("%s: renamed from %s", entry.path, clip.path, extra={"clip": entry.path})
                 return
 
-    def _find_tag_edits(self, known: Clip | None) -> None:
+    def _find_tag_edits(self, known: Clip | None, worker: WorkerClient) -> None:
         # An interrupted write of ours would look like values set by hand.
         record = self.record_tag_edits
         if record and known and not self._catalogue.tag_journal.was_interrupted(known):
-            record(known)
+            record(known, TagClient(worker))
 
     def _postpone(self, entry: QueueEntry) -> FileResult:
         """Wait until a file that changed is complete again; forget one that is gone."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
-from daemon.tagging.formats.keys import (
+from daemon.tagging.basics.keys import (
     PROVENANCE,
     Preset,
     affect_in,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from config.settings import Settings
+    from daemon.tagging.tag_parser import TagParser
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, Tagged
 
@@ -32,16 +33,18 @@ SOURCE: Final = "tags"
 
 def tag_edits_for(
     settings: Settings, catalogue: Catalogue, clock: Callable[[], datetime]
-) -> Callable[[Clip], None] | None:
+) -> Callable[[Clip, TagParser], None] | None:
     """Return what records the tag edits of a clip, None if the settings ask for none."""
     if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
         return None
     preset = Preset(settings.tags.preset)
-    return lambda clip: record_tag_edits(clip, preset, catalogue.annotations, clock())
+    return lambda clip, parser: record_tag_edits(
+        clip, parser, preset, catalogue.annotations, clock()
+    )
 
 
 def record_tag_edits(
-    clip: Clip, preset: Preset, annotations: AnnotationStore, now: datetime
+    clip: Clip, parser: TagParser, preset: Preset, annotations: AnnotationStore, now: datetime
 ) -> None:
     """Compare the tags of a file with what we last wrote, and record what differs.
 
@@ -51,7 +54,7 @@ def record_tag_edits(
     if clip.tagged is None:
         return
     try:
-        items = api.read(clip.path)
+        items = api.read(clip.path, parser)
     except TagWriteError:
         return
     arousal, valence = edited(items, clip.tagged, preset)

@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from daemon.tagging.formats.tag_errors import READ_ONLY
+from daemon.tagging.basics.tag_errors import READ_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

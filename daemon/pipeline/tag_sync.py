@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
+from daemon.tagging.basics.keys import Preset, affect_items, mood_item, provenance_item
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk.syscalls import DISK
-from daemon.tagging.formats.keys import Preset, affect_items, mood_item, provenance_item
-from daemon.tagging.formats.tag_errors import TagsRefused
 from daemon.tagging.sidecar import discard_stale
 from daemon.watch.file_state import stamp_at
 from storage.schema.records import FileStamp, Mood, Tagged, TagOutcome, TagState
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import MoodSettings, TagSettings
-    from daemon.tagging.disk.source import Reader
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
+    from daemon.tagging.tag_parser import TagParser
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, Prediction
 
@@ -59,13 +59,13 @@ class TagSync:
         self._clock = clock
         self._dry_run = dry_run
 
-    def write(self, clip: Clip, prediction: Prediction, reader: Reader) -> TagOutcome | None:
+    def write(self, clip: Clip, prediction: Prediction, parser: TagParser) -> TagOutcome | None:
         """Write the values of a sound into its file.
 
         Args:
             clip: the file.
             prediction: the values, given by people or else predicted.
-            reader: reads the file back, to prove that nothing else changed.
+            parser: parses the tags, in a worker.
 
         Returns:
             What to record; None if the file has changed and must be processed again.
@@ -74,7 +74,7 @@ class TagSync:
         try:
             # Another file under the same name has other values.
             options = self._options(
-                clip, reader, expects=lambda status: FileStamp.of(status) == clip.stamp
+                clip, parser, expects=lambda status: FileStamp.of(status) == clip.stamp
             )
             done = api.write(clip.path, self._items(prediction), options, earlier=earlier)
         except TagWriteError as error:
@@ -90,15 +90,15 @@ class TagSync:
             return TagOutcome(TagState.OFF)
         return TagOutcome(TagState.WRITTEN, None, _stamp(done), Tagged.of(prediction))
 
-    def strip(self, clip: Clip, reader: Reader) -> api.TagWrite:
+    def strip(self, clip: Clip, parser: TagParser) -> api.TagWrite:
         """Remove our items from a file, and nothing else.
 
         Raises:
             TagWriteError: the file is as it was.
         """
-        return self._remove(clip, lambda: api.strip(clip.path, self._options(clip, reader)))
+        return self._remove(clip, lambda: api.strip(clip.path, self._options(clip, parser)))
 
-    def restore(self, clip: Clip, reader: Reader) -> api.TagWrite:
+    def restore(self, clip: Clip, parser: TagParser) -> api.TagWrite:
         """Restore the tags that a file had before our first write.
 
         Raises:
@@ -106,8 +106,8 @@ class TagSync:
         """
         undo = self._catalogue.tag_journal.last_undo(clip)
         if undo is None:
-            return self.strip(clip, reader)
-        done = self._remove(clip, lambda: api.restore(clip.path, undo, self._options(clip, reader)))
+            return self.strip(clip, parser)
+        done = self._remove(clip, lambda: api.restore(clip.path, undo, self._options(clip, parser)))
         if done.outcome is api.WriteOutcome.WRITTEN:
             self._catalogue.tag_journal.clear(clip)
         return done
@@ -142,14 +142,18 @@ class TagSync:
         return items
 
     def _options(
-        self, clip: Clip, reader: Reader, *, expects: Callable[[os.stat_result], bool] | None = None
+        self,
+        clip: Clip,
+        parser: TagParser,
+        *,
+        expects: Callable[[os.stat_result], bool] | None = None,
     ) -> api.WriteOptions:
         mode = api.WriteMode(self._tags.mode)
         if expects is None and mode is api.WriteMode.NONE:
             # Tags that were written under another setting can still be removed.
             mode = api.WriteMode.REPLACE
         return api.WriteOptions(
-            reader,
+            parser,
             # The hash is known of the identified file only.
             audio_hash=clip.identity if expects else None,
             mode=mode,

@@ -1,5 +1,8 @@
 """Writes, removes and restores our tags in a file; each change is proven harmless or not made.
 
+No byte of a file is parsed here: a `TagParser`, which is a worker process, plans each edit and
+proves its result. What is not left to it is said in `checked_edit`.
+
 A path is that of the file itself: only `read` follows symbolic links. Any function may raise
 TagWriteError, which says in one line why nothing was written.
 """
@@ -7,7 +10,6 @@ TagWriteError, which says in one line why nothing was written.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,28 +17,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging import edit_plan
-from daemon.tagging.delta import delta
+from daemon.tagging.basics import keys
+from daemon.tagging.basics.tag_errors import TagsRefused, Unproven, refusal_of
+from daemon.tagging.basics.tag_jobs import Claim, JobKind, TagJob
+from daemon.tagging.checked_edit import CheckedEdit, planned_edit
 from daemon.tagging.disk.atomic_copy import FileWrite
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
-from daemon.tagging.disk.source import OriginalChanged, SourceFile, opened, refuse_read_only
+from daemon.tagging.disk.source import OriginalChanged, opened, refuse_read_only
+from daemon.tagging.disk.sparse_files import refuse_holes
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
-from daemon.tagging.formats import keys
-from daemon.tagging.formats.detect import container_of
-from daemon.tagging.formats.tag_errors import TagsRefused, damage_refused, refusal_of
-from daemon.tagging.proof import Unproven, prove
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
-from daemon.tagging.undo_record import MOST_UNDO_BYTES, UndoRecord, packed
+from daemon.tagging.undo_record import UndoRecord, as_text
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from daemon.tagging.basics.byte_views import Assembled
+    from daemon.tagging.basics.keys import Items
     from daemon.tagging.disk.atomic_copy import Copy
-    from daemon.tagging.disk.source import Reader
-    from daemon.tagging.formats.byte_views import View
-    from daemon.tagging.formats.format import Edit
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.disk.source import SourceFile
+    from daemon.tagging.tag_parser import TagParser
     from storage.begun_writes import BegunWrites
 
 
@@ -64,7 +65,7 @@ class WriteOptions:
     """How to write.
 
     Attributes:
-        reader: reads a file by ffmpeg, for the proof that nothing else changed.
+        parser: parses tags, in another process.
         audio_hash: of the file, if it is known for the status that `expects` accepts.
         mode: where tags are written.
         expects: gets the status of the opened file; on False it is left alone, as `changed`.
@@ -76,7 +77,7 @@ class WriteOptions:
         disk: does the system calls.
     """
 
-    reader: Reader
+    parser: TagParser
     audio_hash: str | None = None
     mode: WriteMode = WriteMode.REPLACE
     expects: Callable[[os.stat_result], bool] = lambda _: True
@@ -112,18 +113,16 @@ class TagWrite:
     warning: str | None = None
 
 
-def read(path: Path) -> Items:
+def read(path: Path, parser: TagParser) -> Items:
     """Return every item of ours in a file, whichever preset wrote it.
 
     Raises:
         TagWriteError: the file or its tags cannot be read, or have no tag scheme.
     """
-    with (
-        _as_tag_write_error(path),
-        opened(Path(os.path.realpath(path, strict=True)), DISK) as source,
-        damage_refused(),
-    ):
-        return container_of(source.view).items(source.view, keys.ALL_KEYS)
+    with _as_tag_write_error(path):
+        real = Path(os.path.realpath(path, strict=True))
+        with opened(real, DISK) as source:
+            return parser.read_tags(source)
 
 
 def write(
@@ -137,7 +136,7 @@ def write(
     """
     first = UndoRecord.from_json(earlier) if earlier else None
     in_sidecar = keys.with_owned_keys(items)
-    return _run(path, options, in_sidecar, lambda view: edit_plan.to_write(view, items, first))
+    return _run(path, options, in_sidecar, TagJob(JobKind.WRITE, items), first)
 
 
 def strip(path: Path, options: WriteOptions, *, owned: frozenset[str] | None = None) -> TagWrite:
@@ -146,7 +145,7 @@ def strip(path: Path, options: WriteOptions, *, owned: frozenset[str] | None = N
     `owned` names our keys in this file, as the catalogue knows them; by default they are those that
     the file's own `VALENCED` item lists.
     """
-    return _run(path, options, {}, lambda view: edit_plan.to_strip(view, owned))
+    return _run(path, options, {}, TagJob(JobKind.STRIP, owned=owned), None)
 
 
 def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWrite:
@@ -159,63 +158,56 @@ def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWr
         ValueError: `undo` is not an undo record.
     """
     first = UndoRecord.from_json(undo)
-    return _run(
-        path,
-        options,
-        {},
-        lambda view: edit_plan.to_restore(view, first),
-        lambda view: edit_plan.to_reset(view, first),
-    )
+    return _run(path, options, {}, TagJob(JobKind.RESTORE), first)
 
 
-Planner = Callable[["View"], edit_plan.EditPlan]
-
-
-def _run(path: Path, options: WriteOptions, in_sidecar: Items, *planners: Planner) -> TagWrite:
-    """Write where the options say, by the first plan whose result can be proven."""
+def _run(
+    path: Path, options: WriteOptions, in_sidecar: Items, job: TagJob, first: UndoRecord | None
+) -> TagWrite:
+    """Write where the options say; restore values where the old bytes cannot be proven."""
     with _as_tag_write_error(path):
         if options.mode is WriteMode.SIDECAR:
             return _to_sidecar(path, in_sidecar, options)
-        for planner in planners[:-1]:
+        if job.kind is JobKind.RESTORE:
             with suppress(Unproven):
-                return _to_file(path, options, planner)
-        return _to_file(path, options, planners[-1])
+                return _to_file(path, options, job, first)
+            job = replace(job, kind=JobKind.RESET)
+        return _to_file(path, options, job, first)
 
 
-def _to_file(path: Path, options: WriteOptions, planner: Planner) -> TagWrite:
+def _to_file(path: Path, options: WriteOptions, job: TagJob, first: UndoRecord | None) -> TagWrite:
     with opened(path, options.disk) as source:
         if options.mode is WriteMode.NONE:
             return TagWrite(WriteOutcome.SKIPPED, source.path, {}, {})
         if not options.expects(source.status):
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
-        with damage_refused():
-            plan = planner(source.view)
-        if plan.edit is None:
-            return _unchanged(source, plan.was)
+        refuse_holes(source)
+        edit = planned_edit(source, options.parser, job, first)
+        if edit.content is None:
+            return _unchanged(source, edit.plan.was)
         _refuse_unsafe(source, options)
         if options.dry_run:
-            return TagWrite(WriteOutcome.PLANNED, source.path, plan.was, plan.wanted)
-        return _written(source, plan, plan.edit, options)
+            return TagWrite(WriteOutcome.PLANNED, source.path, edit.plan.was, edit.plan.wanted)
+        return _written(source, edit, edit.content, options)
 
 
 def _written(
-    source: SourceFile, plan: edit_plan.EditPlan, edit: Edit, options: WriteOptions
+    source: SourceFile, edit: CheckedEdit, content: Assembled, options: WriteOptions
 ) -> TagWrite:
+    plan = edit.plan
     undo: dict[str, Any] = {}
 
     def complete(copy: Copy) -> None:
-        if edit.finish is not None:
-            edit.finish(copy)
-        copy.audio_hash = prove(source, copy.path, plan, options.reader, options.audio_hash)
-        undo.update(plan.undo.as_json(plan.base, copy.view))
+        claim = Claim(plan.before.kind, plan.ours, plan.wanted, options.audio_hash)
+        copy.audio_hash = options.parser.prove_tags(source, copy.descriptor, claim)
+        undo.update(UndoRecord.of(plan.before).as_json(edit.undo, copy.view))
         if options.record:
             options.record(undo)
 
-    def way_back(copy: Copy) -> str | None:
-        pieces = delta(source.view, copy.view, MOST_UNDO_BYTES)
-        return None if pieces is None else packed(pieces)
+    def way_back(_: Copy) -> str | None:
+        return None if edit.back is None else as_text(edit.back)
 
-    planned = FileWrite(source, edit.content, complete, options.keep_mtime, options.begun, way_back)
+    planned = FileWrite(source, content, complete, options.keep_mtime, options.begun, way_back)
     try:
         in_place = options.mode is WriteMode.IN_PLACE
         status, warning = overwrite(planned) if in_place else replace_or_overwrite(planned)
@@ -264,6 +256,6 @@ def _as_tag_write_error(path: Path) -> Iterator[None]:
         refused = refusal_of(error)
         raise TagWriteError(path, refused.reason, retry=refused.retry) from error
     except ClipError as error:
-        # A worker that died or a disk that failed is no fault of the file.
-        reason = f"its sound cannot be compared: {error.reason}"
-        raise TagWriteError(path, reason, retry=True) from error
+        # A worker that died may have met trouble that passes, but not again and again.
+        reason = f"its tags cannot be handled: {error.reason}"
+        raise TagWriteError(path, reason, retry=True, is_try=True) from error

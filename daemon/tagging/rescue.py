@@ -11,10 +11,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from daemon.tagging.basics.byte_views import Assembled, OpenFile, common_length
 from daemon.tagging.disk.in_place import copy_back
 from daemon.tagging.disk.leases import WRITE_LEASE
-from daemon.tagging.formats.byte_views import Assembled, OpenFile, common_length
-from daemon.tagging.undo_record import unpacked
+from daemon.tagging.undo_record import from_text
 from storage.schema.records import BegunWrite
 from trainer.audio.sound_file import SoundFile
 from trainer.trainer_errors import ClipError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from daemon.tagging.basics.byte_views import View
     from daemon.tagging.disk.syscalls import DiskCalls
-    from daemon.tagging.formats.byte_views import View
 
     AudioHash = Callable[[SoundFile], str | None]
 
@@ -183,7 +183,7 @@ def _is_ours(found: View, new: View, way_back: str | None) -> bool:
     """Tell whether each page of a file is as in the rescue copy, or as before the write."""
     if way_back is None:
         return False
-    old = Assembled(new, unpacked(way_back, new.size))
+    old = Assembled(new, from_text(way_back, new.size))
     if found.size not in {old.size, new.size, max(old.size, new.size)}:
         return False
     for at in range(0, found.size, _PAGE):

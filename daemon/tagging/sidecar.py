@@ -15,17 +15,17 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.source import OriginalChanged
 from daemon.tagging.disk.temporary import temporary
-from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.tagging.basics.keys import Items
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.disk.syscalls import DiskCalls
-    from daemon.tagging.formats.keys import Items
 
 FORMAT = 1
 _LARGEST = 1 << 20

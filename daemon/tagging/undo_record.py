@@ -6,31 +6,34 @@ write), `digest` (of the bytes in it that were not there before) and `undo` (how
 bytes from the written ones, packed; null if that would be too large).
 
 Format 1 listed in `undo` the replaced ranges of the written file instead of those that stay.
+
+`undo` comes from `way_back`, which turns round the description by which the service itself made
+the written file from the old one. So `undo` leads back to exactly the old bytes, even if that
+description came from a worker that a hostile file had taken over. What such a worker may still do
+is make a file that nothing can play until it is restored.
 """
 
 from __future__ import annotations
 
 import base64
-import struct
 import zlib
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 
-from daemon.tagging.delta import delta
-from daemon.tagging.formats.byte_views import Assembled, Kept, Splice, length_of, pieces_around
+from daemon.tagging.basics.byte_views import Assembled, Kept, Splice, pieces_around
+from daemon.tagging.basics.packed_pieces import entries, packed, unpacked
+from daemon.tagging.basics.tag_jobs import TagsBefore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from daemon.tagging.formats.byte_views import Piece, View
+    from daemon.tagging.basics.byte_views import Piece, View
 
 FORMAT = 2
 
 MOST_UNDO_BYTES = 256 * 1024
 """With more to store, the old bytes are given up, and `restore` sets the old values only."""
-
-_ENTRY = struct.Struct("<QQQ")
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,30 @@ class UndoRecord:
     digest: str = ""
     undo: Sequence[Piece] | None = None
 
+    @classmethod
+    def of(cls, before: TagsBefore) -> Self:
+        """Return a record for a write that is not made yet."""
+        return cls(before.kind, before.items, before.block)
+
+    @property
+    def before(self) -> TagsBefore:
+        """What the record says of the tags before our first write."""
+        return TagsBefore(self.kind, self.items, self.block)
+
     def undone(self, view: View) -> Assembled | None:
         """Return the old file, if its bytes are known and ours are still in the present one."""
         if self.undo is None or view.size != self.size or _digest(view, self.undo) != self.digest:
             return None
         return Assembled(view, self.undo)
 
-    def as_json(self, old: View | None, new: View) -> dict[str, Any]:
+    def as_json(self, undo: Sequence[Piece] | None, new: View) -> dict[str, Any]:
         """Return the record in types that JSON has, for a write that was just made.
 
         Args:
-            old: the file before the first write; None if its bytes are lost.
+            undo: what the file before the first write is made of, in ranges of `new`; None if that
+                is not known or too large.
             new: the file as written.
         """
-        undo = None if old is None else delta(old, new, MOST_UNDO_BYTES)
         return {
             "format": FORMAT,
             "kind": self.kind,
@@ -65,7 +78,7 @@ class UndoRecord:
             "block": self.block,
             "size": new.size,
             "digest": "" if undo is None else _digest(new, undo),
-            "undo": None if undo is None else packed(undo),
+            "undo": None if undo is None else as_text(undo),
         }
 
     @classmethod
@@ -80,10 +93,10 @@ class UndoRecord:
                 raise ValueError(f"undo record of unknown format {record['format']}")
             size, undo = record["size"], record["undo"]
             if undo is not None:
-                undo = unpacked(undo, size, is_old=record["format"] == 1)
+                undo = from_text(undo, size, is_old=record["format"] == 1)
             items, block = dict(record["items"]), bool(record["block"])
             return cls(record["kind"], items, block, size, record["digest"], undo)
-        except (KeyError, TypeError, struct.error, zlib.error) as error:
+        except (KeyError, TypeError, zlib.error) as error:
             raise ValueError(f"damaged undo record: {error!r}") from error
 
 
@@ -98,37 +111,25 @@ def _digest(new: View, undo: Sequence[Piece]) -> str:
     return total.hexdigest()
 
 
-def packed(undo: Sequence[Piece]) -> str:
+def as_text(undo: Sequence[Piece]) -> str:
     """Return pieces of a view as text."""
-    entries = (
-        _ENTRY.pack(*piece, 0) if isinstance(piece, Kept) else _ENTRY.pack(0, 0, len(piece)) + piece
-        for piece in undo
-    )
-    return base64.b64encode(zlib.compress(b"".join(entries), 9)).decode()
+    return base64.b64encode(zlib.compress(packed(undo), 9)).decode()
 
 
-def unpacked(text: str, size: int, *, is_old: bool = False) -> list[Piece]:
-    """Return what `packed` made a text of, for a view of a size in bytes.
+def from_text(text: str, size: int, *, is_old: bool = False) -> list[Piece]:
+    """Return what `as_text` made a text of, for a view of a size in bytes.
 
     Raises:
         ValueError: it is damaged, or refers to bytes beyond the view.
+        zlib.error: it is damaged.
     """
-    if is_old:
-        pieces = pieces_around(map(Splice._make, _entries(text)), size)
-    else:
-        pairs = ((Kept(offset, length), literal) for offset, length, literal in _entries(text))
-        pieces = [piece for pair in pairs for piece in pair if length_of(piece)]
-    for piece in pieces:
-        if isinstance(piece, Kept) and not 0 <= piece.length <= size - piece.offset:
-            raise ValueError("damaged undo record: it refers to bytes beyond the file")
-    return pieces
-
-
-def _entries(text: str) -> Iterator[tuple[int, int, bytes]]:
     raw = zlib.decompress(base64.b64decode(text))
-    at = 0
-    while at < len(raw):
-        offset, length, count = _ENTRY.unpack_from(raw, at)
-        at += _ENTRY.size
-        yield offset, length, raw[at : at + count]
-        at += count
+    try:
+        if not is_old:
+            return unpacked(raw, size)
+        pieces = pieces_around(map(Splice._make, entries(raw)), size)
+    except ValueError as error:
+        raise ValueError(f"damaged undo record: {error}") from error
+    if any(isinstance(piece, Kept) and piece.length < 0 for piece in pieces):
+        raise ValueError("damaged undo record: it refers to bytes beyond the file")
+    return pieces

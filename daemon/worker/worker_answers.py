@@ -28,14 +28,14 @@ _PREDICTED: Final = {field.name for field in fields(Prediction)} - {"bundle"}
 
 def identity_in(answer: Answer) -> str:
     """Return the hash of the audio packets."""
-    return _hash(answer["identity"])
+    return hash_in(answer["identity"])
 
 
 def reading_in(answer: Answer) -> FileReading:
     """Return what ffmpeg reads of a file."""
     audio_hash, metadata = answer["audio_hash"], answer["metadata"]
     items = None if metadata is None else [tuple(map(str, item)) for item in metadata]
-    return FileReading(None if audio_hash is None else _hash(audio_hash), items)
+    return FileReading(None if audio_hash is None else hash_in(audio_hash), items)
 
 
 def features_in(answer: Answer, identity: str) -> tuple[FeatureRecord, list[bytes]]:
@@ -70,7 +70,8 @@ def _features(answer: Answer, identity: str) -> FeatureRecord:
     return FeatureRecord(identity, settings, duration_s, _vector(answer["vector"]))
 
 
-def _hash(text: str) -> str:
+def hash_in(text: str) -> str:
+    """Return a hash in hexadecimal digits."""
     if not re.fullmatch("[0-9a-f]+", text):
         raise ValueError("no hash")
     return text

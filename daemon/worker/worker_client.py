@@ -144,16 +144,30 @@ class WorkerClient:
     def _read(
         self, source: Path | SoundFile, parse: Callable[[Answer], _Value], **request: Any
     ) -> _Value:
-        """Have a file read; a process whose answer cannot be right is stopped."""
         with opened(source, follow_links=False) as file:
-            self._count_file(file.path)
-            request["name"] = file.path.name
-            answer = self._request(file.path, request, self._limits.timeout_s, [file.descriptor])
-            try:
-                return parse(answer)
-            except INVALID as error:
-                self._end()
-                raise UnreadableClip(file.path, _INVALID) from error
+            return self.ask(file.path, parse, request, [file.descriptor])
+
+    def ask(
+        self, path: Path, parse: Callable[[Answer], _Value], request: Answer, files: Sequence[int]
+    ) -> _Value:
+        """Have open files read; a process whose answer cannot be right is stopped.
+
+        Args:
+            path: of the file that a failure is attributed to.
+            parse: checks the answer; raises one of `INVALID` if it cannot be right.
+            request: its fields, without the name of the file.
+            files: open for reading.
+
+        Raises:
+            UnreadableClip: the file cannot be read, or took too long.
+        """
+        self._count_file(path)
+        answer = self._request(path, request | {"name": path.name}, self._limits.timeout_s, files)
+        try:
+            return parse(answer)
+        except INVALID as error:
+            self._end()
+            raise UnreadableClip(path, _INVALID) from error
 
     def _count_file(self, path: Path) -> None:
         """Count the files, and replace a process that has read its share before another."""

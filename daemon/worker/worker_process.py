@@ -10,6 +10,7 @@ JSON messages over the inherited socket; the field `do` names the request:
     extract     name                   1      settings, duration_s, vector, windows
     prepare     registry                      directory, manifest
     warm        bundle, digest
+    tags_...    see `daemon.tagging.parsing.tag_requests`
 
 Files come as open descriptors; `name` is that of the first, without its folder. Every request has
 `number`, which its answer repeats.
@@ -131,6 +132,18 @@ def _warm(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
     return {}
 
 
+def _tags(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
+    from daemon.tagging.parsing.proof import Reading  # noqa: PLC0415
+    from daemon.tagging.parsing.tag_requests import answer  # noqa: PLC0415
+
+    def read_by_ffmpeg(file: int, *, hashed: bool = True) -> Reading:
+        from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
+
+        return Reading(**read_back(_sound(request, [file]), hashed=hashed))
+
+    return answer(request, files, read_by_ffmpeg)
+
+
 REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "identify": _identify,
     "read_back": _read_back,
@@ -138,9 +151,16 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "extract": _extract,
     "prepare": _prepare,
     "warm": _warm,
+    "tags_read": _tags,
+    "tags_plan": _tags,
+    "tags_prove": _tags,
 }
 
-READS_FILES = frozenset({"identify", "read_back", "analyse", "extract"})
+READS_FILES = frozenset({"identify", "read_back", "analyse", "extract"}) | {
+    "tags_read",
+    "tags_plan",
+    "tags_prove",
+}
 """Requests that may meet a hostile file; the process confines itself before the first of them."""
 
 

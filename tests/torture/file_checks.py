@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from daemon.tagging import api
+from tests.daemon.tagging.readers import read
 from tests.torture.file_activity import title_of
 from tests.torture.observed_service import temporaries
 from trainer.audio.fingerprint import identify
@@ -102,7 +102,7 @@ def _wrong_file(row: Row, file: ExpectedFile) -> Iterator[str]:
     if row.tag_state != "written":
         yield f"{row.path}: tags {row.tag_state}"
         return
-    tags = api.read(row.path)
+    tags = read(row.path)
     for key, value in (("MOOD_AROUSAL", row.arousal), ("MOOD_VALENCE", row.valence)):
         if tags.get(key) != [str(round(value * 100))]:
             yield f"{row.path}: {key} is {tags.get(key)}, the catalogue says {value}"

@@ -14,7 +14,7 @@ from daemon.cli.output import say
 from daemon.clock import utc_now
 from daemon.paths import canonical_path
 from daemon.service.background_job import RETAG
-from daemon.tagging.formats.tag_errors import READ_ONLY
+from daemon.tagging.basics.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
 from storage.database.engine import writer_of
 

@@ -14,6 +14,8 @@ from daemon.cli.output import print_json, say
 from daemon.paths import canonical_path
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
+from daemon.worker.tag_client import TagClient
+from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.queries import SoundFilter
 
@@ -54,8 +56,8 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
     if clip is None and not failures:
         raise not_in_catalogue(path)
     tags: dict[str, list[str]] = {}
-    with suppress(TagWriteError):
-        tags = api.read(path)
+    with closing(WorkerClient(loaded.settings.analysis)) as worker, suppress(TagWriteError):
+        tags = api.read(path, TagClient(worker))
     return {
         "path": str(path),
         "sound": {**asdict(sounds[0]), "path": str(path)} if sounds else None,

@@ -18,6 +18,7 @@ from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.scanner import SkippedEntries, walk
+from daemon.worker.tag_client import TagClient
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
@@ -50,11 +51,12 @@ def command() -> None:
 def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int:
     """Show valenced's tags in the files at or below the PATHs."""
     rows: list[dict[str, Any]] = []
-    for path in _files(loaded, paths):
-        try:
-            rows.append({"path": str(path), "tags": api.read(path)})
-        except TagWriteError as error:
-            rows.append({"path": str(path), "error": error.reason})
+    with closing(WorkerClient(loaded.settings.analysis)) as worker:
+        for path in _files(loaded, paths):
+            try:
+                rows.append({"path": str(path), "tags": api.read(path, TagClient(worker))})
+            except TagWriteError as error:
+                rows.append({"path": str(path), "error": error.reason})
     if output == "json":
         print_json(rows)
     else:
@@ -76,7 +78,7 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
         prediction = catalogue.affect_of(clip.identity)
         if prediction is None:
             return "no prediction"
-        outcome = sync.write(clip, prediction, worker.read_back)
+        outcome = sync.write(clip, prediction, TagClient(worker))
         if outcome is None:
             return "changed since its analysis"
         if not dry_run:
@@ -98,7 +100,7 @@ def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
     """Remove valenced's tags, and nothing else, from the files at or below the PATHs."""
 
     def strip_one(_: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
-        return sync.strip(clip, worker.read_back).outcome.value
+        return sync.strip(clip, TagClient(worker)).outcome.value
 
     return _each(loaded, paths, strip_one, dry_run=dry_run)
 
@@ -111,7 +113,7 @@ def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -
     """Restore the tags that the files had before valenced first wrote to them."""
 
     def restore_one(_: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
-        return sync.restore(clip, worker.read_back).outcome.value
+        return sync.restore(clip, TagClient(worker)).outcome.value
 
     return _each(loaded, paths, restore_one, dry_run=dry_run)
 

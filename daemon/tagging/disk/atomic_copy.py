@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from daemon.tagging.basics.byte_views import OpenFile
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk.guard import Guard
 from daemon.tagging.disk.source import OriginalChanged
 from daemon.tagging.disk.temporary import temporary
-from daemon.tagging.formats.byte_views import OpenFile, ViewFile
-from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from daemon.tagging.basics.byte_views import Assembled
     from daemon.tagging.disk.source import SourceFile
-    from daemon.tagging.disk.syscalls import DiskCalls
     from daemon.tagging.disk.temporary import Temporary
-    from daemon.tagging.formats.byte_views import Assembled
     from storage.begun_writes import BegunWrites
 
 # Signatures over the content, set by the kernel or a policy module; copied, they would be wrong.
@@ -35,44 +34,23 @@ class CopyDiffers(TagsRefused):
     """A copy cannot have all that the original has; writing into the original keeps it."""
 
 
-class Copy(ViewFile):
-    """A complete copy, open as the file object through which mutagen edits it; not buffered.
+class Copy:
+    """A complete copy.
 
     Attributes:
         path: where it is, as far as anybody knows.
         descriptor: open for reading and writing.
+        view: its bytes.
         audio_hash: of all its audio packets; who proves the copy sets it.
     """
 
-    def __init__(self, folder: Path, file: Temporary, disk: DiskCalls) -> None:
-        super().__init__(OpenFile(file.descriptor))
+    def __init__(self, folder: Path, file: Temporary) -> None:
         assert file.name is not None
         self.path = folder / file.name
         self.descriptor = file.descriptor
+        self.view = OpenFile(file.descriptor)
         self.audio_hash = ""
         self.file = file
-        self._disk = disk
-
-    def write(self, content: bytes) -> int:
-        """Write all bytes at the current position."""
-        # mutagen tries out a file object by writing nothing.
-        if content:
-            with self.noting_failure():
-                self._disk.write(self.descriptor, content, self.tell())
-            self.seek(len(content), os.SEEK_CUR)
-            self.view = OpenFile(self.descriptor)
-        return len(content)
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the length, to the current position by default."""
-        length = self.tell() if size is None else size
-        with self.noting_failure():
-            self._disk.truncate(self.descriptor, length)
-        self.view = OpenFile(self.descriptor)
-        return length
-
-    def flush(self) -> None:
-        """Do nothing, as nothing is buffered."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +60,7 @@ class FileWrite:
     Attributes:
         source: the original.
         content: the bytes of the copy, made of those of the original.
-        complete: edits the copy further and proves it; raises to stop the write.
+        complete: proves the copy; raises to stop the write.
         keep_mtime: whether the original's times stay.
         begun: where a write in place is noted before it begins; None refuses such a write.
         way_back: returns how to make the original of the copy, as text; None if that is too long.
@@ -121,7 +99,7 @@ def verified_copy(write: FileWrite, *, owned: bool = False) -> Iterator[Copy]:
         if owned:
             _set_owner(write, file.descriptor)
         _fill(write, file.descriptor)
-        copy = Copy(source.path.parent, file, disk)
+        copy = Copy(source.path.parent, file)
         write.complete(copy)
         yield copy
 

@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk.leases import NO_LEASE, READ_LEASE, WRITE_LEASE
 from daemon.tagging.disk.source import OriginalChanged
-from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from daemon.tagging.disk.source import SourceFile

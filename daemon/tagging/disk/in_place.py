@@ -11,6 +11,8 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from daemon.tagging.basics.byte_views import common_length
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.atomic_copy import (
     Copy,
@@ -21,8 +23,6 @@ from daemon.tagging.disk.atomic_copy import (
     verified_copy,
 )
 from daemon.tagging.disk.guard import Guard
-from daemon.tagging.formats.byte_views import common_length
-from daemon.tagging.formats.tag_errors import TagsRefused
 from storage.schema.records import BegunWrite
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from daemon.tagging.formats.byte_views import OpenFile
-from daemon.tagging.formats.tag_errors import TagsRefused
+from daemon.tagging.basics.byte_views import OpenFile
+from daemon.tagging.basics.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from daemon.tagging.basics.tag_errors import NO_SCHEME, TagsRefused
 from daemon.tagging.formats import mp3
 from daemon.tagging.formats.dsf import Dsf
 from daemon.tagging.formats.id3_header import tag_length
 from daemon.tagging.formats.mutagen_formats import FORMATS
 from daemon.tagging.formats.riff_aiff import Chunked
-from daemon.tagging.formats.tag_errors import NO_SCHEME, TagsRefused
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.basics.byte_views import View
     from daemon.tagging.formats.format import Container
 
 _AT_START: dict[bytes, Container] = {

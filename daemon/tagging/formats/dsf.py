@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats.byte_views import Splice, View
+from daemon.tagging.basics.byte_views import Splice, View
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_header import tag_length
-from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, parse
-from daemon.tagging.formats.tag_errors import TagsRefused
+from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, tag_at
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.keys import Changes
+    from daemon.tagging.basics.keys import Changes
 
 _SIZES = struct.Struct("<QQ")
 _SIZES_AT = 12
@@ -35,7 +35,7 @@ class Dsf(Id3Container):
             raise TagsRefused(
                 "its header does not point to an ID3 tag at the end; repair the file first"
             )
-        return parse(view.read(at, length))
+        return tag_at(view, at, length)
 
     def splices(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
         """Return the splices that make the changes."""

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import zlib
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from mutagen.aiff import AIFF
 from mutagen.dsf import DSF
-from mutagen.id3 import ID3, ID3NoHeaderError
+from mutagen.id3 import ID3, ID3NoHeaderError, _frames
 from mutagen.wave import WAVE
 
-from daemon.tagging.formats.byte_views import ViewFile
-from daemon.tagging.formats.keys import MOOD
-from daemon.tagging.formats.mutagen_formats import FORMATS, refusing
+from daemon.tagging.basics.byte_views import ViewFile
+from daemon.tagging.basics.keys import MOOD
+from daemon.tagging.basics.tag_errors import EXPANDING_TAGS, TagsRefused
+from daemon.tagging.formats.mutagen_errors import refusing
+from daemon.tagging.formats.mutagen_formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.basics.byte_views import View
 
 _FLAC_PADDING, _FLAC_COMMENTS = 1, 4
 _ID3_HOSTS: dict[str, Any] = {"wav": WAVE, "aiff": AIFF, "dsf": DSF}
 _ID3: Any = ID3
+_ID3_FRAMES: Any = _frames
+
+MOST_EXPANDED = 16 << 20
+"""How many bytes a compressed frame of ID3 may expand to."""
+
+
+class _BoundedZlib:
+    """What mutagen uses of `zlib`, with a limit: a frame of a megabyte can expand to gigabytes."""
+
+    error = zlib.error
+
+    @staticmethod
+    def decompress(content: bytes) -> bytes:
+        expanding = zlib.decompressobj()
+        expanded = expanding.decompress(content, MOST_EXPANDED)
+        if len(expanded) == MOST_EXPANDED:
+            raise TagsRefused(EXPANDING_TAGS)
+        if not expanding.eof:
+            raise zlib.error("it is cut short")
+        return expanded
+
+
+_ID3_FRAMES.zlib = _BoundedZlib
 
 
 def foreign_tags(view: View, kind: str, ours: Collection[str]) -> list[tuple[str, str]]:

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from daemon.tagging.formats.byte_views import Assembled, pieces_around
+from daemon.tagging.basics.byte_views import Assembled, pieces_around
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
-    from daemon.tagging.formats.byte_views import Splice, View, ViewFile
+    from daemon.tagging.basics.byte_views import Splice, View
+    from daemon.tagging.basics.keys import Changes, Items
     from daemon.tagging.formats.id3_tag import Id3Tag
-    from daemon.tagging.formats.keys import Changes, Items
-
-
-class Edit(NamedTuple):
-    """An edit that is not made yet.
-
-    Attributes:
-        content: what to write into the copy.
-        finish: edits the complete copy, given as a file that can be written; None if there is
-            nothing more to do.
-    """
-
-    content: Assembled
-    finish: Callable[[ViewFile], None] | None = None
 
 
 class Container(Protocol):
@@ -41,8 +28,8 @@ class Container(Protocol):
     def items(self, view: View, keys: Collection[str]) -> Items:
         """Return every value under the given keys."""
 
-    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Edit:
-        """Plan the changes.
+    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Assembled:
+        """Return the file with the changes made; nothing is written.
 
         Args:
             view: the file.
@@ -74,7 +61,7 @@ class Id3Container(ABC):
         tag = self.tag(view)
         return tag.items(keys) if tag else {}
 
-    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Edit:
-        """Plan the changes."""
+    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Assembled:
+        """Return the file with the changes made."""
         splices = self.splices(view, changes, keep_block=keep_block)
-        return Edit(Assembled(view, pieces_around(splices, view.size)))
+        return Assembled(view, pieces_around(splices, view.size))

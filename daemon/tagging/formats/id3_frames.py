@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from daemon.tagging.basics.keys import ALL_KEYS, MOOD
 from daemon.tagging.formats.id3_header import V22, V23, V24, synchronised, syncsafe
-from daemon.tagging.formats.keys import ALL_KEYS, MOOD
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.basics.byte_views import View
     from daemon.tagging.formats.id3_header import TagHeader
 
 _CODINGS = {0: "latin-1", 1: "utf-16", 2: "utf-16-be", 3: "utf-8"}

@@ -12,10 +12,10 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging.formats.tag_errors import TagsRefused
+from daemon.tagging.basics.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.basics.byte_views import View
 
 HEADER_LENGTH = 10
 V22, V23, V24 = 2, 3, 4

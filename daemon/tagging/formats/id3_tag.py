@@ -11,18 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from daemon.tagging.basics.byte_views import MOST_AT_ONCE
+from daemon.tagging.basics.tag_errors import LARGE_TAGS, MANY_FRAMES, TagsRefused
 from daemon.tagging.formats import id3_header
 from daemon.tagging.formats.id3_frames import decode_text_frame, encode_text_frame
 from daemon.tagging.formats.id3_header import HEADER_LENGTH, V22, V24, TagHeader, syncsafe
-from daemon.tagging.formats.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from daemon.tagging.basics.byte_views import View
+    from daemon.tagging.basics.keys import Changes, Items
     from daemon.tagging.formats.id3_header import ExtendedHeader
-    from daemon.tagging.formats.keys import Changes, Items
 
 NEW_TAG_PADDING = 256
+
+MOST_FRAMES = 10_000
 
 _LARGEST = 1 << 28
 
@@ -100,6 +104,17 @@ def new_tag(changes: Changes, *, frames: bytes = b"", padding: int = 0) -> bytes
     return b"ID3\x04\x00\x00" + syncsafe(len(body)) + body
 
 
+def tag_at(view: View, offset: int, length: int) -> Id3Tag:
+    """Take apart the tag at an offset, whose length `tag_length` has told.
+
+    Raises:
+        TagsRefused: an unknown version, or a tag that cannot be edited without risk.
+    """
+    if length > MOST_AT_ONCE:
+        raise TagsRefused(LARGE_TAGS)
+    return parse(view.read(offset, length))
+
+
 def parse(raw: bytes) -> Id3Tag:
     """Take apart a tag, given as exactly the bytes counted by `tag_length`.
 
@@ -132,7 +147,7 @@ def _frames(header: TagHeader, body: bytes) -> tuple[list[Frame], bytes]:
 
 def _walk(header: TagHeader, body: bytes, *, syncsafe_sizes: bool) -> tuple[list[Frame], bytes]:
     letters, length = (3, 6) if header.major == V22 else (4, 10)
-    frames = []
+    frames: list[Frame] = []
     at = 0
     while at + length <= len(body) and id3_header.FRAME_ID.fullmatch(body[at : at + letters]):
         coded = body[at + letters : at + 2 * letters]
@@ -142,6 +157,8 @@ def _walk(header: TagHeader, body: bytes, *, syncsafe_sizes: bool) -> tuple[list
         end = at + length + size
         if end > len(body):
             break
+        if len(frames) == MOST_FRAMES:
+            raise TagsRefused(MANY_FRAMES)
         raw = body[at:end]
         frames.append(Frame(raw, *decode_text_frame(header, raw)))
         at = end

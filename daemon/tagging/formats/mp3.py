@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats.byte_views import Splice, View
+from daemon.tagging.basics.byte_views import Splice, View
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_frames import mirrored_v1
 from daemon.tagging.formats.id3_header import tag_length
-from daemon.tagging.formats.id3_tag import NEW_TAG_PADDING, Id3Tag, new_tag, parse
-from daemon.tagging.formats.tag_errors import TagsRefused
+from daemon.tagging.formats.id3_tag import NEW_TAG_PADDING, Id3Tag, new_tag, tag_at
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.keys import Changes
+    from daemon.tagging.basics.keys import Changes
 
 _MOST_ZEROS = 64 * 1024
 _BITRATES_KBPS = {
@@ -36,7 +36,7 @@ class Mpeg(Id3Container):
         length = tag_length(view, 0)
         if length > view.size:
             raise TagsRefused("its ID3 tag claims to be longer than the file; repair that first")
-        return parse(view.read(0, length)) if length else None
+        return tag_at(view, 0, length) if length else None
 
     def splices(self, view: View, changes: Changes, *, keep_block: bool) -> list[Splice]:
         """Return the splices that make the changes."""

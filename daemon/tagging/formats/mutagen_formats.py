@@ -1,14 +1,14 @@
 """Tags of FLAC, Ogg, MP4, ASF and APEv2 files, read and written by mutagen.
 
-mutagen writes into a copy, uses the padding that the file has, and adds none. What it cannot keep
-is refused here, or by the proof.
+mutagen edits in memory (`edited_file`), uses the padding that the file has, and adds none. What it
+cannot keep is refused here, or by the proof.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +22,18 @@ from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 
-from daemon.tagging.formats.byte_views import Assembled, Kept, ViewFile
-from daemon.tagging.formats.format import Edit
+from daemon.tagging.basics.byte_views import Assembled, Kept, ViewFile
+from daemon.tagging.basics.keys import MOOD
+from daemon.tagging.basics.tag_errors import NO_SCHEME, TagsRefused
+from daemon.tagging.formats.edited_file import EditedFile
 from daemon.tagging.formats.id3_frames import id3v1_block
-from daemon.tagging.formats.keys import MOOD
-from daemon.tagging.formats.tag_errors import NO_SCHEME, TagsRefused
+from daemon.tagging.formats.mutagen_errors import refusing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from daemon.tagging.formats.byte_views import View
-    from daemon.tagging.formats.keys import Changes, Items
+    from daemon.tagging.basics.byte_views import View
+    from daemon.tagging.basics.keys import Changes, Items
 
 # mutagen's constructors carry no types.
 _FLAC: Any = FLAC
@@ -49,27 +50,6 @@ _OGG_CODECS: Any = {b"\x01vorbis": OggVorbis, b"OpusHead": OggOpus, b"\x7fFLAC":
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FILE_SIZE_AT = 40
 _LYRICS_END = b"LYRICS200"
-
-
-@contextmanager
-def refusing(file: ViewFile) -> Iterator[None]:
-    """Refuse a file that mutagen cannot handle, whatever it raises.
-
-    Raises:
-        TagsRefused: in place of what mutagen raised.
-        OSError: the operating system failed.
-    """
-    try:
-        yield
-    except TagsRefused:
-        raise
-    except Exception as error:
-        if file.failure is not None:
-            raise file.failure from error
-        # Damaged tags surface in mutagen as any exception, not only as its own.
-        detail = " ".join(str(error).split())[:120] or type(error).__name__
-        reason = f"its present tags cannot be read ({detail}); repair them first"
-        raise TagsRefused(reason) from error
 
 
 @dataclass(frozen=True)
@@ -108,28 +88,28 @@ class MutagenFormat:
             if name in tags and (texts := self.texts(tags[name]))
         }
 
-    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Edit:
-        """Plan the changes."""
-        with refusing(file := ViewFile(view)):
+    def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Assembled:
+        """Return the file with the changes made."""
+        with refusing(file := EditedFile(Assembled(view, [Kept(0, view.size)]))):
             self.demand_safe(file)
-        same = Assembled(view, [Kept(0, view.size)])
-        return Edit(same, lambda copy: self._write(copy, changes, keep_block=keep_block))
+            self._write(file, changes, keep_block=keep_block)
+        return file.edited()
 
     def _tags(self, view: View) -> Any:
         with refusing(file := ViewFile(view)):
             return self.load(file).tags
 
-    def _write(self, file: ViewFile, changes: Changes, *, keep_block: bool) -> None:
-        with refusing(file):
-            opened = self.load(file)
-            if opened.tags is None:
-                opened.add_tags()
-            for key in sorted(changes):
-                self._change(opened.tags, self.name(key), changes[key])
-            if not opened.tags and not keep_block:
-                self.drop_block(opened)
-            file.seek(0)
-            opened.save(file, padding=lambda room: min(max(room.padding, 0), _MOST_PADDING))
+    def _write(self, file: EditedFile, changes: Changes, *, keep_block: bool) -> None:
+        file.seek(0)
+        opened = self.load(file)
+        if opened.tags is None:
+            opened.add_tags()
+        for key in sorted(changes):
+            self._change(opened.tags, self.name(key), changes[key])
+        if not opened.tags and not keep_block:
+            self.drop_block(opened)
+        file.seek(0)
+        opened.save(file, padding=lambda room: min(max(room.padding, 0), _MOST_PADDING))
 
     def _change(self, tags: Any, name: str, values: list[str]) -> None:
         if name in tags:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.tagging.formats.byte_views import Splice
+from daemon.tagging.basics.byte_views import Splice
+from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_header import tag_length
-from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, parse
-from daemon.tagging.formats.tag_errors import TagsRefused
+from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, tag_at
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.byte_views import View
-    from daemon.tagging.formats.keys import Changes
+    from daemon.tagging.basics.byte_views import View
+    from daemon.tagging.basics.keys import Changes
 
 _LARGEST = 0xFFFFFFFF
 _FORM_HEADER, _CHUNK_HEADER = 12, 8
@@ -117,4 +117,4 @@ def _tag(view: View, chunk: _Chunk | None) -> Id3Tag | None:
     length = tag_length(view, chunk.body)
     if length > chunk.size:
         raise TagsRefused("its ID3 tag claims to be longer than its chunk; repair the file first")
-    return parse(view.read(chunk.body, length)) if length else None
+    return tag_at(view, chunk.body, length) if length else None

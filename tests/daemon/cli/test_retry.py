@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import mutagen
 
-from daemon.tagging.formats.tag_errors import NO_SCHEME, READ_ONLY
+from daemon.tagging.basics.tag_errors import NO_SCHEME, READ_ONLY
 from storage.catalogue import Catalogue
 from storage.schema.records import TagOutcome, TagState
 from tests.records import NOON, record

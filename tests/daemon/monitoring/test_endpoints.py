@@ -18,7 +18,7 @@ from daemon.monitoring.endpoints import fetch_problems, serve_endpoints
 from daemon.monitoring.http_server import AT_ONCE, ListenError, Reply, listening
 from daemon.monitoring.service_status import Promise
 from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
-from daemon.tagging.formats.tag_errors import READ_ONLY
+from daemon.tagging.basics.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
 from storage.database.engine import only_writer
 from storage.jobs import TrainingRun

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.pipeline.tag_failure_log import AN_HOUR, MOST_REASONS, MOST_WARNINGS, TagFailureLog
-from daemon.tagging.formats.tag_errors import READ_ONLY
+from daemon.tagging.basics.tag_errors import READ_ONLY
 from storage.schema.records import Clip, TagOutcome, TagState
 from tests.driving import PATIENCE_S
 from tests.records import NOON, stamp

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.tagging.api import WriteOptions
-from daemon.tagging.formats import keys
+from daemon.tagging.basics import keys
 from storage.catalogue import Catalogue
-from tests.daemon.tagging.readers import ffmpeg_reader
+from tests.daemon.tagging.readers import PARSER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ AFFECT: keys.Items = {
 
 @pytest.fixture
 def options() -> WriteOptions:
-    return WriteOptions(ffmpeg_reader)
+    return WriteOptions(PARSER)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats.byte_views import Assembled, pieces_around
+from daemon.tagging.basics.byte_views import Assembled, pieces_around
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from daemon.tagging.formats.byte_views import Splice, View
+    from daemon.tagging.basics.byte_views import Splice, View
 
 
 class Memory:

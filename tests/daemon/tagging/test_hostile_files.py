@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, write
+from daemon.tagging.api import WriteOptions, WriteOutcome, restore, write
 from daemon.tagging.disk.syscalls import DiskCalls
-from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
+from tests.daemon.tagging.readers import BLIND_PARSER, PARSER, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
 
 # Each example costs far less than one of the property tests.
 _EXAMPLES = 4 * int(os.environ.get("VALENCED_EXAMPLES", "8"))
@@ -50,10 +50,10 @@ def test_mutated_files_are_never_harmed(
     tmp_path: Path, affect: Items, kind: str, *, tagged: bool
 ) -> None:
     # ffmpeg is slow on damaged files, and is tested with them elsewhere.
-    options = WriteOptions(blind_reader)
+    options = WriteOptions(BLIND_PARSER)
     path = sound_file(tmp_path, kind)
     if tagged:
-        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(ffmpeg_reader))
+        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(PARSER))
     content = path.read_bytes()
     chance = random.Random(f"{kind} {tagged}")
     for _ in range(_EXAMPLES):
@@ -82,13 +82,13 @@ class _Measured(DiskCalls):
 
 def test_padding_that_only_a_header_claims_is_not_written(tmp_path: Path, affect: Items) -> None:
     path = sound_file(tmp_path, "m4a")
-    write(path, affect, WriteOptions(blind_reader))
+    write(path, affect, WriteOptions(BLIND_PARSER))
     content = bytearray(path.read_bytes())
     at = content.index(b"free", content.index(b"ilst"))
     content[at - 4 : at] = (1 << 28).to_bytes(4, "big")
     path.write_bytes(content)
     disk = _Measured()
     with suppress(TagWriteError):
-        write(path, {**affect, "MOOD_AROUSAL": ["7"]}, WriteOptions(blind_reader, disk=disk))
+        write(path, {**affect, "MOOD_AROUSAL": ["7"]}, WriteOptions(BLIND_PARSER, disk=disk))
     assert disk.largest < 4 << 20
     assert path.stat().st_size < len(content) + (2 << 20)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.tagging.api import WriteMode, WriteOptions, read, write
+from daemon.tagging.api import WriteMode, WriteOptions, write
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.recovery import clean_up
-from tests.daemon.tagging.readers import ffmpeg_reader
+from tests.daemon.tagging.readers import PARSER, read
 from tests.daemon.tagging.sounds import sound, sound_file
 from trainer.audio.fingerprint import identify
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
     from storage.begun_writes import BegunWrites
 
 HASH = partial(identify, every_packet=True)
@@ -61,7 +61,7 @@ class Dying(DiskCalls):
 def torn(tmp_path: Path, affect: Items, begun: BegunWrites) -> Path:
     """A file whose writing in place was interrupted half-way."""
     path = sound_file(tmp_path, "mp3-bare")
-    options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE, begun=begun, disk=Dying())
+    options = WriteOptions(PARSER, mode=WriteMode.IN_PLACE, begun=begun, disk=Dying())
     with pytest.raises(Exception, match="interrupted"):
         write(path, affect, options)
     assert path.read_bytes() != sound("mp3-bare")

@@ -11,13 +11,14 @@ import pytest
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging import undo_record
-from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
-from daemon.tagging.formats import keys
+from daemon.tagging.api import WriteOptions, WriteOutcome, restore, strip, write
+from daemon.tagging.basics import keys
 from daemon.tagging.undo_record import UndoRecord
+from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
 
 
 @pytest.fixture

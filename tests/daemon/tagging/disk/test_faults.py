@@ -14,14 +14,14 @@ from daemon.tagging.api import WriteMode, WriteOptions, write
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
 from daemon.tagging.recovery import clean_up
-from tests.daemon.tagging.readers import blind_reader, ffmpeg_reader
+from tests.daemon.tagging.readers import BLIND_PARSER, PARSER
 from tests.daemon.tagging.sounds import sound, sound_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
     from storage.begun_writes import BegunWrites
 
 _CALLS = tuple(name for name in vars(DiskCalls) if not name.startswith("_"))
@@ -66,7 +66,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Items], 
 
     def bytes_of(kind: str, items: Items) -> bytes:
         path = sound_file(tmp_path_factory.mktemp("calm"), kind)
-        write(path, items, WriteOptions(ffmpeg_reader))
+        write(path, items, WriteOptions(PARSER))
         return path.read_bytes()
 
     return bytes_of
@@ -88,7 +88,7 @@ def test_a_failing_call_leaves_the_old_or_the_new_file(
     late: bool,
 ) -> None:
     old, new = sound(kind), written(kind, affect)
-    options = WriteOptions(blind_reader, mode=mode, keep_mtime=True, begun=begun)
+    options = WriteOptions(BLIND_PARSER, mode=mode, keep_mtime=True, begun=begun)
     for at in range(1, 99):
         path = sound_file(tmp_path, kind)
         disk = Failing(at, error, late=late)

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, read, restore, strip, write
+from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, restore, strip, write
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
 from daemon.tagging.recovery import clean_up
-from tests.daemon.tagging.readers import ffmpeg_reader
+from tests.daemon.tagging.readers import PARSER, LocalParser, ffmpeg, path_of, read
 from tests.daemon.tagging.sounds import encoded, sound, sound_file
 from trainer.audio.fingerprint import identify
 from trainer.trainer_errors import UnreadableClip
@@ -31,8 +31,8 @@ from trainer.trainer_errors import UnreadableClip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from daemon.tagging.disk.source import FileReading
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
+    from daemon.tagging.parsing.proof import Reading
     from storage.begun_writes import BegunWrites
 
 NOBODY = 65534
@@ -265,14 +265,14 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
     album.mkdir()
     path = sound_file(album, "mp3")
 
-    def read_and_rename(path: Path, *, hashed: bool = True) -> FileReading:
-        reading = ffmpeg_reader(path, hashed=hashed)
+    def read_and_rename(file: int, *, hashed: bool = True) -> Reading:
+        reading, path = ffmpeg(file, hashed=hashed), path_of(file)
         if path.parent == album and not is_temporary(path.name):
             album.rename(tmp_path / "renamed")
         return reading
 
     with suppress(TagWriteError):
-        done = write(path, affect, WriteOptions(read_and_rename, mode=mode))
+        done = write(path, affect, WriteOptions(LocalParser(read_and_rename), mode=mode))
         assert done.outcome is WriteOutcome.CHANGED
     (file,) = (tmp_path / "renamed").iterdir()
     assert file.read_bytes() == sound("mp3")
@@ -286,7 +286,7 @@ def test_an_interrupted_write_in_place_is_restored_before_the_next_write(
     hash_of = partial(identify, every_packet=True)
     path = sound_file(tmp_path, kind)
     identity = hash_of(path)
-    options = WriteOptions(ffmpeg_reader, mode=WriteMode.IN_PLACE, begun=begun)
+    options = WriteOptions(PARSER, mode=WriteMode.IN_PLACE, begun=begun)
     with pytest.raises(TagWriteError, match="restored from") as broken:
         write(path, affect, replace(options, disk=GivesWay(share)))
     assert broken.value.retry
@@ -299,12 +299,12 @@ def test_an_interrupted_write_in_place_is_restored_before_the_next_write(
 
 
 def test_a_worker_that_died_during_the_proof_is_retried(tmp_path: Path, affect: Items) -> None:
-    def fail(path: Path, *, hashed: bool = True) -> FileReading:  # noqa: ARG001 - as a reader
-        raise UnreadableClip(path, "the worker that read it was ended by SIGKILL")
+    def fail(file: int, *, hashed: bool = True) -> Reading:  # noqa: ARG001 - as a reader
+        raise UnreadableClip(path_of(file), "the worker that read it was ended by SIGKILL")
 
     path = sound_file(tmp_path, "mp3")
     with pytest.raises(TagWriteError, match="ended by SIGKILL") as failed:
-        write(path, affect, WriteOptions(fail))
+        write(path, affect, WriteOptions(LocalParser(fail)))
     assert failed.value.retry
     assert path.read_bytes() == sound("mp3")
 

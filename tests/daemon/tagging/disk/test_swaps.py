@@ -19,14 +19,14 @@ from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.disk.temp_names import sidecar_of
 from daemon.tagging.recovery import clean_up
 from daemon.tagging.sidecar import discard_stale
-from tests.daemon.tagging.readers import blind_reader
+from tests.daemon.tagging.readers import BLIND_PARSER
 from tests.daemon.tagging.sounds import sound_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
     from storage.begun_writes import BegunWrites
 
 ROUNDS = 200
@@ -124,7 +124,7 @@ def test_a_swap_before_any_call_changes_nothing_outside(
     mode: WriteMode,
     swap: Callable[[Path, Path], None],
 ) -> None:
-    options = WriteOptions(blind_reader, mode=mode, keep_mtime=True, begun=begun)
+    options = WriteOptions(BLIND_PARSER, mode=mode, keep_mtime=True, begun=begun)
     for at in range(1, 99):
         path, before = album_in(tmp_path), content_of(outside)
         disk = Swapping(at, partial(swap, path, outside))
@@ -178,7 +178,7 @@ def racer(tmp_path: Path, outside: Path) -> Iterator[Path]:
 def test_a_racing_process_gets_nothing_outside_changed(
     racer: Path, outside: Path, affect: Items, begun: BegunWrites
 ) -> None:
-    options = WriteOptions(blind_reader, begun=begun)
+    options = WriteOptions(BLIND_PARSER, begun=begun)
     before, outcomes = content_of(outside), set()
     watched = DISK.open_folder(racer.parent.parent)
     for number in range(ROUNDS):

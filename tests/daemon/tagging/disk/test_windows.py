@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, read, write
+from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, write
 from daemon.tagging.disk.leases import READ_LEASE
 from daemon.tagging.disk.syscalls import DiskCalls
+from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import sound, sound_file
 from tests.driving import PATIENCE_S, POLL_S
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
     from storage.begun_writes import BegunWrites
 
 BOTH = pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.IN_PLACE])

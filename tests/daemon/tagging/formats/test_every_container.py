@@ -11,18 +11,18 @@ import mutagen
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import TagWrite, WriteOptions, WriteOutcome, read, restore, strip, write
-from daemon.tagging.formats import keys
+from daemon.tagging.api import TagWrite, WriteOptions, WriteOutcome, restore, strip, write
+from daemon.tagging.basics import keys
 from daemon.tagging.formats.foreign_tags import foreign_tags
 from tests.daemon.tagging.memory import Memory
-from tests.daemon.tagging.readers import path_reader
+from tests.daemon.tagging.readers import LocalParser, by_name, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
 
 # How each family of containers spells our keys in mutagen.
 _SPELLED = {
@@ -192,7 +192,7 @@ def test_sound_that_would_change_is_never_replaced(
 ) -> None:
     path = sound_file(tmp_path, kind)
     with pytest.raises(TagWriteError, match="sound would have changed"):
-        write(path, affect, WriteOptions(path_reader))
+        write(path, affect, WriteOptions(LocalParser(by_name)))
     assert path.read_bytes() == sound(kind)
     assert list(tmp_path.iterdir()) == [path]
 

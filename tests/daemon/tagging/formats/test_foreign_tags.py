@@ -17,16 +17,17 @@ import mutagen.oggopus
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
-from daemon.tagging.formats import keys
+from daemon.tagging.api import WriteOptions, WriteOutcome, restore, strip, write
+from daemon.tagging.basics import keys
 from tests.daemon.tagging import sounds
+from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import chunk, encoded, frame, id3_tag, sound, sound_file, wav_with
 from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
 
 MP3 = encoded("mp3-bare")
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300

@@ -11,13 +11,14 @@ import mutagen.id3
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import WriteOptions, read, restore, strip, write
+from daemon.tagging.api import WriteOptions, restore, strip, write
+from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import chunk, encoded, frame, wav_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daemon.tagging.formats.keys import Items
+    from daemon.tagging.basics.keys import Items
 
 MP3 = encoded("mp3-bare")
 id3: Any = mutagen.id3

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.tagging.api import WriteOptions, WriteOutcome, read, restore, strip, write
-from daemon.tagging.formats import keys
+from daemon.tagging.api import WriteOptions, WriteOutcome, restore, strip, write
+from daemon.tagging.basics import keys
 from daemon.tagging.formats.foreign_tags import foreign_tags
 from tests.daemon.tagging.conftest import AFFECT
 from tests.daemon.tagging.memory import Memory
-from tests.daemon.tagging.readers import ffmpeg_reader
+from tests.daemon.tagging.readers import PARSER, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_restore_undoes_any_writes_over_any_tags(
     affects: list[tuple[float, float]],
     word: str | None,
 ) -> None:
-    options = WriteOptions(ffmpeg_reader)
+    options = WriteOptions(PARSER)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sound"
         path.write_bytes(sound(kind))

@@ -1,50 +1,48 @@
-"""Plans the edit that gives our keys their wanted values, and the undo record for it."""
+"""Plans the edit that gives our keys their wanted values. Every planner may raise TagsRefused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from daemon.tagging.formats import keys
+from daemon.tagging.basics import keys
+from daemon.tagging.basics.tag_errors import TagsRefused
+from daemon.tagging.basics.tag_jobs import TagsBefore
 from daemon.tagging.formats.detect import container_of
-from daemon.tagging.formats.format import Edit
-from daemon.tagging.formats.tag_errors import TagsRefused
-from daemon.tagging.undo_record import UndoRecord
 
 if TYPE_CHECKING:
-    from daemon.tagging.formats.byte_views import View
+    from daemon.tagging.basics.byte_views import Assembled, View
+    from daemon.tagging.basics.keys import Changes, Items
     from daemon.tagging.formats.format import Container
-    from daemon.tagging.formats.keys import Changes, Items
 
 
 @dataclass(frozen=True)
 class EditPlan:
-    """An edit, and what must be true of its result. Its planners may raise TagsRefused.
+    """An edit, and what must be true of its result.
 
     Attributes:
         was: the present values of our keys.
         wanted: their values after the edit.
         ours: the keys concerned; all others must stay.
-        edit: None if there is nothing to do.
-        undo: the undo record, still without how to get from the new file to `base`.
-        base: the file that `undo` leads back to; None if its bytes are lost.
+        content: the file after the edit; None if there is nothing to do.
+        before: for the undo record.
     """
 
     was: Items
     wanted: Items
     ours: frozenset[str]
-    edit: Edit | None
-    undo: UndoRecord
-    base: View | None
+    content: Assembled | None
+    before: TagsBefore
 
 
-def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
+def to_write(view: View, items: Items, first: TagsBefore | None, base: View | None) -> EditPlan:
     """Plan a write.
 
     Args:
         view: the file.
         items: wanted; a mood in the file that is not ours stays instead of the wanted one.
-        first: record of our first write, if there was one.
+        first: what there was before our first write, if there was one.
+        base: the file as it was before that; None if its bytes are lost, or it is `view`.
     """
     container = container_of(view)
     present = container.items(view, keys.ALL_KEYS)
@@ -61,13 +59,12 @@ def to_write(view: View, items: Items, first: UndoRecord | None) -> EditPlan:
         return _plan(view, view, container, wanted, keep_block=True)
     earlier = first.items if first else {}
     changes: Changes = {**{key: earlier.get(key) or [] for key in stale}, **wanted}
-    base = first.undone(view) if first else None
     plan = _plan(view, base or view, container, changes, keep_block=True)
     if first is None or base is not None:
         return plan
     # Another program has written since: the old bytes are lost, but not the old values.
-    undo = replace(plan.undo, items={**plan.undo.items, **first.items}, block=first.block)
-    return replace(plan, base=None, undo=undo)
+    items_before = {**plan.before.items, **first.items}
+    return replace(plan, before=TagsBefore(container.kind, items_before, first.block))
 
 
 def to_strip(view: View, owned: frozenset[str] | None) -> EditPlan:
@@ -83,19 +80,15 @@ def to_strip(view: View, owned: frozenset[str] | None) -> EditPlan:
     return _plan(view, view, container, {key: [] for key in ours}, keep_block=False)
 
 
-def to_restore(view: View, first: UndoRecord) -> EditPlan:
-    """Plan restoring the old bytes where they are known and fit, else the old values."""
-    old = first.undone(view)
-    if old is None:
-        return to_reset(view, first)
+def to_restore(view: View, first: TagsBefore, base: Assembled) -> EditPlan:
+    """Plan restoring the old bytes."""
     container = container_of(view)
     ours = frozenset(first.items)
     wanted = {key: values for key, values in first.items.items() if values is not None}
-    undo = _undo_to(view, container, ours)
-    return EditPlan(container.items(view, ours), wanted, ours, Edit(old), undo, view)
+    return EditPlan(container.items(view, ours), wanted, ours, base, _before(view, container, ours))
 
 
-def to_reset(view: View, first: UndoRecord) -> EditPlan:
+def to_reset(view: View, first: TagsBefore) -> EditPlan:
     """Plan giving our keys their old values, whatever else has changed in the file since."""
     container = container_of(view)
     if container.kind != first.kind:
@@ -111,12 +104,13 @@ def _plan(
     ours = frozenset(changes)
     was = container.items(view, ours)
     wanted = {key: values for key, values in changes.items() if values}
-    undo = _undo_to(base, container, ours)
-    edit = None if was == wanted else container.edit(base, changes, keep_block=keep_block)
-    return EditPlan(was, wanted, ours, edit, undo, base)
+    before = _before(base, container, ours)
+    content = None if was == wanted else container.edit(base, changes, keep_block=keep_block)
+    return EditPlan(was, wanted, ours, content, before)
 
 
-def _undo_to(base: View, container: Container, ours: frozenset[str]) -> UndoRecord:
+def _before(base: View, container: Container, ours: frozenset[str]) -> TagsBefore:
     old = container.items(base, ours)
-    items = {key: old.get(key) for key in ours}
-    return UndoRecord(container.kind, items, container.has_block(base))
+    return TagsBefore(
+        container.kind, {key: old.get(key) for key in ours}, container.has_block(base)
+    )

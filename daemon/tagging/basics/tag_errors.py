@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 
 NO_SCHEME = "no tag scheme for this container; kept in the catalogue only"
 
+LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save the tags anew"
+
+MANY_FRAMES: Final = "its ID3 tag has more than 10000 frames; save the tags anew with a tagger"
+
+EXPANDING_TAGS: Final = "a compressed tag of it unpacks to more than 16 MiB; remove that tag"
+
+NESTED_TAGS: Final = "its parts are nested too deeply to be read; the file is left alone"
+
+LONG_VALUES: Final = "our own keys hold more text than we ever write; remove them with a tagger"
+
+MUCH_TO_REWRITE: Final = "too much of it would have to be written anew; kept in the catalogue only"
+
 READ_ONLY: Final = "its file system is read-only; kept in the catalogue until it can be written"
 
 
@@ -29,6 +41,10 @@ class TagsRefused(Exception):
         self.retry = retry
 
 
+class Unproven(TagsRefused):
+    """A copy was made, but is not what was wanted; it was thrown away."""
+
+
 @contextmanager
 def damage_refused() -> Iterator[None]:
     """Refuse a file whose bytes lead a parser out of bounds.
@@ -38,6 +54,8 @@ def damage_refused() -> Iterator[None]:
     """
     try:
         yield
+    except RecursionError as error:
+        raise TagsRefused(NESTED_TAGS) from error
     except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise TagsRefused("it is cut short or damaged; the file is left alone") from error
 

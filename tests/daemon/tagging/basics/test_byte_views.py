@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.tagging.formats.byte_views import (
+from daemon.tagging.basics.byte_views import (
     Assembled,
     Kept,
     Piece,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.tagging.formats import keys
-from daemon.tagging.formats.keys import Preset, affect_items
+from daemon.tagging.basics import keys
+from daemon.tagging.basics.keys import Preset, affect_items
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.tagging import delta as deltas
-from daemon.tagging.delta import delta
-from daemon.tagging.formats.byte_views import Assembled, Kept, Splice
+from daemon.tagging.basics.byte_views import Assembled, Kept, Splice
+from daemon.tagging.parsing import delta as deltas
+from daemon.tagging.parsing.delta import delta
 from tests.daemon.tagging.memory import Memory, spliced
 
 LIMIT = 256 * 1024

@@ -11,10 +11,15 @@ import os
 from bisect import bisect_right
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from daemon.tagging.basics.tag_errors import LARGE_TAGS, TagsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+MOST_AT_ONCE: Final = 64 << 20
+"""How many bytes a parser of tags may ask for at once; more is only claimed by damaged headers."""
 
 _CHUNK = 1 << 20
 
@@ -82,7 +87,7 @@ class Assembled:
             pieces = [under for piece in pieces for under in base.under(piece)]
             base = base.base
         self.base: View = base
-        self.pieces: Sequence[Piece] = list(pieces)
+        self.pieces = list(pieces)
         self._starts = [0, *accumulate(map(length_of, self.pieces))]
         self.size = self._starts[-1]
 
@@ -125,9 +130,18 @@ class ViewFile:
         self._at = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes from the current position; all if negative."""
+        """Return up to `size` bytes from the current position; all if negative.
+
+        Raises:
+            TagsRefused: more than `MOST_AT_ONCE` would be read.
+            OSError: the medium failed.
+        """
+        there = max(0, self.view.size - self._at)
+        length = there if size < 0 else min(size, there)
+        if length > MOST_AT_ONCE:
+            raise TagsRefused(LARGE_TAGS)
         with self.noting_failure():
-            content = self.view.read(self._at, self.view.size if size < 0 else size)
+            content = self.view.read(self._at, length)
         self._at += len(content)
         return content
 
@@ -175,18 +189,40 @@ def pieces_around(splices: Iterable[Splice], size: int) -> list[Piece]:
     return [piece for piece in pieces if length_of(piece)]
 
 
+def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield the pieces, ranges that continue one another as one, without empty ones."""
+    before: Kept | None = None
+    for piece in pieces:
+        if not length_of(piece):
+            continue
+        if isinstance(piece, Kept):
+            if before is not None and before.offset + before.length == piece.offset:
+                before = Kept(before.offset, before.length + piece.length)
+                continue
+            if before is not None:
+                yield before
+            before = piece
+            continue
+        if before is not None:
+            yield before
+            before = None
+        yield piece
+    if before is not None:
+        yield before
+
+
 def common_length(one: View, at: int, other: View, place: int) -> int:
     """Return how many bytes are equal from `at` of one view and from `place` of the other."""
     length, step = 0, 64
     while True:
-        shared = _shared(one.read(at + length, step), other.read(place + length, step))
+        shared = common_prefix(one.read(at + length, step), other.read(place + length, step))
         length += shared
         if shared < step:
             return length
         step = min(2 * step, _CHUNK)
 
 
-def _shared(one: bytes, other: bytes) -> int:
+def common_prefix(one: bytes, other: bytes) -> int:
     """Return how many first bytes two strings share, halving instead of looping byte by byte."""
     low, high = 0, min(len(one), len(other))
     if one[:high] == other[:high]:
