@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import csv
+import errno
 import math
+import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.rated_clip import CorpusError
+from trainer.corpora.tables.bounded_csv import CsvRecords, NotATable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import TextIO
 
-LARGEST_BYTES: Final = 64 * 1024 * 1024
+    from trainer.corpora.tables.bounded_csv import CsvRecord
+
+MOST_CELLS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +112,39 @@ def sound_path(corpora_dir: Path, corpus: str, relative: str) -> str:
     return f"{corpus}/{relative}"
 
 
-def _lines(source: Path) -> list[tuple[int, list[str]]]:
+def _lines(source: Path) -> list[CsvRecord]:
     try:
-        if source.stat().st_size > LARGEST_BYTES:
-            raise CorpusError(f"{source}: larger than {LARGEST_BYTES} bytes")
-        with source.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            return [(reader.line_num, cells) for cells in reader if cells]
+        with open_table(source) as stream:
+            return bounded_cells(CsvRecords(stream), source)
     except OSError as error:
         raise CorpusError(f"{source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CorpusError(f"{source}: not UTF-8 text") from error
-    except csv.Error as error:
-        raise CorpusError(f"{source}: not a CSV file: {error}") from error
+    except NotATable as error:
+        raise CorpusError(f"{source}: {error}") from error
+
+
+def open_table(source: Path, errors: str = "strict") -> TextIO:
+    """Open the text of a table that is a regular file; raises OSError."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return open(descriptor, encoding="utf-8-sig", errors=errors, newline="")  # noqa: PTH123 - a descriptor
+
+
+def bounded_cells(records: Iterable[CsvRecord], source: Path) -> list[CsvRecord]:
+    """Return the rows of a table that fits into memory.
+
+    Raises:
+        CorpusError: it has too many cells.
+    """
+    rows, cells = [], 0
+    for record in records:
+        cells += len(record.cells)
+        if cells > MOST_CELLS:
+            raise CorpusError(
+                f"{source}, line {record.line}: more than {MOST_CELLS} cells in a table"
+            )
+        rows.append(record)
+    return rows

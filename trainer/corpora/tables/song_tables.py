@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.rated_clip import CorpusError
-from trainer.corpora.tables.csv_tables import read_rows
+from trainer.corpora.tables.bounded_csv import CsvRecords, NotATable
+from trainer.corpora.tables.csv_tables import open_table, read_rows
 from trainer.corpora.tables.rating_rows import RowGroups
 from trainer.corpora.tables.sound_files import files_below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from trainer.corpora.tables.bounded_csv import CsvRecord
     from trainer.corpora.tables.csv_tables import CsvRow
     from trainer.corpora.tables.rating_rows import RatedRow
 
@@ -90,18 +91,22 @@ def song_groups(artists: Mapping[str, str], prefix: str) -> Callable[[RatedRow],
 
 def _artists_in(path: Path) -> dict[str, str]:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            rows = list(csv.reader(stream))
-    except (OSError, csv.Error):
+        with open_table(path, "replace") as stream:
+            return _artists(iter(CsvRecords(stream)))
+    except (OSError, NotATable):
         return {}
-    heading = [cell.strip().lower() for cell in rows[0]] if rows else []
+
+
+def _artists(rows: Iterator[CsvRecord]) -> dict[str, str]:
+    first = next(rows, None)
+    heading = [cell.strip().lower() for cell in first.cells] if first else []
     key = next((heading.index(name) for name in _IDS if name in heading), None)
     if key is None or "artist" not in heading:
         return {}
     artist = heading.index("artist")
     return {
         row[key].strip(): name
-        for row in rows[1:]
+        for _, row in rows
         if len(row) > max(key, artist) and (name := _first_artist(row[artist])) not in _NO_ARTIST
     }
 
@@ -115,7 +120,8 @@ def _first_artist(text: str) -> str:
 
 def _heading(path: Path) -> Sequence[str]:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            return [cell.strip() for cell in next(csv.reader(stream), [])]
-    except (OSError, csv.Error) as error:
+        with open_table(path, "replace") as stream:
+            first = next(iter(CsvRecords(stream)), None)
+            return [cell.strip() for cell in first.cells] if first else []
+    except (OSError, NotATable) as error:
         raise CorpusError(f"{path}: cannot be read: {error}") from error

@@ -8,6 +8,8 @@ installed.
 
 from __future__ import annotations
 
+import os
+import stat
 import zipfile
 from contextlib import closing
 from itertools import zip_longest
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-LARGEST_UNPACKED: Final = 64 * 1024 * 1024
+LARGEST_UNPACKED: Final = 16 * 1024 * 1024
 MOST_ROWS: Final = 20_000
 MOST_COLUMNS: Final = 200
 
@@ -72,15 +74,23 @@ def read_sheet(
 
 def _check_size(source: Path) -> None:
     try:
-        with zipfile.ZipFile(source) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
+        with source.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise CorpusError(f"{source}: not a regular file")
+            # The list of its parts is read first; it is as long as the file lets it be.
+            size = status.st_size
+            if size <= LARGEST_UNPACKED:
+                with zipfile.ZipFile(stream) as archive:
+                    size = sum(entry.file_size for entry in archive.infolist())
     except OSError as error:
         raise CorpusError(f"{source}: {error.strerror}") from error
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise CorpusError(f"{source}: not a workbook (.xlsx)") from error
     if size > LARGEST_UNPACKED:
         raise CorpusError(
-            f"{source}: unpacks to {size} bytes; at most {LARGEST_UNPACKED} are accepted"
+            f"{source}: unpacks to {size} bytes; at most {LARGEST_UNPACKED} are accepted;"
+            " save the table without pictures and other sheets"
         )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,4 +97,32 @@ def test_a_folder_without_manifest_or_sound_is_refused(tmp_path: Path) -> None:
         read_manifest(asked(tmp_path))
     (tmp_path / "manifest.csv").write_bytes(b"path,arousal,valence\n\xff,0,0\n")
     with pytest.raises(CorpusError, match="not UTF-8"):
+        read_manifest(asked(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("a.wav,0,0" + ",x" * 297 + "\n", "more than 200 columns"),
+        ("a.wav,0,0\n" * 100_001, "more than 100000 rows"),
+        (("a.wav,0,0" + ",x" * 97 + "\n") * 10_001, "more than 1000000 cells"),
+        ("x" * 70_000, "a row of more than 65536 characters"),
+        ('"' + "x\n" * 40_000, "a row of more than 65536 characters"),
+    ],
+    ids=["columns", "rows", "cells", "row", "cell"],
+)
+def test_a_manifest_beyond_a_limit_is_refused_by_its_name(
+    tmp_path: Path, rows: str, told: str
+) -> None:
+    width = rows.partition("\n")[0].count(",") - 2
+    heading = "path,arousal,valence" + "".join(f",c{n}" for n in range(max(width, 0)))
+    (tmp_path / "manifest.csv").write_text(f"{heading}\n{rows}")
+    with pytest.raises(CorpusError, match=told) as caught:
+        read_manifest(asked(tmp_path))
+    assert len(str(caught.value)) < 300
+
+
+def test_a_manifest_that_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.csv")
+    with pytest.raises(CorpusError):
         read_manifest(asked(tmp_path))

@@ -164,6 +164,18 @@ class TestHostileWorkbooks:
             archive.writestr("xl/media/bomb", bytes(80 * 1024 * 1024))
         self.refused(tmp_path, "unpacks to .* bytes; at most")
 
+    def test_shared_texts_without_measure(self, tmp_path: Path) -> None:
+        put_workbook(tmp_path / BOOK, ROWS)
+        text = b"<si><t>x</t></si>" * 1_100_000
+        with zipfile.ZipFile(tmp_path / BOOK, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("xl/more.xml", text)
+        assert (tmp_path / BOOK).stat().st_size < 1 << 20
+        self.refused(tmp_path, "unpacks to .* bytes; at most")
+
+    def test_a_file_that_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / BOOK).symlink_to("/dev/zero")
+        self.refused(tmp_path, "no Sound Ratings|not a regular file")
+
     def test_an_xml_bomb(self, tmp_path: Path) -> None:
         put_workbook(tmp_path / "whole.xlsx", ROWS)
         swelling = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 10))
