@@ -31,6 +31,7 @@ from daemon.service.scheduler import (
 from daemon.service.signals import signals_as_messages
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.sd_notify import Notifier
+from daemon.tagging.disk.leases import keep_capabilities_from_children
 from daemon.tagging.recovery import clean_up
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
@@ -85,6 +86,7 @@ def run(
             "running as root: who takes over a process that reads a crafted file gets its rights;"
             " run valenced as a user of its own, as `sudo valenced install` sets it up"
         )
+    keep_capabilities_from_children()
     with ExitStack() as stack:
         stack.callback(notifier.close)
         stack.enter_context(exclusive_access(config.url, config.registry))

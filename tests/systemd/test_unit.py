@@ -267,8 +267,11 @@ def test_workers_are_confined_and_every_process_has_low_priority(
     main, inside = (service.machine.process(pid) for pid in (str(service.pid), worker))
     # 10 more than the service, by analysis.nice.
     assert (main.nice, inside.nice) == (5, 15)
-    for process in (main, inside):
-        assert process.status("Seccomp", "NoNewPrivs", "CapEff") == ["2", "1", "0" * 16]
+    # CAP_LEASE, number 28, is for the service alone.
+    for process, capabilities in ((main, 1 << 28), (inside, 0)):
+        status = process.status("Seccomp", "NoNewPrivs", "CapEff", "CapPrm", "CapAmb")
+        assert status[:2] == ["2", "1"]
+        assert [int(held, 16) for held in status[2:]] == [capabilities, capabilities, 0]
         assert process.oom_score == 500
         assert service.machine.run("ionice", "-p", process.pid).strip() == "idle"
     if landlock_version():

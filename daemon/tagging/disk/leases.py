@@ -7,6 +7,7 @@ for /proc/sys/fs/lease-break-time (45 s), and the lease tells that somebody wait
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import signal
@@ -18,6 +19,8 @@ WRITE_LEASE: Final = fcntl.F_WRLCK
 NO_LEASE: Final = fcntl.F_UNLCK
 # Number from fcntl.h; Python has no name for it.
 _F_SETSIG: Final = 10
+# From linux/prctl.h.
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
 def request_lease(descriptor: int, kind: int) -> bool:
@@ -48,3 +51,11 @@ def release_lease(descriptor: int) -> None:
     """Give a lease back, if there is one; whoever waits for the file goes on."""
     with suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, NO_LEASE)
+
+
+def keep_capabilities_from_children() -> None:
+    """Pass CAP_LEASE, which the unit gives to the service, on to no program that it starts.
+
+    Called before other threads start, as each thread has capabilities of its own.
+    """
+    ctypes.CDLL(None).prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
