@@ -16,21 +16,23 @@ from daemon.clock import utc_now
 from daemon.install.sandbox_check import is_sandbox_problem
 from daemon.install.units import unopened_folders
 from daemon.monitoring.teaching_check import who_may_teach
+from daemon.service_errors import WorkerError
 from daemon.system.mounts import is_read_only, mount_of
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import links_below
 from daemon.watch.watcher import watch_limit
 from daemon.worker.active_bundle import problem_with
+from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of, writer_of
 from storage.schema.catalogue_errors import CatalogueError
-from trainer.audio.sandbox import landlock_version
+from trainer.audio.sandbox import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from config.settings import FolderSettings, Settings
+    from config.settings import AnalysisSettings, FolderSettings, Settings
 
 LEAST_FREE_BYTES: Final = 1 << 30
 OLDEST_SQLITE: Final = (3, 35, 0)
@@ -90,7 +92,7 @@ def run_checks(
         if folder.mode != "poll":
             directories += sum(1 for _ in os.walk(folder.path))
     yield from _check_watch_limit(directories)
-    yield _check_landlock()
+    yield _check_confinement(settings.analysis)
     yield from _check_unit(settings, url, units)
 
 
@@ -201,13 +203,20 @@ def _check_links(folder: Path, settings: Settings) -> Iterator[CheckResult]:
         yield _ok(f"{folder}: {count} links, not followed (watch.follow_links)")
 
 
-def _check_landlock() -> CheckResult:
-    version = landlock_version()
-    if version:
-        return _ok(f"workers are sandboxed (Landlock {version})")
+def _check_confinement(limits: AnalysisSettings) -> CheckResult:
+    """Have a worker confine itself, and say what held."""
+    try:
+        with closing(WorkerClient(limits)) as worker:
+            layers = worker.layers()
+    except WorkerError as error:
+        return _fail(str(error))
+    missing = [layer for layer in NEEDED if layer not in layers]
+    if not missing:
+        return _ok(f"workers that read sound are confined: {', '.join(layers)}")
     return _warn(
-        "no Landlock in this kernel, or it is not switched on (lsm=): workers that decode audio"
-        " have the rights of the service"
+        f"workers that read sound are not confined, {' and '.join(missing)} missing: a crafted file"
+        " that takes one over could do what the service may. Landlock needs Linux 5.13 and"
+        " lsm=landlock, seccomp needs libseccomp2"
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from daemon.service_errors import WorkerError
+from storage.database.engine import absolute_url
+from trainer.processes.child_process import start_child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ RESCORING: Final = "rescoring"
 
 
 class BackgroundJob:
-    """One of our modules, run by `python -m` until it ends or is stopped.
+    """One of our modules, run in a subprocess until it ends or is stopped.
 
     It may be killed at any time without losing anything, and it ends with this process.
 
@@ -41,17 +42,8 @@ class BackgroundJob:
         self.name = name
         # A pipe that nobody reads could block the job.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
-        wrapper = [sys.executable, "-m", "trainer.processes.die_with_parent", str(os.getpid())]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-                [*wrapper, module, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
-                env=os.environ | ONE_THREAD,
-                # Ctrl-C in a terminal is for the service alone.
-                start_new_session=True,
-            )
+            self._process = start_child(module, arguments, ONE_THREAD, stderr=self._stderr)
         except OSError as error:
             self._stderr.close()
             raise WorkerError(f"{name} cannot be started: {error.strerror or error}") from error
@@ -85,7 +77,7 @@ def retrain_job(url: str, registry: Path, corpora: Path, keep: int) -> Backgroun
 
     The registry keeps the latest `keep` candidates.
     """
-    arguments = [url, str(registry), str(keep), str(corpora)]
+    arguments = [absolute_url(url), str(registry.absolute()), str(keep), str(corpora.absolute())]
     return BackgroundJob(TRAINING, "trainer.processes.retrain_process", arguments)
 
 
@@ -94,5 +86,5 @@ def rescore_job(url: str, bundle: Path, step: int) -> BackgroundJob:
 
     Tags are written again where a value moves by at least `step` hundredths.
     """
-    arguments = [url, str(bundle), "--step", str(step)]
+    arguments = [absolute_url(url), str(bundle.absolute()), "--step", str(step)]
     return BackgroundJob(RESCORING, "trainer.processes.rescore_process", arguments)

@@ -14,16 +14,40 @@ from typing import TYPE_CHECKING, Any, Final
 from daemon.tagging.disk.source import FileReading
 from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Prediction
 from trainer.features.vector_codec import FORMAT
+from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from trainer.trainer_errors import ClipError
 
     Answer = Mapping[str, Any]
 
 INVALID: Final = (AttributeError, LookupError, TypeError, ValueError)
 
 _LARGEST: Final = sys.float_info.max
+_LONGEST_REASON: Final = 2000
 _PREDICTED: Final = {field.name for field in fields(Prediction)} - {"bundle"}
+
+
+def refusal_in(answer: Answer, path: Path, *, reads_file: bool) -> ClipError | BundleError | None:
+    """Return the error that an answer reports of a file or of a bundle; None for a result.
+
+    A process that reads files has its bundle already: that one is bad would stop all work.
+    """
+    kind = next((kind for kind in ("unreadable", "unusable", "bundle") if kind in answer), None)
+    if kind is None:
+        return None
+    reason = answer[kind]
+    if len(answer) > 1 or (reads_file and kind == "bundle"):
+        raise ValueError("another answer than was requested")
+    if not isinstance(reason, str) or not 0 < len(reason) <= _LONGEST_REASON:
+        raise ValueError("no reason")
+    reason = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in reason)
+    if kind == "bundle":
+        return BundleError(reason)
+    return UnreadableClip(path, reason) if kind == "unreadable" else UnusableClip(path, reason)
 
 
 def identity_in(answer: Answer) -> str:
@@ -72,7 +96,7 @@ def _features(answer: Answer, identity: str) -> FeatureRecord:
 
 def hash_in(text: str) -> str:
     """Return a hash in hexadecimal digits."""
-    if not re.fullmatch("[0-9a-f]+", text):
+    if not re.fullmatch("[0-9a-f]{4,64}", text):
         raise ValueError("no hash")
     return text
 

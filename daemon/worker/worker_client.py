@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
-import signal
-import socket
-import subprocess
-import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.service_errors import WorkerError
-from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in, reading_in
+from daemon.worker.running_worker import RunningWorker, how_it_ended
+from daemon.worker.worker_answers import (
+    INVALID,
+    analysis_in,
+    features_in,
+    identity_in,
+    reading_in,
+    refusal_in,
+)
 from daemon.worker.worker_channel import has_something, receive_answer, send
+from trainer.audio.sandbox import NEEDED
 from trainer.audio.sound_file import SoundFile, opened
 from trainer.bundles.bundle_manifest import Manifest
-from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
+from trainer.trainer_errors import BundleError, ClipError, UnreadableClip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,19 +48,6 @@ _INVALID = "the worker that read it gave an invalid answer and was stopped"
 LARGEST_ANSWER = 64 * 1024 * 1024
 START_LIMIT_S = 60.0
 PREPARE_LIMIT_S = 600.0
-WORKER_ENVIRONMENT = {
-    # One thread each: the number of workers already matches the processors.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    # A confined process can make no semaphores, and joblib would warn of it.
-    "JOBLIB_MULTIPROCESSING": "0",
-}
-
-
-@dataclass(frozen=True)
-class _Running:
-    process: subprocess.Popen[bytes]
-    channel: socket.socket
 
 
 class WorkerClient:
@@ -72,10 +62,11 @@ class WorkerClient:
 
     def __init__(self, limits: AnalysisSettings) -> None:
         self._limits = limits
-        self._running: _Running | None = None
+        self._running: RunningWorker | None = None
         self._last_file: Path | None = None
         self._files_read = 0
-        self._is_confined: bool | None = None
+        self._bundle: ActiveBundle | None = None
+        self._layers: list[str] | None = None
 
     def warm(self, bundle: ActiveBundle) -> None:
         """Load everything the first file would wait for.
@@ -83,8 +74,30 @@ class WorkerClient:
         Raises:
             BundleError: the bundle cannot be used.
         """
-        request = {"do": "warm", "bundle": str(bundle.directory), "digest": bundle.digest}
+        self._bundle = bundle
+        running = self._ready()
+        if running.bundle == bundle:
+            return
+        if running.is_confined:
+            self.close()
+        request = {
+            "do": "warm",
+            "bundle": str(bundle.directory.absolute()),
+            "digest": bundle.digest,
+        }
         self._request(bundle.directory, request, START_LIMIT_S)
+        self._ready().bundle = bundle
+
+    def layers(self) -> list[str]:
+        """Return what keeps the process that reads sound from everything else.
+
+        It is not confined if one of `sandbox.NEEDED` is missing.
+
+        Raises:
+            WorkerError: no process can be started.
+        """
+        self._confine()
+        return self._layers or []
 
     def prepare(self, registry: Path) -> tuple[Path, Manifest]:
         """Make sure that a usable bundle is published, fitted again if libraries have changed.
@@ -95,7 +108,10 @@ class WorkerClient:
         Raises:
             BundleError: none can be used.
         """
-        request = {"do": "prepare", "registry": str(registry)}
+        if self._running is not None and self._running.is_confined:
+            # It may have read a file that has taken it over, and can write no bundle.
+            self.close()
+        request = {"do": "prepare", "registry": str(registry.absolute())}
         answer = self._request(registry, request, PREPARE_LIMIT_S)
         return Path(answer["directory"]), Manifest.model_validate_json(answer["manifest"])
 
@@ -123,7 +139,8 @@ class WorkerClient:
             UnusableClip: it holds nothing that has features.
             BundleError: the bundle cannot be used.
         """
-        directory = str(bundle.directory)
+        self.warm(bundle)
+        directory = str(bundle.directory.absolute())
         parse = partial(analysis_in, identity=identity, bundle=bundle.name)
         return self._read(file, parse, do="analyse", bundle=directory, digest=bundle.digest)
 
@@ -162,6 +179,7 @@ class WorkerClient:
             UnreadableClip: the file cannot be read, or took too long.
         """
         self._count_file(path)
+        self._confine()
         answer = self._request(path, request | {"name": path.name}, self._limits.timeout_s, files)
         try:
             return parse(answer)
@@ -200,83 +218,65 @@ class WorkerClient:
             late = f"no result within {limit_s:g} s; its worker was stopped"
             raise UnreadableClip(path, late) from error
         except (EOFError, OSError, ValueError, RecursionError) as error:
-            raise UnreadableClip(path, f"the worker that read it {_ending(self._end())}") from error
+            raise UnreadableClip(
+                path, f"the worker that read it {how_it_ended(self._end())}"
+            ) from error
         if not isinstance(answer, dict) or answer.pop("number", None) != number:
             self._end()
             raise UnreadableClip(path, _INVALID)
-        self._log_confinement(answer.pop("confined", None))
-        if "unreadable" in answer:
-            raise UnreadableClip(path, str(answer["unreadable"]))
-        if "unusable" in answer:
-            raise UnusableClip(path, str(answer["unusable"]))
-        if "bundle" in answer:
-            raise BundleError(str(answer["bundle"]))
+        try:
+            refusal = refusal_in(answer, path, reads_file=bool(files))
+        except INVALID as error:
+            self._end()
+            raise UnreadableClip(path, _INVALID) from error
+        if refusal is not None:
+            raise refusal
         return answer
 
-    def _log_confinement(self, is_confined: object) -> None:
-        """Log once whether the kernel confines the process that reads sound."""
-        if is_confined is None or self._is_confined is not None:
+    def _confine(self) -> None:
+        """Have the process give up all but reading, before it sees a byte of a file."""
+        if self._ready().is_confined:
             return
-        self._is_confined = bool(is_confined)
-        if self._is_confined:
-            log.debug("the worker that reads sound is confined by Landlock")
-        else:
-            log.warning(
-                "the worker that reads sound is not confined (no Landlock here): a crafted file"
-                " that takes it over could write what the service can"
-            )
+        try:
+            if self._bundle is not None:
+                # Later, it could not load it. What is wrong with it is said when it is needed.
+                with suppress(BundleError):
+                    self.warm(self._bundle)
+            answer = self._request(Path("/"), {"do": "confine"}, START_LIMIT_S)
+        except ClipError as error:
+            raise WorkerError(f"no worker can be started: {error.reason}") from error
+        self._ready().is_confined = True
+        self._log_layers([str(layer) for layer in answer["layers"]])
 
-    def _ready(self) -> _Running:
+    def _log_layers(self, layers: list[str]) -> None:
+        """Log once what confines the processes that read sound."""
+        if self._layers is None:
+            if missing := [layer for layer in NEEDED if layer not in layers]:
+                log.warning(
+                    "the workers that read sound are not confined: %s missing; a crafted file that"
+                    " takes one over could do what the service may (valenced check says more)",
+                    ", ".join(missing),
+                )
+            else:
+                log.debug("the workers that read sound are confined: %s", ", ".join(layers))
+        self._layers = layers
+
+    def _ready(self) -> RunningWorker:
         """Return the process that will answer; one that has spoken unasked or ended is replaced."""
         if self._running is not None and has_something(self._running.channel):
             self._end()
         return self._running or self._started()
 
-    def _started(self) -> _Running:
+    def _started(self) -> RunningWorker:
         try:
-            self._running = self._start()
+            self._running = RunningWorker.start(self._limits)
         except OSError as error:
             raise WorkerError(f"no worker can be started: {error.strerror or error}") from error
         self._files_read = min(self._files_read, 1)
         return self._running
 
-    def _start(self) -> _Running:
-        ours, theirs = socket.socketpair()
-        arguments = (theirs.fileno(), self._limits.nice, self._limits.memory_mib)
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-                [sys.executable, "-m", "daemon.worker.worker_process", *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=os.environ | WORKER_ENVIRONMENT,
-                # Ctrl-C in a terminal is for the service alone, which lets its workers finish.
-                start_new_session=True,
-            )
-        return _Running(process, ours)
-
     def _end(self, patience_s: float = 1) -> int | None:
-        """End the process by closing its socket, else with everything that it may have started.
-
-        Returns:
-            Its exit status, None if it had to be killed.
-        """
+        """End the process; return its exit status, None if it had to be killed."""
         assert self._running is not None
-        process = self._running.process
-        self._running.channel.close()
-        self._running = None
-        try:
-            return process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return None
-
-
-def _ending(status: int | None) -> str:
-    if status is None:
-        return "gave an invalid answer and was stopped"
-    if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
+        running, self._running = self._running, None
+        return running.end(patience_s)

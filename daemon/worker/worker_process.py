@@ -1,6 +1,6 @@
 """A subprocess that reads sound files, so that a damaged or hostile one harms nothing else.
 
-Run as `python -m daemon.worker.worker_process DESCRIPTOR NICE MEMORY_MIB`. Requests and answers are
+Run by `start_child` with the arguments DESCRIPTOR NICE MEMORY_MIB. Requests and answers are
 JSON messages over the inherited socket; the field `do` names the request:
 
     do          other fields           files  answer
@@ -11,6 +11,7 @@ JSON messages over the inherited socket; the field `do` names the request:
     prepare     registry                      directory, manifest
     warm        bundle, digest
     tags_...    see `daemon.tagging.parsing.tag_requests`
+    confine                                   layers
 
 Files come as open descriptors; `name` is that of the first, without its folder. Every request has
 `number`, which its answer repeats.
@@ -21,8 +22,9 @@ and in base64. A window has `start_s`, `arousal` and `valence` in the answer to 
 to `extract` it is a vector.
 
 A file that cannot be used is answered by `unreadable` or `unusable`, a bundle that cannot by
-`bundle`, each with the reason. Every answer also has `confined`: whether Landlock keeps this
-process from writing, or null before the first file.
+`bundle`, each with the reason. `confine` gives up all but reading, and says by which layers
+(`trainer.audio.sandbox`); the first request with a file would do the same. A bundle is loaded by
+`warm` before that: afterwards none can be read.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from trainer.features.extract import ClipFeatures
 
 Answer = dict[str, Any]
+
+_LONGEST_REASON = 500
 
 
 def _sound(request: Mapping[str, Any], files: Sequence[int]) -> SoundFile:
@@ -123,6 +127,15 @@ def _bundle(directory: str, digest: str) -> Bundle:
     return load(Path(directory), digest=digest)
 
 
+@cache
+def _layers() -> list[str]:
+    return confine(int(sys.argv[3]))
+
+
+def _confine(_: Mapping[str, Any], __: Sequence[int]) -> Answer:
+    return {"layers": _layers()}
+
+
 def _warm(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
     """Load what the first file would otherwise wait for."""
     import trainer.features.extract  # noqa: PLC0415
@@ -154,14 +167,11 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "tags_read": _tags,
     "tags_plan": _tags,
     "tags_prove": _tags,
+    "confine": _confine,
 }
 
-READS_FILES = frozenset({"identify", "read_back", "analyse", "extract"}) | {
-    "tags_read",
-    "tags_plan",
-    "tags_prove",
-}
-"""Requests that may meet a hostile file; the process confines itself before the first of them."""
+UNCONFINED = frozenset({"prepare", "warm"})
+"""Requests that meet no hostile file; the process confines itself before the first other one."""
 
 
 def _answer(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
@@ -178,7 +188,7 @@ def _answer(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     except Exception as error:  # noqa: BLE001 - the service must get an answer whatever happens
         kind = "bundle" if request["do"] in {"prepare", "warm"} else "unreadable"
         # One line, for the view `failures` and the log.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
         return {kind: f"{request['do']} failed: {reason}"}
     finally:
         for file in files:
@@ -190,21 +200,20 @@ def main() -> None:
     # Ctrl-C reaches the whole process group, but the current file must be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(int(sys.argv[2]))
-    is_confined: bool | None = None
     channel = socket(fileno=int(sys.argv[1]))
     while True:
         try:
             request, files = receive_request(channel)
         except EOFError:
             return
-        if request["do"] in READS_FILES and is_confined is None:
-            is_confined = confine(int(sys.argv[3]))
+        if request["do"] not in UNCONFINED:
+            _layers()
         # The service enforces the limit; the alarm holds even when the service was killed.
         signal.alarm(request["limit_s"] + 10)
         answer = _answer(request, files)
         signal.alarm(0)
         try:
-            send(channel, answer | {"number": request["number"], "confined": is_confined})
+            send(channel, answer | {"number": request["number"]})
         except BrokenPipeError:
             # The service was killed meanwhile.
             return

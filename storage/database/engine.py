@@ -43,6 +43,16 @@ def file_of(url: str) -> Path:
     return Path(database)
 
 
+def absolute_url(url: str) -> str:
+    """Return the URL of the same file for a process in another directory.
+
+    Raises:
+        CatalogueError: as `file_of`.
+    """
+    file = file_of(url).absolute()
+    return make_url(url).set(database=str(file)).render_as_string(hide_password=False)
+
+
 def open_engine(url: str) -> Engine:
     """Open the catalogue's file at the newest schema; create it and its folder where needed.
 

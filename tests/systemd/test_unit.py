@@ -17,7 +17,7 @@ import pytest
 from tests.driving import COMMAND
 from tests.sounds import music_like, write_audio
 from tests.systemd.machine import Machine, booted, why_not
-from trainer.audio.sandbox import landlock_version
+from trainer.audio.landlock import landlock_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -82,6 +82,9 @@ def open_sound(
                 stream = container.streams.best("audio")
                 if not isinstance(stream, AudioStream):
                     raise UnreadableClip(file.path, "holds no audio stream")
+                if stream.codec_context is not None:
+                    # A worker can start no threads; nor would they help, as workers are many.
+                    stream.codec_context.thread_count = 1
                 for other in container.streams:
                     if other is not stream:
                         other.discard = Discard.all

@@ -1,71 +1,98 @@
-"""Restricts a process that decodes: no file writes, no programs, no TCP, limited memory.
+"""Restricts a process that decodes: it can read and answer, and nothing else, for good.
 
-A crafted file that takes over the decoder can then change neither the catalogue nor other files.
-The resource limits (private memory, size of written files, no core dump) hold on every kernel. The
-rest needs Landlock (Linux 5.13, https://docs.kernel.org/userspace-api/landlock.html), TCP its
-version 4 (Linux 6.7). Other network protocols stay open. Nothing of this can be undone.
+A crafted file that takes over the decoder then finds no file to open but program code, no other
+process, no network and no socket but the one to the service. Three layers do it, and what holds
+is said for each: limits of resources (on every kernel), the system calls that are left (seccomp, if
+libseccomp is there), and what can be opened (Landlock, Linux 5.13 and newer).
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
-import struct
+import sys
+import sysconfig
+from importlib import import_module
+from pathlib import Path
 from typing import Final
 
-_CREATE_RULESET: Final = 444
-_RESTRICT_SELF: Final = 446
-_QUERY_VERSION: Final = 1
-_SET_NO_NEW_PRIVILEGES: Final = 38
-
-# Bits of the interface's versions 1 to 3: execute, write, remove, make anything, link, truncate.
-_FILE_RIGHTS: Final = {1: 0b1_1111_1111_0011, 2: 1 << 13, 3: 1 << 14}
-# From version 4: bind and connect TCP sockets.
-_KNOWS_NETWORK: Final = 4
-_NETWORK_RIGHTS: Final = 0b11
+from trainer.audio import system_call_filter
+from trainer.audio.landlock import FILES, enter_landlock
+from trainer.audio.system_call_filter import filter_system_calls
 
 MIB: Final = 1024 * 1024
 
+LIMITS: Final = "memory, files and processes (limits)"
+NEEDED: Final = (LIMITS, system_call_filter.LAYER, FILES)
+"""The layers without which a process is not called confined."""
 
-def confine(memory_mib: int) -> bool:
-    """Give up writing, executing and connecting, and all private memory beyond a limit, for good.
+# Libraries that are loaded later take address space, but little memory.
+_LIBRARIES_MIB: Final = 1024
+_MOST_DESCRIPTORS: Final = 64
+
+_SYSTEM: Final = (
+    *("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache"),
+    *("/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo"),
+    *("/proc/self/maps", "/proc/self/status", "/dev/null", "/dev/urandom"),
+)
+_PACKAGES: Final = ("config", "storage", "trainer", "daemon")
+
+
+def confine(memory_mib: int) -> list[str]:
+    """Give up all that reading sound does not need.
+
+    Args:
+        memory_mib: the most private memory; with it, shared memory can take some more.
 
     Returns:
-        Whether Landlock holds; False means that only the resource limits do.
+        The layers that hold; a process that lacks one of `NEEDED` is not confined.
     """
+    # The folders of the first could be found no more, and the last reads settings of the system.
+    for package in ("config", "storage", "hashlib"):
+        import_module(package)
+    # Landlock would not hold for threads that exist already.
+    alone = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names are enough
+    _set_limits(memory_mib)
+    return [LIMITS, *(enter_landlock(_readable()) if alone else []), *filter_system_calls()]
+
+
+def _set_limits(memory_mib: int) -> None:
+    in_use = _address_space()
     limits = {
         resource.RLIMIT_DATA: memory_mib * MIB,
-        resource.RLIMIT_FSIZE: 0,
+        # Shared memory does not count as data.
+        resource.RLIMIT_AS: in_use + (memory_mib + _LIBRARIES_MIB) * MIB,
         resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        # Neither processes nor threads; the kernel exempts root.
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_NOFILE: _MOST_DESCRIPTORS,
     }
     for kind, limit in limits.items():
         _, hard = resource.getrlimit(kind)
         lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(kind, (lower, lower))
-    return _enter_landlock()
 
 
-def landlock_version() -> int:
-    """Return the version of Landlock that the kernel offers; 0 if none."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return max(int(libc.syscall(_CREATE_RULESET, None, 0, _QUERY_VERSION)), 0)
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
 
 
-def _enter_landlock() -> bool:
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = landlock_version()
-    if version < 1:
-        return False
-    files = sum(rights for since, rights in _FILE_RIGHTS.items() if since <= version)
-    rights = (files, _NETWORK_RIGHTS) if version >= _KNOWS_NETWORK else (files,)
-    attributes = struct.pack(f"{len(rights)}Q", *rights)
-    ruleset = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
-    if ruleset < 0:
-        return False
-    try:
-        # A ruleset without rules denies every right that it handles, everywhere.
-        no_new_privileges = libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
-        return bool(no_new_privileges and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
-    finally:
-        os.close(ruleset)
+def _readable() -> list[Path]:
+    """Return program code, which is loaded when needed, and what libraries ask of the system."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {sysconfig.get_path(name) for name in names} | {sysconfig.get_config_var("LIBDIR")}
+    for entry in filter(os.path.isabs, sys.path):
+        folders |= {entry} if _holds_libraries(entry) else _packages_in(entry)
+    return [Path(path) for path in (*sorted(filter(None, folders)), *_SYSTEM)]
+
+
+def _holds_libraries(entry: str) -> bool:
+    has_some = any(os.path.exists(f"{entry}/{name}") for name in ("numpy", "av"))  # noqa: PTH110
+    return has_some or entry.endswith((".zip", "-packages", "lib-dynload"))
+
+
+def _packages_in(entry: str) -> set[str]:
+    # A checkout, whose folder holds more than code.
+    return {os.path.join(entry, name) for name in _PACKAGES}  # noqa: PTH118 - of text

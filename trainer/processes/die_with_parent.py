@@ -3,7 +3,7 @@
     python -m trainer.processes.die_with_parent PARENT_PID MODULE [ARGUMENT…]
 
 A service that is killed cannot stop its children; without this, they would still be at work when it
-is started again.
+is started again. The kernel kills when the thread ends that started the process.
 """
 
 from __future__ import annotations

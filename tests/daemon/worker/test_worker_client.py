@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from daemon.worker import worker_client
 from daemon.worker.active_bundle import ActiveBundle
+from daemon.worker.running_worker import RunningWorker
 from daemon.worker.worker_channel import send
-from daemon.worker.worker_client import WorkerClient, _Running
+from daemon.worker.worker_client import WorkerClient
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from tests.daemon.tagging.readers import ffmpeg_reader
 from tests.daemon.tagging.sounds import sound_file
@@ -163,7 +164,7 @@ def test_a_worker_that_answers_nonsense_is_stopped(
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    worker._running = _Running(lying, ours)
+    worker._running = RunningWorker(lying, ours, is_confined=True)
     with pytest.raises(UnreadableClip, match="the worker that read it"):
         worker.identify(tone)
     assert lying.returncode is not None
