@@ -77,7 +77,7 @@ def run_checks(
     yield from _check_catalogue(url)
     problem = problem_with(registry)
     yield _fail(problem) if problem else _ok("the bundle can be trusted")
-    if annotations.is_dir() and not _may(annotations, _ALL):
+    if os.path.isdir(annotations) and not _may(annotations, _ALL):  # noqa: PTH112 - as below
         yield _warn(f"{annotations}: this user may not move files in it (annotations)")
     for is_safe, what in who_may_teach(settings.annotations, settings.tags, annotations):
         yield _ok(what) if is_safe else _warn(what)
@@ -103,6 +103,9 @@ def _may(path: Path | str, rights: int) -> bool:
 def _check_catalogue(url: str) -> Iterator[CheckResult]:
     try:
         file = file_of(url)
+        if file.parent.is_dir() and not _may(file.parent, os.X_OK):
+            yield _fail(f"{file}: this user may not write to {file.parent}, nor look into it")
+            return
         if not file.exists():
             # Made now, it would belong to this user, perhaps not to the service's.
             yield _check_new_catalogue(file)
@@ -223,7 +226,7 @@ def _check_confinement(limits: AnalysisSettings) -> CheckResult:
 def _check_unit(settings: Settings, url: str, units: Path | None) -> Iterator[CheckResult]:
     """Check which folders the unit keeps from the service: as installed, and as it runs."""
     problems = {} if units is None else dict.fromkeys(unopened_folders(settings, units), NOT_OPENED)
-    if file_of(url).exists() and writer_of(url) is not None:
+    if os.path.exists(file_of(url)) and writer_of(url) is not None:  # noqa: PTH110 - True or False, never an error
         with closing(Catalogue(url)) as catalogue:
             for state in catalogue.queries.folders():
                 if state.trouble is not None and is_sandbox_problem(state.trouble):
