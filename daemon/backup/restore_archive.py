@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 from daemon.backup.archive import CORPORA, BackupPaths, open_backup, unpack
 from daemon.service_errors import BackupError
 from storage.database.catalogue_copy import (
+    carry_begun_writes,
     problem_with,
     read_mark,
     rename_durably,
@@ -27,6 +28,7 @@ from storage.database.catalogue_copy import (
 )
 from storage.database.engine import file_of, only_writer
 from storage.database.migrate import schemas
+from storage.schema.catalogue_errors import CatalogueError
 from trainer.bundles.registry import list_bundles
 from trainer.corpora.corpus_store import FEATURE_CACHE, CorpusStore
 from trainer.corpora.rated_clip import CorpusError
@@ -113,6 +115,7 @@ def restore(url: str, registry: Path, archive: Path, stamp: str) -> tuple[Backup
                 _require_usable(archive, new)
                 if label.corpora is None:
                     new.corpora.rmdir()
+                _carry_notes(archive, layout)
                 mark = randbelow(2**31 - 1) + 1
                 write_mark(new.catalogue, mark)
                 _write_journal(layout.journal, mark, stamp)
@@ -202,6 +205,13 @@ def _undo(current: Path, old: Path) -> None:
     with suppress(FileNotFoundError):
         if old.samefile(current):
             old.unlink()
+
+
+def _carry_notes(archive: Path, layout: _Layout) -> None:
+    try:
+        carry_begun_writes(layout.current.catalogue, layout.new.catalogue)
+    except CatalogueError as error:
+        raise BackupError(f"{archive}: its catalogue cannot be used: {error}") from error
 
 
 def _require_usable(archive: Path, new: BackupPaths) -> None:

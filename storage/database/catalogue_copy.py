@@ -16,6 +16,7 @@ BUSY_TIMEOUT_S: Final = 30.0
 _MARK_AT: Final = 68
 """Offset of the application id in an SQLite file (https://www.sqlite.org/fileformat.html)."""
 
+_BEGUN: Final = "begun_writes"
 TABLES: Final = frozenset({"clips", "hearings", "predictions", "queue"})
 """The tables that a catalogue of any schema has."""
 
@@ -72,6 +73,33 @@ def problem_with(file: Path, newest: int) -> str | None:
     except sqlite3.Error as error:
         return str(error)
     return None if verdict == "ok" else f"damaged: {' '.join(str(verdict).split())}"
+
+
+def carry_begun_writes(current: Path, new: Path) -> None:
+    """Let a new catalogue know the begun writes of the current one, and no others.
+
+    They describe files on this disk, so those of a backup are past, or a stranger's invention.
+
+    Args:
+        current: the catalogue, which need not exist or be readable.
+        new: a database that nobody has open.
+
+    Raises:
+        CatalogueError: the new one cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as plain:
+            if not plain.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = ?", (_BEGUN,)
+            ).fetchone():
+                return
+            plain.execute(f"DELETE FROM {_BEGUN}")  # noqa: S608 - a constant
+            if current.exists():
+                with suppress(sqlite3.DatabaseError):
+                    plain.execute("ATTACH ? AS present", (os.fspath(current),))
+                    plain.execute(f"INSERT INTO {_BEGUN} SELECT * FROM present.{_BEGUN}")  # noqa: S608
+    except sqlite3.Error as error:
+        raise CatalogueError(f"{new}: cannot be written: {error}") from error
 
 
 def write_mark(file: Path, number: int) -> None:

@@ -12,6 +12,7 @@ REFERENCE = ROOT / "docs" / "reference.md"
 PAGES = (
     README,
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     ROOT / "systemd" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 )

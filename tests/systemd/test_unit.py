@@ -283,7 +283,11 @@ def test_workers_are_confined_and_every_process_has_low_priority(
         "20",
         "3",
     ]
-    (limit,) = service.machine.properties("MemoryHigh")
+    (limit, most, tasks, umask) = service.machine.properties(
+        "MemoryHigh", "MemoryMax", "TasksMax", "UMask"
+    )
+    assert int(most) == pytest.approx(1.5 * int(limit), rel=1e-3)
+    assert (tasks, umask) == ("512", "0077")
     assert int(limit) == pytest.approx(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2)
     for name, value in service.machine.control_group("valenced").items():
         assert value == {"cpu.weight": 20, "cpu.shares": 204, "memory.high": int(limit)}[name]

@@ -189,6 +189,25 @@ def test_a_backup_of_a_release_that_left_corpora_out_leaves_them_as_they_are(
     assert not list(state_of(valenced).glob("corpora.before-*"))
 
 
+BEGUN = "INSERT INTO begun_writes VALUES ('{0}', '/m/{0}', 1, 2, 3, 4, 5, 'hash', NULL, NULL)"
+
+
+def test_begun_writes_are_those_of_this_disk_not_of_the_backup(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    rewritten(archive, with_catalogue(BEGUN.format("strange")))
+    with closing(sqlite3.connect(valenced.catalogue)) as plain, plain:
+        plain.execute(BEGUN.format("ours"))
+    valenced("restore", archive)
+    assert valenced.select("SELECT rescue FROM begun_writes") == [(b"ours",)]
+    valenced.catalogue.write_bytes(b"nothing that SQLite knows" * 500)
+    valenced("restore", archive)
+    assert valenced.select("SELECT rescue FROM begun_writes") == []
+
+
 def member(name: str, content: bytes = b"x", **fields: Any) -> Member:
     made = tarfile.TarInfo(name)
     made.size = len(content)
@@ -248,6 +267,9 @@ HOSTILE: dict[str, Callable[[list[Member]], None]] = {
     "another database": with_catalogue("DROP TABLE clips"),
     "a trigger": with_catalogue(
         "CREATE TRIGGER t AFTER DELETE ON queue BEGIN DELETE FROM clips; END"
+    ),
+    "a view of begun writes": with_catalogue(
+        "DROP TABLE begun_writes; CREATE VIEW begun_writes AS SELECT * FROM clips"
     ),
     "later schema": with_catalogue("PRAGMA user_version = 99"),
 }
