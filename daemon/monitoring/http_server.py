@@ -54,8 +54,8 @@ class _Site:
 def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Iterator[str]:
     """Answer requests at an address, for the duration of a block.
 
-    A request gets five seconds and 16 KiB, and eight are answered at once; more wait in the kernel.
-    While there are none, one thread sleeps.
+    A request gets five seconds and 16 KiB, and eight are answered at once; for one more, the one
+    that has taken longest is broken off. While there are none, one thread sleeps.
 
     Args:
         address: `host:port`; port 0 takes any that is free.
@@ -117,6 +117,7 @@ def _bound(address: str, host: str, port: int) -> socket.socket:
 
 def _serve(listener: socket.socket, site: _Site) -> None:
     free = threading.BoundedSemaphore(AT_ONCE)
+    open_now = _Connections()
 
     def answer(connection: socket.socket, client: Any) -> None:
         try:
@@ -127,21 +128,50 @@ def _serve(listener: socket.socket, site: _Site) -> None:
         except Exception:
             log.exception("a request could not be answered")
         finally:
+            open_now.remove(connection)
             free.release()
 
     while True:
-        free.acquire()
         try:
             connection, client = listener.accept()
         except OSError as error:
-            free.release()
             if error.errno in {errno.EINVAL, errno.EBADF}:
                 return
             # Out of descriptors, for example: the service itself must not suffer from it.
             time.sleep(1)
             continue
+        if not free.acquire(blocking=False):
+            # Clients that send nothing would keep everybody else waiting.
+            open_now.break_off_oldest()
+            free.acquire()
+        open_now.add(connection)
         # A request is short, and must not keep the service from ending.
         threading.Thread(target=answer, args=(connection, client), daemon=True).start()
+
+
+class _Connections:
+    """The open connections, oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, None] = {}
+
+    def add(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open[connection] = None
+
+    def remove(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.pop(connection, None)
+
+    def break_off_oldest(self) -> None:
+        """End one for both sides; its thread, which wakes up, closes it."""
+        with self._lock:
+            oldest = next(iter(self._open), None)
+            if oldest is not None:
+                del self._open[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
 
 
 class _Bounded(io.RawIOBase):
@@ -151,6 +181,7 @@ class _Bounded(io.RawIOBase):
         self._connection = connection
         self._until_s = time.monotonic() + REQUEST_S
         self._left = REQUEST_BYTES
+        self.has_ended = False
 
     def readable(self) -> bool:
         return True
@@ -160,6 +191,7 @@ class _Bounded(io.RawIOBase):
         self._connection.settimeout(max(self._until_s - time.monotonic(), 0.001))
         got = self._connection.recv_into(buffer, min(len(buffer), self._left)) if self._left else 0
         self._left -= got
+        self.has_ended = not got
         return got
 
 
@@ -173,7 +205,8 @@ class _Request(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         self.connection = self.request
-        self.rfile = io.BufferedReader(_Bounded(self.request))
+        self._bounded = _Bounded(self.request)
+        self.rfile = io.BufferedReader(self._bounded)
         self.wfile = io.BytesIO()
 
     def finish(self) -> None:
@@ -186,7 +219,13 @@ class _Request(BaseHTTPRequestHandler):
             self.raw_requestline = self.rfile.readline(REQUEST_BYTES)
             if self.raw_requestline and self.parse_request():
                 self.close_connection = True
-                self._answer()
+                if self._bounded.has_ended:
+                    # Of a request that is cut off, the header that counts may be missing.
+                    self.send_error(
+                        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "cut off, or too long"
+                    )
+                else:
+                    self._answer()
         except TimeoutError:
             self.send_error(HTTPStatus.REQUEST_TIMEOUT)
 
