@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from daemon.tagging.disk.source import FileReading
 from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Prediction
-from trainer.features.vector_codec import FORMAT
+from trainer.features.vector_codec import FORMAT, VALUES
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def hash_in(text: str) -> str:
 
 def _vector(text: str) -> bytes:
     packed = b64decode(text, validate=True)
-    if len(packed) % 2 == 0 or packed[0] != FORMAT:
+    if len(packed) != 1 + 2 * VALUES or packed[0] != FORMAT:
         raise ValueError("no packed vector")
     return packed
 

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
     from trainer.audio.sound_file import Extent, SoundFile
 
+
+def decodes_sound(name: str) -> bool:
+    """Returns whether a codec of this name decodes audio."""
+    try:
+        return bool(av.Codec(name, "r").type == "audio")
+    except av.codec.codec.UnknownCodecError:
+        return False
+
+
 # Each of these reads the one file it is given. ffmpeg does not follow MOV's external data
 # references or Matroska's linked segments by default.
 _DEMUXERS = (
@@ -37,8 +46,16 @@ _DEMUXERS = (
     "tta,voc,w64,wav,wv"
 )
 
+# Only these decoders run, also while ffmpeg looks for streams: no picture and no film is decoded.
+_DECODERS = ",".join(sorted(name for name in av.codecs_available if decodes_sound(name)))
+
 # `fastseek` seeks in MP3 by proportion of its bytes; without it ffmpeg reads up to the position.
-_OPTIONS = {"protocol_whitelist": "", "format_whitelist": _DEMUXERS, "fflags": "fastseek"}
+_OPTIONS = {
+    "protocol_whitelist": "",
+    "format_whitelist": _DEMUXERS,
+    "codec_whitelist": _DECODERS,
+    "fflags": "fastseek",
+}
 
 _FOREIGN_ERRORS = (
     av.error.FFmpegError,

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """First byte of a packed vector; another number means another code."""
 
+VALUES = 6439
+"""Values in a vector of the one feature set."""
+
 _DROPPED_BITS = 23 - 9
 _LOWEST = (127 - 26 << 9) - 1  # so that code 1 is 2**-26, and code 0 is left for zero
 _HIGHEST_CODE = 0x7FFF

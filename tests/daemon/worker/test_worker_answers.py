@@ -3,17 +3,20 @@ from __future__ import annotations
 import copy
 import math
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in
+from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in, refusal_in
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
-from trainer.features.vector_codec import pack
+from trainer.features.vector_codec import VALUES, pack
+from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
-PACKED = pack(np.array([0.5, -2.0], dtype=np.float32))
+PACKED = pack(np.linspace(-2.0, 2.0, VALUES, dtype=np.float32))
 VECTOR = b64encode(PACKED).decode()
+SHORTER = b64encode(pack(np.zeros(VALUES - 1, dtype=np.float32))).decode()
 FEATURES: dict[str, Any] = {"settings": "set/12800Hz/1", "duration_s": 2.5, "vector": VECTOR}
 PREDICTED = {
     "arousal": 0.5,
@@ -42,7 +45,7 @@ def test_valid_features_are_read() -> None:
     assert features_in(answer, "ab12") == (RECORD, [PACKED, PACKED])
 
 
-@pytest.mark.parametrize("identity", [None, 7, "", "ab/12", "ab\n", ["ab"]])
+@pytest.mark.parametrize("identity", [None, 7, "", "ab/12", "ab\n", ["ab"], "a" * 40_000_000])
 def test_what_is_no_hash_is_refused(identity: object) -> None:
     with pytest.raises(INVALID):
         identity_in({"identity": identity})
@@ -53,7 +56,7 @@ def test_what_is_no_hash_is_refused(identity: object) -> None:
     [
         (("settings",), [None, 7, "", "a\nb", "x" * 201]),
         (("duration_s",), [*NO_NUMBERS, -0.1, math.inf]),
-        (("vector",), [None, 7, "", "!!!!", "AAAA" + VECTOR, VECTOR[4:]]),
+        (("vector",), [None, 7, "", "!!!!", "AAAA" + VECTOR, VECTOR[4:], SHORTER]),
         (("prediction",), [None, [], {}, PREDICTED | {"bundle": "other"}]),
         (("prediction", "arousal"), [*NO_NUMBERS, 1.001, -math.inf]),
         (("prediction", "valence_low"), [*NO_NUMBERS, -1.001]),
@@ -82,3 +85,40 @@ def test_an_analysis_without_one_of_its_parts_is_refused(name: str) -> None:
     answer = {key: value for key, value in ANALYSIS.items() if key != name}
     with pytest.raises(LookupError):
         analysis_in(answer, "ab12", "starter")
+
+
+SONG = Path("song.mp3")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"unreadable": "is damaged"}, UnreadableClip),
+        ({"unusable": "is silent"}, UnusableClip),
+        ({"bundle": "is missing"}, BundleError),
+        ({"identity": "ab12"}, type(None)),
+    ],
+)
+def test_a_refusal_is_read(answer: Any, kind: type) -> None:
+    assert type(refusal_in(answer, SONG, reads_file=False)) is kind
+
+
+def test_a_reason_is_one_line_without_control_characters() -> None:
+    found = refusal_in({"unreadable": "a\n\x1b[2Jb\u202e"}, SONG, reads_file=True)
+    assert str(found) == "song.mp3: a\ufffd\ufffd[2Jb\ufffd"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"bundle": "stops all work, says a process that reads files"},
+        {"unreadable": 7},
+        {"unreadable": ""},
+        {"unreadable": "x" * 40_000_000},
+        {"unreadable": "is damaged", "identity": "ab12"},
+    ],
+    ids=lambda answer: str(answer)[:40],
+)
+def test_a_refusal_that_cannot_be_right_is_refused(answer: Any) -> None:
+    with pytest.raises(INVALID):
+        refusal_in(answer, SONG, reads_file=True)

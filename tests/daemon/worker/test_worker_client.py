@@ -127,48 +127,74 @@ def test_a_bundle_that_cannot_be_used_is_not_the_fault_of_the_file(
 
 
 LYING = """
-import sys
-from socket import socket
+import os, socket, sys, time
 from daemon.worker.worker_channel import receive_request
-channel = socket(fileno=int(sys.argv[1]))
-request, _ = receive_request(channel)
-answer = sys.argv[2].replace("NUMBER", request["number"]).encode()
-channel.sendall(len(answer).to_bytes(4, "big") + answer)
+channel = socket.socket(fileno=int(sys.argv[1]))
+request, files = receive_request(channel)
+number = request["number"]
+def framed(text, length=None):
+    return (len(text) if length is None else length).to_bytes(4, "big") + text.encode()
+right = f'{{"number": "{number}", "identity": "IDENTITY"}}'
+STORY
 receive_request(channel)
 """
+NONSENSE = ["7", "[" * 100_000, "{", "{}", "", '{"identity": 7}', '{"number": "0"}']
+STORIES = {
+    **{f"answers {text[:16]!r}": f"channel.sendall(framed({text!r}))" for text in NONSENSE},
+    "has no identity": "channel.sendall(framed('{\"number\": \"' + number + '\"}'))",
+    "has one like a path": "channel.sendall(framed(right.replace('IDENTITY', '../x')))",
+    "has one of 40 MB": "channel.sendall(framed(right.replace('IDENTITY', 'a' * 40_000_000)))",
+    "blames the bundle": "channel.sendall(framed(right.replace('identity', 'bundle')))",
+    "has another number": "channel.sendall(framed(right.replace(number, '0' * 16)))",
+    "stops in the length": "channel.sendall(b'\\0\\0'); channel.close(); os._exit(0)",
+    "stops half way": "channel.sendall(framed(right)[:-4]); channel.close(); os._exit(0)",
+    "promises too much": "channel.sendall(framed(right, 2**31))",
+    "hangs half way": "channel.sendall(framed(right)[:-4])",
+    "sends an open file": "socket.send_fds(channel, [framed(right)], files)",
+    "does not listen": "time.sleep(3600)",
+}
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "7",
-        "[" * 100_000,
-        "{",
-        "{}",
-        '{"number": "NUMBER"}',
-        '{"number": "NUMBER", "identity": 7}',
-        '{"number": "NUMBER", "identity": "../x"}',
-        f'{{"number": "0", "identity": "{"0" * 32}"}}',
-    ],
-)
-def test_a_worker_that_answers_nonsense_is_stopped(
-    worker: WorkerClient, tone: Path, answer: str
-) -> None:
-    identity = worker.identify(tone)
-    worker.close()
+def lie(worker: WorkerClient, story: str, identity: str = "ab" * 16) -> subprocess.Popen[bytes]:
+    """Put a lying process in the place of a worker's."""
     ours, theirs = socket.socketpair()
+    code = LYING.replace("STORY", story).replace("IDENTITY", identity)
     with theirs:
         lying = subprocess.Popen(
-            [sys.executable, "-c", LYING, str(theirs.fileno()), answer],
+            [sys.executable, "-c", code, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+    worker.close()
     worker._running = RunningWorker(lying, ours, is_confined=True)
-    with pytest.raises(UnreadableClip, match="the worker that read it"):
+    return lying
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_worker_that_lies_costs_its_file_one_try_and_is_replaced(
+    worker: WorkerClient, tone: Path, story: str
+) -> None:
+    identity = worker.identify(tone)
+    lying = lie(worker, STORIES[story])
+    if story in {"hangs half way", "does not listen"}:
+        worker._limits = WORKER_LIMITS.model_copy(update={"timeout_s": 2.0})
+    with pytest.raises(UnreadableClip, match=r"the worker that read it|no result within"):
         worker.identify(tone)
     assert lying.returncode is not None
+    worker._limits = WORKER_LIMITS
     assert worker.identify(tone) == identity
+
+
+def test_what_a_worker_says_unasked_is_never_the_answer_about_the_next_file(
+    worker: WorkerClient, tone: Path
+) -> None:
+    identity = worker.identify(tone)
+    lying = lie(worker, "channel.sendall(framed(right) * 2)")
+    # This one cannot be known to be wrong.
+    assert worker.identify(tone) == "ab" * 16
+    assert worker.identify(tone) == identity
+    assert lying.returncode is not None
 
 
 def test_a_file_that_is_no_sound_is_refused_and_the_worker_continues(
@@ -264,6 +290,61 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     ended, _, _ = select.select([handle], [], [], PATIENCE_S)
     os.close(handle)
     assert ended, "the worker outlived the service"
+
+
+BUSY_SERVICE = """
+import os, signal, sys
+from pathlib import Path
+from daemon.worker import worker_client
+from tests.records import WORKER_LIMITS
+real, worker = worker_client.send, worker_client.WorkerClient(WORKER_LIMITS)
+def send(channel, message, files=()):
+    if files:
+        os.kill(worker._running.process.pid, signal.SIGSTOP)
+        real(channel, message, files)
+        print(worker._running.process.pid, flush=True)
+    else:
+        real(channel, message, files)
+worker_client.send = send
+worker.identify(Path(sys.argv[1]))
+"""
+
+
+def test_a_busy_worker_ends_when_its_service_is_killed(tone: Path) -> None:
+    service = subprocess.Popen(
+        [sys.executable, "-c", BUSY_SERVICE, str(tone)], stdout=subprocess.PIPE
+    )
+    assert service.stdout is not None
+    # It has a request that it will not answer, and is not even running.
+    number = int(service.stdout.readline())
+    handle = os.pidfd_open(number)
+    service.kill()
+    service.communicate()
+    ended, _, _ = select.select([handle], [], [], PATIENCE_S)
+    os.close(handle)
+    assert ended, "the worker outlived the service"
+
+
+def test_a_process_that_has_read_a_file_prepares_no_bundle(
+    worker: WorkerClient, tone: Path, tmp_path: Path
+) -> None:
+    worker.identify(tone)
+    before = process_of(worker)
+    directory, _ = worker.prepare(tmp_path / "bundles")
+    assert directory.is_dir()
+    assert process_of(worker) != before
+
+
+def test_a_bundle_that_is_published_later_is_loaded_by_a_new_process(
+    worker: WorkerClient, bundle: ActiveBundle, tone: Path
+) -> None:
+    identity = worker.identify(tone)
+    before = process_of(worker)
+    analysis = worker.analyse(tone, identity, bundle)
+    assert process_of(worker) != before
+    between = process_of(worker)
+    assert worker.analyse(tone, identity, bundle) == analysis
+    assert process_of(worker) == between
 
 
 def test_a_worker_is_renewed_after_so_many_files(tone: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.sounds import tone, write_audio
-from trainer.audio.container import open_sound, sound_packets
+from tests.sounds import tone, write_audio, write_video
+from trainer.audio.container import _DECODERS, open_sound, sound_packets
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
@@ -150,6 +150,18 @@ def test_a_stream_that_appears_midway_does_not_spoil_the_one_that_is_heard(tmp_p
         assert len(container.streams) == 1
         heard = sum(packet.size > 0 for packet in sound_packets(container, stream))
     assert heard > 20_000
+
+
+def test_no_decoder_of_pictures_runs(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mkv", tone(1.0))
+    with av.open(film) as container:
+        seen = container.streams.video[0].codec_context.pix_fmt
+    with open_sound(film) as (container, stream):
+        assert stream.codec_context.name in _DECODERS.split(",")
+        # Only decoding tells the kind of picture.
+        assert (seen, container.streams.video[0].codec_context.pix_fmt) == ("yuv420p", None)
+    assert not {"mpeg4", "png", "mjpeg", "h264", "subrip"} & set(_DECODERS.split(","))
+    assert {"mp3float", "aac", "flac", "pcm_s16le", "vorbis", "opus"} <= set(_DECODERS.split(","))
 
 
 def test_a_file_cut_off_in_its_header_says_so(tmp_path: Path) -> None:
