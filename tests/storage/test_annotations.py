@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from storage.annotations import Annotation, AnnotationStore, GivenAnnotation
@@ -63,6 +64,61 @@ def test_several_people_count_by_their_mean(
     (rated,) = catalogue.training_examples.rated("test/1")
     assert (rated.arousal, rated.valence, rated.annotators) == (0.25, 0.5, 2)
     assert catalogue.training_examples.rated("another hearing") == []
+
+
+def ends(catalogue: Catalogue) -> tuple[float, ...]:
+    """Return the intervals of the only sound as an outsider reads them, arousal first."""
+    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
+        columns = "arousal_low, arousal_high, valence_low, valence_high"
+        (row,) = plain.execute(f"SELECT {columns} FROM sounds").fetchall()
+    return tuple(round(end, 3) for end in row)
+
+
+def test_where_people_disagree_the_interval_says_so(
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
+) -> None:
+    given.add([said(heard, 0.1, 0.5)], NOON)
+    assert ends(catalogue) == (0.1, 0.1, 0.5, 0.5)
+    given.add([said(heard, 0.3, None, "bob")], NOON)
+    # Of two values this is Student's interval: the quantile of one degree of freedom is 3.078.
+    assert ends(catalogue) == (-0.108, 0.508, 0.5, 0.5)
+    (sound,) = catalogue.queries.sounds(SoundFilter())
+    assert (sound.arousal_low, sound.arousal_high) == pytest.approx((-0.1078, 0.5078))
+    given.add([said(heard, 0.2, 0.5, "eve")], NOON)
+    assert ends(catalogue) == (0.086, 0.314, 0.5, 0.5)
+    given.withdraw(heard.identity, "bob", NOON)
+    given.withdraw(heard.identity, "eve", NOON)
+    assert ends(catalogue) == (0.1, 0.1, 0.5, 0.5)
+
+
+def test_an_interval_stays_on_the_scale_and_narrows_with_the_number_of_people(
+    catalogue: Catalogue, given: AnnotationStore, heard: Clip
+) -> None:
+    given.add([said(heard, -1.0, None), said(heard, 1.0, None, "bob")], NOON)
+    assert ends(catalogue)[:2] == (-1.0, 1.0)
+    widths = []
+    for count in (4, 12, 24, 60, 200):
+        people = [said(heard, (-1.0) ** i / 2, None, f"person {i}") for i in range(count)]
+        given.add(people, NOON)
+        given.withdraw(heard.identity, "ann", NOON)
+        given.withdraw(heard.identity, "bob", NOON)
+        widths.append(ends(catalogue)[1] - ends(catalogue)[0])
+    assert widths == sorted(widths, reverse=True)
+    assert 0.0 < widths[-1] < 0.1
+
+
+def test_the_intervals_of_raters_cover_what_they_promise(
+    catalogue: Catalogue, given: AnnotationStore
+) -> None:
+    """Four people about a mean of zero, 400 times: 80 % of the intervals hold it."""
+    drawing = np.random.default_rng(1)
+    clips = [record(catalogue, f"/m/{i}.mp3", 0.5, 0.5) for i in range(400)]
+    for clip in clips:
+        values = drawing.normal(0.0, 0.2, 4).clip(-1, 1).tolist()
+        given.add([said(clip, value, None, f"p{i}") for i, value in enumerate(values)], NOON)
+    sounds = catalogue.queries.sounds(SoundFilter())
+    held = [sound.arousal_low <= 0.0 <= sound.arousal_high for sound in sounds]
+    assert 0.74 < sum(held) / len(held) < 0.86
 
 
 def test_a_second_annotation_of_a_person_replaces_the_first(

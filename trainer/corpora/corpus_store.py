@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trainer.bundles.bundle_manifest import NAME
 from trainer.corpora.import_request import FAMILIES, KINDS
-from trainer.corpora.linked_groups import joined_groups
 from trainer.corpora.rated_clip import CorpusError
 from trainer.files.atomic_dir import remove_abandoned, write_files
+from trainer.regression.linked_groups import joined_groups
 from trainer.regression.training_table import decode_table
 from trainer.trainer_errors import BundleError
 

@@ -10,6 +10,7 @@ import numpy as np
 from trainer.bundles import registry
 from trainer.bundles.bundle import TABLE, read_bundle
 from trainer.corpora.corpus_store import CorpusStore
+from trainer.corpora.repeated_clips import repeated_clips
 from trainer.features.extract import CANONICAL
 from trainer.regression.training_table import decode_table
 from trainer.retraining.refit import join_tables
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trainer.bundles.bundle_manifest import Manifest
+    from trainer.corpora.repeated_clips import RepeatedClip
     from trainer.regression.training_table import TrainingTable
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rated clips, the manifest of the evaluated bundle, and why some corpora cannot be used."""
+    """Rated clips, the manifest of the evaluated bundle, and why some corpora cannot be used.
+
+    `repeated` are the clips whose sound occurs before them in the table; both share a group.
+    """
 
     table: TrainingTable
     manifest: Manifest
     problems: list[str]
+    repeated: list[RepeatedClip]
 
 
 def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = ()) -> Dataset:
@@ -45,16 +51,17 @@ def load_dataset(registry_dir: Path, corpora_dir: Path, names: Sequence[str] = (
     manifest, content = read_bundle(directory, guarded=guarded)
     own = decode_table(content[TABLE], str(directory))
     imported, problems = CorpusStore(corpora_dir).tables(CANONICAL.key)
-    table = join_tables(own, [each for each in imported if len(each)])[0]
-    if not names:
-        return Dataset(table, manifest, problems)
+    table, _, same = join_tables(own, [each for each in imported if len(each)])
     there = sorted(set(table.corpus.tolist()))
     for name in names:
         if name not in there:
             raise TrainingError(
                 f"{name}: no corpus of that name can be used; there are {', '.join(there)}"
             )
-    return Dataset(table.subset(np.isin(table.corpus, names)), manifest, problems)
+    if names:
+        wanted = np.isin(table.corpus, names)
+        table, same = table.subset(wanted), same[wanted]
+    return Dataset(table, manifest, problems, repeated_clips(table, same))
 
 
 def _bundle(registry_dir: Path) -> tuple[Path, bool]:

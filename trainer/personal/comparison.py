@@ -54,7 +54,11 @@ class PartCompared(_Part):
 
 
 class CorporaCompared(_Part):
-    """Whether a regression that was fitted on more corpora is better."""
+    """Whether a regression that was fitted on more corpora is better.
+
+    `repeated` names the sounds that occur more than once in the corpora, one line for each pair of
+    corpora.
+    """
 
     parts: list[PartCompared]
     most_fall: float
@@ -63,13 +67,15 @@ class CorporaCompared(_Part):
     p_on_new: float
     passed: bool
     verdict: str
+    repeated: list[str] = []
 
 
 class BundleComparison(_Part):
     """Everything that decided whether a candidate was published.
 
     `yardstick` names the published bundle. `left_out` counts annotated sounds that are in the
-    regression's own training set, and so say nothing about new sounds.
+    regression's own training set, perhaps as another file of the same recording, and so say
+    nothing about new sounds.
     """
 
     yardstick: str

@@ -23,6 +23,7 @@ from trainer.personal.comparison import BundleComparison
 from trainer.personal.gaussian_process import RatedSounds, fit_residual_process
 from trainer.personal.layer import ComponentSpace, PersonalLayer, fit_space, half_widths
 from trainer.regression.folds import grouped_folds
+from trainer.regression.same_sounds import linked, same_sounds
 from trainer.retraining.refit import DIMENSION_NAMES, BaseRegression, refit_with
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def fit_candidate(
         other, fitted again if the regression is new. If the candidate did not pass: with the new
         layer in both.
     """
-    unseen = ~np.isin(sound_keys(annotations.vectors), sound_keys(base.table.vectors))
-    known = annotations.subset(unseen)
+    known = without_fitted(annotations, base.table)
+    left_out = len(annotations) - len(known)
     space, layer = _space(base), published.personal
     new = old = predict_annotated(base.bundle, space, known.vectors)
     if base.compared is not None:
@@ -133,6 +134,12 @@ def fit_candidate(
     fitted: Layers = {name: each for name, (_, each) in zip(DIMENSION_NAMES, fits, strict=True)}
     passed = _passes(base, dimensions, layers)
     verdicts = [each.verdict for each in (base.compared, *dimensions) if each is not None]
+    if left_out:
+        verdicts.append(
+            f"{left_out} annotated sounds are left out: the regression was fitted on them."
+            if left_out > 1
+            else "One annotated sound is left out: the regression was fitted on it."
+        )
     comparison = BundleComparison(
         yardstick=published.name,
         seed=seed,
@@ -140,7 +147,7 @@ def fit_candidate(
         test=TEST,
         level=P_LEVEL,
         margin=MARGIN,
-        left_out=int((~unseen).sum()),
+        left_out=left_out,
         dimensions=dimensions,
         corpora=base.compared,
         passed=passed,
@@ -148,6 +155,20 @@ def fit_candidate(
     )
     chosen = _chosen(base, dimensions, layers, fitted) if passed else fitted
     return Candidate(base, PersonalLayer(space, **chosen), comparison)
+
+
+def without_fitted(annotations: AnnotationArrays, table: TrainingTable) -> AnnotationArrays:
+    """Leave out the annotated sounds that are in a table, and link the groups of the others.
+
+    Several files of one recording share a group and a folder, so that no fold separates them.
+    """
+    if not len(annotations):
+        return annotations
+    same = same_sounds(np.concatenate([table.vectors, annotations.vectors]))
+    fitted, own = same[: len(table)], same[len(table) :]
+    unseen = ~np.isin(own, fitted)
+    known, own = annotations.subset(unseen), own[unseen]
+    return replace(known, group=linked(known.group, own), folder=linked(known.folder, own))
 
 
 def predict_annotated(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from trainer.bundles.bundle import Bundle
 from trainer.bundles.bundle_manifest import FittedOn
+from trainer.corpora.repeated_clips import repeated_clips, repeats_told
 from trainer.evaluation.cross_validation import (
     OUTER_FOLDS,
     cross_validate,
@@ -20,6 +21,7 @@ from trainer.personal.acceptance import MARGIN, P_LEVEL, sign_flip_p
 from trainer.personal.comparison import CorporaCompared, PartCompared
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from
+from trainer.regression.same_sounds import linked, same_sounds
 from trainer.regression.training_table import TrainingTable
 from trainer.trainer_errors import TrainingError
 
@@ -55,6 +57,20 @@ _DOMAINS: Final[tuple[Literal["music", "sound"], ...]] = ("music", "sound")
 DIMENSION_NAMES: Final[tuple[Literal["arousal", "valence"], ...]] = ("arousal", "valence")
 
 
+class JoinedTables(NamedTuple):
+    """A bundle's own table with corpora appended.
+
+    Attributes:
+        table: of all clips; those of the same sound share a group.
+        is_new: whether a clip is from one of the corpora, shape (clips,).
+        same: the number of the first clip with the same sound, shape (clips,).
+    """
+
+    table: TrainingTable
+    is_new: NDArray[np.bool_]
+    same: NDArray[np.intp]
+
+
 @dataclass(frozen=True, slots=True)
 class BaseRegression:
     """A regression to fit a personal layer on.
@@ -79,7 +95,8 @@ def refit_with(
         TrainingError: a corpus has other features or cannot be used, or a fit fails.
     """
     manifest = published.bundle.manifest
-    joint, is_new = join_tables(_shipped_scale(published.table, manifest), corpora)
+    joined = join_tables(_shipped_scale(published.table, manifest), corpora)
+    joint, is_new, _ = joined
     regression = regression_from(manifest.recipe.settings).fit(joint)
     held = cross_validate(joint, regression, seed)
     old = _predict_without_new(joint, is_new, regression, seed)
@@ -95,19 +112,18 @@ def refit_with(
             "weakness": weakness,
         }
     )
-    compared = _compare(joint, is_new, old, held.affect, seed)
+    compared = _compare(joined, old, held.affect, seed)
     return BaseRegression(Bundle(draft, regression), joint, compared)
 
 
-def join_tables(
-    own: TrainingTable, corpora: Sequence[TrainingTable]
-) -> tuple[TrainingTable, NDArray[np.bool_]]:
-    """Append corpora to a bundle's own table; return it and which rows are new, shape (clips,).
+def join_tables(own: TrainingTable, corpora: Sequence[TrainingTable]) -> JoinedTables:
+    """Append corpora to a bundle's own table.
 
-    A corpus that is in the table already is replaced. Steadiness is that of the own table: it needs
-    the windows of clips, which imported tables lack. The scale of music also stays: a scale set by
-    thousands of new clips resolves the old ones less well (R2 of music fell by .032 on the mean
-    instead of .014, and new clips gained nothing).
+    A corpus that is in the table already is replaced. Clips of the same sound get one group,
+    whatever corpora they are in: a fold without one of them is no test if another is fitted on.
+    Steadiness is that of the own table: it needs the windows of clips, which imported tables lack.
+    The scale of music also stays: a scale set by thousands of new clips resolves the old ones less
+    well (R2 of music fell by .032 on the mean instead of .014, and new clips gained nothing).
 
     Raises:
         TrainingError: a corpus has other descriptors.
@@ -129,10 +145,12 @@ def join_tables(
     sets_scale = np.concatenate([old.sets_scale, np.zeros(is_new.sum(), np.bool_)])
     if (sets_scale & (columns["follows"] == "music")).sum() < FEWEST_FOR_SCALE:
         sets_scale[:] = True
+    same = same_sounds(columns["vectors"])
+    columns["group"] = linked(columns["group"], same)
     joint = TrainingTable(
         **columns, sets_scale=sets_scale, steadiness=own.steadiness, is_harmony=own.is_harmony
     )
-    return joint, is_new
+    return JoinedTables(joint, is_new, same)
 
 
 def _shipped_scale(own: TrainingTable, manifest: Manifest) -> TrainingTable:
@@ -162,12 +180,10 @@ def _predict_without_new(
 
 
 def _compare(
-    joint: TrainingTable,
-    is_new: NDArray[np.bool_],
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-    seed: int,
+    joined: JoinedTables, before: NDArray[np.float64], after: NDArray[np.float64], seed: int
 ) -> CorporaCompared:
+    joint, is_new, same = joined
+    repeated = list(repeats_told(repeated_clips(joint, same)))
     parts = _compare_parts(joint.subset(~is_new), before[~is_new], after[~is_new])
     errors = [np.square(joint.ratings - each)[is_new].sum(axis=1) for each in (before, after)]
     gain = float(1 - errors[1].sum() / max(errors[0].sum(), 1e-12))
@@ -182,6 +198,8 @@ def _compare(
         f"{most:.3f} at most, which is {'little enough' if retained else 'too much'} "
         f"({allowed[0]:.3f} and {allowed[1]:.3f} are allowed)."
     )
+    if repeated:
+        verdict += f" Held out together: {'; '.join(repeated)}."
     return CorporaCompared(
         parts=[part for each in parts.values() for part in each],
         most_fall=allowed[0],
@@ -190,6 +208,7 @@ def _compare(
         p_on_new=p,
         passed=retained and better,
         verdict=verdict,
+        repeated=repeated,
     )
 
 

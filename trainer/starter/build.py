@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,7 @@ from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.features.extract import CANONICAL
 from trainer.regression.joint import LEVEL, RECIPE, JointRegression
+from trainer.regression.same_sounds import linked, same_sounds
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.starter_report import figures_text, full_report
 from trainer.starter.starter_table import extract_corpora
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clips = read_starter_corpora(chosen.corpora)
         features = extract_corpora(chosen.corpora, clips, CANONICAL, chosen.cache, _progress)
         table = table_of(clips, features)
+        table = replace(table, group=linked(table.group, same_sounds(table.vectors)))
         if chosen.command == "build":
             _build(clips, table, chosen.out)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from trainer.corpora.import_request import KINDS, ImportRequest
 from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from config.loading import LoadedSettings
     from daemon.training_data.corpus_import import CorpusImporter
     from trainer.corpora.corpus_store import CorpusManifest, CorpusStore
     from trainer.corpora.import_request import Music
+    from trainer.corpora.repeated_clips import RepeatedClip
     from trainer.features.feature_cache import FeatureCache
     from trainer.rating_scale import RatingScale
 
@@ -92,7 +94,7 @@ def add(
     except ValencedError as error:
         # A path may hold control characters.
         raise ValencedError(printable(str(error))) from error
-    _print_imported(manifest, output)
+    _print_imported(manifest, _repeated(loaded, manifest.name), output)
 
 
 @command.command("list")
@@ -180,12 +182,33 @@ def _emomusic(store: CorpusStore, table: Path | None) -> Mapping[str, tuple[floa
     return None
 
 
-def _print_imported(manifest: CorpusManifest, output: str) -> None:
+def _repeated(loaded: LoadedSettings, name: str) -> list[RepeatedClip]:
+    """Return the clips of a corpus whose sound another clip of it, of the bundle or of another has.
+
+    Empty, with a warning, if the bundle cannot be read.
+    """
+    from trainer.experiments.dataset import load_dataset  # noqa: PLC0415
+
+    try:
+        dataset = load_dataset(loaded.paths.bundles, loaded.paths.corpora)
+    except ValencedError as error:
+        say(f"not compared with other corpora: {error}", err=True)
+        return []
+    return [each for each in dataset.repeated if name in {each.corpus, each.first_corpus}]
+
+
+def _print_imported(
+    manifest: CorpusManifest, repeated: Sequence[RepeatedClip], output: str
+) -> None:
     from daemon.training_data.corpus_import import faults  # noqa: PLC0415
 
     if output == "json":
-        print_json(manifest.model_dump(exclude={"sounds"}))
+        document = manifest.model_dump(exclude={"sounds"})
+        document["repeated"] = [asdict(each) for each in repeated]
+        print_json(document)
     else:
+        for clip in repeated:
+            say(f"repeated  {clip.path} of {clip.corpus}: {clip}")
         for item in manifest.skipped:
             say(f"{item.fault}  {item.item}: {item.reason}")
         for note in manifest.notes:
@@ -195,6 +218,12 @@ def _print_imported(manifest: CorpusManifest, output: str) -> None:
         f"{faults(manifest)}; train on them with valenced train",
         err=True,
     )
+    if repeated:
+        say(
+            f"{len(repeated)} sounds occur more than once in the corpora; copies share a group, "
+            "so that no test predicts one of them from another",
+            err=True,
+        )
 
 
 def _row(manifest: CorpusManifest, hearing: str) -> dict[str, Any]:

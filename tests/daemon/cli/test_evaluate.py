@@ -7,8 +7,10 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from tests.sounds import music_like, write_audio
 from tests.trainer.corpora.brought import put_sounds, put_table
 from trainer.bundles.registry import SHIPPED
 
@@ -118,3 +120,54 @@ def test_an_imported_corpus_is_evaluated_beside_the_bundles(
     assert {each["part"]: each["clips"] for each in found["corpora"]}["mine"] == 32
     assert found["regression"]["name"] == "elasticnet"
     assert found == json.loads((tmp_path / "r" / "report.json").read_bytes())
+
+
+def test_the_same_clips_under_two_names_are_held_out_together(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    """Ratings drawn at random cannot be predicted, unless a copy of the clip was fitted on."""
+    folder = tmp_path / "mine"
+    names = ["a" * (i + 1) + ".wav" for i in range(32)]
+    put_sounds(folder, names)
+    dice = np.random.default_rng(3).uniform(-1, 1, (32, 2)).round(3).tolist()
+    rows = [(name, *pair) for name, pair in zip(names, dice, strict=True)]
+    put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
+    added = valenced.read("corpus", "add", "manifest", folder, "--name", "mine")
+    assert added["repeated"] == []
+    told = valenced("corpus", "add", "manifest", folder, "--name", "again").decode()
+    # Corpora stand in the order of their names.
+    assert told.count("repeated  ") == 32
+    assert "repeated  a.wav of mine: same sound as a.wav of again" in told
+    assert "32 sounds occur more than once" in valenced.stderr
+    line = (
+        "evaluate", "--corpora", "mine,again", "--experiment", "single-domain", "--regression",
+        "svr", "--folds", "4", "--repeats", "2", "--output", tmp_path / "r",
+    )  # fmt: skip
+    found = valenced.read(*line)
+    figures = [each for each in found["experiments"][0]["figures"] if each["part"] == "all music"]
+    assert all(each["r2"] < 0.2 for each in figures), figures
+    assert figures[0]["groups"] == 32
+    assert found["repeated"] == ["32 clips of mine are also in again (a.wav is a.wav, …)"]
+    assert "32 clips of mine are also in again" in (tmp_path / "r" / "report.html").read_text()
+    assert "held out together: 32 clips of mine are also in again" in valenced(*line).decode()
+
+
+def test_other_files_of_a_recording_within_a_corpus_are_named_and_share_a_group(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("one.wav", "one.mp3", "two.flac"):
+        seed = 1 if name.startswith("one") else 2
+        write_audio(folder / name, music_like(12.0, seed=seed), 44100)
+    (folder / "copy.wav").write_bytes((folder / "one.wav").read_bytes())
+    rows = [(name, 0.5, 0.5) for name in ("one.wav", "one.mp3", "two.flac", "copy.wav")]
+    put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
+    added = valenced.read("corpus", "add", "manifest", folder)
+    assert [each["item"] for each in added["skipped"]] == ["copy.wav"]
+    assert added["repeated"] == [
+        {
+            "corpus": "manifest", "path": "one.mp3",
+            "first_corpus": "manifest", "first_path": "one.wav",
+        }
+    ]  # fmt: skip

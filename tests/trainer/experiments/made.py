@@ -65,7 +65,7 @@ def document(
     context = ReportContext(
         made_at="2026-01-02T03:04:05+00:00",
         command=command,
-        dataset=Dataset(table, small_draft(table), []),
+        dataset=Dataset(table, small_draft(table), [], []),
         fitting=fitting("own"),
         protocol=SplitProtocol(4, 2, 1),
     )

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.trainer.bundles.made_bundles import pristine, small
+from tests.trainer.bundles.made_bundles import pristine, sign, small
 from tests.trainer.personal.listeners import Taste, annotated, halves_of_the_starter, write_base
-from tests.trainer.regression.rated import HEARING, small_table
+from tests.trainer.regression.rated import HEARING, small_draft, small_table
 from trainer.bundles import bundle, registry
 from trainer.evaluation.scores import rmse
+from trainer.features.vector_codec import rounded
 from trainer.personal.annotation_arrays import AnnotationArrays
 from trainer.personal.comparison import PartCompared
+from trainer.regression.joint import JointRegression
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.training_table import decode_table
 from trainer.retraining import rejected
@@ -66,6 +68,7 @@ def registry_dir(library: Library, tmp_path: Path) -> Path:
     """Return a registry that a test may change."""
     directory = tmp_path / "bundles"
     shutil.copytree(library.pristine, directory, symlinks=True)
+    sign(directory / "base-1")
     return directory
 
 
@@ -181,6 +184,62 @@ def test_sounds_that_the_regression_was_fitted_on_tell_nothing(registry_dir: Pat
     assert outcome.comparison.left_out == 40
     assert not outcome.published
     assert "0 annotations are too few for a test" in outcome.reason
+    assert "40 annotated sounds are left out: the regression was fitted on them." in outcome.reason
+
+
+def test_another_file_of_a_fitted_recording_tells_nothing_either(registry_dir: Path) -> None:
+    fitted, _ = halves_of_the_starter(seed=4)
+    drawing = np.random.default_rng(1)
+    changed = fitted.vectors * (1 + 0.003 * drawing.normal(size=fitted.vectors.shape))
+    copies = dataclasses.replace(fitted, vectors=rounded(changed.astype(np.float32)))
+    ratings = CONTRARY.ratings(fitted, seed=1)
+    outcome = retrain(registry_dir, annotated(copies, ratings, np.arange(40)), seed=1)
+    assert outcome.comparison.left_out == 40
+    assert not outcome.published
+
+
+def test_random_annotations_of_recordings_in_two_files_each_are_not_published(
+    registry_dir: Path, library: Library
+) -> None:
+    """A fold with one file would be predicted from the other, which somebody rated alike."""
+    rows = library.rated_rows(40)
+    dice = np.random.default_rng(1).uniform(-1.0, 1.0, (len(library.sounds), 2))
+    once = annotated(library.sounds, dice, rows)
+    elsewhere = dataclasses.replace(
+        once,
+        group=np.char.add(once.group, " as another file"),
+        folder=np.char.add(once.folder, " elsewhere"),
+    )
+    twice = AnnotationArrays(
+        **{
+            each.name: np.concatenate([getattr(part, each.name) for part in (once, elsewhere)])
+            for each in dataclasses.fields(AnnotationArrays)
+        }
+    )
+    outcome = retrain(registry_dir, twice, seed=1)
+    assert not outcome.published, outcome.reason
+    assert outcome.comparison.dimensions[0].groups == 40
+
+
+def test_new_corpora_of_known_clips_are_named_and_held_out_with_them() -> None:
+    table = small_table()
+    copies = table.subset(np.arange(60))
+    drawing = np.random.default_rng(1)
+    copies = dataclasses.replace(
+        copies,
+        corpus=np.full(60, "copies"),
+        group=np.array([f"copies:{i}" for i in range(60)]),
+        ratings=drawing.uniform(-1.0, 1.0, (60, 2)),
+    )
+    joined = join_tables(table, [copies])
+    assert joined.table.group[-60:].tolist() == table.group[:60].tolist()
+    base = BaseRegression(bundle.Bundle(small_draft(table), JointRegression().fit(table)), table)
+    compared = refit_with(base, [copies], seed=1).compared
+    assert compared is not None
+    assert not compared.passed
+    told = "60 clips of copies are also in songs (music/0.opus is music/0.opus, …)"
+    assert compared.repeated == [told]
+    assert compared.verdict.endswith(f"Held out together: {told}.")
 
 
 def test_on_request_nothing_is_published(registry_dir: Path, library: Library) -> None:
@@ -324,7 +383,7 @@ class TestSmallRegistry:
         self, weight: float, leeway: float
     ) -> None:
         new = dataclasses.replace(more_music(), weight=np.full(120, weight))
-        found = _leeways(*join_tables(small_table(), [new]))
+        found = _leeways(*join_tables(small_table(), [new])[:2])
         assert found == pytest.approx({"music": leeway, "sound": 1.0})
 
     def test_ratings_of_music_give_no_leave_to_forget_sounds(self) -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trainer.corpora.linked_groups import joined_groups
 from trainer.corpora.rated_clip import CorpusError, Domain, RatedClip
 from trainer.corpora.tables.csv_tables import CsvRow, read_rows, sound_path
+from trainer.regression.linked_groups import joined_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

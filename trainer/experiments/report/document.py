@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from trainer.bundles.bundle_manifest import library_versions
+from trainer.corpora.repeated_clips import repeats_told
 from trainer.evaluation.cross_validation import parts_of
 from trainer.experiments.paired_test import TEST
 from trainer.experiments.report.verdicts import verdict_of
@@ -28,11 +29,11 @@ FORMAT: Final = 1
 
 PROTOCOL: Final = (
     "Folds are stratified by Ward clusters of the two ratings within each domain, and by corpus; "
-    "groups of related clips are never split, so clusters are spread as evenly as whole groups "
-    "allow. Clips are added, left out or shuffled, and settings are tuned, in the training part of "
-    "a fold only. One split serves both domains: added clips of the other domain come from the "
-    "training part, too. Scores are of held-out clips, averaged over the repeats; intervals of R2 "
-    "are a bootstrap of whole groups."
+    "groups of related clips, and copies of one sound, are never split, so clusters are spread as "
+    "evenly as whole groups allow. Clips are added, left out or shuffled, and settings are tuned, "
+    "in the training part of a fold only. One split serves both domains: added clips of the other "
+    "domain come from the training part, too. Scores are of held-out clips, averaged over the "
+    "repeats; intervals of R2 are a bootstrap of whole groups."
 )
 
 
@@ -58,6 +59,7 @@ def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) ->
         "protocol": PROTOCOL,
         "test": TEST,
         "problems": context.dataset.problems,
+        "repeated": list(repeats_told(context.dataset.repeated)),
         "corpora": [
             {
                 "part": part,

@@ -213,6 +213,7 @@ def _foot(document: Document) -> str:
         "regression": f"{document['regression']['name']} {document['regression']['settings']}",
         "corpora": corpora,
         "not used": "; ".join(document["problems"]) or "nothing",
+        "repeated sounds": "; ".join(document["repeated"]) or "none",
         "splits": document["protocol"],
         "test": document["test"],
         "versions": f"Python {document['python']}, {versions}",

@@ -20,6 +20,8 @@ def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
         f"{document['repeats']} x {document['folds']} grouped folds, seed "
         f"{document['seed']}; R2 of held-out clips, 95 % interval over groups"
     )
+    for line in document["repeated"]:
+        yield f"held out together: {line}"
     for experiment in document["experiments"]:
         yield ""
         yield f"{experiment['name']}: {experiment['question']}"
