@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from storage.database.sessions import CataloguePart
-from storage.schema.tables import clips, hearings, predictions
+from storage.schema.tables import clips, given_annotations, hearings, predictions
 from storage.schema.views import rated
 
 if TYPE_CHECKING:
@@ -78,6 +78,16 @@ class TrainingExamples(CataloguePart):
             .order_by(rated.c.identity)
         )
         return [RatedSound(*row) for row in self._rows(statement)]
+
+    def people(self, feature_settings: str) -> int:
+        """Count the people who annotated the sounds with features of these settings."""
+        given = given_annotations.c
+        statement = (
+            select(func.count(given.annotator.distinct()))
+            .join(hearings, hearings.c.identity == given.identity)
+            .where(given.withdrawn_at.is_(None), hearings.c.settings == feature_settings)
+        )
+        return self._value(statement) or 0
 
     def unrated(self, feature_settings: str, limit: int) -> list[UnratedSound]:
         """Return sounds that nobody has annotated, the least certain first.

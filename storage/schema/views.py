@@ -37,7 +37,13 @@ people's values times a factor by their number (Lord, The use of range in place 
 deviation in the t-test, Biometrika 34, 1947); of two people it is Student's interval. One person's
 value has no interval: it is what that person feels. Migration 7 lists the factors.
 """
-rated = table("rated", (String, "identity"), (Float, "arousal valence"), (Integer, "annotators"))
+rated = table(
+    "rated",
+    (String, "identity"),
+    (Float, "arousal valence"),
+    (Integer, "annotators"),
+    (Float, "arousal_reach valence_reach"),
+)
 annotations_view = table(
     "annotations",
     (Integer, "id"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import pty
@@ -53,10 +54,60 @@ def test_an_annotation_is_shown_found_and_tagged(valenced: Valenced, song: Path)
     assert "by ann" in valenced("show", song).decode()
     valenced("scan", song.parent)
     assert tags(song) == ("100", "-100")
-    valenced("annotate", song, "--withdraw")
+    valenced("annotate", song, "--withdraw", "--by", "ann")
     assert shown(valenced, song)[2].startswith("starter")
     valenced("scan", song.parent)
     assert tags(song) != ("100", "-100")
+
+
+def in_force(valenced: Valenced) -> set[bytes]:
+    return {name for (name,) in valenced.select("SELECT annotator FROM annotations")}
+
+
+def test_another_persons_annotation_is_not_withdrawn_without_asking(
+    valenced: Valenced, song: Path
+) -> None:
+    you = getpass.getuser()
+    valenced("annotate", song, "--arousal", "0.5")
+    valenced("annotate", song, "--withdraw")
+    assert "1 annotation withdrawn" in valenced.stderr
+    for name in ("ann", "bob"):
+        valenced("annotate", song, "--arousal", "0.5", "--by", name)
+    valenced("annotate", song, "--arousal", "0.5")
+    valenced("annotate", song, "--withdraw", exit_code=1)
+    assert "others annotated it, too: ann, bob; say whose" in valenced.stderr
+    assert in_force(valenced) == {b"ann", b"bob", os.fsencode(you)}
+    valenced("annotate", song, "--withdraw", "--by", "bob")
+    assert in_force(valenced) == {b"ann", os.fsencode(you)}
+    valenced("annotate", song, "--withdraw", "--by", "nobody")
+    assert "0 annotations withdrawn" in valenced.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "left"),
+    [(b"n\n", 1, {b"ann"}), (b"\x04", 130, {b"ann"}), (b"y\n", 0, set())],
+)
+def test_at_a_terminal_it_is_asked(
+    valenced: Valenced, song: Path, answer: bytes, exit_code: int, left: set[bytes]
+) -> None:
+    valenced("annotate", song, "--arousal", "0.5", "--by", "ann")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, "annotate", song, "--withdraw"],
+        env=valenced.environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    told = b""
+    while b"[y/N]" not in told:
+        told += os.read(ours, 1000)
+    assert b"was annotated by ann; withdraw everybody's" in told.replace(b"\r\n", b"")
+    os.write(ours, answer)
+    assert process.wait(PATIENCE_S) == exit_code
+    os.close(ours)
+    assert in_force(valenced) == left
 
 
 def test_a_running_service_writes_an_annotation_into_the_tags(
@@ -313,6 +364,39 @@ def test_a_trained_bundle_is_loaded_without_a_restart(valenced: Valenced, annota
     (trained,) = [row for row in valenced.read("bundles", "list") if row["name"] == "learned-1"]
     assert trained["compared"]
     assert "held-out annotations" in valenced("bundles", "show", "learned-1").decode()
+
+
+def test_training_without_a_service_scores_at_once_and_says_so(
+    valenced: Valenced, annotated: Path
+) -> None:
+    write_audio(annotated / "new.wav", music_like(1, 16000, seed=99), 16000)
+    valenced("scan", annotated)
+    before, tag = shown(valenced, annotated / "new.wav"), arousal_tag(annotated / "new.wav")
+    told = valenced("train").decode()
+    assert "learned-1 is not published, because --publish was not given" in told
+    assert "to publish it: valenced bundles publish learned-1" in told
+    assert shown(valenced, annotated / "new.wav") == before
+    told = valenced("train", "--publish").decode()
+    assert told.splitlines()[-1].startswith("learned-2 is published, because it is better than")
+    assert f"{ANNOTATED + 1} sounds scored again by learned-2" in valenced.stderr
+    assert "tags change at the next valenced run or scan" in valenced.stderr
+    after = shown(valenced, annotated / "new.wav")
+    assert (after[2], after[0] < before[0] - 0.1) == ("learned-2", True)
+    assert arousal_tag(annotated / "new.wav") == tag
+    valenced("scan", annotated)
+    assert arousal_tag(annotated / "new.wav") == str(round(after[0] * 100))
+    told = valenced("train", "--publish").decode()
+    assert "learned-3 is not published, because it predicts held-out annotations no" in told
+    assert "; learned-2 stays in use" in told
+    shows = valenced("bundles", "show", "learned-2").decode().splitlines()
+    counts = f"{ANNOTATED} of arousal and {ANNOTATED} of valence"
+    assert shows[1] == f"learned from annotations by 1 person: {counts}"
+    assert shows[2].startswith("compared with starter-2 on held-out annotations: RMSE")
+    assert [line.split()[0] for line in shows[4:6]] == ["arousal", "valence"]
+    assert shows[6].startswith("  it passed the test: arousal: ")
+    valenced("bundles", "rollback")
+    assert "sounds scored again by starter" in valenced.stderr
+    assert shown(valenced, annotated / "new.wav") == pytest.approx(before)
 
 
 def test_a_missed_training_is_made_up_for_even_after_a_kill(

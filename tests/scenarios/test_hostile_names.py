@@ -155,7 +155,7 @@ def test_every_command_on_one_file_takes_its_name(
     assert run("scan", "--dry-run", sound).err.startswith("0 to analyse, 1 known")
     annotated = run("annotate", sound, "--arousal", "0.5")
     assert annotated.err == f"{printable(str(sound))}: annotated\n"
-    assert "1 annotations withdrawn" in run("annotate", "--withdraw", sound).err
+    assert "1 annotation withdrawn" in run("annotate", "--withdraw", sound).err
     table = tmp_path / "table.csv"
     with table.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         csv.writer(stream).writerows(

@@ -73,12 +73,13 @@ class CorporaCompared(_Part):
 class BundleComparison(_Part):
     """Everything that decided whether a candidate was published.
 
-    `yardstick` names the published bundle. `left_out` counts annotated sounds that are in the
-    regression's own training set, perhaps as another file of the same recording, and so say
-    nothing about new sounds.
+    `yardstick` names the published bundle. `people` annotated; None if unknown. `left_out` counts
+    annotated sounds that are in the regression's own training set, perhaps as another file of the
+    same recording, and so say nothing about new sounds.
     """
 
     yardstick: str
+    people: int | None = None
     seed: int
     folds: int
     test: str

@@ -70,7 +70,10 @@ def retrain_from_catalogue(
             annotations = _arrays(rated)
             if again:
                 forget_rejected(registry)
-            result = retrain(registry, annotations, tables, seed=SEED, publish=publish, keep=keep)
+            people = catalogue.training_examples.people(CANONICAL.key)
+            result = retrain(
+                registry, annotations, tables, seed=SEED, people=people, publish=publish, keep=keep
+            )
         except (TrainingUnderWay, TooFewAnnotations):
             raise
         except ValencedError as error:

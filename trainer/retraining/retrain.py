@@ -59,12 +59,13 @@ class RetrainResult:
     comparison: BundleComparison
 
 
-def retrain(
+def retrain(  # noqa: PLR0913 - each is set by some caller alone
     registry_dir: Path,
     annotations: AnnotationArrays,
     corpora: Sequence[TrainingTable] = (),
     *,
     seed: int,
+    people: int | None = None,
     name: str | None = None,
     publish: bool = True,
     keep: int = 5,
@@ -80,6 +81,7 @@ def retrain(
         corpora: imported corpora. If the published bundle was not fitted on one of them, or not
             as it is now, its regression is fitted again, which takes minutes.
         seed: of folds, draws and tests.
+        people: how many annotated, for the manifest; None if unknown.
         name: of the candidate; ``learned-`` and the next number if None.
         publish: whether a candidate that passes is published.
         keep: how many candidates stay in the registry, besides those that `registry.prune` spares.
@@ -107,7 +109,8 @@ def retrain(
         keys = corpora_key(fitted, new, seed), annotations_key(annotations, layer)
         rejected = find_rejected(registry_dir, *keys) if new else None
         candidate = _fit(old, annotations, new, rejected, seed)
-        comparison = candidate.comparison
+        comparison = candidate.comparison.model_copy(update={"people": people})
+        candidate = replace(candidate, comparison=comparison)
         name = name or _next_name(registry_dir)
         _add(registry_dir, name, candidate, content, fitted_again=candidate.base is not old)
         if new and rejected is None and (candidate.base is old or not comparison.passed):

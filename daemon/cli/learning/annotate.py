@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ SOURCE = "command"
 )
 @scale_option
 @annotator_option
-@click.option("--withdraw", is_flag=True, help="Withdraw the annotations of FILE (only NAME's).")
+@click.option("--withdraw", is_flag=True, help="Withdraw your annotation of FILE, or NAME's.")
 @with_settings
 def command(
     loaded: LoadedSettings,
@@ -129,8 +130,34 @@ def _recorded(
 
 
 def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
-    count = catalogue.annotations.withdraw(_identity(catalogue, path), annotator, utc_now())
-    return printable(f"{path}: {count} annotations withdrawn")
+    identity = _identity(catalogue, path)
+    names = [annotator] if annotator else _whose(catalogue, path)
+    count = sum(catalogue.annotations.withdraw(identity, name, utc_now()) for name in names)
+    noun = "annotation" if count == 1 else "annotations"
+    return printable(f"{path}: {count} {noun} withdrawn")
+
+
+def _whose(catalogue: Catalogue, path: Path) -> list[str]:
+    """Return who annotated a sound; ask at a terminal if others than the user did.
+
+    Raises:
+        ValencedError: others did, and there is nobody to ask.
+    """
+    names = [one.annotator for one in catalogue.annotations.all(path)]
+    others = ", ".join(name for name in names if name != you())
+    if not others:
+        return names
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ValencedError(
+            printable(
+                f"{path}: nothing is withdrawn, because others annotated it, too: {others}; say "
+                "whose annotation to withdraw: --by NAME"
+            )
+        )
+    question = f"{path} was annotated by {others}; withdraw everybody's annotations?"
+    if not click.confirm(printable(question), err=True):
+        raise ValencedError(f"nothing is withdrawn; only your own: --withdraw --by {you()}")
+    return names
 
 
 def _identity(catalogue: Catalogue, path: Path) -> str:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
-from storage.database.engine import writer_of
 from trainer.trainer_errors import BundleError, BundleOutdated
 
 if TYPE_CHECKING:
@@ -93,9 +92,9 @@ def rollback(loaded: LoadedSettings) -> None:
 
 
 def _print_published(loaded: LoadedSettings, name: str) -> None:
-    running = writer_of(catalogue_url(loaded))
-    when = "within seconds" if running else "at the next run or scan"
-    say(f"{name} is published; every prediction is renewed {when}", err=True)
+    from daemon.cli.learning.renewal import renew_predictions  # noqa: PLC0415
+
+    say(f"{name} is published; {renew_predictions(loaded)}", err=True)
 
 
 def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:
@@ -117,7 +116,12 @@ def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleErro
 
 def _lines(manifest: Manifest) -> Iterator[str]:
     yield f"{manifest.name}, fitted {manifest.created_at}"
-    yield manifest.weakness
+    if manifest.comparison is not None:
+        yield from _learned(manifest.comparison)
+        yield ""
+        yield f"the regression below what was learned: {manifest.weakness}"
+    else:
+        yield manifest.weakness
     yield ""
     yield "fitted on"
     for part in manifest.fitted_on:
@@ -130,18 +134,25 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         columns = "".join(f" {_score_text(score):>18}" for score in scores)
         yield f"  {held.part:<14} {held.dimension:<8}{columns}  {held.coverage:.0%}"
     yield ""
-    if manifest.comparison is not None:
-        yield from _compared(manifest.comparison)
-        yield ""
     yield f"nominal interval coverage {manifest.interval_level:.0%}; features {manifest.hearing}"
 
 
-def _compared(comparison: BundleComparison) -> Iterator[str]:
-    yield f"compared with {comparison.yardstick} on held-out annotations"
+def _learned(comparison: BundleComparison) -> Iterator[str]:
+    """Yield what a learned bundle learned from, and its own scores."""
+    counts = " and ".join(f"{dim.annotations} of {dim.dimension}" for dim in comparison.dimensions)
+    people = comparison.people
+    by = "" if people is None else f" by {people} {'person' if people == 1 else 'people'}"
+    yield f"learned from annotations{by}: {counts}"
+    if comparison.left_out:
+        yield f"  {comparison.left_out} more are of sounds that its regression was fitted on"
+    before = comparison.yardstick
+    yield f"compared with {before} on held-out annotations: RMSE"
+    yield f"  {'':<8} {'itself':>8} {before:>12} {'constant':>9}"
     for dim in comparison.dimensions:
-        yield f"  {dim.verdict}"
-    if comparison.corpora is not None:
-        yield f"  corpora: {comparison.corpora.verdict}"
+        rmse = (dim.rmse_candidate, dim.rmse_in_service, dim.rmse_constant)
+        own, theirs, constant = ("-" if each is None else f"{each:.3f}" for each in rmse)
+        yield f"  {dim.dimension:<8} {own:>8} {theirs:>12} {constant:>9}"
+    yield f"  it {'passed' if comparison.passed else 'did not pass'} the test: {comparison.verdict}"
 
 
 def _score_text(score: ManifestScore) -> str:

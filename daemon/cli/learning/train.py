@@ -11,6 +11,7 @@ from daemon.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
+    from trainer.retraining.retrain import RetrainResult
 
 
 @click.command("train")
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) -> None:
     """Fit a candidate on annotations and new corpora, and compare it with the published bundle.
 
-    The candidate and the comparison are kept either way: valenced bundles show NAME. A running
-    service loads a newly published bundle within seconds, and renews every prediction.
+    The candidate and the comparison are kept either way: valenced bundles show NAME. After
+    publishing, every known sound is scored again: by the service within seconds if it runs, else
+    by this command, and tags are written at the next run or scan.
     """
-    from trainer.processes.retrain_process import retrain_from_catalogue  # noqa: PLC0415 - spares every other command the import
+    from daemon.cli.learning.renewal import renew_predictions  # noqa: PLC0415 - spares every other command the import
+    from trainer.processes.retrain_process import retrain_from_catalogue  # noqa: PLC0415
 
     say("training; this takes a minute or two, longer with new corpora …", err=True)
     result = retrain_from_catalogue(
@@ -35,15 +38,38 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
         publish=publish,
         again=again,
     )
+    renewed = renew_predictions(loaded) if result.published else None
+    outcome = _outcome(result)
     if output == "json":
         document = {
             "bundle": result.name,
             "published": result.published,
+            "outcome": outcome,
             "reason": result.reason,
+            "values": renewed,
             "comparison": result.comparison.model_dump(),
         }
         print_json(document)
         return
-    say(f"{result.name}: {result.reason}")
-    if result.comparison.passed and not publish:
-        say(f"to publish it: valenced bundles publish {result.name}", err=True)
+    say(f"{result.name}: {result.reason}", outcome)
+    if renewed is not None:
+        say(renewed, err=True)
+
+
+def _outcome(result: RetrainResult) -> str:
+    """Say in one sentence whether the candidate is published, and why or why not."""
+    name, compared = result.name, result.comparison
+    if result.published:
+        return f"{name} is published, because it is better than {compared.yardstick}"
+    if compared.passed:
+        return (
+            f"{name} is not published, because --publish was not given, but it is better than "
+            f"{compared.yardstick}; to publish it: valenced bundles publish {name}"
+        )
+    if compared.corpora is not None and not compared.corpora.passed:
+        why = "the new corpora did not pass their comparison, nor did annotations alone"
+    elif all(each.p_over_service is None for each in compared.dimensions):
+        why = "there are too few annotations of new sounds for a test"
+    else:
+        why = "it predicts held-out annotations no better, or not significantly"
+    return f"{name} is not published, because {why}; {compared.yardstick} stays in use"
