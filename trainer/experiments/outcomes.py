@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trainer.experiments.conditions import TrainingRecipe
     from trainer.experiments.paired_test import PairedTest
     from trainer.experiments.plans import ExperimentPlan, FitCondition
+    from trainer.regression.training_table import TrainingTable
 
 _SCORES: Final[Mapping[str, Score]] = {
     "rmse": rmse,
@@ -71,17 +72,35 @@ class ConditionScores:
     width: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreFall:
+    """How far R2 of a condition lies below that of the plan's reference, in one dimension.
+
+    `low` and `high` are a 95 % bootstrap interval over whole groups, the same groups for both; all
+    three are None where R2 is not defined.
+    """
+
+    condition: str
+    part: str
+    dimension: str
+    fall: float | None
+    low: float | None
+    high: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
     """The results of one experiment: scores of conditions, and tests of the compared pairs.
 
-    `predicted` are the predictions of the conditions that the plan shows.
+    `predicted` are the predictions of the conditions that the plan shows, `falls` those of R2
+    against the plan's reference.
     """
 
     plan: ExperimentPlan
     figures: list[ConditionScores]
     tests: list[PairedTest]
     predicted: dict[str, CellPredictions]
+    falls: list[ScoreFall]
 
     def of(self, part: str, dimension: str) -> list[ConditionScores]:
         """Return the scores of one part and dimension, in the order of the conditions."""
@@ -107,7 +126,8 @@ def outcome_of(
     for first, second in plan.compared:
         tests += _compared((first, second), (predicted[first], predicted[second]), study)
     shown = {name: predicted[name] for name in plan.shown}
-    return ExperimentResult(plan, figures, holm(tests) if plan.searched else tests, shown)
+    falls = _falls(plan, predicted, study.table, seed)
+    return ExperimentResult(plan, figures, holm(tests) if plan.searched else tests, shown, falls)
 
 
 def _predicted(
@@ -173,6 +193,14 @@ def mean_r2(
     R2 follows from sums over groups, which are computed only once. `predicted` has shape (repeats,
     clips), the others (clips,).
     """
+    scores = _resampled_r2(rated, predicted, groups, seed)
+    return Estimate(float(scores[0]), *_ends(scores))
+
+
+def _resampled_r2(
+    rated: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int
+) -> NDArray[np.float64]:
+    """Return R2, and that of each bootstrap sample of groups; equal seeds draw equal samples."""
     errors = np.square(predicted - rated).mean(axis=0)
     member = np.unique(groups, return_inverse=True)[1]
     sums = np.stack(
@@ -184,10 +212,47 @@ def mean_r2(
     spread = totals[:, 2] - totals[:, 1] ** 2 / totals[:, 0]
     # A spread that is only a rounding error counts as none.
     spread[spread <= 1e-9 * totals[:, 2]] = np.nan
-    scores = 1.0 - totals[:, 3] / spread
+    scores: NDArray[np.float64] = 1.0 - totals[:, 3] / spread
+    return scores
+
+
+def _ends(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of the 95 % interval; the first score is not of a sample."""
     finite = scores[1:][np.isfinite(scores[1:])]
     low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
-    return Estimate(float(scores[0]), float(low), float(high))
+    return float(low), float(high)
+
+
+def _falls(
+    plan: ExperimentPlan, predicted: Mapping[str, CellPredictions], table: TrainingTable, seed: int
+) -> list[ScoreFall]:
+    if not plan.reference:
+        return []
+    found = []
+    for domain in domains_of(table):
+        rows = table.domain == domain
+        for dim, dimension in enumerate(DIMENSIONS):
+            scores = {
+                name: _resampled_r2(
+                    table.ratings[rows, dim], each.affect[:, rows, dim], table.group[rows], seed
+                )
+                for name, each in predicted.items()
+            }
+            for name, own in scores.items():
+                if name != plan.reference:
+                    falls = scores[plan.reference] - own
+                    low, high = map(_finite, _ends(falls))
+                    found.append(
+                        ScoreFall(
+                            condition=name,
+                            part=f"all {domain}",
+                            dimension=dimension,
+                            fall=_finite(falls[0]),
+                            low=low,
+                            high=high,
+                        )
+                    )
+    return found
 
 
 def _compared(

@@ -54,6 +54,7 @@ class ExperimentPlan:
         shown: names of the conditions whose single predictions are shown.
         axis: label of the positions on the lines.
         searched: whether any pair may be reported, so that p is corrected for all of them.
+        reference: the condition that the fall of R2 of all others is given against; may be empty.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ExperimentPlan:
     shown: tuple[str, ...] = ()
     axis: str = ""
     searched: bool = False
+    reference: str = ""
 
     @property
     def recipes(self) -> Iterable[TrainingRecipe]:
@@ -226,6 +228,7 @@ def _ablation(table: TrainingTable, families: Families) -> ExperimentPlan:
         conditions=conditions,
         compared=[(f"without: {name}", "everything") for name in families],
         searched=True,
+        reference="everything",
     )
 
 

@@ -83,12 +83,14 @@ _NICE = 10
 def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any) -> None:
     """Repeat the paper's experiments on the bundle's clips and the imported corpora.
 
-    Writes report.html, one page with every figure, and report.json with their values. Nothing is
-    analysed or published. An interrupted evaluation continues where it stopped when the same
+    Writes report.html, one page with every figure, and report.json with their values; beside them
+    each figure as SVG (figures) and each table as CSV and LaTeX (tables). Nothing is analysed or
+    published. An interrupted evaluation continues where it stopped when the same
     command is given again.
     """
     from trainer.experiments.report.document import document_of, encoded  # noqa: PLC0415 - spares others
     from trainer.experiments.report.html import page_of  # noqa: PLC0415
+    from trainer.experiments.report.report_files import files_of  # noqa: PLC0415
     from trainer.experiments.report.terminal import summary_of  # noqa: PLC0415
     from trainer.experiments.run_experiments import evaluate  # noqa: PLC0415
 
@@ -107,6 +109,10 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
     page = page_of(document).encode(errors="xmlcharrefreplace")
     replace_file(folder / FIGURES, partial(Path.write_bytes, data=encoded(document)))
     replace_file(folder / PAGE, partial(Path.write_bytes, data=page))
+    for name, content in files_of(document):
+        path = folder / name
+        with _created(path.parent):
+            replace_file(path, partial(Path.write_bytes, data=content))
     cells.clear()
     if output == "json":
         print_bytes(encoded(document))

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     Document = Mapping[str, Any]
-    Panel = tuple[str, str]
+    Panel = tuple[str, Plot]
     """A title, and a plot."""
 
 DIMENSIONS: Final = ("arousal", "valence")
 LOWEST_R2: Final = -0.3
-"""Lower limit of the axis of R2."""
+"""Least lower end of an axis of R2; what lies below it is marked."""
 
 _BINS: Final = 8
 _ROW_HEIGHT: Final = 26
@@ -37,13 +37,17 @@ def scatters(document: Document, predicted: Mapping[str, Any]) -> Iterator[Panel
     """Draw predictions against ratings, for each domain and dimension."""
     for domain, dim, dimension in _panels(document):
         name = f"{dimension} of {domain}"
-        plot = Plot((-1, 1), (-1, 1), ("rated", "predicted"), name)
+        points = list(_points(document, predicted, domain, dim))
+        values = [value for *_, value in points]
+        span = (min(-1.0, *values), max(1.0, *values))
+        plot = Plot((-1, 1), span, ("rated", "predicted"), name)
         plot.line([(-1, -1), (1, 1)], "rule")
-        for clip, colour, value in _points(document, predicted, domain, dim):
+        for clip, colour, value in points:
             rated = clip["rated"][dim]
             title = f"{clip['path']}: rated {rated:.2f}, predicted {value:.2f}"
             plot.point((rated, value), colour, title, 2.4)
-        yield name, plot.drawn()
+        plot.note(_fit_note([(clip["rated"][dim], value) for clip, _, value in points]))
+        yield name, plot
 
 
 def residuals(document: Document, predicted: Mapping[str, Any]) -> Iterator[Panel]:
@@ -57,44 +61,44 @@ def residuals(document: Document, predicted: Mapping[str, Any]) -> Iterator[Pane
         points.sort()
         low, high = points[0][0], points[-1][0]
         room = max(0.05 * (high - low), 0.02)
+        reach = max(1.0, *(abs(residual) for _, residual, *_ in points)) * 1.15
         labels = ("predicted", "rated minus predicted")
-        plot = Plot((low - room, high + room), (-1.2, 1.2), labels, f"residuals of {name}")
+        plot = Plot((low - room, high + room), (-reach, reach), labels, f"residuals of {name}")
         plot.rule(up=0.0, kind="rule")
         for value, residual, colour, path in points:
             plot.point((value, residual), colour, f"{path}: {residual:+.2f}", 2.2)
         plot.line(_means([each[:2] for each in points]), "mean")
-        yield name, plot.drawn()
+        plot.note(_fit_note([(value + residual, value) for value, residual, *_ in points]))
+        yield name, plot
 
 
-def coverage(document: Document, figures: Sequence[Mapping[str, Any]]) -> str:
+def coverage(document: Document, figures: Sequence[Mapping[str, Any]]) -> Plot:
     """Draw, for each part, the share of held-out ratings inside the intervals."""
     rows = [each for each in figures if each["coverage"] is not None]
     level = document["interval_level"]
-    plot = _rows_plot(
-        (0.4, 1.0),
-        len(rows),
-        "share of held-out ratings inside",
-        "coverage",
-        [0.4, 0.6, 0.8, 1.0],
-        percent=True,
-    )
+    # In steps of a fifth, down to the least share.
+    low = min([0.4, *(int(5 * each["coverage"]) / 5 for each in rows)])
+    ticks = [tick / 5 for tick in range(round(low * 5), 6)]
+    label = "share of held-out ratings inside"
+    plot = _rows_plot((low, 1.0), len(rows), label, "coverage", ticks, percent=True)
     plot.zone(level - 0.04, level + 0.04, "zone")
     plot.rule(across=level, kind="rule")
-    names = [f"{each['part']}, {each['dimension']}" for each in rows]
+    names = [f"{each['part']}, {each['dimension']} (n {each['clips']})" for each in rows]
     for name, up, each in zip(names, _rows(plot, names), rows, strict=True):
-        plot.line([(0.4, up), (each["coverage"], up)], "stem")
+        plot.line([(low, up), (each["coverage"], up)], "stem")
         title = f"{name}: {each['coverage']:.1%} of {each['clips']}"
         plot.point((each["coverage"], up), f"mark {each['dimension']}", title, 4)
-    return plot.drawn()
+    return plot
 
 
-def forest(tests: Sequence[Mapping[str, Any]]) -> str:
+def forest(document: Document, tests: Sequence[Mapping[str, Any]]) -> Plot:
     """Draw the change of the squared error with its interval, a row for each test."""
     reach = min(max(max(abs(t["low"]), abs(t["high"])) for t in tests) * 1.05, 1.0)
     label = "change of the squared error; left is better"
     plot = _rows_plot((-reach, reach), len(tests), label, "tests", percent=True)
     plot.rule(across=0.0, kind="rule")
-    names = [f"{test['dimension']} of {test['domain']}" for test in tests]
+    clips = {part["part"]: part["clips"] for part in document["corpora"]}
+    names = [f"{t['dimension']} of {t['domain']} (n {clips['all ' + t['domain']]})" for t in tests]
     for up, test in zip(_rows(plot, names), tests, strict=True):
         kind = test["verdict"] if test["verdict"] in {"better", "worse"} else "nothing"
         title = (
@@ -102,9 +106,9 @@ def forest(tests: Sequence[Mapping[str, Any]]) -> str:
             f"[{-test['high']:+.1%}, {-test['low']:+.1%}], p {test['p']:.2g}, "
             f"after Holm {test['p_holm']:.2g}"
         )
-        plot.line([(-test["high"], up), (-test["low"], up)], f"whisker {kind}")
+        plot.whisker((-test["high"], up), (-test["low"], up), kind)
         plot.point((-test["gain"], up), f"mark {kind}", title, 4.5)
-    return plot.drawn()
+    return plot
 
 
 def curves(document: Document, experiment: Document) -> Iterator[Panel]:
@@ -114,9 +118,11 @@ def curves(document: Document, experiment: Document) -> Iterator[Panel]:
         own = [each for each in _of(experiment, domain, dimension) if each["r2"] is not None]
         top = max((each["r2_high"] for each in own), default=1.0)
         low = min((each["r2_low"] for each in own), default=0.0)
+        # Room for the note above.
+        room = 0.12 * (top - max(low, LOWEST_R2))
         plot = Plot(
             (-0.03, 1.03),
-            (max(low - 0.03, LOWEST_R2), top + 0.03),
+            (max(low - 0.03, LOWEST_R2), top + max(room, 0.03)),
             (experiment["axis"], "R2"),
             f"{dimension} of {domain}",
             ticks=((0, 0.25, 0.5, 0.75, 1.0), None),
@@ -126,38 +132,46 @@ def curves(document: Document, experiment: Document) -> Iterator[Panel]:
             # Lines are shifted a little, so that their intervals do not overlap.
             shift = (number - (len(names) - 1) / 2) * 0.012
             _curve(plot, [each for each in own if each["line"] == name], number, shift)
-        yield f"{dimension} of {domain}", plot.drawn()
+        if own:
+            best = max(each["r2"] for each in own)
+            plot.note(f"n = {own[0]['clips']}, best R2 = {_signed(best)}")
+        yield f"{dimension} of {domain}", plot
 
 
 def ablations(document: Document, experiment: Document) -> Iterator[Panel]:
-    """Draw, for each family, the fall of R2 without it or with it permuted."""
-    for name, families, scores in _families(document, experiment):
-        full = scores["everything"]
-        without = [full - scores[f"without: {family}"] for family in families]
-        permuted = [full - scores[f"permuted: {family}"] for family in families]
-        span = (min(0.0, *without, *permuted) * 1.1, max(0.02, *without, *permuted) * 1.1)
-        plot = _rows_plot(span, len(families), "R2 falls by", name)
+    """Draw, for each family, the fall of R2 without it or with it permuted, with intervals."""
+    for name, families, scores, falls in _families(document, experiment):
+        rows = [f"{kind}: {family}" for family in families for kind in ("without", "permuted")]
+        ends = [end for row in rows for end in falls[row]]
+        span = (min(0.0, *ends) * 1.1, max(0.02, *ends) * 1.1)
+        label = f"R2 falls by (from {_signed(scores['everything'][0])}, n = {scores['clips'][0]:g})"
+        plot = _rows_plot(span, len(families), label, name)
         plot.rule(across=0.0, kind="rule")
-        for family, up, absent, mixed in zip(
-            families, _rows(plot, families), without, permuted, strict=True
-        ):
-            plot.bar((0, absent), up + 0.18, "bar c0", f"without {family}: {absent:+.3f}")
-            plot.bar((0, mixed), up - 0.18, "bar c1", f"{family} permuted: {mixed:+.3f}")
-        yield name, plot.drawn()
+        for family, up in zip(families, _rows(plot, families), strict=True):
+            for kind, colour, shift in (("without", "c0", 0.18), ("permuted", "c1", -0.18)):
+                fall, low, high = falls[f"{kind}: {family}"]
+                title = f"{kind}: {family}: {fall:+.3f} [{low:+.3f}, {high:+.3f}]"
+                plot.bar((0, fall), up + shift, f"bar {colour}", title)
+                plot.whisker((low, up + shift), (high, up + shift), "ink")
+        yield name, plot
 
 
 def lone_families(document: Document, experiment: Document) -> Iterator[Panel]:
-    """Draw R2 of each family alone."""
-    for name, families, scores in _families(document, experiment):
+    """Draw R2 of each family alone, with its interval."""
+    for name, families, scores, _ in _families(document, experiment):
         alone = [scores[f"only: {family}"] for family in families]
-        low = max(min(0.0, *alone) * 1.1, LOWEST_R2)
-        top = max(0.05, scores["everything"], *alone) * 1.1
-        plot = _rows_plot((low, top), len(families), "R2", name)
+        low = max(min(0.0, *(each[1] for each in alone)) * 1.1, LOWEST_R2)
+        full = scores["everything"][0]
+        top = max(0.05, full, *(each[2] for each in alone)) * 1.1
+        label = f"R2 (of all families {_signed(full)}, n = {scores['clips'][0]:g})"
+        plot = _rows_plot((low, top), len(families), label, name)
         plot.rule(across=0.0, kind="rule")
-        plot.rule(across=scores["everything"], kind="goal")
+        plot.rule(across=full, kind="goal")
         for family, up, score in zip(families, _rows(plot, families), alone, strict=True):
-            plot.bar((0, score), up, "bar c2", f"only {family}: {score:.3f}", 12)
-        yield name, plot.drawn()
+            title = f"only {family}: {score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
+            plot.bar((0, score[0]), up, "bar c2", title, 12)
+            plot.whisker((score[1], up), (score[2], up), "ink")
+        yield name, plot
 
 
 def _panels(document: Document) -> Iterator[tuple[str, int, str]]:
@@ -174,7 +188,7 @@ def _points(
     numbers = {corpus: number for number, corpus in enumerate(corpora_in(document))}
     for clip, affect in zip(document["clips"], predicted["affect"], strict=True):
         if clip["domain"] == domain and affect[dim] is not None:
-            yield clip, f"dot c{numbers[clip['corpus']] % 8}", affect[dim]
+            yield clip, corpus_class(numbers[clip["corpus"]]), affect[dim]
 
 
 def _of(experiment: Document, domain: str, dimension: str) -> list[Mapping[str, Any]]:
@@ -182,10 +196,21 @@ def _of(experiment: Document, domain: str, dimension: str) -> list[Mapping[str, 
     return [f for f in experiment["figures"] if (f["part"], f["dimension"]) == wanted]
 
 
+def corpus_class(number: int) -> str:
+    """Return the class of a corpus's dots: filled in eight colours, then rings in the same."""
+    return f"dot c{number % 8}{' ring' if number // 8 % 2 else ''}"
+
+
+Scored = dict[str, tuple[float, float, float]]
+
+
 def _families(
     document: Document, experiment: Document
-) -> Iterator[tuple[str, list[str], dict[str, float]]]:
-    """Yield the name of each panel, the families, and R2 by condition."""
+) -> Iterator[tuple[str, list[str], Scored, Scored]]:
+    """Yield the name of each panel, the families, and R2 and its fall by condition.
+
+    Both are given with their intervals; `clips` among the scores is their number.
+    """
     families = [
         each["name"].removeprefix("without: ")
         for each in experiment["conditions"]
@@ -193,17 +218,44 @@ def _families(
     ]
     for domain, _, dimension in _panels(document):
         own = _of(experiment, domain, dimension)
-        scores = {each["condition"]: each["r2"] or 0.0 for each in own}
-        yield f"{dimension} of {domain}", families, scores
+        scores = {each["condition"]: _ends(each, "r2", "r2_low", "r2_high") for each in own}
+        scores["clips"] = (own[0]["clips"], 0.0, 0.0)
+        falls = {
+            each["condition"]: _ends(each, "fall", "low", "high")
+            for each in experiment["falls"]
+            if (each["part"], each["dimension"]) == (f"all {domain}", dimension)
+        }
+        yield f"{dimension} of {domain}", families, scores, falls
+
+
+def _ends(scored: Mapping[str, Any], value: str, low: str, high: str) -> tuple[float, float, float]:
+    """Return a value and its interval; 0 where it is not defined."""
+    middle = scored[value] or 0.0
+    ends = [middle if scored[end] is None else scored[end] for end in (low, high)]
+    return middle, ends[0], ends[1]
+
+
+def _fit_note(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return number and R2 of pairs of rating and prediction."""
+    mean = sum(rated for rated, _ in pairs) / max(len(pairs), 1)
+    spread = sum((rated - mean) ** 2 for rated, _ in pairs)
+    if spread <= 0.0:
+        return f"n = {len(pairs)}"
+    error = sum((rated - predicted) ** 2 for rated, predicted in pairs)
+    return f"n = {len(pairs)}, R2 = {_signed(1 - error / spread)}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _curve(plot: Plot, figures: Sequence[Mapping[str, Any]], number: int, shift: float) -> None:
     colour = f"c{number % 8}"
     figures = sorted(figures, key=lambda each: each["at"])
-    plot.line([(each["at"] + shift, each["r2"]) for each in figures], f"curve {colour}")
+    plot.curve([(each["at"] + shift, each["r2"]) for each in figures], f"curve {colour}")
     for each in figures:
         at, low, high = each["at"] + shift, each["r2_low"], each["r2_high"]
-        plot.line([(at, low), (at, high)], f"whisker {colour}")
+        plot.whisker((at, low), (at, high), colour)
         title = f"{each['condition']}: {each['r2']:.3f} [{low:.3f}, {high:.3f}]"
         plot.point((at, each["r2"]), f"mark {colour}", title, 3.2)
 
@@ -222,8 +274,8 @@ def _rows_plot(
         (0, max(rows, 1)),
         (label, ""),
         name,
-        size=(480, _FRAME + _ROW_HEIGHT * max(rows, 1)),
-        left=168,
+        size=(500, _FRAME + _ROW_HEIGHT * max(rows, 1)),
+        left=188,
         ticks=(ticks, ()),
         percent=percent,
     )

@@ -106,6 +106,7 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
             for condition in plan.conditions
         ],
         "figures": [asdict(each) for each in outcome.figures],
+        "falls": [asdict(each) for each in outcome.falls],
         "tests": [asdict(each) | {"verdict": each.verdict} for each in outcome.tests],
         "predicted": {name: _first_repeat(each) for name, each in outcome.predicted.items()},
     }

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from trainer.experiments.report import charts
+from trainer.experiments.report.figure_blocks import FEW_CONDITIONS, blocks_of
+from trainer.experiments.report.report_files import page_style
+from trainer.experiments.report.report_tables import corpora_table, tables_of
+from trainer.experiments.report.svg import xml_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from trainer.experiments.report.figure_blocks import FigureBlock
+    from trainer.experiments.report.report_tables import Column, ReportTable
+    from trainer.experiments.report.svg import KeyEntry
 
     Document = Mapping[str, Any]
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
-_FEW_CONDITIONS: Final = 4
-_SCORES: Final = ("rmse", "mae", "ccc", "spearman")
-
-_STYLE: Final = Path(__file__).with_name("page.css")
 
 
 def page_of(document: Document) -> str:
@@ -27,7 +28,7 @@ def page_of(document: Document) -> str:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_title(document)}</title><style>{_STYLE.read_text('utf-8')}</style></head><body><main>",
+            f"<title>{_title(document)}</title><style>{page_style()}</style></head><body><main>",
             _head(document),
             *(_experiment(document, each) for each in document["experiments"]),
             _foot(document),
@@ -37,7 +38,7 @@ def page_of(document: Document) -> str:
 
 
 def _title(document: Document) -> str:
-    return escape(f"Music and sounds, {', '.join(e['name'] for e in document['experiments'])}")
+    return xml_text(f"Music and sounds, {', '.join(e['name'] for e in document['experiments'])}")
 
 
 def _head(document: Document) -> str:
@@ -47,13 +48,14 @@ def _head(document: Document) -> str:
         for p in parts
     )
     links = "".join(
-        f'<a href="#{escape(e["name"])}">{escape(e["name"])}</a>' for e in document["experiments"]
+        f'<a href="#{xml_text(e["name"])}">{xml_text(e["name"])}</a>'
+        for e in document["experiments"]
     )
     return (
         "<header><h1>Does training on music help to predict sounds, and the reverse?</h1>"
-        f'<p class="soft">{escape(clips)}; {_regression(document)}; {document["folds"]} folds, '
-        f"{document['repeats']} repeats; {escape(document['made_at'][:10])}</p>"
-        f"<p><code>{escape(document['command'])}</code></p>"
+        f'<p class="soft">{xml_text(clips)}; {_regression(document)}; {document["folds"]} folds, '
+        f"{document['repeats']} repeats; {xml_text(document['made_at'][:10])}</p>"
+        f"<p><code>{xml_text(document['command'])}</code></p>"
         f'<nav>{links}<a href="#made">method</a></nav></header>'
     )
 
@@ -65,139 +67,69 @@ def _regression(document: Document) -> str:
         "svr": "the paper's support vector regression",
         "elasticnet": "the paper's elastic net",
     }
-    return escape(names[name])
+    return xml_text(names[name])
 
 
 def _experiment(document: Document, experiment: Document) -> str:
     verdict = experiment["verdict"]
-    answer = f'<p class="answer">{escape(verdict[0])}</p>' if verdict else ""
+    answer = f'<p class="answer">{xml_text(verdict[0])}</p>' if verdict else ""
+    many = len(experiment["conditions"]) > FEW_CONDITIONS
+    tables = (
+        _table(each, domains_only=many and each.name.endswith("-scores"))
+        for each in tables_of(experiment)
+    )
     return (
-        f'<section id="{escape(experiment["name"])}"><h2>{escape(experiment["name"])}</h2>'
-        f'<p class="soft">{escape(experiment["question"])}</p>{answer}'
-        f"{''.join(_plots(document, experiment))}{_tests(experiment)}{_figures(experiment)}"
-        "</section>"
+        f'<section id="{xml_text(experiment["name"])}"><h2>{xml_text(experiment["name"])}</h2>'
+        f'<p class="soft">{xml_text(experiment["question"])}</p>{answer}'
+        f"{''.join(map(_block, blocks_of(document, experiment)))}{''.join(tables)}</section>"
     )
 
 
-def _plots(document: Document, experiment: Document) -> Iterator[str]:
-    if experiment["tests"] and len(experiment["tests"]) <= 4 * _FEW_CONDITIONS:
-        yield _block(
-            "Change of the error",
-            "Mean squared error of held-out clips, with the 95 % interval of the paired test.",
-            _forests(experiment["tests"]),
-        )
-    for name, predicted in experiment["predicted"].items():
-        key = _key(charts.corpora_in(document))
-        yield _block(
-            f"Predictions against ratings: {name}",
-            "Each clip with its group held out, first repeat. On the dashed line a prediction "
-            "equals the rating.",
-            charts.scatters(document, predicted),
-            key,
-        )
-        yield _block(
-            f"Residuals: {name}",
-            "The line is the mean of each eighth of the clips; where it differs from zero, "
-            "predictions of that size are too low or too high.",
-            charts.residuals(document, predicted),
-            key,
-        )
-        own = [each for each in experiment["figures"] if each["condition"] == name]
-        yield _block(
-            f"Coverage of the {document['interval_level']:.0%} intervals: {name}",
-            "The shaded area is four percentage points to either side of the nominal coverage.",
-            [("", charts.coverage(document, own))],
-        )
-    if experiment["axis"]:
-        yield _block(
-            "R2 of held-out clips",
-            "Mean over the repeats, with 95 % intervals over groups. An arrow at the bottom marks "
-            "a point below the plot.",
-            charts.curves(document, experiment),
-            _key(charts.lines_in(experiment)),
-        )
-    if experiment["name"] == "ablation":
-        yield from _ablation(document, experiment)
-
-
-def _ablation(document: Document, experiment: Document) -> Iterator[str]:
-    yield _block(
-        "Loss without a family",
-        "The fall of R2 if a family is left out of the fit, or is permuted among the held-out "
-        "clips of a domain. Left of zero, predictions are better without it.",
-        charts.ablations(document, experiment),
-        _key(["without it", "permuted"]),
-    )
-    yield _block(
-        "Each family alone",
-        "The vertical line is the fit on all families.",
-        charts.lone_families(document, experiment),
-    )
-
-
-def _forests(tests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    for first, second in dict.fromkeys((t["first"], t["second"]) for t in tests):
-        own = [t for t in tests if (t["first"], t["second"]) == (first, second)]
-        yield f"{first} against {second}", charts.forest(own)
-
-
-def _block(title: str, text: str, panels: Iterable[tuple[str, str]], key: str = "") -> str:
+def _block(block: FigureBlock) -> str:
     figures = "".join(
-        f"<figure>{f'<figcaption>{escape(name)}</figcaption>' if name else ''}{plot}</figure>"
-        for name, plot in panels
+        f"<figure>{f'<figcaption>{xml_text(name)}</figcaption>' if name else ''}{plot.drawn()}"
+        "</figure>"
+        for name, plot in block.panels
     )
     return (
-        f'<h3>{escape(title)}</h3><p class="soft">{escape(text)}</p>{key}'
-        f'<div class="panels">{figures}</div>'
+        f'<h3>{xml_text(block.title)}</h3><p class="soft">{xml_text(block.text)}</p>'
+        f'{_key(block.key)}<div class="panels">{figures}</div>'
     )
 
 
-def _key(names: Sequence[str]) -> str:
+def _key(entries: Sequence[KeyEntry]) -> str:
     items = "".join(
-        f'<li><i class="c{number % 8}"></i>{escape(name)}</li>' for number, name in enumerate(names)
+        f'<li><svg viewBox="0 0 18 10" width="18" height="10">{entry.mark()}</svg>'
+        f"{xml_text(entry.text)}</li>"
+        for entry in entries
     )
     return f'<ul class="key">{items}</ul>'
 
 
-def _tests(experiment: Document) -> str:
-    if not experiment["tests"]:
-        return ""
-    rows = [
-        f'<tr><td class="name">{escape(t["first"])} against {escape(t["second"])}</td>'
-        f'<td class="name">{escape(t["dimension"])} of {escape(t["domain"])}</td>'
-        f"<td>{-t['gain']:+.1%}</td><td>[{-t['high']:+.1%}, {-t['low']:+.1%}]</td>"
-        f"<td>{t['p']:.2g}</td><td>{t['p_holm']:.2g}</td>"
-        f'<td class="name {escape(t["verdict"])}">{escape(t["verdict"])}</td></tr>'
-        for t in experiment["tests"]
-    ]
-    heads = ("compared", "of", "squared error", "95 % interval", "p", "after Holm", "")
-    return _table("Tests", heads, rows)
-
-
-def _figures(experiment: Document) -> str:
-    few = len(experiment["conditions"]) <= _FEW_CONDITIONS
-    shown = [f for f in experiment["figures"] if few or f["part"].startswith("all ")]
-    rows = [
-        f'<tr><td class="name">{escape(f["condition"])}</td><td class="name">{escape(f["part"])}'
-        f'</td><td class="name">{escape(f["dimension"])}</td><td>{f["clips"]}</td>'
-        f"<td>{_number(f['r2'])}</td><td>[{_number(f['r2_low'])}, {_number(f['r2_high'])}]</td>"
-        + "".join(f"<td>{_number(f[score])}</td>" for score in _SCORES)
-        + f"<td>{_number(f['coverage'])}</td><td>{_number(f['width'])}</td></tr>"
-        for f in shown
-    ]
-    heads = (
-        "condition", "tested on", "", "clips", "R2", "95 % interval", "RMSE", "MAE", "CCC",
-        "Spearman", "coverage", "width",
-    )  # fmt: skip
-    return _table("Scores", heads, rows)
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
+def _table(table: ReportTable, *, domains_only: bool = False) -> str:
+    """Return a table, with the scores of whole domains only where there are many others."""
+    heads = "".join(f"<th>{xml_text(column.head)}</th>" for column in table.columns)
+    rows = []
+    for cells in table.shown():
+        if domains_only and not cells[1].startswith("all "):
+            continue
+        row = "".join(
+            f"<td{_class(column, cell)}>{xml_text(cell)}</td>"
+            for column, cell in zip(table.columns, cells, strict=True)
+        )
+        rows.append(f"<tr>{row}</tr>")
     return (
-        f'<details><summary>{escape(title)}</summary><div class="scroll"><table><thead><tr>{head}'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
+        f"<details><summary>{xml_text(table.title)}</summary>"
+        f'<p class="soft">tables/{table.name}.csv and .tex</p>'
+        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div></details>"
     )
+
+
+def _class(column: Column, cell: str) -> str:
+    if column.form != "text":
+        return ""
+    return f' class="name {cell}"' if cell in {"better", "worse"} else ' class="name"'
 
 
 def _foot(document: Document) -> str:
@@ -218,9 +150,6 @@ def _foot(document: Document) -> str:
         "test": document["test"],
         "versions": f"Python {document['python']}, {versions}",
     }
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
-    return f'<section id="made"><h2>method</h2><dl>{rows}</dl></section>'
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    rows = "".join(f"<dt>{xml_text(k)}</dt><dd>{xml_text(str(v))}</dd>" for k, v in facts.items())
+    table = _table(corpora_table(document))
+    return f'<section id="made"><h2>method</h2><dl>{rows}</dl>{table}</section>'

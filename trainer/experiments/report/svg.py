@@ -1,13 +1,15 @@
-"""Plots as inline SVG: axes, points, lines, bars. The page's style sheet sets the colours.
+"""Plots as SVG: axes, points, lines, bars. The page's style sheet sets the colours.
 
-All text is escaped here.
+All text is escaped here. What does not fit into a plot ends in an arrow at its edge.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from html import escape
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,10 +17,35 @@ if TYPE_CHECKING:
     Point = tuple[float, float]
 
 _LEFT: Final = 44
-_RIGHT: Final = 12
+_RIGHT: Final = 20
 _TOP: Final = 10
 _BOTTOM: Final = 36
 _TICKS: Final = 5
+_NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ARROWS: Final = {"left": "l7,-4v8", "right": "l-7,-4v8", "down": "l-4,-7h8", "up": "l-4,7h8"}
+_LETTER: Final = 5.6
+"""Mean width of a letter in pixels."""
+
+
+class KeyEntry(NamedTuple):
+    """An entry of a legend: what is drawn, the classes that it has in the plot, and its meaning."""
+
+    shape: Literal["dot", "line", "area"]
+    kind: str
+    text: str
+
+    def mark(self) -> str:
+        """Return a sample of it, 18 pixels wide and 10 high."""
+        if self.shape == "dot":
+            return f'<circle class="{self.kind}" cx="9" cy="5" r="4"/>'
+        if self.shape == "line":
+            return f'<polyline class="{self.kind}" points="0,5 18,5"/>'
+        return f'<rect class="{self.kind}" x="0" y="1" width="18" height="8"/>'
+
+
+def xml_text(text: str) -> str:
+    """Escape text; what no XML document may contain is replaced."""
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 class Plot:
@@ -83,45 +110,114 @@ class Plot:
         positions = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
         self._parts.append(f'<polyline class="{kind}" points="{positions}"/>')
 
+    def curve(self, points: Sequence[Point], kind: str) -> None:
+        """Draw a line from point to point, cut where it leaves the plot at the top or bottom."""
+        for first, second in pairwise(points):
+            ends = [self._cut(first, second), self._cut(second, first)]
+            if None not in ends:
+                self.line([end for end in ends if end is not None], kind)
+
     def point(self, at: Point, kind: str, title: str, radius: float = 3.0) -> None:
         """Draw a dot with a tooltip; an arrow at the edge if it lies outside the plot."""
+        if (side := self._side(at)) is not None:
+            self._arrow(at, side, kind, title)
+            return
         x, y = self.x(at[0]), self.y(at[1])
-        shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"'
-        tag = "circle"
-        if (outside := self._outside(at)) is not None:
-            shape, tag = f'<path class="{kind}" d="M{x:.1f},{y:.1f}{outside}z"', "path"
-        self._parts.append(f"{shape}><title>{escape(title)}</title></{tag}>")
+        self._parts.append(
+            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}">'
+            f"<title>{xml_text(title)}</title></circle>"
+        )
+
+    def whisker(self, low: Point, high: Point, kind: str) -> None:
+        """Draw the interval between two points; an end outside the plot becomes an arrow."""
+        self.line([low, high], f"whisker {kind}")
+        for end in (low, high):
+            if (side := self._side(end)) is not None:
+                self._arrow(end, side, f"cut {kind}", "continues outside the plot")
 
     def bar(self, span: Point, up: float, kind: str, title: str, height: float = 8.0) -> None:
         """Draw a horizontal bar with a tooltip, from one value to another."""
+        for end in span:
+            if (side := self._side((end, up))) is not None:
+                self._arrow((end, up), side, f"cut {kind}", title)
         low, high = sorted((self.x(span[0]), self.x(span[1])))
         self._parts.append(
             f'<rect class="{kind}" x="{low:.1f}" y="{self.y(up) - height / 2:.1f}" '
             f'width="{max(high - low, 0.5):.1f}" height="{height:g}" rx="1.5">'
-            f"<title>{escape(title)}</title></rect>"
+            f"<title>{xml_text(title)}</title></rect>"
         )
 
     def row(self, up: float, text: str) -> None:
         """Write the label of a row, left of the plot."""
         self._text(self._left - 8, self.y(up) + 3.5, text, "end")
 
+    def note(self, text: str) -> None:
+        """Write a line into the upper left corner of the plot."""
+        self._text(self._left + 5, _TOP + 10, text, "start", "note")
+
     def drawn(self) -> str:
-        """Return the plot as an SVG element."""
+        """Return the plot as an SVG element of a page."""
         width, height = self._size
         return (
-            f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(self._name)}">'
+            f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{xml_text(self._name)}">'
             f"{''.join(self._parts)}</svg>"
         )
 
-    def _outside(self, at: Point) -> str | None:
-        """Return the outline of an arrow whose tip is at the edge; None if inside."""
-        if at[1] < self._up[0]:
-            return "l-4,-7h8"
-        if at[0] > self._across[1]:
-            return "l-7,-4v8"
-        if at[0] < self._across[0]:
-            return "l7,-4v8"
-        return None
+    def standalone(self, title: str, key: Sequence[KeyEntry], style: str) -> str:
+        """Return the plot as an SVG document, with its title, a style sheet, and a legend.
+
+        The legend has the entries of `key` that are drawn in this plot.
+        """
+        width, height = self._size
+        body = "".join(self._parts)
+        marks, x, y = [], float(_RIGHT), height + 4.0
+        for entry in key:
+            if f'class="{entry.kind}"' not in body:
+                continue
+            needed = 30 + _LETTER * len(entry.text)
+            if x > _RIGHT and x + needed > width:
+                x, y = float(_RIGHT), y + 16.0
+            marks.append(
+                f'<g transform="translate({x:.1f},{y:.1f})">{entry.mark()}'
+                f'<text class="tick" x="23" y="8.5">{xml_text(entry.text)}</text></g>'
+            )
+            x += needed
+        total = y + 16.0 + 20.0
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{total:g}" '
+            f'viewBox="0 -20 {width} {total:g}"><title>{xml_text(title)}</title>'
+            f'<style>{style}</style><text class="heading" x="{_RIGHT}" y="-6">{xml_text(title)}'
+            f"</text>{body}{''.join(marks)}</svg>\n"
+        )
+
+    def _cut(self, at: Point, other: Point) -> Point | None:
+        """Move a point above or below the plot along a line to its edge; None if both are."""
+        edge = min(max(at[1], self._up[0]), self._up[1])
+        if edge == at[1]:
+            return at
+        if (at[1] - edge) * (other[1] - edge) >= 0:
+            return None
+        share = (edge - at[1]) / (other[1] - at[1])
+        return at[0] + share * (other[0] - at[0]), edge
+
+    def _side(self, at: Point) -> str | None:
+        """Return the side on which a point lies outside the plot; None if inside."""
+        # A rounding error is not outside.
+        room = [1e-9 * (span[1] - span[0]) for span in (self._across, self._up)]
+        if at[1] < self._up[0] - room[1]:
+            return "down"
+        if at[1] > self._up[1] + room[1]:
+            return "up"
+        if at[0] > self._across[1] + room[0]:
+            return "right"
+        return "left" if at[0] < self._across[0] - room[0] else None
+
+    def _arrow(self, at: Point, side: str, kind: str, title: str) -> None:
+        """Draw an arrow whose tip is at the edge."""
+        self._parts.append(
+            f'<path class="{kind}" d="M{self.x(at[0]):.1f},{self.y(at[1]):.1f}{_ARROWS[side]}z">'
+            f"<title>{xml_text(title)}</title></path>"
+        )
 
     def _grid(
         self, labels: tuple[str, str], ticks: tuple[Sequence[float] | None, Sequence[float] | None]
@@ -140,13 +236,13 @@ class Plot:
             self._parts.append(
                 f'<text class="label" text-anchor="middle" '
                 f'transform="translate(11,{(bottom + _TOP) / 2:.1f}) rotate(-90)">'
-                f"{escape(labels[1])}</text>"
+                f"{xml_text(labels[1])}</text>"
             )
 
     def _text(self, x: float, y: float, text: str, anchor: str, kind: str = "tick") -> None:
         self._parts.append(
             f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-            f"{escape(text)}</text>"
+            f"{xml_text(text)}</text>"
         )
 
 
