@@ -158,7 +158,7 @@ class Catalogue(CataloguePart):
             if analysis is not None:
                 record_analysis(connection, analysis, now)
             values = {"path": entry.path, "identity": identity, "tag_state": tag_state}
-            values |= {"found_at": now, "missing_since": None, "tag_reason": None}
+            values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
             connection.execute(UPSERT_CLIP, values | vars(entry.stamp))
             finish(connection, entry)
             row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-TAGS_DUE: Final = {"tag_state": "pending", "tag_reason": None}
+TAGS_DUE: Final = {"tag_state": "pending", "tag_reason": None, "tag_tries": 0}
 
 
 def mark_stale(connection: Connection, identities: Iterable[str], *, step: int) -> None:

@@ -33,6 +33,10 @@ class TagJournal(CataloguePart):
         values = {"clip_id": clip.id, "identity": clip.identity, "written_at": now}
         self._write(insert(tag_journal).values(before=json.dumps(undo), **values))
 
+    def count_tries(self, clip: Clip, tries: int) -> None:
+        """Store how often the tags of a clip were tried, before a try that may end the service."""
+        self._write(update(clips).where(clips.c.id == clip.id).values(tag_tries=tries))
+
     def record(self, clip: Clip, outcome: TagOutcome) -> bool:
         """Record the outcome of a clip's tag write, and drop all but its last journal entry.
 
@@ -40,6 +44,8 @@ class TagJournal(CataloguePart):
             False if the sound's values changed during the write: the tags are due again then.
         """
         values: dict[str, Any] = {"tag_state": outcome.state, "tag_reason": outcome.reason}
+        if not outcome.is_try:
+            values["tag_tries"] = 0
         if outcome.state in {TagState.WRITTEN, TagState.OFF}:
             tagged = outcome.tagged
             values |= {f"tagged_{name}": tagged and getattr(tagged, name) for name in TAGGED}

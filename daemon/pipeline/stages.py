@@ -20,10 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
 from daemon.pipeline.tag_failure_log import TagFailureLog
+from daemon.pipeline.tag_tries import STOPPED_EACH_TIME, tried
+from daemon.system.sparse_files import MOSTLY_HOLES, is_mostly_holes
 from daemon.watch.file_state import is_gone, stamp_at
 from daemon.watch.open_writers import is_being_written
 from daemon.worker.tag_client import TagClient
@@ -187,14 +190,14 @@ class Pipeline:
     def _try_tags(self, clip: Clip, worker: WorkerClient) -> bool:
         """Write a clip's tags; return False if its values have changed meanwhile."""
         if not self._wants_tags(clip.path):
-            # The settings have changed since the clip was listed.
             self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF))
             return True
         prediction = self._catalogue.affect_of(clip.identity)
         if prediction is None:
             return True
+        write = partial(self.tag_sync.write, clip, prediction, TagClient(worker))
         try:
-            outcome = self.tag_sync.write(clip, prediction, TagClient(worker))
+            outcome = tried(self._catalogue.tag_journal, clip, write)
         except ValencedError:
             raise
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
@@ -265,7 +268,7 @@ def _require_unchanged(entry: QueueEntry) -> None:
     if stamp_at(entry.path) != entry.stamp or is_being_written(entry.path):
         raise FileChanged(entry.path)
     if entry.attempts > len(RETRY_DELAYS) + 1:
-        raise UnreadableClip(entry.path, "the service stopped during each attempt")
+        raise UnreadableClip(entry.path, STOPPED_EACH_TIME)
 
 
 @contextmanager
@@ -274,6 +277,8 @@ def _as_queued(entry: QueueEntry) -> Iterator[SoundFile]:
     with opened(entry.path, follow_links=False) as file:
         if FileStamp.of(os.fstat(file.descriptor)) != entry.stamp:
             raise FileChanged(entry.path)
+        if is_mostly_holes(file.descriptor):
+            raise UnreadableClip(entry.path, MOSTLY_HOLES)
         yield file
 
 

@@ -80,7 +80,7 @@ class TagSync:
         except TagWriteError as error:
             # A problem that may pass, such as a full disk, is retried at every reconcile.
             state = TagState.PENDING if error.retry else TagState.NOT_WRITTEN
-            return TagOutcome(state, error.reason)
+            return TagOutcome(state, error.reason, is_try=error.is_try)
         except ValueError as error:
             return TagOutcome(TagState.NOT_WRITTEN, f"its tag journal cannot be read: {error}")
         _log_warning(clip, done)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.service_errors import TagWriteError
+from daemon.system.sparse_files import MOSTLY_HOLES, is_mostly_holes
 from daemon.tagging.basics import keys
 from daemon.tagging.basics.tag_errors import TagsRefused, Unproven, refusal_of
 from daemon.tagging.basics.tag_jobs import Claim, JobKind, TagJob
@@ -24,7 +25,6 @@ from daemon.tagging.checked_edit import CheckedEdit, planned_edit
 from daemon.tagging.disk.atomic_copy import FileWrite
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import OriginalChanged, opened, refuse_read_only
-from daemon.tagging.disk.sparse_files import refuse_holes
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
 from daemon.tagging.undo_record import UndoRecord, as_text
@@ -181,7 +181,8 @@ def _to_file(path: Path, options: WriteOptions, job: TagJob, first: UndoRecord |
             return TagWrite(WriteOutcome.SKIPPED, source.path, {}, {})
         if not options.expects(source.status):
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
-        refuse_holes(source)
+        if is_mostly_holes(source.descriptor):
+            raise TagsRefused(MOSTLY_HOLES)
         edit = planned_edit(source, options.parser, job, first)
         if edit.content is None:
             return _unchanged(source, edit.plan.was)
@@ -199,7 +200,8 @@ def _written(
 
     def complete(copy: Copy) -> None:
         claim = Claim(plan.before.kind, plan.ours, plan.wanted, options.audio_hash)
-        copy.audio_hash = options.parser.prove_tags(source, copy.descriptor, claim)
+        if edit.can_be_proven:
+            copy.audio_hash = options.parser.prove_tags(source, copy.descriptor, claim)
         undo.update(UndoRecord.of(plan.before).as_json(edit.undo, copy.view))
         if options.record:
             options.record(undo)

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 from daemon.tagging import undo_record
 from daemon.tagging.basics.byte_views import Assembled, Kept
 from daemon.tagging.basics.tag_errors import MUCH_TO_REWRITE, TagsRefused
-from daemon.tagging.basics.tag_jobs import JobKind, TagJob
+from daemon.tagging.basics.tag_jobs import JobKind, TagJob, TagPlan
 from daemon.tagging.way_back import way_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.tagging.basics.byte_views import Piece
-    from daemon.tagging.basics.tag_jobs import TagPlan
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.tag_parser import TagParser
     from daemon.tagging.undo_record import UndoRecord
@@ -42,12 +41,14 @@ class CheckedEdit:
         undo: what the file before our first write is made of, in ranges of `content`; None if that
             is too large, or its bytes are lost.
         back: the same of the file as it is.
+        can_be_proven: False where a file that cannot be read gets back its bytes of before.
     """
 
     plan: TagPlan
     content: Assembled | None
     undo: Sequence[Piece] | None = None
     back: Sequence[Piece] | None = None
+    can_be_proven: bool = True
 
 
 def planned_edit(
@@ -64,7 +65,16 @@ def planned_edit(
         job = replace(job, kind=JobKind.RESET)
     if first is not None:
         job = replace(job, first=first.before, base=None if base is None else base.pieces)
-    plan = parser.plan_tags(source, job)
+    can_be_read = True
+    try:
+        plan = parser.plan_tags(source, job)
+    except TagsRefused:
+        if job.kind is not JobKind.RESTORE or first is None or base is None:
+            raise
+        # Our own bytes are still in it, and nothing can make sense of it: so it must go back.
+        wanted = {key: values for key, values in first.items.items() if values is not None}
+        plan = TagPlan({}, wanted, frozenset(first.items), base.pieces, first.before)
+        can_be_read = False
     if plan.content is None:
         return CheckedEdit(plan, None)
     content = Assembled(source.view, plan.content)
@@ -75,7 +85,10 @@ def planned_edit(
     back = undo = way_back(present, content, most)
     if job.kind is JobKind.WRITE and base is not None:
         undo = way_back(base, content, most)
-    if undo.pieces is None and undo.lost > max(_FEW_BYTES, source.view.size * _MOST_LOST):
+    most_lost = max(_FEW_BYTES, source.view.size * _MOST_LOST)
+    if job.kind is not JobKind.RESTORE and undo.pieces is None and undo.lost > most_lost:
         raise TagsRefused(MUCH_TO_REWRITE)
     is_lost = job.kind is JobKind.WRITE and first is not None and base is None
-    return CheckedEdit(plan, content, None if is_lost else undo.pieces, back.pieces)
+    return CheckedEdit(
+        plan, content, None if is_lost else undo.pieces, back.pieces, can_be_proven=can_be_read
+    )

@@ -68,7 +68,11 @@ NO_STAMP: Final = FileStamp(-1, -1, -1)
 
 @dataclass(frozen=True)
 class Clip:
-    """One audio file in the catalogue; `tagged` is what we last wrote into it."""
+    """One audio file in the catalogue.
+
+    `tagged` is what we last wrote into it, `tag_tries` how often in a row a worker was asked to
+    handle its tags, and failed at the file or has not answered yet.
+    """
 
     id: int
     path: Path
@@ -78,6 +82,7 @@ class Clip:
     tag_reason: str | None
     is_missing: bool
     tagged: Tagged | None = None
+    tag_tries: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,12 +168,14 @@ class TagOutcome:
         reason: why no tag was written.
         stamp: the file's stamp after the write, by which the watcher recognises it as ours.
         tagged: the values in the file's tags, None if not ours or not known.
+        is_try: whether a worker failed at the file, so that the tries of its clip still count.
     """
 
     state: TagState
     reason: str | None = None
     stamp: FileStamp | None = None
     tagged: Tagged | None = None
+    is_try: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def clip_of(row: Row[Any]) -> Clip:
         tagged=None
         if row.tagged_bundle is None
         else Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle),
+        tag_tries=row.tag_tries,
     )
 
 

@@ -120,6 +120,7 @@ clips = table(
     (String, "tag_state tag_reason"),
     (Integer, "tagged_arousal tagged_valence"),
     (String, "tagged_bundle"),
+    (Integer, "tag_tries"),
 )
 hearings = table(
     "hearings",

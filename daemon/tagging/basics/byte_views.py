@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from daemon.tagging.basics.tag_errors import LARGE_TAGS, TagsRefused
+from daemon.tagging.basics.tag_errors import LARGE_TAGS, MANY_TAGS, TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MOST_AT_ONCE: Final = 64 << 20
 """How many bytes a parser of tags may ask for at once; more is only claimed by damaged headers."""
+
+MOST_READS: Final = 1 << 20
+"""How often a parser may read of one file; Ogg of ten hours needs half of it."""
 
 _CHUNK = 1 << 20
 
@@ -128,18 +131,22 @@ class ViewFile:
         self.view = view
         self.failure: OSError | None = None
         self._at = 0
+        self._reads = 0
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes from the current position; all if negative.
 
         Raises:
-            TagsRefused: more than `MOST_AT_ONCE` would be read.
+            TagsRefused: more than `MOST_AT_ONCE` would be read, or it is read too often.
             OSError: the medium failed.
         """
         there = max(0, self.view.size - self._at)
         length = there if size < 0 else min(size, there)
         if length > MOST_AT_ONCE:
             raise TagsRefused(LARGE_TAGS)
+        self._reads += 1
+        if self._reads > MOST_READS:
+            raise TagsRefused(MANY_TAGS)
         with self.noting_failure():
             content = self.view.read(self._at, length)
         self._at += len(content)

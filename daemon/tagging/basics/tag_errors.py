@@ -14,6 +14,8 @@ NO_SCHEME = "no tag scheme for this container; kept in the catalogue only"
 
 LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save the tags anew"
 
+MANY_TAGS: Final = "it has far more tags than any file; save the tags anew with a tagger"
+
 MANY_FRAMES: Final = "its ID3 tag has more than 10000 frames; save the tags anew with a tagger"
 
 EXPANDING_TAGS: Final = "a compressed tag of it unpacks to more than 16 MiB; remove that tag"

@@ -80,7 +80,7 @@ def _id3(file: ViewFile, kind: str, ours: Collection[str]) -> Iterator[tuple[str
 
 
 def _listed(file: ViewFile, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    opened = FORMATS[kind].load(file)
+    opened = FORMATS[kind].opened(file)
     tags = opened.tags if opened.tags is not None else []
     # Everywhere else names count in any case.
     spelled = str if kind in ("mp4", "asf") else str.upper

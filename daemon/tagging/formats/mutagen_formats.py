@@ -24,7 +24,7 @@ from mutagen.oggvorbis import OggVorbis
 
 from daemon.tagging.basics.byte_views import Assembled, Kept, ViewFile
 from daemon.tagging.basics.keys import MOOD
-from daemon.tagging.basics.tag_errors import NO_SCHEME, TagsRefused
+from daemon.tagging.basics.tag_errors import MANY_TAGS, NO_SCHEME, TagsRefused
 from daemon.tagging.formats.edited_file import EditedFile
 from daemon.tagging.formats.id3_frames import id3v1_block
 from daemon.tagging.formats.mutagen_errors import refusing
@@ -42,6 +42,8 @@ _APEv2: Any = APEv2
 _ApeTag: Any = _APEv2Data
 _Atoms: Any = Atoms
 _OggPage: Any = OggPage
+
+MOST_TAGS = 10_000
 
 _VENDOR = "valenced"  # writes a comment block that we added; empty again, the block is removed
 # A damaged header can claim gigabytes of padding. Comments of FLAC may lie behind its pictures.
@@ -97,11 +99,22 @@ class MutagenFormat:
 
     def _tags(self, view: View) -> Any:
         with refusing(file := ViewFile(view)):
-            return self.load(file).tags
+            return self.opened(file).tags
+
+    def opened(self, file: ViewFile) -> Any:
+        """Load a file.
+
+        Raises:
+            TagsRefused: it has more tags than any file, which mutagen handles in quadratic time.
+        """
+        loaded = self.load(file)
+        if loaded.tags is not None and len(loaded.tags) > MOST_TAGS:
+            raise TagsRefused(MANY_TAGS)
+        return loaded
 
     def _write(self, file: EditedFile, changes: Changes, *, keep_block: bool) -> None:
         file.seek(0)
-        opened = self.load(file)
+        opened = self.opened(file)
         if opened.tags is None:
             opened.add_tags()
         for key in sorted(changes):

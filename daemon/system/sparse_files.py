@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from daemon.tagging.basics.tag_errors import TagsRefused
-
-if TYPE_CHECKING:
-    from daemon.tagging.disk.source import SourceFile
-
-SPARSE: Final = "most of it are holes, so it is not complete; kept in the catalogue only"
+MOSTLY_HOLES: Final = "most of it was never written (holes in the file), so it is not complete"
 
 _BLOCK = 512
 _FEW = 1 << 20
 _MOST_RANGES = 1000
 
 
-def refuse_holes(source: SourceFile) -> None:
-    """Refuse a file of which more than a megabyte, and more than half, are holes.
+def is_mostly_holes(descriptor: int) -> bool:
+    """Tell whether more than a megabyte, and more than half, of an open file are holes.
 
-    A copy of it would take far more room than the file does, and reading it could take for ever.
+    A copy of such a file would take far more room than the file does, and reading one of a few
+    blocks can take for ever.
 
     Raises:
-        TagsRefused: it is such a file.
+        OSError: the file cannot be examined.
     """
-    size = source.status.st_size
+    status = os.fstat(descriptor)
+    size, most = status.st_size, max(_FEW, status.st_size // 2)
     # Compressed files, too, take less room than their size, so this alone shows nothing.
-    missing = size - source.status.st_blocks * _BLOCK
-    if missing <= max(_FEW, size // 2):
-        return
-    if size - _written(source.descriptor, size // 2) > max(_FEW, size // 2):
-        raise TagsRefused(SPARSE)
+    if size - status.st_blocks * _BLOCK <= most:
+        return False
+    return size - _written(descriptor, size - most) > most
 
 
 def _written(descriptor: int, enough: int) -> int:
