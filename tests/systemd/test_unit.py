@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pytest
 from tests.driving import COMMAND
 from tests.sounds import music_like, write_audio
 from tests.systemd.machine import Machine, booted, why_not
+from tests.trainer.audio.sandbox_attempts import PROBE
 from trainer.audio.landlock import landlock_version
 
 if TYPE_CHECKING:
@@ -276,8 +278,8 @@ def test_workers_are_confined_and_every_process_has_low_priority(
         assert service.machine.run("ionice", "-p", process.pid).strip() == "idle"
     if landlock_version():
         mine = f"_PID={service.pid}"
-        service.machine.wait_for_log("is confined by Landlock", mine)
-        assert "is not confined" not in service.machine.journal(mine)
+        service.machine.wait_for_log("that read sound are confined", mine)
+        assert "are not confined" not in service.machine.journal(mine)
     assert service.machine.properties("CPUWeight", "IOWeight", "IOSchedulingClass") == [
         "20",
         "20",
@@ -303,10 +305,37 @@ def test_a_unit_that_forbids_landlock_is_reported(service: Host, sounds: list[Pa
         service.systemctl("restart", "valenced")
         service.wait_for_tags(service.drop(sounds[0], b"open.flac"))
         warnings = f"_PID={service.pid}", "PRIORITY=4"
-        service.machine.wait_for_log("is not confined (no Landlock here)", *warnings)
+        service.machine.wait_for_log("are not confined: files (Landlock) missing", *warnings)
     finally:
         service.machine.path(forbids).unlink()
         service.systemctl("daemon-reload")
+
+
+def test_what_runs_in_a_worker_under_the_unit_can_do_nothing_else(
+    service: Host, sounds: list[Path]
+) -> None:
+    probe = service.machine.path("/var/lib/sounds/probe.py")
+    program = f"""
+from trainer.audio.sandbox import confine
+kept = os.open({str(sounds[0])!r}, os.O_RDONLY)
+layers = confine(1024)
+print("PROBED", successful({str(sounds[0])!r}, kept, "9"), len(layers), flush=True)
+"""
+    probe.write_text(PROBE + program)
+    only = Path("/etc/systemd/system/valenced.service.d/99-probe.conf")
+    service.systemctl("stop", "valenced")
+    service.machine.path(only).write_text(
+        "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nEnvironment=OPENBLAS_NUM_THREADS=1\n"
+        f"ExecStart=\nExecStart={sys.executable} -P /var/lib/sounds/probe.py\n"
+    )
+    try:
+        service.systemctl("daemon-reload")
+        service.systemctl("start", "valenced")
+        service.machine.wait_for_log("PROBED")
+    finally:
+        service.machine.path(only).unlink()
+        service.systemctl("daemon-reload")
+    assert "PROBED [] 6" in service.machine.journal("-o", "cat")
 
 
 def test_wrong_settings_stop_it_with_78_and_it_is_not_restarted(service: Host) -> None:
