@@ -88,7 +88,7 @@ def problem_with(note: BegunWrite, *, is_running: bool) -> str | None:
     if note.trouble is None and is_running:
         return None
     rescue = note.rescue_path
-    if rescue.parent.exists() and not os.path.lexists(rescue):
+    if os.path.lexists(rescue.parent) and not os.path.lexists(rescue):
         # Somebody has taken it away or deleted it; clean-up forgets it at the next start.
         return None
     return f"{note.path}: {note.trouble or _NOT_YET.format(note.rescue)}"
