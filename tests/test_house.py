@@ -89,6 +89,7 @@ OWNERS = {
 }
 SINGLE_MODULES = {
     "opensmile": {"trainer/features/opensmile.py"},
+    "joblib": {"trainer/bundles/bundle.py"},
     "openpyxl": {"trainer/corpora/tables/xlsx.py"},
     "mutagen": {
         "daemon/tagging/formats/foreign_tags.py",
@@ -201,6 +202,21 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     assert {path.parts[0] for path in users} <= OWNERS[library]
     if library in SINGLE_MODULES:
         assert {path.as_posix() for path in users} == SINGLE_MODULES[library]
+
+
+def test_only_a_bundle_is_unpickled() -> None:
+    """What else could unpickle is not used at all, as it would run what others wrote."""
+    unpickling = {"pickle", "shelve", "marshal", "dill", "cloudpickle", "skops"}
+    assert [name_of(module) for module in ALL if imports(module) & unpickling] == []
+    for module in ALL:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert ast.unparse(node.value) == "False", name_of(module)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"np.load", "numpy.load"}:
+                assert "allow_pickle" in {each.arg for each in node.keywords}, name_of(module)
+            # `multiprocessing` sends pickles by these; `send_bytes` and `recv_bytes` do not.
+            if isinstance(node, ast.Attribute) and "connection" in ast.unparse(node.value):
+                assert node.attr not in {"send", "recv"}, name_of(module)
 
 
 def test_only_storage_reaches_for_the_engine_of_a_catalogue() -> None:

@@ -15,11 +15,12 @@ import stat
 import tarfile
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from secrets import token_hex
 from shutil import copyfileobj, disk_usage
 from typing import IO, TYPE_CHECKING, Final
 
 from daemon.service_errors import BackupError
-from storage.database.catalogue_copy import rename_durably, sync
+from storage.database.catalogue_copy import sync
 from trainer.bundles import bundle
 from trainer.bundles.registry import CURRENT, HISTORY, published_name
 from trainer.corpora.corpus_store import MANIFEST, TABLE, CorpusManifest, CorpusStore
@@ -90,19 +91,27 @@ def pack(paths: BackupPaths, archive: Path, made_at: str) -> None:
     """
     if os.path.lexists(archive) and not is_backup(archive):
         raise BackupError(f"{archive}: exists, and is not a valenced backup; name another file")
-    new = archive.with_name(f".valenced.{os.getpid()}.new")
+    new = f".valenced.{token_hex(8)}.new"
     try:
-        with open(os.open(new, _NEW, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
-            with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:
-                _add_contents(tar, paths, made_at)
-            stream.flush()
-            os.fsync(stream.fileno())
-        rename_durably(new, archive)
+        # Others may exchange the folder meanwhile; all is done in the one that was opened.
+        folder = os.open(archive.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(new, _NEW, 0o600, dir_fd=folder)
+            try:
+                with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor
+                    with tarfile.open(fileobj=stream, mode="w:", format=tarfile.PAX_FORMAT) as tar:
+                        _add_contents(tar, paths, made_at)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(new, archive.name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(new, dir_fd=folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise BackupError(f"{archive}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
 
 
 def is_backup(archive: Path) -> bool:

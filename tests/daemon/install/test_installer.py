@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from config.loading import load
 from daemon.install.installer import install_file
@@ -18,8 +23,6 @@ from daemon.install.units import (
 from tests.driving import COMMAND, Valenced
 
 if TYPE_CHECKING:
-    import pytest
-
     from config.settings import Settings
 
 UNITS = Path("etc/systemd/system")
@@ -126,6 +129,22 @@ def test_the_service_has_a_network_only_if_it_listens() -> None:
     for settings, families in ((quiet, "AF_UNIX"), (listening, "AF_UNIX AF_INET AF_INET6")):
         (users,) = user_files(Path("/home/ann/.config"), settings, COMMAND)
         assert f"RestrictAddressFamilies={families}" in users.text.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def test_the_shipped_unit_exposes_little(tmp_path: Path) -> None:
+    unit = tmp_path / "valenced.service"
+    unit.write_text(next(machine_files(settings_with(), COMMAND)).text)
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=10", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze cannot look at files")
+    (exposure,) = re.findall(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
+    assert float(exposure) <= 1.0
 
 
 def test_installed_folders_can_be_entered_by_all_whatever_the_umask(
