@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Self
 
 from daemon.backup.archive import CORPORA, BackupPaths, open_backup, unpack
 from daemon.service_errors import BackupError
+from storage.database.catalogue_check import problem_with
 from storage.database.catalogue_copy import (
     carry_begun_writes,
-    problem_with,
     read_mark,
     rename_durably,
     replace_catalogue,
@@ -27,7 +27,6 @@ from storage.database.catalogue_copy import (
     write_mark,
 )
 from storage.database.engine import file_of, only_writer
-from storage.database.migrate import schemas
 from storage.schema.catalogue_errors import CatalogueError
 from trainer.bundles.registry import list_bundles
 from trainer.corpora.corpus_store import FEATURE_CACHE, CorpusStore
@@ -215,7 +214,7 @@ def _carry_notes(archive: Path, layout: _Layout) -> None:
 
 
 def _require_usable(archive: Path, new: BackupPaths) -> None:
-    problem = problem_with(new.catalogue, len(schemas()))
+    problem = problem_with(new.catalogue)
     if problem is not None:
         raise BackupError(f"{archive}: its catalogue cannot be used: {problem}")
     for name, found in list_bundles(new.registry).items():

@@ -1,4 +1,4 @@
-"""Copies a catalogue while others use it, checks copies, and replaces the catalogue by one."""
+"""Copies a catalogue while others use it, and replaces the catalogue by a copy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ _MARK_AT: Final = 68
 """Offset of the application id in an SQLite file (https://www.sqlite.org/fileformat.html)."""
 
 _BEGUN: Final = "begun_writes"
-TABLES: Final = frozenset({"clips", "hearings", "predictions", "queue"})
-"""The tables that a catalogue of any schema has."""
 
 
 def copy_catalogue(file: Path, copy: Path) -> None:
@@ -46,33 +44,6 @@ def copy_catalogue(file: Path, copy: Path) -> None:
                 left.unlink(missing_ok=True)
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise CatalogueError(f"{copy}: cannot be written: {why}") from error
-
-
-def problem_with(file: Path, newest: int) -> str | None:
-    """Return in one line why a file cannot be used as a catalogue, None if it can.
-
-    The file is not trusted: every page is read, and none of its code is run.
-
-    Args:
-        file: a database that nobody has open.
-        newest: the newest schema that is known.
-    """
-    try:
-        with closing(
-            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-        ) as plain:
-            plain.execute("PRAGMA trusted_schema = OFF")
-            (found,) = plain.execute("PRAGMA user_version").fetchone()
-            tables = {name for (name,) in plain.execute("SELECT name FROM sqlite_master")}
-            triggers = plain.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger'")
-            if not found or not tables >= TABLES or triggers.fetchone():
-                return "is not a catalogue of valenced"
-            if found > newest:
-                return f"schema {found} is of a later release; this release supports up to {newest}"
-            (verdict,) = plain.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.Error as error:
-        return str(error)
-    return None if verdict == "ok" else f"damaged: {' '.join(str(verdict).split())}"
 
 
 def carry_begun_writes(current: Path, new: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -272,6 +273,39 @@ HOSTILE: dict[str, Callable[[list[Member]], None]] = {
         "DROP TABLE begun_writes; CREATE VIEW begun_writes AS SELECT * FROM clips"
     ),
     "later schema": with_catalogue("PRAGMA user_version = 99"),
+    "a schema that is none": with_catalogue("PRAGMA user_version = -1"),
+    "another view": with_catalogue(
+        "DROP VIEW sounds; CREATE VIEW sounds AS WITH RECURSIVE n(x) AS"
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT * FROM n"
+    ),
+    "one view more": with_catalogue("CREATE VIEW more AS SELECT * FROM clips"),
+    "one table more": with_catalogue("CREATE TABLE more (x, y AS (zeroblob(x)))"),
+    "a virtual table": with_catalogue("CREATE VIRTUAL TABLE more USING fts5(x)"),
+    "an index that computes": with_catalogue("CREATE INDEX more ON clips (zeroblob(size))"),
+    "a computed column": with_catalogue("ALTER TABLE clips ADD COLUMN more AS (zeroblob(size))"),
+    "character device": adding(member("bundles/x/y", b"", type=tarfile.CHRTYPE)),
+    "block device": adding(member("bundles/x/y", b"", type=tarfile.BLKTYPE)),
+    "folder": adding(member("bundles/x", b"", type=tarfile.DIRTYPE)),
+    "unknown type": adding(member("bundles/x/y", b"", type=b"Z")),
+    "other case": adding(member(CATALOGUE.upper())),
+    "control characters": adding(member("bundles/\x1b[2J\n/manifest.json")),
+    "dots": adding(member("./" + CATALOGUE)),
+    "other name in PAX": adding(member("bundles/x/table.npz", pax_headers={"path": "/tmp/evil"})),
+    "link in PAX": adding(
+        member("bundles/x/y", b"", type=tarfile.SYMTYPE, pax_headers={"linkpath": "/etc"})
+    ),
+    "sparse in PAX": adding(
+        member(
+            "bundles/x/table.npz",
+            b"1\n0\n512\n" + bytes(505),
+            pax_headers={
+                "GNU.sparse.major": "1",
+                "GNU.sparse.minor": "0",
+                "GNU.sparse.name": "../evil",
+                "GNU.sparse.realsize": str(1 << 50),
+            },
+        )
+    ),
 }
 
 
@@ -286,6 +320,39 @@ def test_a_hostile_backup_changes_nothing(valenced: Valenced, tmp_path: Path, ki
     (line,) = valenced.stderr.splitlines()
     assert str(archive) in line
     assert "unexpected" not in line
+    assert everything(tmp_path) == before
+
+
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "compressed": gzip.compress,
+    "compressed twice": lambda tar: gzip.compress(gzip.compress(tar)),
+    "wrong checksum": lambda tar: tar[:148] + b"7777777" + tar[155:],
+    "size without measure": lambda tar: with_size(tar, b"77777777777"),
+    "negative size": lambda tar: with_size(tar, b"\xff" * 12),
+    "size of words": lambda tar: with_size(tar, b"many bytes"),
+    "no end": lambda tar: tar[: len(tar) // 3],
+    "two labels": lambda tar: tar[:1024] + tar,
+}
+
+
+def with_size(tar: bytes, size: bytes) -> bytes:
+    """Return an archive with another size in its first header, and the checksum that fits."""
+    head = tar[:124] + size.ljust(12, b"\0") + b" " * 12 + tar[148:512]
+    head = head[:136] + tar[136:148] + b" " * 8 + tar[156:512]
+    return head[:148] + b"%06o\0 " % sum(head) + head[156:] + tar[512:]
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_archive_changes_nothing(valenced: Valenced, tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / "a.tar"
+    known(valenced, "a.mp3")
+    valenced("backup", archive)
+    archive.write_bytes(DAMAGED[kind](archive.read_bytes()))
+    before = everything(tmp_path)
+    valenced("restore", archive, exit_code=1)
+    (line,) = valenced.stderr.splitlines()
+    assert str(archive) in line
+    assert "run again with --debug" not in line
     assert everything(tmp_path) == before
 
 
