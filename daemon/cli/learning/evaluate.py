@@ -85,8 +85,8 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
 
     Writes report.html, one page with every figure, and report.json with their values; beside them
     each figure as SVG (figures) and each table as CSV and LaTeX (tables). Nothing is analysed or
-    published. An interrupted evaluation continues where it stopped when the same
-    command is given again.
+    published. An interrupted evaluation continues where it stopped when the same command is given
+    again.
     """
     from trainer.experiments.report.document import document_of, encoded  # noqa: PLC0415 - spares others
     from trainer.experiments.report.html import page_of  # noqa: PLC0415
@@ -107,19 +107,20 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
         raise ValencedError(printable(str(error))) from error
     document = document_of(context, outcomes)
     page = page_of(document).encode(errors="xmlcharrefreplace")
-    replace_file(folder / FIGURES, partial(Path.write_bytes, data=encoded(document)))
-    replace_file(folder / PAGE, partial(Path.write_bytes, data=page))
     for name, content in files_of(document):
         path = folder / name
         with _created(path.parent):
             replace_file(path, partial(Path.write_bytes, data=content))
+    # Last, so that where they are, everything is.
+    replace_file(folder / FIGURES, partial(Path.write_bytes, data=encoded(document)))
+    replace_file(folder / PAGE, partial(Path.write_bytes, data=page))
     cells.clear()
     if output == "json":
         print_bytes(encoded(document))
     else:
         for line in summary_of(document):
             say(line)
-    say(f"report: {folder / PAGE} and {FIGURES}", err=True)
+    say(f"report: {folder / PAGE}, {FIGURES}, figures/ and tables/", err=True)
 
 
 def _names(chosen: Sequence[str]) -> Sequence[str]:

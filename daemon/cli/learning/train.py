@@ -67,7 +67,9 @@ def _outcome(result: RetrainResult) -> str:
             f"{compared.yardstick}; to publish it: valenced bundles publish {name}"
         )
     if compared.corpora is not None and not compared.corpora.passed:
-        why = "the new corpora did not pass their comparison, nor did annotations alone"
+        alone = any(each.annotations for each in compared.dimensions)
+        why = "the new corpora did not pass their comparison"
+        why += ", nor did annotations alone" if alone else ""
     elif all(each.p_over_service is None for each in compared.dimensions):
         why = "there are too few annotations of new sounds for a test"
     else:

@@ -41,6 +41,13 @@ def test_joint_training_is_evaluated_on_the_shipped_clips(
     (experiment,) = document["experiments"]
     assert {each["condition"] for each in experiment["figures"]} == {"joint", "alone"}
     assert len(experiment["tests"]) == 4
+    figures = {path.name for path in (report / "figures").iterdir()}
+    assert {"joint-predictions-arousal-of-music.svg", "joint-coverage.svg"} <= figures
+    assert {path.name for path in (report / "tables").iterdir()} == {
+        f"{table}.{suffix}"
+        for table in ("joint-scores", "joint-tests", "corpora")
+        for suffix in ("csv", "tex")
+    }
     assert not (report / "cells").exists()
 
 
