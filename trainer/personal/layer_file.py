@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from trainer.files.array_archive import read_arrays
 from trainer.personal.gaussian_process import MOST_ROWS, PARTS, RatedSounds, ResidualProcess
 from trainer.personal.layer import ComponentSpace, PersonalLayer
 from trainer.regression.kernel_expert import DIMENSIONS
@@ -58,7 +58,7 @@ def decode_layer(content: bytes, name: str, features: int) -> PersonalLayer:
         BundleCorrupt: the bytes are not such a layer, or its arrays do not fit each other.
     """
     try:
-        arrays = _arrays(content)
+        arrays = read_arrays(content, _MOST_BYTES)
         space = ComponentSpace(
             _array(arrays, "basis", np.float32), _array(arrays, "origin", np.float32)
         )
@@ -70,14 +70,6 @@ def decode_layer(content: bytes, name: str, features: int) -> PersonalLayer:
         reason = " ".join(str(error).split())
         raise BundleCorrupt(f"{name}: not a personal layer: {reason}") from error
     return PersonalLayer(space, **processes)
-
-
-def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    # An archive of zeros unpacks to a thousand times its size.
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        _check(sum(entry.file_size for entry in archive.infolist()) <= _MOST_BYTES, "size")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def _process(

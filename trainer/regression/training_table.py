@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from trainer.features.vector_codec import pack, unpack
+from trainer.files.array_archive import read_arrays
 from trainer.trainer_errors import BundleCorrupt
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _TEXTS: Final = ("path", "corpus", "domain", "follows", "group")
 _NUMBERS: Final = ("ratings", "weight", "sets_scale", "steadiness", "is_harmony")
 _BY_CLIP: Final = (*_TEXTS, "vectors", "ratings", "weight", "sets_scale")
+# About eighty thousand clips.
+_MOST_BYTES: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +101,14 @@ def decode_table(content: bytes, name: str) -> TrainingTable:
         BundleCorrupt: the bytes are not such a table.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            planes = np.stack([arrays["low"].T, arrays["high"].T], axis=-1)
-            codes = np.ascontiguousarray(planes, dtype=np.uint8)
-            columns = {key: arrays[key] for key in (*_TEXTS, *_NUMBERS) if key in arrays}
-            # Older bundles lack this column; their scale was fitted on all clips.
-            columns.setdefault("sets_scale", np.ones(len(planes), np.bool_))
-            flat = unpack(bytes([int(arrays["code"])]) + codes.tobytes())
-            table = TrainingTable(vectors=flat.reshape(planes.shape[:2]), **columns)
+        arrays = read_arrays(content, _MOST_BYTES)
+        planes = np.stack([arrays["low"].T, arrays["high"].T], axis=-1)
+        codes = np.ascontiguousarray(planes, dtype=np.uint8)
+        columns = {key: arrays[key] for key in (*_TEXTS, *_NUMBERS) if key in arrays}
+        # Older bundles lack this column; their scale was fitted on all clips.
+        columns.setdefault("sets_scale", np.ones(len(planes), np.bool_))
+        flat = unpack(bytes([int(arrays["code"])]) + codes.tobytes())
+        table = TrainingTable(vectors=flat.reshape(planes.shape[:2]), **columns)
     except Exception as error:
         # On damage, zip, zlib and numpy's header parser raise more than they document.
         raise BundleCorrupt(f"{name}: table.npz is not a feature table: {error}") from error
