@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -309,11 +310,29 @@ HOSTILE: dict[str, Callable[[list[Member]], None]] = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_backup_changes_nothing(valenced: Valenced, tmp_path: Path, kind: str) -> None:
-    archive = tmp_path / "a.tar"
+@pytest.fixture(scope="module")
+def made_backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a state directory and its backup."""
+    folder = tmp_path_factory.mktemp("made")
+    valenced = Valenced(folder / "state")
     known(valenced, "a.mp3")
-    valenced("backup", archive)
+    valenced("backup", folder / "a.tar")
+    return folder
+
+
+@pytest.fixture
+def archive(made_backup: Path, valenced: Valenced, tmp_path: Path) -> Path:
+    """A backup of what is in the state directory."""
+    shutil.copytree(made_backup / "state", valenced.catalogue.parent)
+    archive = tmp_path / "a.tar"
+    shutil.copy2(made_backup / "a.tar", archive)
+    return archive
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_backup_changes_nothing(
+    valenced: Valenced, archive: Path, tmp_path: Path, kind: str
+) -> None:
     rewritten(archive, HOSTILE[kind])
     before = everything(tmp_path)
     valenced("restore", archive, exit_code=1)
@@ -343,10 +362,9 @@ def with_size(tar: bytes, size: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_archive_changes_nothing(valenced: Valenced, tmp_path: Path, kind: str) -> None:
-    archive = tmp_path / "a.tar"
-    known(valenced, "a.mp3")
-    valenced("backup", archive)
+def test_a_damaged_archive_changes_nothing(
+    valenced: Valenced, archive: Path, tmp_path: Path, kind: str
+) -> None:
     archive.write_bytes(DAMAGED[kind](archive.read_bytes()))
     before = everything(tmp_path)
     valenced("restore", archive, exit_code=1)

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +82,12 @@ def everything(file: Path) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(file)) as plain:
         tables = plain.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     return {name: rows_of(file, f"SELECT * FROM {name}") for (name,) in sorted(tables)}
+
+
+def test_the_scripts_are_numbered_by_the_schema_that_they_lead_to() -> None:
+    folder = resources.files("storage.database.migrations")
+    names = [entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    assert sorted(int(name[:4]) for name in names) == list(range(1, NEWEST + 1))
 
 
 @pytest.mark.parametrize("schema", RELEASED)
