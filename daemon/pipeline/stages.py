@@ -150,6 +150,7 @@ class Pipeline:
 
     def identified(self, current: CurrentFile) -> None:
         """Hash the audio packets."""
+        current.worker.expect(current.bundle)
         with _as_queued(current.entry) as file:
             current.identity = current.worker.identify(file)
 

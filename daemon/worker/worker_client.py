@@ -68,6 +68,10 @@ class WorkerClient:
         self._bundle: ActiveBundle | None = None
         self._layers: list[str] | None = None
 
+    def expect(self, bundle: ActiveBundle) -> None:
+        """Have each process load a bundle before its first file, as it could not do so later."""
+        self._bundle = bundle
+
     def warm(self, bundle: ActiveBundle) -> None:
         """Load everything the first file would wait for.
 

@@ -335,6 +335,16 @@ def test_a_process_that_has_read_a_file_prepares_no_bundle(
     assert process_of(worker) != before
 
 
+def test_one_process_identifies_and_analyses_a_file(
+    worker: WorkerClient, tone: Path, bundle: ActiveBundle
+) -> None:
+    worker.expect(bundle)
+    identity = worker.identify(tone)
+    number = process_of(worker)
+    worker.analyse(tone, identity, bundle)
+    assert process_of(worker) == number
+
+
 def test_a_bundle_that_is_published_later_is_loaded_by_a_new_process(
     worker: WorkerClient, bundle: ActiveBundle, tone: Path
 ) -> None:
