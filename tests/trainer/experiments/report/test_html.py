@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = shutil.which("chromium")
+# Each process that runs these tests would make the document again.
+pytestmark = pytest.mark.xdist_group("report page")
+
 HOSTILE = "</title></svg><script>document.title='owned'</script><img src=x onerror=alert(1)>&\"'"
 EMPTY = {"meta", "rect", "circle", "path", "polyline", "polygon", "br"}
 
