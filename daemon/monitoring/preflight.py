@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -212,6 +213,9 @@ def _check_confinement(limits: AnalysisSettings) -> CheckResult:
         with closing(WorkerClient(limits)) as worker:
             layers = worker.layers()
     except WorkerError as error:
+        if not os.access(sys.executable, os.X_OK, effective_ids=True):
+            # As root with --user: the unit may give that user what it has not here.
+            return _warn(f"confinement was not tried: this user may not run {sys.executable}")
         return _fail(str(error))
     missing = [layer for layer in NEEDED if layer not in layers]
     if not missing:

@@ -62,7 +62,7 @@ def _section(name: str, command: click.Command) -> str:
     items = [
         f"* {_spelling(option)}: {option.help}"
         for option in _options(command)
-        if option.opts[0] not in SHARED
+        if not SHARED & {*option.opts}
     ]
     return "\n".join([*lines, "", *items] if items else lines)
 

@@ -12,7 +12,7 @@ from config.settings import FolderSettings
 from daemon.watch.nested_mounts import NestedMounts
 from daemon.watch.watched_folders import WatchedFolders
 from tests.sounds import music_like, write_audio
-from tests.torture.disks import Full, NoDisk, ReadOnly, memory_disk
+from tests.torture.disks import BALLAST, Full, NoDisk, ReadOnly, memory_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +119,7 @@ def test_a_state_directory_without_a_free_byte_is_reported_in_one_line(
     with mounted(state, "size=12m,mode=700"):
         disk = Full(state)
         disk.fail()
+        (state / BALLAST).chmod(0o600)
         valenced("scan", music, exit_code=1)
         (line,) = valenced.stderr.splitlines()
         assert "unexpected" not in line
