@@ -69,7 +69,6 @@ def test_every_command_writes_for_its_owner_alone(
         ("evaluate", *few, "--folds", "2", "--repeats", "1", "--output", backups / "report"),
         ("backup", backups / "a.tar"),
         ("restore", backups / "a.tar"),
-        ("scan", music),
     ):
         as_shared(valenced, *line)
         assert modes(state) == {}, line

@@ -31,7 +31,7 @@ def test_killed_repeatedly_it_misses_no_file_and_harms_none(tmp_path: Path) -> N
 
 
 def test_on_a_disk_whose_calls_fail_it_writes_every_tag_in_the_end(tmp_path: Path) -> None:
-    report = KillRun(tmp_path, files=16, kills=2, seed=4, fault_rate=0.08).run()
+    report = KillRun(tmp_path, files=12, kills=1, seed=4, fault_rate=0.08).run()
     assert report.faults == []
     assert report.crashes == []
     assert report.disk_errors
@@ -40,7 +40,7 @@ def test_on_a_disk_whose_calls_fail_it_writes_every_tag_in_the_end(tmp_path: Pat
 @pytest.mark.parametrize("failure", Failure)
 def test_it_survives_disk_failures_and_catches_up(tmp_path: Path, failure: Failure) -> None:
     try:
-        report = DiskFailureRun(tmp_path, failure, files=10, rounds=2, seed=5).run()
+        report = DiskFailureRun(tmp_path, failure, files=8, rounds=2, seed=5).run()
     except NoDisk as error:
         pytest.skip(str(error))
     assert report.faults == []
