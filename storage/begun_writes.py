@@ -29,7 +29,7 @@ class BegunWrites(CataloguePart):
         return name
 
     def keep(self, note: BegunWrite) -> None:
-        """Note anew where a rescue copy is, and why it is kept."""
+        """Update where a rescue copy is, and why it is kept."""
         values = vars(note)
         statement = upsert(begun_writes).values(values)
         self._write(statement.on_conflict_do_update(index_elements=["rescue"], set_=values))

@@ -11,7 +11,7 @@ from base64 import b64decode
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from daemon.tagging.disk.source import FileReading
+from daemon.tagging.basics.tag_jobs import FileReading
 from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Prediction
 from trainer.features.vector_codec import FORMAT, VALUES
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip

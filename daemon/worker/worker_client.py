@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from config.settings import AnalysisSettings
-    from daemon.tagging.disk.source import FileReading
+    from daemon.tagging.basics.tag_jobs import FileReading
     from daemon.worker.active_bundle import ActiveBundle
     from storage.schema.records import Analysis, FeatureRecord
 

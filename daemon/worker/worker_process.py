@@ -146,13 +146,13 @@ def _warm(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
 
 
 def _tags(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
-    from daemon.tagging.parsing.proof import Reading  # noqa: PLC0415
+    from daemon.tagging.basics.tag_jobs import FileReading  # noqa: PLC0415
     from daemon.tagging.parsing.tag_requests import answer  # noqa: PLC0415
 
-    def read_by_ffmpeg(file: int, *, hashed: bool = True) -> Reading:
+    def read_by_ffmpeg(file: int, *, hashed: bool = True) -> FileReading:
         from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
 
-        return Reading(**read_back(_sound(request, [file]), hashed=hashed))
+        return FileReading(**read_back(_sound(request, [file]), hashed=hashed))
 
     return answer(request, files, read_by_ffmpeg)
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 NO_SCHEME = "no tag scheme for this container; kept in the catalogue only"
 
-LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save the tags anew"
+LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save the tags again"
 
-MANY_TAGS: Final = "it has far more tags than any file; save the tags anew with a tagger"
+MANY_TAGS: Final = "it has far more tags than any file; save the tags again with a tag editor"
 
-MANY_FRAMES: Final = "its ID3 tag has more than 10000 frames; save the tags anew with a tagger"
+MANY_FRAMES: Final = "its ID3 tag has more than 10000 frames; save the tags again with a tag editor"
 
 EXPANDING_TAGS: Final = "a compressed tag of it unpacks to more than 16 MiB; remove that tag"
 
@@ -24,7 +24,7 @@ NESTED_TAGS: Final = "its parts are nested too deeply to be read; the file is le
 
 LONG_VALUES: Final = "our own keys hold more text than we ever write; remove them with a tagger"
 
-MUCH_TO_REWRITE: Final = "too much of it would have to be written anew; kept in the catalogue only"
+MUCH_TO_REWRITE: Final = "too much of it would have to be rewritten; kept in the catalogue only"
 
 READ_ONLY: Final = "its file system is read-only; kept in the catalogue until it can be written"
 

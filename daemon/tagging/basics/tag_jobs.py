@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,3 +110,16 @@ class Claim:
     ours: frozenset[str]
     wanted: Items
     audio_hash: str | None = None
+
+
+class FileReading(NamedTuple):
+    """What ffmpeg reads of a file.
+
+    Attributes:
+        audio_hash: of all audio packets; None if not requested.
+        metadata: each value as its place in the file, its key and its digest; None if the file
+            cannot be read with its tags.
+    """
+
+    audio_hash: str | None
+    metadata: Sequence[tuple[str, ...]] | None

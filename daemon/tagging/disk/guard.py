@@ -75,7 +75,7 @@ class Guard:
         except BlockingIOError as error:
             raise OriginalChanged from error
         try:
-            # A write lease is granted only to whoever alone has the file open.
+            # A write lease is granted only if no other program has the file open.
             os.dup2(target, source.descriptor, inheritable=False)
         finally:
             os.close(target)

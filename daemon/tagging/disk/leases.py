@@ -1,8 +1,8 @@
 """Leases: the kernel's word that no other program has a file open for writing, or at all.
 
 The kernel grants a read lease only if nobody has the file open for writing, and a write lease only
-if nobody else has it open. Whoever opens it against a lease waits until the lease is given back, or
-for /proc/sys/fs/lease-break-time (45 s), and the lease tells that somebody waits (fcntl(2)).
+if nobody else has it open. A program that opens it against a lease waits until the lease is given
+back, or for /proc/sys/fs/lease-break-time (45 s), and the lease tells that one waits (fcntl(2)).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def request_lease(descriptor: int, kind: int) -> bool:
 
 
 def release_lease(descriptor: int) -> None:
-    """Give a lease back, if there is one; whoever waits for the file goes on."""
+    """Give a lease back, if there is one; a program that waits for the file continues."""
     with suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, NO_LEASE)
 

@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from daemon.tagging.basics.byte_views import OpenFile
 from daemon.tagging.basics.tag_errors import TagsRefused
@@ -21,26 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.tagging.disk.syscalls import DiskCalls
-
-
-class FileReading(NamedTuple):
-    """What an independent library reads of a file.
-
-    Attributes:
-        audio_hash: of all audio packets; None if not requested.
-        metadata: each value as its place in the file, its key and its digest; None if the file
-            cannot be read with its tags.
-    """
-
-    audio_hash: str | None
-    metadata: Sequence[tuple[str, ...]] | None
-
-
-class Reader(Protocol):
-    """Reads a file by ffmpeg, outside this process."""
-
-    def __call__(self, path: Path, /, *, hashed: bool = True) -> FileReading:
-        """Read metadata and, if `hashed`, hash the audio packets; raises ClipError."""
 
 
 class OriginalChanged(Exception):

@@ -82,7 +82,7 @@ class DiskCalls:
         return fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == kind
 
     def release_lease(self, descriptor: int) -> None:
-        """Give a lease back; whoever waits for the file goes on."""
+        """Give a lease back; a program that waits for the file continues."""
         release_lease(descriptor)
 
     def try_lock(self, descriptor: int) -> bool:

@@ -6,7 +6,7 @@ before, and the audio packets must be the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from daemon.tagging.basics.byte_views import OpenFile
 from daemon.tagging.basics.keys import MOOD
@@ -15,9 +15,9 @@ from daemon.tagging.formats.detect import container_of
 from daemon.tagging.formats.foreign_tags import foreign_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
-    from daemon.tagging.basics.tag_jobs import Claim
+    from daemon.tagging.basics.tag_jobs import Claim, FileReading
 
 # How ffmpeg calls our mood in ID3v2.4 and ASF.
 _OURS_IN_FFMPEG = {"TMOO": MOOD, "WM/MOOD": MOOD}
@@ -25,23 +25,10 @@ _OURS_IN_FFMPEG = {"TMOO": MOOD, "WM/MOOD": MOOD}
 _ID3V1_KEYS = frozenset({"title", "artist", "album", "comment", "genre", "track", "date"})
 
 
-class Reading(NamedTuple):
-    """What ffmpeg reads of a file.
-
-    Attributes:
-        audio_hash: of all audio packets; None if not requested.
-        metadata: each value as its place in the file, its key and its digest; None if the file
-            cannot be read with its tags.
-    """
-
-    audio_hash: str | None
-    metadata: Sequence[tuple[str, ...]] | None
-
-
 class FfmpegReader(Protocol):
     """Reads an open file by ffmpeg."""
 
-    def __call__(self, file: int, *, hashed: bool = True) -> Reading:
+    def __call__(self, file: int, *, hashed: bool = True) -> FileReading:
         """Read metadata and, if `hashed`, hash the audio packets; raises ClipError."""
 
 
@@ -76,7 +63,7 @@ def prove(original: int, copy: int, claim: Claim, reader: FfmpegReader) -> str |
 
 
 def _foreign(
-    reading: Reading, ours: Collection[str], left_out: Collection[str]
+    reading: FileReading, ours: Collection[str], left_out: Collection[str]
 ) -> list[tuple[str, ...]] | None:
     if reading.metadata is None:
         return None

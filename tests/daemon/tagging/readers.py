@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.tagging import api
-from daemon.tagging.disk.source import FileReading
-from daemon.tagging.parsing.proof import FfmpegReader, Reading
+from daemon.tagging.basics.tag_jobs import FileReading
 from daemon.tagging.parsing.tag_requests import answer
 from daemon.worker.tag_answers import items_in, plan_in, proof_in
 from daemon.worker.tag_client import request_of
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.tagging.basics.keys import Items
     from daemon.tagging.basics.tag_jobs import Claim, TagJob, TagPlan
     from daemon.tagging.disk.source import SourceFile
+    from daemon.tagging.parsing.proof import FfmpegReader
 
 
 @dataclass
@@ -58,17 +58,17 @@ def ffmpeg_reader(path: Path, *, hashed: bool = True) -> FileReading:
     return FileReading(**read_back(path, hashed=hashed))
 
 
-def ffmpeg(file: int, *, hashed: bool = True) -> Reading:
-    return Reading(**read_back(Path(f"/proc/self/fd/{file}"), hashed=hashed))
+def ffmpeg(file: int, *, hashed: bool = True) -> FileReading:
+    return FileReading(**read_back(Path(f"/proc/self/fd/{file}"), hashed=hashed))
 
 
-def blind(file: int, *, hashed: bool = True) -> Reading:  # noqa: ARG001 - as a reader
-    return Reading("5a3e", None)
+def blind(file: int, *, hashed: bool = True) -> FileReading:  # noqa: ARG001 - as a reader
+    return FileReading("5a3e", None)
 
 
-def by_name(file: int, *, hashed: bool = True) -> Reading:  # noqa: ARG001 - as a reader
+def by_name(file: int, *, hashed: bool = True) -> FileReading:  # noqa: ARG001 - as a reader
     """Find other sound in every file."""
-    return Reading(str(path_of(file)).encode().hex(), None)
+    return FileReading(str(path_of(file)).encode().hex(), None)
 
 
 PARSER = LocalParser(ffmpeg)

@@ -271,6 +271,17 @@ def test_a_closed_worker_leaves_no_process_and_starts_again_on_request(
     assert worker.identify(tone) == identity
 
 
+def assert_worker_dies_with(service: subprocess.Popen[bytes]) -> None:
+    """Kill a service, which has printed the number of its worker, and wait for that."""
+    assert service.stdout is not None
+    handle = os.pidfd_open(int(service.stdout.readline()))
+    service.kill()
+    service.communicate()
+    ended, _, _ = select.select([handle], [], [], PATIENCE_S)
+    os.close(handle)
+    assert ended, "the worker outlived the service"
+
+
 def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
@@ -282,14 +293,7 @@ def test_a_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     service = subprocess.Popen(
         [sys.executable, "-c", script, str(tone)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    assert service.stdout is not None
-    number = int(service.stdout.readline())
-    handle = os.pidfd_open(number)
-    service.kill()
-    service.communicate()
-    ended, _, _ = select.select([handle], [], [], PATIENCE_S)
-    os.close(handle)
-    assert ended, "the worker outlived the service"
+    assert_worker_dies_with(service)
 
 
 BUSY_SERVICE = """
@@ -314,15 +318,8 @@ def test_a_busy_worker_ends_when_its_service_is_killed(tone: Path) -> None:
     service = subprocess.Popen(
         [sys.executable, "-c", BUSY_SERVICE, str(tone)], stdout=subprocess.PIPE
     )
-    assert service.stdout is not None
-    # It has a request that it will not answer, and is not even running.
-    number = int(service.stdout.readline())
-    handle = os.pidfd_open(number)
-    service.kill()
-    service.communicate()
-    ended, _, _ = select.select([handle], [], [], PATIENCE_S)
-    os.close(handle)
-    assert ended, "the worker outlived the service"
+    # Its worker has a request that it will not answer, and is not even running.
+    assert_worker_dies_with(service)
 
 
 def test_a_process_that_has_read_a_file_prepares_no_bundle(

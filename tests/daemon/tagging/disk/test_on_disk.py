@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.tagging.basics.keys import Items
-    from daemon.tagging.parsing.proof import Reading
+    from daemon.tagging.basics.tag_jobs import FileReading
     from storage.begun_writes import BegunWrites
 
 NOBODY = 65534
@@ -265,7 +265,7 @@ def test_a_folder_that_is_renamed_meanwhile_keeps_no_copy(
     album.mkdir()
     path = sound_file(album, "mp3")
 
-    def read_and_rename(file: int, *, hashed: bool = True) -> Reading:
+    def read_and_rename(file: int, *, hashed: bool = True) -> FileReading:
         reading, path = ffmpeg(file, hashed=hashed), path_of(file)
         if path.parent == album and not is_temporary(path.name):
             album.rename(tmp_path / "renamed")
@@ -299,7 +299,7 @@ def test_an_interrupted_write_in_place_is_restored_before_the_next_write(
 
 
 def test_a_worker_that_died_during_the_proof_is_retried(tmp_path: Path, affect: Items) -> None:
-    def fail(file: int, *, hashed: bool = True) -> Reading:  # noqa: ARG001 - as a reader
+    def fail(file: int, *, hashed: bool = True) -> FileReading:  # noqa: ARG001 - as a reader
         raise UnreadableClip(path_of(file), "the worker that read it was ended by SIGKILL")
 
     path = sound_file(tmp_path, "mp3")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.tagging.basics.keys import Items
-    from daemon.tagging.parsing.proof import Reading
+    from daemon.tagging.basics.tag_jobs import FileReading
 
 
 class Watching:
@@ -23,7 +23,7 @@ class Watching:
     def __init__(self) -> None:
         self.hashed: list[Path] = []
 
-    def __call__(self, file: int, *, hashed: bool = True) -> Reading:
+    def __call__(self, file: int, *, hashed: bool = True) -> FileReading:
         if hashed:
             self.hashed.append(path_of(file))
         return ffmpeg(file, hashed=hashed)
@@ -52,7 +52,7 @@ def test_what_another_program_would_no_longer_read_stops_a_write(
 ) -> None:
     path = sound_file(tmp_path, "flac")
 
-    def reader(file: int, *, hashed: bool = True) -> Reading:
+    def reader(file: int, *, hashed: bool = True) -> FileReading:
         reading = ffmpeg(file, hashed=hashed)
         more = [] if path_of(file).name.startswith(".valenced") else [(lost, "title", "digest")]
         return reading._replace(metadata=[*(reading.metadata or []), *more])
