@@ -322,3 +322,31 @@ def test_the_service_process_stays_free_of_heavy_libraries() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_help_and_completion_load_no_heavy_library() -> None:
+    """Whoever asks for them waits."""
+
+    script = """
+import os, sys
+from daemon.cli.command_groups import COMMANDS
+from daemon.cli.main import valenced
+
+lines = [[], *([name] for name in COMMANDS), ["bundles", "show"], ["tags", "write"]]
+for line in lines:
+    valenced([*line, "--help"], prog_name="valenced", standalone_mode=False)
+os.environ["_VALENCED_COMPLETE"] = "bash_complete"
+for line in ("valenced ", "valenced tags ", "valenced query --sort ", "valenced bundles show "):
+    os.environ |= {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    try:
+        valenced([], prog_name="valenced")
+    except SystemExit as end:
+        assert not end.code, line
+heavy = {"sqlalchemy", "pydantic", "numpy", "mutagen", "rich", "importlib.metadata"}
+print("heavy:", *sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "-arousal" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "heavy:"

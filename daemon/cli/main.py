@@ -4,105 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from config.errors import ValencedError
+from daemon.cli.command_groups import MainGroup
 from daemon.cli.output import say
-from daemon.system.journald import is_journal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 INTERRUPTED = 130
 DEBUG_OPTION = "--debug"
 
 
-@contextmanager
-def _exit_quietly_on_closed_output() -> Iterator[None]:
-    """Exit with 0 once the reader of our output has closed it, as `head` does.
-
-    Without this, click and rich report a failure.
-    """
-    try:
-        yield
-        # Otherwise what is still buffered would fail where nobody can catch it.
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise _closed_output() from error
-    except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):
-            raise _closed_output() from end
-        raise
-
-
-def _closed_output() -> click.exceptions.Exit:
-    # Python would write to it once more at exit, and fail.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return click.exceptions.Exit(0)
-
-
-_FOLDERS: Final = {
-    "run": "service",
-    "scan": "sounds",
-    "query": "sounds",
-    "show": "sounds",
-    "annotate": "learning",
-    "review": "learning",
-    "corpus": "learning",
-    "train": "learning",
-    "evaluate": "learning",
-    "tags": "sounds",
-    "bundles": "learning",
-    "status": "service",
-    "retry": "sounds",
-    "check": "service",
-    "backup": "service",
-    "restore": "service",
-    "config": "service",
-    "install": "service",
-    "uninstall": "service",
-}
-"""The folder of each subcommand's module, in the order in which a newcomer needs them."""
-
-
-class _Commands(click.Group):
-    """Imports the module of a subcommand only when it is called."""
-
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read the command line; the help is printed here."""
-        with _exit_quietly_on_closed_output():
-            return super().make_context(*args, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand."""
-        with _exit_quietly_on_closed_output():
-            return super().invoke(ctx)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of `_FOLDERS`."""
-        del ctx
-        return list(_FOLDERS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a subcommand by its name."""
-        del ctx
-        folder = _FOLDERS.get(cmd_name)
-        if folder is None:
-            return None
-        command: click.Command = import_module(f"daemon.cli.{folder}.{cmd_name}").command
-        return command
-
-
 @click.group(
-    cls=_Commands,
+    cls=MainGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(version("valenced"), prog_name="valenced")
+@click.version_option(package_name="valenced", prog_name="valenced")
 def valenced() -> None:
     """Predict arousal (calm to energetic) and valence (unpleasant to pleasant) of any sound.
 
@@ -150,6 +67,8 @@ def _report(error: Exception) -> int:
         code = 1
         text = f"unexpected {type(error).__name__}: {error}; run again with --debug for details"
         lines = (text,)
+    from daemon.system.journald import is_journal
+
     # The journal reads the number as a priority, and adds the program's name itself.
     mark = "<3>" if is_journal(sys.stderr.fileno(), os.environ) else "valenced: "
     say(*(f"{mark}{line}" for line in lines), err=True)

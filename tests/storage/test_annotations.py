@@ -12,9 +12,9 @@ import pytest
 
 from storage.annotations import Annotation, AnnotationStore, GivenAnnotation
 from storage.database.engine import file_of
-from storage.queries import SoundFilter
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Mood, Tagged, TagOutcome, TagState
+from storage.schema.sound_filter import SoundFilter
 from tests.records import A_MINUTE, NOON, record
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of, only_writer, writer_of
-from storage.queries import SoundFilter
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.schema.records import Mood, Sound, TagOutcome, TagState
+from storage.schema.sound_filter import SoundFilter
 from storage.schema.tables import metadata
 from tests.records import NOON, record, stamp
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.annotations import GivenAnnotation
-from storage.queries import SoundFilter
 from storage.rescoring import OutdatedSound, Rescoring
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
+from storage.schema.sound_filter import SoundFilter
 from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
 
 if TYPE_CHECKING:

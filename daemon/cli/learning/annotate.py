@@ -5,31 +5,21 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import (
-    annotator_option,
-    catalogue_url,
-    not_in_catalogue,
-    scale_option,
-    with_settings,
-)
+from daemon.cli.options import annotator_option, scale_option, with_settings
 from daemon.cli.output import say
+from daemon.cli.session import not_in_catalogue, open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
-from daemon.service.background_job import RETAG
-from daemon.training_data.annotation_csv import AnnotationTable
-from daemon.training_data.annotation_import import import_table
-from storage.annotations import GivenAnnotation
-from storage.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
+    from storage.catalogue import Catalogue
     from trainer.rating_scale import RatingScale
 
 SOURCE = "command"
@@ -66,6 +56,8 @@ def command(
     Annotations then replace the prediction in results, queries and tags. A table is a CSV file
     with the columns path (or file), arousal and valence, and optionally annotator and scale.
     """
+    from daemon.service.background_job import RETAG
+
     values = (arousal, valence)
     if (file is None) == (table is None):
         raise click.UsageError("either a FILE or --from CSV is needed")
@@ -78,7 +70,7 @@ def command(
     if file is not None and not withdraw and values == (None, None):
         raise click.UsageError("--arousal or --valence is needed, or both")
     require_commands(loaded)
-    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
+    with open_catalogue(loaded) as catalogue:
         if table is not None:
             may_name = loaded.settings.annotations.annotator_column
             message = _imported(catalogue, table, scale, annotator or you(), may_name=may_name)
@@ -103,6 +95,9 @@ def require_commands(loaded: LoadedSettings) -> None:
 def _imported(
     catalogue: Catalogue, path: Path, scale: RatingScale, annotator: str, *, may_name: bool
 ) -> str:
+    from daemon.training_data.annotation_csv import AnnotationTable
+    from daemon.training_data.annotation_import import import_table
+
     try:
         with path.open("rb") as stream:
             table = AnnotationTable(str(path), stream, scale, annotator, may_name)
@@ -119,6 +114,8 @@ def _recorded(
     scale: RatingScale,
     annotator: str,
 ) -> str:
+    from storage.annotations import GivenAnnotation
+
     for name, value in zip(("arousal", "valence"), values, strict=True):
         if value is not None and not scale.low <= value <= scale.high:
             raise click.UsageError(f"--{name} {value:g} is not on the scale {scale}")

@@ -77,7 +77,7 @@ def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
 @with_settings
 def publish(loaded: LoadedSettings, *, name: str) -> None:
     """Publish the bundle NAME, whatever the result of its comparison."""
-    from trainer.bundles import registry  # noqa: PLC0415 - spares every other command the import
+    from trainer.bundles import registry
 
     _print_published(loaded, registry.publish(loaded.paths.bundles, name).name)
 
@@ -86,20 +86,20 @@ def publish(loaded: LoadedSettings, *, name: str) -> None:
 @with_settings
 def rollback(loaded: LoadedSettings) -> None:
     """Publish the previous bundle again."""
-    from trainer.bundles import registry  # noqa: PLC0415
+    from trainer.bundles import registry
 
     _print_published(loaded, registry.rollback(loaded.paths.bundles))
 
 
 def _print_published(loaded: LoadedSettings, name: str) -> None:
-    from daemon.cli.learning.renewal import renew_predictions  # noqa: PLC0415
+    from daemon.cli.learning.renewal import renew_predictions
 
     say(f"{name} is published; {renew_predictions(loaded)}", err=True)
 
 
 def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:
     """Return the published bundle's name and all bundles; before the first run, the shipped one."""
-    from trainer.bundles import bundle, registry  # noqa: PLC0415
+    from trainer.bundles import bundle, registry
 
     bundles = registry.list_bundles(folder)
     if not bundles:

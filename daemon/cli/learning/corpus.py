@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import format_option, progress_bar, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
 from daemon.cli.ranges import SCALE
+from daemon.cli.session import progress_bar
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.system.cpu_quota import usable_processors
@@ -102,7 +103,7 @@ def add(
 @with_settings
 def list_(loaded: LoadedSettings, *, output: str) -> None:
     """List the imported corpora."""
-    from trainer.features.extract import CANONICAL  # noqa: PLC0415 - spares every other command the import
+    from trainer.features.extract import CANONICAL
 
     rows: list[dict[str, Any]] = [
         {"name": name, "usable": False, "problem": str(found)}
@@ -141,15 +142,15 @@ def remove(loaded: LoadedSettings, *, name: str) -> None:
 
 
 def _store(loaded: LoadedSettings) -> CorpusStore:
-    from trainer.corpora.corpus_store import CorpusStore  # noqa: PLC0415 - spares every other command the import
+    from trainer.corpora.corpus_store import CorpusStore
 
     return CorpusStore(loaded.paths.corpora)
 
 
 def _feature_cache(store: CorpusStore) -> FeatureCache:
-    from trainer.corpora.corpus_store import FEATURE_CACHE  # noqa: PLC0415
-    from trainer.features.extract import CANONICAL  # noqa: PLC0415
-    from trainer.features.feature_cache import FeatureCache  # noqa: PLC0415
+    from trainer.corpora.corpus_store import FEATURE_CACHE
+    from trainer.features.extract import CANONICAL
+    from trainer.features.feature_cache import FeatureCache
 
     return FeatureCache(store.folder / FEATURE_CACHE, CANONICAL.key)
 
@@ -157,8 +158,8 @@ def _feature_cache(store: CorpusStore) -> FeatureCache:
 def _importer(
     loaded: LoadedSettings, store: CorpusStore, progress: Callable[[int, int], None]
 ) -> CorpusImporter:
-    from daemon.training_data.corpus_import import CorpusImporter  # noqa: PLC0415
-    from daemon.worker.worker_client import WorkerClient  # noqa: PLC0415
+    from daemon.training_data.corpus_import import CorpusImporter
+    from daemon.worker.worker_client import WorkerClient
 
     analysis = loaded.settings.analysis
     count = analysis.workers or usable_processors()
@@ -171,8 +172,8 @@ def _importer(
 
 
 def _emomusic(store: CorpusStore, table: Path | None) -> Mapping[str, tuple[float, float]] | None:
-    from trainer.corpora.data_sets.emomusic import emomusic_ratings  # noqa: PLC0415
-    from trainer.corpora.rated_clip import CorpusError  # noqa: PLC0415
+    from trainer.corpora.data_sets.emomusic import emomusic_ratings
+    from trainer.corpora.rated_clip import CorpusError
 
     if table is not None:
         return emomusic_ratings(table)
@@ -187,7 +188,7 @@ def _repeated(loaded: LoadedSettings, name: str) -> list[RepeatedClip]:
 
     Empty, with a warning, if the bundle cannot be read.
     """
-    from trainer.experiments.dataset import load_dataset  # noqa: PLC0415
+    from trainer.experiments.dataset import load_dataset
 
     try:
         dataset = load_dataset(loaded.paths.bundles, loaded.paths.corpora)
@@ -200,7 +201,7 @@ def _repeated(loaded: LoadedSettings, name: str) -> list[RepeatedClip]:
 def _print_imported(
     manifest: CorpusManifest, repeated: Sequence[RepeatedClip], output: str
 ) -> None:
-    from daemon.training_data.corpus_import import faults  # noqa: PLC0415
+    from daemon.training_data.corpus_import import faults
 
     if output == "json":
         document = manifest.model_dump(exclude={"sounds"})

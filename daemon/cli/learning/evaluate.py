@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import format_option, progress_bar, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_bytes, say
+from daemon.cli.session import progress_bar
 from daemon.clock import utc_now
 from daemon.paths import printable
 from daemon.system.cpu_quota import usable_processors
@@ -88,11 +89,11 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
     published. An interrupted evaluation continues where it stopped when the same command is given
     again.
     """
-    from trainer.experiments.report.document import document_of, encoded  # noqa: PLC0415 - spares others
-    from trainer.experiments.report.html import page_of  # noqa: PLC0415
-    from trainer.experiments.report.report_files import files_of  # noqa: PLC0415
-    from trainer.experiments.report.terminal import summary_of  # noqa: PLC0415
-    from trainer.experiments.run_experiments import evaluate  # noqa: PLC0415
+    from trainer.experiments.report.document import document_of, encoded
+    from trainer.experiments.report.html import page_of
+    from trainer.experiments.report.report_files import files_of
+    from trainer.experiments.report.terminal import summary_of
+    from trainer.experiments.run_experiments import evaluate
 
     os.nice(_NICE)
     jobs = chosen["jobs"] or usable_processors()
@@ -128,10 +129,10 @@ def _names(chosen: Sequence[str]) -> Sequence[str]:
 
 
 def _context(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext:
-    from trainer.experiments.dataset import load_dataset  # noqa: PLC0415
-    from trainer.experiments.fitting import Fitting  # noqa: PLC0415
-    from trainer.experiments.run_experiments import ReportContext  # noqa: PLC0415
-    from trainer.experiments.splits import SplitProtocol  # noqa: PLC0415
+    from trainer.experiments.dataset import load_dataset
+    from trainer.experiments.fitting import Fitting
+    from trainer.experiments.run_experiments import ReportContext
+    from trainer.experiments.splits import SplitProtocol
 
     wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]
     dataset = load_dataset(loaded.paths.bundles, loaded.paths.corpora, wanted)

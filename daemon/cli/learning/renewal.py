@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
-from daemon.cli.options import catalogue_url
-from daemon.service.background_job import rescore_job
-from daemon.worker.active_bundle import load_published
-from storage.catalogue import Catalogue
-from storage.database.engine import file_of, writer_of
+from daemon.cli.session import catalogue_url, open_catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +19,9 @@ def renew_predictions(loaded: LoadedSettings) -> str:
     Returns:
         When values and tags change, in one sentence without a full stop.
     """
-    from trainer.bundles.registry import published  # noqa: PLC0415 - spares other commands the import
+    from daemon.worker.active_bundle import load_published
+    from storage.database.engine import file_of, writer_of
+    from trainer.bundles.registry import published
 
     url = catalogue_url(loaded)
     if writer_of(url):
@@ -32,7 +29,7 @@ def renew_predictions(loaded: LoadedSettings) -> str:
     if not file_of(url).is_file():
         return "no sound is known yet that could be scored again"
     try:
-        with closing(Catalogue(url)) as catalogue:
+        with open_catalogue(loaded) as catalogue:
             bundle = load_published(loaded.paths.bundles, catalogue, published)
             if not catalogue.rescoring.any_outdated(bundle.name):
                 return "no known sound has to be scored again"
@@ -43,6 +40,8 @@ def renew_predictions(loaded: LoadedSettings) -> str:
 
 
 def _rescored(url: str, bundle: Path, step: int) -> str:
+    from daemon.service.background_job import rescore_job
+
     job = rescore_job(url, bundle, step)
     try:
         job.wait()

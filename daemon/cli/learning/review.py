@@ -5,31 +5,24 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from daemon.cli.learning.annotate import require_commands, you
-from daemon.cli.options import (
-    annotator_option,
-    catalogue_url,
-    format_option,
-    scale_option,
-    with_settings,
-)
+from daemon.cli.options import annotator_option, format_option, scale_option, with_settings
 from daemon.cli.output import print_json, say
+from daemon.cli.session import open_catalogue
 from daemon.clock import utc_now
-from daemon.service.background_job import RETAG
-from storage.annotations import GivenAnnotation
-from storage.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from config.loading import LoadedSettings
+    from storage.catalogue import Catalogue
     from storage.training_examples import UnratedSound
     from trainer.rating_scale import RatingScale
 
@@ -65,7 +58,7 @@ def command(
     The published bundle is least certain of them, and they differ from the annotated ones and from
     each other. Without a terminal they are only listed.
     """
-    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
+    with open_catalogue(loaded) as catalogue:
         sounds = _selected(catalogue, loaded.paths.bundles, limit)
         if output == "json":
             keys = ("arousal", "valence", "uncertainty")
@@ -92,6 +85,8 @@ class _Review:
 
     def run(self, sounds: list[UnratedSound]) -> None:
         """Ask until every sound is annotated or skipped, or the person quits."""
+        from daemon.service.background_job import RETAG
+
         say(
             f"Answer with arousal and valence, both {self.scale}, such as"
             f" {self.scale.low:g} {self.scale.high:g}. Enter skips a sound, q quits."
@@ -105,6 +100,8 @@ class _Review:
 
     def _annotate(self, sound: UnratedSound) -> bool:
         """Record one answer, and return whether to continue."""
+        from storage.annotations import GivenAnnotation
+
         while True:
             answer = click.prompt("arousal valence", default="", show_default=False).split()
             if answer in ([], ["q"]):
@@ -121,12 +118,12 @@ class _Review:
 
 
 def _selected(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSound]:
-    import numpy as np  # noqa: PLC0415 - spares every other command the import
+    import numpy as np
 
-    from trainer.bundles.bundle import load  # noqa: PLC0415
-    from trainer.bundles.registry import prepare  # noqa: PLC0415
-    from trainer.features.vector_codec import unpack  # noqa: PLC0415
-    from trainer.personal.active_learning import most_informative  # noqa: PLC0415
+    from trainer.bundles.bundle import load
+    from trainer.bundles.registry import prepare
+    from trainer.features.vector_codec import unpack
+    from trainer.personal.active_learning import most_informative
 
     bundle = load(prepare(registry)[0])
     examples = catalogue.training_examples

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
+from daemon.cli.session import catalogue_url
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -26,8 +27,8 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
     publishing, every known sound is scored again: by the service within seconds if it runs, else
     by this command, and tags are written at the next run or scan.
     """
-    from daemon.cli.learning.renewal import renew_predictions  # noqa: PLC0415 - spares every other command the import
-    from trainer.processes.retrain_process import retrain_from_catalogue  # noqa: PLC0415
+    from daemon.cli.learning.renewal import renew_predictions
+    from trainer.processes.retrain_process import retrain_from_catalogue
 
     say("training; this takes a minute or two, longer with new corpora …", err=True)
     result = retrain_from_catalogue(

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.backup.archive import BackupPaths, pack
-from daemon.backup.restore_archive import is_restore_interrupted
-from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.options import with_settings
 from daemon.cli.output import say
+from daemon.cli.session import catalogue_url
 from daemon.clock import utc_now
 from daemon.service_errors import BackupError
-from storage.database.catalogue_copy import copy_catalogue
-from storage.database.engine import file_of
-from storage.schema.tables import as_text
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -31,6 +27,12 @@ def command(loaded: LoadedSettings, file: Path) -> None:
     The service may be running. An older FILE is replaced once the new one is complete. Sound files
     and settings are not included.
     """
+    from daemon.backup.archive import BackupPaths, pack
+    from daemon.backup.restore_archive import is_restore_interrupted
+    from storage.database.catalogue_copy import copy_catalogue
+    from storage.database.engine import file_of
+    from storage.schema.tables import as_text
+
     catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
     if not catalogue.exists():
         raise BackupError(f"{catalogue}: there is no catalogue yet")

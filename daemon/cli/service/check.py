@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from config.default_paths import SYSTEM_FILE
-from config.settings import FolderSettings
-from daemon.cli.options import annotation_folder, catalogue_url, format_option, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
-from daemon.install.units import UNIT_FOLDER
-from daemon.monitoring.preflight import CheckResult, run_checks
+from daemon.cli.session import annotation_folder, catalogue_url
 from daemon.paths import printable
 
 if TYPE_CHECKING:
@@ -38,6 +36,8 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
 
     Exit code 1 if there is a problem.
     """
+    from daemon.monitoring.preflight import CheckResult, run_checks
+
     if user is not None:
         _import_everything(loaded.settings)
     with _as_user(user):
@@ -61,6 +61,8 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
 
 def _units(loaded: LoadedSettings) -> Path | None:
     """Return the folder of the system's units, if these are the settings of its service."""
+    from daemon.install.units import UNIT_FOLDER
+
     return UNIT_FOLDER if loaded.sources["watch.folder"] == str(SYSTEM_FILE) else None
 
 
@@ -69,6 +71,9 @@ def _import_everything(settings: Settings) -> None:
 
     The user may not be able to read this installation.
     """
+    from config.settings import FolderSettings
+    from daemon.monitoring.preflight import run_checks
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         watch = settings.watch.model_copy(update={"folder": (FolderSettings(path=folder),)})

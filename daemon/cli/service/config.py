@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
-from storage.database.engine import file_of
+from daemon.cli.session import catalogue_url
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -42,6 +42,8 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
 @with_settings
 def path(loaded: LoadedSettings) -> None:
     """Show the paths of the settings files, and of the catalogue."""
+    from storage.database.engine import file_of
+
     for file in loaded.paths.settings_files:
         say(f"settings   {file}{'' if file.is_file() else '  (absent)'}")
     say(f"catalogue  {file_of(catalogue_url(loaded))}")

@@ -11,8 +11,6 @@ import click
 
 from daemon.cli.options import with_settings
 from daemon.cli.output import say
-from daemon.install.installer import install_file, reload_systemd, user_config_folder
-from daemon.install.units import machine_files, user_files
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -30,6 +28,9 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
 
     Run it again after an upgrade, and when watched folders or page.listen change.
     """
+    from daemon.install.installer import install_file, reload_systemd, user_config_folder
+    from daemon.install.units import machine_files, user_files
+
     program = Path(sysconfig.get_path("scripts"), "valenced")
     files = list(
         user_files(user_config_folder(os.environ), loaded.settings, program)

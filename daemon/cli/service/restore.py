@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.backup.restore_archive import restore
-from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.options import with_settings
 from daemon.cli.output import say
+from daemon.cli.session import catalogue_url
 from daemon.clock import utc_now
 from daemon.paths import printable
 
@@ -25,6 +25,8 @@ def command(loaded: LoadedSettings, file: Path) -> None:
 
     Stop the service first. Tags that were written into sound files since the backup stay.
     """
+    from daemon.backup.restore_archive import restore
+
     stamp = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
     url, registry = catalogue_url(loaded), loaded.paths.bundles
     label, aside = restore(url, registry, file.absolute(), stamp)

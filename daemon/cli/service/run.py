@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from config.errors import SettingsError
-from config.settings import FolderSettings
-from daemon.cli.options import log_warnings, run_config, with_settings
+from daemon.cli.options import with_settings
+from daemon.cli.session import log_warnings, run_config
 from daemon.paths import printable
-from daemon.service.app import run
-from daemon.service.run_config import with_real_path
-from daemon.service.scheduler import cron_trigger
-from daemon.system.log_setup import terminal
-from daemon.system.sd_notify import Notifier
-from storage.database.engine import file_of
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -38,6 +32,10 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
 
     Files already in them are analysed first. Ctrl-C finishes the files in progress and stops.
     """
+    from daemon.service.app import run
+    from daemon.system.log_setup import terminal
+    from daemon.system.sd_notify import Notifier
+
     console = terminal if terminal.is_terminal else None
     config = _run_config(loaded, folders, tags=not no_tags)
     _announce_tags(config)
@@ -60,6 +58,10 @@ def _run_config(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool
     Raises:
         SettingsError: there is no folder, or the schedule is invalid.
     """
+    from config.settings import FolderSettings
+    from daemon.service.run_config import with_real_path
+    from daemon.service.scheduler import cron_trigger
+
     named = (FolderSettings(path=folder.absolute()) for folder in folders)
     every = [with_real_path(folder) for folder in (*named, *loaded.settings.watch.folder)]
     # A folder that is named twice is watched once, with the mode of the settings.
@@ -74,6 +76,8 @@ def _run_config(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool
 
 
 def _announce_tags(config: RunConfig) -> None:
+    from daemon.system.log_setup import terminal
+
     tags = config.settings.tags
     if not config.tags or tags.mode == "none":
         terminal.print("No tags will be written; the files stay unchanged.")
@@ -88,6 +92,9 @@ def _announce_tags(config: RunConfig) -> None:
 
 
 def _announce_folders(config: RunConfig) -> None:
+    from daemon.system.log_setup import terminal
+    from storage.database.engine import file_of
+
     for folder in config.folders:
         terminal.print(printable(f"watching {folder.path}"), markup=False)
     terminal.print(printable(f"catalogue {file_of(config.url)}"), markup=False)

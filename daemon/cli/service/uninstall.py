@@ -11,13 +11,6 @@ import click
 from daemon.cli.options import with_settings
 from daemon.cli.output import say
 from daemon.cli.service.install import ROOT_HELP
-from daemon.install.installer import (
-    installed_paths,
-    reload_systemd,
-    remove_file,
-    stop_service,
-    user_config_folder,
-)
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -29,6 +22,14 @@ if TYPE_CHECKING:
 @with_settings
 def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
     """Stop the service and remove its units. Catalogue, settings and tags are kept."""
+    from daemon.install.installer import (
+        installed_paths,
+        reload_systemd,
+        remove_file,
+        stop_service,
+        user_config_folder,
+    )
+
     del loaded
     configuration = user_config_folder(os.environ) if user else None
     if root is None:

@@ -12,22 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.options import with_settings
 from daemon.cli.output import is_on_terminal, print_bytes, print_json, say
 from daemon.cli.ranges import PAIR, RANGE
+from daemon.cli.session import open_catalogue
 from daemon.paths import canonical_path, playlist_entry, printable
-from daemon.worker.worker_client import WorkerClient
-from storage.catalogue import Catalogue
-from storage.queries import OPEN_RANGE, SORT_KEYS, SoundFilter
 from storage.schema.records import Mood, Sound
+from storage.schema.sound_filter import OPEN_RANGE, SORT_KEYS, SoundFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from config.loading import LoadedSettings
+    from storage.catalogue import Catalogue
 
 
 SORT_CHOICES = [*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]
@@ -89,7 +87,7 @@ def command(
         limit=None if like else limit,
         **options,
     )
-    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
+    with open_catalogue(loaded) as catalogue:
         sounds = catalogue.queries.sounds(wanted)
         if like is not None:
             sounds = _by_similarity(loaded, like, sounds, catalogue)[:limit]
@@ -99,13 +97,17 @@ def command(
 def _by_similarity(
     loaded: LoadedSettings, like: Path, sounds: Sequence[Sound], catalogue: Catalogue
 ) -> list[Sound]:
-    from daemon.pipeline.similarity import sorted_by_similarity  # noqa: PLC0415 - spares other queries the import
+    from daemon.pipeline.similarity import sorted_by_similarity
+    from daemon.worker.worker_client import WorkerClient
 
     with closing(WorkerClient(loaded.settings.analysis)) as worker:
         return sorted_by_similarity(like, sounds, catalogue, worker, loaded.paths.bundles)
 
 
 def _print_table(sounds: Sequence[Sound]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("mood", "arousal", "valence", "length", "path"):
         table.add_column(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import catalogue_url, with_settings
+from daemon.cli.options import with_settings
 from daemon.cli.output import say
+from daemon.cli.session import catalogue_url, open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path
-from daemon.service.background_job import RETAG
-from daemon.tagging.basics.tag_errors import READ_ONLY
-from storage.catalogue import Catalogue
-from storage.database.engine import writer_of
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -31,17 +27,20 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
 
     A running service starts within seconds; otherwise the next scan or run does.
     """
-    url = catalogue_url(loaded)
+    from daemon.service.background_job import RETAG
+    from daemon.tagging.basics.tag_errors import READ_ONLY
+    from storage.database.engine import writer_of
+
     wanted = partial(_wants_tags, loaded.settings)
     selected: list[Path | None] = [*map(canonical_path, paths)] or [None]
-    with closing(Catalogue(url)) as catalogue:
+    with open_catalogue(loaded) as catalogue:
         files = sum(catalogue.queue.retry(utc_now(), path) for path in selected)
         tags = sum(
             catalogue.tag_journal.retry(wanted, but=READ_ONLY, under=path) for path in selected
         )
         if tags:
             catalogue.jobs.request(RETAG, utc_now())
-    when = "now" if writer_of(url) else "at the next run or scan"
+    when = "now" if writer_of(catalogue_url(loaded)) else "at the next run or scan"
     say(f"{files} files will be retried {when}", err=True)
     if tags:
         say(f"the tags of {tags} files will be retried {when}", err=True)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from config.errors import SettingsError
-from config.settings import FolderSettings
-from daemon.cli.options import format_option, run_config, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
+from daemon.cli.session import open_catalogue, run_config
 from daemon.paths import canonical_path, printable
-from daemon.service.app import RunResult, run
-from daemon.service.run_config import with_real_path
-from daemon.system.log_setup import terminal
-from daemon.watch.file_filter import FileFilter
-from daemon.watch.nested_mounts import remembered_mounts
-from daemon.watch.scanner import FolderComparison, compare
-from storage.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.loading import LoadedSettings
+    from config.settings import FolderSettings
+    from daemon.service.app import RunResult
     from daemon.service.run_config import RunConfig
+    from daemon.watch.scanner import FolderComparison
     from storage.schema.records import Failure
 
 
@@ -52,6 +47,9 @@ def command(
 
     Exit code 1 if any file there has failed, now or before, or is still being written.
     """
+    from daemon.service.app import run
+    from daemon.system.log_setup import terminal
+
     config = run_config(
         loaded,
         _folders(loaded, paths),
@@ -61,17 +59,17 @@ def command(
         jobs=jobs,
     )
     if dry_run:
-        _print_comparison(_compared(config), output)
+        _print_comparison(_compared(loaded, config), output)
         return 0
-    before = _failures(config)
+    before = _failures(loaded, config)
     result = run(config, console=terminal if terminal.is_terminal else None)
-    failed_before = len(before & _failures(config))
+    failed_before = len(before & _failures(loaded, config))
     _print_result(result, failed_before, output)
     return 1 if result.failed or failed_before or result.unsettled else 0
 
 
-def _failures(config: RunConfig) -> set[Failure]:
-    with closing(Catalogue(config.url)) as catalogue:
+def _failures(loaded: LoadedSettings, config: RunConfig) -> set[Failure]:
+    with open_catalogue(loaded) as catalogue:
         return {
             failure
             for failure in catalogue.queries.failures()
@@ -80,6 +78,8 @@ def _failures(config: RunConfig) -> set[Failure]:
 
 
 def _folders(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Sequence[FolderSettings]:
+    from config.settings import FolderSettings
+
     if not paths:
         configured = _configured(loaded)
         if not configured:
@@ -89,12 +89,18 @@ def _folders(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Sequence[Folder
 
 
 def _configured(loaded: LoadedSettings) -> Sequence[FolderSettings]:
+    from daemon.service.run_config import with_real_path
+
     return [with_real_path(folder) for folder in loaded.settings.watch.folder]
 
 
-def _compared(config: RunConfig) -> FolderComparison:
+def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
+    from daemon.watch.file_filter import FileFilter
+    from daemon.watch.nested_mounts import remembered_mounts
+    from daemon.watch.scanner import compare
+
     watch = config.settings.watch
-    with closing(Catalogue(config.url)) as catalogue:
+    with open_catalogue(loaded) as catalogue:
         return compare(
             [folder.path for folder in config.folders],
             FileFilter(watch.suffixes, watch.ignore),

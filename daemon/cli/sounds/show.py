@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.options import catalogue_url, format_option, not_in_catalogue, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
+from daemon.cli.session import not_in_catalogue, open_catalogue
 from daemon.paths import canonical_path
 from daemon.service_errors import TagWriteError
-from daemon.tagging import api
-from daemon.worker.tag_client import TagClient
-from daemon.worker.worker_client import WorkerClient
-from storage.catalogue import Catalogue
-from storage.queries import SoundFilter
+from storage.schema.sound_filter import SoundFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +43,7 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
     wanted = SoundFilter(
         path=path, thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold)
     )
-    with closing(Catalogue(catalogue_url(loaded))) as catalogue:
+    with open_catalogue(loaded) as catalogue:
         queries = catalogue.queries
         sounds = queries.sounds(wanted)
         failures = queries.failures(path)
@@ -55,9 +52,6 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
         curve = [] if clip is None else queries.curve(clip.identity)
     if clip is None and not failures:
         raise not_in_catalogue(path)
-    tags: dict[str, list[str]] = {}
-    with closing(WorkerClient(loaded.settings.analysis)) as worker, suppress(TagWriteError):
-        tags = api.read(path, TagClient(worker))
     return {
         "path": str(path),
         "sound": {**asdict(sounds[0]), "path": str(path)} if sounds else None,
@@ -65,9 +59,20 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
         "identity": None if clip is None else clip.identity,
         "curve": [asdict(point) for point in curve],
         "annotations": [{**asdict(one), "path": str(path)} for one in annotations],
-        "tags": tags,
+        "tags": _tags(loaded, path),
         "failure": {**asdict(failures[0]), "path": str(path)} if failures else None,
     }
+
+
+def _tags(loaded: LoadedSettings, path: Path) -> dict[str, list[str]]:
+    """Return our tags in a file, none where they cannot be read."""
+    from daemon.tagging import api
+    from daemon.worker.tag_client import TagClient
+    from daemon.worker.worker_client import WorkerClient
+
+    with closing(WorkerClient(loaded.settings.analysis)) as worker, suppress(TagWriteError):
+        return api.read(path, TagClient(worker))
+    return {}
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:

@@ -9,24 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.options import catalogue_url, format_option, with_settings
+from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
+from daemon.cli.session import open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path
-from daemon.pipeline.tag_sync import TagSync
 from daemon.service_errors import TagWriteError
-from daemon.tagging import api
-from daemon.watch.file_filter import FileFilter
-from daemon.watch.scanner import SkippedEntries, walk
-from daemon.worker.tag_client import TagClient
-from daemon.worker.worker_client import WorkerClient
-from storage.catalogue import Catalogue
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from config.loading import LoadedSettings
+    from daemon.pipeline.tag_sync import TagSync
+    from daemon.worker.tag_client import TagClient
+    from storage.catalogue import Catalogue
     from storage.schema.records import Clip
 
 PATHS = click.argument(
@@ -50,6 +47,10 @@ def command() -> None:
 @with_settings
 def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int:
     """Show valenced's tags in the files at or below the PATHs."""
+    from daemon.tagging import api
+    from daemon.worker.tag_client import TagClient
+    from daemon.worker.worker_client import WorkerClient
+
     rows: list[dict[str, Any]] = []
     with closing(WorkerClient(loaded.settings.analysis)) as worker:
         for path in _files(loaded, paths):
@@ -74,11 +75,11 @@ def show(loaded: LoadedSettings, paths: tuple[Path, ...], *, output: str) -> int
 def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
     """Write the catalogue's values into the files at or below the PATHs, even after `strip`."""
 
-    def write_one(catalogue: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
+    def write_one(catalogue: Catalogue, clip: Clip, sync: TagSync, client: TagClient) -> str:
         prediction = catalogue.affect_of(clip.identity)
         if prediction is None:
             return "no prediction"
-        outcome = sync.write(clip, prediction, TagClient(worker))
+        outcome = sync.write(clip, prediction, client)
         if outcome is None:
             return "changed since its analysis"
         if not dry_run:
@@ -99,8 +100,8 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
 def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
     """Remove valenced's tags, and nothing else, from the files at or below the PATHs."""
 
-    def strip_one(_: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
-        return sync.strip(clip, TagClient(worker)).outcome.value
+    def strip_one(_: Catalogue, clip: Clip, sync: TagSync, client: TagClient) -> str:
+        return sync.strip(clip, client).outcome.value
 
     return _each(loaded, paths, strip_one, dry_run=dry_run)
 
@@ -112,8 +113,8 @@ def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
 def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> int:
     """Restore the tags that the files had before valenced first wrote to them."""
 
-    def restore_one(_: Catalogue, clip: Clip, sync: TagSync, worker: WorkerClient) -> str:
-        return sync.restore(clip, TagClient(worker)).outcome.value
+    def restore_one(_: Catalogue, clip: Clip, sync: TagSync, client: TagClient) -> str:
+        return sync.restore(clip, client).outcome.value
 
     return _each(loaded, paths, restore_one, dry_run=dry_run)
 
@@ -121,19 +122,23 @@ def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -
 def _each(
     loaded: LoadedSettings,
     paths: tuple[Path, ...],
-    action: Callable[[Catalogue, Clip, TagSync, WorkerClient], str],
+    action: Callable[[Catalogue, Clip, TagSync, TagClient], str],
     *,
     dry_run: bool,
 ) -> int:
     """Apply an action to every known file, and print each outcome and their counts."""
+    from daemon.pipeline.tag_sync import TagSync
+    from daemon.worker.tag_client import TagClient
+    from daemon.worker.worker_client import WorkerClient
+
     settings = loaded.settings
     counts: Counter[str] = Counter()
     worker = WorkerClient(settings.analysis)
-    with closing(Catalogue(catalogue_url(loaded))) as catalogue, closing(worker):
+    with open_catalogue(loaded) as catalogue, closing(worker):
         sync = TagSync(settings.tags, settings.mood, catalogue, utc_now, dry_run=dry_run)
         for clip in _clips(catalogue, paths):
             try:
-                outcome = action(catalogue, clip, sync, worker)
+                outcome = action(catalogue, clip, sync, TagClient(worker))
             except TagWriteError as error:
                 say(f"valenced: {error}", err=True)
                 outcome = "failed"
@@ -151,6 +156,9 @@ def _clips(catalogue: Catalogue, paths: tuple[Path, ...]) -> Iterator[Clip]:
 
 
 def _files(loaded: LoadedSettings, paths: tuple[Path, ...]) -> Iterator[Path]:
+    from daemon.watch.file_filter import FileFilter
+    from daemon.watch.scanner import SkippedEntries, walk
+
     watch = loaded.settings.watch
     file_filter = FileFilter(watch.suffixes, watch.ignore)
     for path in paths:

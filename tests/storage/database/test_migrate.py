@@ -15,8 +15,8 @@ import pytest
 from storage.catalogue import Catalogue
 from storage.database.engine import file_of
 from storage.database.migrate import apply, schemas
-from storage.queries import SoundFilter
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
+from storage.schema.sound_filter import SoundFilter
 from tests.records import NOON
 from tests.torture.disks import Full, NoDisk, memory_disk
 

@@ -1,0 +1,101 @@
+"""The answer of `valenced status`, as a document and as lines of text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon.monitoring.service_status import is_away
+from storage.schema.tables import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from daemon.monitoring.service_status import ServiceStatus
+    from storage.statistics import ReasonCount
+
+_DISPLAYED: Final = {"kept back": "not published", "learn": "training"}
+"""Words of the catalogue, and what is shown instead."""
+
+
+def document_of(status: ServiceStatus, catalogue: Path, now: datetime) -> dict[str, Any]:
+    """Return what `status --format json` prints, mostly the fields of `ServiceStatus`.
+
+    `broken` names the promises of `degraded`, in the same order. `oldest_due_s` is how long the
+    first file has been due, in seconds. `files_per_hour` counts the sounds of the last hour.
+    """
+    due, training = status.oldest_due, status.training
+    return {
+        "running": status.running,
+        **asdict(status.counts),
+        "degraded": [problem.why for problem in status.problems],
+        "broken": [problem.promise for problem in status.problems],
+        "bundle": status.bundle,
+        "catalogue": str(catalogue),
+        "folders": [
+            {
+                "path": str(folder.path),
+                "watched_by": folder.watched_by,
+                "away": is_away(folder),
+                "reconciled_at": as_text(folder.reconciled_at),
+            }
+            for folder in status.folders
+        ],
+        "oldest_due_s": None if due is None else round((now - due).total_seconds(), 1),
+        "files_per_hour": status.analysed_last_hour,
+        "failures": [asdict(group) for group in status.failures],
+        "untagged": [asdict(group) for group in status.untagged],
+        "paused": None if status.paused is None else status.paused.text,
+        "rescoring_left": status.rescoring_left,
+        "annotations": status.annotations,
+        "training": training
+        and {
+            "begun_at": as_text(training.begun_at),
+            "annotations": training.annotations,
+            "outcome": training.outcome,
+            "reason": training.reason,
+            "bundle": training.bundle,
+        },
+        "jobs": [{"job": job.job, "next_at": as_text(job.next_at)} for job in status.jobs],
+        "catalogue_bytes": status.catalogue_bytes,
+        "free_bytes": status.free_bytes,
+    }
+
+
+def lines_of(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield the lines of the text, each with its heading."""
+    counts = status.counts
+    yield "service", f"process {status.running}" if status.running else "not running"
+    if status.paused:
+        yield "", status.paused.text
+    yield "known", f"{counts.known}   ({status.analysed_last_hour} analysed in the last hour)"
+    due = status.oldest_due
+    waits = f"   (the first for {(now - due).total_seconds():.0f} s)" if due else ""
+    yield "pending", f"{counts.pending}{waits}"
+    yield "failed", f"{counts.failed}{'   (see valenced show FILE)' * bool(counts.failed)}"
+    yield from _groups(status.failures)
+    given_up = f"; {counts.tags_given_up} given up" * bool(counts.tags_given_up)
+    yield "tags", f"{counts.tags_pending} pending{given_up}"
+    yield from _groups(status.untagged)
+    left = f"; {status.rescoring_left} predictions to be renewed" * bool(status.rescoring_left)
+    yield "bundle", f"{status.bundle or 'none yet'}{left}"
+    yield "training", f"{status.annotations} annotations"
+    if (last := status.training) is not None:
+        outcome = _DISPLAYED.get(last.outcome, last.outcome)
+        yield "", f"last at {as_text(last.begun_at)}, {outcome}: {last.reason}"
+    for job in status.jobs:
+        yield "next", f"{_DISPLAYED.get(job.job, job.job)} at {as_text(job.next_at)}"
+    size, free = status.catalogue_bytes / 2**20, status.free_bytes / 2**20
+    yield "catalogue", f"{catalogue}   ({size:.1f} MiB, {free:.0f} MiB free)"
+    for folder in status.folders:
+        state = folder.watched_by + ", away" * is_away(folder)
+        yield "folder", f"{folder.path}   ({state}, compared at {as_text(folder.reconciled_at)})"
+    for problem in status.problems:
+        yield "problem", problem.why
+
+
+def _groups(groups: list[ReasonCount]) -> Iterator[tuple[str, str]]:
+    for group in groups:
+        yield "", f"{group.count:>6}  {group.reason}"
