@@ -9,7 +9,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
@@ -20,8 +20,9 @@ from storage.jobs import JobStore
 from storage.queries import Queries
 from storage.queue import Queue, finish
 from storage.rescoring import Rescoring
-from storage.schema.records import NO_STAMP, Clip, FileStamp, Prediction, TagState
-from storage.schema.row_mapping import UPSERT_CLIP, clip_of, record_analysis, stamp_of
+from storage.schema.file_stamps import NO_STAMP, FileStamp
+from storage.schema.records import Clip, Prediction, TagState
+from storage.schema.row_mapping import UPSERT_CLIP, clip_of, look_values, record_analysis, stamp_of
 from storage.schema.tables import (
     below,
     clips,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from storage.schema.file_stamps import FileLook
     from storage.schema.records import Analysis, FolderState, QueueEntry
 
 FEW, MANY = 16, 1000
@@ -144,6 +146,7 @@ class Catalogue(CataloguePart):
         tag_state: TagState,
         now: datetime,
         analysis: Analysis | None,
+        look: FileLook | None = None,
     ) -> Clip:
         """Record a clip and take it off the queue, in one transaction.
 
@@ -153,16 +156,40 @@ class Catalogue(CataloguePart):
             tag_state: `PENDING` if tags must be written, `OFF` if not.
             now: when.
             analysis: None if this sound was analysed before.
+            look: of the file, None if it is not known.
         """
         with self.engine.begin() as connection:
             if analysis is not None:
                 record_analysis(connection, analysis, now)
             values = {"path": entry.path, "identity": identity, "tag_state": tag_state}
             values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
-            connection.execute(UPSERT_CLIP, values | vars(entry.stamp))
+            connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | look_values(look))
             finish(connection, entry)
             row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()
             return clip_of(row)
+
+    def restamp(self, stamps: Mapping[Path, FileStamp]) -> None:
+        """Give files that are certainly the same the stamps that they have now."""
+        with self.engine.begin() as connection:
+            for path, stamp in stamps.items():
+                for table in (clips, queue_table):
+                    own = (table.c.path == path) & (table.c.size == stamp.size)
+                    own &= table.c.mtime_ns == stamp.mtime_ns
+                    connection.execute(update(table).where(own).values(vars(stamp)))
+
+    def record_same(self, entry: QueueEntry, clip: Clip, look: FileLook) -> None:
+        """Record that a claimed file has the content of a clip, perhaps under another path."""
+        values = {"path": entry.path, "missing_since": None} | vars(entry.stamp)
+        with self.engine.begin() as connection:
+            own = clips.c.id == clip.id
+            connection.execute(update(clips).where(own).values(values | look_values(look)))
+            finish(connection, entry)
+
+    def clips_with(self, stamp: FileStamp) -> list[Clip]:
+        """Return a few clips whose size, modification time and inode are those of a stamp."""
+        names = ("inode", "size", "mtime_ns")
+        same = and_(*(clips.c[name] == getattr(stamp, name) for name in names))
+        return [clip_of(row) for row in self._rows(select(clips).where(same).limit(FEW))]
 
     def rename_clip(self, clip: Clip, path: Path) -> None:
         """Give a clip another path; a clip that was recorded there is deleted."""

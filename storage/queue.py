@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from storage.database.sessions import CataloguePart
+from storage.schema.file_stamps import FileStamp
 from storage.schema.records import QueueEntry
 from storage.schema.row_mapping import stamp_of
 from storage.schema.tables import at_or_below, queue
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Update
     from sqlalchemy.engine import Connection
 
-    from storage.schema.records import FileStamp
-
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
 GIVEN_UP: Final = "given up"
+
+_STAMP: Final = tuple(column.name for column in fields(FileStamp))
 
 
 class Queue(CataloguePart):
@@ -176,14 +178,14 @@ def _release_changed(entry: QueueEntry) -> Update:
 
 def _same(stamp: Any) -> ColumnElement[bool]:
     """Return the condition that the queue has this stamp, which may be a row."""
-    return and_(*(queue.c[name] == getattr(stamp, name) for name in ("size", "mtime_ns", "inode")))
+    return and_(*(queue.c[name].is_not_distinct_from(getattr(stamp, name)) for name in _STAMP))
 
 
 _UPSERT = insert(queue)
 _UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=[queue.c.path],
     set_={
-        **{name: _UPSERT.excluded[name] for name in ("size", "mtime_ns", "inode", "due_at")},
+        **{name: _UPSERT.excluded[name] for name in (*_STAMP, "due_at")},
         "state": case((queue.c.state == RUNNING, RUNNING), else_=WAITING),
         "attempts": 0,
         "reason": None,

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from storage.database.sessions import CataloguePart, batches
 from storage.schema.records import TagState
-from storage.schema.row_mapping import TAGGED
+from storage.schema.row_mapping import TAGGED, look_values
 from storage.schema.tables import at_or_below, clips, tag_journal
 from storage.schema.views import felt
 from storage.stale_tags import TAGS_DUE
@@ -50,7 +50,7 @@ class TagJournal(CataloguePart):
             tagged = outcome.tagged
             values |= {f"tagged_{name}": tagged and getattr(tagged, name) for name in TAGGED}
         if outcome.stamp is not None:
-            values |= vars(outcome.stamp)
+            values |= vars(outcome.stamp) | look_values(outcome.look)
         last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
         with self.engine.begin() as connection:
             is_current = not _values_changed(connection, clip.identity, outcome.tagged)

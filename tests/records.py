@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.settings import AnalysisSettings
+from storage.schema.file_stamps import FileStamp
 from storage.schema.records import (
     Analysis,
     Clip,
     CurvePoint,
     FeatureRecord,
-    FileStamp,
     Prediction,
     QueueEntry,
     TagState,

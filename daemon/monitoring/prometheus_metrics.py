@@ -15,8 +15,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from daemon.monitoring.service_status import Promise, is_away
+from daemon.pipeline.claimed_file import FileResult
 from daemon.pipeline.run_stats import BUCKETS_S
-from daemon.pipeline.stages import FileResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from daemon.pipeline.stages import FileResult
+from daemon.pipeline.claimed_file import FileResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,7 +75,7 @@ class RunStats:
         """Count one attempt at a file, and how long it took."""
         with self._lock:
             self._results[result] += 1
-            if result is not FileResult.POSTPONED:
+            if result not in {FileResult.POSTPONED, FileResult.RECOGNISED}:
                 self._buckets[bisect_left(BUCKETS_S, took_s)] += 1
                 self._total_s += took_s
 

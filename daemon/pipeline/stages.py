@@ -15,23 +15,25 @@ that is no file's fault, such as a full disk, is raised to the consumer.
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
+from daemon.pipeline.claimed_file import (
+    RETRY_DELAYS,
+    FileChanged,
+    FileResult,
+    as_queued,
+    require_unchanged,
+)
+from daemon.pipeline.recognition import is_same, look_of
 from daemon.pipeline.tag_failure_log import TagFailureLog
-from daemon.pipeline.tag_tries import STOPPED_EACH_TIME, tried
-from daemon.system.sparse_files import MOSTLY_HOLES, is_mostly_holes
+from daemon.pipeline.tag_tries import tried
 from daemon.watch.file_state import is_gone, stamp_at
-from daemon.watch.open_writers import is_being_written
 from daemon.worker.tag_client import TagClient
-from storage.schema.records import FileStamp, TagOutcome, TagState
-from trainer.audio.sound_file import opened
+from storage.schema.records import TagOutcome, TagState
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -44,13 +46,10 @@ if TYPE_CHECKING:
     from daemon.worker.active_bundle import ActiveBundle
     from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
+    from storage.schema.file_stamps import FileLook
     from storage.schema.records import Analysis, Clip, QueueEntry
-    from trainer.audio.sound_file import SoundFile
 
 log = logging.getLogger(__name__)
-
-RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 360, 1440))
-"""Time until the next attempt after the first, second, ... failure; then the file is given up."""
 
 
 @dataclass
@@ -63,6 +62,7 @@ class CurrentFile:
         bundle: the bundle that predicts.
         identity: hash of its audio packets, once identified.
         analysis: features and prediction, once analysed; None if the sound was known.
+        look: of the file that was identified.
         clip: its row in the catalogue, once recorded.
     """
 
@@ -71,20 +71,8 @@ class CurrentFile:
     bundle: ActiveBundle
     identity: str = ""
     analysis: Analysis | None = None
+    look: FileLook | None = None
     clip: Clip | None = None
-
-
-class FileResult(Enum):
-    """What became of a claimed file."""
-
-    PROCESSED = auto()
-    UNREADABLE = auto()
-    UNUSABLE = auto()
-    POSTPONED = auto()
-
-
-class FileChanged(Exception):
-    """The file is gone, or is no longer the one that was queued."""
 
 
 class Pipeline:
@@ -133,7 +121,9 @@ class Pipeline:
             ValencedError: something stands in the way that is no file's fault.
         """
         try:
-            _require_unchanged(entry)
+            require_unchanged(entry)
+            if self._is_recognised(entry):
+                return FileResult.RECOGNISED
             current = CurrentFile(entry, worker, self.bundle)
             for stage in self.stages:
                 log.debug("%s: to be %s", entry.path, stage.__name__)
@@ -148,23 +138,49 @@ class Pipeline:
             return self._fail(entry, _unexpected(entry.path, error))
         return FileResult.PROCESSED
 
+    def _is_recognised(self, entry: QueueEntry) -> bool:
+        """Record a file that only has another name or other attributes; tell whether it is one."""
+        known = self._catalogue.clip_at(entry.path)
+        renamed = () if known or self.tag_sync.in_sidecars else self._renamed_from(entry)
+        for clip in (known,) if known else renamed:
+            if not self._is_finished(clip, entry.path):
+                continue
+            with as_queued(entry) as file:
+                look = look_of(file.descriptor)
+            if look is not None and is_same(clip, entry.path, entry.stamp, look):
+                self._catalogue.record_same(entry, clip, look)
+                log.debug("%s: only its name or attributes changed", entry.path)
+                return True
+        return False
+
+    def _renamed_from(self, entry: QueueEntry) -> Iterator[Clip]:
+        return (clip for clip in self._catalogue.clips_with(entry.stamp) if is_gone(clip.path))
+
+    def _is_finished(self, clip: Clip, path: Path) -> bool:
+        """Tell whether the stages would change nothing at a path with the content of a clip."""
+        if not self._catalogue.is_analysed(clip.identity, self.bundle.hearing):
+            return False
+        is_tagged = clip.tag_state is TagState.WRITTEN
+        return is_tagged or self._tag_state(path, clip) is TagState.OFF
+
     def identified(self, current: CurrentFile) -> None:
         """Hash the audio packets."""
         current.worker.expect(current.bundle)
-        with _as_queued(current.entry) as file:
+        with as_queued(current.entry) as file:
+            current.look = look_of(file.descriptor)
             current.identity = current.worker.identify(file)
 
     def analysed(self, current: CurrentFile) -> None:
         """Extract features and predict affect, unless this sound was analysed before."""
         if self._catalogue.is_analysed(current.identity, current.bundle.hearing):
             return
-        with _as_queued(current.entry) as file:
+        with as_queued(current.entry) as file:
             current.analysis = current.worker.analyse(file, current.identity, current.bundle)
 
     def recorded(self, current: CurrentFile) -> None:
         """Store the results and remove the queue entry, in one transaction."""
         entry = current.entry
-        _require_unchanged(entry)
+        require_unchanged(entry)
         self._follow_rename(entry, current.identity)
         known = self._catalogue.clip_at(entry.path)
         if known is not None and known.identity != current.identity:
@@ -172,7 +188,7 @@ class Pipeline:
         self._find_tag_edits(known, current.worker)
         tag_state = self._tag_state(entry.path, known)
         current.clip = self._catalogue.record(
-            entry, current.identity, tag_state, self._clock(), current.analysis
+            entry, current.identity, tag_state, self._clock(), current.analysis, current.look
         )
         _log_result(entry.path, current.analysis)
 
@@ -262,25 +278,6 @@ class Pipeline:
         fields = {"clip": entry.path, "reason": error.reason, "bundle": self.bundle.name}
         log.warning("%s: %s", entry.path, error.reason, extra=fields)
         return FileResult.UNUSABLE if isinstance(error, UnusableClip) else FileResult.UNREADABLE
-
-
-def _require_unchanged(entry: QueueEntry) -> None:
-    """Raise unless a file is the very one that was queued, and no program writes to it."""
-    if stamp_at(entry.path) != entry.stamp or is_being_written(entry.path):
-        raise FileChanged(entry.path)
-    if entry.attempts > len(RETRY_DELAYS) + 1:
-        raise UnreadableClip(entry.path, STOPPED_EACH_TIME)
-
-
-@contextmanager
-def _as_queued(entry: QueueEntry) -> Iterator[SoundFile]:
-    """Hold the very file that was queued open, whatever its path leads to meanwhile."""
-    with opened(entry.path, follow_links=False) as file:
-        if FileStamp.of(os.fstat(file.descriptor)) != entry.stamp:
-            raise FileChanged(entry.path)
-        if is_mostly_holes(file.descriptor):
-            raise UnreadableClip(entry.path, MOSTLY_HOLES)
-        yield file
 
 
 def _unexpected(path: Path, error: Exception) -> UnreadableClip:

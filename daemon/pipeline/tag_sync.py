@@ -6,6 +6,7 @@ import logging
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from daemon.pipeline.recognition import look_at
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.tagging.basics.keys import Preset, affect_items, mood_item, provenance_item
@@ -13,7 +14,8 @@ from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk.syscalls import DISK
 from daemon.tagging.sidecar import discard_stale
 from daemon.watch.file_state import stamp_at
-from storage.schema.records import FileStamp, Mood, Tagged, TagOutcome, TagState
+from storage.schema.file_stamps import FileStamp
+from storage.schema.records import Mood, Tagged, TagOutcome, TagState
 
 if TYPE_CHECKING:
     import os
@@ -59,6 +61,11 @@ class TagSync:
         self._clock = clock
         self._dry_run = dry_run
 
+    @property
+    def in_sidecars(self) -> bool:
+        """Whether tags are written into a file beside the sound, which bears its name."""
+        return self._tags.mode == "sidecar"
+
     def write(self, clip: Clip, prediction: Prediction, parser: TagParser) -> TagOutcome | None:
         """Write the values of a sound into its file.
 
@@ -74,7 +81,7 @@ class TagSync:
         try:
             # Another file under the same name has other values.
             options = self._options(
-                clip, parser, expects=lambda status: FileStamp.of(status) == clip.stamp
+                clip, parser, expects=lambda status: clip.stamp.holds_for(FileStamp.of(status))
             )
             done = api.write(clip.path, self._items(prediction), options, earlier=earlier)
         except TagWriteError as error:
@@ -88,7 +95,9 @@ class TagSync:
             return None
         if done.outcome is api.WriteOutcome.SKIPPED:
             return TagOutcome(TagState.OFF)
-        return TagOutcome(TagState.WRITTEN, None, _stamp(done), Tagged.of(prediction))
+        stamp = _stamp(done)
+        look = look_at(clip.path, stamp)
+        return TagOutcome(TagState.WRITTEN, None, stamp, Tagged.of(prediction), look=look)
 
     def strip(self, clip: Clip, parser: TagParser) -> api.TagWrite:
         """Remove our items from a file, and nothing else.
@@ -114,7 +123,7 @@ class TagSync:
 
     def discard_old_sidecar(self, path: Path) -> None:
         """Delete the sidecar of a file that was renamed, if the sidecar is certainly ours."""
-        if self._dry_run or self._tags.mode != "sidecar":
+        if self._dry_run or not self.in_sidecars:
             return
         try:
             discard_stale(path, DISK)
@@ -123,14 +132,17 @@ class TagSync:
             log.info(text, path, error, extra={"clip": path})
 
     def _remove(self, clip: Clip, remove: Callable[[], api.TagWrite]) -> api.TagWrite:
-        was_known = stamp_at(clip.path) == clip.stamp
+        present = stamp_at(clip.path)
+        was_known = present is not None and clip.stamp.holds_for(present)
         done = remove()
         _log_warning(clip, done)
         if not self._dry_run and done.outcome is not api.WriteOutcome.CHANGED:
             # A file that has changed since its analysis keeps its old stamp in the catalogue, so
             # that it is processed again.
             stamp = _stamp(done) if was_known else None
-            self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF, STRIPPED, stamp))
+            look = look_at(clip.path, stamp)
+            outcome = TagOutcome(TagState.OFF, STRIPPED, stamp, look=look)
+            self._catalogue.tag_journal.record(clip, outcome)
         return done
 
     def _items(self, prediction: Prediction) -> Items:

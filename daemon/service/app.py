@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
 from daemon.monitoring.endpoints import serve_endpoints
-from daemon.pipeline.stages import RETRY_DELAYS
+from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.service.assembly import Assembly
 from daemon.service.messages import CheckFolders, MaintenanceDue, Reconcile, RetrainDue
 from daemon.service.progress import ProgressReporter

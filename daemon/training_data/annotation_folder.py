@@ -18,7 +18,7 @@ from daemon.system.folder_handle import FolderHandle, open_folder
 from daemon.training_data.annotation_csv import AnnotationTable, WrongLine
 from daemon.training_data.annotation_import import AnnotationsRefused, ImportPostponed, import_table
 from daemon.watch.open_writers import has_writer
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from daemon.watch.file_filter import FileFilter
     from daemon.watch.nested_mounts import NestedMounts
     from storage.catalogue import Catalogue
-    from storage.schema.records import FileStamp
+    from storage.schema.file_stamps import FileStamp
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,7 @@ class Enqueuer:
             self._mounts,
             alive,
         )
+        self._catalogue.restamp(comparison.restamped)
         self._add_found(comparison.new, now_s)
         self._catalogue.queue.forget(comparison.gone)
         self._catalogue.mark_missing(comparison.gone, self._clock())
@@ -170,4 +171,4 @@ class Enqueuer:
 
     def _is_known(self, path: Path, stamp: FileStamp) -> bool:
         clip = self._catalogue.clip_at(path)
-        return clip is not None and not clip.is_missing and clip.stamp == stamp
+        return clip is not None and not clip.is_missing and clip.stamp.holds_for(stamp)

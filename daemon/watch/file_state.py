@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.tagging.disk import temp_names
 from daemon.watch.file_state import is_folder, stamp_at
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,11 +54,13 @@ class FolderComparison(SkippedEntries):
     Attributes:
         new: files that neither the catalogue nor the queue knows in this state.
         known: number of files that one of them knows.
+        restamped: known files that are certainly the same, with the stamps they have now.
         gone: known paths below these folders where there is no file any more.
     """
 
     new: list[FoundFile] = field(default_factory=list)
     known: int = 0
+    restamped: dict[Path, FileStamp] = field(default_factory=dict)
     gone: list[Path] = field(default_factory=list)
 
 
@@ -128,10 +130,8 @@ def compare(
             if found.path in present:
                 continue
             present.add(found.path)
-            if found.stamp in (recorded.get(found.path), queued.get(found.path)):
-                result.known += 1
-            else:
-                result.new.append(found)
+            stamps = (recorded.get(found.path), queued.get(found.path))
+            _add(found, [stamp for stamp in stamps if stamp is not None], result)
     _check_mounts(mounts, present, recorded, result.unreadable)
     result.gone = [
         path
@@ -141,6 +141,15 @@ def compare(
         and not any(map(path.is_relative_to, result.unreadable))
     ]
     return result
+
+
+def _add(found: FoundFile, earlier: list[FileStamp], result: FolderComparison) -> None:
+    if not any(stamp.holds_for(found.stamp) for stamp in earlier):
+        result.new.append(found)
+        return
+    result.known += 1
+    if found.stamp not in earlier:
+        result.restamped[found.path] = found.stamp
 
 
 def _check_content(root: Path, recorded: Stamps, unreadable: dict[Path, str]) -> None:

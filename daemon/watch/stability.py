@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from storage.schema.records import FileStamp
+    from storage.schema.file_stamps import FileStamp
 
 
 class StabilityTracker:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from os import stat_result
     from pathlib import Path
+
+    from storage.schema.file_stamps import FileLook, FileStamp
 
 
 class Mood(StrEnum):
@@ -40,38 +41,12 @@ class TagState(StrEnum):
 
 
 @dataclass(frozen=True)
-class FileStamp:
-    """Size in bytes, modification time in ns since the epoch, and inode number of a file.
-
-    Two stamps of a path differ if the file was changed or replaced. A number of more than 64 bits,
-    such as the time of a file dated 2446, is reduced modulo 2^64, as the catalogue holds no more.
-    """
-
-    size: int
-    mtime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, stat: stat_result) -> FileStamp:
-        """Return the stamp in a stat result."""
-        return cls(stat.st_size, _signed(stat.st_mtime_ns), _signed(stat.st_ino))
-
-
-def _signed(number: int) -> int:
-    """Return the signed number of 64 bits that equals `number` modulo 2^64."""
-    return (number + 2**63) % 2**64 - 2**63
-
-
-NO_STAMP: Final = FileStamp(-1, -1, -1)
-"""The stamp of no file."""
-
-
-@dataclass(frozen=True)
 class Clip:
     """One audio file in the catalogue.
 
     `tagged` is what we last wrote into it, `tag_tries` how often in a row a worker was asked to
-    handle its tags, and failed at the file or has not answered yet.
+    handle its tags, and failed at the file or has not answered yet. `look` is None if an earlier
+    release recorded the file.
     """
 
     id: int
@@ -83,6 +58,7 @@ class Clip:
     is_missing: bool
     tagged: Tagged | None = None
     tag_tries: int = 0
+    look: FileLook | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +145,7 @@ class TagOutcome:
         stamp: the file's stamp after the write, by which the watcher recognises it as ours.
         tagged: the values in the file's tags, None if not ours or not known.
         is_try: whether a worker failed at the file, so that the tries of its clip still count.
+        look: of the file after the write, None if that is not known.
     """
 
     state: TagState
@@ -176,6 +153,7 @@ class TagOutcome:
     stamp: FileStamp | None = None
     tagged: Tagged | None = None
     is_try: bool = False
+    look: FileLook | None = None
 
 
 @dataclass(frozen=True)

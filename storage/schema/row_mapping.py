@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, delete, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from storage.schema.records import Clip, FileStamp, Tagged, TagState
+from storage.schema.file_stamps import FileLook, FileStamp
+from storage.schema.records import Clip, Tagged, TagState
 from storage.schema.tables import clips, curve_points, hearings, predictions
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def stamp_of(row: Row[Any]) -> FileStamp:
     """Return the stamp in a row of `clips` or `queue`."""
-    return FileStamp(row.size, row.mtime_ns, row.inode)
+    return FileStamp(row.size, row.mtime_ns, row.inode, row.ctime_ns)
 
 
 def clip_of(row: Row[Any]) -> Clip:
@@ -39,7 +40,13 @@ def clip_of(row: Row[Any]) -> Clip:
         if row.tagged_bundle is None
         else Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle),
         tag_tries=row.tag_tries,
+        look=None if row.sample is None else FileLook(row.attributes, row.sample),
     )
+
+
+def look_values(look: FileLook | None) -> dict[str, str | None]:
+    """Return the columns of `clips` that hold a look."""
+    return dict.fromkeys(("attributes", "sample")) if look is None else vars(look)
 
 
 TAGGED = tuple(column.name for column in fields(Tagged))

@@ -120,7 +120,8 @@ clips = table(
     (String, "tag_state tag_reason"),
     (Integer, "tagged_arousal tagged_valence"),
     (String, "tagged_bundle"),
-    (Integer, "tag_tries"),
+    (Integer, "tag_tries ctime_ns"),
+    (String, "attributes sample"),
 )
 hearings = table(
     "hearings",
@@ -146,6 +147,7 @@ queue = table(
     (Integer, "attempts"),
     (Moment, "queued_at due_at"),
     (String, "reason"),
+    (Integer, "ctime_ns"),
 )
 tag_journal = table(
     "tag_journal",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 from tests.records import A_MINUTE, NOON, record_entry, stamp
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_no_file_is_claimed_twice_by_many_at_once(catalogue: Catalogue) -> None:
 
 
 def stamp_with(mtime_ns: int, inode: int) -> FileStamp:
-    found = SimpleNamespace(st_size=1, st_mtime_ns=mtime_ns, st_ino=inode)
+    found = SimpleNamespace(st_size=1, st_ctime_ns=5, st_mtime_ns=mtime_ns, st_ino=inode)
     return FileStamp.of(cast("stat_result", found))
 
 

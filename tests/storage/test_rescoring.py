@@ -9,7 +9,8 @@ import pytest
 from storage.annotations import GivenAnnotation
 from storage.rescoring import OutdatedSound, Rescoring
 from storage.schema.catalogue_errors import CatalogueError
-from storage.schema.records import NO_STAMP, CurvePoint, Prediction, Tagged, TagOutcome, TagState
+from storage.schema.file_stamps import NO_STAMP
+from storage.schema.records import CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
 from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
 

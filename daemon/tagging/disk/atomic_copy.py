@@ -125,7 +125,13 @@ def replace(write: FileWrite) -> FinishedWrite:
         warning = copy.file.replace(
             source.path.name, lambda name: source.has_become(name) and guard.holds()
         )
-    return FinishedWrite(status, warning)
+        return FinishedWrite(_after_renaming(status, os.fstat(copy.descriptor)), warning)
+
+
+def _after_renaming(before: os.stat_result, after: os.stat_result) -> os.stat_result:
+    """Return the status with the change time of our own renaming, but with no change of others."""
+    is_ours = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return after if is_ours else before
 
 
 def _fill(write: FileWrite, target: int) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 from tests.driving import COMMAND, scanned
 from tests.records import NOON
 from tests.sounds import music_like, noise, silence, tone, write_audio

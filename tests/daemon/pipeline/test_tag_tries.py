@@ -11,7 +11,8 @@ import pytest
 from daemon.pipeline.tag_tries import MOST_TAG_TRIES, STOPPED_EACH_TIME, tried
 from daemon.service_errors import WorkerError
 from storage.catalogue import Catalogue
-from storage.schema.records import Clip, FileStamp, TagOutcome, TagState
+from storage.schema.file_stamps import FileStamp
+from storage.schema.records import Clip, TagOutcome, TagState
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 PATH = Path("/m/a.mp3")

@@ -11,7 +11,7 @@ from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
 from storage.catalogue import Catalogue
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 from tests.records import NOON, record_entry
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
 from daemon.watch.scanner import FolderComparison, SkippedEntries, compare, walk
-from storage.schema.records import FileStamp
+from storage.schema.file_stamps import FileStamp
 
 FILTER = FileFilter(["mp3"], [".*"])
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.schema.records import Analysis, FeatureRecord, FileStamp, TagState
+from storage.schema.file_stamps import FileStamp
+from storage.schema.records import Analysis, FeatureRecord, TagState
 from storage.schema.records import CurvePoint as Point
 from storage.schema.tables import clips, curve_points, hearings, predictions
 from tests.records import A_MINUTE, NOON, analysis

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.pipeline.stages import FileChanged, _as_queued
-from storage.schema.records import FileStamp, QueueEntry
+from daemon.pipeline.claimed_file import FileChanged, as_queued
+from storage.schema.file_stamps import FileStamp
+from storage.schema.records import QueueEntry
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def entry(tmp_path: Path) -> QueueEntry:
 
 
 def test_the_queued_file_is_held_open_whatever_its_path_leads_to(entry: QueueEntry) -> None:
-    with _as_queued(entry) as file:
+    with as_queued(entry) as file:
         entry.path.unlink()
         entry.path.write_bytes(b"other")
         assert os.pread(file.descriptor, 9, 0) == b"sound"
@@ -35,7 +36,7 @@ def test_a_file_that_was_put_in_its_place_is_not_read(entry: QueueEntry, tmp_pat
     times = entry.path.stat()
     other.rename(entry.path)
     os.utime(entry.path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(FileChanged), _as_queued(entry):
+    with pytest.raises(FileChanged), as_queued(entry):
         pass
 
 
@@ -44,5 +45,5 @@ def test_a_link_that_was_put_in_its_place_is_not_followed(
 ) -> None:
     kept = entry.path.rename(tmp_path / "kept.wav")
     entry.path.symlink_to(kept)
-    with pytest.raises(UnreadableClip, match="is a symbolic link"), _as_queued(entry):
+    with pytest.raises(UnreadableClip, match="is a symbolic link"), as_queued(entry):
         pass
