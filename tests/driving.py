@@ -59,7 +59,12 @@ class Valenced:
         others = {
             key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")
         }
-        self.environment = others | {"STATE_DIRECTORY": str(state), "HOME": str(state)}
+        self.environment = others | {
+            "STATE_DIRECTORY": str(state),
+            "HOME": str(state),
+            # Starting another worker costs more than reading the few short sounds of a test.
+            "VALENCED_ANALYSIS_WORKERS": "1",
+        }
         self._by = by
         self._settings = [part for setting in settings for part in ("--set", setting)]
 

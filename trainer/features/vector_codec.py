@@ -19,6 +19,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from trainer.arrays import FloatArray
 
 FORMAT = 1
@@ -78,7 +80,18 @@ def unpack_many(packed: Sequence[bytes]) -> FloatArray:
     if not all(is_packed(each, length // 2) for each in packed):
         raise ValueError(f"not packed vectors of format {FORMAT} and of one length")
     rows = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), length)
-    return _values().take(np.ascontiguousarray(rows[:, 1:]).view("<u2"))
+    return unpack_codes(FORMAT, np.ascontiguousarray(rows[:, 1:]).view("<u2"))
+
+
+def unpack_codes(code: int, codes: NDArray[np.uint16]) -> FloatArray:
+    """Reads the codes of packed vectors, of any shape; `code` is the first byte of each vector.
+
+    Raises:
+        ValueError: `code` is not that of this format.
+    """
+    if code != FORMAT:
+        raise ValueError(f"not packed vectors of format {FORMAT}")
+    return _values().take(codes)
 
 
 def is_packed(packed: object, size: int) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from trainer.regression.quantile_scale import QuantileScale
 
@@ -73,6 +72,8 @@ class KernelExpert:
         rows: NDArray[np.intp],
         settings: ExpertSettings,
     ) -> None:
+        from scipy.linalg import cho_factor, cho_solve  # noqa: PLC0415 - workers do not fit
+
         self.settings = settings
         self.rows = rows
         anchors = rows[table.sets_scale[rows]] if settings.anchored else rows

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from scipy.special import expit
 
 from trainer.regression.kernel_expert import ExpertSettings, KernelExpert
 
@@ -53,6 +51,8 @@ class Gate:
         ridge: float,
         slope: float,
     ) -> None:
+        from scipy.linalg import cho_factor, cho_solve  # noqa: PLC0415 - workers do not fit
+
         self.slope = slope
         noise = ridge * 2 * np.where(first, first.mean(), (~first).mean())
         kernel = products.copy()
@@ -68,7 +68,7 @@ class Gate:
     def share(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of the first class, shape (clips,), in [0, 1]."""
         margin = scores @ self.direction.astype(np.float32) + np.float64(self.offset)
-        share: NDArray[np.float64] = expit(self.slope * margin)
+        share: NDArray[np.float64] = (1 + np.tanh(self.slope * margin / 2)) / 2
         return share
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainer.features.vector_codec import pack, unpack
+from trainer.features.vector_codec import pack, unpack_codes
 from trainer.files.array_archive import read_arrays
+from trainer.regression.quantile_scale import QuantileScale
 from trainer.trainer_errors import BundleCorrupt
 
 if TYPE_CHECKING:
@@ -102,13 +103,12 @@ def decode_table(content: bytes, name: str) -> TrainingTable:
     """
     try:
         arrays = read_arrays(content, _MOST_BYTES)
-        planes = np.stack([arrays["low"].T, arrays["high"].T], axis=-1)
-        codes = np.ascontiguousarray(planes, dtype=np.uint8)
+        low, high = (np.ascontiguousarray(arrays[name].T) for name in ("low", "high"))
+        vectors = unpack_codes(int(arrays["code"]), low | high.astype("<u2") << 8)
         columns = {key: arrays[key] for key in (*_TEXTS, *_NUMBERS) if key in arrays}
         # Older bundles lack this column; their scale was fitted on all clips.
-        columns.setdefault("sets_scale", np.ones(len(planes), np.bool_))
-        flat = unpack(bytes([int(arrays["code"])]) + codes.tobytes())
-        table = TrainingTable(vectors=flat.reshape(planes.shape[:2]), **columns)
+        columns.setdefault("sets_scale", np.ones(len(vectors), np.bool_))
+        table = TrainingTable(vectors=vectors, **columns)
     except Exception as error:
         # On damage, zip, zlib and numpy's header parser raise more than they document.
         raise BundleCorrupt(f"{name}: table.npz is not a feature table: {error}") from error
@@ -133,8 +133,6 @@ def steadiness_of(
     Returns:
         Shape (descriptors,), float32, in [0, 1]; 1 throughout if no clip has two windows.
     """
-    from trainer.regression.quantile_scale import QuantileScale  # noqa: PLC0415 - reading a table must not import scipy
-
     counts = np.bincount(owner, minlength=clips)
     several = counts[owner] > 1
     windows, owners = windows[several], np.unique(owner[several], return_inverse=True)[1]
