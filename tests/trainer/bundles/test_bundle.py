@@ -292,7 +292,7 @@ def test_a_process_that_predicts_does_not_bring_in_what_only_the_yardsticks_need
     code = (
         "import sys; from pathlib import Path; from trainer.bundles import bundle;"
         f"bundle.load(Path({str(pristine)!r}), feature_key={HEARING!r});"
-        "print([n for n in ('sklearn', 'pandas') if n in sys.modules])"
+        "print([n for n in ('sklearn', 'scipy', 'pandas') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
