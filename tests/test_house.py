@@ -92,7 +92,9 @@ SINGLE_MODULES = {
     "joblib": {"trainer/bundles/bundle.py"},
     "openpyxl": {"trainer/corpora/tables/xlsx.py"},
     "mutagen": {
+        "daemon/tagging/formats/ape_tag.py",
         "daemon/tagging/formats/foreign_tags.py",
+        "daemon/tagging/formats/mp4_boxes.py",
         "daemon/tagging/formats/mutagen_formats.py",
     },
     "apscheduler": {"daemon/service/scheduler.py"},

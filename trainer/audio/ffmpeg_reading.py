@@ -70,7 +70,12 @@ def _items(container: InputContainer) -> Iterator[Item]:
 
 def _texts(place: str, metadata: Mapping[str, str]) -> Iterator[Item]:
     for key, value in metadata.items():
-        yield place, key, _digest(value.encode("utf-8", "surrogateescape"))
+        yield place, key, text_digest(value)
+
+
+def text_digest(text: str) -> str:
+    """Return the digest of a text in an `Item`."""
+    return _digest(text.encode("utf-8", "surrogateescape"))
 
 
 def _digest(raw: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_SCHEME = "no tag scheme for this container; kept in the catalogue only"
+NO_SCHEME: Final = "no tags are written into files of this kind; kept in the catalogue only"
 
 LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save the tags again"
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from hashlib import blake2b
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from mutagen.aiff import AIFF
-from mutagen.dsf import DSF
-from mutagen.id3 import ID3, ID3NoHeaderError, _frames
-from mutagen.wave import WAVE
+from mutagen.id3 import ID3, _frames
 
 from daemon.tagging.basics.byte_views import ViewFile
 from daemon.tagging.basics.keys import MOOD
 from daemon.tagging.basics.tag_errors import EXPANDING_TAGS, TagsRefused
+from daemon.tagging.formats.detect import ID3_PLACES
 from daemon.tagging.formats.mutagen_errors import refusing
 from daemon.tagging.formats.mutagen_formats import FORMATS
+from daemon.tagging.formats.older_tags import id3v1_block
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from daemon.tagging.basics.byte_views import View
 
 _FLAC_PADDING, _FLAC_COMMENTS = 1, 4
-_ID3_HOSTS: dict[str, Any] = {"wav": WAVE, "aiff": AIFF, "dsf": DSF}
 _ID3: Any = ID3
 _ID3_FRAMES: Any = _frames
 
@@ -58,18 +58,28 @@ def foreign_tags(view: View, kind: str, ours: Collection[str]) -> list[tuple[str
         OSError: the file cannot be read.
     """
     with refusing(file := ViewFile(view)):
-        pairs = list(_listed(file, kind, ours) if kind in FORMATS else _id3(file, kind, ours))
+        pairs: list[tuple[str, Any]] = [("ID3v1", id3v1_block(view))]
+        if kind in FORMATS and kind != "mp3":
+            pairs += _listed(file, kind, ours)
+        if kind in ID3_PLACES and kind != "flac":
+            pairs += _id3(view, kind, ours)
+    with suppress(TagsRefused), refusing(file):
+        pairs += _second(file, kind, ours)
     return sorted((name, _digest(value)) for name, value in pairs)
 
 
-def _id3(file: ViewFile, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
-    try:
-        host = _ID3_HOSTS.get(kind)
-        tags = host(file, translate=False).tags if host else _ID3(file, translate=False)
-    except ID3NoHeaderError:
+def _second(file: ViewFile, kind: str, ours: Collection[str]) -> list[tuple[str, Any]]:
+    """Return what players read of an MP3 or FLAC with no tags in the usual place."""
+    if kind == "mp3":
+        return list(_listed(file, kind, ours))
+    return list(_id3(file.view, kind, ours)) if kind == "flac" else []
+
+
+def _id3(view: View, kind: str, ours: Collection[str]) -> Iterator[tuple[str, Any]]:
+    tag = ID3_PLACES[kind].tag(view)
+    if tag is None:
         return
-    if tags is None:
-        return
+    tags = _ID3(BytesIO(tag.raw), translate=False, load_v1=False)
     for frame in tags.values():
         name = frame.desc if frame.FrameID == "TXXX" else None
         if frame.FrameID == "TMOO" or (name and name.upper() == MOOD):

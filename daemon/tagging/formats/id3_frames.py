@@ -9,7 +9,8 @@ from daemon.tagging.basics.keys import ALL_KEYS, MOOD
 from daemon.tagging.formats.id3_header import V22, V23, V24, synchronised, syncsafe
 
 if TYPE_CHECKING:
-    from daemon.tagging.basics.byte_views import View
+    from collections.abc import Mapping
+
     from daemon.tagging.formats.id3_header import TagHeader
 
 _CODINGS = {0: "latin-1", 1: "utf-16", 2: "utf-16-be", 3: "utf-8"}
@@ -48,29 +49,9 @@ def decode_text_frame(header: TagHeader, raw: bytes) -> tuple[str | None, list[s
     return (key, values or [""]) if key in ALL_KEYS else (None, [])
 
 
-def id3v1_block(view: View) -> bytes:
-    """Return the ID3v1 block at the end of a file; no bytes if there is none."""
-    end = view.read(max(0, view.size - 131), 131)
-    # An APEv2 tag of that very length holds the same letters there.
-    return end[-128:] if end[-128:].startswith(b"TAG") and end[:6] != b"APETAG" else b""
-
-
-def mirrored_v1(view: View) -> bytes:
-    """Return v2.4 frames that repeat an ID3v1 block at the end of the file.
-
-    Players read ID3v1 only where there is no ID3v2, so a first ID3v2 tag of ours would hide title
-    and artist. The comment is left out: we never write comments.
-    """
-    block = id3v1_block(view)
-    if not block:
-        return b""
-    fields = [(b"TIT2", 3, 33), (b"TPE1", 33, 63), (b"TALB", 63, 93), (b"TDRC", 93, 97)]
-    frames = [(name, block[start:end].split(b"\0")[0].strip()) for name, start, end in fields]
-    if block[125] == 0 and block[126]:
-        frames.append((b"TRCK", str(block[126]).encode()))
-    if block[127] <= 191:  # noqa: PLR2004
-        frames.append((b"TCON", str(block[127]).encode()))
-    return b"".join(_frame(V24, name, b"\x00" + text) for name, text in frames if text)
+def repeated_frames(texts: Mapping[str, str]) -> bytes:
+    """Return v2.4 frames for texts of older tags, given by the names of the frames."""
+    return b"".join(_repeated(name, text) for name, text in texts.items())
 
 
 def _split(text: bytes, coding: str) -> list[str]:
@@ -94,6 +75,16 @@ def _body(header: TagHeader, raw: bytes) -> bytes:
         if header.is_unsynchronised or flags & _UNSYNCHRONISED:
             body = synchronised(body)
     return body
+
+
+def _repeated(name: str, text: str) -> bytes:
+    frame, _, description = name.partition(":")
+    before = {"TXXX": f"{description}\0".encode(), "COMM": b"XXX\0"}.get(frame, b"")
+    try:
+        body = b"\x00" + before + text.encode("latin-1")
+    except UnicodeEncodeError:
+        body = b"\x03" + before + text.encode()
+    return _frame(V24, frame.encode(), body)
 
 
 def _old_body(key: str, value: str) -> bytes:

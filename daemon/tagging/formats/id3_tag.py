@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from daemon.tagging.basics.byte_views import MOST_AT_ONCE
 from daemon.tagging.basics.tag_errors import LARGE_TAGS, MANY_FRAMES, TagsRefused
 from daemon.tagging.formats import id3_header
-from daemon.tagging.formats.id3_frames import decode_text_frame, encode_text_frame
+from daemon.tagging.formats.id3_frames import decode_text_frame, encode_text_frame, repeated_frames
 from daemon.tagging.formats.id3_header import HEADER_LENGTH, V22, V24, TagHeader, syncsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from daemon.tagging.basics.byte_views import View
     from daemon.tagging.basics.keys import Changes, Items
@@ -98,9 +98,11 @@ class Id3Tag:
         return b"ID3" + numbers + body + (b"3DI" + numbers if self.header.footer_length else b"")
 
 
-def new_tag(changes: Changes, *, frames: bytes = b"", padding: int = 0) -> bytes:
-    """Return a new ID3v2.4 tag with further v2.4 frames before ours and bytes of zeros behind."""
-    body = frames + _encoded(V24, changes) + bytes(padding)
+def new_tag(
+    changes: Changes, *, repeated: Mapping[str, str] | None = None, padding: int = 0
+) -> bytes:
+    """Return a new ID3v2.4 tag with texts of older tags before ours and bytes of zeros behind."""
+    body = repeated_frames(repeated or {}) + _encoded(V24, changes) + bytes(padding)
     return b"ID3\x04\x00\x00" + syncsafe(len(body)) + body
 
 

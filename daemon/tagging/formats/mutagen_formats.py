@@ -8,29 +8,31 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mutagen.apev2 import TEXT, APENoHeaderError, APEv2, _APEv2Data
+from mutagen._constants import GENRES
+from mutagen.apev2 import TEXT
 from mutagen.asf import ASF, UNICODE
 from mutagen.flac import FLAC
 from mutagen.mp4 import MP4
-from mutagen.mp4._atom import Atoms
 from mutagen.ogg import OggPage
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
+from mutagen.oggspeex import OggSpeex
 from mutagen.oggvorbis import OggVorbis
 
 from daemon.tagging.basics.byte_views import Assembled, Kept, ViewFile
-from daemon.tagging.basics.keys import MOOD
+from daemon.tagging.basics.keys import ALL_KEYS, MOOD
 from daemon.tagging.basics.tag_errors import MANY_TAGS, NO_SCHEME, TagsRefused
+from daemon.tagging.formats.ape_tag import ApeFile, demand_no_lyrics
 from daemon.tagging.formats.edited_file import EditedFile
-from daemon.tagging.formats.id3_frames import id3v1_block
+from daemon.tagging.formats.mp4_boxes import demand_movable, end_of_boxes
 from daemon.tagging.formats.mutagen_errors import refusing
+from daemon.tagging.formats.older_tags import IN_APE, IN_VORBIS, id3v1_texts, is_outer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Mapping
 
     from daemon.tagging.basics.byte_views import View
     from daemon.tagging.basics.keys import Changes, Items
@@ -38,9 +40,6 @@ if TYPE_CHECKING:
 # mutagen's constructors carry no types.
 _FLAC: Any = FLAC
 _MP4: Any = MP4
-_APEv2: Any = APEv2
-_ApeTag: Any = _APEv2Data
-_Atoms: Any = Atoms
 _OggPage: Any = OggPage
 
 MOST_TAGS = 10_000
@@ -48,10 +47,15 @@ MOST_TAGS = 10_000
 _VENDOR = "valenced"  # writes a comment block that we added; empty again, the block is removed
 # A damaged header can claim gigabytes of padding. Comments of FLAC may lie behind its pictures.
 _MOST_PADDING, _HEADS = 1 << 20, (1 << 18, 1 << 26)
-_OGG_CODECS: Any = {b"\x01vorbis": OggVorbis, b"OpusHead": OggOpus, b"\x7fFLAC": OggFLAC}
+_OGG_PAGE = b"OggS"
+_OGG_CODECS: Any = {
+    b"\x01vorbis": OggVorbis,
+    b"OpusHead": OggOpus,
+    b"\x7fFLAC": OggFLAC,
+    b"Speex   ": OggSpeex,
+}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FILE_SIZE_AT = 40
-_LYRICS_END = b"LYRICS200"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class MutagenFormat:
         encode: the reverse of `texts`.
         demand_safe: raises TagsRefused if the file cannot be edited safely.
         drop_block: removes the tag block, now empty, if it is ours to remove.
+        older: names in these files by the frame of ID3v2 that says the same, for the texts of an
+            ID3v1 block that players show only where there are no other tags.
+        end: where the file ends for mutagen; what lies behind stays.
     """
 
     kind: str
@@ -75,6 +82,8 @@ class MutagenFormat:
     encode: Callable[[list[str]], Any] = list
     demand_safe: Callable[[Any], None] = lambda _: None
     drop_block: Callable[[Any], None] = lambda _: None
+    older: Mapping[str, str] = field(default_factory=dict)
+    end: Callable[[Any], int] = lambda file: file.view.size
 
     def has_block(self, view: View) -> bool:
         """Tell whether the file has a tag block at all."""
@@ -90,12 +99,32 @@ class MutagenFormat:
             if name in tags and (texts := self.texts(tags[name]))
         }
 
+    def has_others(self, view: View) -> bool:
+        """Tell whether there are tags besides ours."""
+        tags = self._tags(view)
+        ours = {self.name(key).upper() for key in ALL_KEYS}
+        names = {name.upper() for name in tags.keys()} if tags is not None else set()  # noqa: SIM118
+        return not names <= ours
+
+    def repeated(self, view: View) -> Mapping[str, str]:
+        """Return the texts of an ID3v1 block that a first tag would hide."""
+        if not self.older or self._tags(view):
+            return {}
+        texts = id3v1_texts(view)
+        if "TCON" in texts:
+            texts["TCON"] = GENRES[int(texts["TCON"])]
+        return {self.older[frame]: text for frame, text in texts.items()}
+
     def edit(self, view: View, changes: Changes, *, keep_block: bool) -> Assembled:
         """Return the file with the changes made."""
-        with refusing(file := EditedFile(Assembled(view, [Kept(0, view.size)]))):
+        repeated = self.repeated(view) if any(changes.values()) else {}
+        with refusing(whole := ViewFile(view)):
+            end = self.end(whole)
+        with refusing(file := EditedFile(Assembled(view, [Kept(0, end)]))):
             self.demand_safe(file)
-            self._write(file, changes, keep_block=keep_block)
-        return file.edited()
+            self._write(file, changes, repeated, keep_block=keep_block)
+        behind = Assembled(view, [Kept(end, view.size - end)])
+        return Assembled(behind.base, [*file.edited().pieces, *behind.pieces])
 
     def _tags(self, view: View) -> Any:
         with refusing(file := ViewFile(view)):
@@ -112,11 +141,15 @@ class MutagenFormat:
             raise TagsRefused(MANY_TAGS)
         return loaded
 
-    def _write(self, file: EditedFile, changes: Changes, *, keep_block: bool) -> None:
+    def _write(
+        self, file: EditedFile, changes: Changes, repeated: Mapping[str, str], *, keep_block: bool
+    ) -> None:
         file.seek(0)
         opened = self.opened(file)
         if opened.tags is None:
             opened.add_tags()
+        for name, text in repeated.items():
+            opened.tags[name] = self.encode([text])
         for key in sorted(changes):
             self._change(opened.tags, self.name(key), changes[key])
         if not opened.tags and not keep_block:
@@ -167,31 +200,22 @@ def _ogg(file: Any) -> Any:
     return heads[0](file)
 
 
-def _demand_one_recording(file: Any) -> None:
-    """Refuse a chain, in which every link has tags of its own."""
+def _end_of_recording(file: Any) -> int:
+    """Return where the pages end; refuse a chain, in which every link has tags of its own."""
     in_heads = True
-    while file.tell() < file.view.size:
+    while file.tell() < file.view.size and not _is_behind(file.view, file.tell()):
         is_head = _OggPage(file).first
         if is_head and not in_heads:
             raise TagsRefused("it chains several recordings; kept in the catalogue only")
         in_heads = in_heads and is_head
+    return int(file.tell())
 
 
-def _demand_movable(file: Any) -> None:
-    """Refuse an MP4 with positions of its sound that mutagen does not know."""
-    atoms = _Atoms(file)
-    names = [atom.name for atom in atoms.atoms]
-    if names.count(b"moov") != 1:
-        raise TagsRefused("its MP4 index is not in one piece; the file is left alone")
-    if b"moof" in names or b"moov.mvex" in atoms:
-        raise TagsRefused("it is a fragmented MP4, whose positions cannot be moved safely")
-    has_saio = any(atoms[b"moov"].findall(b"saio", recursive=True))
-    if b"meta" in names or b"moov.meta.iloc" in atoms or has_saio:
-        raise TagsRefused("it holds absolute positions that cannot be moved; kept in the catalogue")
-    if b"moov.udta.meta" in atoms:
-        first = atoms[b"moov.udta.meta"].children[0]
-        if first.name != b"hdlr" or first.read(file)[1][8:12] != b"mdir":
-            raise TagsRefused("its metadata box is of an unknown kind; kept in the catalogue only")
+def _is_behind(view: View, at: int) -> bool:
+    """Tell whether no page begins here, nor any further one behind."""
+    if view.read(at, len(_OGG_PAGE)) == _OGG_PAGE:
+        return False
+    return is_outer(view, at) or _OGG_PAGE not in view.read(at, _MOST_PADDING)
 
 
 def _asf_texts(values: Any) -> list[str] | None:
@@ -216,63 +240,23 @@ class _AsfFile(ASF):
             file.write(struct.pack("<Q", new_size))
 
 
-class _ApeFile:
-    """The APEv2 tag at the end of any file, used like the file classes of mutagen."""
-
-    tags: Any = None
-
-    def __init__(self, file: Any) -> None:
-        with suppress(APENoHeaderError):
-            self.tags = _APEv2(file)
-
-    def add_tags(self) -> None:
-        self.tags = _APEv2()
-
-    def drop(self) -> None:
-        self.tags = None
-
-    def save(self, file: Any, padding: Any) -> None:  # noqa: ARG002 - APEv2 has no padding
-        """Write or remove the tag; an ID3v1 block and read-only marks, lost by mutagen, stay."""
-        block = id3v1_block(file.view)
-        locked = {key for key, _, flags in _ape_items(file) if flags & 1}
-        file.truncate(file.view.size - len(block))
-        if self.tags is None:
-            _APEv2().delete(file)
-        else:
-            self.tags.save(file)
-            for key, at, flags in [*_ape_items(file)] if locked else ():
-                file.seek(at)
-                file.write(struct.pack("<I", flags | (key in locked)))
-        file.seek(0, os.SEEK_END)
-        file.write(block)
-
-
-def _ape_items(file: Any) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the key of each item, the offset of its flags in the file, and its flags."""
-    found, at = _ApeTag(file), 0
-    while found.tag is not None and at + 8 < len(found.tag):
-        size, flags = struct.unpack_from("<2I", found.tag, at)
-        end = found.tag.index(b"\0", at + 8)
-        yield found.tag[at + 8 : end], found.data + at + 4, flags
-        at = end + 1 + size
-
-
-def _demand_no_lyrics(file: Any) -> None:
-    end = file.view.size - len(id3v1_block(file.view))
-    if file.view.read(end - len(_LYRICS_END), len(_LYRICS_END)) == _LYRICS_END:
-        raise TagsRefused("it ends with a Lyrics3 block; kept in the catalogue only")
-
-
 _FAMILIES = (
-    MutagenFormat("flac", _FlacFile, drop_block=_drop_comments, demand_safe=_demand_whole_comments),
-    MutagenFormat("ogg", _ogg, demand_safe=_demand_one_recording),
+    MutagenFormat(
+        "flac",
+        _FlacFile,
+        drop_block=_drop_comments,
+        demand_safe=_demand_whole_comments,
+        older=IN_VORBIS,
+    ),
+    MutagenFormat("ogg", _ogg, end=_end_of_recording),
     MutagenFormat(
         "mp4",
         _MP4,
         name="----:com.apple.iTunes:{}".format,
         texts=lambda values: [value.decode("utf-8", "replace") for value in values],
         encode=lambda values: [value.encode(errors="replace") for value in values],
-        demand_safe=_demand_movable,
+        demand_safe=demand_movable,
+        end=end_of_boxes,
     ),
     MutagenFormat(
         "asf", _AsfFile, name=lambda key: {MOOD: "WM/Mood"}.get(key, key), texts=_asf_texts
@@ -280,14 +264,15 @@ _FAMILIES = (
     *(
         MutagenFormat(
             kind,
-            _ApeFile,
+            ApeFile,
             name=lambda key: {MOOD: "Mood"}.get(key, key),
             texts=lambda value: list(value) if value.kind == TEXT else None,
-            demand_safe=_demand_no_lyrics,
-            drop_block=_ApeFile.drop,
+            demand_safe=demand_no_lyrics,
+            drop_block=ApeFile.drop,
+            older={} if kind == "mp3" else IN_APE,
         )
-        for kind in ("ape", "wavpack", "musepack")
+        for kind in ("ape", "wavpack", "musepack", "mp3")
     ),
 )
 FORMATS = {family.kind: family for family in _FAMILIES}
-"""The families of files that mutagen writes, by kind."""
+"""The families of files that mutagen writes, by kind; of MP3, the APEv2 tag at its end."""

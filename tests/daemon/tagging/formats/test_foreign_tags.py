@@ -173,7 +173,7 @@ class TestId3:
         write(path, affect, options)
         tags = id3.ID3(path, load_v1=False)
         assert [str(tags[name]) for name in ("TIT2", "TPE1", "TRCK")] == ["Title", "Artist", "5"]
-        assert not tags.getall("COMM")
+        assert [str(comment) for comment in tags.getall("COMM")] == ["a comment"]
 
     def test_our_values_are_found_in_any_coding(self, tmp_path: Path) -> None:
         text = "MOOD_AROUSAL\0".encode("utf-16") + "55".encode("utf-16")
@@ -231,18 +231,13 @@ class TestWav:
         assert between.index(b"id3 ") % 2 == 0
 
     @pytest.mark.parametrize("size", [0xFFFFFFFF, 0, 100])
-    def test_a_header_with_a_wrong_size_is_refused(
+    def test_a_wrong_size_in_the_header_is_corrected(
         self, tmp_path: Path, options: WriteOptions, affect: Items, size: int
     ) -> None:
         content = encoded("wav")
         path = made(tmp_path, content[:4] + struct.pack("<I", size) + content[8:])
-        with pytest.raises(TagWriteError, match="its header claims"):
-            write(path, affect, options)
-
-    def test_rf64_is_refused(self, tmp_path: Path, options: WriteOptions, affect: Items) -> None:
-        path = made(tmp_path, b"RF64" + encoded("wav")[4:])
-        with pytest.raises(TagWriteError, match="RF64"):
-            write(path, affect, options)
+        path.write_bytes(round_trip(path, options, affect))
+        assert str(tags_of(path).tags["TXXX:MOOD_AROUSAL"]) == "42"
 
 
 class TestFlac:
@@ -459,7 +454,7 @@ class TestMp4:
             assert read(path) == {}
         path = tmp_path / "quicktime"
         path.write_bytes(encoded("m4a").replace(b"M4A ", b"qt  ", 1))
-        with pytest.raises(TagWriteError, match="no tag scheme"):
+        with pytest.raises(TagWriteError, match="no tags are written"):
             write(path, affect, options)
 
     @pytest.mark.parametrize("kind", ["m4a", "m4a-front"])
@@ -493,7 +488,7 @@ class TestMp4:
         self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
         path = made(tmp_path, sound("m4a").replace(b"mdirappl", b"mdtaappl"))
-        with pytest.raises(TagWriteError, match="unknown kind"):
+        with pytest.raises(TagWriteError, match="for films"):
             write(path, affect, options)
 
     def test_several_items_of_one_name_stay(
@@ -613,10 +608,14 @@ class TestApe:
     ) -> None:
         tag = ape_tag([ape_item(b"Title", b"x" * 53)])
         assert tag[-128:].startswith(b"TAG")
-        for content in (sound("musepack") + tag, MP3 + tag):
-            path = made(tmp_path, content)
-            path.write_bytes(round_trip(path, options, affect))
-            assert str(apev2.APEv2(path)["Title"]) == "x" * 53
+        path = made(tmp_path, sound("musepack") + tag)
+        path.write_bytes(round_trip(path, options, affect))
+        assert str(apev2.APEv2(path)["Title"]) == "x" * 53
+        # Of an MP3, ffmpeg takes it for ID3v1.
+        path = made(tmp_path, MP3 + tag)
+        with pytest.raises(TagWriteError, match="other programs"):
+            write(path, affect, options)
+        assert path.read_bytes() == MP3 + tag
 
     def test_a_binary_item_of_our_name_is_left(
         self, tmp_path: Path, options: WriteOptions, affect: Items
@@ -660,7 +659,7 @@ class TestApe:
     def test_a_tag_at_the_start_is_refused(
         self, tmp_path: Path, options: WriteOptions, affect: Items
     ) -> None:
-        with pytest.raises(TagWriteError, match="no tag scheme"):
+        with pytest.raises(TagWriteError, match="no tags are written"):
             write(made(tmp_path, ape_tag([]) + sound("musepack")), affect, options)
 
     @pytest.mark.parametrize("kind", ["wavpack", "ape", "musepack"])
