@@ -9,6 +9,7 @@ first line is followed.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import av
@@ -16,6 +17,7 @@ import av.error
 from av.audio.stream import AudioStream
 from av.stream import Discard
 
+from trainer.audio.audible_stream import first_audible
 from trainer.audio.decode_errors import reason_of
 from trainer.audio.sound_file import FileView, opened
 from trainer.trainer_errors import UnreadableClip
@@ -75,6 +77,8 @@ def open_sound(
 ) -> Iterator[tuple[InputContainer, AudioStream]]:
     """Opens a file and picks its best audio stream; cover art and video are passed over.
 
+    A silent stream, or one that cannot be decoded, is passed over for another.
+
     Args:
         source: a regular file, or its path; its name need not be valid UTF-8.
         within: the only bytes of it that ffmpeg gets to see; None for all.
@@ -89,25 +93,49 @@ def open_sound(
     with opened(source) as file:
         if within is not None and within.start >= within.end:
             raise UnreadableClip(file.path, "holds tags and nothing else")
-        view = FileView(file, within)
         try:
-            # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound;
-            # this way their bytes can still be told apart.
-            with av.open(
-                view, "r", options=_OPTIONS, metadata_errors="surrogateescape"
-            ) as container:
+            with _opened(file, within) as container:
                 stream = container.streams.best("audio")
                 if not isinstance(stream, AudioStream):
                     raise UnreadableClip(file.path, "holds no audio stream")
-                if stream.codec_context is not None:
-                    # A worker can start no threads; nor would they help, as workers are many.
-                    stream.codec_context.thread_count = 1
-                for other in container.streams:
-                    if other is not stream:
-                        other.discard = Discard.all
+                others = [each.index for each in container.streams.audio if each is not stream]
+                if others:
+                    open_stream = partial(_only, file, within)
+                    heard = first_audible([stream.index, *others], open_stream)
+                    stream = container.streams[stream.index if heard is None else heard]
+                    assert isinstance(stream, AudioStream)
+                _select(container, stream)
                 yield container, stream
         except _FOREIGN_ERRORS as error:
             raise UnreadableClip(file.path, reason_of(error)) from error
+
+
+def _opened(file: SoundFile, within: Extent | None) -> InputContainer:
+    # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound; this way
+    # their bytes can still be told apart.
+    view = FileView(file, within)
+    return av.open(view, "r", options=_OPTIONS, metadata_errors="surrogateescape")
+
+
+@contextmanager
+def _only(
+    file: SoundFile, within: Extent | None, index: int
+) -> Iterator[tuple[InputContainer, AudioStream]]:
+    with _opened(file, within) as container:
+        stream = container.streams[index]
+        assert isinstance(stream, AudioStream)
+        _select(container, stream)
+        yield container, stream
+
+
+def _select(container: InputContainer, stream: AudioStream) -> None:
+    """Discard every stream but one."""
+    if stream.codec_context is not None:
+        # A worker can start no threads; nor would they help, as workers are many.
+        stream.codec_context.thread_count = 1
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
 
 
 def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

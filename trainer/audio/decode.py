@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 import numpy as np
 
+from trainer.audio.channels import finite, mono
 from trainer.audio.container import open_sound
 from trainer.audio.sound_file import opened
 from trainer.audio.stream import FASTEST_HZ, SoundStream
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
-    from numpy.typing import NDArray
 
     from trainer.arrays import FloatArray
     from trainer.audio.sound_file import Extent, SoundFile
@@ -171,53 +171,26 @@ def _to_mono(segment: Segment, rate_hz: int) -> FloatArray:
     """Averages the channels and resamples; a format that changes midway is followed."""
     parts = []
     for (_, _, source_hz), run in groupby(segment.frames, key=_format):
-        parts.append(_resample(_average_channels(list(run)), source_hz, rate_hz))
+        parts.append(_resample(mono(list(run)), source_hz, rate_hz))
     sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    return np.clip(_finite(sound[round(segment.early_s * rate_hz) :]), -1.0, 1.0)
+    return np.clip(finite(sound[round(segment.early_s * rate_hz) :]), -1.0, 1.0)
 
 
 def _format(frame: AudioFrame) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 
-def _finite(sound: FloatArray) -> FloatArray:
-    # Float files may hold anything, and damaged ones do.
-    if np.isfinite(sound).all():
+def _resample(sound: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
+    if from_hz == to_hz or not len(sound):
         return sound
-    return np.nan_to_num(sound, posinf=1.0, neginf=-1.0)
-
-
-def _average_channels(frames: list[AudioFrame]) -> FloatArray:
-    samples = np.concatenate([_samples(frame) for frame in frames], axis=1)
-    if not frames[0].format.is_planar:
-        samples = samples.reshape(-1, frames[0].layout.nb_channels).T
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.float32) / 128 - 1
-    elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / 2.0 ** (8 * samples.dtype.itemsize - 1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return _finite(samples.mean(axis=0, dtype=np.float32))
-
-
-def _samples(frame: AudioFrame) -> NDArray[Any]:
-    if not frame.format.name.startswith("s64"):
-        return frame.to_ndarray()
-    # The one sample format that PyAV does not convert to NumPy.
-    count = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
-    return np.stack([np.frombuffer(bytes(plane), np.int64)[:count] for plane in frame.planes])
-
-
-def _resample(mono: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
-    if from_hz == to_hz or not len(mono):
-        return mono
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(mono[np.newaxis]), "flt", "mono")
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[np.newaxis]), "flt", "mono")
     frame.sample_rate = from_hz
     resampler = av.AudioResampler("flt", "mono", to_hz)
     parts = [
         part.to_ndarray()[0] for part in (*resampler.resample(frame), *resampler.resample(None))
     ]
     # A handful of samples never fill the resampler's filter and do not come out: zeros stand in.
-    resampled = np.zeros(math.ceil(len(mono) * to_hz / from_hz), np.float32)
+    resampled = np.zeros(math.ceil(len(sound) * to_hz / from_hz), np.float32)
     found = np.concatenate([*parts, resampled[:0]])[: len(resampled)]
     resampled[: len(found)] = found
     return resampled

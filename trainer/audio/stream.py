@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import av
 import av.error
 
+from trainer.audio.channels import narrowed
 from trainer.audio.container import sound_packets
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class SoundStream:
     def _decode(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
         try:
             frames = self._stream.decode(packet)
-            return [frame for frame in frames if 0 < frame.sample_rate <= FASTEST_HZ]
+            return [narrowed(frame) for frame in frames if 0 < frame.sample_rate <= FASTEST_HZ]
         except (av.error.DecoderNotFoundError, av.error.MemoryError):
             raise
         except av.error.FFmpegError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainer.audio.channels import SILENCE
 from trainer.audio.decode import decode_windows
 from trainer.audio.sound_file import SoundFile
 from trainer.audio.window_plan import WindowPlan
@@ -36,9 +37,6 @@ DESCRIPTORS = FEATURES + HARMONY
 # A shorter sound is mirrored up to this length: ComParE's statistics over a handful of frames are
 # unstable, and silence as padding would be described along with the sound.
 _FLOOR_S = 1.0
-
-# Half a step of 16-bit sound: what never rises above it is digital silence.
-_SILENCE = 0.5 / 32768
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _usable_windows(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
     if length < SHORTEST_S * clip.rate_hz:
         lasts_s = length / clip.rate_hz
         raise UnusableClip(path, f"lasts {lasts_s:.4f} s; at least {SHORTEST_S} s are needed")
-    if max(float(np.abs(window).max()) for window in clip.windows) <= _SILENCE:
+    if max(float(np.abs(window).max()) for window in clip.windows) <= SILENCE:
         raise UnusableClip(path, "nothing but silence")
     missing = round(_FLOOR_S * clip.rate_hz) - length
     if missing <= 0:

@@ -1,0 +1,75 @@
+"""Mixes the channels of decoded frames to mono, however many they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import av
+import numpy as np
+from av.audio.plane import AudioPlane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from av.audio.frame import AudioFrame
+    from numpy.typing import NDArray
+
+    from trainer.arrays import FloatArray
+
+SILENCE: Final = 0.5 / 32768
+"""Half a step of 16-bit sound: what never rises above it is digital silence."""
+
+_FEW_CHANNELS: Final = 8
+
+_TYPES: Final = {
+    "u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"
+}  # fmt: skip
+"""The sample formats of ffmpeg as NumPy calls them."""
+
+
+def mono(frames: Sequence[AudioFrame]) -> FloatArray:
+    """Return the mean of the channels of frames of one format, shape (samples,), float32."""
+    samples = np.concatenate([_samples(frame) for frame in frames], axis=1)
+    if not frames[0].format.is_planar:
+        samples = samples.reshape(-1, frames[0].layout.nb_channels).T
+    if samples.dtype.kind == "u":
+        samples = samples.astype(np.float32) / 128 - 1
+    elif samples.dtype.kind == "i":
+        samples = samples.astype(np.float32) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return finite(samples.mean(axis=0, dtype=np.float32))
+
+
+def finite(sound: FloatArray) -> FloatArray:
+    """Return sound whose samples are numbers: float files may hold anything, damaged ones do."""
+    if np.isfinite(sound).all():
+        return sound
+    return np.nan_to_num(sound, posinf=1.0, neginf=-1.0)
+
+
+def narrowed(frame: AudioFrame) -> AudioFrame:
+    """Return a frame of many channels as mono, so that hundreds of them need no more memory."""
+    if frame.layout.nb_channels <= _FEW_CHANNELS:
+        return frame
+    made = av.AudioFrame.from_ndarray(mono([frame])[np.newaxis], "flt", "mono")
+    made.sample_rate, made.pts = frame.sample_rate, frame.pts
+    if frame.time_base is not None:
+        made.time_base = frame.time_base
+    return made
+
+
+def _samples(frame: AudioFrame) -> NDArray[Any]:
+    """Return the samples of each plane, shape (planes, samples of a plane).
+
+    PyAV's own `planes` and `to_ndarray` read past the end of a table where a frame has eight
+    planes or more, and take what lies there for the address of another.
+    """
+    channels = frame.layout.nb_channels
+    planes, count = (channels, 1) if frame.format.is_planar else (1, channels)
+    kind, count = _TYPES[frame.format.name.removesuffix("p")], count * frame.samples
+    return np.stack(
+        [
+            np.frombuffer(memoryview(AudioPlane(frame, plane)), kind, count)
+            for plane in range(planes)
+        ]
+    )
