@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
 from config.default_paths import DefaultPaths, default_paths
+from config.defaults import default_values, flattened
 from config.errors import SettingsError
 from config.settings import FolderSettings, Settings
 
@@ -75,10 +75,7 @@ def load(
     """
     paths = default_paths(environ)
     problems: list[str] = []
-    entries = {
-        key: _Entry(value, DEFAULT_SOURCE)
-        for key, value in _flattened(tomllib.loads(defaults_text()))
-    }
+    entries = {key: _Entry(value, DEFAULT_SOURCE) for key, value in default_values().items()}
     known = frozenset(entries)
     for layer in (
         _from_file(file, paths.settings_files, problems),
@@ -100,19 +97,6 @@ def load(
     )
 
 
-def defaults_text() -> str:
-    """Return the commented defaults file, as shipped."""
-    return resources.files("config").joinpath("defaults.toml").read_text(encoding="utf-8")
-
-
-def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
 def _from_file(
     file: Path | None, usual: Iterable[Path], problems: list[str]
 ) -> Iterator[tuple[str, _Entry]]:
@@ -128,7 +112,7 @@ def _from_file(
     except _NotToml as error:
         problems.append(f"{chosen}: {error}")
     else:
-        for key, value in _flattened(table):
+        for key, value in flattened(table):
             yield key, _Entry(value, str(chosen))
 
 

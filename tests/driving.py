@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from storage.catalogue import Catalogue
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +78,10 @@ class Valenced:
         self.stderr = done.stderr.decode(errors="replace")
         assert done.returncode == exit_code, self.stderr
         return done.stdout
+
+    def create_catalogue(self) -> None:
+        """Make an empty catalogue, as the first start does."""
+        Catalogue(f"sqlite:///{self.catalogue}").close()
 
     def read(self, *arguments: str | Path, exit_code: int = 0) -> Any:
         """Run a command with `--format json` and return its document."""

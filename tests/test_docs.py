@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from config.loading import defaults_text
+from config.defaults import defaults_text
 from daemon.cli.main import valenced as program
 from storage.catalogue import Catalogue
 from tests.docs import commands, examples

@@ -61,7 +61,7 @@ LAYERS = (
 """From the ground up: a folder imports only from itself and from those before it."""
 
 AT_A_ROOT = {
-    "config": {"default_paths", "errors", "loading", "settings"},
+    "config": {"default_paths", "defaults", "errors", "loading", "settings"},
     "trainer": {"arrays", "rating_scale", "trainer_errors"},
     "daemon": {"clock", "paths", "service_errors"},
 }

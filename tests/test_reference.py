@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from config.loading import defaults_text
+from config.defaults import defaults_text
 from daemon.cli.main import valenced
 from daemon.clock import utc_now
 from daemon.monitoring.prometheus_metrics import Metrics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
+
+from daemon.cli.output import OutputError
+from daemon.cli.standard_streams import STDOUT, drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +79,12 @@ class MainGroup(CommandGroup):
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the command line; the help is printed here."""
         with _exit_quietly_on_closed_output():
-            return super().make_context(*args, **extra)
+            try:
+                return super().make_context(*args, **extra)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(error.strerror) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand."""
@@ -114,7 +121,7 @@ class MainGroup(CommandGroup):
 def _exit_quietly_on_closed_output() -> Iterator[None]:
     """Exit with 0 once the reader of our output has closed it, as `head` does.
 
-    Without this, click and rich report a failure.
+    Without this, click reports a failure.
     """
     try:
         yield
@@ -129,6 +136,5 @@ def _exit_quietly_on_closed_output() -> Iterator[None]:
 
 
 def _closed_output() -> click.exceptions.Exit:
-    # Python would write to it once more at exit, and fail.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    drop(STDOUT)
     return click.exceptions.Exit(0)

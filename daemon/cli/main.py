@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
 from config.errors import ValencedError
 from daemon.cli.command_groups import MainGroup
-from daemon.cli.output import say
+from daemon.cli.options import settings_options
+from daemon.cli.output import OutputError, say
+from daemon.cli.standard_streams import flush_streams, prepare_streams, require_utf8_names
 
 INTERRUPTED = 130
 DEBUG_OPTION = "--debug"
@@ -20,7 +23,8 @@ DEBUG_OPTION = "--debug"
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="valenced", prog_name="valenced")
-def valenced() -> None:
+@settings_options
+def valenced(**_: Any) -> None:
     """Predict arousal (calm to energetic) and valence (unpleasant to pleasant) of any sound.
 
     Watches folders, keeps a searchable catalogue, and writes both values into the files' own tags.
@@ -32,6 +36,8 @@ def main() -> None:
 
     0 done; 1 failed; 2 wrong usage; 78 wrong settings, or a catalogue of a newer release.
     """
+    require_utf8_names()
+    prepare_streams()
     # What is written tells which sounds somebody has, and how they rated them.
     os.umask(0o077)
     try:
@@ -47,6 +53,8 @@ def main() -> None:
         if DEBUG_OPTION in sys.argv:
             raise
         code = _report(error)
+    if problem := flush_streams():
+        code = _report(OutputError(problem))
     sys.exit(code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,30 +51,88 @@ annotator_option = click.option(
 )
 
 
-def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command, and pass it the loaded settings first."""
+def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options about settings; a group takes them for the commands in it."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Log everything, and show tracebacks."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            shell_complete=_settings_that_begin,
+            help="Change a setting, such as watch.settle_s=5; may be repeated.",
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Settings file to read instead of the usual ones.",
+        ),
+    ):
+        function = option(function)
+    return function
 
-    @click.option(
-        "--config",
-        "config_file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="Settings file to read instead of the usual ones.",
-    )
-    @click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Change a setting, such as watch.settle_s=5; may be repeated.",
-    )
-    @click.option("--debug", is_flag=True, help="Log everything, and show tracebacks.")
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options about settings to a command, and pass it the loaded settings first.
+
+    They count wherever they stand: before the command, or behind it, where they are stronger.
+    """
+
+    @settings_options
     @functools.wraps(function)
-    def command(
-        *args: Any, config_file: Path | None, overrides: tuple[str, ...], debug: bool, **kwargs: Any
-    ) -> Any:
+    def command(*args: Any, **kwargs: Any) -> Any:
         from daemon.cli.session import begin
 
-        return function(begin(config_file, overrides, debug=debug), *args, **kwargs)
+        own = {name: kwargs.pop(name) for name in ("config_file", "overrides", "debug")}
+        given = [*_given_to_groups(click.get_current_context()), own]
+        files = [each["config_file"] for each in given if each["config_file"]]
+        overrides = [text for each in given for text in each["overrides"]]
+        is_debug = any(each["debug"] for each in given)
+        loaded = begin(files[-1] if files else None, overrides, debug=is_debug)
+        return function(loaded, *args, **kwargs)
 
     return command
+
+
+def _given_to_groups(ctx: click.Context) -> list[dict[str, Any]]:
+    """Return the parameters of the groups around a command, the outermost first."""
+    above = ctx.parent
+    return [] if above is None else [*_given_to_groups(above), above.params]
+
+
+def _settings_that_begin(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from config.defaults import default_values
+
+    return [f"{key}=" for key in default_values() if key.startswith(incomplete)]
+
+
+def complete_bundle(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of bundles that begin so."""
+    from config.default_paths import default_paths
+
+    return _folders_that_begin(default_paths(os.environ).bundles, incomplete)
+
+
+def complete_corpus(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of imported corpora that begin so."""
+    from config.default_paths import default_paths
+
+    return _folders_that_begin(default_paths(os.environ).corpora, incomplete)
+
+
+def _folders_that_begin(folder: Path, incomplete: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name.startswith(incomplete)
+                and entry.name.isprintable()
+                and not entry.name.startswith(".")
+                and entry.is_dir(follow_symlinks=False)
+            )
+    except OSError:
+        return []

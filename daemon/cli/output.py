@@ -13,24 +13,50 @@ from typing import Any
 
 import click
 
+from config.errors import ValencedError
+from daemon.cli.standard_streams import STDERR, drop
 from daemon.paths import printable
 
 
+class OutputError(ValencedError):
+    """The answer cannot be written to stdout."""
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__(f"stdout: cannot be written: {reason}")
+
+
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines of text; control characters in them, line breaks too, are escaped."""
+    """Print lines of text; control characters in them, line breaks too, are escaped.
+
+    Raises:
+        OutputError: stdout cannot be written. If stderr cannot, the lines are dropped.
+    """
     for line in lines:
-        click.echo(printable(line), err=err)
+        _print(f"{printable(line)}\n", err=err)
 
 
 def print_json(document: Any) -> None:
     """Print a document as JSON in ASCII, where control characters are always escaped."""
     # DEL is the one that JSON does not escape.
-    click.echo(json.dumps(document, indent=2).replace("\x7f", "\\u007f"))
+    _print(json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n")
 
 
 def print_bytes(content: bytes) -> None:
     """Print bytes as they are."""
-    click.echo(content, nl=False)
+    _print(content)
+
+
+def _print(content: str | bytes, *, err: bool = False) -> None:
+    try:
+        click.echo(content, nl=False, err=err)
+    except OSError as error:
+        if err:
+            # What is being done is more than what is said about it.
+            drop(STDERR)
+        elif isinstance(error, BrokenPipeError):
+            raise
+        else:
+            raise OutputError(error.strerror) from error
 
 
 def is_on_terminal() -> bool:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import time
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.errors import ValencedError
@@ -16,7 +19,6 @@ from daemon.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from config.loading import LoadedSettings
     from config.settings import FolderSettings
@@ -49,10 +51,20 @@ def begin(file: Path | None, overrides: Sequence[str], *, debug: bool) -> Loaded
 
 
 @contextmanager
-def open_catalogue(loaded: LoadedSettings) -> Iterator[Catalogue]:
-    """Open the catalogue within the block."""
+def open_catalogue(loaded: LoadedSettings, *, may_create: bool = False) -> Iterator[Catalogue]:
+    """Open the catalogue within the block.
+
+    Args:
+        loaded: the settings.
+        may_create: create it if there is none.
+
+    Raises:
+        CatalogueError: it cannot be opened, or there is none.
+    """
     from storage.catalogue import Catalogue
 
+    if not may_create:
+        require_catalogue(loaded)
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         yield catalogue
 
@@ -74,16 +86,48 @@ def progress_bar(*what: str) -> Iterator[Callable[[int, int], None]]:
     from daemon.service.progress import ProgressReporter
     from daemon.system.log_setup import terminal
 
-    reporter = ProgressReporter(terminal if terminal.is_terminal else None, *what)
+    reporter = ProgressReporter(terminal(), *what)
     try:
         yield lambda done, total: reporter.show(done, total - done, time.monotonic())
     finally:
         reporter.hide()
 
 
+def require_catalogue(loaded: LoadedSettings) -> None:
+    """Raise unless the catalogue exists: created here, it could belong to the wrong user.
+
+    Raises:
+        CatalogueError: there is none, or it cannot be reached.
+    """
+    from storage.database.engine import file_of
+    from storage.schema.catalogue_errors import CatalogueError
+
+    file = file_of(catalogue_url(loaded))
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        hint = other_catalogue(loaded)
+        then = f"; {hint}" if hint else ": the first run or scan creates it"
+        raise CatalogueError(f"{file}: there is no catalogue{then}") from error
+    except OSError as error:
+        raise CatalogueError(f"{file}: {error.strerror}; run this as the service's user") from error
+
+
+def other_catalogue(loaded: LoadedSettings) -> str | None:
+    """Return how to ask the machine's service, if there is one and it has another catalogue."""
+    from daemon.install.units import other_catalogue_hint
+    from storage.database.engine import file_of
+
+    return other_catalogue_hint(file_of(catalogue_url(loaded)), Path(sys.argv[0]).absolute())
+
+
 def not_in_catalogue(path: Path) -> ValencedError:
     """Return the error about a file that was not analysed."""
-    advice = f"analyse it first: valenced scan {path.parent}"
+    if path.is_dir():
+        return ValencedError(f"{path}: is a folder; name a file in it")
+    if not os.path.lexists(path):
+        return ValencedError(f"{path}: there is no such file, and the catalogue knows none there")
+    advice = f"analyse it first: valenced scan {shlex.quote(str(path))}"
     return ValencedError(printable(f"{path}: not in the catalogue; {advice}"))
 
 

@@ -1,9 +1,9 @@
-"""Sorts sounds by their similarity to a given file."""
+"""Sorts sounds by their distance from a given file."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,16 +25,24 @@ if TYPE_CHECKING:
 BATCH = 512
 
 
-def sorted_by_similarity(
-    file: Path, sounds: Sequence[Sound], catalogue: Catalogue, worker: WorkerClient, registry: Path
-) -> list[Sound]:
-    """Sort sounds by similarity to a file, the most similar first.
+class SimilarSound(NamedTuple):
+    """A sound and its distance, from 0 (the same) to 2; None if it has no feature vector."""
 
-    Similarity is the cosine of the feature vectors, each feature as its normal score among the
-    clips that the published bundle was fitted on, so that no feature outweighs another.
+    sound: Sound
+    distance: float | None
+
+
+def sorted_by_distance(
+    file: Path, sounds: Sequence[Sound], catalogue: Catalogue, worker: WorkerClient, registry: Path
+) -> list[SimilarSound]:
+    """Sort sounds by their distance from a file, which is left out, the most similar first.
+
+    The distance is 1 minus the cosine of the feature vectors, each feature as its normal score
+    among the clips that the published bundle was fitted on, so that no feature outweighs another.
 
     Args:
-        file: any sound file; its features are extracted unless the catalogue has them.
+        file: any sound file, by its canonical path; its features are extracted unless the
+            catalogue has them.
         sounds: to be sorted.
         catalogue: holds the stored feature vectors.
         worker: reads the file.
@@ -51,17 +59,26 @@ def sorted_by_similarity(
         known = catalogue.vector_of(identity)
         packed = known or worker.extract(sound, identity)[0].vector
     wanted = _directions(bundle, [packed])[0]
-    similarity = dict(_similarities(bundle, wanted, catalogue))
-    return sorted(sounds, key=lambda sound: (-similarity.get(sound.path, -1.0), sound.path))
+    distances = dict(_distances(bundle, wanted, catalogue))
+    found = [
+        SimilarSound(sound, distances.get(sound.path)) for sound in sounds if sound.path != file
+    ]
+    return sorted(found, key=_nearest_first)
 
 
-def _similarities(
+def _nearest_first(similar: SimilarSound) -> tuple[bool, float, Path]:
+    return similar.distance is None, similar.distance or 0.0, similar.sound.path
+
+
+def _distances(
     bundle: Bundle, wanted: NDArray[np.float32], catalogue: Catalogue
 ) -> Iterator[tuple[Path, float]]:
     rows = catalogue.queries.vectors()
     while batch := list(islice(rows, BATCH)):
-        similarities = _directions(bundle, [packed for _, packed in batch]) @ wanted
-        yield from zip((path for path, _ in batch), map(float, similarities), strict=True)
+        cosines = _directions(bundle, [packed for _, packed in batch]) @ wanted
+        # Rounding may take the cosine of equal vectors beyond 1.
+        distances = np.clip(1.0 - cosines, 0.0, 2.0).tolist()
+        yield from zip((path for path, _ in batch), distances, strict=True)
 
 
 def _directions(bundle: Bundle, packed: Sequence[bytes]) -> NDArray[np.float32]:

@@ -6,10 +6,9 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +57,14 @@ class ProgressReporter:
             self._bar = None
 
     def _show_bar(self, console: Console, done: int, waiting: int) -> None:
+        from rich.progress import (  # noqa: PLC0415 - only a terminal shows a bar
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         if self._bar is None:
             self._bar = Progress(
                 TextColumn(self._activity),

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.logging import RichHandler
 
 from daemon.paths import printable
 from daemon.system.journald import JournalHandler, is_journal
@@ -16,7 +14,17 @@ from daemon.system.journald import JournalHandler, is_journal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-terminal = Console(stderr=True, highlight=False, soft_wrap=True)
+    from rich.console import Console
+
+
+@cache
+def terminal() -> Console | None:
+    """Return the terminal that stderr leads to, None if it leads to none."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console  # noqa: PLC0415 - most commands do without it
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _OneLine(logging.Formatter):
@@ -50,9 +58,11 @@ def start_logging(level: str, environment: Mapping[str, str]) -> None:
     line = "%(message)s"
     if is_journal(sys.stderr.fileno(), environment):
         handler = JournalHandler()
-    elif terminal.is_terminal:
+    elif (console := terminal()) is not None:
+        from rich.logging import RichHandler  # noqa: PLC0415 - as above
+
         handler = RichHandler(
-            console=terminal, show_path=False, markup=False, log_time_format="%H:%M:%S"
+            console=console, show_path=False, markup=False, log_time_format="%H:%M:%S"
         )
     else:
         handler = logging.StreamHandler(sys.stderr)

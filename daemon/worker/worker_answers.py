@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from daemon.tagging.basics.tag_jobs import FileReading
 from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Prediction
-from trainer.features.vector_codec import FORMAT, VALUES
+from trainer.features.packed_vector import VALUES, is_packed
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def hash_in(text: str) -> str:
 
 def _vector(text: str) -> bytes:
     packed = b64decode(text, validate=True)
-    if len(packed) != 1 + 2 * VALUES or packed[0] != FORMAT:
+    if not is_packed(packed, VALUES):
         raise ValueError("no packed vector")
     return packed
 

@@ -27,7 +27,6 @@ from daemon.worker.worker_answers import (
 from daemon.worker.worker_channel import has_something, receive_answer, send
 from trainer.audio.sandbox import NEEDED
 from trainer.audio.sound_file import SoundFile, opened
-from trainer.bundles.bundle_manifest import Manifest
 from trainer.trainer_errors import BundleError, ClipError, UnreadableClip
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from daemon.tagging.basics.tag_jobs import FileReading
     from daemon.worker.active_bundle import ActiveBundle
     from storage.schema.records import Analysis, FeatureRecord
+    from trainer.bundles.bundle_manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,8 @@ class WorkerClient:
             self.close()
         request = {"do": "prepare", "registry": str(registry.absolute())}
         answer = self._request(registry, request, PREPARE_LIMIT_S)
+        from trainer.bundles.bundle_manifest import Manifest  # noqa: PLC0415 - only the service prepares
+
         return Path(answer["directory"]), Manifest.model_validate_json(answer["manifest"])
 
     def identify(self, file: Path | SoundFile) -> str:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.defaults import defaults_text
 from config.errors import SettingsError
-from config.loading import RENAMED_VALUES, defaults_text, load
+from config.loading import RENAMED_VALUES, load
 
 NOWHERE = {"HOME": "/nonexistent"}
 KEY = "analysis.on_battery"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.catalogue import Catalogue
 from tests.driving import COMMAND, Valenced
 from tests.sounds import music_like, write_audio
 from trainer.audio.fingerprint import identify
@@ -129,7 +130,7 @@ def test_an_attribute_that_only_root_may_set_stays(shared: Path, service: Valenc
 
 def test_a_catalogue_without_permission_is_not_reported_as_missing(shared: Path) -> None:
     setting = f"catalogue.url=sqlite:///{shared}/catalogue.db"
-    Valenced(shared.parent, setting)("query")
+    Catalogue(f"sqlite:///{shared}/catalogue.db").close()
     shared.chmod(0)
     unprivileged = Valenced(shared.parent, setting, by=UNPRIVILEGED)
     unprivileged("status", exit_code=1)

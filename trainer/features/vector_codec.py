@@ -16,18 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainer.features.packed_vector import FORMAT, is_packed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from trainer.arrays import FloatArray
-
-FORMAT = 1
-"""First byte of a packed vector; another number means another code."""
-
-VALUES = 6439
-"""Values in a vector of the one feature set."""
 
 _DROPPED_BITS = 23 - 9
 _LOWEST = (127 - 26 << 9) - 1  # so that code 1 is 2**-26, and code 0 is left for zero
@@ -92,11 +88,6 @@ def unpack_codes(code: int, codes: NDArray[np.uint16]) -> FloatArray:
     if code != FORMAT:
         raise ValueError(f"not packed vectors of format {FORMAT}")
     return _values().take(codes)
-
-
-def is_packed(packed: object, size: int) -> bool:
-    """Returns whether an object is a packed vector of `size` values."""
-    return isinstance(packed, bytes) and len(packed) == 1 + 2 * size and packed[0] == FORMAT
 
 
 @cache

@@ -91,7 +91,7 @@ class RescoreJob:
 
     def _readable(self, outdated: list[OutdatedSound]) -> list[OutdatedSound]:
         """Leave out sounds with damaged features; their files are analysed again."""
-        from trainer.features.vector_codec import is_packed  # noqa: PLC0415 - see `main`
+        from trainer.features.packed_vector import is_packed  # noqa: PLC0415 - see `main`
 
         features = self.bundle.manifest.features
         damaged = [sound for sound in outdated if not is_packed(sound.vector, features)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import format_option, with_settings
+from daemon.cli.command_groups import CommandGroup
+from daemon.cli.options import complete_bundle, format_option, settings_options, with_settings
 from daemon.cli.output import print_json, say
 from trainer.trainer_errors import BundleError, BundleOutdated
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from trainer.personal.comparison import BundleComparison
 
 
-@click.group("bundles")
-def command() -> None:
+@click.group("bundles", cls=CommandGroup)
+@settings_options
+def command(**_: Any) -> None:
     """Show, publish and roll back bundles."""
 
 
@@ -53,7 +55,7 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
 
 
 @command.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_bundle)
 @format_option
 @with_settings
 def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
@@ -73,7 +75,7 @@ def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
 
 
 @command.command("publish")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_bundle)
 @with_settings
 def publish(loaded: LoadedSettings, *, name: str) -> None:
     """Publish the bundle NAME, whatever the result of its comparison."""

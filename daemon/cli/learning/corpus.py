@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import format_option, with_settings
+from daemon.cli.command_groups import CommandGroup
+from daemon.cli.options import complete_corpus, format_option, settings_options, with_settings
 from daemon.cli.output import print_json, say
 from daemon.cli.ranges import SCALE
 from daemon.cli.session import progress_bar
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 _ONLY_FOR = {"music": ("iads-e", "iads-2"), "scale": ("manifest",), "emomusic": ("deam",)}
 
 
-@click.group("corpus")
-def command() -> None:
+@click.group("corpus", cls=CommandGroup)
+@settings_options
+def command(**_: Any) -> None:
     """Import, list and remove rated data sets to train on."""
 
 
@@ -127,7 +129,7 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
 
 
 @command.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_corpus)
 @with_settings
 def remove(loaded: LoadedSettings, *, name: str) -> None:
     """Remove the corpus NAME; bundles that were trained on it stay as they are.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.options import format_option, with_settings
+from daemon.cli.command_groups import CommandGroup
+from daemon.cli.options import format_option, settings_options, with_settings
 from daemon.cli.output import print_json, say
 from daemon.cli.session import catalogue_url
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from config.loading import LoadedSettings
 
 
-@click.group("config")
-def command() -> None:
+@click.group("config", cls=CommandGroup)
+@settings_options
+def command(**_: Any) -> None:
     """Show the settings."""
 
 

@@ -10,8 +10,8 @@ import click
 
 from config.errors import SettingsError
 from daemon.cli.options import with_settings
+from daemon.cli.output import say
 from daemon.cli.session import log_warnings, run_config
-from daemon.paths import printable
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -36,7 +36,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
     from daemon.system.log_setup import terminal
     from daemon.system.sd_notify import Notifier
 
-    console = terminal if terminal.is_terminal else None
+    console = terminal()
     config = _run_config(loaded, folders, tags=not no_tags)
     _announce_tags(config)
     result = run(
@@ -49,7 +49,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
         if console
         else lambda: _run_config(log_warnings(loaded.reload()), folders, tags=not no_tags),
     )
-    terminal.print(f"stopped: {result.processed} processed, {result.failed} failed")
+    say(f"stopped: {result.processed} processed, {result.failed} failed", err=True)
 
 
 def _run_config(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool) -> RunConfig:
@@ -76,25 +76,22 @@ def _run_config(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool
 
 
 def _announce_tags(config: RunConfig) -> None:
-    from daemon.system.log_setup import terminal
-
     tags = config.settings.tags
     if not config.tags or tags.mode == "none":
-        terminal.print("No tags will be written; the files stay unchanged.")
+        say("No tags will be written; the files stay unchanged.", err=True)
     elif tags.mode == "sidecar":
-        terminal.print("A small JSON file will be written next to each sound file.")
+        say("A small JSON file will be written next to each sound file.", err=True)
     else:
-        terminal.print(
-            "Arousal and valence will be written into the tags of each file.\n"
-            "  without:  valenced run --no-tags    (make run TAGS=no)\n"
-            "  undo:     valenced tags restore DIR"
+        say(
+            "Arousal and valence will be written into the tags of each file.",
+            "  without:  valenced run --no-tags    (make run TAGS=no)",
+            "  undo:     valenced tags restore DIR",
+            err=True,
         )
 
 
 def _announce_folders(config: RunConfig) -> None:
-    from daemon.system.log_setup import terminal
     from storage.database.engine import file_of
 
-    for folder in config.folders:
-        terminal.print(printable(f"watching {folder.path}"), markup=False)
-    terminal.print(printable(f"catalogue {file_of(config.url)}"), markup=False)
+    say(*(f"watching {folder.path}" for folder in config.folders), err=True)
+    say(f"catalogue {file_of(config.url)}", err=True)

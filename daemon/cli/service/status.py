@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
-from daemon.cli.session import catalogue_url, open_catalogue
+from daemon.cli.session import catalogue_url, open_catalogue, other_catalogue, require_catalogue
 from daemon.clock import utc_now
-from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,32 +24,19 @@ if TYPE_CHECKING:
 def command(loaded: LoadedSettings, *, output: str) -> None:
     """Show the state of the service: files, folders, failures, scheduled jobs, problems."""
     from daemon.cli.service.status_report import document_of, lines_of
-    from daemon.install.units import other_catalogue_hint
     from storage.database.engine import file_of
 
     file = file_of(catalogue_url(loaded))
-    hint = other_catalogue_hint(file, Path(sys.argv[0]).absolute())
-    _require_catalogue(file, hint)
+    require_catalogue(loaded)
     now = utc_now()
     status = _status(loaded, now)
-    if status.running is None and hint:
+    if status.running is None and (hint := other_catalogue(loaded)):
         say(hint, err=True)
     if output == "json":
         print_json(document_of(status, file, now))
         return
     for heading, text in lines_of(status, file, now):
         say(f"{heading:<10} {text}")
-
-
-def _require_catalogue(file: Path, hint: str | None) -> None:
-    """Raise unless the catalogue exists: created here, it could belong to the wrong user."""
-    try:
-        file.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        then = f"; {hint}" if hint else ": the first run or scan creates it"
-        raise CatalogueError(f"{file}: there is no catalogue{then}") from error
-    except OSError as error:
-        raise CatalogueError(f"{file}: {error.strerror}; run this as the service's user") from error
 
 
 def _status(loaded: LoadedSettings, now: datetime) -> ServiceStatus:

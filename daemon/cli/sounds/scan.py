@@ -62,14 +62,14 @@ def command(
         _print_comparison(_compared(loaded, config), output)
         return 0
     before = _failures(loaded, config)
-    result = run(config, console=terminal if terminal.is_terminal else None)
+    result = run(config, console=terminal())
     failed_before = len(before & _failures(loaded, config))
     _print_result(result, failed_before, output)
     return 1 if result.failed or failed_before or result.unsettled else 0
 
 
 def _failures(loaded: LoadedSettings, config: RunConfig) -> set[Failure]:
-    with open_catalogue(loaded) as catalogue:
+    with open_catalogue(loaded, may_create=True) as catalogue:
         return {
             failure
             for failure in catalogue.queries.failures()
@@ -96,14 +96,19 @@ def _configured(loaded: LoadedSettings) -> Sequence[FolderSettings]:
 
 def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     from daemon.watch.file_filter import FileFilter
-    from daemon.watch.nested_mounts import remembered_mounts
+    from daemon.watch.nested_mounts import NestedMounts, remembered_mounts
     from daemon.watch.scanner import compare
+    from storage.database.engine import file_of
 
     watch = config.settings.watch
+    folders = [folder.path for folder in config.folders]
+    file_filter = FileFilter(watch.suffixes, watch.ignore)
+    if not file_of(config.url).exists():
+        return compare(folders, file_filter, {}, {}, NestedMounts(folders))
     with open_catalogue(loaded) as catalogue:
         return compare(
-            [folder.path for folder in config.folders],
-            FileFilter(watch.suffixes, watch.ignore),
+            folders,
+            file_filter,
             catalogue.stamps(),
             catalogue.queued_stamps(),
             remembered_mounts(config.folders, catalogue),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.options import format_option, with_settings
+from daemon.cli.command_groups import CommandGroup
+from daemon.cli.options import format_option, settings_options, with_settings
 from daemon.cli.output import print_json, say
 from daemon.cli.session import open_catalogue
 from daemon.clock import utc_now
@@ -36,8 +37,9 @@ PATHS = click.argument(
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 
 
-@click.group("tags")
-def command() -> None:
+@click.group("tags", cls=CommandGroup)
+@settings_options
+def command(**_: Any) -> None:
     """Show, write, remove or restore the tags in the files themselves."""
 
 

@@ -34,7 +34,7 @@ def test_a_plain_folder_passes_every_check(valenced: Valenced, music: Path) -> N
     findings: Any = valenced.read("check", "--set", watching(music))
     assert of(findings, "the first start makes it") == ["ok"]
     assert not valenced.catalogue.exists()
-    valenced("query")
+    valenced.create_catalogue()
     findings = valenced.read("check", "--set", watching(music))
     assert {finding["level"] for finding in findings} == {"ok"}
     for part in (
@@ -105,7 +105,7 @@ def test_folders_are_checked_with_the_rights_of_the_given_user(shared: Path) -> 
     assert of(findings, "may not read") == ["warn"]
     assert of(findings, "so no tags there") == ["warn"]
     assert of(findings, f"may not write to {state}") == ["fail"]
-    valenced("query")
+    valenced.create_catalogue()
     # What root has made there is not theirs to write.
     findings = valenced.read(*as_user, watching(music), exit_code=1)
     assert "fail" in of(findings, "catalogue.db")

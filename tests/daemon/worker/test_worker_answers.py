@@ -11,7 +11,8 @@ import pytest
 
 from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in, refusal_in
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
-from trainer.features.vector_codec import VALUES, pack
+from trainer.features.packed_vector import VALUES
+from trainer.features.vector_codec import pack
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
 PACKED = pack(np.linspace(-2.0, 2.0, VALUES, dtype=np.float32))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainer.features.extract import DESCRIPTORS
-from trainer.features.vector_codec import is_packed, pack, rounded, unpack, unpack_many
+from trainer.features.packed_vector import is_packed
+from trainer.features.vector_codec import pack, rounded, unpack, unpack_many
 
 # As the module's docstring promises them.
 RELATIVE_ERROR = 2.0**-10
