@@ -107,14 +107,15 @@ class Catalogue(CataloguePart):
         statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
         return [clip_of(row) for row in self._rows(statement.limit(FEW))]
 
-    def stamps(self) -> dict[Path, FileStamp]:
+    def stamps(self, hearing: str | None = None) -> dict[Path, FileStamp]:
         """Return the stamp of every clip that is not missing.
 
-        A clip whose features do not fit the published bundle has `NO_STAMP`, so that its file
-        counts as changed and is analysed again.
+        A clip whose features do not fit the published bundle, or have other settings than
+        `hearing`, has `NO_STAMP`, so that its file counts as changed and is analysed again.
         """
         found = self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
-        return found | dict.fromkeys(found.keys() & self.rescoring.with_other_features(), NO_STAMP)
+        other = self.rescoring.with_other_features(hearing)
+        return found | dict.fromkeys(found.keys() & other, NO_STAMP)
 
     def queued_stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every file in the queue, including those given up."""
@@ -126,9 +127,10 @@ class Catalogue(CataloguePart):
         row = self._row(select(*columns).where(felt.c.identity == identity))
         return None if row is None else Prediction(*row)
 
-    def vector_of(self, identity: str) -> bytes | None:
-        """Return the packed feature vector of a sound."""
-        return self._value(select(hearings.c.vector).where(hearings.c.identity == identity))
+    def vector_of(self, identity: str, feature_settings: str) -> bytes | None:
+        """Return the packed feature vector of a sound, None if it has none of these settings."""
+        own = (hearings.c.identity == identity) & (hearings.c.settings == feature_settings)
+        return self._value(select(hearings.c.vector).where(own))
 
     def is_analysed(self, identity: str, feature_settings: str) -> bool:
         """Return whether a sound has features of these settings, and a prediction."""

@@ -42,12 +42,12 @@ class Queries(CataloguePart):
                 for row in connection.execute(statement)
             ]
 
-    def vectors(self) -> Iterator[tuple[Path, bytes]]:
-        """Yield path and packed feature vector of every sound that has a file."""
+    def vectors(self, feature_settings: str) -> Iterator[tuple[Path, bytes]]:
+        """Yield path and packed feature vector, of these settings, of each sound with a file."""
         statement = (
             select(clips.c.path, hearings.c.vector)
             .join(hearings, hearings.c.identity == clips.c.identity)
-            .where(clips.c.missing_since.is_(None))
+            .where(clips.c.missing_since.is_(None), hearings.c.settings == feature_settings)
         )
         with reading(self.engine) as connection:
             for row in connection.execution_options(yield_per=256).execute(statement):

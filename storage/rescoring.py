@@ -71,10 +71,11 @@ class Rescoring(CataloguePart):
         )
         return any(self._row(statement.where(by_other, fitting)) for by_other in _by_others(bundle))
 
-    def with_other_features(self) -> list[Path]:
+    def with_other_features(self, hearing: str | None = None) -> list[Path]:
         """Return the files whose features are of other settings than the published bundle's.
 
-        What that bundle has predicted has its features, so that only the rest is read.
+        What that bundle has predicted has its features, so that only the rest is read. With
+        `hearing`, the key of the settings of a bundle that is yet to be published, all are.
         """
         published = select(
             known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
@@ -85,6 +86,8 @@ class Rescoring(CataloguePart):
             .join(hearings, hearings.c.identity == clips.c.identity)
             .where(clips.c.missing_since.is_(None))
         )
+        if hearing is not None:
+            return [row.path for row in self._rows(statement.where(hearings.c.settings != hearing))]
         return [
             row.path
             for bundle, settings in self._rows(published)

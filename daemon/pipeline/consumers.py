@@ -199,7 +199,7 @@ class ConsumerPool:
                 with self._stats.working():
                     began_s = time.monotonic()
                     result = self.pipeline.process(entry, worker)
-                    self._stats.count(result, time.monotonic() - began_s)
+                    self._stats.count(entry.path, result, time.monotonic() - began_s)
             except ValencedError:
                 with self._change:
                     self._unreleased.append(entry)

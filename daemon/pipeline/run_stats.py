@@ -13,12 +13,15 @@ from daemon.pipeline.claimed_file import FileResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 LONGEST_TURN_S: Final = 120.0
 """An event loop without a heartbeat for longer hangs; a folder scan gives one with every file."""
 
 BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Upper limits of the histogram of processing times."""
+
+_FAILURES: Final = frozenset({FileResult.UNREADABLE, FileResult.UNUSABLE})
 
 
 class RunStats:
@@ -47,6 +50,7 @@ class RunStats:
         self._lock = threading.Lock()
         self._heartbeat_at_s = clock()
         self.busy = 0
+        self._failed: set[Path] = set()
         self._results: Counter[FileResult] = Counter()
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._total_s = 0.0
@@ -71,10 +75,14 @@ class RunStats:
             with self._lock:
                 self.busy -= 1
 
-    def count(self, result: FileResult, took_s: float) -> None:
+    def count(self, path: Path, result: FileResult, took_s: float) -> None:
         """Count one attempt at a file, and how long it took."""
         with self._lock:
             self._results[result] += 1
+            if result in _FAILURES:
+                self._failed.add(path)
+            elif result is not FileResult.POSTPONED:
+                self._failed.discard(path)
             if result not in {FileResult.POSTPONED, FileResult.RECOGNISED}:
                 self._buckets[bisect_left(BUCKETS_S, took_s)] += 1
                 self._total_s += took_s
@@ -92,14 +100,13 @@ class RunStats:
 
     @property
     def failed(self) -> int:
-        """Number of attempts that failed; a postponed file counts when it is tried again."""
-        results = self.results
-        return results.get(FileResult.UNREADABLE, 0) + results.get(FileResult.UNUSABLE, 0)
+        """Number of files whose last attempt failed; a postponed one counts as before."""
+        return len(self._failed)
 
     @property
     def attempts(self) -> int:
         """Number of files processed and of attempts that failed."""
-        return self.processed + self.failed
+        return self.processed + sum(self.results.get(failure, 0) for failure in _FAILURES)
 
     @property
     def durations(self) -> tuple[Sequence[int], float]:

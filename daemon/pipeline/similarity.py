@@ -56,7 +56,7 @@ def sorted_by_distance(
     bundle = load(directory)
     with opened(file) as sound:
         identity = worker.identify(sound)
-        known = catalogue.vector_of(identity)
+        known = catalogue.vector_of(identity, bundle.manifest.hearing)
         packed = known or worker.extract(sound, identity)[0].vector
     wanted = _directions(bundle, [packed])[0]
     distances = dict(_distances(bundle, wanted, catalogue))
@@ -73,7 +73,7 @@ def _nearest_first(similar: SimilarSound) -> tuple[bool, float, Path]:
 def _distances(
     bundle: Bundle, wanted: NDArray[np.float32], catalogue: Catalogue
 ) -> Iterator[tuple[Path, float]]:
-    rows = catalogue.queries.vectors()
+    rows = catalogue.queries.vectors(bundle.manifest.hearing)
     while batch := list(islice(rows, BATCH)):
         cosines = _directions(bundle, [packed for _, packed in batch]) @ wanted
         # Rounding may take the cosine of equal vectors beyond 1.

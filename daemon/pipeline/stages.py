@@ -185,6 +185,8 @@ class Pipeline:
         known = self._catalogue.clip_at(entry.path)
         if known is not None and known.identity != current.identity:
             known = None
+        if known is not None:
+            self._failure_log.remember(known)
         self._find_tag_edits(known, current.worker)
         tag_state = self._tag_state(entry.path, known)
         current.clip = self._catalogue.record(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from daemon.tagging.basics.tag_errors import READ_ONLY
+from storage.schema.records import TagState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +42,21 @@ class TagFailureLog:
         self._clock = clock
         self._since = clock()
         self._counts: Counter[str] = Counter()
+        self._failed: set[int] = set()
         self._lock = threading.Lock()
 
     def report(self, clip: Clip, outcome: TagOutcome) -> None:
-        """Log why a clip, given as it was before the attempt, has no tags, unless it was logged."""
+        """Log why a clip, given as it was before the attempt, has no tags, unless it was logged.
+
+        If it has tags after all, that is logged, too.
+        """
         reason = outcome.reason
+        if outcome.state is TagState.WRITTEN:
+            self._report_success(clip)
         if reason is None or reason == clip.tag_reason:
             return
         with self._lock:
+            self._failed.add(clip.id)
             count = self._count(reason)
         level = logging.WARNING if count <= MOST_WARNINGS else logging.INFO
         fields = {"clip": clip.path, "reason": reason}
@@ -56,6 +64,19 @@ class TagFailureLog:
         if count == MOST_WARNINGS:
             text = "further files without tags are logged at info only: %s"
             log.warning(text, reason, extra={"reason": reason})
+
+    def remember(self, clip: Clip) -> None:
+        """Remember that a file has no tags for a reason that was logged, perhaps long ago."""
+        if clip.tag_state in {TagState.PENDING, TagState.NOT_WRITTEN} and clip.tag_reason:
+            with self._lock:
+                self._failed.add(clip.id)
+
+    def _report_success(self, clip: Clip) -> None:
+        with self._lock:
+            was_reported = clip.id in self._failed or bool(clip.tag_reason)
+            self._failed.discard(clip.id)
+        if was_reported:
+            log.info("%s: tags written now", clip.path, extra={"clip": clip.path})
 
     def _count(self, reason: str) -> int:
         """Count a failure, and return how many have this reason; too many if none is to be seen."""

@@ -15,7 +15,7 @@ from daemon.watch.file_filter import FileFilter
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from daemon.service.event_loop import EventLoop
     from daemon.service.run_config import ActiveConfig, RunConfig
@@ -69,7 +69,10 @@ class Reloader:
             update={name: getattr(read.settings, name) for name in WITHOUT_RESTART}
         )
         self._apply(old, replace(old, settings=settings, folders=read.folders))
-        log.info("settings read again; changed: %s", ", ".join(applied) or "nothing")
+        if read.folders != old.folders and not any(key.startswith("watch") for key in applied):
+            # The same names can lead to other folders.
+            applied.append("watch.folder")
+        log.info("settings read again; %s", _summary(applied, is_other=bool(changed)))
         return None
 
     def _apply(self, old: RunConfig, new: RunConfig) -> None:
@@ -103,3 +106,9 @@ class Reloader:
                 if any(map(path.is_relative_to, removed))
                 and not any(map(path.is_relative_to, roots))
             )
+
+
+def _summary(applied: Sequence[str], *, is_other: bool) -> str:
+    if applied:
+        return f"changed: {', '.join(applied)}"
+    return "no change takes effect before the next start" if is_other else "nothing changed"

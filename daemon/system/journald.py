@@ -13,6 +13,8 @@ import socket
 import sys
 from array import array
 from contextlib import suppress
+from itertools import islice
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ ADDRESS: Final = "/run/systemd/journal/socket"
 TIMEOUT_S: Final = 5.0
 FIELDS: Final = ("clip", "folder", "bundle", "reason")
 """What a record may carry in `extra`; in the journal each is a field, in capitals."""
+
+_MOST_FOLDERS: Final = 64
+"""Of one entry; the journal refuses an entry of more than 1024 fields."""
 
 _PRIORITIES: Final = {
     logging.CRITICAL: 2,
@@ -100,6 +105,18 @@ def _fields(record: logging.LogRecord, line: str) -> Iterator[tuple[str, Any]]:
     for name in FIELDS:
         if (value := getattr(record, name, None)) is not None:
             yield name.upper(), value
+    for folder in _folders_around(record):
+        yield "FOLDER", folder
+
+
+def _folders_around(record: logging.LogRecord) -> Iterator[PurePath]:
+    """Yield the folders that a record's file or folder lies in, as a field may have many values.
+
+    A match is for the whole value: so `FOLDER=/srv/music` finds all that is said of files below.
+    """
+    about = getattr(record, "clip", None) or getattr(record, "folder", None)
+    if isinstance(about, PurePath) and about.is_absolute():
+        yield from islice((folder for folder in about.parents if folder.name), _MOST_FOLDERS)
 
 
 def _field(name: str, value: Any) -> bytes:

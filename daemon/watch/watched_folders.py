@@ -63,6 +63,8 @@ class WatchedFolders:
         self._seen = {root: _state_of(root) for root in self.roots}
         self._mounted = self._mounts.refresh()
         if self._watcher is not None:
+            for root in self.roots:
+                log.info("%s: watched", root, extra={"folder": root})
             self._watcher.watch(self._folders)
         self._warn_of_restrictions()
 

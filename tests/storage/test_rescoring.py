@@ -10,7 +10,7 @@ from storage.annotations import GivenAnnotation
 from storage.rescoring import OutdatedSound, Rescoring
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.file_stamps import NO_STAMP
-from storage.schema.records import CurvePoint, Prediction, Tagged, TagOutcome, TagState
+from storage.schema.records import Clip, CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
 from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
 
@@ -106,6 +106,25 @@ def test_files_with_other_features_count_as_changed(
     assert catalogue.stamps() == {clip.path: NO_STAMP}
     catalogue.record_published("test-4", "", {})
     assert scores.with_other_features() == []
+
+
+def test_files_count_as_changed_by_the_features_of_a_bundle_that_will_be_published(
+    catalogue: Catalogue,
+) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    catalogue.record_published(clip_bundle(catalogue, clip), "", {"hearing": HEARING})
+    assert catalogue.stamps(HEARING) == {clip.path: clip.stamp}
+    assert catalogue.stamps("test/2") == {clip.path: NO_STAMP}
+    assert catalogue.vector_of(clip.identity, "test/2") is None
+    assert catalogue.vector_of(clip.identity, HEARING)
+    assert list(catalogue.queries.vectors("test/2")) == []
+    assert [path for path, _ in catalogue.queries.vectors(HEARING)] == [clip.path]
+
+
+def clip_bundle(catalogue: Catalogue, clip: Clip) -> str:
+    prediction = catalogue.affect_of(clip.identity)
+    assert prediction is not None
+    return prediction.bundle
 
 
 def test_every_value_of_a_prediction_is_recorded(catalogue: Catalogue, scores: Rescoring) -> None:

@@ -99,6 +99,7 @@ def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     from daemon.watch.nested_mounts import NestedMounts, remembered_mounts
     from daemon.watch.scanner import compare
     from storage.database.engine import file_of
+    from trainer.features.extract import CANONICAL
 
     watch = config.settings.watch
     folders = [folder.path for folder in config.folders]
@@ -109,7 +110,8 @@ def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
         return compare(
             folders,
             file_filter,
-            catalogue.stamps(),
+            # The first scan after an upgrade publishes a bundle of these settings.
+            catalogue.stamps(CANONICAL.key),
             catalogue.queued_stamps(),
             remembered_mounts(config.folders, catalogue),
         )

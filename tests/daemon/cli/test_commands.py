@@ -19,7 +19,7 @@ from daemon.cli.main import main
 from storage.catalogue import Catalogue
 from storage.schema.file_stamps import FileStamp
 from tests.driving import COMMAND, Valenced, scanned
-from tests.records import NOON
+from tests.records import NOON, record_entry
 from tests.sounds import music_like, noise, silence, tone, write_audio
 
 PIPE_HOLDS = 65536
@@ -224,6 +224,16 @@ def test_a_dry_run_lists_what_is_new_and_changes_nothing(valenced: Valenced, mus
     file = write_audio(music / "a.wav", tone(1))
     assert valenced.read("scan", music, "--dry-run")["new"] == [str(file)]
     assert not valenced.catalogue.exists()
+    valenced.catalogue.parent.mkdir(exist_ok=True)
+    # As an upgrade that changes the features finds it: the next scan analyses the file again.
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        stamp = FileStamp.of(file.stat())
+        catalogue.queue.put([(file, stamp)], NOON)
+        entry = catalogue.queue.claim(NOON)
+        assert entry is not None
+        known = record_entry(catalogue, entry)
+        catalogue.record_published("test-1", "", {"hearing": known.identity})
+    assert valenced.read("scan", music, "--dry-run")["new"] == [str(file)]
 
 
 @pytest.mark.parametrize(

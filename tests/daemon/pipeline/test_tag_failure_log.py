@@ -43,6 +43,10 @@ class Day:
         clip = Clip(1, Path("/m", name), "x", stamp(), TagState.PENDING, before, is_missing=False)
         self._failure_log.report(clip, TagOutcome(TagState.PENDING, reason))
 
+    def write(self, name: str, before: str | None = None) -> None:
+        clip = Clip(1, Path("/m", name), "x", stamp(), TagState.PENDING, before, is_missing=False)
+        self._failure_log.report(clip, TagOutcome(TagState.WRITTEN))
+
 
 @pytest.fixture
 def day(caplog: pytest.LogCaptureFixture) -> Day:
@@ -63,6 +67,18 @@ def test_a_file_is_logged_once_for_each_reason(day: Day, caplog: pytest.LogCaptu
     assert [line["reason"] for line in warnings] == [FULL, "its disk reports an error"]
     assert {line["clip"] for line in warnings} == {Path("/m/a.mp3")}
     assert caplog.messages[0] == f"/m/a.mp3: no tags: {FULL}"
+
+
+@pytest.mark.parametrize("logged_by", ["this run", "an earlier one"])
+def test_what_is_written_later_is_logged_once(
+    day: Day, caplog: pytest.LogCaptureFixture, logged_by: str
+) -> None:
+    if logged_by == "this run":
+        day.fail("a.mp3", FULL)
+    day.write("a.mp3", before=FULL)
+    day.write("a.mp3")
+    lines = [message for message in caplog.messages if "written" in message]
+    assert lines == ["/m/a.mp3: tags written now"]
 
 
 def test_of_many_files_the_first_are_warnings_and_each_can_be_found(
@@ -116,6 +132,10 @@ def test_the_service_logs_once_why_a_file_has_no_tags(valenced: Valenced, music:
         service.wait_for("b.flac", "arousal")
         assert service.stop() == 0
     assert not any("a.flac" in line for line in service.lines)
+    (music.parent / "a second name").unlink()
+    valenced("scan", music)
+    assert f"{sound}: tags written now" in valenced.stderr
+    assert f"{music / 'b.flac'}: tags" not in valenced.stderr
 
 
 def test_a_file_that_was_written_and_not_synced_is_logged(valenced: Valenced, music: Path) -> None:

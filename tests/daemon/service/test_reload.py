@@ -173,7 +173,7 @@ def test_a_setting_that_needs_a_restart_is_reported_at_each_reload(
             hang_up(service)
             service.wait_for("analysis.timeout_s: changed", "next start")
             service.wait_for("catalogue.url: changed", "next start")
-            service.wait_for("settings read again", "nothing")
+            service.wait_for("settings read again; no change takes effect before the next start")
         assert service.stop() == 0
     assert not (tmp_path / "other.db").exists()
 

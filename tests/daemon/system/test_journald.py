@@ -81,6 +81,28 @@ def test_an_entry_can_be_searched_by_its_fields(
     }
 
 
+def test_an_entry_can_be_searched_by_each_folder_around_it(
+    journal: socket.socket, log: logging.Logger
+) -> None:
+    log.info("analysed", extra={"clip": Path("/srv/music/album/a.ogg")})
+    log.info("gone", extra={"folder": Path("/srv/music")})
+    log.info("nothing", extra={"folder": "relative", "clip": None})
+    log.info("deep", extra={"clip": Path("/" + "d/" * 100 + "a.ogg")})
+    received = [folders(journal.recv(1 << 20)) for _ in range(4)]
+    assert received[:3] == [
+        [b"/srv/music/album", b"/srv/music", b"/srv"],
+        [b"/srv/music", b"/srv"],
+        [b"relative"],
+    ]
+    # The journal refuses an entry of more than 1024 fields.
+    assert len(received[3]) == 64
+
+
+def folders(content: bytes) -> list[bytes]:
+    found = content.split(b"FOLDER\n")[1:]
+    return [value[8 : 8 + int.from_bytes(value[:8], "little")] for value in found]
+
+
 @pytest.mark.parametrize(
     ("level", "priority"),
     [("critical", b"2"), ("error", b"3"), ("warning", b"4"), ("info", b"6"), ("debug", b"7")],
