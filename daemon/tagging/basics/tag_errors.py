@@ -16,6 +16,8 @@ LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save t
 
 MANY_TAGS: Final = "it has far more tags than any file; save the tags again with a tag editor"
 
+MANY_CHUNKS: Final = "it holds more than 10000 chunks; copy the sound into a new file"
+
 MANY_FRAMES: Final = "its ID3 tag has more than 10000 frames; save the tags again with a tag editor"
 
 EXPANDING_TAGS: Final = "a compressed tag of it unpacks to more than 16 MiB; remove that tag"

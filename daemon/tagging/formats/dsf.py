@@ -10,6 +10,7 @@ from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_header import tag_length
 from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, tag_at
+from daemon.tagging.formats.older_tags import is_outer
 
 if TYPE_CHECKING:
     from daemon.tagging.basics.keys import Changes
@@ -25,13 +26,11 @@ class Dsf(Id3Container):
 
     def tag(self, view: View) -> Id3Tag | None:
         """Return the tag at the end."""
-        size, at = _SIZES.unpack(view.read(_SIZES_AT, _SIZES.size))
-        if size != view.size:
-            raise TagsRefused(f"its header claims {size} bytes, but the file has {view.size}")
+        end, at = self._end(view)
         if at == 0:
             return None
         length = tag_length(view, at)
-        if not length or at + length != view.size:
+        if not length or at + length != end:
             raise TagsRefused(
                 "its header does not point to an ID3 tag at the end; repair the file first"
             )
@@ -47,6 +46,16 @@ class Dsf(Id3Container):
             new = b""
         else:
             new = tag.changed(changes) if tag else new_tag(changes)
-        at = view.size - old
+        at = self._end(view)[0] - old
         sizes = _SIZES.pack(at + len(new), at if new else 0)
         return [Splice(_SIZES_AT, _SIZES.size, sizes), Splice(at, old, new)]
+
+    @staticmethod
+    def _end(view: View) -> tuple[int, int]:
+        """Return where the file ends, without what others put behind it, and where its tag is."""
+        size, at = _SIZES.unpack(view.read(_SIZES_AT, _SIZES.size))
+        if size > view.size or (size < view.size and not is_outer(view, size)):
+            raise TagsRefused(
+                f"its header claims {size} bytes, but the file has {view.size}; repair it first"
+            )
+        return size, at

@@ -12,7 +12,7 @@ from daemon.tagging.basics.keys import ALL_KEYS
 from daemon.tagging.basics.tag_errors import TagsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from daemon.tagging.basics.byte_views import Splice, View
     from daemon.tagging.basics.keys import Changes, Items
@@ -102,17 +102,16 @@ class TagPlaces:
 
     Attributes:
         kind: as `Container.kind`.
-        places: in the order in which players look; the first is for files without tags. What
-            cannot be read in the others counts as absent.
+        places: in the order in which players look; the first is for files without tags. Behind
+            one with tags of others, what cannot be read counts as absent.
     """
 
     kind: str
     places: Sequence[Container]
 
     def has_block(self, view: View) -> bool:
-        """Tell whether there is a tag block in any place."""
-        first, *others = self.places
-        return first.has_block(view) or any(_is(place.has_block, view) for place in others)
+        """Tell whether there is a tag block where players look."""
+        return self._shown(view).has_block(view)
 
     def has_others(self, view: View) -> bool:
         """Tell whether there are tags besides ours in any place."""
@@ -146,13 +145,7 @@ class TagPlaces:
         first, *others = self.places
         if first.has_others(view):
             return first
-        return next((place for place in others if _is(place.has_others, view)), first)
-
-
-def _is(question: Callable[[View], bool], view: View) -> bool:
-    with suppress(TagsRefused):
-        return question(view)
-    return False
+        return next((place for place in others if place.has_others(view)), first)
 
 
 def _items(place: Container, view: View, keys: Collection[str]) -> Items:

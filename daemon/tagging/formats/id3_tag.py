@@ -85,7 +85,9 @@ class Id3Tag:
             return self._stored(new + others + self.rest, b"")
         growth = len(others) + len(new) - sum(len(frame.raw) for frame in self.frames)
         padding = len(self.rest) - growth if 0 < len(self.rest) >= growth else len(self.rest)
-        return self._stored(others + new, bytes(padding))
+        # ffmpeg loses its place in such a tag behind the first frame with bytes in between.
+        is_first = self.header.is_unsynchronised and self.header.major != V24
+        return self._stored(new + others if is_first else others + new, bytes(padding))
 
     def _stored(self, frames: bytes, padding: bytes) -> bytes:
         major, flags = self.header

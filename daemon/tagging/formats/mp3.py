@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from daemon.tagging.basics.keys import Changes
 
-_MOST_BEFORE = 64 * 1024
+_MOST_BEFORE, _MOST_TAGS = 64 * 1024, 16
 _FRAMES_IN_A_ROW, _LONGEST_FRAME = 8, 2881
 _OTHER_FILE = re.compile(
     rb"RIFF|RIFX|FORM|OggS|fLaC|TTA|wvpk|MAC |MP\+|MPCK|DSD |FRM8|FLV|\.RMF|caff|\.snd|Creative"
-    rb"|#!|\x1aE\xdf\xa3|....(ftyp|moov|mdat|free|skip|wide|pnot)|\0\0\1[\xb3\xba\xe0]"
-    rb"|\x30\x26\xb2\x75|\x06\x0e\x2b\x34|\x0bw|\x7f\xfe\x80\1|ADIF|nut/|PK|Rar!|%PDF|\x1f\x8b"
+    rb"|#!|\x1aE\xdf\xa3|....(ftyp|moov|mdat|free|skip|wide|pnot)|\0\0\x01[\xb3\xba\xe0]"
+    rb"|\x30\x26\xb2\x75|\x06\x0e\x2b\x34|\x0bw|\x7f\xfe\x80\x01|ADIF|nut/|PK|Rar!|%PDF|\x1f\x8b"
     rb"|7z\xbc|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|\x7fELF|MZ|\xff\xd8|\x89PNG|GIF8|SQLite",
     re.DOTALL,
 )
@@ -77,8 +77,8 @@ def is_mpeg_audio(view: View, start: int) -> bool:
     inside videos and archives, `_FRAMES_IN_A_ROW` of one kind are demanded behind anything else
     than tags and zeros, and files of known other kinds are none.
     """
-    while length := tag_length(view, start):
-        start += length
+    for _ in range(_MOST_TAGS):
+        start += tag_length(view, start)
     head = view.read(start, _MOST_BEFORE + _FRAMES_IN_A_ROW * _LONGEST_FRAME)
     at = len(head) - len(head.lstrip(b"\0"))
     if at <= _MOST_BEFORE and _are_frames(head[at:], 2):

@@ -13,20 +13,24 @@ from daemon.tagging.formats.older_tags import is_outer
 # mutagen's constructors carry no types.
 _Atoms: Any = Atoms
 
+MOST_BOXES = 10_000
+
 _BOX_LENGTH, _LONG_BOX_LENGTH, _BOX_HEADER = struct.Struct(">I"), struct.Struct(">Q"), 8
 
 
 def end_of_boxes(file: Any) -> int:
     """Return where the boxes end."""
     at, size = 0, int(file.view.size)
-    while size - at >= _BOX_HEADER and not is_outer(file.view, at):
+    for _ in range(MOST_BOXES):
+        if size - at < _BOX_HEADER or is_outer(file.view, at):
+            return min(at, size)
         (length,) = _BOX_LENGTH.unpack(file.view.read(at, 4))
         if length == 1:
             (length,) = _LONG_BOX_LENGTH.unpack(file.view.read(at + 8, 8))
         if length < _BOX_HEADER:
             return size
         at += length
-    return min(at, size)
+    return size
 
 
 def demand_movable(file: Any) -> None:

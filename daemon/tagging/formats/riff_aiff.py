@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.basics.byte_views import Splice
-from daemon.tagging.basics.tag_errors import TagsRefused
+from daemon.tagging.basics.tag_errors import MANY_CHUNKS, TagsRefused
 from daemon.tagging.formats.format import Id3Container
 from daemon.tagging.formats.id3_header import tag_length
 from daemon.tagging.formats.id3_tag import Id3Tag, new_tag, tag_at
@@ -60,6 +60,10 @@ class _Chunk(NamedTuple):
     def end(self) -> int:
         return self.body + self.size + self.pad
 
+    @property
+    def is_short(self) -> bool:
+        return self.pad < self.size % 2
+
 
 class _Chunks(NamedTuple):
     """The chunks of a file, and where a further one has its place."""
@@ -87,7 +91,14 @@ class Chunked(Id3Container):
 
     def tag(self, view: View) -> Id3Tag | None:
         """Return the tag in the tag chunk."""
-        return _tag(view, self._chunks(view).first(b"ID3 "))
+        chunks = self._chunks(view)
+        chunk = chunks.first(b"ID3 ")
+        if chunk and any(other.is_short for other in chunks.all if other.end <= chunk.offset):
+            raise TagsRefused(
+                "a chunk before its tags lacks its last byte, so that players find no tags; copy "
+                "the sound into a new file"
+            )
+        return _tag(view, chunk)
 
     def older(self, view: View) -> Mapping[str, str]:
         """Return what INFO lists say; of several, TagLib shows the first, and ffmpeg the last."""
@@ -109,7 +120,7 @@ class Chunked(Id3Container):
         """Return the splices that make the changes."""
         chunks = self._chunks(view)
         chunk = chunks.first(b"ID3 ")
-        tag = _tag(view, chunk)
+        tag = self.tag(view)
         repeated = self.repeated(view)
         if chunk is None or tag is None:
             if not any(changes.values()):
@@ -156,7 +167,9 @@ class Chunked(Id3Container):
     def _chunks(self, view: View) -> _Chunks:
         chunks: list[_Chunk] = []
         at = _FORM_HEADER
-        while (name := _name_at(view, at)) and len(chunks) < MOST_CHUNKS:
+        while name := _name_at(view, at):
+            if len(chunks) == MOST_CHUNKS:
+                raise TagsRefused(MANY_CHUNKS)
             chunk = self._chunk_at(view, at, name, chunks)
             if chunk.body + chunk.size > view.size:
                 if not chunks or self._stated(view) > view.size + 1:
@@ -169,7 +182,7 @@ class Chunked(Id3Container):
         hiding = [
             chunk.offset
             for chunk in chunks
-            if chunk.is_endless or (chunk.pad < chunk.size % 2 and chunk is not chunks[-1])
+            if chunk.is_endless or (chunk.is_short and chunk is not chunks[-1])
         ]
         return _Chunks(chunks, min([*hiding, chunks[-1].end, view.size]))
 
@@ -182,7 +195,8 @@ class Chunked(Id3Container):
         if name in _SOUND and (size == 0 or body + size > view.size):
             if 0 < size < _ENDLESS:
                 raise TagsRefused("its sound is cut off, as in an unfinished copy; left alone")
-            return _Chunk(name, at, view.size - body, 0, is_endless=True)
+            odd = (view.size - body) % 2
+            return _Chunk(name, at, view.size - body, odd, is_endless=True)
         pad = _pad(view, body + size, self._length) if size % 2 else 0
         return _Chunk(name, at, size, pad, is_endless)
 
