@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.install.socket_unit import SOCKET
 from daemon.install.units import DROP_IN, UNIT, UNIT_FOLDER, is_ours
 from daemon.service_errors import InstallError
 
@@ -28,7 +29,7 @@ def installed_paths(configuration: Path | None) -> list[Path]:
     if configuration is not None:
         return [configuration / "systemd" / "user" / UNIT]
     others = [Path("/etc", kind, "valenced.conf") for kind in ("sysusers.d", "tmpfiles.d")]
-    return [UNIT_FOLDER / UNIT, UNIT_FOLDER / DROP_IN, *others]
+    return [*(UNIT_FOLDER / name for name in (UNIT, DROP_IN, SOCKET)), *others]
 
 
 def install_file(file: InstalledFile, root: Path) -> Path:

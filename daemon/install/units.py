@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from daemon.install.socket_unit import REQUIRED, SOCKET, for_address
 from daemon.paths import printable
 from daemon.service_errors import InstallError
 from daemon.watch.file_filter import FileFilter
@@ -32,11 +33,6 @@ _SOURCE: Final = Path(__file__).resolve().parents[2]
 _SHIPPED: Final = "/opt/valenced/bin/valenced"
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - what the unit hides, nothing is put there
 _STOP_MARGIN_S: Final = 60.0
-_LOOPBACK: Final = (
-    "PrivateNetwork=no",
-    "RestrictAddressFamilies=AF_INET AF_INET6",
-    "IPAddressAllow=localhost",
-)
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,9 @@ def shipped_text(name: str) -> str:
 def machine_files(settings: Settings, command: Path) -> Iterator[InstalledFile]:
     """Yield the files of the machine's service, which runs `command`, an absolute path."""
     yield InstalledFile(UNIT_FOLDER / UNIT, _for_command(shipped_text(UNIT), command))
+    if settings.page.listen:
+        text = for_address(shipped_text(SOCKET), settings.page.listen)
+        yield InstalledFile(UNIT_FOLDER / SOCKET, MARK + text)
     yield InstalledFile(UNIT_FOLDER / DROP_IN, drop_in(settings, _program_folders(command)))
     for kind in ("sysusers.d", "tmpfiles.d"):
         text = MARK + shipped_text(f"{kind}/valenced.conf")
@@ -78,7 +77,7 @@ def _listening(unit: str, settings: Settings) -> str:
 def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     """Return the drop-in that opens the watched folders for tags, the program's for reading.
 
-    It also opens the loopback if the settings need it.
+    If the settings need a network socket, it requires the unit that opens it for the service.
     """
     lines = []
     for path, writes in _wanted(settings):
@@ -94,11 +93,11 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     if settings.annotations.folder is not None:
         path = settings.annotations.folder.resolve()
         lines.append(f"{'BindPaths' if is_hidden(path) else 'ReadWritePaths'}={_quoted(path)}")
-    if settings.page.listen:
-        lines += _LOOPBACK
     lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
     body = "\n".join(dict.fromkeys(lines))
-    return f"{MARK}# Run `valenced install` again when watched folders change.\n[Service]\n{body}\n"
+    sockets = REQUIRED if settings.page.listen else ""
+    again = "# Run `valenced install` again when watched folders change.\n"
+    return f"{MARK}{again}{sockets}[Service]\n{body}\n"
 
 
 def unopened_folders(settings: Settings, units: Path) -> list[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
 
 from daemon.monitoring.service_status import Problem, Promise, status_of
 from daemon.paths import printable
+from daemon.system.passed_sockets import take_listener
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -42,7 +44,10 @@ def serve_endpoints(
         SettingsError: there is no such address.
         ListenError: it is in use, or this user may not use it.
     """
+    passed = take_listener(os.environ)
     if not address:
+        if passed is not None:
+            passed.close()
         yield ""
         return
     # Without an address the service saves the memory of these.
@@ -67,7 +72,7 @@ def serve_endpoints(
         except CatalogueError as error:
             return Reply(503, _TEXT, f"{error}\n".encode())
 
-    with listening(address, {"/health": health, "/metrics": metrics}) as in_use:
+    with listening(address, {"/health": health, "/metrics": metrics}, passed) as in_use:
         yield in_use
 
 

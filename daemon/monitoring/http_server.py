@@ -6,6 +6,7 @@ import errno
 import io
 import ipaddress
 import logging
+import selectors
 import socket
 import threading
 import time
@@ -51,7 +52,9 @@ class _Site:
 
 
 @contextmanager
-def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Iterator[str]:
+def listening(
+    address: str, views: Mapping[str, Callable[[bool], Reply]], passed: socket.socket | None = None
+) -> Iterator[str]:
     """Answer requests at an address, for the duration of a block.
 
     A request gets five seconds and 16 KiB, and eight are answered at once; for one more, the one
@@ -60,6 +63,7 @@ def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Ite
     Args:
         address: `host:port`; port 0 takes any that is free.
         views: makes the reply of each path; called with whether JSON is accepted.
+        passed: a socket that listens already; where, its systemd unit says.
 
     Yields:
         The address in use, as part of a URL.
@@ -69,20 +73,33 @@ def listening(address: str, views: Mapping[str, Callable[[bool], Reply]]) -> Ite
         ListenError: it is in use, or this user may not use it.
     """
     host, _, port = address.rpartition(":")
-    listener = _bound(address, host.strip("[]"), int(port))
+    listener = _bound(address, host.strip("[]"), int(port)) if passed is None else passed
+    where = listener.getsockname()
+    if passed is not None and int(port) not in {0, where[1]}:
+        log.warning(
+            "page.listen = %s, but its socket unit says %s: run `valenced install` again, then"
+            " restart the service",
+            address,
+            where[1],
+        )
+    if not ipaddress.ip_address(where[0]).is_loopback:
+        log.warning(
+            "page.listen = %s: other machines can reach this, and need no password", address
+        )
     site = _Site(views, frozenset({host.lower(), "localhost"}))
-    thread = threading.Thread(target=_serve, args=(listener, site), name="listener")
-    thread.start()
-    in_use = f"{host}:{listener.getsockname()[1]}"
-    log.info("listening at http://%s", in_use)
-    try:
-        yield in_use
-    finally:
-        # This wakes the thread; close alone would not.
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        listener.close()
+    in_use = f"{host}:{where[1]}"
+    # A shutdown would end the socket for systemd, too, which hands it over again later.
+    awaited, wake = socket.socketpair()
+    thread = threading.Thread(target=_serve, args=(listener, awaited, site), name="listener")
+    with listener, awaited, wake:
+        listener.setblocking(False)
+        thread.start()
+        log.info("listening at http://%s", in_use)
+        try:
+            yield in_use
+        finally:
+            wake.close()
+            thread.join()
 
 
 def _bound(address: str, host: str, port: int) -> socket.socket:
@@ -108,14 +125,11 @@ def _bound(address: str, host: str, port: int) -> socket.socket:
         if error.errno in _WRONG_ADDRESS:
             raise SettingsError([message]) from error
         raise ListenError(f"{message}; free it, or choose another") from error
-    if not ipaddress.ip_address(where[0]).is_loopback:
-        log.warning(
-            "page.listen = %s: other machines can reach this, and need no password", address
-        )
     return listener
 
 
-def _serve(listener: socket.socket, site: _Site) -> None:
+def _serve(listener: socket.socket, awaited: socket.socket, site: _Site) -> None:
+    """Answer requests until the other side of `awaited` is closed."""
     free = threading.BoundedSemaphore(AT_ONCE)
     open_now = _Connections()
 
@@ -131,12 +145,19 @@ def _serve(listener: socket.socket, site: _Site) -> None:
             open_now.remove(connection)
             free.release()
 
+    ready = selectors.DefaultSelector()
+    ready.register(listener, selectors.EVENT_READ)
+    ready.register(awaited, selectors.EVENT_READ)
     while True:
+        if any(key.fileobj is awaited for key, _ in ready.select()):
+            ready.close()
+            return
         try:
             connection, client = listener.accept()
-        except OSError as error:
-            if error.errno in {errno.EINVAL, errno.EBADF}:
-                return
+        except BlockingIOError:
+            # The client was gone before it was accepted.
+            continue
+        except OSError:
             # Out of descriptors, for example: the service itself must not suffer from it.
             time.sleep(1)
             continue

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from daemon.clock import utc_now
 from daemon.install.sandbox_check import is_sandbox_problem
-from daemon.install.units import unopened_folders
+from daemon.install.socket_unit import socket_problem
+from daemon.install.units import UNIT, is_ours, unopened_folders
 from daemon.monitoring.teaching_check import who_may_teach
-from daemon.service_errors import WorkerError
+from daemon.service_errors import InstallError, WorkerError
 from daemon.system.mounts import is_read_only, mount_of
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import links_below
@@ -237,6 +238,21 @@ def _check_unit(settings: Settings, url: str, units: Path | None) -> Iterator[Ch
                     problems[state.path] = state.trouble
     for path, problem in problems.items():
         yield _warn(f"{path}: {problem}")
+    if units is not None and settings.page.listen and is_ours(units / UNIT):
+        yield _check_socket(settings.page.listen, units)
+
+
+def _check_socket(address: str, units: Path) -> CheckResult:
+    try:
+        problem = socket_problem(address, units)
+    except InstallError as error:
+        return _fail(str(error))
+    if problem is None:
+        return _ok(f"page.listen = {address}: systemd opens it, the service has no network")
+    return _warn(
+        f"page.listen = {address}: {problem}; run sudo valenced install, then systemctl restart"
+        " valenced"
+    )
 
 
 def _check_watch_limit(directories: int) -> Iterator[CheckResult]:

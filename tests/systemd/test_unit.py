@@ -32,6 +32,7 @@ pytestmark = [
 SETTINGS = Path("/etc/valenced/valenced.toml")
 MUSIC = Path("/srv/valenced-music")
 ATTEMPTS = 10
+MOST_EXPOSURE = 0.8
 TIMEOUT_S = 30
 ODD = b"caf\xe9 two\nlines.flac"
 
@@ -149,9 +150,55 @@ def test_the_unit_is_valid_and_exposes_little(service: Host) -> None:
         "systemd-analyze", "verify", "/etc/systemd/system/valenced.service"
     )
     assert "valenced" not in verified
+    assert exposure(service) <= MOST_EXPOSURE
+
+
+def exposure(service: Host) -> float:
     report = service.machine.run("systemd-analyze", "security", "--no-pager", "valenced")
-    (exposure,) = re.findall(r"Overall exposure level for valenced.service: ([\d.]+)", report)
-    assert float(exposure) <= 1.0
+    (found,) = re.findall(r"Overall exposure level for valenced.service: ([\d.]+)", report)
+    return float(found)
+
+
+def health(service: Host) -> str:
+    """Ask the service how it is, from inside the machine; return why there is no answer."""
+    ask = (
+        "import urllib.request\n"
+        "try: print(urllib.request.urlopen('http://127.0.0.1:9420/health', timeout=20).status)\n"
+        "except OSError as error: print(error)"
+    )
+    return service.machine.run(sys.executable, "-c", ask).strip()
+
+
+def test_it_answers_requests_without_a_network_of_its_own(service: Host) -> None:
+    service.write_settings("page.listen = '127.0.0.1:9420'")
+    service.machine.run(COMMAND, "install")
+    service.systemctl("restart", "valenced")
+    assert health(service) == "200"
+    assert service.machine.properties("PrivateNetwork", "RestrictAddressFamilies") == [
+        "yes",
+        "AF_UNIX",
+    ]
+    assert exposure(service) <= MOST_EXPOSURE
+    verified = service.machine.run(
+        "systemd-analyze", "verify", "/etc/systemd/system/valenced.socket"
+    )
+    assert "valenced" not in verified
+    before = service.pid
+    service.kill(signal.SIGKILL)
+    service.machine.wait_until(lambda: service.pid not in {before, 0}, "restarted")
+    assert health(service) == "200"
+    # A request starts nothing that was stopped, or that refuses its settings.
+    service.systemctl("stop", "valenced")
+    assert "refused" in health(service)
+    service.write_settings("page.listen = '127.0.0.1:9420'\ntags.mode = 'loud'")
+    service.machine.run("systemctl", "start", "valenced", exit_code=1)
+    assert "refused" in health(service)
+    assert service.machine.properties("ActiveState", "NRestarts") == ["failed", "0"]
+    service.write_settings()
+    assert "removed" in service.machine.run("sh", "-c", f"{COMMAND} install 2>&1")
+    service.systemctl("start", "valenced")
+    assert "refused" in health(service)
+    assert not service.machine.path("/etc/systemd/system/valenced.socket").exists()
 
 
 def test_killed_it_is_restarted_and_resumes(service: Host, sounds: list[Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,18 +67,26 @@ def _units(loaded: LoadedSettings) -> Path | None:
 
 
 def _import_everything(settings: Settings) -> None:
-    """Check an empty folder, so that all modules are imported before the rights change.
+    """Check nothing much, so that all modules are imported before the rights change.
 
     The user may not be able to read this installation.
     """
     from config.settings import FolderSettings
     from daemon.monitoring.preflight import run_checks
+    from storage.catalogue import Catalogue
+    from trainer.bundles.bundle import verify
+    from trainer.bundles.registry import SHIPPED
+    from trainer.trainer_errors import BundleError
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         watch = settings.watch.model_copy(update={"folder": (FolderSettings(path=folder),)})
         little = settings.model_copy(update={"watch": watch})
-        for _ in run_checks(little, f"sqlite:///{folder / 'x.db'}", folder, folder):
+        url = f"sqlite:///{folder / 'x.db'}"
+        Catalogue(url).close()
+        with suppress(BundleError):
+            verify(SHIPPED, guarded=False)
+        for _ in run_checks(little, url, folder, folder):
             pass
 
 

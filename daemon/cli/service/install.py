@@ -28,8 +28,14 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
 
     Run it again after an upgrade, and when watched folders or page.listen change.
     """
-    from daemon.install.installer import install_file, reload_systemd, user_config_folder
-    from daemon.install.units import machine_files, user_files
+    from daemon.install.installer import (
+        install_file,
+        reload_systemd,
+        remove_file,
+        user_config_folder,
+    )
+    from daemon.install.socket_unit import SOCKET
+    from daemon.install.units import UNIT_FOLDER, machine_files, user_files
 
     program = Path(sysconfig.get_path("scripts"), "valenced")
     files = list(
@@ -45,6 +51,10 @@ def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | N
             say(f"created {install_file(file, prefix)}", err=True)
     if dry_run:
         return
+    if not user and all(file.path != UNIT_FOLDER / SOCKET for file in files):
+        # Of settings that listened.
+        for report in remove_file(UNIT_FOLDER / SOCKET, prefix):
+            say(report, err=True)
     if root is None:
         reload_systemd(user=user)
     if not loaded.settings.watch.folder:

@@ -13,6 +13,7 @@ import pytest
 
 from config.loading import load
 from daemon.install.installer import install_file
+from daemon.install.socket_unit import SOCKET, socket_problem
 from daemon.install.units import (
     drop_in,
     machine_files,
@@ -20,6 +21,7 @@ from daemon.install.units import (
     unopened_folders,
     user_files,
 )
+from daemon.service_errors import InstallError
 from tests.driving import COMMAND, Valenced
 
 if TYPE_CHECKING:
@@ -111,24 +113,53 @@ def test_targets_of_links_are_opened(tmp_path: Path) -> None:
     assert str(other) not in drop_in(settings_with(named), [])
 
 
-LOOPBACK = [
-    "PrivateNetwork=no",
-    "RestrictAddressFamilies=AF_INET AF_INET6",
-    "IPAddressAllow=localhost",
-]
+QUIET = {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "IPAddressDeny=any"}
 
 
-def test_the_service_has_a_network_only_if_it_listens() -> None:
-    quiet, listening = (settings_with(more=f"page.listen='{at}'") for at in ("", "127.0.0.1:9420"))
-    unit = next(machine_files(quiet, COMMAND)).text.splitlines()
-    assert {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "IPAddressDeny=any"} < set(
-        unit
-    )
-    assert not set(LOOPBACK) & {*unit, *drop_in(quiet, []).splitlines()}
-    assert set(LOOPBACK) < set(drop_in(listening, []).splitlines())
-    for settings, families in ((quiet, "AF_UNIX"), (listening, "AF_UNIX AF_INET AF_INET6")):
-        (users,) = user_files(Path("/home/ann/.config"), settings, COMMAND)
-        assert f"RestrictAddressFamilies={families}" in users.text.splitlines()
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("127.0.0.1:9420", "127.0.0.1:9420"),
+        ("[::1]:80", "[::1]:80"),
+        ("localhost:1", None),
+        ("", ""),
+    ],
+)
+def test_the_service_has_no_network_and_gets_its_socket(address: str, written: str | None) -> None:
+    settings = settings_with(more=f"page.listen='{address}'")
+    files = {file.path.name: file.text for file in machine_files(settings, COMMAND)}
+    assert set(files["valenced.service"].splitlines()) > QUIET
+    lines = files["50-here.conf"].splitlines()
+    assert not [line for line in lines if "Network" in line or "Address" in line]
+    assert ("Requires=valenced.socket" in lines) is bool(address)
+    assert ("valenced.socket" in files) is bool(address)
+    if address:
+        (listens,) = re.findall(r"ListenStream=(.*)", files["valenced.socket"])
+        assert listens in ({written} if written else {"127.0.0.1:1", "[::1]:1"})
+    families = "AF_UNIX AF_INET AF_INET6" if address else "AF_UNIX"
+    (users,) = user_files(Path("/home/ann/.config"), settings, COMMAND)
+    assert f"RestrictAddressFamilies={families}" in users.text.splitlines()
+
+
+def test_check_tells_who_opens_the_address(tmp_path: Path) -> None:
+    settings = settings_with(more="page.listen='127.0.0.1:9420'")
+    folder = tmp_path / UNITS
+    others = [file for file in machine_files(settings, COMMAND) if file.path.name != SOCKET]
+    (unit,) = [file for file in machine_files(settings, COMMAND) if file.path.name == SOCKET]
+    for file in others:
+        install_file(file, tmp_path)
+    assert "must give it a network" in (socket_problem("127.0.0.1:9420", folder) or "")
+    install_file(unit, tmp_path)
+    assert socket_problem("127.0.0.1:9420", folder) is None
+    assert "says 127.0.0.1:9420" in (socket_problem("127.0.0.1:9421", folder) or "")
+    (folder / SOCKET).write_bytes(b"\xff\0ListenStream=\n")
+    assert "says nothing" in (socket_problem("127.0.0.1:9420", folder) or "")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "no.host.invalid:80"])
+def test_an_address_that_no_socket_unit_can_name_is_refused(address: str) -> None:
+    with pytest.raises(InstallError, match=r"page\.listen"):
+        list(machine_files(settings_with(more=f"page.listen='{address}'"), COMMAND))
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")

@@ -1,0 +1,54 @@
+"""The unit of the socket that systemd opens for the service at `page.listen`."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Final
+
+from daemon.service_errors import InstallError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOCKET: Final = "valenced.socket"
+REQUIRED: Final = f"[Unit]\nRequires={SOCKET}\nAfter={SOCKET}\n"
+"""What the drop-in of the service needs, so that it gets the socket."""
+
+_LISTENS: Final = re.compile(r"^ListenStream=(.*)$", re.MULTILINE)
+
+
+def for_address(unit: str, address: str) -> str:
+    """Return the socket unit for an address of the settings; raises InstallError."""
+    return _LISTENS.sub(f"ListenStream={_numeric(address)}", unit)
+
+
+def socket_problem(address: str, units: Path) -> str | None:
+    """Return in one line why the installed socket unit does not fit the settings, None if it does.
+
+    Raises:
+        InstallError: an installed file cannot be read.
+    """
+    try:
+        unit = (units / SOCKET).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return "the service opens it by itself, for which its unit must give it a network"
+    except OSError as error:
+        raise InstallError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    found = _LISTENS.findall(unit)
+    if _numeric(address) in found:
+        return None
+    return f"{units / SOCKET} says {', '.join(found) or 'nothing'}"
+
+
+def _numeric(address: str) -> str:
+    """Return an address as systemd writes it, with numbers only."""
+    host, _, port = address.rpartition(":")
+    if not int(port):
+        raise InstallError(f"page.listen = {address!r}: a service needs a port of its own, not 0")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise InstallError(f"page.listen = {address!r}: there is no host {host!r}") from error
+    family, *_, where = found[0]
+    return f"[{where[0]}]:{port}" if family == socket.AF_INET6 else f"{where[0]}:{port}"
