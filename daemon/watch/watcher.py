@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog.events import (
-    EVENT_TYPE_CLOSED_NO_WRITE,
-    EVENT_TYPE_MODIFIED,
-    EVENT_TYPE_OPENED,
+    DirAttribEvent,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
@@ -35,21 +42,31 @@ log = logging.getLogger(__name__)
 POLL_S = 10.0
 POLLED_INSTEAD = "polled instead of watched"
 LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
-_READING = frozenset({EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE})
+CHANGES: list[type[FileSystemEvent]] = [
+    DirAttribEvent,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+"""What the kernel is asked to report. Reading is left out: a comparison of a large folder with the
+catalogue, which opens each directory, would overflow the queue of events and so start the next.
+What modifies a directory happens to an entry of it, which has an event of its own.
+"""
 
 
 class _Reporter(FileSystemEventHandler):
-    """Passes on the paths of all events but reading."""
+    """Passes on the paths of all events."""
 
     def __init__(self, report: Callable[[Path], None]) -> None:
         self._report = report
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _READING or (
-            event.is_directory and event.event_type == EVENT_TYPE_MODIFIED
-        ):
-            # What modifies a folder happens to an entry of it, which has an event of its own.
-            return
         for path in (event.src_path, event.dest_path):
             if path:
                 self._report(Path(os.fsdecode(path)))
@@ -167,7 +184,9 @@ class Watcher:
 
     def _schedule(self, folder: Path, *, polled: bool) -> None:
         try:
-            watch = self._observer(polled).schedule(self._reporter, str(folder), recursive=True)
+            watch = self._observer(polled).schedule(
+                self._reporter, str(folder), recursive=True, event_filter=CHANGES
+            )
             self._watches[folder] = (polled, watch)
         except FileNotFoundError:
             text = "%s: does not exist; watched as soon as it does"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -75,6 +76,21 @@ def test_files_made_moved_and_deleted_anywhere_below_are_reported(
     reports.wait_for(moved)
     assert watcher.watched_by(tmp_path) == "events"
     assert tmp_path.stat().st_ino in granted_watches()
+
+
+def test_the_kernel_is_not_asked_to_report_reading(tmp_path: Path, watcher: Watcher) -> None:
+    reading = 0x01 | 0x10 | 0x20  # IN_ACCESS, IN_CLOSE_NOWRITE, IN_OPEN
+    watcher.watch([FolderSettings(path=tmp_path)])
+    masks = []
+    for entry in Path("/proc/self/fdinfo").iterdir():
+        # Listing the descriptors takes one, which is gone then.
+        with suppress(FileNotFoundError):
+            text = entry.read_text()
+            masks += re.findall(
+                rf"^inotify .*ino:{tmp_path.stat().st_ino:x}.* mask:(\w+)", text, re.MULTILINE
+            )
+    assert masks
+    assert not any(int(mask, 16) & reading for mask in masks)
 
 
 def test_a_folder_that_went_away_is_watched_again_when_it_is_back(
