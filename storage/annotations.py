@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
@@ -159,13 +160,17 @@ class AnnotationStore(CataloguePart):
         return found
 
     def sounds_named(self, names: set[str]) -> dict[str, list[tuple[Path, str]]]:
-        """Return path and identity of the files with each of some names, in any folder."""
-        found: dict[str, list[tuple[Path, str]]] = {name: [] for name in names}
+        """Return path and identity of the files with each of some names, in any folder.
+
+        The names may be in another Unicode form: an `é` is one sign, or an `e` and an accent.
+        """
+        composed: dict[str, list[tuple[Path, str]]] = {normalize("NFC", name): [] for name in names}
         statement = select(clips.c.path, clips.c.identity).where(clips.c.missing_since.is_(None))
         for row in self._rows(statement):
-            if row.path.name in found:
-                found[row.path.name].append((row.path, row.identity))
-        return found
+            name = normalize("NFC", row.path.name)
+            if name in composed:
+                composed[name].append((row.path, row.identity))
+        return {name: composed[normalize("NFC", name)] for name in names}
 
 
 _WITHDRAW = (

@@ -29,7 +29,8 @@ POLL_S = 0.02
 
 def scanned(done: int, failed: int = 0, failed_before: int = 0) -> dict[str, Any]:
     """Return the document of a scan in which every file settled."""
-    return {"done": done, "failed": failed, "failed_before": failed_before, "unsettled": []}
+    counts = {"done": done, "failed": failed, "failed_before": failed_before}
+    return {**counts, "unsettled": [], "unread": {}}
 
 
 def notifications(supervisor: socket.socket) -> list[str]:

@@ -63,7 +63,7 @@ LAYERS = (
 AT_A_ROOT = {
     "config": {"default_paths", "defaults", "errors", "loading", "settings"},
     "trainer": {"arrays", "rating_scale", "trainer_errors"},
-    "daemon": {"clock", "paths", "service_errors"},
+    "daemon": {"clock", "paths", "service_errors", "wording"},
 }
 """The modules that lie at the root of a package; all others have a folder that says their stage."""
 

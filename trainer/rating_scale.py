@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 
@@ -25,6 +26,20 @@ LARGEST_END: Final = 1e9
 AFFECT_SCALE: Final = RatingScale(-1.0, 1.0)
 
 
+_NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+
+
+def number_in(text: str) -> float:
+    """Read a number as people write it; Python also takes `0_1` for 1, and digits of any script.
+
+    Raises:
+        ValueError: the text is not a number.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is not a number")
+    return float(text)
+
+
 def scale_of(text: str) -> RatingScale:
     """Read a scale written as `LOW:HIGH`, such as `1:9`.
 
@@ -32,7 +47,7 @@ def scale_of(text: str) -> RatingScale:
         ValueError: the text is not a scale.
     """
     low, _, high = text.partition(":")
-    scale = RatingScale(float(low), float(high))
+    scale = RatingScale(number_in(low), number_in(high))
     if not -LARGEST_END <= scale.low < scale.high <= LARGEST_END:
         raise ValueError(f"{text!r} is not a scale; expected LOW:HIGH, such as 1:9")
     return scale

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import click
 
-from trainer.rating_scale import RatingScale, scale_of
+from trainer.rating_scale import RatingScale, number_in, scale_of
 
 
 class _Range(click.ParamType[tuple[float, float]]):
@@ -40,6 +39,20 @@ class _Pair(click.ParamType[tuple[float, float]]):
         return arousal, valence
 
 
+class _Number(click.ParamType[float]):
+    """A number as people write it."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return number_in(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+
+
 class _ScaleType(click.ParamType[RatingScale]):
     """`LOW:HIGH`, the ends of a rating scale."""
 
@@ -56,12 +69,13 @@ class _ScaleType(click.ParamType[RatingScale]):
 
 def _number(text: str) -> float | None:
     try:
-        number = float(text)
+        number = number_in(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and -1 <= number <= 1 else None
+    return number if -1 <= number <= 1 else None
 
 
 RANGE = _Range()
 PAIR = _Pair()
+NUMBER = _Number()
 SCALE = _ScaleType()

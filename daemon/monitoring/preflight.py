@@ -105,8 +105,10 @@ def _may(path: Path | str, rights: int) -> bool:
 def _check_catalogue(url: str) -> Iterator[CheckResult]:
     try:
         file = file_of(url)
-        if file.parent.is_dir() and not _may(file.parent, os.X_OK):
-            yield _fail(f"{file}: this user may not write to {file.parent}, nor look into it")
+        if closed := _closed_above(file):
+            yield _fail(
+                f"{file}: this user may not look into {closed}; check as the service's user"
+            )
             return
         if not file.exists():
             # Made now, it would belong to this user, perhaps not to the service's.
@@ -137,6 +139,15 @@ def _check_catalogue(url: str) -> Iterator[CheckResult]:
         yield _warn(
             f"{file}: is on {mount.kind}; SQLite needs a local disk, or two machines may damage it"
         )
+
+
+def _closed_above(file: Path) -> Path | None:
+    """Return the first folder on the way to a file that this user may not look into."""
+    for folder in reversed(file.absolute().parents):
+        # Where the one before may be looked into, these say whether this one exists.
+        if os.path.isdir(folder) and not _may(folder, os.X_OK):  # noqa: PTH112 - never an error
+            return folder
+    return None
 
 
 def _check_new_catalogue(file: Path) -> CheckResult:

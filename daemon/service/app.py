@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ from storage.catalogue import Catalogue
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -52,11 +52,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunResult:
-    """Numbers of files processed and failed, and those a single pass did not wait for."""
+    """Numbers of files processed and failed, and what a single pass left out.
+
+    Attributes:
+        unsettled: files that it did not wait for.
+        unread: folders that could not be listed, each with the reason.
+    """
 
     processed: int
     failed: int
     unsettled: Sequence[Path] = ()
+    unread: Mapping[Path, str] = field(default_factory=dict)
 
 
 def run(
@@ -110,7 +116,7 @@ def run(
         loop.run()
         notifier.stopping()
         notifier.status("finishing the files being processed")
-    return RunResult(loop.stats.processed, loop.stats.failed, loop.unsettled)
+    return RunResult(loop.stats.processed, loop.stats.failed, loop.unsettled, loop.unread)
 
 
 def _start(

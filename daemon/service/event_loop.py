@@ -75,6 +75,7 @@ class EventLoop:
         hang_after_s: how long a consumer may take for one task before it counts as hung.
         reload: applies the present settings; returns why they were refused, None if they were not.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
+        unread: folders that could not be listed at the last comparison, each with the reason.
     """
 
     messages: MessageQueue
@@ -93,6 +94,7 @@ class EventLoop:
     hang_after_s: float
     reload: Callable[[], str | None] = lambda: None
     unsettled: list[Path] = field(default_factory=list)
+    unread: dict[Path, str] = field(default_factory=dict)
     monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
     _stored_notes: tuple[str | None, ...] = (None, None, None)
@@ -116,6 +118,7 @@ class EventLoop:
         if self.folders.check_watches(comparison):
             self.messages.put(Reconcile("some directories seem to have no watch"))
         self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
+        self.unread = comparison.unreadable
         return comparison
 
     def run(self) -> None:

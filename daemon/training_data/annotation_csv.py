@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from trainer.corpora.tables.bounded_csv import CsvRecords, NotATable
-from trainer.rating_scale import AFFECT_SCALE, RatingScale, scale_of
+from trainer.rating_scale import AFFECT_SCALE, RatingScale, number_in, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +20,9 @@ _DELIMITERS: Final = ",;\t"
 _SOUND: Final = ("path", "file", "name")
 _ANNOTATOR: Final = ("annotator", "rater")
 _VALUES: Final = ("arousal", "valence")
+_UTF_16: Final = ("\udcff\udcfe", "\udcfe\udcff")
+"""How a mark of that encoding looks in UTF-8, undecodable bytes kept."""
+
 _EXAMPLE: Final = "path,arousal,valence"
 
 
@@ -93,6 +96,8 @@ def annotation_lines(table: AnnotationTable) -> Iterator[AnnotationLine | WrongL
 
 def _heading(row: CsvRecord | None) -> list[str]:
     heading = [cell.strip().lower() for cell in row.cells] if row else []
+    if "".join(heading).startswith(_UTF_16):
+        raise NotATable('it is UTF-16 ("Unicode text"); save it as CSV in UTF-8')
     if not set(_SOUND) & set(heading) or not set(_VALUES) & set(heading):
         raise NotATable(f"line 1: a heading such as {_EXAMPLE} is needed")
     if len(set(heading)) < len(heading):
@@ -150,7 +155,7 @@ def _value(text: str, name: str, scale: RatingScale) -> float | None:
     if not text.strip():
         return None
     try:
-        value = float(text)
+        value = number_in(text)
     except ValueError:
         raise ValueError(f"{name} {text!r} is not a number") from None
     if not scale.low <= value <= scale.high:

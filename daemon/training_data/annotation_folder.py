@@ -18,6 +18,7 @@ from daemon.system.folder_handle import FolderHandle, open_folder
 from daemon.training_data.annotation_csv import AnnotationTable, WrongLine
 from daemon.training_data.annotation_import import AnnotationsRefused, ImportPostponed, import_table
 from daemon.watch.open_writers import has_writer
+from daemon.wording import counted
 from storage.schema.file_stamps import FileStamp
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class AnnotationFolder:
         except OSError as error:
             self._log_once(f"{self._folder / name}: cannot be read: {error.strerror}")
             return None, None
-        log.info("%s: %d annotations imported, %d of them new", source, *found)
+        given = counted(found.given, "annotation")
+        log.info("%s: %s imported, %d of them new", source, given, found.new)
         return found.new, None
 
     def _moved(self, folder: FolderHandle, name: str, stream: BinaryIO, reason: str | None) -> bool:

@@ -7,6 +7,7 @@ import os
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from unicodedata import normalize
 
 from config.errors import ValencedError
 from daemon.paths import canonical_path, printable
@@ -175,17 +176,27 @@ def _rows(
 def _identities(names: set[str], known: AnnotationStore) -> dict[str, tuple[str, str]]:
     """Return identity and problem of the sound that each name means; one of the two is empty."""
     absolute = {name: canonical_path(Path(name)) for name in names if name.startswith("/")}
-    ends = {name: Path(name) for name in names if name not in absolute}
     by_path = known.sounds_at(absolute.values())
+    found = {name: {by_path[path]} for name, path in absolute.items() if path in by_path}
+    ends = {name: absolute.get(name, Path(name)) for name in names if name not in found}
     by_name = known.sounds_named({end.name for end in ends.values()}) if ends else {}
-    found = {name: {by_path[path]} if path in by_path else set() for name, path in absolute.items()}
     for name, end in ends.items():
-        found[name] = {
-            identity
-            for path, identity in by_name[end.name]
-            if path.parts[-len(end.parts) :] == end.parts
+        candidates = by_name[end.name]
+        exact = {identity for path, identity in candidates if _ends_in(path, end)}
+        # Two files may differ in the Unicode form of their names alone.
+        alike = {
+            identity for path, identity in candidates if _ends_in(_composed(path), _composed(end))
         }
+        found[name] = exact or alike
     return {name: _only(identities) for name, identities in found.items()}
+
+
+def _ends_in(path: Path, end: Path) -> bool:
+    return path.parts[-len(end.parts) :] == end.parts
+
+
+def _composed(path: Path) -> Path:
+    return Path(normalize("NFC", str(path)))
 
 
 def _only(identities: set[str]) -> tuple[str, str]:

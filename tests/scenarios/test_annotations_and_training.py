@@ -271,7 +271,7 @@ def test_a_dropped_table_is_imported_while_it_runs(
         (folder / "bad.csv").write_text("path,arousal\nnothing.wav,0\n")
         (folder / "good.csv").write_text("path,arousal,valence\nsong.flac,0.5,-0.5\n")
         service.wait_for("bad.csv: refused")
-        service.wait_for("good.csv: 1 annotations imported, 1 of them new")
+        service.wait_for("good.csv: 1 annotation imported, 1 of them new")
         service.wait_until(lambda: tags(song) == ("50", "-50"))
         assert service.stop() == 0
     assert (folder / "done" / "good.csv").exists()

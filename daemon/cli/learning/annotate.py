@@ -13,9 +13,11 @@ import click
 from config.errors import ValencedError
 from daemon.cli.options import annotator_option, scale_option, with_settings
 from daemon.cli.output import say
+from daemon.cli.ranges import NUMBER
 from daemon.cli.session import not_in_catalogue, open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
+from daemon.wording import counted
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -27,8 +29,8 @@ SOURCE = "command"
 
 @click.command("annotate")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--arousal", type=float, metavar="A", help="How energetic it is, on the scale.")
-@click.option("--valence", type=float, metavar="V", help="How pleasant it is, on the scale.")
+@click.option("--arousal", type=NUMBER, metavar="A", help="How energetic it is, on the scale.")
+@click.option("--valence", type=NUMBER, metavar="V", help="How pleasant it is, on the scale.")
 @click.option(
     "--from",
     "table",
@@ -104,7 +106,7 @@ def _imported(
             given, new = import_table(table, catalogue.annotations, utc_now())
     except OSError as error:
         raise ValencedError(f"{path}: cannot be read: {error.strerror}") from error
-    return f"{given} annotations imported, {new} of them new"
+    return f"{counted(given, 'annotation')} imported, {new} of them new"
 
 
 def _recorded(
@@ -130,8 +132,7 @@ def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
     identity = _identity(catalogue, path)
     names = [annotator] if annotator else _whose(catalogue, path)
     count = sum(catalogue.annotations.withdraw(identity, name, utc_now()) for name in names)
-    noun = "annotation" if count == 1 else "annotations"
-    return printable(f"{path}: {count} {noun} withdrawn")
+    return printable(f"{path}: {counted(count, 'annotation')} withdrawn")
 
 
 def _whose(catalogue: Catalogue, path: Path) -> list[str]:

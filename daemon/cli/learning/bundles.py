@@ -87,10 +87,13 @@ def publish(loaded: LoadedSettings, *, name: str) -> None:
 @command.command("rollback")
 @with_settings
 def rollback(loaded: LoadedSettings) -> None:
-    """Publish the previous bundle again."""
+    """Publish again the bundle that was published before; a second time undoes the first."""
     from trainer.bundles import registry
 
-    _print_published(loaded, registry.rollback(loaded.paths.bundles))
+    before = registry.published_name(loaded.paths.bundles)
+    name = registry.rollback(loaded.paths.bundles)
+    _print_published(loaded, name)
+    say(f"another rollback publishes {before} again", err=True)
 
 
 def _print_published(loaded: LoadedSettings, name: str) -> None:

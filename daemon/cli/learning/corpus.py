@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from daemon.cli.session import progress_bar
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 from daemon.system.cpu_quota import usable_processors
+from daemon.wording import counted
 from trainer.corpora.import_request import KINDS, ImportRequest
 from trainer.rating_scale import AFFECT_SCALE
 
@@ -82,9 +84,14 @@ def add(
     for option, value in (("music", music), ("scale", scale), ("emomusic", emomusic)):
         if value is not None and kind not in _ONLY_FOR[option]:
             raise click.UsageError(f"--{option} is only for {' and '.join(_ONLY_FOR[option])}")
+    folder = canonical_path(directory)
+    if not os.path.exists(folder):  # noqa: PTH110 - raises for no name
+        raise ValencedError(
+            printable(f"{folder}: not there; name the folder that the data set was unpacked into")
+        )
     store = _store(loaded)
     request = ImportRequest(
-        folder=canonical_path(directory),
+        folder=folder,
         name=name or kind,
         suffixes=frozenset(loaded.settings.watch.suffixes),
         music=music or "move",
@@ -116,14 +123,20 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
     if output == "json":
         print_json(rows)
         return
+    if not rows:
+        say(
+            "no corpus is imported; to import one: valenced corpus add KIND DIR, where KIND is "
+            + ", ".join(KINDS),
+            err=True,
+        )
     for row in rows:
         if "clips" not in row:
             say(f"{row['name']}  {row['problem']}")
             continue
         domains = ", ".join(f"{count} {domain}" for domain, count in row["domains"].items())
         say(
-            f"{row['name']}  {row['kind']}, {row['clips']} clips ({domains}) in {row['groups']} "
-            f"groups, {row['skipped']} skipped, {row['hearing']}"
+            f"{row['name']}  {row['kind']}, {counted(row['clips'], 'clip')} ({domains}) in "
+            f"{counted(row['groups'], 'group')}, {row['skipped']} skipped, {row['hearing']}"
             + ("" if row["usable"] else f": {row['problem']}")
         )
 
@@ -217,14 +230,15 @@ def _print_imported(
         for note in manifest.notes:
             say(f"note  {note}")
     say(
-        f"{manifest.name}: {manifest.clips} clips in {manifest.groups} groups imported; "
+        f"{manifest.name}: {counted(manifest.clips, 'clip')} in "
+        f"{counted(manifest.groups, 'group')} imported; "
         f"{faults(manifest)}; train on them with valenced train",
         err=True,
     )
     if repeated:
         say(
-            f"{len(repeated)} sounds occur more than once in the corpora; copies share a group, "
-            "so that no test predicts one of them from another",
+            f"{counted(len(repeated), 'clip repeats', 'clips repeat')} a sound of the corpora; "
+            "copies share a group, so that no test predicts one of them from another",
             err=True,
         )
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from daemon.cli.learning.annotate import require_commands, you
+from daemon.cli.learning.player import PLAYERS, find_player, playing
 from daemon.cli.options import annotator_option, format_option, scale_option, with_settings
 from daemon.cli.output import print_json, say
 from daemon.cli.session import open_catalogue
 from daemon.clock import utc_now
+from daemon.wording import counted
+from trainer.rating_scale import number_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
     from config.loading import LoadedSettings
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 2000
 SOURCE: Final = "review"
-PLAYERS: Final = (
-    ("mpv", "--no-video", "--really-quiet", "--"),
-    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "quiet"),
-    ("play", "-q"),
-    ("paplay",),
-    ("aplay", "-q"),
-)
 
 
 @click.command("review")
@@ -60,6 +54,8 @@ def command(
     """
     with open_catalogue(loaded) as catalogue:
         sounds = _selected(catalogue, loaded.paths.bundles, limit)
+        if not sounds:
+            say("no sound is left to annotate; to analyse more: valenced scan DIR", err=True)
         if output == "json":
             keys = ("arousal", "valence", "uncertainty")
             rows = [
@@ -70,51 +66,112 @@ def command(
         elif only_list or not sys.stdin.isatty():
             for sound in sounds:
                 say(str(sound.path))
-        else:
+        elif sounds:
             require_commands(loaded)
-            _Review(catalogue, scale, annotator or you()).run(sounds)
+            ReviewDialogue(catalogue, scale, annotator or you(), sounds).run()
 
 
-@dataclass(frozen=True)
-class _Review:
-    """A dialogue at the terminal about one sound after another."""
+class Answer(Enum):
+    """What a person wants at a sound, other than to rate it."""
+
+    SKIP = ("", "s")
+    AGAIN = ("r",)
+    BACK = ("b",)
+    UNDO = ("u",)
+    QUIT = ("q",)
+
+
+@dataclass
+class ReviewDialogue:
+    """A dialogue at the terminal about one sound after another.
+
+    Attributes:
+        catalogue: takes the annotations.
+        scale: of the answers.
+        annotator: whose they are.
+        sounds: in the order in which they are asked for.
+    """
 
     catalogue: Catalogue
     scale: RatingScale
     annotator: str
+    sounds: Sequence[UnratedSound]
+    _rated: list[int] = field(default_factory=list)
 
-    def run(self, sounds: list[UnratedSound]) -> None:
-        """Ask until every sound is annotated or skipped, or the person quits."""
+    def run(self) -> None:
+        """Ask until every sound is rated or skipped, or the person quits."""
         from daemon.service.background_job import RETAG
 
+        player = find_player()
+        if player is None:
+            names = ", ".join(name for name, *_ in PLAYERS)
+            say(f"no player is installed ({names}): listen to the files by other means", err=True)
+        low, high = f"{self.scale.low:g}", f"{self.scale.high:g}"
         say(
-            f"Answer with arousal and valence, both {self.scale}, such as"
-            f" {self.scale.low:g} {self.scale.high:g}. Enter skips a sound, q quits."
+            f"Answer with arousal and valence, both {self.scale}, such as {low} {high}.",
+            "Enter skips a sound, r plays it again, b goes back, u undoes an answer, q quits.",
         )
-        for number, sound in enumerate(sounds, start=1):
-            say("", f"{number} of {len(sounds)}  {sound.path}")
-            with _playing(sound.path):
-                if not self._annotate(sound):
-                    break
-        self.catalogue.jobs.request(RETAG, utc_now())
+        try:
+            place: int | None = 0
+            while place is not None and place < len(self.sounds):
+                sound = self.sounds[place]
+                say("", f"{place + 1} of {len(self.sounds)}  {sound.path}")
+                with playing(player, sound.path):
+                    answer = self._ask()
+                place = self._next(place, answer)
+        finally:
+            self.catalogue.jobs.request(RETAG, utc_now())
+        say("", f"{counted(len(self._rated), 'sound')} annotated", err=True)
 
-    def _annotate(self, sound: UnratedSound) -> bool:
-        """Record one answer, and return whether to continue."""
+    def _next(self, place: int, answer: Answer | tuple[float, float]) -> int | None:
+        """Do what was answered, and return the place of the next sound, None for the end."""
+        if isinstance(answer, tuple):
+            self._rate(place, answer)
+            return place + 1
+        match answer:
+            case Answer.QUIT:
+                return None
+            case Answer.AGAIN:
+                return place
+            case Answer.BACK:
+                return max(place - 1, 0)
+            case Answer.UNDO:
+                return self._undo(place)
+        return place + 1
+
+    def _ask(self) -> Answer | tuple[float, float]:
+        """Return an answer, or arousal and valence in [-1, 1]."""
+        while True:
+            try:
+                words = click.prompt("arousal valence", default="", show_default=False).split()
+            except click.Abort:
+                return Answer.QUIT
+            for answer in Answer:
+                if " ".join(words).lower() in answer.value:
+                    return answer
+            match [_number(text, self.scale) for text in words]:
+                case [float(arousal), float(valence)]:
+                    return arousal, valence
+            say(f"two numbers on the scale {self.scale}, Enter, or one of r, b, u, q")
+
+    def _rate(self, place: int, values: tuple[float, float]) -> None:
         from storage.annotations import GivenAnnotation
 
-        while True:
-            answer = click.prompt("arousal valence", default="", show_default=False).split()
-            if answer in ([], ["q"]):
-                return not answer
-            values = [_number(text, self.scale) for text in answer]
-            if len(values) == 2 and None not in values:  # noqa: PLR2004 - arousal and valence
-                arousal, valence = values
-                annotation = GivenAnnotation(
-                    sound.identity, sound.path, self.annotator, arousal, valence, SOURCE
-                )
-                self.catalogue.annotations.add([annotation], utc_now())
-                return True
-            say(f"two numbers on the scale {self.scale}, Enter, or q")
+        sound = self.sounds[place]
+        given = GivenAnnotation(sound.identity, sound.path, self.annotator, *values, SOURCE)
+        self.catalogue.annotations.add([given], utc_now())
+        self._rated = [*(each for each in self._rated if each != place), place]
+
+    def _undo(self, place: int) -> int:
+        """Withdraw the last answer, and return its place."""
+        if not self._rated:
+            say("nothing is annotated yet that could be undone")
+            return place
+        last = self._rated.pop()
+        sound = self.sounds[last]
+        self.catalogue.annotations.withdraw(sound.identity, self.annotator, utc_now())
+        say(f"withdrawn: {sound.path}")
+        return last
 
 
 def _selected(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSound]:
@@ -142,29 +199,9 @@ def _selected(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedS
     return [unrated[row] for row in chosen]
 
 
-@contextmanager
-def _playing(path: Path) -> Iterator[None]:
-    """Play a sound within the block, if a player is installed."""
-    line = next((player for player in PLAYERS if shutil.which(player[0])), None)
-    if line is None:
-        yield
-        return
-    process = subprocess.Popen(  # noqa: S603 - a player that the user has installed
-        [*line, path],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def _number(text: str, scale: RatingScale) -> float | None:
     try:
-        value = float(text)
+        value = number_in(text)
     except ValueError:
         return None
     return scale.affect(value) if scale.low <= value <= scale.high else None

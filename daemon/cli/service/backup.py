@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 @click.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace FILE if it is an earlier backup.")
 @with_settings
-def command(loaded: LoadedSettings, file: Path) -> None:
+def command(loaded: LoadedSettings, file: Path, *, replace: bool) -> None:
     """Write a snapshot of catalogue, bundles and imported corpora into FILE, a tar archive.
 
-    The service may be running. An older FILE is replaced once the new one is complete. Sound files
-    and settings are not included.
+    The service may be running. With --replace, an earlier backup in FILE is replaced once the new
+    one is complete. Sound files and settings are not included.
     """
     from daemon.backup.archive import BackupPaths, pack
     from daemon.backup.restore_archive import is_restore_interrupted
@@ -36,6 +37,8 @@ def command(loaded: LoadedSettings, file: Path) -> None:
     catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
     if not catalogue.exists():
         raise BackupError(f"{catalogue}: there is no catalogue yet")
+    if os.path.lexists(archive) and not replace:
+        raise BackupError(f"{archive}: exists; name another file, or replace it with --replace")
     if not archive.parent.is_dir():
         raise BackupError(f"{archive.parent}: no such folder")
     if is_restore_interrupted(catalogue_url(loaded)):

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.monitoring.service_status import is_away
+from daemon.wording import counted
 from storage.schema.tables import as_text
 
 if TYPE_CHECKING:
@@ -79,9 +80,10 @@ def lines_of(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[
     given_up = f"; {counts.tags_given_up} given up" * bool(counts.tags_given_up)
     yield "tags", f"{counts.tags_pending} pending{given_up}"
     yield from _groups(status.untagged)
-    left = f"; {status.rescoring_left} predictions to be renewed" * bool(status.rescoring_left)
+    left = f"; {counted(status.rescoring_left, 'prediction')} to be renewed"
+    left *= bool(status.rescoring_left)
     yield "bundle", f"{status.bundle or 'none yet'}{left}"
-    yield "training", f"{status.annotations} annotations"
+    yield "training", counted(status.annotations, "annotation")
     if (last := status.training) is not None:
         outcome = _DISPLAYED.get(last.outcome, last.outcome)
         yield "", f"last at {as_text(last.begun_at)}, {outcome}: {last.reason}"

@@ -13,6 +13,7 @@ from daemon.cli.output import say
 from daemon.cli.session import catalogue_url, open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path
+from daemon.wording import counted
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -41,9 +42,9 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
         if tags:
             catalogue.jobs.request(RETAG, utc_now())
     when = "now" if writer_of(catalogue_url(loaded)) else "at the next run or scan"
-    say(f"{files} files will be retried {when}", err=True)
+    say(f"{counted(files, 'file')} will be retried {when}", err=True)
     if tags:
-        say(f"the tags of {tags} files will be retried {when}", err=True)
+        say(f"the tags of {counted(tags, 'file')} will be retried {when}", err=True)
 
 
 def _wants_tags(settings: Settings, path: Path) -> bool:

@@ -13,6 +13,7 @@ from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
 from daemon.cli.session import open_catalogue, run_config
 from daemon.paths import canonical_path, printable
+from daemon.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ def command(
 ) -> int:
     """Analyse new files at or below the PATHs (or the folders of the settings), then stop.
 
-    Exit code 1 if any file there has failed, now or before, or is still being written.
+    Exit code 1 if any file there has failed, now or before, or is still being written, or if a
+    folder could not be listed.
     """
     from daemon.service.app import run
     from daemon.system.log_setup import terminal
@@ -59,13 +61,14 @@ def command(
         jobs=jobs,
     )
     if dry_run:
-        _print_comparison(_compared(loaded, config), output)
-        return 0
+        comparison = _compared(loaded, config)
+        _print_comparison(comparison, output)
+        return 1 if comparison.unreadable else 0
     before = _failures(loaded, config)
     result = run(config, console=terminal())
     failed_before = len(before & _failures(loaded, config))
     _print_result(result, failed_before, output)
-    return 1 if result.failed or failed_before or result.unsettled else 0
+    return 1 if result.failed or failed_before or result.unsettled or result.unread else 0
 
 
 def _failures(loaded: LoadedSettings, config: RunConfig) -> set[Failure]:
@@ -133,6 +136,8 @@ def _print_comparison(comparison: FolderComparison, output: str) -> None:
         say(f"would analyse  {path}")
     for path in gone:
         say(f"missing        {path}")
+    for path, reason in comparison.unreadable.items():
+        say(f"{path}: cannot be listed: {reason}", err=True)
     say(f"{len(new)} to analyse, {comparison.known} known, {len(gone)} missing", err=True)
 
 
@@ -143,10 +148,15 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
             "failed": result.failed,
             "failed_before": failed_before,
             "unsettled": [str(path) for path in result.unsettled],
+            "unread": {str(path): reason for path, reason in result.unread.items()},
         }
         say(json.dumps(report))
     else:
-        say(f"{result.processed} processed, {result.failed} failed", err=True)
+        done = counted(result.processed, "file")
+        say(f"one pass done: {done} processed, {result.failed} failed", err=True)
+    if result.unread:
+        closed = counted(len(result.unread), "folder")
+        say(f"not everything was seen: {closed} could not be listed", err=True)
     if failed_before:
         say(
             f"{failed_before} failed before and are not due for a retry yet;"

@@ -121,10 +121,13 @@ def test_a_backup_replaces_an_earlier_one_and_nothing_else(
     valenced("backup", archive)
     first = archive.read_bytes()
     known(valenced, "b.mp3")
-    valenced("backup", archive)
+    valenced("backup", archive, exit_code=1)
+    assert "replace it with --replace" in valenced.stderr
+    assert archive.read_bytes() == first
+    valenced("backup", archive, "--replace")
     assert archive.read_bytes() != first
     letter.write_text("Dear all")
-    valenced("backup", letter, exit_code=1)
+    valenced("backup", letter, "--replace", exit_code=1)
     assert "name another file" in valenced.stderr
     assert letter.read_text() == "Dear all"
     valenced("backup", tmp_path / "nowhere" / "a.tar", exit_code=1)

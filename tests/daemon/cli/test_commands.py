@@ -154,7 +154,7 @@ def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, mus
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed_before=1)
     assert "1 failed before and are not due for a retry yet" in valenced.stderr
     valenced("retry", music)
-    assert valenced.stderr.startswith("1 files")
+    assert valenced.stderr.startswith("1 file ")
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed=1)
 
 

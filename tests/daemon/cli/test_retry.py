@@ -38,7 +38,7 @@ def test_a_running_service_writes_at_once_what_can_be_written_now(
     assert ["MOOD_AROUSAL" in mutagen.File(sound) for sound in (first, last)] == [False, True]
     (music.parent / first.name).unlink()
     valenced("retry", first)
-    assert "the tags of 1 files will be retried at the next run or scan" in valenced.stderr
+    assert "the tags of 1 file will be retried at the next run or scan" in valenced.stderr
     valenced("scan", music)
     assert "MOOD_AROUSAL" in mutagen.File(first)
     valenced("retry")
@@ -88,7 +88,7 @@ def test_only_failed_tags_that_are_wanted_are_retried(valenced: Valenced) -> Non
     valenced("retry", "--set", "tags.mode=none")
     assert "tags" not in valenced.stderr
     valenced("retry", "/m/full.mp3", "--set", quiet)
-    assert "the tags of 1 files" in valenced.stderr
+    assert "the tags of 1 file" in valenced.stderr
     valenced("retry", "--set", quiet)
     assert "the tags of 3 files will be retried at the next run or scan" in valenced.stderr
     rows = valenced.select(

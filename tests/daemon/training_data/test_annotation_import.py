@@ -104,11 +104,35 @@ def test_a_table_that_may_name_nobody_speaks_for_its_owner_alone(known: Annotati
         b"\xef\xbb\xbfpath;arousal;valence\r\na/x.mp3;0,5;-0,5\r\n",
         b"PATH\tArousal\tvalence\tnotes\na/x.mp3\t0.5\t-0.5\tloud\n",
         b"path,arousal,valence\n\n\na/x.mp3,0.5,-0.5\n\n",
+        b"path,arousal,valence,,\na/x.mp3,0.5,-0.5,,\n,,,,\n",
+        b"path,arousal,valence\na/x.mp3,0.5,-0.5,,\n",
+        b"sep=;\npath;arousal;valence\na/x.mp3;0,5;-0,5\n",
     ],
-    ids=["spreadsheet", "tabs", "empty lines"],
+    ids=["spreadsheet", "tabs", "empty lines", "empty columns", "empty cells", "delimiter named"],
 )
 def test_what_spreadsheets_write_is_read(known: AnnotationStore, content: bytes) -> None:
     assert values(read(known, content)) == [(0.5, -0.5)]
+
+
+def test_a_name_is_found_in_the_other_unicode_form(tmp_path: Path) -> None:
+    composed, apart = "/m/caf\u00e9.mp3", "/m/cafe\u0301.mp3"
+    with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
+        known = catalogue.annotations
+        record(catalogue, apart)
+        for name in (composed, "m/caf\u00e9.mp3", "caf\u00e9.mp3"):
+            imported(known, f"path,arousal\n{name},1\n", annotator=name)
+        assert [str(one.path) for one in known.all()] == [apart] * 3
+        # Where both are there, each is meant by its own form.
+        record(catalogue, composed)
+        imported(known, f"path,arousal\n{composed},-1\n{apart},0\n", annotator="both")
+        found = {str(one.path): one.arousal for one in known.all() if one.annotator == "both"}
+        assert found == {composed: -1, apart: 0}
+
+
+def test_a_table_in_utf_16_is_refused_with_advice(known: AnnotationStore) -> None:
+    table = "path\tarousal\na/x.mp3\t1\n"
+    for content in (table.encode("utf-16"), b"\xfe\xff" + table.encode("utf-16-be")):
+        assert "save it as CSV in UTF-8" in refusal(known, content)
 
 
 def test_names_of_any_bytes_are_found(known: AnnotationStore) -> None:
@@ -120,7 +144,7 @@ def test_names_of_any_bytes_are_found(known: AnnotationStore) -> None:
     [
         ("a/x.mp3,5.5,0", "line 3: arousal 5.5 is not on the scale -1:1"),
         ("a/x.mp3,loud,0", "line 3: arousal 'loud' is not a number"),
-        ("a/x.mp3,nan,0", "line 3: arousal nan is not on the scale"),
+        ("a/x.mp3,nan,0", "line 3: arousal 'nan' is not a number"),
         ("a/x.mp3,,", "line 3: neither arousal nor valence"),
         ("a/x.mp3,0", "line 3: 2 cells, not 3"),
         (",0,0", "line 3: names no sound"),
@@ -129,8 +153,10 @@ def test_names_of_any_bytes_are_found(known: AnnotationStore) -> None:
         ("/m/q.mp3,0,0", "line 3: /m/q.mp3: not in the catalogue"),
         ("/m/b/x.mp3,0,0", "line 3: same audio as in line 2"),
         ("/" + "x" * 5000 + ",0,0", "line 3: /xxx"),
+        ("a/x.mp3,0_1,0", "line 3: arousal '0_1' is not a number"),
+        ("a/x.mp3,\u0661,0", "line 3: arousal '\u0661' is not a number"),
         ("a/x.mp3,1e999,0", "line 3: arousal 1e999 is not on the scale"),
-        ("a/x.mp3,0,-inf", "line 3: valence -inf is not on the scale"),
+        ("a/x.mp3,0,-inf", "line 3: valence '-inf' is not a number"),
         ("a/x.mp3," + "9" * 5000 + ",0", "line 3: arousal 999"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_data_set_is_imported_listed_and_removed(
     assert {each["item"]: each["fault"] for each in added["skipped"]} == {
         "5": "unreadable", "6": "missing", "7": "doubled",
     }  # fmt: skip
-    assert "2 clips in 1 groups imported; " in valenced.stderr
+    assert "2 clips in 1 group imported; " in valenced.stderr
     (row,) = valenced.read("corpus", "list")
     assert (row["name"], row["usable"], row["skipped"]) == ("pmemo", True, 3)
     assert "pmemo, 2 clips (2 music)" in valenced("corpus", "list").decode()
@@ -137,7 +137,7 @@ def test_an_unusable_data_set_is_one_line_and_nothing_is_kept(
         assert valenced.stderr.count("\n") == 1
         assert "\x1b" not in valenced.stderr
     valenced("corpus", "add", "pmemo", tmp_path / "nowhere", exit_code=1)
-    assert "no such folder" in valenced.stderr
+    assert "name the folder" in valenced.stderr
     put_sounds(folder, ["0001.wav"])
     put_workbook(folder / "Sound Ratings.xlsx", [iads_row("0001", "a", 0.4, 0.5)])
     valenced("corpus", "add", "iads-e", folder, exit_code=1)

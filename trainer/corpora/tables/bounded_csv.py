@@ -36,6 +36,8 @@ class CsvRecord(NamedTuple):
 class CsvRecords:
     """Iterates once over the rows of a table, the heading included, without empty lines.
 
+    Empty columns to the right of the heading are left out.
+
     Iterating raises NotATable, and UnicodeDecodeError as the stream does.
 
     Args:
@@ -55,12 +57,16 @@ class CsvRecords:
     def __iter__(self) -> Iterator[CsvRecord]:
         limits = self._limits
         reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
-        count = 0
+        count, width = 0, 0
         try:
             for cells in reader:
                 self._lines.row_characters = 0
-                if not any(cells):
+                # Spreadsheets add empty columns, and a line that names the delimiter.
+                while len(cells) > width and not cells[-1].strip():
+                    cells.pop()
+                if not any(cells) or (not count and cells[0].lower() == "sep="):
                     continue
+                width = width or len(cells)
                 if len(cells) > limits.columns:
                     raise NotATable(f"line {reader.line_num}: more than {limits.columns} columns")
                 if count > limits.rows:

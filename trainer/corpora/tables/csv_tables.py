@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import stat
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.rated_clip import CorpusError
 from trainer.corpora.tables.bounded_csv import CsvRecords, NotATable
+from trainer.rating_scale import number_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,12 +42,12 @@ class CsvRow:
         """
         text = self.text(column)
         try:
-            number = float(text)
+            number = number_in(text)
         except ValueError:
             raise CorpusError(
                 f"{self.where(column)}: '{text}' is not a number; correct it; nothing was imported"
             ) from None
-        if not (math.isfinite(number) and low <= number <= high):
+        if not low <= number <= high:
             raise CorpusError(f"{self.where(column)}: {text} is not between {low:g} and {high:g}")
         return number
 

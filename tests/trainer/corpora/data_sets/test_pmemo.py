@@ -57,7 +57,7 @@ def test_static_features_do_not_replace_the_sounds(tmp_path: Path) -> None:
     [
         ((4, 4.5, 0.5), r"line 3, column Arousal\(mean\): 4.5 is not on the scale 0:1"),
         ((4, 0.5, "loud"), r"line 3, column Valence\(mean\): 'loud' is not a number"),
-        ((4, "inf", 0.5), "inf is not between"),
+        ((4, "inf", 0.5), "'inf' is not a number"),
         ((4, 0.5), "line 3: 2 cells, not 3"),
     ],
 )
