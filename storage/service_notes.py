@@ -1,4 +1,4 @@
-"""What the running service reports to other processes: pause, unusable bundle, refused settings."""
+"""What the running service reports to other processes: pause, bundle, settings, confinement."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ BUNDLE: Final = "bundle"
 
 SETTINGS: Final = "settings"
 """Why the settings that were read last are not in force."""
+
+CONFINEMENT: Final = "confinement"
+"""What keeps the workers of this run from all but the sound they read, or what is missing."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from daemon.watch.watcher import POLLED_INSTEAD
 from storage.database.engine import file_of, writer_of
 from storage.database.maintenance import size_of
 from storage.schema.records import TagState
-from storage.service_notes import BUNDLE, PAUSED, SETTINGS
+from storage.service_notes import BUNDLE, CONFINEMENT, PAUSED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,7 @@ class ServiceStatus:
         rescoring_left: predictions that are by another bundle.
         training: the last one, None if there was none.
         paused: why the load throttle pauses work, None if it does not.
+        confinement: what confines the workers of the running service; None if that is not known.
         free_bytes: on the disk of the catalogue.
     """
 
@@ -97,6 +98,7 @@ class ServiceStatus:
     annotations: int
     training: TrainingRun | None
     paused: ServiceNote | None
+    confinement: ServiceNote | None
     catalogue_bytes: int
     free_bytes: int
     problems: list[Problem]
@@ -130,6 +132,7 @@ def status_of(
         training=catalogue.jobs.last_training(),
         # The notes of a run that was killed are no longer true.
         paused=None if running is None else catalogue.notes.get(PAUSED),
+        confinement=None if running is None else catalogue.notes.get(CONFINEMENT),
         catalogue_bytes=size_of(url),
         free_bytes=shutil.disk_usage(file_of(url).parent).free,
         problems=[],

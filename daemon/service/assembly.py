@@ -95,10 +95,14 @@ class Assembly:
             single_pass=None if config.keep_watching else SinglePass(settings.watch.settle_s),
             stats=stats,
             notifier=self.notifier,
+            confinement=self._confinement,
             hang_after_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
         )
         self.stack.callback(loop.retraining.stop)
         return loop
+
+    def _confinement(self) -> str | None:
+        return next((told for worker in self.workers if (told := worker.confinement)), None)
 
     def _consumers(self, bundle: ActiveBundle, stats: RunStats) -> ConsumerPool:
         settings = self.active.config.settings

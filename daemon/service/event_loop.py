@@ -24,7 +24,7 @@ from daemon.service_errors import WorkerError
 from storage.database.maintenance import maintain
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import TagState
-from storage.service_notes import BUNDLE, PAUSED, SETTINGS
+from storage.service_notes import BUNDLE, CONFINEMENT, PAUSED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5
 RETRY_S = 5.0
 LONGEST_PATIENCE_S = 60.0
+_NOTES = (PAUSED, BUNDLE, SETTINGS, CONFINEMENT)
 
 
 class SinglePass:
@@ -74,6 +75,7 @@ class EventLoop:
         single_pass: ends the run once every file was tried; None keeps watching.
         hang_after_s: how long a consumer may take for one task before it counts as hung.
         reload: applies the present settings; returns why they were refused, None if they were not.
+        confinement: returns what confines the workers, None while none has read a file.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
         unread: folders that could not be listed at the last comparison, each with the reason.
     """
@@ -93,11 +95,12 @@ class EventLoop:
     notifier: Notifier
     hang_after_s: float
     reload: Callable[[], str | None] = lambda: None
+    confinement: Callable[[], str | None] = lambda: None
     unsettled: list[Path] = field(default_factory=list)
     unread: dict[Path, str] = field(default_factory=dict)
     monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
-    _stored_notes: tuple[str | None, ...] = (None, None, None)
+    _stored_notes: tuple[str | None, ...] = (None, None, None, None)
 
     def heartbeat(self) -> None:
         """Report that the loop is alive; while a consumer hangs, let the supervisor restart us."""
@@ -244,9 +247,9 @@ class EventLoop:
 
     def _store_notes(self) -> None:
         """Store for other processes what this one knows; written only when it has changed."""
-        notes = (self.stats.paused, self.retraining.problem, self._refused)
+        notes = (self.stats.paused, self.retraining.problem, self._refused, self.confinement())
         if notes != self._stored_notes:
-            for about, text in zip((PAUSED, BUNDLE, SETTINGS), notes, strict=True):
+            for about, text in zip(_NOTES, notes, strict=True):
                 self.catalogue.notes.set(about, text, self.clock())
             self._stored_notes = notes
 

@@ -239,6 +239,16 @@ class WorkerClient:
             raise refusal
         return answer
 
+    @property
+    def confinement(self) -> str | None:
+        """What confined its last process, in a few words; None before it has read any sound."""
+        if self._layers is None:
+            return None
+        missing = [layer for layer in NEEDED if layer not in self._layers]
+        if missing:
+            return f"not confined: {' and '.join(missing)} missing"
+        return f"confined: {', '.join(self._layers)}"
+
     def _confine(self) -> None:
         """Have the process give up all but reading, before it sees a byte of a file."""
         if self._ready().is_confined:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.pipeline.tag_tries import MOST_TAG_TRIES, STOPPED_EACH_TIME
 from tests.daemon.tagging.sounds import encoded
+from tests.driving import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +124,45 @@ def test_bombs_are_given_up_with_a_reason_and_other_files_go_on(
     assert b"more tags than any file" in reasons["many comments.flac"]
     assert b"hold more text than we ever write" in reasons["giant text.mp3"]
     assert b"never written" in reasons["sparse.mp3"]
+
+
+KILLED_AT_THE_BOMB = """
+import os, signal
+from daemon.cli.main import main
+from daemon.worker.tag_client import TagClient
+
+planned = TagClient.plan_tags
+
+def plan_tags(client, source, job, *rest):
+    if source.path.name == "bomb.mp3":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return planned(client, source, job, *rest)
+
+TagClient.plan_tags = plan_tags
+main()
+"""
+
+
+def test_a_bomb_that_ends_the_service_at_each_start_is_given_up_over_restarts(
+    valenced: Valenced, music: Path
+) -> None:
+    """As it is when the system kills the service for the memory that a bomb takes."""
+    (music / "bomb.mp3").write_bytes(giant_text())
+    line = [sys.executable, "-c", KILLED_AT_THE_BOMB, *valenced.line("run", music)[1:]]
+    line += ["--set", "analysis.workers=1"]
+    state = "SELECT tag_state, tag_reason, tag_tries FROM clips WHERE path LIKE '%bomb.mp3'"
+    good = "SELECT count(*) FROM clips WHERE path LIKE '%.wav' AND tag_state = 'written'"
+    sound = encoded("wav", 2.5)
+    for start in range(1, MOST_TAG_TRIES + 1):
+        # A file that waits when the service starts is tagged before the bomb is tried again.
+        (music / f"{start}.wav").write_bytes(sound)
+        with valenced.start_line(line) as service:
+            assert service.process.wait(PATIENCE_S) == -signal.SIGKILL
+        assert valenced.select(state)[0][::2] == (b"pending", start)
+        assert start == 1 or valenced.select(good)[0][0] >= start - 1
+    with valenced.start_line(line) as service:
+        service.wait_for("bomb.mp3", "no tags")
+        (music / "last.wav").write_bytes(sound)
+        service.wait_until(lambda: valenced.select(good) == [(MOST_TAG_TRIES + 1,)])
+        assert service.stop() == 0
+    assert valenced.select(state)[0][:2] == (b"not written", STOPPED_EACH_TIME.encode())

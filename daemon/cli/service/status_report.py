@@ -49,6 +49,7 @@ def document_of(status: ServiceStatus, catalogue: Path, now: datetime) -> dict[s
         "failures": [asdict(group) for group in status.failures],
         "untagged": [asdict(group) for group in status.untagged],
         "paused": None if status.paused is None else status.paused.text,
+        "confinement": None if status.confinement is None else status.confinement.text,
         "rescoring_left": status.rescoring_left,
         "annotations": status.annotations,
         "training": training
@@ -71,6 +72,8 @@ def lines_of(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[
     yield "service", f"process {status.running}" if status.running else "not running"
     if status.paused:
         yield "", status.paused.text
+    if status.confinement:
+        yield "workers", status.confinement.text
     yield "known", f"{counts.known}   ({status.analysed_last_hour} analysed in the last hour)"
     due = status.oldest_due
     waits = f"   (the first for {(now - due).total_seconds():.0f} s)" if due else ""

@@ -9,13 +9,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from config.loading import load
 from config.settings import FolderSettings
+from daemon.cli.service.status_report import document_of, lines_of
 from daemon.clock import ClockWatch, utc_now
+from daemon.monitoring.service_status import status_of
 from daemon.service.assembly import Assembly
 from daemon.service.background_job import LEARN
 from daemon.service.messages import (
@@ -33,14 +36,15 @@ from daemon.system.sd_notify import Notifier
 from daemon.watch.file_state import stamp_at
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
+from storage.database.engine import only_writer
 from storage.jobs import TrainingRun
-from storage.service_notes import PAUSED
+from storage.service_notes import CONFINEMENT, PAUSED
 from tests.driving import notifications
+from trainer.audio.sandbox import NEEDED
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from daemon.service.event_loop import EventLoop
 
@@ -103,6 +107,23 @@ def test_why_work_is_paused_is_stored_and_deleted_again(loop: EventLoop) -> None
     loop.stats.paused = None
     loop.handle([CheckFolders()])
     assert notes.get(PAUSED) is None
+
+
+def test_status_shows_what_confines_the_workers(loop: EventLoop, active: ActiveConfig) -> None:
+    worker = WorkerClient(active.config.settings.analysis)
+    loop.confinement = lambda: worker.confinement
+    with closing(worker), only_writer(active.config.url):
+        loop.handle([CheckFolders()])
+        assert loop.catalogue.notes.get(CONFINEMENT) is None
+        layers = worker.layers()
+        loop.handle([CheckFolders()])
+        status = status_of(loop.catalogue, 60.0, utc_now())
+    ((_, text),) = [line for line in lines_of(status, Path("x"), utc_now()) if line[0] == "workers"]
+    assert "confined: " in text
+    assert document_of(status, Path("x"), utc_now())["confinement"] == text
+    missing = [layer for layer in NEEDED if layer not in layers]
+    assert all(layer in text for layer in missing or layers)
+    assert text.startswith("not ") is bool(missing)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
