@@ -19,7 +19,7 @@ from daemon.cli.main import main
 from storage.catalogue import Catalogue
 from storage.schema.file_stamps import FileStamp
 from tests.driving import COMMAND, Valenced, scanned
-from tests.records import NOON, record_entry
+from tests.records import NOON, record, record_entry
 from tests.sounds import music_like, noise, silence, tone, write_audio
 
 PIPE_HOLDS = 65536
@@ -289,6 +289,54 @@ def test_a_hint_names_the_file_alone(
     assert "is a folder" in said[tmp_path]
     assert "there is no such file" in said[Path("/nope")]
     assert "scan" not in said[tmp_path] + said[Path("/nope")]
+
+
+def test_a_pass_that_could_not_list_a_folder_does_not_end_with_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    music = tmp_path / "music"
+    music.mkdir()
+    with closing(Catalogue(f"sqlite:///{tmp_path}/state/catalogue.db")) as catalogue:
+        record(catalogue, music / "a.flac")
+    # Empty, though a file is known in it: its disk is not mounted.
+    for extra, said in (((), "not everything was seen: 1 folder"), (("--dry-run",), "cannot be")):
+        assert answer(monkeypatch, "scan", str(music), *extra) == 1
+        assert said in capfd.readouterr().err
+        assert answer(monkeypatch, "scan", str(music), *extra, "--format", "json") == 1
+        assert list(json.loads(capfd.readouterr().out)["unread"]) == [str(music)]
+
+
+def test_an_empty_list_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    Catalogue(f"sqlite:///{tmp_path}/catalogue.db").close()
+    for line, code, said in (
+        (("corpus", "list"), 0, "valenced corpus add KIND DIR, where KIND is pmemo"),
+        (("corpus", "add", "pmemo", str(tmp_path / "no")), 1, "name the folder"),
+        (("query",), 0, "the catalogue has no sound yet"),
+        (("retry",), 0, "0 files will be retried"),
+        (("tags", "strip", str(tmp_path)), 1, "no file there is in the catalogue"),
+    ):
+        assert answer(monkeypatch, *line) == code
+        shown = capfd.readouterr()
+        assert said in shown.err
+        assert shown.out == ""
+
+
+@of_the_library
+def test_another_encoding_changes_no_name_and_ends_no_command(
+    heard: tuple[Valenced, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valenced, library = heard
+    expected = valenced("query", "--format", "csv")
+    ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    monkeypatch.setattr(valenced, "environment", valenced.environment | ascii_only)
+    assert valenced("query", "--format", "csv") == expected
+    valenced.environment["PYTHONIOENCODING"] = "koi8-r"
+    assert " +/- " in valenced("query").decode("koi8-r")
+    assert "between" in valenced("show", library / "noise.wav").decode("koi8-r")
 
 
 def test_settings_count_before_the_command_and_behind_it(
