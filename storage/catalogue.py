@@ -9,7 +9,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
@@ -24,6 +24,7 @@ from storage.schema.file_stamps import NO_STAMP, FileStamp
 from storage.schema.records import Clip, Prediction, TagState
 from storage.schema.row_mapping import UPSERT_CLIP, clip_of, look_values, record_analysis, stamp_of
 from storage.schema.tables import (
+    PathText,
     below,
     clips,
     folders,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Table, Update
 
     from storage.schema.file_stamps import FileLook
     from storage.schema.records import Analysis, FolderState, QueueEntry
@@ -172,12 +173,14 @@ class Catalogue(CataloguePart):
 
     def restamp(self, stamps: Mapping[Path, FileStamp]) -> None:
         """Give files that are certainly the same the stamps that they have now."""
+        rows = [{"of": path, **_renamed(vars(stamp))} for path, stamp in stamps.items()]
+        if not rows:
+            return
+        queued = self.queued_stamps()
         with self.engine.begin() as connection:
-            for path, stamp in stamps.items():
-                for table in (clips, queue_table):
-                    own = (table.c.path == path) & (table.c.size == stamp.size)
-                    own &= table.c.mtime_ns == stamp.mtime_ns
-                    connection.execute(update(table).where(own).values(vars(stamp)))
+            connection.execute(_restamp(clips), rows)
+            if waiting := [row for row in rows if row["of"] in queued]:
+                connection.execute(_restamp(queue_table), waiting)
 
     def record_same(self, entry: QueueEntry, clip: Clip, look: FileLook) -> None:
         """Record that a claimed file has the content of a clip, perhaps under another path."""
@@ -245,3 +248,20 @@ class Catalogue(CataloguePart):
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
         return {row.path: stamp_of(row) for row in self._rows(statement)}
+
+
+def _renamed(stamp: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a stamp as parameters, whose names must not be those of columns."""
+    return {f"new_{name}": value for name, value in stamp.items()}
+
+
+def _restamp(table: Table) -> Update:
+    """Return the statement that stores the new stamps of files in a table."""
+    own = table.c.path == bindparam("of", type_=PathText)
+    own &= table.c.size == bindparam("new_size")
+    own &= table.c.mtime_ns == bindparam("new_mtime_ns")
+    return (
+        update(table)
+        .where(own)
+        .values(inode=bindparam("new_inode"), ctime_ns=bindparam("new_ctime_ns"))
+    )
