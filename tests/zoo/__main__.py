@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -28,7 +29,7 @@ def main() -> int:
             if result.reason is None:
                 tagged[specimen.family] += 1
             else:
-                reasons[result.reason] += 1
+                reasons[re.sub(r"\d{3,}", "N", result.reason)] += 1
             for fault in result.faults:
                 faulty += 1
                 sys.stdout.write(f"{specimen.name}: {fault}\n")

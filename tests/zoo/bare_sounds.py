@@ -74,8 +74,7 @@ _FFMPEG: tuple[tuple[str, str, str, str, tuple[int, ...], int], ...] = (
     ("wav", "wav", "wav", "pcm_mulaw", (1,), 8000),
     ("wav", "wav", "wav", "adpcm_ms", (2,), 22050),
     ("wav", "wav", "wav", "libmp3lame", (2,), 44100),
-    # Of 7.1 in AIFF, whose order of channels has no name, PyAV 18 frees the layout twice.
-    ("aiff", "aiff", "aiff", "pcm_s16be", (1, 2, 6), 44100),
+    ("aiff", "aiff", "aiff", "pcm_s16be", (1, 2, 6, 8), 44100),
     ("aiff", "aif", "aiff", "pcm_s24be", (2,), 48000),
     ("aiff", "aifc", "aiff", "pcm_mulaw", (1,), 8000),
     ("flac", "flac", "flac", "flac", (1, 2, 6, 8), 44100),

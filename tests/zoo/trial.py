@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REASONS = (
     r"no tags are written into files of this kind; kept in the catalogue only",
     r"its tags cannot be handled: .*",
-    r"its present tags cannot be read \(.*\); repair them first",
+    r"its present tags cannot be read; save them again with a tag editor",
     r"it is cut short or damaged; the file is left alone",
     r"its sound is cut off, as in an unfinished copy; left alone",
     r"its last chunk is cut off; the file is left alone",

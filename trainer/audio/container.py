@@ -8,6 +8,7 @@ first line is followed.
 
 from __future__ import annotations
 
+import ctypes
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
     from av.packet import Packet
 
@@ -133,9 +135,23 @@ def _select(container: InputContainer, stream: AudioStream) -> None:
     if stream.codec_context is not None:
         # A worker can start no threads; nor would they help, as workers are many.
         stream.codec_context.thread_count = 1
+        _drop_order(stream.codec_context)
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
+
+
+def _drop_order(context: AudioCodecContext) -> None:
+    """Replace an order of channels that has no name, such as of 7.1 in AIFF, by their number.
+
+    PyAV frees a list of channels twice, which ends the process. The order does not matter, as the
+    mean of all channels is heard.
+    """
+    layout = context.layout
+    if "(" in layout.name:
+        # Never given back, as its list is freed with the one of the context.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+        context.layout = f"{layout.nb_channels} channels"
 
 
 def sound_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NO_SCHEME: Final = "no tags are written into files of this kind; kept in the catalogue only"
 
+DAMAGED_TAGS: Final = "its present tags cannot be read; save them again with a tag editor"
+
 LARGE_TAGS: Final = "its tags are larger than 64 MiB; remove pictures, or save the tags again"
 
 MANY_TAGS: Final = "it has far more tags than any file; save the tags again with a tag editor"

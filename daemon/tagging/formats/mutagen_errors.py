@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from daemon.tagging.basics.tag_errors import NESTED_TAGS, TagsRefused
+from daemon.tagging.basics.tag_errors import DAMAGED_TAGS, NESTED_TAGS, TagsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,4 @@ def refusing(file: ViewFile) -> Iterator[None]:
         if file.failure is not None:
             raise file.failure from error
         # Damaged tags surface in mutagen as any exception, not only as its own.
-        detail = " ".join(str(error).split())[:120] or type(error).__name__
-        reason = f"its present tags cannot be read ({detail}); repair them first"
-        raise TagsRefused(reason) from error
+        raise TagsRefused(DAMAGED_TAGS) from error

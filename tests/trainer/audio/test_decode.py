@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -81,6 +84,25 @@ def test_each_channel_counts_the_same(tmp_path: Path) -> None:
     channels[3] = tone(1)
     clip = decode_windows(write_audio(tmp_path / "one of eight.wav", channels), BRIEF)
     assert np.abs(clip.windows[0]).max() == pytest.approx(0.5 / 8, abs=0.005)
+
+
+_IN_A_CHILD = """
+import sys
+from pathlib import Path
+from trainer.audio.decode import decode_windows
+from trainer.audio.window_plan import WindowPlan
+for _ in range(10):
+    decode_windows(Path(sys.argv[1]), WindowPlan(16000, 1, 1.0))
+"""
+
+
+def test_an_order_of_channels_that_has_no_name_is_freed_once(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "cinema.aiff", np.stack([tone(1)] * 8))
+    assert b"CHAN" in path.read_bytes()[:64]
+    command = [sys.executable, "-c", _IN_A_CHILD, str(path)]
+    # glibc then looks for freed memory that is freed again.
+    done = subprocess.run(command, env={**os.environ, "MALLOC_CHECK_": "3"}, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 192000])
