@@ -60,6 +60,10 @@ def main() -> None:
 
 def _report_usage(error: click.UsageError) -> None:
     """Print wrong usage as click does, but escaped: it quotes what it could not use."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        # The message is the whole help, and quotes nothing.
+        say(*error.format_message().split("\n"), err=True)
+        return
     if error.ctx is not None:
         say(*error.ctx.get_usage().split("\n"), err=True)
         say(f"Try '{error.ctx.command_path} {error.ctx.help_option_names[0]}' for help.", err=True)

@@ -95,7 +95,8 @@ def lines_of(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[
     size, free = status.catalogue_bytes / 2**20, status.free_bytes / 2**20
     yield "catalogue", f"{catalogue}   ({size:.1f} MiB, {free:.0f} MiB free)"
     for folder in status.folders:
-        state = folder.watched_by + ", away" * is_away(folder)
+        watched = "not watched" if folder.watched_by == "nothing" else folder.watched_by
+        state = watched + ", away" * is_away(folder)
         yield "folder", f"{folder.path}   ({state}, compared at {as_text(folder.reconciled_at)})"
     for problem in status.problems:
         yield "problem", problem.why

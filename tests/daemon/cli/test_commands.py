@@ -366,6 +366,16 @@ def test_the_nearest_command_is_named_for_a_typo(
         assert f"Did you mean {nearest}" in capfd.readouterr().err
 
 
+def test_a_group_alone_shows_its_help(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for line in ((), ("tags",)):
+        assert answer(monkeypatch, *line) == 2
+        shown = capfd.readouterr().err
+        assert "\nCommands:\n" in shown
+        assert "\\n" not in shown
+
+
 def test_no_sentence_of_the_help_is_cut(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

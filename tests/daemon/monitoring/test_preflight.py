@@ -104,13 +104,17 @@ def test_folders_are_checked_with_the_rights_of_the_given_user(shared: Path) -> 
     findings = valenced.read(*as_user, watching(music), exit_code=1)
     assert of(findings, "may not read") == ["warn"]
     assert of(findings, "so no tags there") == ["warn"]
-    assert of(findings, f"may not write to {state}") == ["fail"]
+    assert of(findings, f"may not look into {state}") == ["fail"]
     valenced.create_catalogue()
     # What root has made there is not theirs to write.
     findings = valenced.read(*as_user, watching(music), exit_code=1)
     assert "fail" in of(findings, "catalogue.db")
     findings = valenced.read(*as_user, watching(secret), exit_code=1)
     assert of(findings, f"{secret}: this user may not read it") == ["fail"]
+    hidden = Valenced(secret / "deep" / "state")
+    findings = hidden.read(*as_user, watching(music), exit_code=1)
+    assert of(findings, f"may not look into {secret}") == ["fail"]
+    assert not hidden.catalogue.exists()
 
 
 def test_an_unknown_user_is_a_usage_error(valenced: Valenced) -> None:
