@@ -102,9 +102,12 @@ class Catalogue(CataloguePart):
     def likely_origins(self, identity: str, stamp: FileStamp) -> list[Clip]:
         """Return a few clips that a file of this sound may have been before it was renamed.
 
-        Those with its inode come first, then those known to be missing.
+        Those with its size and time come first, then those with its inode, then those known to be
+        missing.
         """
-        likeliest = (clips.c.inode == stamp.inode).desc(), clips.c.missing_since.is_(None)
+        is_same = (clips.c.size == stamp.size) & (clips.c.mtime_ns == stamp.mtime_ns)
+        same_inode = clips.c.inode == stamp.inode
+        likeliest = is_same.desc(), same_inode.desc(), clips.c.missing_since.is_(None)
         statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
         return [clip_of(row) for row in self._rows(statement.limit(FEW))]
 
@@ -166,6 +169,7 @@ class Catalogue(CataloguePart):
                 record_analysis(connection, analysis, now)
             values = {"path": entry.path, "identity": identity, "tag_state": tag_state}
             values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
+            values["tag_contests"] = 0
             connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | look_values(look))
             finish(connection, entry)
             row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()

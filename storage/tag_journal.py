@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select, update
 
@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from storage.schema.records import Clip, Tagged, TagOutcome
 
 
+MOST_RECORDS: Final = 16
+"""How many undo records are compared with a file; more are only of as many equal copies."""
+
+
 class TagJournal(CataloguePart):
     """The tag writes of one catalogue."""
 
     def begin(self, clip: Clip, undo: Mapping[str, Any], now: datetime) -> None:
         """Store what undoes a tag write, before it changes the file."""
-        values = {"clip_id": clip.id, "identity": clip.identity, "written_at": now}
+        values: dict[str, Any] = {"clip_id": clip.id, "identity": clip.identity}
+        values |= {"written_at": now, "size": undo.get("size")}
         self._write(insert(tag_journal).values(before=json.dumps(undo), **values))
 
     def count_tries(self, clip: Clip, tries: int) -> None:
@@ -38,7 +43,10 @@ class TagJournal(CataloguePart):
         self._write(update(clips).where(clips.c.id == clip.id).values(tag_tries=tries))
 
     def record(self, clip: Clip, outcome: TagOutcome) -> bool:
-        """Record the outcome of a clip's tag write, and drop all but its last journal entry.
+        """Record the outcome of a clip's tag write.
+
+        If the file was written or is as wanted, all but its last undo record are dropped. After a
+        failure they stay: which of them describes the file, its bytes tell.
 
         Returns:
             False if the sound's values changed during the write: the tags are due again then.
@@ -46,46 +54,70 @@ class TagJournal(CataloguePart):
         values: dict[str, Any] = {"tag_state": outcome.state, "tag_reason": outcome.reason}
         if not outcome.is_try:
             values["tag_tries"] = 0
+        if outcome.contests is not None:
+            values["tag_contests"] = outcome.contests
         if outcome.state in {TagState.WRITTEN, TagState.OFF}:
             tagged = outcome.tagged
             values |= {f"tagged_{name}": tagged and getattr(tagged, name) for name in TAGGED}
         if outcome.stamp is not None:
             values |= vars(outcome.stamp) | look_values(outcome.look)
+        is_stripped = outcome.state is TagState.OFF and outcome.reason is not None
+        is_made = outcome.state is TagState.WRITTEN or is_stripped
         last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
         with self.engine.begin() as connection:
             is_current = not _values_changed(connection, clip.identity, outcome.tagged)
             if not is_current:
                 values |= TAGS_DUE
             connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
-            connection.execute(
-                delete(tag_journal).where(_entries_of(clip), tag_journal.c.id < last)
-            )
+            if is_made:
+                connection.execute(
+                    delete(tag_journal).where(_entries_of(clip), tag_journal.c.id < last)
+                )
         return is_current
 
     def was_interrupted(self, clip: Clip) -> bool:
         """Return whether a tag write began after the last one whose outcome was recorded."""
         return len(self._rows(select(tag_journal.c.id).where(_entries_of(clip)).limit(2))) > 1
 
-    def last_undo(self, clip: Clip) -> dict[str, Any] | None:
-        """Return what undoes the last tag write, None if nothing does.
+    def undos(self, clip: Clip) -> list[dict[str, Any]]:
+        """Return what undoes the tag writes of a file, the newest first.
 
-        A copy of a tagged file has no entry of its own and uses that of another file with the same
-        sound. A file that another sound has replaced under the same name has none.
+        It is one, or two if a write was interrupted. A file that another sound has replaced under
+        the same name has none.
         """
-        own_first = (tag_journal.c.clip_id == clip.id).desc()
-        statement = (
-            select(tag_journal.c.before)
-            .where(tag_journal.c.identity == clip.identity)
-            .order_by(own_first, tag_journal.c.id.desc())
-            .limit(1)
-        )
-        text = self._value(statement)
-        undo: dict[str, Any] | None = None if text is None else json.loads(text)
-        return undo
+        own = _entries_of(clip) & (tag_journal.c.identity == clip.identity)
+        return self._before(own)
 
-    def clear(self, clip: Clip) -> None:
-        """Delete a clip's journal once its file is as it was before the first write."""
-        self._write(delete(tag_journal).where(_entries_of(clip)))
+    def undos_of_copies(self, clip: Clip, size: int) -> list[dict[str, Any]]:
+        """Return what undoes the tag writes of other files with the same sound, as `undos`.
+
+        Args:
+            clip: the file.
+            size: of the other files as we left them, in bytes.
+        """
+        others = (tag_journal.c.identity == clip.identity) & (tag_journal.c.clip_id != clip.id)
+        return self._before(others & (tag_journal.c.size == size))
+
+    def written_at(self, clip: Clip) -> datetime | None:
+        """Return when the last undo record but one was stored: at the write before the last."""
+        own = select(tag_journal.c.written_at).where(_entries_of(clip))
+        return self._value(own.order_by(tag_journal.c.id.desc()).offset(1).limit(1))
+
+    def abandon(self, clip: Clip) -> None:
+        """Delete the undo record of a write that certainly was not made."""
+        last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
+        self._write(delete(tag_journal).where(tag_journal.c.id == last))
+
+    def note_restored(self, clip: Clip) -> None:
+        """Note in the undo record of a file that our keys are left as they were before us."""
+        last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
+        noted = func.json_set(tag_journal.c.before, "$.restored", func.json("true"))
+        self._write(update(tag_journal).where(tag_journal.c.id == last).values(before=noted))
+
+    def _before(self, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
+        statement = select(tag_journal.c.before).where(condition)
+        rows = self._rows(statement.order_by(tag_journal.c.id.desc()).limit(MOST_RECORDS))
+        return [json.loads(row.before) for row in rows]
 
     def retry(self, wanted: Callable[[Path], bool], *, but: str, under: Path | None = None) -> int:
         """Mark tags that could not be written as pending again.
@@ -106,7 +138,8 @@ class TagJournal(CataloguePart):
             rows = connection.execute(select(clips.c.id, clips.c.path).where(failed))
             ids = [row.id for row in rows if wanted(row.path)]
             for batch in batches(ids):
-                connection.execute(update(clips).where(clips.c.id.in_(batch)).values(TAGS_DUE))
+                due = TAGS_DUE | {"tag_contests": 0}
+                connection.execute(update(clips).where(clips.c.id.in_(batch)).values(due))
         return len(ids)
 
 

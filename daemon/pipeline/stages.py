@@ -29,6 +29,7 @@ from daemon.pipeline.claimed_file import (
     require_unchanged,
 )
 from daemon.pipeline.recognition import is_same, look_of
+from daemon.pipeline.renamed_files import origin_of
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.pipeline.tag_tries import tried
 from daemon.watch.file_state import is_gone, stamp_at
@@ -235,15 +236,13 @@ class Pipeline:
 
     def _follow_rename(self, entry: QueueEntry, identity: str) -> None:
         """Move the record of a renamed or moved file, with its tag journal, to the new path."""
-        if self._catalogue.clip_at(entry.path) is not None:
+        origin = origin_of(self._catalogue, entry, identity)
+        if origin is None:
             return
-        for clip in self._catalogue.likely_origins(identity, entry.stamp):
-            if clip.path != entry.path and is_gone(clip.path):
-                self._catalogue.rename_clip(clip, entry.path)
-                if self._wants_tags(clip.path):
-                    self.tag_sync.discard_old_sidecar(clip.path)
-                log.info("%s: renamed from %s", entry.path, clip.path, extra={"clip": entry.path})
-                return
+        self._catalogue.rename_clip(origin, entry.path)
+        if self._wants_tags(origin.path):
+            self.tag_sync.discard_old_sidecar(origin.path)
+        log.info("%s: renamed from %s", entry.path, origin.path, extra={"clip": entry.path})
 
     def _find_tag_edits(self, known: Clip | None, worker: WorkerClient) -> None:
         # An interrupted write of ours would look like values set by hand.

@@ -14,7 +14,7 @@ from daemon.tagging.basics.keys import (
     affect_items,
     provenance_fields,
 )
-from storage.annotations import AnnotationStore, GivenAnnotation
+from storage.annotations import GivenAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,18 +38,16 @@ def tag_edits_for(
     if not settings.annotations.from_tags or settings.tags.mode not in {"replace", "in-place"}:
         return None
     preset = Preset(settings.tags.preset)
-    return lambda clip, parser: record_tag_edits(
-        clip, parser, preset, catalogue.annotations, clock()
-    )
+    return lambda clip, parser: record_tag_edits(clip, parser, preset, catalogue, clock())
 
 
 def record_tag_edits(
-    clip: Clip, parser: TagParser, preset: Preset, annotations: AnnotationStore, now: datetime
+    clip: Clip, parser: TagParser, preset: Preset, catalogue: Catalogue, now: datetime
 ) -> None:
     """Compare the tags of a file with what we last wrote, and record what differs.
 
     Only a file with the provenance tag of that very write counts: one that was restored from a
-    backup holds older values of ours, which nobody set by hand.
+    backup, or that another catalogue's service has written, holds values which nobody set by hand.
     """
     if clip.tagged is None:
         return
@@ -57,11 +55,14 @@ def record_tag_edits(
         items = api.read(clip.path, parser)
     except TagWriteError:
         return
+    left = [undo.get("left") for undo in catalogue.tag_journal.undos(clip)[:1]]
+    if left and left[0] and left[0].get(PROVENANCE) != items.get(PROVENANCE):
+        return
     arousal, valence = edited(items, clip.tagged, preset)
     if arousal is None and valence is None:
         return
     given = GivenAnnotation(clip.identity, clip.path, ANNOTATOR, arousal, valence, SOURCE)
-    if annotations.add([given], now):
+    if catalogue.annotations.add([given], now):
         text = "%s: tags set by hand recorded as an annotation"
         log.info(text, clip.path, extra={"clip": clip.path})
 

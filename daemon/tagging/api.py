@@ -10,15 +10,16 @@ TagWriteError, which says in one line why nothing was written.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from daemon.service_errors import TagWriteError
 from daemon.system.sparse_files import MOSTLY_HOLES, is_mostly_holes
 from daemon.tagging.basics import keys
+from daemon.tagging.basics.byte_views import Kept
 from daemon.tagging.basics.tag_errors import TagsRefused, Unproven, refusal_of
 from daemon.tagging.basics.tag_jobs import Claim, JobKind, TagJob
 from daemon.tagging.checked_edit import CheckedEdit, planned_edit
@@ -26,6 +27,7 @@ from daemon.tagging.disk.atomic_copy import FileWrite
 from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import OriginalChanged, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.sidecar import read_sidecar, write_sidecar
 from daemon.tagging.undo_record import UndoRecord, as_text
 from trainer.trainer_errors import ClipError
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from daemon.tagging.disk.source import SourceFile
     from daemon.tagging.tag_parser import TagParser
     from storage.begun_writes import BegunWrites
+
+UNKNOWN: Final = FileHistory()
+"""The history of a file of which nothing is known."""
 
 
 class WriteMode(StrEnum):
@@ -99,7 +104,7 @@ class TagWrite:
         path: the file itself, without symbolic links.
         was: our keys before.
         now: our keys after (for a dry run: as they would be).
-        undo: the undo record for `restore`; None where nothing is written into the file.
+        undo: the undo record for `restore`; of an unchanged file only if `history` had another.
         status: of the file as we left it, by which later changes by others are recognised.
         warning: one line for the log; None almost always.
     """
@@ -126,56 +131,59 @@ def read(path: Path, parser: TagParser) -> Items:
 
 
 def write(
-    path: Path, items: Items, options: WriteOptions, *, earlier: Mapping[str, Any] | None = None
+    path: Path, items: Items, options: WriteOptions, history: FileHistory = UNKNOWN
 ) -> TagWrite:
     """Write items into a file, or into its sidecar.
 
     The items come from `keys.affect_items`, `provenance_item` and `mood_item`. A mood is left out
-    where the file has another one. `earlier` is the undo record of the first write, if there was
-    one; the new record then leads back to before that write.
+    where the file has another one. The new undo record leads back to before us, which `history`
+    tells.
     """
-    first = UndoRecord.from_json(earlier) if earlier else None
     in_sidecar = keys.with_owned_keys(items)
-    return _run(path, options, in_sidecar, TagJob(JobKind.WRITE, items), first)
+    return _run(path, options, in_sidecar, TagJob(JobKind.WRITE, items), history)
 
 
-def strip(path: Path, options: WriteOptions, *, owned: frozenset[str] | None = None) -> TagWrite:
+def strip(
+    path: Path,
+    options: WriteOptions,
+    history: FileHistory = UNKNOWN,
+    *,
+    owned: frozenset[str] | None = None,
+) -> TagWrite:
     """Remove our items from a file, and nothing else.
 
-    `owned` names our keys in this file, as the catalogue knows them; by default they are those that
-    the file's own `VALENCED` item lists.
+    `owned` names our keys in this file, if the caller knows better than the file's own `VALENCED`
+    item and `history`. The undo record leads back to before us, not to our tags.
     """
-    return _run(path, options, {}, TagJob(JobKind.STRIP, owned=owned), None)
+    return _run(path, options, {}, TagJob(JobKind.STRIP, owned=owned), history)
 
 
-def restore(path: Path, undo: Mapping[str, Any], options: WriteOptions) -> TagWrite:
-    """Restore what was under our keys before the first write.
+def restore(path: Path, options: WriteOptions, history: FileHistory) -> TagWrite:
+    """Restore a file as it was before us, after which it has no undo record.
 
     If nobody has changed the bytes that we wrote, the file becomes byte for byte as it was.
-    Otherwise only our keys get their old values.
-
-    Raises:
-        ValueError: `undo` is not an undo record.
+    Otherwise only our keys get their old values. Where nothing is known of before, our items are
+    removed.
     """
-    first = UndoRecord.from_json(undo)
-    return _run(path, options, {}, TagJob(JobKind.RESTORE), first)
+    return _run(path, options, {}, TagJob(JobKind.RESTORE), history)
 
 
 def _run(
-    path: Path, options: WriteOptions, in_sidecar: Items, job: TagJob, first: UndoRecord | None
+    path: Path, options: WriteOptions, in_sidecar: Items, job: TagJob, history: FileHistory
 ) -> TagWrite:
-    """Write where the options say; restore values where the old bytes cannot be proven."""
+    """Edit where the options say; go by values where the bytes of before prove wrong."""
     with _as_tag_write_error(path):
         if options.mode is WriteMode.SIDECAR:
             return _to_sidecar(path, in_sidecar, options)
-        if job.kind is JobKind.RESTORE:
-            with suppress(Unproven):
-                return _to_file(path, options, job, first)
-            job = replace(job, kind=JobKind.RESET)
-        return _to_file(path, options, job, first)
+        try:
+            return _to_file(path, options, job, history)
+        except Unproven:
+            if not history.own:
+                raise
+        return _to_file(path, options, job, replace(history, is_by_bytes=False))
 
 
-def _to_file(path: Path, options: WriteOptions, job: TagJob, first: UndoRecord | None) -> TagWrite:
+def _to_file(path: Path, options: WriteOptions, job: TagJob, history: FileHistory) -> TagWrite:
     with opened(path, options.disk) as source:
         if options.mode is WriteMode.NONE:
             return TagWrite(WriteOutcome.SKIPPED, source.path, {}, {})
@@ -183,13 +191,28 @@ def _to_file(path: Path, options: WriteOptions, job: TagJob, first: UndoRecord |
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
         if is_mostly_holes(source.descriptor):
             raise TagsRefused(MOSTLY_HOLES)
-        edit = planned_edit(source, options.parser, job, first)
+        edit = planned_edit(source, options.parser, job, history)
         if edit.content is None:
-            return _unchanged(source, edit.plan.was)
+            undo = _found_record(source, edit, history) if job.kind is JobKind.WRITE else None
+            return _unchanged(source, edit.plan.was, undo)
         _refuse_unsafe(source, options)
         if options.dry_run:
             return TagWrite(WriteOutcome.PLANNED, source.path, edit.plan.was, edit.plan.wanted)
+        if job.kind is JobKind.RESTORE:
+            # Nothing needs to be recorded for it: the record in force still tells what there was.
+            options = replace(options, record=None)
         return _written(source, edit, edit.content, options)
+
+
+def _found_record(
+    source: SourceFile, edit: CheckedEdit, history: FileHistory
+) -> dict[str, Any] | None:
+    """Return the record of a file that holds the wanted values already, if it is a new one."""
+    record, base = edit.past
+    if record is None:
+        return UndoRecord(edit.plan.before).as_json([Kept(0, source.view.size)], source.view)
+    is_known = base is None or (history.own and record is history.own[0])
+    return None if is_known else record.as_json(record.undo, source.view)
 
 
 def _written(
@@ -202,7 +225,7 @@ def _written(
         claim = Claim(plan.before.kind, plan.ours, plan.wanted, options.audio_hash)
         if edit.can_be_proven:
             copy.audio_hash = options.parser.prove_tags(source, copy.descriptor, claim)
-        undo.update(UndoRecord.of(plan.before).as_json(edit.undo, copy.view))
+        undo.update(UndoRecord(plan.before).as_json(edit.undo, copy.view))
         if options.record:
             options.record(undo)
 
@@ -218,8 +241,8 @@ def _written(
     return TagWrite(WriteOutcome.WRITTEN, source.path, plan.was, plan.wanted, undo, status, warning)
 
 
-def _unchanged(source: SourceFile, items: Items) -> TagWrite:
-    return TagWrite(WriteOutcome.UNCHANGED, source.path, items, items, status=source.status)
+def _unchanged(source: SourceFile, items: Items, undo: dict[str, Any] | None = None) -> TagWrite:
+    return TagWrite(WriteOutcome.UNCHANGED, source.path, items, items, undo, source.status)
 
 
 def _refuse_unsafe(source: SourceFile, options: WriteOptions) -> None:

@@ -7,6 +7,7 @@ TagsRefused if the worker left the file alone.
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from daemon.tagging.basics.keys import ALL_KEYS
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Answer = Mapping[str, Any]
 
 _LONGEST_REASON = 300
+_BEFORE = {field.name for field in fields(TagsBefore)}
 
 
 def items_in(answer: Answer) -> Items:
@@ -92,15 +94,17 @@ def _items(found: object) -> Items:
 
 def _before(answer: Answer) -> TagsBefore:
     before = answer["before"]
-    if before.keys() != {"kind", "items", "block"} or before["kind"] not in KINDS:
+    if before.keys() != _BEFORE or before["kind"] not in KINDS:
         raise ValueError("no tags as they were")
-    if not isinstance(before["block"], bool):
+    if not (isinstance(before["block"], bool) and isinstance(before["is_clean"], bool)):
         raise TypeError("no answer by yes or no")
-    items = before["items"]
-    _items({key: values for key, values in items.items() if values is not None})
-    if not items.keys() <= ALL_KEYS:
-        raise ValueError("keys of others")
-    return TagsBefore(before["kind"], items, before["block"])
+    for items in (before["items"], before["left"]):
+        _items({key: values for key, values in items.items() if values is not None})
+        if not items.keys() <= ALL_KEYS:
+            raise ValueError("keys of others")
+    if before["items"].keys() != before["left"].keys():
+        raise ValueError("other keys before than after")
+    return TagsBefore(**before)
 
 
 def _pieces(text: object, size: int) -> list[Piece]:

@@ -45,7 +45,8 @@ class Clip:
     """One audio file in the catalogue.
 
     `tagged` is what we last wrote into it, `tag_tries` how often in a row a worker was asked to
-    handle its tags, and failed at the file or has not answered yet. `look` is None if an earlier
+    handle its tags, and failed at the file or has not answered yet. `tag_contests` is how often in
+    a row another program had changed our tags when we wrote them. `look` is None if an earlier
     release recorded the file.
     """
 
@@ -59,6 +60,7 @@ class Clip:
     tagged: Tagged | None = None
     tag_tries: int = 0
     look: FileLook | None = None
+    tag_contests: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ class TagOutcome:
         tagged: the values in the file's tags, None if not ours or not known.
         is_try: whether a worker failed at the file, so that the tries of its clip still count.
         look: of the file after the write, None if that is not known.
+        contests: the clip's new `tag_contests`; None to leave the number as it is.
     """
 
     state: TagState
@@ -154,6 +157,7 @@ class TagOutcome:
     tagged: Tagged | None = None
     is_try: bool = False
     look: FileLook | None = None
+    contests: int | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def clip_of(row: Row[Any]) -> Clip:
         else Tagged(row.tagged_arousal, row.tagged_valence, row.tagged_bundle),
         tag_tries=row.tag_tries,
         look=None if row.sample is None else FileLook(row.attributes, row.sample),
+        tag_contests=row.tag_contests,
     )
 
 
@@ -62,7 +63,8 @@ UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
         if column.name not in {"id", "path", "found_at"}
     }
     # Tags that we wrote went with the file, if another sound has replaced it.
-    | {f"tagged_{name}": case((_SAME_SOUND, clips.c[f"tagged_{name}"])) for name in TAGGED},
+    | {f"tagged_{name}": case((_SAME_SOUND, clips.c[f"tagged_{name}"])) for name in TAGGED}
+    | {"tag_contests": case((_SAME_SOUND, clips.c.tag_contests), else_=0)},
 )
 
 

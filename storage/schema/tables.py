@@ -122,6 +122,7 @@ clips = table(
     (String, "tagged_bundle"),
     (Integer, "tag_tries ctime_ns"),
     (String, "attributes sample"),
+    (Integer, "tag_contests"),
 )
 hearings = table(
     "hearings",
@@ -155,6 +156,7 @@ tag_journal = table(
     (String, "identity"),
     (Moment, "written_at"),
     (String, "before"),
+    (Integer, "size"),
 )
 known_bundles = table(
     "known_bundles", (String, "name created_at manifest"), (Integer, "in_service")

@@ -172,8 +172,14 @@ def test_restore_brings_back_the_bytes_and_they_stay(valenced: Valenced, music: 
     assert [file.read_bytes() for file in files] == before
     valenced("tags", "write", music)
     assert {row["tag_state"] for row in valenced.read("query")} == {"written"}
+    write_audio(music / "z.aac", music_like(2))
+    valenced("scan", music, "--no-tags")
     valenced("tags", "restore", music)
+    assert f"1 nothing to do, {len(files)} restored" in valenced.stderr
     assert [file.read_bytes() for file in files] == before
+    for command in ("restore", "strip"):
+        valenced("tags", command, music)
+        assert f"{len(files) + 1} nothing to do" in valenced.stderr
 
 
 def test_two_services_never_use_one_catalogue(valenced: Valenced, music: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_clip_keeps_its_journal_when_its_file_is_renamed(catalogue: Catalogue)
     moved = catalogue.clip_at(Path("/m/b.mp3"))
     assert moved is not None
     assert moved.stamp.size == 140
-    assert catalogue.tag_journal.last_undo(moved) == {"items": {}}
+    assert catalogue.tag_journal.undos(moved) == [{"items": {}}]
     assert catalogue.clip_at(Path("/m/a.mp3")) is None
 
 
@@ -122,20 +122,25 @@ def test_a_file_replaced_by_another_sound_does_not_inherit_the_journal(
     catalogue: Catalogue,
 ) -> None:
     clip = record(catalogue, "/m/a.mp3")
-    catalogue.tag_journal.begin(clip, {"items": {}}, NOON)
+    catalogue.tag_journal.begin(clip, {"items": {}, "size": 140}, NOON)
     other = replace(clip, identity="another sound")
-    assert catalogue.tag_journal.last_undo(other) is None
+    assert catalogue.tag_journal.undos(other) == []
     copy = replace(clip, id=99, path=Path("/m/copy.mp3"))
-    assert catalogue.tag_journal.last_undo(copy) == {"items": {}}
+    assert catalogue.tag_journal.undos(copy) == []
+    assert catalogue.tag_journal.undos_of_copies(copy, 140) == [{"items": {}, "size": 140}]
+    assert catalogue.tag_journal.undos_of_copies(copy, 141) == []
+    assert catalogue.tag_journal.undos_of_copies(clip, 140) == []
 
 
 def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalogue) -> None:
     clip = record(catalogue, "/m/a.mp3")
     for number in range(3):
         catalogue.tag_journal.begin(clip, {"number": number}, NOON)
-    assert catalogue.tag_journal.last_undo(clip) == {"number": 2}
-    catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN))
-    assert catalogue.tag_journal.last_undo(clip) == {"number": 2}
+    kept = [{"number": number} for number in (2, 1, 0)]
+    catalogue.tag_journal.record(clip, TagOutcome(TagState.PENDING, "the disk is full"))
+    assert catalogue.tag_journal.undos(clip) == kept
+    catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN, stamp=stamp(size=140)))
+    assert catalogue.tag_journal.undos(clip) == kept[:1]
     with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
         assert plain.execute("SELECT count(*) FROM tag_journal").fetchone() == (1,)
 

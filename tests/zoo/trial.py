@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, WriteOutcome, restore, write
+from daemon.tagging.file_history import FileHistory
 from tests.daemon.tagging.conftest import AFFECT
 from tests.daemon.tagging.readers import PARSER
 from tests.zoo.bare_sounds import content_of, every_bare
@@ -156,7 +157,7 @@ def tried(specimen: Specimen, content: bytes, folder: Path) -> Result:
             faults.append(f"the write ended as {done.outcome}")
         else:
             faults += _reading_faults(specimen, before, reading_of(path, specimen.family))
-            restore(path, done.undo, options)
+            restore(path, options, FileHistory.of([done.undo]))
     if path.read_bytes() != content:
         faults.append("not byte for byte as it was")
     path.unlink()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from config.loading import LoadedSettings
     from daemon.pipeline.tag_sync import TagSync
+    from daemon.tagging.api import TagWrite
     from daemon.worker.tag_client import TagClient
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip
@@ -35,6 +36,7 @@ PATHS = click.argument(
     type=click.Path(exists=True, path_type=Path),
 )
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+NOTHING_TO_DO = "nothing to do"
 
 
 @click.group("tags", cls=CommandGroup)
@@ -81,7 +83,7 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
         prediction = catalogue.affect_of(clip.identity)
         if prediction is None:
             return "no prediction"
-        outcome = sync.write(clip, prediction, client)
+        outcome = sync.write(clip, prediction, client, is_asked=True)
         if outcome is None:
             return "changed since its analysis"
         if not dry_run:
@@ -103,7 +105,7 @@ def strip(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
     """Remove valenced's tags, and nothing else, from the files at or below the PATHs."""
 
     def strip_one(_: Catalogue, clip: Clip, sync: TagSync, client: TagClient) -> str:
-        return sync.strip(clip, client).outcome.value
+        return _word(sync.strip(clip, client), "removed")
 
     return _each(loaded, paths, strip_one, dry_run=dry_run)
 
@@ -116,9 +118,19 @@ def restore(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -
     """Restore the tags that the files had before valenced first wrote to them."""
 
     def restore_one(_: Catalogue, clip: Clip, sync: TagSync, client: TagClient) -> str:
-        return sync.restore(clip, client).outcome.value
+        return _word(sync.restore(clip, client), "restored")
 
     return _each(loaded, paths, restore_one, dry_run=dry_run)
+
+
+def _word(done: TagWrite, verb: str) -> str:
+    """Return what was done to a file, in the word of the command."""
+    return {
+        "written": verb,
+        "planned": f"would be {verb}",
+        "unchanged": NOTHING_TO_DO,
+        "changed": "changed by another program meanwhile",
+    }.get(done.outcome, done.outcome.value)
 
 
 def _each(

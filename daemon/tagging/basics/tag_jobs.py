@@ -41,17 +41,22 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True)
 class TagsBefore:
-    """What the undo record of an edit says of the tags that were there.
+    """What the undo record of an edit says of the tags of the file before us.
 
     Attributes:
         kind: the container.
         items: our keys as they were; None where there was none.
         block: whether there was a tag block at all.
+        is_clean: whether the bytes that the record leads to hold just these items. If not, tags of
+            ours of which nothing else is known are in them.
+        left: the same keys as the edit leaves them; None if a release before recorded it.
     """
 
     kind: str
     items: Mapping[str, list[str] | None]
     block: bool
+    is_clean: bool = True
+    left: Mapping[str, list[str] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,9 @@ class TagJob:
         items: wanted, for `WRITE`.
         owned: our keys as the catalogue knows them, for `STRIP`; None for those that the file's
             own `VALENCED` item lists.
-        first: what there was before our first write, if there was one.
-        base: what the file was made of before that, in ranges of the present one; None if its bytes
-            are lost. `RESTORE` needs it.
+        first: what there was before us, if the catalogue knows of it.
+        base: what the file was made of then, in ranges of the present one; None if others have
+            changed it since, or its bytes are lost. `RESTORE` needs it.
     """
 
     kind: JobKind

@@ -102,7 +102,8 @@ def _planned(view: View, request: Request) -> EditPlan:
             return edit_plan.to_write(view, request["items"], first, base)
         case JobKind.STRIP:
             owned = request["owned"]
-            return edit_plan.to_strip(view, None if owned is None else frozenset(owned))
+            owned = None if owned is None else frozenset(owned)
+            return edit_plan.to_strip(view, owned, first, base)
         case JobKind.RESTORE if first is not None and base is not None:
             return edit_plan.to_restore(view, first, base)
         case JobKind.RESET if first is not None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.tagging.basics.byte_views import Assembled, pieces_around
+from daemon.tagging.formats.detect import container_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from daemon.tagging.basics.byte_views import Splice, View
 
@@ -26,3 +27,10 @@ class Memory:
 
 def spliced(base: View, splices: Iterable[Splice]) -> Assembled:
     return Assembled(base, pieces_around(splices, base.size))
+
+
+def put(content: bytes, items: Mapping[str, list[str]]) -> bytes:
+    """Return a file with items set, or removed where they are empty, as by another program."""
+    view = Memory(content)
+    made = container_of(view).edit(view, dict(items), keep_block=True)
+    return made.read(0, made.size)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, restore, write
 from daemon.tagging.basics.byte_views import Assembled, Kept, Piece
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.way_back import way_back
 from tests.daemon.tagging.memory import Memory
 from tests.daemon.tagging.readers import PARSER
@@ -90,7 +91,7 @@ def test_what_is_written_can_be_undone_byte_for_byte(
     done = write(path, affect, WriteOptions(parser))
     assert path.read_bytes() != before
     assert done.undo is not None
-    restore(path, done.undo, WriteOptions(parser))
+    restore(path, WriteOptions(parser), FileHistory.of([done.undo]))
     assert path.read_bytes() == before
 
 
@@ -101,7 +102,9 @@ def test_a_restore_takes_the_bytes_of_the_record_and_not_those_of_the_worker(
     before = path.read_bytes()
     undo = write(path, affect, WriteOptions(PARSER)).undo
     assert undo is not None
-    restore(path, undo, WriteOptions(LyingParser(lambda size: [Kept(0, size - 1)])))
+    restore(
+        path, WriteOptions(LyingParser(lambda size: [Kept(0, size - 1)])), FileHistory.of([undo])
+    )
     assert path.read_bytes() == before
 
 

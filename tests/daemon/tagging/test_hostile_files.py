@@ -12,6 +12,7 @@ import pytest
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, WriteOutcome, restore, write
 from daemon.tagging.disk.syscalls import DiskCalls
+from daemon.tagging.file_history import FileHistory
 from tests.daemon.tagging.readers import BLIND_PARSER, PARSER, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
 
@@ -67,7 +68,7 @@ def test_mutated_files_are_never_harmed(
             if done.outcome is WriteOutcome.WRITTEN:
                 assert done.undo is not None
                 assert read(path)["MOOD_AROUSAL"] == ["42"]
-                restore(path, done.undo, options)
+                restore(path, options, FileHistory.of([done.undo]))
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daemon.service_errors import TagWriteError
 from daemon.tagging import undo_record
 from daemon.tagging.api import WriteOptions, WriteOutcome, restore, strip, write
 from daemon.tagging.basics import keys
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.undo_record import UndoRecord
+from tests.daemon.tagging.memory import put
 from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 
@@ -35,7 +36,7 @@ def test_a_record_survives_json(record: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{"format": 3}, {"undo": "?"}, {"undo": "AAAA"}, {"items": None}, {"size": 9}, {"block": ...}],
+    [{"format": 4}, {"undo": "?"}, {"undo": "AAAA"}, {"items": None}, {"size": 9}, {"block": ...}],
 )
 def test_a_damaged_record_is_refused(record: dict[str, Any], damage: dict[str, Any]) -> None:
     damaged = {key: value for key, value in {**record, **damage}.items() if value is not ...}
@@ -60,7 +61,7 @@ class TestRecordsOfFormat1:
         self, tmp_path: Path, options: WriteOptions, case: dict[str, Any]
     ) -> None:
         path = self.written(tmp_path, case)
-        restore(path, case["record"], options)
+        restore(path, options, FileHistory.of([case["record"]]))
         assert hashlib.sha256(path.read_bytes()).hexdigest() == case["original_sha256"]
 
     def test_a_further_write_leads_back_to_before_the_first(
@@ -68,18 +69,19 @@ class TestRecordsOfFormat1:
     ) -> None:
         path = self.written(tmp_path, case)
         louder = {**affect, **keys.affect_items(1, 1)}
-        done = write(path, louder, options, earlier=case["record"])
+        done = write(path, louder, options, FileHistory.of([case["record"]]))
         assert read(path)["MOOD_AROUSAL"] == ["100"]
         assert done.undo is not None
-        restore(path, done.undo, options)
+        restore(path, options, FileHistory.of([done.undo]))
         assert hashlib.sha256(path.read_bytes()).hexdigest() == case["original_sha256"]
 
     def test_the_old_values_come_back_after_another_program_has_written(
         self, tmp_path: Path, options: WriteOptions, case: dict[str, Any]
     ) -> None:
         path = self.written(tmp_path, case)
-        write(path, {"1T_ENERGY": ["a value of another program, of another length"]}, options)
-        restore(path, case["record"], options)
+        theirs = {"1T_ENERGY": ["a value of another program, of another length"]}
+        path.write_bytes(put(path.read_bytes(), theirs))
+        restore(path, options, FileHistory.of([case["record"]]))
         assert read(path)["MOOD_AROUSAL"] == ["7", "8"]
         assert set(read(path)) == {"MOOD_AROUSAL", "1T_ENERGY"}
 
@@ -93,7 +95,7 @@ def test_where_too_many_bytes_would_be_stored_only_the_values_come_back(
     done = write(path, affect, options)
     assert done.undo is not None
     assert done.undo["undo"] is None
-    restore(path, done.undo, options)
+    restore(path, options, FileHistory.of([done.undo]))
     assert read(path) == {"MOOD_AROUSAL": ["7"]}
 
 
@@ -104,13 +106,13 @@ def test_a_record_is_small(tmp_path: Path, options: WriteOptions, affect: Items,
     assert len(done.undo["undo"]) < 500
 
 
-def test_a_record_of_another_container_is_refused(
+def test_of_a_file_of_another_container_only_our_items_go(
     tmp_path: Path, options: WriteOptions, affect: Items, record: dict[str, Any]
 ) -> None:
     path = sound_file(tmp_path, "mp3")
     write(path, affect, options)
-    with pytest.raises(TagWriteError, match=r"since tagging \(flac, now mp3\)"):
-        restore(path, record, options)
+    restore(path, options, FileHistory.of([record]))
+    assert read(path) == {}
 
 
 def test_restoring_twice_is_restoring_once(
@@ -119,22 +121,9 @@ def test_restoring_twice_is_restoring_once(
     path = sound_file(tmp_path, "opus")
     done = write(path, affect, options)
     assert done.undo is not None
-    assert restore(path, done.undo, options).outcome is WriteOutcome.WRITTEN
-    assert restore(path, done.undo, options).outcome is WriteOutcome.UNCHANGED
+    assert restore(path, options, FileHistory.of([done.undo])).outcome is WriteOutcome.WRITTEN
+    assert restore(path, options, FileHistory.of([done.undo])).outcome is WriteOutcome.UNCHANGED
     assert path.read_bytes() == sound("opus")
-
-
-def test_a_restore_can_itself_be_undone(
-    tmp_path: Path, options: WriteOptions, affect: Items
-) -> None:
-    path = sound_file(tmp_path, "m4a")
-    done = write(path, affect, options)
-    written = path.read_bytes()
-    assert done.undo is not None
-    back = restore(path, done.undo, options)
-    assert back.undo is not None
-    restore(path, back.undo, options)
-    assert path.read_bytes() == written
 
 
 def test_the_catalogue_may_know_better_which_keys_are_ours(

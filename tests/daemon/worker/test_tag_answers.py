@@ -11,6 +11,7 @@ from daemon.tagging.basics.byte_views import Kept
 from daemon.tagging.basics.packed_pieces import packed
 from daemon.tagging.basics.tag_errors import TagsRefused, Unproven
 from daemon.tagging.basics.tag_jobs import MOST_CONTENT_BYTES, MOST_TEXT, MOST_VALUES
+from daemon.tagging.file_history import FileHistory
 from daemon.worker.tag_answers import items_in, plan_in, proof_in
 from daemon.worker.tag_client import TagClient
 from daemon.worker.worker_answers import INVALID
@@ -29,7 +30,13 @@ def content(*pieces: Kept | bytes) -> str:
     return b64encode(packed(pieces)).decode()
 
 
-BEFORE = {"kind": "mp3", "items": {"MOOD": None, "VALENCED": ["x"]}, "block": True}
+BEFORE = {
+    "kind": "mp3",
+    "items": {"MOOD": None, "VALENCED": ["x"]},
+    "block": True,
+    "is_clean": True,
+    "left": {"MOOD": ["calm"], "VALENCED": None},
+}
 PLAN: dict[str, Any] = {
     "was": {"VALENCED": ["x"]},
     "wanted": {"MOOD": ["calm"]},
@@ -66,6 +73,10 @@ def test_a_valid_plan_is_read() -> None:
         {"before": BEFORE | {"items": {"TITLE": None}}},
         {"before": BEFORE | {"items": [["MOOD"]]}},
         {"before": BEFORE | {"more": 1}},
+        {"before": BEFORE | {"is_clean": None}},
+        {"before": BEFORE | {"left": None}},
+        {"before": BEFORE | {"left": {"MOOD": None}}},
+        {"before": BEFORE | {"left": {"MOOD": 7, "VALENCED": None}}},
         {"content": 7},
         {"content": "?"},
         {"content": "AAAA"},
@@ -134,5 +145,5 @@ def test_a_real_worker_writes_and_restores_every_kind(tmp_path: Path) -> None:
             assert done.outcome is WriteOutcome.WRITTEN
             assert read(path, parser)["MOOD_AROUSAL"] == ["42"]
             assert done.undo is not None
-            restore(path, done.undo, WriteOptions(parser))
+            restore(path, WriteOptions(parser), FileHistory.of([done.undo]))
             assert path.read_bytes() == sound(kind)

@@ -40,7 +40,10 @@ def old_catalogue(url: str, schema: int) -> Path:
         apply(plain.execute, schemas()[:schema], 0)
         for number in range(SOUNDS):
             _insert_sound(plain, number)
-        name = "INSERT INTO queue VALUES (CAST(? AS TEXT), 1, 1, 1, ?, ?, ?, ?, ?)"
+        name = (
+            "INSERT INTO queue (path, size, mtime_ns, inode, state, attempts, queued_at, due_at,"
+            " reason) VALUES (CAST(? AS TEXT), 1, 1, 1, ?, ?, ?, ?, ?)"
+        )
         plain.execute(name, (ODD, "waiting", 0, AT, AT, None))
         plain.execute(name, (b"/m/bad.mp3", "given up", 6, AT, AT, "no sound in it"))
         plain.execute(name, (b"/m/hand.mp3", "running", 1, AT, AT, None))

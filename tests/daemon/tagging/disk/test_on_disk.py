@@ -22,6 +22,7 @@ from daemon.tagging.api import WriteMode, WriteOptions, WriteOutcome, restore, s
 from daemon.tagging.disk import temp_names
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.disk.temp_names import is_temporary
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.recovery import clean_up
 from tests.daemon.tagging.readers import PARSER, LocalParser, ffmpeg, path_of, read
 from tests.daemon.tagging.sounds import encoded, sound, sound_file
@@ -118,7 +119,7 @@ def test_hard_links_are_not_taken_apart(
     assert twin.samefile(path)
     assert read(twin)["MOOD_AROUSAL"] == ["42"]
     assert done.undo is not None
-    restore(twin, done.undo, in_place)
+    restore(twin, in_place, FileHistory.of([done.undo]))
     assert path.read_bytes() == sound("mp3")
     assert sorted(tmp_path.iterdir()) == sorted([path, twin])
 

@@ -10,6 +10,7 @@ import pytest
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, restore, write
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.formats.older_tags import info_texts
 from tests.daemon.tagging.readers import BLIND_PARSER, read
 from tests.daemon.tagging.sounds import chunk, encoded, wav_with
@@ -44,7 +45,7 @@ def written(path: Path, affect: Items) -> bytes:
     between = path.read_bytes()
     assert read(path)["MOOD_AROUSAL"] == ["42"]
     assert done.undo is not None
-    restore(path, done.undo, options)
+    restore(path, options, FileHistory.of([done.undo]))
     assert path.read_bytes() == before
     return between
 

@@ -13,8 +13,9 @@ import pytest
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import TagWrite, WriteOptions, WriteOutcome, restore, strip, write
 from daemon.tagging.basics import keys
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.formats.foreign_tags import foreign_tags
-from tests.daemon.tagging.memory import Memory
+from tests.daemon.tagging.memory import Memory, put
 from tests.daemon.tagging.readers import LocalParser, by_name, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
 from trainer.audio.fingerprint import identify
@@ -71,7 +72,7 @@ def test_restore_brings_back_every_byte(
 ) -> None:
     path = sound_file(tmp_path, kind)
     done = write(path, affect, options)
-    back = restore(path, stored_undo(done), options)
+    back = restore(path, options, FileHistory.of([stored_undo(done)]))
     assert back.outcome is WriteOutcome.WRITTEN
     assert path.read_bytes() == sound(kind)
 
@@ -83,9 +84,9 @@ def test_restore_after_a_second_write_leads_back_to_before_the_first(
     path = sound_file(tmp_path, kind)
     first = write(path, affect, options)
     louder = {**affect, **keys.affect_items(-1, 1), **keys.mood_item("calm")}
-    second = write(path, louder, options, earlier=stored_undo(first))
+    second = write(path, louder, options, FileHistory.of([stored_undo(first)]))
     assert read(path)["MOOD"] == ["calm"]
-    restore(path, stored_undo(second), options)
+    restore(path, options, FileHistory.of([stored_undo(second)]))
     assert path.read_bytes() == sound(kind)
 
 
@@ -134,9 +135,9 @@ def test_keys_of_another_preset_are_removed(
     path = sound_file(tmp_path, kind)
     first = write(path, affect, options)
     unit = {"VALENCED": affect["VALENCED"], **keys.affect_items(0, 0, keys.Preset.UNIT)}
-    second = write(path, unit, options, earlier=stored_undo(first))
+    second = write(path, unit, options, FileHistory.of([stored_undo(first)]))
     assert set(read(path)) == {"VALENCED", "AROUSAL", "VALENCE"}
-    restore(path, stored_undo(second), options)
+    restore(path, options, FileHistory.of([stored_undo(second)]))
     assert path.read_bytes() == sound(kind)
 
 
@@ -164,7 +165,7 @@ def test_values_of_others_under_our_keys_come_back(
     done = write(path, affect, options)
     assert done.undo is not None
     assert done.undo["items"]["MOOD_AROUSAL"] == ["7", "8"]
-    restore(path, stored_undo(done), options)
+    restore(path, options, FileHistory.of([stored_undo(done)]))
     assert path.read_bytes() == theirs
 
 
@@ -175,13 +176,13 @@ def test_restore_still_finds_the_old_values_when_another_program_has_written(
     path = sound_file(tmp_path, kind)
     write(path, {"MOOD_AROUSAL": ["7"]}, options)
     done = write(path, affect, options)
-    # A key of another program, in place of any edit that it might make.
-    write(path, {"1T_ENERGY": ["55"]}, options)
-    second = write(path, {**affect, **keys.affect_items(1, 1)}, options, earlier=stored_undo(done))
+    path.write_bytes(put(path.read_bytes(), {"1T_ENERGY": ["55"]}))
+    second = write(
+        path, {**affect, **keys.affect_items(1, 1)}, options, FileHistory.of([stored_undo(done)])
+    )
     assert second.undo is not None
-    assert second.undo["undo"] is None
     others = foreign_tags(Memory(path.read_bytes()), _kind_of(kind), keys.ALL_KEYS)
-    restore(path, stored_undo(second), options)
+    restore(path, options, FileHistory.of([stored_undo(second)]))
     assert read(path) == {"MOOD_AROUSAL": ["7"], "1T_ENERGY": ["55"]}
     assert foreign_tags(Memory(path.read_bytes()), _kind_of(kind), keys.ALL_KEYS) == others
 
@@ -207,7 +208,7 @@ def test_files_cut_short_are_written_whole_or_not_at_all(
     before = path.read_bytes()
     with suppress(TagWriteError):
         done = write(path, affect, options)
-        restore(path, stored_undo(done), options)
+        restore(path, options, FileHistory.of([stored_undo(done)]))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

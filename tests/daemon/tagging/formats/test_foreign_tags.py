@@ -19,6 +19,7 @@ import pytest
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, WriteOutcome, restore, strip, write
 from daemon.tagging.basics import keys
+from daemon.tagging.file_history import FileHistory
 from tests.daemon.tagging import sounds
 from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import chunk, encoded, frame, id3_tag, sound, sound_file, wav_with
@@ -59,7 +60,7 @@ def round_trip(path: Path, options: WriteOptions, affect: Items) -> bytes:
     between = path.read_bytes()
     assert read(path)["MOOD_AROUSAL"] == ["42"]
     assert done.undo is not None
-    restore(path, done.undo, options)
+    restore(path, options, FileHistory.of([done.undo]))
     assert path.read_bytes() == before
     return between
 
@@ -541,7 +542,7 @@ class TestMp4:
             done = write(path, affect, options)
             assert done.undo is not None
             assert len(done.undo["undo"]) < 3000
-            restore(path, done.undo, options)
+            restore(path, options, FileHistory.of([done.undo]))
             assert path.read_bytes() == content
 
 
@@ -653,7 +654,7 @@ class TestApe:
         with suppress(TagWriteError):
             done = write(path, affect, options)
             assert done.undo is not None
-            restore(path, done.undo, options)
+            restore(path, options, FileHistory.of([done.undo]))
         assert path.read_bytes() == before
 
     def test_a_tag_at_the_start_is_refused(

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, restore, strip, write
+from daemon.tagging.file_history import FileHistory
 from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.sounds import chunk, encoded, frame, wav_with
 
@@ -107,7 +108,7 @@ def test_a_checksum_is_calculated_again(
     assert held == right
     assert held != crc_of(build(padding))[0]
     assert done.undo is not None
-    restore(path, done.undo, options)
+    restore(path, options, FileHistory.of([done.undo]))
     assert path.read_bytes() == before
     write(path, affect, options)
     strip(path, options)
@@ -156,7 +157,7 @@ def test_updates_and_restrictions(
         # Only what restricts pictures, which we do not touch, still holds for sure.
         assert after[-1] == 0x07
     assert done.undo is not None
-    restore(path, done.undo, options)
+    restore(path, options, FileHistory.of([done.undo]))
     assert path.read_bytes() == before
 
 
@@ -226,7 +227,7 @@ def test_a_footer_repeats_the_header(
     if extended:
         assert len(set(crc_of(content))) == 1
     assert done.undo is not None
-    restore(path, done.undo, options)
+    restore(path, options, FileHistory.of([done.undo]))
     assert path.read_bytes() == before
 
 
@@ -243,7 +244,7 @@ class TestUnsynchronisation:
         check_readers(path, "42", ours_by_ffmpeg=ours_by_ffmpeg)
         assert read(path)["MOOD_AROUSAL"] == ["42"]
         assert done.undo is not None
-        restore(path, done.undo, options)
+        restore(path, options, FileHistory.of([done.undo]))
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize("extended", [False, True])

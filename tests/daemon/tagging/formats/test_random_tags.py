@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from daemon.tagging.api import WriteOptions, WriteOutcome, restore, strip, write
 from daemon.tagging.basics import keys
+from daemon.tagging.file_history import FileHistory
 from daemon.tagging.formats.foreign_tags import foreign_tags
 from tests.daemon.tagging.conftest import AFFECT
 from tests.daemon.tagging.memory import Memory
@@ -159,13 +160,13 @@ def test_restore_undoes_any_writes_over_any_tags(
         for arousal, valence in affects:
             items = {**AFFECT, **keys.affect_items(arousal, valence)}
             items |= keys.mood_item(word) if word else {}
-            done = write(path, items, options, earlier=record)
+            done = write(path, items, options, FileHistory.of([record] if record else []))
             assert read(path)["MOOD_AROUSAL"] == items["MOOD_AROUSAL"]
             record = done.undo or record
         assert record is not None
         if "MOOD" in present and "MOOD" not in keys.owned_keys(present):
             assert read(path)["MOOD"] == present["MOOD"]
-        restore(path, record, options)
+        restore(path, options, FileHistory.of([record]))
         assert path.read_bytes() == before
         check_strip(path, options)
 

@@ -1,0 +1,194 @@
+"""What a file gets back, in the sequences and among the twins that once went wrong."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.pipeline.contests import CONTESTED, MOST_CONTESTS
+from daemon.pipeline.tag_edits import record_tag_edits
+from daemon.tagging.basics.keys import Preset
+from storage.catalogue import Catalogue
+from storage.schema.records import TagState
+from tests.daemon.pipeline.tagged_library import Library, original, titled
+from tests.daemon.tagging.memory import put
+from tests.daemon.tagging.readers import PARSER
+from tests.records import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OTHERS = {
+    "MOOD_AROUSAL": ["0"],
+    "VALENCED": ["bundle=test-1; version=0.1.0; at=2020-01-01T00:00:00Z; keys=MOOD_AROUSAL"],
+}
+"""As a service with another catalogue writes them."""
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    file = tmp_path_factory.mktemp("state") / "catalogue.db"
+    with closing(Catalogue(f"sqlite:///{file}")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def library(tmp_path: Path, catalogue: Catalogue) -> Library:
+    return Library(tmp_path, catalogue)
+
+
+def owned(library: Library, kind: str, name: str = "a.audio") -> Path:
+    """Add a file with values of its owner under our keys, and have it tagged."""
+    path = library.add(name, original(kind, is_owned=True))
+    library.scan()
+    assert library.items(path)["VALENCED"]
+    return path
+
+
+@pytest.fixture(params=["flac", "mp3-bare", "m4a"])
+def path(request: pytest.FixtureRequest, library: Library) -> Path:
+    return owned(library, request.param)
+
+
+class TestBackToTheFirstBytes:
+    def test_after_strip(self, library: Library, path: Path) -> None:
+        library.strip(path)
+        library.restore(path)
+
+    def test_after_strip_and_write(self, library: Library, path: Path) -> None:
+        library.strip(path)
+        library.write(path)
+        library.restore(path)
+
+    def test_after_it_was_deleted_put_back_and_tagged_again(
+        self, library: Library, path: Path
+    ) -> None:
+        first = library.expected[path].pure
+        path.unlink()
+        library.scan()
+        library.add(path.name, first)
+        library.scan()
+        assert library.items(path)["VALENCED"]
+        library.restore(path)
+
+    def test_of_a_tagged_file_that_is_put_back_after_a_restore(
+        self, library: Library, path: Path
+    ) -> None:
+        tagged = path.read_bytes()
+        library.restore(path)
+        path.write_bytes(tagged)
+        library.restore(path)
+
+    def test_after_another_preset_was_written_to_a_stripped_file(
+        self, library: Library, path: Path
+    ) -> None:
+        library.strip(path)
+        library.use_preset(Preset.UNIT)
+        library.write(path)
+        assert library.items(path)["MOOD_AROUSAL"] == ["77"]
+        library.restore(path)
+
+
+@pytest.mark.parametrize("names", [("a.audio", "b.audio"), ("b.audio", "a.audio")])
+def test_twins_have_histories_of_their_own(library: Library, names: tuple[str, str]) -> None:
+    """Whatever is analysed, and restored, first."""
+    library.add(names[0], original("mp3-bare", is_owned=False))
+    library.add(names[1], original("mp3-bare", is_owned=True))
+    library.add("c.audio", titled(original("mp3-bare", is_owned=False), "third"))
+    library.scan()
+    for path in sorted(library.expected):
+        library.restore(path)
+
+
+def test_a_copy_of_a_tagged_file_outlives_the_history_of_the_original(library: Library) -> None:
+    path = owned(library, "flac")
+    copy = path.with_name("copy.audio")
+    library.copy(path, copy)
+    library.restore(path)
+    library.strip(path)
+    library.restore(copy)
+
+
+def test_a_twin_that_is_moved_over_another_keeps_its_own_history(library: Library) -> None:
+    path = owned(library, "flac")
+    other = library.add("b.audio", original("flac", is_owned=False))
+    library.scan()
+    library.move(other, path)
+    library.change(path, lambda old: titled(old, "edited after the move"))
+    library.restore(path)
+
+
+def test_hard_links_have_one_past(library: Library) -> None:
+    path = library.add("a.audio", original("flac", is_owned=True))
+    link = path.with_name("b.audio")
+    link.hardlink_to(path)
+    library.expected[link] = library.expected[path]
+    library.use_preset(Preset.SONGKONG, mode="in-place")
+    for _ in range(2):
+        library.scan()
+    assert link.samefile(path)
+    library.restore(path)
+    library.restore(link)
+
+
+def test_the_same_sound_in_another_container_has_no_past_of_the_first(library: Library) -> None:
+    path = library.add("a.audio", original("mp3-bare", is_owned=True))
+    other = library.add("b.audio", titled(original("mp3", is_owned=False), "other"))
+    library.scan()
+    library.restore(other)
+    library.restore(path)
+
+
+class TestAnotherWriter:
+    def test_is_left_alone_after_a_few_times(self, library: Library) -> None:
+        path = owned(library, "flac")
+        library.is_busy = True
+        inodes = set()
+        for _ in range(3 * MOST_CONTESTS):
+            path.write_bytes(put(path.read_bytes(), OTHERS))
+            library.scan()
+            inodes.add(path.stat().st_ino)
+        clip = library.clip(path)
+        assert (clip.tag_state, clip.tag_reason) == (TagState.NOT_WRITTEN, CONTESTED)
+        assert library.items(path)["MOOD_AROUSAL"] == ["0"]
+        assert clip.tag_contests == MOST_CONTESTS
+
+    def test_does_not_stop_us_for_ever(self, library: Library) -> None:
+        path = owned(library, "flac")
+        library.is_busy = True
+        for _ in range(MOST_CONTESTS + 1):
+            path.write_bytes(put(path.read_bytes(), OTHERS))
+            library.scan()
+        library.write(path)
+        assert library.clip(path).tag_state is TagState.WRITTEN
+        assert library.clip(path).tag_contests == 0
+        path.write_bytes(put(path.read_bytes(), OTHERS))
+        library.scan()
+        assert library.clip(path).tag_state is TagState.WRITTEN
+
+    def test_that_comes_once_a_month_is_none(self, library: Library) -> None:
+        path = owned(library, "flac")
+        for _ in range(2 * MOST_CONTESTS):
+            path.write_bytes(put(path.read_bytes(), OTHERS))
+            library.scan()
+            assert library.clip(path).tag_state is TagState.WRITTEN
+
+    def test_is_forgotten_with_the_sound(self, library: Library) -> None:
+        path = owned(library, "flac")
+        library.is_busy = True
+        for _ in range(MOST_CONTESTS + 1):
+            path.write_bytes(put(path.read_bytes(), OTHERS))
+            library.scan()
+        library.add(path.name, original("mp3-bare", is_owned=False))
+        library.scan()
+        assert library.clip(path).tag_state is TagState.WRITTEN
+
+    def test_with_a_catalogue_of_its_own_is_no_person_who_edits(self, library: Library) -> None:
+        path = owned(library, "flac")
+        library.is_busy = True
+        path.write_bytes(put(path.read_bytes(), OTHERS))
+        record_tag_edits(library.clip(path), PARSER, Preset.SONGKONG, library.catalogue, NOON)
+        assert library.catalogue.annotations.all(path) == []
