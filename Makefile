@@ -10,6 +10,7 @@
 #   make long-run                         50,000 short files through one service, plotted into docs/long_run.svg
 #   make torture                          the service under kills, failing disks and floods of files
 #   make zoo                              2,000 files of every kind, tagged and restored, read by three other programs
+#   make sequences                        100,000 sequences of commands and edits by others over a small library
 #   make fuzz                             20,000 damaged and hostile files through real workers
 #   make starter CORPORA=DIR              build the starter bundle again, and print its scores
 #   make starter-report CORPORA=DIR       compare it with other methods, into docs/starter.md
@@ -29,7 +30,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs examples bench rescore-bench long-run torture zoo fuzz starter starter-report extraction-settings encoding-effects real-size regressions lock clean
+.PHONY: run test lint docs examples bench rescore-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -73,6 +74,9 @@ torture: .venv/.dev
 
 zoo: .venv/.dev
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.zoo
+
+sequences: .venv/.dev
+	VALENCED_SEQUENCES=100000 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto tests/daemon/pipeline/test_tag_sequences.py
 
 fuzz: .venv/.dev
 	$(BIN)/python bench/fuzz/fuzz_workers.py --inputs 20000 --seed 1
