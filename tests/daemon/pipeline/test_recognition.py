@@ -6,6 +6,7 @@ import os
 import shutil
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from storage.schema.records import Analysis
     from trainer.audio.sound_file import SoundFile
 
+NUMBERS = count()
 HOUR_NS, SECOND_NS = 3600 * 10**9, 10**9
 COARSE = FileStamp(100, 4 * SECOND_NS, 7, 4 * SECOND_NS)
 FINE = FileStamp(100, 123456789, 7, 987654321)
@@ -106,13 +108,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 @pytest.fixture
 def song(library: Library) -> Iterator[Path]:
-    path = write_audio(library.folder / "song.mp3", music_like(6))
+    folder = library.folder / str(next(NUMBERS))
+    folder.mkdir()
+    path = write_audio(folder / "song.mp3", music_like(6, seed=int(folder.name)))
     library.reconcile()
     assert library.clip(path).tag_state is TagState.WRITTEN
     assert library.reconcile() == ([], [])
     yield path
-    for left in library.folder.iterdir():
-        left.unlink()
+    shutil.rmtree(folder)
 
 
 def edit(path: Path, offset: int, *, mode: int | None = None) -> None:
