@@ -102,7 +102,8 @@ def run(
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         workers = _workers(config)
         stack.callback(workers[0].close)
-        active, progress = ActiveConfig(config), ProgressReporter(console)
+        active = ActiveConfig(config)
+        progress = ProgressReporter(console, says_when_done=config.keep_watching)
         loop = Assembly(active, catalogue, stack, workers, progress, notifier, clock).event_loop()
         stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
         if config.keep_watching:

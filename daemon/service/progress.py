@@ -23,11 +23,18 @@ class ProgressReporter:
         console: where the bar is drawn; None writes plain log lines.
         activity: what is being done.
         unit: what is counted.
+        says_when_done: whether to log once that the first work is done.
     """
 
     def __init__(
-        self, console: Console | None, activity: str = "analysing", unit: str = "files"
+        self,
+        console: Console | None,
+        activity: str = "analysing",
+        unit: str = "files",
+        *,
+        says_when_done: bool = False,
     ) -> None:
+        self._says_when_done = says_when_done
         self._activity = activity
         self._unit = unit
         self._console = console
@@ -38,6 +45,9 @@ class ProgressReporter:
     def show(self, finished: int, waiting: int, now_s: float) -> None:
         """Show how many are finished since the start, failed ones included, and how many wait."""
         if waiting == 0:
+            if self._says_when_done and self._marks:
+                self._says_when_done = False
+                log.info("one pass done: %d %s; watching for changes", finished, self._unit)
             self.hide()
             return
         if not self._marks:
