@@ -20,7 +20,7 @@ from trainer.regression.joint import regression_from
 from trainer.regression.kernel_expert import DIMENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,11 +59,36 @@ def cross_validate(
         TrainingError: a fit fails.
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    splits = [(folds == fold, folds != fold) for fold in range(OUTER_FOLDS)]
+    return _held_out(table, regression, splits)
+
+
+def leave_corpora_out(table: TrainingTable, regression: JointRegression) -> HeldOutPredictions:
+    """Predict each corpus by a fit on the others, without clips that share a group with its own.
+
+    The raters, levels and recordings of a library are those of none of the corpora, so this says
+    more of what it will get than folds do.
+
+    Raises:
+        TrainingError: a fit fails.
+    """
+    splits = []
+    for corpus in np.unique(table.corpus):
+        out = table.corpus == corpus
+        splits.append((out, ~np.isin(table.group, table.group[out])))
+    return _held_out(table, regression, splits)
+
+
+def _held_out(
+    table: TrainingTable,
+    regression: JointRegression,
+    splits: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+) -> HeldOutPredictions:
+    """Predict the clips left out in each split by a fit on those that are known."""
     affect, low, high = (np.empty(table.ratings.shape) for _ in range(3))
     novelty = np.empty(len(table))
-    for fold in range(OUTER_FOLDS):
-        out = folds == fold
-        fitted = regression_from(regression.get_params()).fit(table.subset(~out))
+    for out, known in splits:
+        fitted = regression_from(regression.get_params()).fit(table.subset(known))
         predicted = fitted.predict_all(table.vectors[out])
         for dim, name in enumerate(DIMENSIONS):
             affect[out, dim] = getattr(predicted, name)

@@ -11,6 +11,7 @@ from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import (
     cross_validate,
     held_out_scores,
+    leave_corpora_out,
     paper_predictions,
     parts_of,
     rank_agreement,
@@ -93,6 +94,8 @@ def full_report(
         [
             f"Features `{CANONICAL.key}`. Held out, seed {seed}:",
             figures_text(held_out_scores(table, joint, seed)),
+            "Left out: each corpus predicted by a fit that never saw it, nor a clip of its groups:",
+            figures_text(held_out_scores(table, leave_corpora_out(table, JointRegression()), seed)),
             f"R2 against the paper's pipeline (44.1 kHz, full files), same folds, seeds {seeds}:",
             beside_text(table, held_out, full, paper),
             f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",

@@ -10,6 +10,7 @@ from tests.trainer.regression.rated import small_table
 from trainer.evaluation.cross_validation import (
     cross_validate,
     held_out_scores,
+    leave_corpora_out,
     paper_predictions,
     parts_of,
     rank_agreement,
@@ -92,6 +93,18 @@ def test_every_mixture_is_tested_on_held_out_sounds(table: TrainingTable) -> Non
     ]
     for test in tests:
         assert test.arousal.low <= test.arousal.value <= test.arousal.high
+
+
+def test_a_corpus_left_out_is_predicted_without_its_groups(table: TrainingTable) -> None:
+    # Every group has a clip in each corpus, so that nothing is left to fit on.
+    twins = np.where(np.arange(len(table)) % 2, "one", "other")
+    with pytest.raises(TrainingError, match="0 rated clips"):
+        leave_corpora_out(dataclasses.replace(table, corpus=twins), JointRegression())
+    halves = np.where(np.arange(len(table)) // 2 % 2, "one", "other")
+    held = leave_corpora_out(dataclasses.replace(table, corpus=halves), JointRegression())
+    one = halves == "one"
+    fitted = JointRegression().fit(dataclasses.replace(table, corpus=halves).subset(~one))
+    np.testing.assert_allclose(held.affect[one], fitted.predict(table.vectors[one]))
 
 
 def test_report_tables_have_equal_rows(table: TrainingTable) -> None:
