@@ -99,9 +99,11 @@ def provenance_fields(text: str) -> dict[str, str]:
 
 def owned_keys(items: Mapping[str, list[str]]) -> frozenset[str]:
     """Return the keys that are ours according to the file's own `VALENCED` value."""
-    texts = items.get(PROVENANCE, [])
-    named = {key for text in texts for key in provenance_fields(text).get("keys", "").split(",")}
-    return frozenset(named & ALL_KEYS) | ({PROVENANCE} if texts else frozenset())
+    fields = map(provenance_fields, items.get(PROVENANCE, []))
+    # Every release wrote this field; without it, the item is somebody else's.
+    lists = [each["keys"] for each in fields if "keys" in each]
+    named = {key for text in lists for key in text.split(",")}
+    return frozenset(named & ALL_KEYS) | ({PROVENANCE} if lists else frozenset())
 
 
 def with_owned_keys(wanted: Items) -> Items:

@@ -13,7 +13,8 @@ from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, WriteOutcome, restore, write
 from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.file_history import FileHistory
-from tests.daemon.tagging.readers import BLIND_PARSER, PARSER, read
+from tests.daemon.tagging.foreign_writers import put_tags
+from tests.daemon.tagging.readers import BLIND_PARSER, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound_file
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_mutated_files_are_never_harmed(
     options = WriteOptions(BLIND_PARSER)
     path = sound_file(tmp_path, kind)
     if tagged:
-        write(path, {**affect, "MOOD_AROUSAL": ["1", "2"]}, WriteOptions(PARSER))
+        put_tags(kind, path, {"MOOD_AROUSAL": ["1", "2"], "VALENCED": ["x"], "OTHER": ["y"]})
     content = path.read_bytes()
     chance = random.Random(f"{kind} {tagged}")
     for _ in range(_EXAMPLES):
