@@ -145,7 +145,7 @@ def test_the_same_clips_under_two_names_are_held_out_together(
     # Corpora stand in the order of their names.
     assert told.count("repeated  ") == 32
     assert "repeated  a.wav of mine: same sound as a.wav of again" in told
-    assert "32 sounds occur more than once" in valenced.stderr
+    assert "32 clips repeat a sound of the corpora" in valenced.stderr
     line = (
         "evaluate", "--corpora", "mine,again", "--experiment", "single-domain", "--regression",
         "svr", "--folds", "4", "--repeats", "2", "--output", tmp_path / "r",
