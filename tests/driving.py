@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import shlex
@@ -11,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +32,18 @@ def scanned(done: int, failed: int = 0, failed_before: int = 0) -> dict[str, Any
     """Return the document of a scan in which every file settled."""
     counts = {"done": done, "failed": failed, "failed_before": failed_before}
     return {**counts, "unsettled": [], "unread": {}}
+
+
+@contextmanager
+def same_logging() -> Iterator[None]:
+    """Set back what a command that runs in this process changes, for the tests after this one."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def notifications(supervisor: socket.socket) -> list[str]:

@@ -170,7 +170,8 @@ def _check_mounts(
     for point in mounts.unmounted():
         known = _count_below(point, recorded)
         if known and not _count_below(point, present):
-            unreadable[point] = f"its disk is not mounted; the {known} files known on it are kept"
+            files = "the file" if known == 1 else f"the {known} files"
+            unreadable[point] = f"its disk is not mounted; nothing is forgotten of {files} on it"
         else:
             mounts.forget(point)
 

@@ -126,7 +126,7 @@ def test_a_running_service_writes_an_annotation_into_the_tags(
         ([], "either a FILE or --from"),
         (["song.flac"], "--arousal or --valence is needed"),
         (["song.flac", "--arousal", "2"], "not on the scale -1:1"),
-        (["song.flac", "--arousal", "nan"], "not on the scale -1:1"),
+        (["song.flac", "--arousal", "nan"], "'nan' is not a number"),
         (["song.flac", "--arousal", "0", "--scale", "9:1"], "LOW:HIGH"),
         (
             ["song.flac", "--arousal", "0", "--withdraw"],
@@ -141,8 +141,9 @@ def test_contradictory_arguments_are_a_usage_error(
     assert message in valenced.stderr
 
 
-def test_an_unknown_file_is_rejected_in_one_line(valenced: Valenced, music: Path) -> None:
-    valenced("annotate", music / "x\x1b.wav", "--arousal", "0", exit_code=1)
+def test_an_unknown_file_is_rejected_in_one_line(valenced: Valenced, song: Path) -> None:
+    unknown = write_audio(song.parent / "x\x1b.wav", noise(1))
+    valenced("annotate", unknown, "--arousal", "0", exit_code=1)
     assert "analyse it first: valenced scan" in valenced.stderr
     assert "\x1b" not in valenced.stderr
 
@@ -206,7 +207,7 @@ def test_a_write_that_was_killed_before_it_was_recorded_is_no_annotation(
         marks = ", ".join("?" * len(clip))
         catalogue.execute(f"REPLACE INTO clips VALUES ({marks})", clip)
         for row in journal:
-            catalogue.execute("INSERT OR IGNORE INTO tag_journal VALUES (?, ?, ?, ?, ?)", row)
+            catalogue.execute("INSERT OR IGNORE INTO tag_journal VALUES (?, ?, ?, ?, ?, ?)", row)
     valenced("annotate", song, "--arousal", "0.2", "--valence", "0.2", "--by", "cem")
     valenced("scan", song.parent)
     annotators = valenced.select("SELECT annotator FROM annotations ORDER BY id")

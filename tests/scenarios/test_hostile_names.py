@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import os
 import pty
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 
 from daemon.cli.main import main
 from daemon.paths import printable
-from tests.driving import Valenced
+from tests.driving import Valenced, same_logging
 from tests.sounds import music_like, write_audio
 
 if TYPE_CHECKING:
@@ -98,7 +97,6 @@ def run(
     """Yield a function that runs a command in this process, as there are hundreds to run."""
     for key, value in library.valenced.environment.items():
         monkeypatch.setenv(key, value)
-    handlers = logging.root.handlers[:]
 
     def run(*arguments: str | Path) -> Outcome:
         line = [str(part) for part in library.valenced.line(*arguments)]
@@ -114,8 +112,8 @@ def run(
         assert isinstance(ended.value.code, int)
         return Outcome(ended.value.code, out, text)
 
-    yield run
-    logging.root.handlers[:] = handlers
+    with same_logging():
+        yield run
 
 
 def lines(out: bytes) -> list[str]:

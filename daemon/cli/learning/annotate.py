@@ -71,6 +71,7 @@ def command(
         raise click.UsageError("--withdraw cannot be combined with --from")
     if file is not None and not withdraw and values == (None, None):
         raise click.UsageError("--arousal or --valence is needed, or both")
+    _require_on_scale(values, scale)
     require_commands(loaded)
     with open_catalogue(loaded) as catalogue:
         if table is not None:
@@ -85,6 +86,12 @@ def command(
                 message = _recorded(catalogue, path, values, scale, annotator or you())
         catalogue.jobs.request(RETAG, utc_now())
     say(message, err=True)
+
+
+def _require_on_scale(values: tuple[float | None, float | None], scale: RatingScale) -> None:
+    for name, value in zip(("arousal", "valence"), values, strict=True):
+        if value is not None and not scale.low <= value <= scale.high:
+            raise click.UsageError(f"--{name} {value:g} is not on the scale {scale}")
 
 
 def require_commands(loaded: LoadedSettings) -> None:
@@ -118,9 +125,6 @@ def _recorded(
 ) -> str:
     from storage.annotations import GivenAnnotation
 
-    for name, value in zip(("arousal", "valence"), values, strict=True):
-        if value is not None and not scale.low <= value <= scale.high:
-            raise click.UsageError(f"--{name} {value:g} is not on the scale {scale}")
     arousal, valence = (None if value is None else scale.affect(value) for value in values)
     identity = _identity(catalogue, path)
     given = GivenAnnotation(identity, path, annotator, arousal, valence, SOURCE)

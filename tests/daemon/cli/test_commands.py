@@ -18,7 +18,7 @@ import pytest
 from daemon.cli.main import main
 from storage.catalogue import Catalogue
 from storage.schema.file_stamps import FileStamp
-from tests.driving import COMMAND, Valenced, scanned
+from tests.driving import COMMAND, Valenced, same_logging, scanned
 from tests.records import NOON, record, record_entry
 from tests.sounds import music_like, noise, silence, tone, write_audio
 
@@ -28,7 +28,7 @@ PIPE_HOLDS = 65536
 def answer(monkeypatch: pytest.MonkeyPatch, *line: str) -> int:
     """Run a command in this process, and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["valenced", *line])
-    with pytest.raises(SystemExit) as end:
+    with same_logging(), pytest.raises(SystemExit) as end:
         main()
     assert isinstance(end.value.code, int)
     return end.value.code

@@ -97,7 +97,8 @@ def test_a_disk_that_goes_away_takes_nothing_along(
     write_audio(music / "beside.wav", noise(1))
     valenced("scan", music)
     disk.unmount()
-    valenced("scan", music)
+    valenced("scan", music, exit_code=1)
+    assert "1 folder could not be listed" in valenced.stderr
     assert paths(valenced) == {"on disk.wav", "beside.wav"}
     assert any("not mounted" in line for line in valenced.read("status")["degraded"])
     assert valenced.read("scan", music, "--dry-run")["gone"] == []
