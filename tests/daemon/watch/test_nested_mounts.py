@@ -101,7 +101,7 @@ def test_a_disk_that_goes_away_takes_nothing_along(
     assert "1 folder could not be listed" in valenced.stderr
     assert paths(valenced) == {"on disk.wav", "beside.wav"}
     assert any("not mounted" in line for line in valenced.read("status")["degraded"])
-    assert valenced.read("scan", music, "--dry-run")["gone"] == []
+    assert valenced.read("scan", music, "--dry-run", exit_code=1)["gone"] == []
     disk.mount()
     assert valenced.read("scan", music)["done"] == 0
     assert valenced.read("status")["degraded"] == []
