@@ -90,7 +90,7 @@ def test_an_unmounted_disk_is_reported_and_its_files_stay_known(
     with mounted(music, "size=2m"):
         write_audio(music / "a.flac", music_like(2))
         valenced("scan", music)
-    valenced("scan", music)
+    valenced("scan", music, exit_code=1)
     assert len(valenced.read("query")) == 1
     (problem,) = valenced.read("status")["degraded"]
     assert "is its disk mounted?" in problem
