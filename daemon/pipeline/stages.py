@@ -150,7 +150,8 @@ class Pipeline:
                 look = look_of(file.descriptor)
             if look is not None and is_same(clip, entry.path, entry.stamp, look):
                 self._catalogue.record_same(entry, clip, look)
-                log.debug("%s: only its name or attributes changed", entry.path)
+                level = logging.DEBUG if entry.path == clip.path else logging.INFO
+                log.log(level, "%s: known sound, was %s", entry.path, clip.path)
                 return True
         return False
 
