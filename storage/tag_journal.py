@@ -63,7 +63,6 @@ class TagJournal(CataloguePart):
             values |= vars(outcome.stamp) | look_values(outcome.look)
         is_stripped = outcome.state is TagState.OFF and outcome.reason is not None
         is_made = outcome.state is TagState.WRITTEN or is_stripped
-        last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
         with self.engine.begin() as connection:
             is_current = not _values_changed(connection, clip.identity, outcome.tagged)
             if not is_current:
@@ -71,7 +70,7 @@ class TagJournal(CataloguePart):
             connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
             if is_made:
                 connection.execute(
-                    delete(tag_journal).where(_entries_of(clip), tag_journal.c.id < last)
+                    delete(tag_journal).where(_entries_of(clip), tag_journal.c.id < _last_of(clip))
                 )
         return is_current
 
@@ -105,14 +104,14 @@ class TagJournal(CataloguePart):
 
     def abandon(self, clip: Clip) -> None:
         """Delete the undo record of a write that certainly was not made."""
-        last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
-        self._write(delete(tag_journal).where(tag_journal.c.id == last))
+        self._write(delete(tag_journal).where(tag_journal.c.id == _last_of(clip)))
 
     def note_restored(self, clip: Clip) -> None:
         """Note in the undo record of a file that our keys are left as they were before us."""
-        last = select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
         noted = func.json_set(tag_journal.c.before, "$.restored", func.json("true"))
-        self._write(update(tag_journal).where(tag_journal.c.id == last).values(before=noted))
+        self._write(
+            update(tag_journal).where(tag_journal.c.id == _last_of(clip)).values(before=noted)
+        )
 
     def _before(self, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
         statement = select(tag_journal.c.before).where(condition)
@@ -145,6 +144,11 @@ class TagJournal(CataloguePart):
 
 def _entries_of(clip: Clip) -> ColumnElement[bool]:
     return tag_journal.c.clip_id == clip.id
+
+
+def _last_of(clip: Clip) -> Any:
+    """Return the number of a clip's newest record, as part of a statement."""
+    return select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
 
 
 def _values_changed(connection: Connection, identity: str, tagged: Tagged | None) -> bool:

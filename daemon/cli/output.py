@@ -51,7 +51,7 @@ def _print(content: str | bytes, *, err: bool = False) -> None:
         click.echo(content, nl=False, err=err)
     except OSError as error:
         if err:
-            # What is being done is more than what is said about it.
+            # The command goes on, as its work matters more than its messages.
             drop(STDERR)
         elif isinstance(error, BrokenPipeError):
             raise

@@ -30,8 +30,8 @@ def prepare_streams() -> None:
     """Open what is closed, and let no text be refused by the encoding of a terminal.
 
     A file that is opened later would otherwise take the place of the closed stream, and our
-    messages would be written into it. Messages for a closed stderr are dropped; to write to a
-    closed stdout fails, as whoever closed it gets no answer.
+    messages would be written into it. Messages for a closed stderr are dropped. Writing to a
+    closed stdout fails, since the answer of the command would be lost.
     """
     for descriptor, name in _NAMES.items():
         if getattr(sys, name) is None:

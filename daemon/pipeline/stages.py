@@ -151,7 +151,8 @@ class Pipeline:
             if look is not None and is_same(clip, entry.path, entry.stamp, look):
                 self._catalogue.record_same(entry, clip, look)
                 level = logging.DEBUG if entry.path == clip.path else logging.INFO
-                log.log(level, "%s: known sound, was %s", entry.path, clip.path)
+                text = "%s: known sound, was %s"
+                log.log(level, text, entry.path, clip.path, extra={"clip": entry.path})
                 return True
         return False
 

@@ -112,7 +112,8 @@ def _fields(record: logging.LogRecord, line: str) -> Iterator[tuple[str, Any]]:
 def _folders_around(record: logging.LogRecord) -> Iterator[PurePath]:
     """Yield the folders that a record's file or folder lies in, as a field may have many values.
 
-    A match is for the whole value: so `FOLDER=/srv/music` finds all that is said of files below.
+    `journalctl FOLDER=/srv/music` finds entries with just this value, so that each entry needs a
+    value for every folder around its file.
     """
     about = getattr(record, "clip", None) or getattr(record, "folder", None)
     if isinstance(about, PurePath) and about.is_absolute():

@@ -38,7 +38,7 @@ class FileStamp:
     def holds_for(self, present: FileStamp) -> bool:
         """Whether a file that had this stamp is certainly the same, byte for byte.
 
-        A file system that numbers inodes anew at each mount keeps the change time.
+        Some file systems give a file another inode number at each mount. Its change time stays.
         """
         if (self.size, self.mtime_ns) != (present.size, present.mtime_ns):
             return False

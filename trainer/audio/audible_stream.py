@@ -28,7 +28,7 @@ def first_audible(indexes: Iterable[int], open_stream: Callable[[int], Opened]) 
 
     Args:
         indexes: of the streams, in the order of preference.
-        open_stream: opens the file anew for one of them; may raise what ffmpeg raises.
+        open_stream: opens the file again, to read one of them; may raise what ffmpeg raises.
 
     Returns:
         None if each is silent there, or cannot be decoded.

@@ -9,10 +9,10 @@ import mutagen.wave
 import pytest
 
 from daemon.service_errors import TagWriteError
-from daemon.tagging.api import WriteOptions, restore, write
-from daemon.tagging.file_history import FileHistory
+from daemon.tagging.api import WriteOptions, write
 from daemon.tagging.formats.older_tags import info_texts
-from tests.daemon.tagging.readers import BLIND_PARSER, read
+from tests.daemon.tagging.readers import BLIND_PARSER
+from tests.daemon.tagging.round_trip import round_trip
 from tests.daemon.tagging.sounds import chunk, encoded, wav_with
 
 if TYPE_CHECKING:
@@ -39,15 +39,7 @@ def riff(*chunks: bytes, size: int | None = None, form: bytes = b"RIFF") -> byte
 
 
 def written(path: Path, affect: Items) -> bytes:
-    """Write and restore; return what was in between."""
-    before, options = path.read_bytes(), WriteOptions(BLIND_PARSER)
-    done = write(path, affect, options)
-    between = path.read_bytes()
-    assert read(path)["MOOD_AROUSAL"] == ["42"]
-    assert done.undo is not None
-    restore(path, options, FileHistory.of([done.undo]))
-    assert path.read_bytes() == before
-    return between
+    return round_trip(path, WriteOptions(BLIND_PARSER), affect)
 
 
 @pytest.mark.parametrize("behind", [bytes(7), bytes(3000), b"TAG" + bytes(125), b"\r\n", b"LIST"])

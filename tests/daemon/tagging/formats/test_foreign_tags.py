@@ -22,6 +22,7 @@ from daemon.tagging.basics import keys
 from daemon.tagging.file_history import FileHistory
 from tests.daemon.tagging import sounds
 from tests.daemon.tagging.readers import read
+from tests.daemon.tagging.round_trip import round_trip
 from tests.daemon.tagging.sounds import chunk, encoded, frame, id3_tag, sound, sound_file, wav_with
 from trainer.audio.fingerprint import identify
 
@@ -51,18 +52,6 @@ def made(folder: Path, content: bytes) -> Path:
     path = folder / "sound"
     path.write_bytes(content)
     return path
-
-
-def round_trip(path: Path, options: WriteOptions, affect: Items) -> bytes:
-    """Write and restore; return what was in between."""
-    before = path.read_bytes()
-    done = write(path, affect, options)
-    between = path.read_bytes()
-    assert read(path)["MOOD_AROUSAL"] == ["42"]
-    assert done.undo is not None
-    restore(path, options, FileHistory.of([done.undo]))
-    assert path.read_bytes() == before
-    return between
 
 
 class TestId3:
