@@ -185,7 +185,8 @@ def test_events_that_the_kernel_dropped_lead_to_a_scan(valenced: Valenced, music
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         service.process.send_signal(signal.SIGSTOP)
-        for number in range(room // 2):
+        # Each makes two events: it is created, and closed after writing.
+        for number in range(room):
             (music / f"{number}.txt").touch()
         (music / "a.wav").write_bytes(sound)
         service.process.send_signal(signal.SIGCONT)
