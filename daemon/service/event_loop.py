@@ -267,15 +267,20 @@ class EventLoop:
         """Show progress; return how long to wait for messages, None without limit."""
         now_s = self.monotonic()
         waiting = self.catalogue.queue.waiting(self.clock())
-        self.progress.show(self.stats.attempts, waiting, now_s)
+        unfinished = self.unfinished(waiting)
+        self.progress.show(self.stats.attempts, unfinished, now_s)
         self.notifier.status(self._status(waiting))
         due_s = self.enqueuer.next_due()
         timeouts_s = [] if due_s is None else [max(due_s - now_s, 0.01)]
-        if waiting or self.single_pass is not None:
+        if unfinished or self.single_pass is not None:
             timeouts_s.append(TICK_S)
         if self.notifier.watchdog_interval_s is not None:
             timeouts_s.append(self.notifier.watchdog_interval_s)
         return min(timeouts_s, default=None)
+
+    def unfinished(self, waiting: int) -> int:
+        """Number of files that wait or are in work, as one whose tags are being written is."""
+        return max(waiting, self.stats.busy)
 
     def _status(self, waiting: int) -> str:
         counts = f"{self.stats.processed} processed, {self.stats.failed} failed since the start"

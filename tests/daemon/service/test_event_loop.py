@@ -97,6 +97,13 @@ def test_a_stop_is_handled_although_the_catalogue_is_broken(
     loop.run()
 
 
+def test_a_file_whose_tags_are_being_written_is_not_finished(loop: EventLoop) -> None:
+    with loop.stats.working():
+        assert loop.unfinished(waiting=0) == 1
+        assert loop.unfinished(waiting=3) == 3
+    assert loop.unfinished(waiting=0) == 0
+
+
 def test_why_work_is_paused_is_stored_and_deleted_again(loop: EventLoop) -> None:
     notes = loop.catalogue.notes
     loop.stats.paused = "paused on battery"
