@@ -8,7 +8,6 @@ that is killed leaves the published bundle unchanged, and the next removes what 
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import re
 import shutil
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from trainer.retraining.candidate import Candidate
     from trainer.retraining.rejected import RejectedCandidate
 
-log = logging.getLogger(__name__)
 
 LOCK: Final = "retraining.lock"
 _CANDIDATE: Final = "learned-"
@@ -121,7 +119,6 @@ def retrain(  # noqa: PLR0913 - each is set by some caller alone
             replaced = old.bundle.name
             registry.publish(registry_dir, name, instead_of=replaced, feature_key=feature_key)
         registry.prune(registry_dir, keep, feature_key=feature_key)
-    log.info("%s: %s", name, comparison.verdict)
     return RetrainResult(name, published, comparison.verdict, comparison)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.loading import LoadedSettings
-    from trainer.bundles.bundle_manifest import Manifest, ManifestScore
+    from trainer.bundles.bundle_manifest import HeldOutScores, Manifest, ManifestScore
     from trainer.personal.comparison import BundleComparison
 
 
@@ -133,11 +133,12 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         yield f"  {part.clips:>5} {part.domain} clips of {part.corpus}: {part.licence}"
     yield ""
     yield "cross-validated by groups, with 95 % confidence intervals"
-    yield f"  {'part':<14} {'':<8} {'R2':>18} {'RMSE':>18} {'MAE':>18} {'CCC':>18}  covered"
-    for held in manifest.held_out:
-        scores = (held.r2, held.rmse, held.mae, held.ccc)
-        columns = "".join(f" {_score_text(score):>18}" for score in scores)
-        yield f"  {held.part:<14} {held.dimension:<8}{columns}  {held.coverage:.0%}"
+    heading = ("part", "", "R2", "RMSE", "MAE", "CCC", "covered")
+    rows = [heading, *(_held_out_cells(held) for held in manifest.held_out)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, "<<>>>>>", strict=True)
+        yield "  " + "  ".join(f"{cell:{side}{width}}" for cell, width, side in cells)
     yield ""
     yield f"nominal interval coverage {manifest.interval_level:.0%}; features {manifest.hearing}"
 
@@ -158,6 +159,11 @@ def _learned(comparison: BundleComparison) -> Iterator[str]:
         own, theirs, constant = ("-" if each is None else f"{each:.3f}" for each in rmse)
         yield f"  {dim.dimension:<8} {own:>8} {theirs:>12} {constant:>9}"
     yield f"  it {'passed' if comparison.passed else 'did not pass'} the test: {comparison.verdict}"
+
+
+def _held_out_cells(held: HeldOutScores) -> tuple[str, ...]:
+    scores = map(_score_text, (held.r2, held.rmse, held.mae, held.ccc))
+    return held.part, held.dimension, *scores, f"{held.coverage:.0%}"
 
 
 def _score_text(score: ManifestScore) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field
 from enum import Enum
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 2000
 SOURCE: Final = "review"
+# No comma without a space, which may stand for a decimal point.
+_SEPARATOR: Final = re.compile(r"[,;]?\s+")
 
 
 @click.command("review")
@@ -106,9 +109,11 @@ class ReviewDialogue:
         if player is None:
             names = ", ".join(name for name, *_ in PLAYERS)
             say(f"no player is installed ({names}): listen to the files by other means", err=True)
-        low, high = f"{self.scale.low:g}", f"{self.scale.high:g}"
+        low, high = self._range
         say(
-            f"Answer with arousal and valence, both {self.scale}, such as {low} {high}.",
+            f"Answer with two numbers, such as {low} {high}:",
+            f"  arousal, from {low} (calm) to {high} (energetic), and then",
+            f"  valence, from {low} (unpleasant) to {high} (pleasant).",
             "Enter skips a sound, r plays it again, b goes back, u undoes an answer, q quits.",
         )
         try:
@@ -143,16 +148,24 @@ class ReviewDialogue:
         """Return an answer, or arousal and valence in [-1, 1]."""
         while True:
             try:
-                words = click.prompt("arousal valence", default="", show_default=False).split()
+                text = click.prompt("arousal valence", default="", show_default=False)
             except click.Abort:
                 return Answer.QUIT
             for answer in Answer:
-                if " ".join(words).lower() in answer.value:
+                if text.strip().lower() in answer.value:
                     return answer
-            match [_number(text, self.scale) for text in words]:
+            match [_number(word, self.scale) for word in _SEPARATOR.split(text.strip())]:
                 case [float(arousal), float(valence)]:
                     return arousal, valence
-            say(f"two numbers on the scale {self.scale}, Enter, or one of r, b, u, q")
+            low, high = self._range
+            say(
+                f"not understood: type two numbers from {low} to {high}, such as {low} {high}; or "
+                "Enter to skip, or one of r, b, u, q"
+            )
+
+    @property
+    def _range(self) -> tuple[str, str]:
+        return f"{self.scale.low:g}", f"{self.scale.high:g}"
 
     def _rate(self, place: int, values: tuple[float, float]) -> None:
         from storage.annotations import GivenAnnotation

@@ -464,6 +464,9 @@ def test_bundles_show_their_scores_and_their_weakness(valenced: Valenced) -> Non
     text = valenced("bundles", "show").decode()
     assert "starter" in text
     assert "trust an order more than a value" in text
+    first, *scores = (line for line in text.splitlines() if "CCC" in line or line.endswith("%"))
+    assert len(scores) > 10
+    assert {len(line) for line in scores} == {len(first)}
     (bundle,) = valenced.read("bundles", "list")
     assert bundle["name"].startswith("starter")
 

@@ -59,7 +59,7 @@ def test_answers_are_given_skipped_gone_back_to_and_undone(
 ) -> None:
     a, lines, c = PATHS
     # Skipped, rated, back twice, rated, skipped, rated again.
-    given = answered("\n5 5\nb\nb\n9 9\ns\n1 9\n")
+    given = answered("\n5, 5\nb\nb\n9 9\ns\n1 9\n")
     assert given == {a: (1.0, 1.0), lines: (0.0, 0.0), c: (-1.0, 1.0)}
     said = capfd.readouterr()
     assert "2 of 3  /m/two\\nlines.flac\n" in said.out
@@ -75,12 +75,14 @@ def test_an_undone_answer_is_asked_for_again(
     assert said.count("1 of 3") == 3
 
 
-@pytest.mark.parametrize("wrong", ["5", "5 5 5", "loud", "0 5", "5 9.1", "nan 5", "x" * 9999])
+@pytest.mark.parametrize(
+    "wrong", ["5", "5 5 5", "3,5", "loud", "0 5", "5 9.1", "nan 5", "x" * 9999]
+)
 def test_a_wrong_answer_is_asked_for_again(
     answered: Answers, capfd: pytest.CaptureFixture[str], wrong: str
 ) -> None:
     assert answered(f"{wrong}\nq\n") == {}
-    assert "two numbers on the scale 1:9" in capfd.readouterr().out
+    assert "two numbers from 1 to 9, such as 1 9" in capfd.readouterr().out
 
 
 def test_the_end_of_the_input_ends_it(answered: Answers, capfd: pytest.CaptureFixture[str]) -> None:
