@@ -6,13 +6,14 @@ import os
 import shutil
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
+from config.settings import FolderSettings
 from daemon.clock import utc_now
 from daemon.install.sandbox_check import is_sandbox_problem
 from daemon.install.socket_unit import socket_problem
@@ -31,10 +32,11 @@ from storage.schema.catalogue_errors import CatalogueError
 from trainer.audio.sandbox import NEEDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from config.settings import AnalysisSettings, FolderSettings, Settings
+    from config.settings import AnalysisSettings, Settings
+    from storage.schema.records import FolderState
 
 LEAST_FREE_BYTES: Final = 1 << 30
 OLDEST_SQLITE: Final = (3, 35, 0)
@@ -83,10 +85,16 @@ def run_checks(
         yield _warn(f"{annotations}: this user may not move files in it (annotations)")
     for is_safe, what in who_may_teach(settings.annotations, settings.tags, annotations):
         yield _ok(what) if is_safe else _warn(what)
-    if not settings.watch.folder:
+    running = _folders_of_service(url)
+    folders = {folder.path: folder for folder in settings.watch.folder}
+    # Those of its command line.
+    folders |= {
+        each.path: FolderSettings(path=each.path) for each in running if each.path not in folders
+    }
+    if not folders:
         yield _warn("no folder is set; name one: valenced run DIR")
     directories = 0
-    for folder in settings.watch.folder:
+    for folder in folders.values():
         yield from _check_folder(folder, settings)
         yield from _check_mount(folder)
         if not settings.watch.follow_links:
@@ -95,7 +103,7 @@ def run_checks(
             directories += sum(1 for _ in os.walk(folder.path))
     yield from _check_watch_limit(directories)
     yield _check_confinement(settings.analysis)
-    yield from _check_unit(settings, url, units)
+    yield from _check_unit(settings, running, units)
 
 
 def _may(path: Path | str, rights: int) -> bool:
@@ -239,14 +247,24 @@ def _check_confinement(limits: AnalysisSettings) -> CheckResult:
     )
 
 
-def _check_unit(settings: Settings, url: str, units: Path | None) -> Iterator[CheckResult]:
+def _folders_of_service(url: str) -> Sequence[FolderState]:
+    """Return the folders of the service that runs now, none if none runs."""
+    # `exists` is True or False, never an error; what is wrong with a catalogue is said above.
+    with suppress(CatalogueError):
+        if os.path.exists(file_of(url)) and writer_of(url) is not None:  # noqa: PTH110
+            with closing(Catalogue(url)) as catalogue:
+                return catalogue.queries.folders()
+    return ()
+
+
+def _check_unit(
+    settings: Settings, running: Sequence[FolderState], units: Path | None
+) -> Iterator[CheckResult]:
     """Check which folders the unit keeps from the service: as installed, and as it runs."""
     problems = {} if units is None else dict.fromkeys(unopened_folders(settings, units), NOT_OPENED)
-    if os.path.exists(file_of(url)) and writer_of(url) is not None:  # noqa: PTH110 - True or False, never an error
-        with closing(Catalogue(url)) as catalogue:
-            for state in catalogue.queries.folders():
-                if state.trouble is not None and is_sandbox_problem(state.trouble):
-                    problems[state.path] = state.trouble
+    for state in running:
+        if state.trouble is not None and is_sandbox_problem(state.trouble):
+            problems[state.path] = state.trouble
     for path, problem in problems.items():
         yield _warn(f"{path}: {problem}")
     if units is not None and settings.page.listen and is_ours(units / UNIT):

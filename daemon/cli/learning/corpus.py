@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from trainer.features.feature_cache import FeatureCache
     from trainer.rating_scale import RatingScale
 
+MOST_LISTED = 20
 _ONLY_FOR = {"music": ("iads-e", "iads-2"), "scale": ("manifest",), "emomusic": ("deam",)}
 
 
@@ -213,6 +214,13 @@ def _repeated(loaded: LoadedSettings, name: str) -> list[RepeatedClip]:
     return [each for each in dataset.repeated if name in {each.corpus, each.first_corpus}]
 
 
+def _say_some(lines: Sequence[str]) -> None:
+    """Print lines, but no more than leave the result on the screen."""
+    # One line more would take as much room as to say that there is one.
+    shown = lines if len(lines) <= MOST_LISTED + 1 else lines[:MOST_LISTED]
+    say(*shown, *([] if shown is lines else [f"… {len(lines) - MOST_LISTED} more: --format json"]))
+
+
 def _print_imported(
     manifest: CorpusManifest, repeated: Sequence[RepeatedClip], output: str
 ) -> None:
@@ -223,10 +231,8 @@ def _print_imported(
         document["repeated"] = [asdict(each) for each in repeated]
         print_json(document)
     else:
-        for clip in repeated:
-            say(f"repeated  {clip.path} of {clip.corpus}: {clip}")
-        for item in manifest.skipped:
-            say(f"{item.fault}  {item.item}: {item.reason}")
+        _say_some([f"repeated  {clip.path} of {clip.corpus}: {clip}" for clip in repeated])
+        _say_some([f"{item.fault}  {item.item}: {item.reason}" for item in manifest.skipped])
         for note in manifest.notes:
             say(f"note  {note}")
     say(

@@ -37,6 +37,8 @@ _NEEDED: Final = ("path", "arousal", "valence")
 _OPTIONAL: Final = ("arousal_sd", "valence_sd", "raters", "group", "domain", "scale")
 _UNKNOWN_RATERS: Final = 10
 _MOST_RATERS: Final = 1_000_000
+_MOST_NAMES: Final = 10
+_LONGEST_NAME: Final = 40
 
 
 def read_manifest(request: ImportRequest) -> RatingTable:
@@ -74,7 +76,17 @@ def read_manifest(request: ImportRequest) -> RatingTable:
         corpus=request.name,
         licence=LICENCE,
         skipped=skipped,
+        notes=_unused(rows[0]),
     )
+
+
+def _unused(row: CsvRow) -> list[str]:
+    """Name the columns that mean nothing here, such as a `Group` or `speaker` for `group`."""
+    others = [name for name in row.cells if name not in _NEEDED + _OPTIONAL]
+    if not others:
+        return []
+    names = ", ".join(repr(name[:_LONGEST_NAME]) for name in others[:_MOST_NAMES])
+    return [f"columns that mean nothing here: {names}; read are {', '.join(_NEEDED + _OPTIONAL)}"]
 
 
 def _manifest(path: Path) -> Path:

@@ -26,6 +26,17 @@ def test_the_required_columns_are_enough(tmp_path: Path) -> None:
     assert second.path == "in/b.wav"
     assert first.group != second.group
     assert first.domain == "music"
+    assert not reading.notes
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    put_empty(tmp_path, ["a.wav"])
+    others = ("speaker", "Group", "\x1b[2J", "x" * 9999, *map(str, range(99)))
+    put_table(tmp_path / "manifest.csv", PLAIN + others, [("a.wav", 0, 0, *others)])
+    (note,) = read_manifest(asked(tmp_path)).notes
+    assert "'speaker', 'Group', '\\x1b[2J', 'xxx" in note
+    assert "group, domain, scale" in note
+    assert len(note) < 300
 
 
 def test_all_optional_columns_are_used(tmp_path: Path) -> None:
