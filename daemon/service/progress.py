@@ -6,6 +6,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+from daemon.wording import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -47,7 +49,8 @@ class ProgressReporter:
         if waiting == 0:
             if self._says_when_done and self._marks:
                 self._says_when_done = False
-                log.info("one pass done: %d %s; watching for changes", finished, self._unit)
+                files = counted(finished, self._unit.removesuffix("s"))
+                log.info("one pass done: %s; watching for changes", files)
             self.hide()
             return
         if not self._marks:

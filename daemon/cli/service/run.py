@@ -84,7 +84,7 @@ def _announce_tags(config: RunConfig) -> None:
     else:
         say(
             "Arousal and valence will be written into the tags of each file.",
-            "  without:  valenced run --no-tags    (make run TAGS=no)",
+            "  without:  valenced run --no-tags    (make run TAGS=no; setting: tags.mode)",
             "  undo:     valenced tags restore DIR",
             err=True,
         )
