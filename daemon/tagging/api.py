@@ -78,7 +78,7 @@ class WriteOptions:
         dry_run: report what would be done, and do nothing.
         record: gets the undo record (JSON types) after the proof and before the file changes, so
             that no write is ever without its undo; if it raises, nothing is written.
-        begun: where writes in place are noted before they begin; without it there are none.
+        begun: where writes are noted before the file is touched; without it, none are in place.
         disk: does the system calls.
     """
 

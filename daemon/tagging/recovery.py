@@ -1,7 +1,8 @@
 """Clean-up after interrupted writes: temporary files removed, files written in place restored.
 
 A name proves nothing, as others may create files in a watched folder. So only what this user owns
-is touched, and a rescue copy is used only as the catalogue says (`daemon.tagging.rescue`).
+or the catalogue notes is touched, and a rescue copy is used only as the catalogue says
+(`daemon.tagging.rescue`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from daemon.tagging.rescue import (
     left_by_earlier_release,
     restored,
 )
+from daemon.tagging.unfinished_exchange import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -95,18 +97,32 @@ class _Cleaner:
         descriptor = self.disk.open_to_read(self.folder, name)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            is_ours = status.st_uid == os.geteuid() or name in self.notes
+            if not stat.S_ISREG(status.st_mode) or not is_ours:
                 return "left alone: not a file of this user, so not ours"
             if not self.disk.try_lock(descriptor):
                 # Another process of ours is writing just now.
                 self.notes.pop(name, None)
                 return None
-            if temp_names.is_rescue(name):
-                return self._rescued(Rescue(self.path, self.folder, name, descriptor))
-            self.disk.remove(self.folder, name)
-            return "removed"
+            found = Rescue(self.path, self.folder, name, descriptor)
+            return self._rescued(found) if temp_names.is_rescue(name) else self._removed(found)
         finally:
             os.close(descriptor)
+
+    def _removed(self, found: Rescue) -> str:
+        note = self.notes.pop(found.name, None)
+        outcome = "removed"
+        if note is not None:
+            note = replace(note, path=self.path / note.path.name)
+            try:
+                outcome = settled(found, note, self.disk)
+            except RescueKept as kept:
+                self.begun.keep(replace(note, trouble=kept.reason))
+                return f"kept: {kept.reason}"
+        self.disk.remove(self.folder, found.name)
+        if note is not None:
+            self.begun.finish(found.name)
+        return outcome
 
     def _rescued(self, rescue: Rescue) -> str:
         note = self.notes.get(rescue.name)
@@ -133,12 +149,12 @@ class _Cleaner:
 
 def _settle_missing(note: BegunWrite, begun: BegunWrites, disk: DiskCalls) -> None:
     """Forget a write whose rescue copy was taken away; say so if that may come back."""
-    trouble = AWAY
+    trouble = AWAY if temp_names.is_rescue(note.rescue) else None
     try:
         with _handle(note.path.parent, disk) as folder:
             names = set(disk.names_in(folder))
             if note.rescue in names:
-                trouble = ANOTHER
+                trouble = trouble and ANOTHER
             elif temp_names.temporary_of(note.rescue) in names:
                 # Another process of ours has just noted it.
                 return
@@ -147,7 +163,8 @@ def _settle_missing(note: BegunWrite, begun: BegunWrites, disk: DiskCalls) -> No
                 return
     except OSError:
         pass
-    begun.keep(replace(note, trouble=trouble.format(note.rescue)))
+    if trouble is not None:
+        begun.keep(replace(note, trouble=trouble.format(note.rescue)))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.tagging.basics.byte_views import Assembled, OpenFile, common_length
 from daemon.tagging.disk.in_place import copy_back
 from daemon.tagging.disk.leases import WRITE_LEASE
+from daemon.tagging.disk.temp_names import is_rescue
 from daemon.tagging.undo_record import from_text
 from storage.schema.records import BegunWrite
 from trainer.audio.sound_file import SoundFile
@@ -85,7 +86,7 @@ def problem_with(note: BegunWrite, *, is_running: bool) -> str | None:
         note: the write.
         is_running: whether the service runs, which may be writing just now.
     """
-    if note.trouble is None and is_running:
+    if note.trouble is None and (is_running or not is_rescue(note.rescue)):
         return None
     rescue = note.rescue_path
     if os.path.lexists(rescue.parent) and not os.path.lexists(rescue):

@@ -162,10 +162,11 @@ class TagOutcome:
 
 @dataclass(frozen=True)
 class BegunWrite:
-    """A write into a file itself that has begun, and its rescue copy.
+    """A write of tags that has begun, and its copy: a rescue copy, or one to replace the file.
 
     Attributes:
-        rescue: name of the rescue copy, which lies in the folder of the file.
+        rescue: name of the rescue copy, which lies in the folder of the file. In an exchange, the
+            file has it for a moment.
         path: of the file.
         device: number of the file system when the write began.
         inode: of the file.

@@ -13,6 +13,7 @@ from daemon.tagging.basics.tag_errors import TagsRefused
 from daemon.tagging.disk.guard import Guard
 from daemon.tagging.disk.source import OriginalChanged
 from daemon.tagging.disk.temporary import temporary
+from storage.schema.records import BegunWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +63,8 @@ class FileWrite:
         content: the bytes of the copy, made of those of the original.
         complete: proves the copy; raises to stop the write.
         keep_mtime: whether the original's times stay.
-        begun: where a write in place is noted before it begins; None refuses such a write.
+        begun: where a write is noted before the file is touched; without it, nothing is written
+            in place.
         way_back: returns how to make the original of the copy, as text; None if that is too long.
     """
 
@@ -122,10 +124,34 @@ def replace(write: FileWrite) -> FinishedWrite:
         # For a moment the original has our temporary name; clean-up must not remove it then.
         if not disk.try_lock(source.descriptor):
             raise OriginalChanged
-        warning = copy.file.replace(
-            source.path.name, lambda name: source.has_become(name) and guard.holds()
-        )
+        with _noted(write, copy):
+            warning = copy.file.replace(
+                source.path.name, lambda name: source.has_become(name) and guard.holds()
+            )
         return FinishedWrite(_after_renaming(status, os.fstat(copy.descriptor)), warning)
+
+
+@contextmanager
+def _noted(write: FileWrite, copy: Copy) -> Iterator[None]:
+    """Let the catalogue know during a block that the copy's name may be that of the original."""
+    name, begun = copy.file.name, write.begun
+    assert name is not None
+    if begun is not None:
+        begun.keep(note_of(write, copy, name))
+    try:
+        yield
+    finally:
+        copy.file.discard()
+        if begun is not None and copy.file.is_gone:
+            begun.finish(name)
+
+
+def note_of(write: FileWrite, copy: Copy, name: str) -> BegunWrite:
+    """Return what the catalogue is to know of a write, under a name of its copy."""
+    made, status = os.fstat(copy.descriptor), write.source.status
+    original = (write.source.path, status.st_dev, status.st_ino)
+    numbers = (made.st_ino, made.st_size, made.st_uid)
+    return BegunWrite(name, *original, *numbers, copy.audio_hash, write.way_back(copy))
 
 
 def _after_renaming(before: os.stat_result, after: os.stat_result) -> os.stat_result:

@@ -19,11 +19,11 @@ from daemon.tagging.disk.atomic_copy import (
     CopyDiffers,
     FileWrite,
     FinishedWrite,
+    note_of,
     replace,
     verified_copy,
 )
 from daemon.tagging.disk.guard import Guard
-from storage.schema.records import BegunWrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def _rescue_copy(write: FileWrite, copy: Copy) -> Iterator[None]:
     if write.begun is None:
         raise TagsRefused("without a catalogue nothing is written in place")
     rescue = temp_names.rescue_of(copy.file.name)
-    earlier = write.begun.begin(_note(write, copy, rescue))
+    earlier = write.begun.begin(note_of(write, copy, rescue))
     if earlier is not None:
         raise _interrupted(earlier)
     try:
@@ -103,21 +103,6 @@ def _rescue_copy(write: FileWrite, copy: Copy) -> Iterator[None]:
             finally:
                 if copy.file.is_gone:
                     write.begun.finish(rescue)
-
-
-def _note(write: FileWrite, copy: Copy, rescue: str) -> BegunWrite:
-    made = os.fstat(copy.descriptor)
-    return BegunWrite(
-        rescue,
-        write.source.path,
-        write.source.status.st_dev,
-        write.source.status.st_ino,
-        made.st_ino,
-        made.st_size,
-        made.st_uid,
-        copy.audio_hash,
-        write.way_back(copy),
-    )
 
 
 def _write_back(source: SourceFile, copy: Copy) -> None:
