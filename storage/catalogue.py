@@ -201,11 +201,19 @@ class Catalogue(CataloguePart):
         return [clip_of(row) for row in self._rows(select(clips).where(same).limit(FEW))]
 
     def rename_clip(self, clip: Clip, path: Path) -> None:
-        """Give a clip another path; a clip that was recorded there is deleted."""
-        self._write(
-            delete(clips).where(clips.c.path == path),
-            update(clips).where(clips.c.id == clip.id).values(path=path),
-        )
+        """Give a clip another path, which no other clip has."""
+        self._write(update(clips).where(clips.c.id == clip.id).values(path=path))
+
+    def set_aside(self, clip: Clip, now: datetime) -> None:
+        """Free the path of a clip for another file; the clip is missing from now on.
+
+        Its file may be found under another name. Until then it has a path that no file can have
+        while there is one at its own.
+        """
+        aside = update(clips).where(clips.c.id == clip.id)
+        if not clip.is_missing:
+            aside = aside.values(missing_since=now)
+        self._write(aside.values(path=clip.path / f"earlier-{clip.id}"))
 
     def mark_missing(self, paths: Iterable[Path], now: datetime) -> None:
         """Record that files are missing from now on; their clips stay."""

@@ -15,7 +15,7 @@ that is no file's fault, such as a full disk, is raised to the consumer.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,10 +29,10 @@ from daemon.pipeline.claimed_file import (
     require_unchanged,
 )
 from daemon.pipeline.recognition import is_same, look_of
-from daemon.pipeline.renamed_files import origin_of
+from daemon.pipeline.renamed_files import has_left, origin_of
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.pipeline.tag_tries import tried
-from daemon.watch.file_state import is_gone, stamp_at
+from daemon.watch.file_state import stamp_at
 from daemon.worker.tag_client import TagClient
 from storage.schema.records import TagOutcome, TagState
 from trainer.trainer_errors import ClipError, UnreadableClip, UnusableClip
@@ -157,7 +157,9 @@ class Pipeline:
         return False
 
     def _renamed_from(self, entry: QueueEntry) -> Iterator[Clip]:
-        return (clip for clip in self._catalogue.clips_with(entry.stamp) if is_gone(clip.path))
+        return (
+            clip for clip in self._catalogue.clips_with(entry.stamp) if has_left(clip, entry.stamp)
+        )
 
     def _is_finished(self, clip: Clip, path: Path) -> bool:
         """Tell whether the stages would change nothing at a path with the content of a clip."""
@@ -184,10 +186,7 @@ class Pipeline:
         """Store the results and remove the queue entry, in one transaction."""
         entry = current.entry
         require_unchanged(entry)
-        self._follow_rename(entry, current.identity)
-        known = self._catalogue.clip_at(entry.path)
-        if known is not None and known.identity != current.identity:
-            known = None
+        known = self._known(entry, current.identity)
         if known is not None:
             self._failure_log.remember(known)
         self._find_tag_edits(known, current.worker)
@@ -236,15 +235,25 @@ class Pipeline:
         is_stripped = known and known.tag_state is TagState.OFF and known.tag_reason is not None
         return TagState.PENDING if self._wants_tags(path) and not is_stripped else TagState.OFF
 
-    def _follow_rename(self, entry: QueueEntry, identity: str) -> None:
-        """Move the record of a renamed or moved file, with its tag journal, to the new path."""
-        origin = origin_of(self._catalogue, entry, identity)
+    def _known(self, entry: QueueEntry, identity: str) -> Clip | None:
+        """Return the record of a file at its present path, None if it is a new one.
+
+        That of a renamed or moved file is moved, with its tag journal. That of another file, which
+        had the path before, makes room.
+        """
+        known = self._catalogue.clip_at(entry.path)
+        origin = origin_of(self._catalogue, entry, identity, known)
+        if origin is None and (known is None or known.identity == identity):
+            return known
+        if known is not None:
+            self._catalogue.set_aside(known, self._clock())
         if origin is None:
-            return
+            return None
         self._catalogue.rename_clip(origin, entry.path)
         if self._wants_tags(origin.path):
             self.tag_sync.discard_old_sidecar(origin.path)
         log.info("%s: renamed from %s", entry.path, origin.path, extra={"clip": entry.path})
+        return replace(origin, path=entry.path)
 
     def _find_tag_edits(self, known: Clip | None, worker: WorkerClient) -> None:
         # An interrupted write of ours would look like values set by hand.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import mutagen
@@ -19,7 +21,7 @@ import mutagen.mp4
 
 from config.settings import MoodSettings, TagSettings
 from daemon.pipeline.claimed_file import FileResult
-from daemon.pipeline.contests import LONG_AGO
+from daemon.pipeline.contests import CONTESTED, LONG_AGO
 from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_sync import TagSync
 from daemon.tagging import api
@@ -27,7 +29,10 @@ from daemon.tagging.basics import keys
 from daemon.tagging.file_history import FileHistory
 from daemon.tagging.formats.detect import container_of
 from daemon.tagging.parsing.tag_requests import answer
+from daemon.watch.file_filter import FileFilter
 from daemon.watch.file_state import stamp_at
+from daemon.watch.nested_mounts import NestedMounts
+from daemon.watch.scanner import compare
 from daemon.worker.tag_client import TagClient
 from daemon.worker.worker_client import WorkerClient
 from storage.annotations import GivenAnnotation
@@ -41,7 +46,6 @@ from trainer.audio.fingerprint import identify
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from daemon.worker.active_bundle import ActiveBundle
     from storage.catalogue import Catalogue
@@ -140,6 +144,7 @@ class Library:
         catalogue: may know other files, of other folders.
 
     Attributes:
+        folders: those that are watched.
         expected: by file.
         is_busy: whether all happens within seconds.
     """
@@ -151,6 +156,9 @@ class Library:
         self._kept: dict[Path, tuple[bytes, Expected]] = {}
         self._carried: set[str] = set()
         self._checked: dict[Path, tuple[Clip, Expected]] = {}
+        self.folders = [folder]
+        self._filter = FileFilter(["audio"], [])
+        self._mounts = NestedMounts([folder], mounts=Path(os.devnull))
         self._now = NOON
         self.is_busy = False
         self._worker = LocalWorker()
@@ -177,6 +185,9 @@ class Library:
         self._now += timedelta(seconds=1) if self.is_busy else LONG_AGO
         return self._now
 
+    def files(self) -> list[Path]:
+        return sorted(self.expected)
+
     def clip(self, path: Path) -> Clip:
         clip = self.catalogue.clip_at(path)
         assert clip is not None
@@ -184,7 +195,7 @@ class Library:
 
     def add(self, name: str, content: bytes) -> Path:
         """Put a file there that never had tags of ours."""
-        path = self._folder / name
+        path = self.folders[0] / name
         path.write_bytes(content)
         self.expected[path] = Expected(content)
         # A tag block that hid texts of others repeats them, and may keep them once others wrote it.
@@ -193,19 +204,12 @@ class Library:
 
     def scan(self) -> None:
         """Compare the folder with the catalogue, and process what differs."""
-        recorded = {
-            path: stamp
-            for path, stamp in self.catalogue.stamps().items()
-            if path.is_relative_to(self._folder)
-        }
-        found = {path: stamp_at(path) for path in self._folder.iterdir()}
-        self.catalogue.mark_missing(recorded.keys() - found.keys(), self._clock())
-        new = [
-            (path, stamp)
-            for path, stamp in found.items()
-            if stamp and not (path in recorded and recorded[path].holds_for(stamp))
-        ]
-        self.catalogue.queue.put(sorted(new), self._clock())
+        recorded, queued = self.catalogue.stamps(), self.catalogue.queued_stamps()
+        found = compare(self.folders, self._filter, recorded, queued, self._mounts)
+        self.catalogue.restamp(found.restamped)
+        self.catalogue.mark_missing(found.gone, self._clock())
+        new = sorted((file.path, file.stamp) for file in found.new)
+        self.catalogue.queue.put(new, self._clock())
         while entry := self.catalogue.queue.claim(self._clock()):
             result = self._pipeline.process(entry, self._worker)
             # A hard link changes with the file.
@@ -290,6 +294,8 @@ class Library:
             self.expected[path] = replace(expected, is_exact=is_untouched)
 
     def delete(self, path: Path) -> None:
+        if len(self.expected) == 1:
+            return
         self.keep(path)
         path.unlink()
         del self.expected[path]
@@ -341,7 +347,8 @@ class Library:
             assert undos
             assert keys.PROVENANCE in items
         elif clip.tag_state is not TagState.PENDING:
-            assert clip.tag_state is TagState.OFF, clip.tag_reason
+            is_left = clip.tag_state is TagState.OFF or clip.tag_reason == CONTESTED
+            assert is_left, clip.tag_reason
         content = Memory(path.read_bytes())
         record, base = FileHistory.of(undos).past_of(content)
         if keys.PROVENANCE in items and expected.is_exact:

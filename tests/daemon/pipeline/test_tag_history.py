@@ -12,6 +12,7 @@ from daemon.pipeline.tag_edits import record_tag_edits
 from daemon.tagging.basics.keys import Preset
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
+from tests.daemon.pipeline.moving_library import MovingLibrary
 from tests.daemon.pipeline.tagged_library import Library, original, titled
 from tests.daemon.tagging.memory import put
 from tests.daemon.tagging.readers import PARSER
@@ -192,3 +193,60 @@ class TestAnotherWriter:
         path.write_bytes(put(path.read_bytes(), OTHERS))
         record_tag_edits(library.clip(path), PARSER, Preset.SONGKONG, library.catalogue, NOON)
         assert library.catalogue.annotations.all(path) == []
+
+
+@pytest.fixture
+def moving(tmp_path: Path, catalogue: Catalogue) -> MovingLibrary:
+    """Three files: two of one sound, one of another."""
+    library = MovingLibrary(tmp_path, catalogue)
+    library.add("a.audio", original("flac", is_owned=True))
+    library.add("b.audio", original("flac", is_owned=False))
+    library.add("c.audio", titled(original("mp3-bare", is_owned=True), "another sound"))
+    library.scan()
+    return library
+
+
+class TestNamesThatChangeHands:
+    """Between two looks, as where tracks are numbered anew."""
+
+    @pytest.mark.parametrize("names", ["ab", "ac", "ca"])
+    @pytest.mark.parametrize("target", ["0.audio", "z.audio"])
+    def test_leave_each_file_its_history(
+        self, moving: MovingLibrary, names: str, target: str
+    ) -> None:
+        """Whichever of the two is looked at first."""
+        first, second = (moving.folders[0] / f"{name}.audio" for name in names)
+        moving.follow(first, second, moving.folders[1] / target)
+        moving.scan()
+        moving.check_files()
+        for path in moving.files():
+            moving.restore(path)
+
+    @pytest.mark.parametrize("names", ["ab", "ac"])
+    def test_by_exchange_leave_each_file_its_history(
+        self, moving: MovingLibrary, names: str
+    ) -> None:
+        first, second = (moving.folders[0] / f"{name}.audio" for name in names)
+        moving.strip(first)
+        moving.swap(first, second)
+        moving.scan()
+        assert [moving.clip(path).tag_state for path in (first, second)] == ["written", "off"]
+        for path in moving.files():
+            moving.restore(path)
+
+    def test_while_a_file_is_elsewhere_leave_it_its_history(self, moving: MovingLibrary) -> None:
+        first, *_, last = moving.files()
+        moving.take_out(first)
+        moving.shift(last, first)
+        moving.scan()
+        moving.bring_back(last)
+        moving.scan()
+        moving.restore(last)
+        moving.restore(first)
+
+    def test_of_a_twin_that_was_edited_in_place(self, moving: MovingLibrary) -> None:
+        first = moving.files()[0]
+        moved = moving.folders[1] / "d.audio"
+        moving.edit_and_shift(first, moved, "new")
+        moving.scan()
+        moving.restore(moved)

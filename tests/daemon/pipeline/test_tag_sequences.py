@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
+from daemon.pipeline.contests import MOST_CONTESTS
 from daemon.tagging.basics.keys import Preset
 from storage.catalogue import Catalogue
 from storage.schema.tables import clips, given_annotations, queue
-from tests.daemon.pipeline.tagged_library import Library, original, titled
+from tests.daemon.pipeline.moving_library import MovingLibrary
+from tests.daemon.pipeline.tagged_library import original, titled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,18 +34,16 @@ KINDS = ("mp3-bare", "flac", "wav", "opus", "m4a", "mp3", "wavpack", "aiff")
 PRESETS = tuple(Preset)
 
 
-def files(library: Library) -> list[Path]:
-    return sorted(library.expected)
-
-
-def step(library: Library, chance: random.Random, folder: Path) -> str:
+def step(library: MovingLibrary, chance: random.Random) -> str:
     """Do something at random, and return what."""
-    path = chance.choice(files(library))
+    path = chance.choice(library.files())
     if library.catalogue.clip_at(path) is None:
         library.scan()
         return "scan"
-    free = folder / chance.choice(["c.audio", "d.audio"])
+    other = chance.choice(library.files())
+    name = chance.choice(library.folders) / f"{chance.choice('abcd')}.audio"
     title = chance.choice("xyz") * chance.choice([1, 30, 3000])
+    rounds = chance.randint(1, MOST_CONTESTS + 3)
     events: dict[str, Callable[[], object]] = {
         "scan": library.scan,
         "write": lambda: library.write(path),
@@ -56,26 +56,39 @@ def step(library: Library, chance: random.Random, folder: Path) -> str:
         "edit ours": lambda: library.edit_our_value(path),
         "keep": lambda: library.keep(path),
         "put back": lambda: library.put_back(path),
-        "move": lambda: library.move(path, free),
-        "move over": lambda: library.move(path, chance.choice(files(library))),
-        "copy": lambda: library.copy(path, free),
-        "delete": lambda: library.delete(path) if len(files(library)) > 1 else None,
+        "move": lambda: library.move(path, name),
+        "move over": lambda: library.move(path, other),
+        "shift": lambda: library.shift(path, name),
+        "shift over": lambda: library.shift(path, other),
+        "edit and shift": lambda: library.edit_and_shift(path, name, title),
+        "carry": lambda: library.carry(path, name),
+        "swap": lambda: library.swap(path, other),
+        "follow": lambda: library.follow(path, other, name),
+        "take out": lambda: library.take_out(path),
+        "bring back": lambda: library.bring_back(name),
+        "bring back edited": lambda: library.bring_back(name, title),
+        "fight over a value": lambda: library.fight(path, rounds, library.claim),
+        "fight over all": lambda: library.fight(path, rounds, library.clear),
+        "copy": lambda: library.copy(path, name),
+        "delete": lambda: library.delete(path),
     }
-    name = chance.choice(sorted(events))
-    events[name]()
-    return f"{name} {path.name} -> {free.name}"
+    event = chance.choice(sorted(events))
+    events[event]()
+    brief = [f"{each.parent.name}/{each.stem}" for each in (path, other, name)]
+    return f"{event} {' '.join(brief)}"
 
 
-def run(library: Library, folder: Path, seed: int, story: list[str]) -> None:
+def run(library: MovingLibrary, seed: int, story: list[str]) -> None:
     """Run one sequence, at whose end a file is restored; the next begins with what is there."""
     chance = random.Random(seed)
     story.append(f"seed {seed}")
     for _ in range(STEPS):
-        story.append(step(library, chance, folder))
+        story.append(step(library, chance))
         library.check()
     library.scan()
-    path = chance.choice(files(library))
-    story.append(f"restore {path.name}")
+    library.check_files()
+    path = chance.choice(library.files())
+    story.append(f"restore {path.parent.name}/{path.stem}")
     library.restore(path)
     library.check()
 
@@ -95,13 +108,15 @@ def opened(state: str) -> Catalogue:
 
 
 def live(kind: str, seeds: list[int], folder: Path, catalogue: Catalogue) -> None:
-    library = Library(folder, catalogue)
+    library = MovingLibrary(folder, catalogue)
     library.add("a.audio", original(kind, is_owned=False))
     library.add("b.audio", original(kind, is_owned=True))
+    other = KINDS[KINDS.index(kind) - 1]
+    library.add("other.audio", original(other, is_owned=True))
     story = [kind]
     try:
         for seed in seeds:
-            run(library, folder, seed, story)
+            run(library, seed, story)
     except AssertionError as error:
         error.add_note("; ".join(story))
         raise
