@@ -9,7 +9,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
@@ -194,11 +194,10 @@ class Catalogue(CataloguePart):
             connection.execute(update(clips).where(own).values(values | look_values(look)))
             finish(connection, entry)
 
-    def clips_with(self, stamp: FileStamp) -> list[Clip]:
-        """Return a few clips whose size, modification time and inode are those of a stamp."""
-        names = ("inode", "size", "mtime_ns")
-        same = and_(*(clips.c[name] == getattr(stamp, name) for name in names))
-        return [clip_of(row) for row in self._rows(select(clips).where(same).limit(FEW))]
+    def clips_with_inode(self, inode: int) -> list[Clip]:
+        """Return a few clips whose files have, or had, an inode number, on whatever disk."""
+        statement = select(clips).where(clips.c.inode == inode)
+        return [clip_of(row) for row in self._rows(statement.limit(FEW))]
 
     def rename_clip(self, clip: Clip, path: Path) -> None:
         """Give a clip another path, which no other clip has."""

@@ -32,25 +32,31 @@ def origin_of(
     new = entry.stamp
     clips = catalogue.likely_origins(identity, new)
     if known is not None and known.identity == identity:
-        clips = [clip for clip in clips if _is_renamed(clip.stamp, new)]
+        clips = [clip for clip in clips if clip.stamp.inode == new.inode and _is_as(clip, new)]
     elif len(clips) > 1:
-        same = [clip for clip in clips if _is_as_large_and_old(clip.stamp, new)]
+        same = [clip for clip in clips if _is_as(clip, new)]
         clips = same or [clip for clip in clips if clip.stamp.inode == new.inode]
-    gone = (clip for clip in clips if clip.path != entry.path and has_left(clip, new))
-    return next(gone, None)
+    left = (clip for clip in clips if is_gone(clip.path) or is_renamed(clip, new))
+    return next((clip for clip in left if clip.path != entry.path), None)
 
 
-def has_left(clip: Clip, new: FileStamp) -> bool:
-    """Tell whether the file of a clip is not at its path any more, if `new` is what it has now."""
-    if is_gone(clip.path):
-        return True
+def is_renamed(clip: Clip, new: FileStamp) -> bool:
+    """Tell whether a file is that of a clip, unchanged, and no longer at the clip's path."""
+    return clip.stamp.inode == new.inode and _is_as(clip, new) and _has_left(clip)
+
+
+def stranger_at(catalogue: Catalogue, clip: Clip, present: FileStamp) -> Clip | None:
+    """Return the clip whose file took the path of another since the last look, None if none did."""
+    if clip.stamp.inode == present.inode:
+        return None
+    return next(filter(_has_left, catalogue.clips_with_inode(present.inode)), None)
+
+
+def _has_left(clip: Clip) -> bool:
     there = stamp_at(clip.path)
-    return there is not None and there.inode != new.inode and _is_renamed(clip.stamp, new)
+    return is_gone(clip.path) if there is None else there.inode != clip.stamp.inode
 
 
-def _is_renamed(old: FileStamp, new: FileStamp) -> bool:
-    return old.inode == new.inode and _is_as_large_and_old(old, new)
-
-
-def _is_as_large_and_old(old: FileStamp, new: FileStamp) -> bool:
-    return (old.size, old.mtime_ns) == (new.size, new.mtime_ns)
+def _is_as(clip: Clip, new: FileStamp) -> bool:
+    """Tell whether a file has the size and the time of a clip."""
+    return (clip.stamp.size, clip.stamp.mtime_ns) == (new.size, new.mtime_ns)

@@ -29,7 +29,7 @@ from daemon.pipeline.claimed_file import (
     require_unchanged,
 )
 from daemon.pipeline.recognition import is_same, look_of
-from daemon.pipeline.renamed_files import has_left, origin_of
+from daemon.pipeline.renamed_files import is_renamed, origin_of
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.pipeline.tag_tries import tried
 from daemon.watch.file_state import stamp_at
@@ -157,9 +157,8 @@ class Pipeline:
         return False
 
     def _renamed_from(self, entry: QueueEntry) -> Iterator[Clip]:
-        return (
-            clip for clip in self._catalogue.clips_with(entry.stamp) if has_left(clip, entry.stamp)
-        )
+        clips = self._catalogue.clips_with_inode(entry.stamp.inode)
+        return (clip for clip in clips if is_renamed(clip, entry.stamp))
 
     def _is_finished(self, clip: Clip, path: Path) -> bool:
         """Tell whether the stages would change nothing at a path with the content of a clip."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from daemon.pipeline.contests import CONTESTED, LONG_AGO, is_contested, is_given_up
 from daemon.pipeline.recognition import look_at
+from daemon.pipeline.renamed_files import stranger_at
 from daemon.service_errors import TagWriteError
 from daemon.tagging import api
 from daemon.tagging.basics.keys import Preset, affect_items, mood_item, provenance_item
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 STRIPPED = "taken out on request"
 """The reason of a clip without tags that gets none until the user asks for them again."""
+
+MOVED_HERE: Final = "{} was moved here since the last look; run valenced scan first"
 
 _AS_WANTED = {api.WriteOutcome.WRITTEN, api.WriteOutcome.UNCHANGED}
 
@@ -149,6 +152,8 @@ class TagSync:
     ) -> api.TagWrite:
         present = stamp_at(clip.path)
         was_known = present is not None and clip.stamp.holds_for(present)
+        if present is not None and not was_known:
+            self._refuse_stranger(clip, present)
         try:
             history = self._history(clip)
             done = self._noted(
@@ -165,6 +170,12 @@ class TagSync:
             outcome = TagOutcome(TagState.OFF, STRIPPED, stamp, look=look)
             self._catalogue.tag_journal.record(clip, outcome)
         return done
+
+    def _refuse_stranger(self, clip: Clip, present: FileStamp) -> None:
+        """Leave a file alone that has another history than the file which was there before."""
+        other = stranger_at(self._catalogue, clip, present)
+        if other is not None:
+            raise TagWriteError(clip.path, MOVED_HERE.format(other.path))
 
     def _contests(self, clip: Clip, history: FileHistory, done: api.TagWrite) -> int | None:
         """Return the new count of contests, None if the write was none."""

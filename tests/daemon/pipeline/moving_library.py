@@ -6,6 +6,8 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from daemon.pipeline.contests import MOST_CONTESTS
+from daemon.pipeline.tag_sync import MOVED_HERE
+from daemon.service_errors import TagWriteError
 from daemon.tagging.basics import keys
 from daemon.watch.file_state import stamp_at
 from storage.schema.records import TagState
@@ -126,6 +128,16 @@ class MovingLibrary(Library):
             theirs = {key: ["0"], keys.PROVENANCE: [FOREIGN_MARK + key]}
             path.write_bytes(put(path.read_bytes(), theirs))
             self.expected[path].is_exact = False
+
+    def asked(self, path: Path, do: Callable[[Path], None]) -> None:
+        """Do something with the file at a path; look first if another file was moved there."""
+        try:
+            do(path)
+        except TagWriteError as error:
+            if not error.reason.endswith(MOVED_HERE.removeprefix("{}")):
+                raise
+            self.scan()
+            do(path)
 
     def check_files(self) -> None:
         """Check, after a look, that the catalogue knows each file that is there, and no other."""

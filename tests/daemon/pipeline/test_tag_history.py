@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import pytest
 
 from daemon.pipeline.contests import CONTESTED, MOST_CONTESTS
 from daemon.pipeline.tag_edits import record_tag_edits
+from daemon.pipeline.tag_sync import MOVED_HERE
+from daemon.service_errors import TagWriteError
 from daemon.tagging.basics.keys import Preset
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
@@ -250,3 +253,18 @@ class TestNamesThatChangeHands:
         moving.edit_and_shift(first, moved, "new")
         moving.scan()
         moving.restore(moved)
+
+    @pytest.mark.parametrize("command", ["strip", "restore"])
+    @pytest.mark.parametrize("name", ["b", "c"])
+    def test_lend_no_command_the_history_of_another(
+        self, moving: MovingLibrary, command: str, name: str
+    ) -> None:
+        """Whose file is at a path is not known before the next look."""
+        first, second = moving.folders[0] / "a.audio", moving.folders[0] / f"{name}.audio"
+        moving.swap(first, second)
+        before = first.read_bytes()
+        with pytest.raises(TagWriteError, match=re.escape(MOVED_HERE.format(second))):
+            getattr(moving, command)(first)
+        assert first.read_bytes() == before
+        moving.scan()
+        moving.restore(first)

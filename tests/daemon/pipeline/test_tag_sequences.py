@@ -30,6 +30,7 @@ COUNT = int(os.environ.get("VALENCED_SEQUENCES", "2000"))
 SEED = int(os.environ.get("VALENCED_SEED", "1"))
 STEPS = 2
 RENEWED_AFTER = 20
+TWICE_IN = 4
 KINDS = ("mp3-bare", "flac", "wav", "opus", "m4a", "mp3", "wavpack", "aiff")
 PRESETS = tuple(Preset)
 
@@ -47,8 +48,8 @@ def step(library: MovingLibrary, chance: random.Random) -> str:
     events: dict[str, Callable[[], object]] = {
         "scan": library.scan,
         "write": lambda: library.write(path),
-        "strip": lambda: library.strip(path),
-        "restore": lambda: library.restore(path),
+        "strip": lambda: library.asked(path, library.strip),
+        "restore": lambda: library.asked(path, library.restore),
         "preset": lambda: library.use_preset(chance.choice(PRESETS)),
         "annotate": lambda: library.annotate(path, chance.uniform(-1, 1)),
         "title": lambda: library.change(path, lambda old: titled(old, title)),
@@ -89,7 +90,7 @@ def run(library: MovingLibrary, seed: int, story: list[str]) -> None:
     library.check_files()
     path = chance.choice(library.files())
     story.append(f"restore {path.parent.name}/{path.stem}")
-    library.restore(path)
+    library.restore(path, is_twice=seed % TWICE_IN == 0)
     library.check()
 
 
