@@ -8,17 +8,50 @@ another file has taken is kept aside meanwhile (`Catalogue.set_aside`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.watch.file_state import is_gone, stamp_at
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
     from storage.catalogue import Catalogue
     from storage.schema.file_stamps import FileStamp
     from storage.schema.records import Clip, QueueEntry
 
 
-def origin_of(
+class Known(NamedTuple):
+    """What is known of a file.
+
+    Attributes:
+        clip: its record; None of a new file.
+        old_path: from where it was renamed or moved; None if it was not.
+    """
+
+    clip: Clip | None
+    old_path: Path | None = None
+
+
+def known_at(catalogue: Catalogue, entry: QueueEntry, identity: str, now: datetime) -> Known:
+    """Return what is known of the file of an entry, after its record has got its present path.
+
+    The record of another file, which had the path before, makes room.
+    """
+    there = catalogue.clip_at(entry.path)
+    origin = _origin_of(catalogue, entry, identity, there)
+    if origin is None and (there is None or there.identity == identity):
+        return Known(there)
+    if there is not None:
+        catalogue.set_aside(there, now)
+    if origin is None:
+        return Known(None)
+    catalogue.rename_clip(origin, entry.path)
+    return Known(replace(origin, path=entry.path), origin.path)
+
+
+def _origin_of(
     catalogue: Catalogue, entry: QueueEntry, identity: str, known: Clip | None
 ) -> Clip | None:
     """Return the clip of the file that was renamed to the path of an entry, None if none was.

@@ -15,7 +15,7 @@ that is no file's fault, such as a full disk, is raised to the consumer.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from daemon.pipeline.claimed_file import (
     require_unchanged,
 )
 from daemon.pipeline.recognition import is_same, look_of
-from daemon.pipeline.renamed_files import is_renamed, origin_of
+from daemon.pipeline.renamed_files import is_renamed, known_at
 from daemon.pipeline.tag_failure_log import TagFailureLog
 from daemon.pipeline.tag_tries import tried
 from daemon.watch.file_state import stamp_at
@@ -235,24 +235,13 @@ class Pipeline:
         return TagState.PENDING if self._wants_tags(path) and not is_stripped else TagState.OFF
 
     def _known(self, entry: QueueEntry, identity: str) -> Clip | None:
-        """Return the record of a file at its present path, None if it is a new one.
-
-        That of a renamed or moved file is moved, with its tag journal. That of another file, which
-        had the path before, makes room.
-        """
-        known = self._catalogue.clip_at(entry.path)
-        origin = origin_of(self._catalogue, entry, identity, known)
-        if origin is None and (known is None or known.identity == identity):
-            return known
-        if known is not None:
-            self._catalogue.set_aside(known, self._clock())
-        if origin is None:
-            return None
-        self._catalogue.rename_clip(origin, entry.path)
-        if self._wants_tags(origin.path):
-            self.tag_sync.discard_old_sidecar(origin.path)
-        log.info("%s: renamed from %s", entry.path, origin.path, extra={"clip": entry.path})
-        return replace(origin, path=entry.path)
+        """Return the record of a file, None if it is new; one of a renamed file moves with it."""
+        clip, old_path = known_at(self._catalogue, entry, identity, self._clock())
+        if old_path is not None:
+            if self._wants_tags(old_path):
+                self.tag_sync.discard_old_sidecar(old_path)
+            log.info("%s: renamed from %s", entry.path, old_path, extra={"clip": entry.path})
+        return clip
 
     def _find_tag_edits(self, known: Clip | None, worker: WorkerClient) -> None:
         # An interrupted write of ours would look like values set by hand.

@@ -310,6 +310,8 @@ class Library:
 
     def copy(self, path: Path, to: Path) -> None:
         """Copy a file, while the catalogue knows it as it is, and before it changes again."""
+        if path == to:
+            return
         self.scan()
         content, expected = path.read_bytes(), self.expected[path]
         known = FileHistory.of(self.catalogue.tag_journal.undos(self.clip(path)))
