@@ -113,21 +113,31 @@ def require_catalogue(loaded: LoadedSettings) -> None:
         raise CatalogueError(f"{file}: {error.strerror}; run this as the service's user") from error
 
 
-def other_catalogue(loaded: LoadedSettings) -> str | None:
-    """Return how to ask the machine's service, if there is one and it has another catalogue."""
+def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
+    """Return how to `ask` the machine's service, if there is one and it has another catalogue."""
     from daemon.install.units import other_catalogue_hint
     from storage.database.engine import file_of
 
-    return other_catalogue_hint(file_of(catalogue_url(loaded)), Path(sys.argv[0]).absolute())
+    command = Path(sys.argv[0]).absolute()
+    return other_catalogue_hint(file_of(catalogue_url(loaded)), command, ask=ask)
 
 
-def not_in_catalogue(path: Path) -> ValencedError:
+def not_in_catalogue(loaded: LoadedSettings, path: Path) -> ValencedError:
     """Return the error about a file that was not analysed."""
+    from daemon.watch.file_filter import FileFilter
+    from storage.database.engine import writer_of
+
     if path.is_dir():
         return ValencedError(f"{path}: is a folder; name a file in it")
     if not os.path.lexists(path):
         return ValencedError(f"{path}: there is no such file, and the catalogue knows none there")
-    advice = f"analyse it first: valenced scan {shlex.quote(str(path))}"
+    watch = loaded.settings.watch
+    if not FileFilter(watch.suffixes, watch.ignore).allows_file(path.name):
+        advice = "files of such names are not analysed (watch.suffixes, watch.ignore)"
+    elif writer_of(catalogue_url(loaded)) is not None:
+        advice = "the running service analyses it once it is in a watched folder: valenced status"
+    else:
+        advice = f"analyse it first: valenced scan {shlex.quote(str(path))}"
     return ValencedError(printable(f"{path}: not in the catalogue; {advice}"))
 
 

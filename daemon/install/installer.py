@@ -107,4 +107,7 @@ def _run(*command: str) -> None:
         raise InstallError(f"{command[0]}: {error}; is this a machine with systemd?") from error
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        if "--user" in command:
+            # `su` and `sudo` start no systemd for the user, so there is none to reach.
+            reason += "; log in as this user itself, not by su or sudo"
         raise InstallError(f"{' '.join(command)}: {reason}")

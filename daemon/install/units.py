@@ -125,13 +125,15 @@ def unopened_folders(settings: Settings, units: Path) -> list[Path]:
     ]
 
 
-def other_catalogue_hint(catalogue: Path, command: Path, units: Path = UNIT_FOLDER) -> str | None:
-    """Return how to query the machine's service, if there is one and it has another catalogue."""
+def other_catalogue_hint(
+    catalogue: Path, command: Path, units: Path = UNIT_FOLDER, ask: str = "status"
+) -> str | None:
+    """Return how to `ask` the machine's service, if there is one and it has another catalogue."""
     with suppress(OSError):
         if is_ours(units / UNIT) and not catalogue.is_relative_to(STATE):
             return (
                 "the service of this machine has another catalogue: sudo -u valenced"
-                f" STATE_DIRECTORY={STATE} {command} status"
+                f" STATE_DIRECTORY={STATE} {command} {ask}"
             )
     return None
 

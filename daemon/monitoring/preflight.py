@@ -24,6 +24,7 @@ from daemon.system.mounts import is_read_only, mount_of
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import links_below
 from daemon.watch.watcher import watch_limit
+from daemon.wording import counted
 from daemon.worker.active_bundle import problem_with
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
@@ -294,4 +295,4 @@ def _check_watch_limit(directories: int) -> Iterator[CheckResult]:
             f" this user: sysctl fs.inotify.max_user_watches={max(4 * directories, 65536)}"
         )
     else:
-        yield _ok(f"{directories} folders to watch, {limit} allowed")
+        yield _ok(f"{counted(directories, 'folder')} to watch, {limit} allowed")

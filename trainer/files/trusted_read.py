@@ -48,7 +48,9 @@ def read_files(
         resolved = directory.resolve(strict=True)
         handle = os.open(resolved, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:
-        raise BundleMissing(f"{directory}: no bundle there") from error
+        raise BundleMissing(
+            f"{directory}: no bundle there; valenced bundles list shows all"
+        ) from error
     try:
         if guarded:
             _require_closed(resolved, os.fstat(handle))

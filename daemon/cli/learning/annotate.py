@@ -22,6 +22,7 @@ from daemon.wording import counted
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
     from storage.catalogue import Catalogue
+    from storage.schema.records import Clip
     from trainer.rating_scale import RatingScale
 
 SOURCE = "command"
@@ -80,10 +81,13 @@ def command(
         else:
             assert file is not None
             path = canonical_path(file)
+            clip = catalogue.clip_at(path)
+            if clip is None:
+                raise not_in_catalogue(loaded, path)
             if withdraw:
-                message = _withdrawn(catalogue, path, annotator)
+                message = _withdrawn(catalogue, clip, annotator)
             else:
-                message = _recorded(catalogue, path, values, scale, annotator or you())
+                message = _recorded(catalogue, clip, values, scale, annotator or you())
         catalogue.jobs.request(RETAG, utc_now())
     say(message, err=True)
 
@@ -118,7 +122,7 @@ def _imported(
 
 def _recorded(
     catalogue: Catalogue,
-    path: Path,
+    clip: Clip,
     values: tuple[float | None, float | None],
     scale: RatingScale,
     annotator: str,
@@ -126,17 +130,15 @@ def _recorded(
     from storage.annotations import GivenAnnotation
 
     arousal, valence = (None if value is None else scale.affect(value) for value in values)
-    identity = _identity(catalogue, path)
-    given = GivenAnnotation(identity, path, annotator, arousal, valence, SOURCE)
+    given = GivenAnnotation(clip.identity, clip.path, annotator, arousal, valence, SOURCE)
     new = catalogue.annotations.add([given], utc_now())
-    return printable(f"{path}: {'annotated' if new else 'annotated like this already'}")
+    return printable(f"{clip.path}: {'annotated' if new else 'annotated like this already'}")
 
 
-def _withdrawn(catalogue: Catalogue, path: Path, annotator: str | None) -> str:
-    identity = _identity(catalogue, path)
-    names = [annotator] if annotator else _whose(catalogue, path)
-    count = sum(catalogue.annotations.withdraw(identity, name, utc_now()) for name in names)
-    return printable(f"{path}: {counted(count, 'annotation')} withdrawn")
+def _withdrawn(catalogue: Catalogue, clip: Clip, annotator: str | None) -> str:
+    names = [annotator] if annotator else _whose(catalogue, clip.path)
+    count = sum(catalogue.annotations.withdraw(clip.identity, name, utc_now()) for name in names)
+    return printable(f"{clip.path}: {counted(count, 'annotation')} withdrawn")
 
 
 def _whose(catalogue: Catalogue, path: Path) -> list[str]:
@@ -160,13 +162,6 @@ def _whose(catalogue: Catalogue, path: Path) -> list[str]:
     if not click.confirm(printable(question), err=True):
         raise ValencedError(f"nothing is withdrawn; only your own: --withdraw --by {you()}")
     return names
-
-
-def _identity(catalogue: Catalogue, path: Path) -> str:
-    clip = catalogue.clip_at(path)
-    if clip is None:
-        raise not_in_catalogue(path)
-    return clip.identity
 
 
 def you() -> str:

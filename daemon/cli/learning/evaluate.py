@@ -23,7 +23,7 @@ from daemon.system.cpu_quota import usable_processors
 from trainer.files.atomic_dir import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from config.loading import LoadedSettings
     from trainer.experiments.run_experiments import ReportContext
@@ -101,7 +101,7 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
         context = _context(loaded, chosen)
         with _created(folder), progress_bar("fitting", "fits") as progress:
             outcomes, cells = evaluate(
-                _names(chosen["experiments"]), context, folder, jobs=jobs, progress=progress
+                _names(chosen["experiments"]), context, folder, jobs=jobs, progress=_told(progress)
             )
     except ValencedError as error:
         # A name may hold control characters.
@@ -122,6 +122,17 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
         for line in summary_of(document):
             say(line)
     say(f"report: {folder / PAGE}, {FIGURES}, figures/ and tables/", err=True)
+
+
+def _told(progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Return the same progress, which says at its end what is waited for next."""
+
+    def told(done: int, total: int) -> None:
+        progress(done, total)
+        if done == total:
+            say("computing scores and intervals, and writing the report …", err=True)
+
+    return told
 
 
 def _names(chosen: Sequence[str]) -> Sequence[str]:

@@ -15,7 +15,7 @@ import click
 from config.default_paths import SYSTEM_FILE
 from daemon.cli.options import format_option, with_settings
 from daemon.cli.output import print_json, say
-from daemon.cli.session import annotation_folder, catalogue_url
+from daemon.cli.session import annotation_folder, catalogue_url, other_catalogue
 from daemon.paths import printable
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
     """
     from daemon.monitoring.preflight import CheckResult, run_checks
 
+    if hint := other_catalogue(loaded, ask="check"):
+        say(hint, err=True)
     if user is not None:
         _import_everything(loaded.settings)
     with _as_user(user):

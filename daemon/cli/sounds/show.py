@@ -51,7 +51,7 @@ def _document(loaded: LoadedSettings, path: Path) -> dict[str, Any]:
         annotations = catalogue.annotations.all(path)
         curve = [] if clip is None else queries.curve(clip.identity)
     if clip is None and not failures:
-        raise not_in_catalogue(path)
+        raise not_in_catalogue(loaded, path)
     return {
         "path": str(path),
         "sound": {**asdict(sounds[0]), "path": str(path)} if sounds else None,

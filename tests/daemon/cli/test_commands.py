@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from config.loading import load
 from daemon.cli.main import main
+from daemon.cli.session import catalogue_url, not_in_catalogue
 from storage.catalogue import Catalogue
+from storage.database.engine import only_writer
 from storage.schema.file_stamps import FileStamp
 from tests.driving import COMMAND, Valenced, same_logging, scanned
 from tests.records import NOON, record, record_entry
@@ -458,6 +461,21 @@ def test_check_finds_what_would_fail(valenced: Valenced, tmp_path: Path) -> None
     assert all(
         "/nowhere" not in finding["what"] for finding in findings if finding["level"] == "ok"
     )
+
+
+def test_what_to_do_about_an_unknown_file_depends_on_its_name_and_the_service(
+    tmp_path: Path,
+) -> None:
+    loaded = load(environ={"STATE_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)})
+    sound, notes = tmp_path / "a b.flac", tmp_path / "notes.txt"
+    sound.touch()
+    notes.touch()
+    assert f"valenced scan '{sound}'" in str(not_in_catalogue(loaded, sound))
+    assert "watch.suffixes" in str(not_in_catalogue(loaded, notes))
+    with only_writer(catalogue_url(loaded)):
+        said = str(not_in_catalogue(loaded, sound))
+    assert "the running service" in said
+    assert "valenced scan" not in said
 
 
 def test_bundles_show_their_scores_and_their_weakness(valenced: Valenced) -> None:

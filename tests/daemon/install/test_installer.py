@@ -95,6 +95,8 @@ def test_another_catalogue_than_the_services_gives_a_hint(tmp_path: Path) -> Non
         install_file(replace(file, path=Path("/", file.path.name)), tmp_path)
     said = other_catalogue_hint(mine, COMMAND, tmp_path) or ""
     assert said.endswith(f"STATE_DIRECTORY=/var/lib/valenced {COMMAND} status")
+    checked = other_catalogue_hint(mine, COMMAND, tmp_path, ask="check") or ""
+    assert checked.endswith(f"{COMMAND} check")
     assert other_catalogue_hint(its, COMMAND, tmp_path) is None
     (tmp_path / "valenced.service").write_bytes(b"\xff\x00")
     assert other_catalogue_hint(mine, COMMAND, tmp_path) is None

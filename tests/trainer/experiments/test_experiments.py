@@ -248,3 +248,5 @@ def test_the_document_is_json_and_the_summary_agrees(tmp_path: Path) -> None:
     )
     assert any(f"{r2:.3f} [" in line for line in lines)
     assert any("Joint training helped" in line for line in lines)
+    start = lines.index(next(line for line in lines if line.startswith("joint: ")))
+    assert len({len(line) for line in lines[start + 1 : start + 4]}) == 1

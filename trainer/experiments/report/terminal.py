@@ -41,12 +41,13 @@ def _table(experiment: Mapping[str, Any]) -> Iterator[str]:
     }
     columns = [column for column in columns if any(key[1:] == column for key in found)]
     names = list(dict.fromkeys(each["condition"] for each in experiment["figures"]))
-    width = max(len(name) for name in names)
     heads = (f"{part.removeprefix('all ')} {dimension}" for part, dimension in columns)
-    yield f"  {'':<{width}} " + " ".join(f"{head:>19}" for head in heads)
-    for name in names:
-        cells = (_figure(found[name, *column]) for column in columns)
-        yield f"  {name:<{width}} " + " ".join(f"{cell:>19}" for cell in cells)
+    rows = [("", *heads)]
+    rows += [(name, *(_figure(found[name, *column]) for column in columns)) for name in names]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        figures = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        yield "  ".join(("", f"{name:<{widths[0]}}", *figures))
 
 
 def _figure(figure: Mapping[str, Any]) -> str:
