@@ -237,15 +237,11 @@ class TagSync:
         *,
         expects: Callable[[os.stat_result], bool] | None = None,
     ) -> api.WriteOptions:
-        mode = api.WriteMode(self._tags.mode)
-        if expects is None and mode is api.WriteMode.NONE:
-            # Tags that were written under another setting can still be removed.
-            mode = api.WriteMode.REPLACE
         return api.WriteOptions(
             parser,
             # The hash is known of the identified file only.
             audio_hash=clip.identity if expects else None,
-            mode=mode,
+            mode=api.WriteMode(self._tags.mode),
             expects=expects or (lambda _: True),
             keep_mtime=self._tags.keep_mtime,
             dry_run=self._dry_run,

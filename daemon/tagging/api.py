@@ -28,7 +28,7 @@ from daemon.tagging.disk.in_place import overwrite, replace_or_overwrite
 from daemon.tagging.disk.source import OriginalChanged, opened, refuse_read_only
 from daemon.tagging.disk.syscalls import DISK, DiskCalls
 from daemon.tagging.file_history import FileHistory
-from daemon.tagging.sidecar import read_sidecar, write_sidecar
+from daemon.tagging.sidecar import read_sidecar, remove_sidecar, write_sidecar
 from daemon.tagging.undo_record import UndoRecord, as_text
 from trainer.trainer_errors import ClipError
 
@@ -139,8 +139,10 @@ def write(
     where the file has another one. The new undo record leads back to before us, which `history`
     tells.
     """
-    in_sidecar = keys.with_owned_keys(items)
-    return _run(path, options, in_sidecar, TagJob(JobKind.WRITE, items), history)
+    if options.mode is WriteMode.SIDECAR:
+        with _as_tag_write_error(path):
+            return _to_sidecar(path, keys.with_owned_keys(items), options)
+    return _in_file(path, options, TagJob(JobKind.WRITE, items), history)
 
 
 def strip(
@@ -150,31 +152,42 @@ def strip(
     *,
     owned: frozenset[str] | None = None,
 ) -> TagWrite:
-    """Remove our items from a file, and nothing else.
+    """Remove our items from a file and its sidecar, whatever the mode, and nothing else.
 
     `owned` names our keys in this file, if the caller knows better than the file's own `VALENCED`
     item and `history`. The undo record leads back to before us, not to our tags.
     """
-    return _run(path, options, {}, TagJob(JobKind.STRIP, owned=owned), history)
+    return _removed(path, options, TagJob(JobKind.STRIP, owned=owned), history)
 
 
 def restore(path: Path, options: WriteOptions, history: FileHistory) -> TagWrite:
-    """Restore a file as it was before us, after which it has no undo record.
+    """Restore a file as it was before us, and remove its sidecar, whatever the mode.
 
     If nobody has changed the bytes that we wrote, the file becomes byte for byte as it was.
     Otherwise only our keys get their old values. Where nothing is known of before, our items are
     removed.
     """
-    return _run(path, options, {}, TagJob(JobKind.RESTORE), history)
+    return _removed(path, options, TagJob(JobKind.RESTORE), history)
 
 
-def _run(
-    path: Path, options: WriteOptions, in_sidecar: Items, job: TagJob, history: FileHistory
-) -> TagWrite:
-    """Edit where the options say; go by values where the bytes of before prove wrong."""
+def _removed(path: Path, options: WriteOptions, job: TagJob, history: FileHistory) -> TagWrite:
+    """Take out what we wrote, into the file or its sidecar, as the mode may have been another."""
+    in_place = options.mode is WriteMode.IN_PLACE
+    in_file = replace(options, mode=WriteMode.IN_PLACE if in_place else WriteMode.REPLACE)
+    done = _in_file(path, in_file, job, history)
+    if done.outcome is WriteOutcome.CHANGED:
+        return done
+    with _as_tag_write_error(path), opened(path, options.disk) as source:
+        items = remove_sidecar(source, dry_run=options.dry_run)
+    if not items or done.outcome is not WriteOutcome.UNCHANGED:
+        return done
+    outcome = WriteOutcome.PLANNED if options.dry_run else WriteOutcome.WRITTEN
+    return replace(done, outcome=outcome, was=items)
+
+
+def _in_file(path: Path, options: WriteOptions, job: TagJob, history: FileHistory) -> TagWrite:
+    """Edit a file; go by values where the bytes of before prove wrong."""
     with _as_tag_write_error(path):
-        if options.mode is WriteMode.SIDECAR:
-            return _to_sidecar(path, in_sidecar, options)
         try:
             return _to_file(path, options, job, history)
         except Unproven:
@@ -258,8 +271,6 @@ def _to_sidecar(path: Path, items: Items, options: WriteOptions) -> TagWrite:
             return TagWrite(WriteOutcome.CHANGED, source.path, {}, {})
         sidecar = read_sidecar(source)
         was = sidecar.items if sidecar else {}
-        if not was and not items:
-            return _unchanged(source, was)
         is_same = set(was) == set(items) and keys.same_but_for_time(was, items)
         if sidecar and is_same and sidecar.file == source.path.name:
             return _unchanged(source, was)

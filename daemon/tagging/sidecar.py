@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.tagging.basics.tag_errors import TagsRefused
@@ -107,8 +108,23 @@ def discard_stale(sound: Path, disk: DiskCalls) -> bool:
     return True
 
 
+def remove_sidecar(sound: SourceFile, *, dry_run: bool) -> Items:
+    """Remove the sidecar of a sound, and return what was in it; nothing of others is touched.
+
+    Raises:
+        OSError: the system refused.
+    """
+    with suppress(TagsRefused):
+        sidecar = read_sidecar(sound)
+        if sidecar is not None:
+            if not dry_run:
+                _remove(sound.folder, temp_names.sidecar_of(sound.path).name, sound.disk)
+            return sidecar.items
+    return {}
+
+
 def write_sidecar(sound: SourceFile, items: Items, earlier: Sidecar | None) -> None:
-    """Write the items next to a sound, or remove the sidecar if there are none.
+    """Write the items next to a sound.
 
     Args:
         sound: the sound.
@@ -120,9 +136,6 @@ def write_sidecar(sound: SourceFile, items: Items, earlier: Sidecar | None) -> N
         OSError: the system refused; an earlier sidecar is as it was.
     """
     name, disk = temp_names.sidecar_of(sound.path).name, sound.disk
-    if not items:
-        _remove(sound.folder, name, disk)
-        return
     record = {"format": FORMAT, "file": sound.path.name, "items": items}
     with temporary(sound.folder, disk) as file:
         disk.write(file.descriptor, json.dumps(record, indent=1).encode() + b"\n", 0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import mutagen
 import mutagen.id3
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from config.settings import TagMode
     from daemon.worker.active_bundle import ActiveBundle
     from storage.catalogue import Catalogue
     from storage.schema.records import Analysis, Clip
@@ -165,9 +166,7 @@ class Library:
         self._parser = TagClient(self._worker)
         self.use_preset(keys.Preset.SONGKONG)
 
-    def use_preset(
-        self, preset: keys.Preset, mode: Literal["replace", "in-place"] = "replace"
-    ) -> None:
+    def use_preset(self, preset: keys.Preset, mode: TagMode = "replace") -> None:
         settings = TagSettings(mode=mode, preset=preset.value, mood=False, keep_mtime=False, step=1)
         moods = MoodSettings(arousal_threshold=0, valence_threshold=0)
         self._sync = TagSync(settings, moods, self.catalogue, self._clock)

@@ -13,6 +13,7 @@ from daemon.pipeline.tag_edits import record_tag_edits
 from daemon.pipeline.tag_sync import MOVED_HERE
 from daemon.service_errors import TagWriteError
 from daemon.tagging.basics.keys import Preset
+from daemon.tagging.disk.temp_names import sidecar_of
 from storage.catalogue import Catalogue
 from storage.schema.records import TagState
 from tests.daemon.pipeline.moving_library import MovingLibrary
@@ -24,6 +25,8 @@ from tests.records import NOON
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from config.settings import TagMode
 
 OTHERS = {
     "MOOD_AROUSAL": ["0"],
@@ -268,3 +271,52 @@ class TestNamesThatChangeHands:
         assert first.read_bytes() == before
         moving.scan()
         moving.restore(first)
+
+
+class TestOfAnotherMode:
+    """Tags are taken out from where they were written, whatever the settings say by now."""
+
+    @pytest.fixture(
+        params=[
+            ("replace", "sidecar"),
+            ("in-place", "sidecar"),
+            ("replace", "none"),
+            ("sidecar", "replace"),
+            ("sidecar", "in-place"),
+            ("sidecar", "none"),
+        ],
+        ids="-".join,
+    )
+    def changed(self, request: pytest.FixtureRequest, library: Library) -> Path:
+        """Return a file that was tagged in one mode and then, but for `none`, in another."""
+        path = library.add("a.audio", original("flac", is_owned=True))
+        for mode in request.param:
+            library.use_preset(Preset.SONGKONG, mode)
+            library.scan()
+            if mode != "none":
+                library.write(path)
+        assert sidecar_of(path).exists() == ("sidecar" in request.param)
+        assert (path.read_bytes() != library.expected[path].pure) == (
+            not {"replace", "in-place"}.isdisjoint(request.param)
+        )
+        return path
+
+    def test_restore_gives_back_the_file_and_removes_the_sidecar(
+        self, library: Library, changed: Path
+    ) -> None:
+        library.restore(changed)
+        assert [each.name for each in changed.parent.iterdir()] == [changed.name]
+
+    def test_strip_leaves_nothing_of_ours(self, library: Library, changed: Path) -> None:
+        library.strip(changed)
+        assert [each.name for each in changed.parent.iterdir()] == [changed.name]
+        library.restore(changed)
+
+    @pytest.mark.parametrize("mode", ["sidecar", "replace", "none"])
+    def test_what_others_put_beside_the_file_stays(
+        self, library: Library, path: Path, mode: TagMode
+    ) -> None:
+        sidecar_of(path).symlink_to(path)
+        library.use_preset(Preset.SONGKONG, mode)
+        library.restore(path)
+        assert sidecar_of(path).is_symlink()

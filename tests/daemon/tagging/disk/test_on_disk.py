@@ -333,7 +333,10 @@ def test_a_sidecar_leaves_the_sound_alone(
     assert json.loads(sidecar.read_bytes())["items"]["MOOD_AROUSAL"] == ["42"]
     assert stat.S_IMODE(sidecar.stat().st_mode) == 0o644
     assert path.read_bytes() == sound("matroska")
-    assert strip(path, in_sidecar).outcome is WriteOutcome.WRITTEN
+    for removed in (replace(in_sidecar, dry_run=True), in_sidecar):
+        assert sidecar.exists()
+        planned = WriteOutcome.PLANNED if removed.dry_run else WriteOutcome.WRITTEN
+        assert strip(path, removed).outcome is planned
     assert list(tmp_path.iterdir()) == [path]
 
 
