@@ -60,9 +60,11 @@ rescore-bench: .venv/.dev
 	$(BIN)/python bench/speed/rescoring.py
 
 long-run: .venv/.dev
+	@echo 'this takes about an hour and a half; the figures come at the end'
 	$(BIN)/python -m bench.speed.long_run --files 50000 --plot docs/long_run.svg
 
 torture: .venv/.dev
+	@echo 'this takes about two hours; each run prints its figures at its end'
 	$(BIN)/python -m tests.torture --files 1000 --kills 200 --seed 1
 	$(BIN)/python -m tests.torture --files 300 --kills 40 --fault-rate 0.03 --seed 1
 	$(BIN)/python -m tests.torture --files 200 --kills 60 --learning --seed 1
@@ -94,6 +96,7 @@ encoding-effects: .venv/.dev
 	$(BIN)/python -m bench.studies.encoding_effects "$(CORPORA)"
 
 real-size: .venv/.dev
+	@echo 'this takes about ten minutes; the figures come at the end'
 	$(BIN)/python -m bench.speed.real_size
 
 regressions: .venv/.bench
@@ -111,6 +114,7 @@ clean:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 …'; exit 1; }
+	@echo 'making a Python environment in .venv (once) …'
 	@$(PYTHON) -m venv .venv || \
 	    { rm -rf .venv; echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
 

@@ -218,7 +218,10 @@ def _say_some(lines: Sequence[str]) -> None:
     """Print lines, but no more than leave the result on the screen."""
     # One line more would take as much room as to say that there is one.
     shown = lines if len(lines) <= MOST_LISTED + 1 else lines[:MOST_LISTED]
-    say(*shown, *([] if shown is lines else [f"… {len(lines) - MOST_LISTED} more: --format json"]))
+    say(
+        *shown,
+        *([] if shown is lines else [f"… {len(lines) - MOST_LISTED} more; --format json has all"]),
+    )
 
 
 def _print_imported(

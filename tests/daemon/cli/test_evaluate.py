@@ -145,7 +145,7 @@ def test_the_same_clips_under_two_names_are_held_out_together(
     told = valenced("corpus", "add", "manifest", folder, "--name", "again").decode()
     # Corpora stand in the order of their names.
     assert told.count("repeated  ") == MOST_LISTED
-    assert f"… {32 - MOST_LISTED} more: --format json" in told
+    assert f"… {32 - MOST_LISTED} more; --format json has all" in told
     assert "repeated  a.wav of mine: same sound as a.wav of again" in told
     assert "32 clips repeat a sound of the corpora" in valenced.stderr
     line = (
