@@ -312,14 +312,24 @@ def test_lock_files_hold_versions_and_hashes_only(lock: str) -> None:
         )
 
 
-def test_the_service_process_stays_free_of_heavy_libraries() -> None:
-    """Workers load them; the service that idles for a year must not."""
-
-    script = (
-        "import sys, daemon.service.app, daemon.cli.service.run, daemon.cli.service.status;"
-        "heavy = {'sklearn', 'opensmile', 'pandas', 'av', 'scipy', 'prometheus_client', 'mutagen'};"
-        "print(*sorted(heavy & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        # Workers load them; the service that idles for a year must not.
+        (
+            "daemon.service.app, daemon.cli.service.run, daemon.cli.service.status",
+            {"sklearn", "opensmile", "pandas", "av", "scipy", "prometheus_client", "mutagen"},
+        ),
+        # A training would take seconds before it begins.
+        ("trainer.processes.retrain_process", {"sklearn", "opensmile", "pandas", "scipy.stats"}),
+        # Commands that do not open the catalogue ask only for its file.
+        ("storage.database.catalogue_file", {"sqlalchemy", "pydantic"}),
+    ],
+)
+def test_a_process_stays_free_of_libraries_that_it_does_not_need(
+    modules: str, heavy: set[str]
+) -> None:
+    script = f"import sys, {modules}; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -26,7 +26,7 @@ from storage.database.catalogue_copy import (
     sync,
     write_mark,
 )
-from storage.database.engine import file_of, only_writer
+from storage.database.catalogue_file import file_of, only_writer
 from storage.schema.catalogue_errors import CatalogueError
 from trainer.bundles.registry import list_bundles
 from trainer.corpora.corpus_store import FEATURE_CACHE, CorpusStore

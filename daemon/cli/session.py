@@ -39,7 +39,7 @@ def begin(file: Path | None, overrides: Sequence[str], *, debug: bool) -> Loaded
     from config.loading import load
     from daemon.system.log_setup import start_logging
     from daemon.system.private_files import narrow_state
-    from storage.database.engine import file_of
+    from storage.database.catalogue_file import file_of
     from storage.schema.catalogue_errors import CatalogueError
 
     loaded = load(environ=os.environ, file=file, overrides=overrides)
@@ -99,7 +99,7 @@ def require_catalogue(loaded: LoadedSettings) -> None:
     Raises:
         CatalogueError: there is none, or it cannot be reached.
     """
-    from storage.database.engine import file_of
+    from storage.database.catalogue_file import file_of
     from storage.schema.catalogue_errors import CatalogueError
 
     file = file_of(catalogue_url(loaded))
@@ -116,7 +116,7 @@ def require_catalogue(loaded: LoadedSettings) -> None:
 def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
     """Return how to `ask` the machine's service, if there is one and it has another catalogue."""
     from daemon.install.units import other_catalogue_hint
-    from storage.database.engine import file_of
+    from storage.database.catalogue_file import file_of
 
     command = Path(sys.argv[0]).absolute()
     return other_catalogue_hint(file_of(catalogue_url(loaded)), command, ask=ask)
@@ -125,7 +125,7 @@ def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
 def not_in_catalogue(loaded: LoadedSettings, path: Path) -> ValencedError:
     """Return the error about a file that was not analysed."""
     from daemon.watch.file_filter import FileFilter
-    from storage.database.engine import writer_of
+    from storage.database.catalogue_file import writer_of
 
     if path.is_dir():
         return ValencedError(f"{path}: is a folder; name a file in it")

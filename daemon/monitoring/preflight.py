@@ -28,7 +28,7 @@ from daemon.wording import counted
 from daemon.worker.active_bundle import problem_with
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
-from storage.database.engine import file_of, writer_of
+from storage.database.catalogue_file import file_of, writer_of
 from storage.schema.catalogue_errors import CatalogueError
 from trainer.audio.sandbox import NEEDED
 

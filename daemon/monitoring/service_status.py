@@ -13,7 +13,7 @@ from daemon.pipeline.run_stats import LONGEST_TURN_S
 from daemon.tagging.basics.tag_errors import READ_ONLY
 from daemon.tagging.rescue import problem_with
 from daemon.watch.watcher import POLLED_INSTEAD
-from storage.database.engine import file_of, writer_of
+from storage.database.catalogue_file import file_of, writer_of
 from storage.database.maintenance import size_of
 from storage.schema.records import TagState
 from storage.service_notes import BUNDLE, CONFINEMENT, PAUSED, SETTINGS

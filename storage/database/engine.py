@@ -1,46 +1,22 @@
-"""Opens the catalogue's SQLite file at the newest schema, and locks it against a second service."""
+"""Opens the catalogue's SQLite file at the newest schema."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from storage.database.catalogue_copy import BUSY_TIMEOUT_S
+from storage.database.catalogue_file import file_of, writer_of
 from storage.database.migrate import migrate
-from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError
+from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy.engine import Connection, Engine, ExceptionContext
-
-LOCK_ATTEMPTS, LOCK_PAUSE_S = 10, 0.02
-
-
-def file_of(url: str) -> Path:
-    """Return the file behind an SQLite URL.
-
-    Raises:
-        CatalogueError: the URL names no file.
-    """
-    try:
-        database = make_url(url).database
-    except ArgumentError as error:
-        raise CatalogueError(
-            f"{url}: not a database URL; sqlite:////path.db is accepted"
-        ) from error
-    if not database or database == ":memory:":
-        raise CatalogueError(f"{url}: the catalogue must be a file: sqlite:////path.db")
-    return Path(database)
 
 
 def absolute_url(url: str) -> str:
@@ -82,65 +58,6 @@ def open_engine(url: str) -> Engine:
         engine.dispose()
         raise
     return engine
-
-
-@contextmanager
-def only_writer(url: str) -> Iterator[None]:
-    """Hold the catalogue's lock, which the kernel frees when the process ends.
-
-    Raises:
-        CatalogueBusy: another process holds it; the message says which.
-        CatalogueError: the lock file cannot be created.
-    """
-    lock = file_of(url).with_suffix(".lock")
-    try:
-        lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise CatalogueError(f"{lock}: cannot be created: {error.strerror}") from error
-    try:
-        try:
-            _lock(descriptor)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise CatalogueBusy(
-                f"{file_of(url)}: process {holder} already works on this catalogue; stop it first"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        # The process id is only for the message above, so a full disk does not matter here.
-        with suppress(OSError):
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Take the lock; `writer_of` in another process holds it only for a moment."""
-    for _ in range(LOCK_ATTEMPTS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(LOCK_PAUSE_S)
-        else:
-            return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def writer_of(url: str) -> int | None:
-    """Return the id of the process that works on a catalogue, None if none does."""
-    try:
-        descriptor = os.open(file_of(url).with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return int(os.pread(descriptor, 32, 0) or 0)
-    else:
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from storage.database.engine import file_of
+from storage.database.catalogue_file import file_of
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:

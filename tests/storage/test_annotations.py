@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from storage.annotations import Annotation, AnnotationStore, GivenAnnotation
-from storage.database.engine import file_of
+from storage.database.catalogue_file import file_of
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Mood, Tagged, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.database.engine import file_of, only_writer, writer_of
+from storage.database.catalogue_file import file_of, only_writer, writer_of
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.schema.records import Mood, Sound, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
@@ -148,7 +148,7 @@ def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalo
 def test_a_second_writer_is_refused_with_the_id_of_the_first(url: str) -> None:
     assert writer_of(url) is None
     script = (
-        "import sys, time\nfrom storage.database.engine import only_writer\n"
+        "import sys, time\nfrom storage.database.catalogue_file import only_writer\n"
         "with only_writer(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.errors import ValencedError
 from storage.catalogue import Catalogue
-from storage.database.engine import file_of
+from storage.database.catalogue_file import file_of
 from storage.rescoring import OutdatedSound, Rescoring
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Prediction

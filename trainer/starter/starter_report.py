@@ -12,7 +12,6 @@ from trainer.evaluation.cross_validation import (
     cross_validate,
     held_out_scores,
     leave_corpora_out,
-    paper_predictions,
     parts_of,
     rank_agreement,
 )
@@ -23,6 +22,7 @@ from trainer.regression.kernel_expert import DIMENSIONS
 from trainer.starter.markdown import markdown_table
 from trainer.starter.mixing import mixing_tests, predict_within_domain
 from trainer.starter.pairwise import pairs_text
+from trainer.starter.paper_pipeline import paper_predictions
 from trainer.starter.starter_table import extract_corpora
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ def renew_predictions(loaded: LoadedSettings) -> str:
         When values and tags change, in one sentence without a full stop.
     """
     from daemon.worker.active_bundle import load_published
-    from storage.database.engine import file_of, writer_of
+    from storage.database.catalogue_file import file_of, writer_of
     from trainer.bundles.registry import published
 
     url = catalogue_url(loaded)

@@ -44,7 +44,7 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
 @with_settings
 def path(loaded: LoadedSettings) -> None:
     """Show the paths of the settings files, and of the catalogue."""
-    from storage.database.engine import file_of
+    from storage.database.catalogue_file import file_of
 
     for file in loaded.paths.settings_files:
         say(f"settings   {file}{'' if file.is_file() else '  (absent)'}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(loaded: LoadedSettings, *, output: str) -> None:
     """Show the state of the service: files, folders, failures, scheduled jobs, problems."""
     from daemon.cli.service.status_report import document_of, lines_of
-    from storage.database.engine import file_of
+    from storage.database.catalogue_file import file_of
 
     file = file_of(catalogue_url(loaded))
     require_catalogue(loaded)

@@ -30,7 +30,7 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
     """
     from daemon.service.background_job import RETAG
     from daemon.tagging.basics.tag_errors import READ_ONLY
-    from storage.database.engine import writer_of
+    from storage.database.catalogue_file import writer_of
 
     wanted = partial(_wants_tags, loaded.settings)
     selected: list[Path | None] = [*map(canonical_path, paths)] or [None]

@@ -101,7 +101,7 @@ def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     from daemon.watch.file_filter import FileFilter
     from daemon.watch.nested_mounts import NestedMounts, remembered_mounts
     from daemon.watch.scanner import compare
-    from storage.database.engine import file_of
+    from storage.database.catalogue_file import file_of
     from trainer.features.extract import CANONICAL
 
     watch = config.settings.watch

@@ -19,7 +19,7 @@ from config.loading import load
 from daemon.cli.main import main
 from daemon.cli.session import catalogue_url, not_in_catalogue
 from storage.catalogue import Catalogue
-from storage.database.engine import only_writer
+from storage.database.catalogue_file import only_writer
 from storage.schema.file_stamps import FileStamp
 from tests.driving import COMMAND, Valenced, same_logging, scanned
 from tests.records import NOON, record, record_entry

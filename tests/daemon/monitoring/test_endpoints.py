@@ -20,7 +20,7 @@ from daemon.monitoring.service_status import Promise
 from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
 from daemon.tagging.basics.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
-from storage.database.engine import only_writer
+from storage.database.catalogue_file import only_writer
 from storage.jobs import TrainingRun
 from storage.schema.records import FolderState, TagOutcome, TagState
 from storage.service_notes import BUNDLE, SETTINGS

@@ -36,7 +36,7 @@ from daemon.system.sd_notify import Notifier
 from daemon.watch.file_state import stamp_at
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
-from storage.database.engine import only_writer
+from storage.database.catalogue_file import only_writer
 from storage.jobs import TrainingRun
 from storage.service_notes import CONFINEMENT, PAUSED
 from tests.driving import notifications

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.database.engine import file_of
+from storage.database.catalogue_file import file_of
 from storage.database.maintenance import KEPT_FREE, maintain, size_of
 from storage.schema.catalogue_errors import CatalogueError
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.database.engine import file_of
+from storage.database.catalogue_file import file_of
 from storage.database.migrate import apply, schemas
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.schema.sound_filter import SoundFilter
@@ -150,7 +150,7 @@ def test_several_processes_at_once_migrate_it_once(url: str) -> None:
 def test_nothing_changes_under_a_service_of_an_earlier_release(url: str) -> None:
     file = old_catalogue(url, 1)
     script = (
-        "import sys\nfrom storage.database.engine import only_writer\n"
+        "import sys\nfrom storage.database.catalogue_file import only_writer\n"
         "with only_writer(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -11,7 +11,6 @@ from trainer.evaluation.cross_validation import (
     cross_validate,
     held_out_scores,
     leave_corpora_out,
-    paper_predictions,
     parts_of,
     rank_agreement,
 )
@@ -20,6 +19,7 @@ from trainer.regression.joint import JointRegression
 from trainer.regression.kernel_expert import ExpertSettings
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.mixing import SOURCES, mixing_tests
+from trainer.starter.paper_pipeline import paper_predictions
 from trainer.starter.starter_report import beside_text, figures_text, novelty_text
 from trainer.trainer_errors import TrainingError
 
@@ -79,6 +79,8 @@ def test_rank_agreement_is_spearmans_rho() -> None:
     assert rank_agreement(np.array([1.0, 2.0, 3.0, 4.0]), np.array([10.0, 30.0, 20.0, 40.0])) == (
         pytest.approx(0.8)
     )
+    tied = rank_agreement(np.array([1.0, 1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0, 4.0]))
+    assert tied == pytest.approx(4.5 / np.sqrt(4.5 * 5.0))
     assert np.isnan(rank_agreement(np.ones(4), np.arange(4.0)))
 
 
