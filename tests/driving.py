@@ -14,9 +14,11 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Self
 
 from storage.catalogue import Catalogue
+from tests.forked import Forked, can_fork
 
 if TYPE_CHECKING:
     import socket
@@ -86,12 +88,18 @@ class Valenced:
 
     def __call__(self, *arguments: str | Path, exit_code: int = 0) -> bytes:
         """Run a command to its end and return its stdout."""
-        done = subprocess.run(
-            self.line(*arguments), env=self.environment, capture_output=True, check=False
-        )
+        done = self.ended(*arguments)
         self.stderr = done.stderr.decode(errors="replace")
         assert done.returncode == exit_code, self.stderr
         return done.stdout
+
+    def ended(self, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end, whatever its exit code."""
+        with TemporaryFile() as answer:
+            process = self.launch(*arguments, stdout=answer.fileno())
+            _, errors = process.communicate()
+            answer.seek(0)
+            return subprocess.CompletedProcess(arguments, process.wait(), answer.read(), errors)
 
     def create_catalogue(self) -> None:
         """Make an empty catalogue, as the first start does."""
@@ -103,11 +111,27 @@ class Valenced:
 
     def start(self, *arguments: str | Path) -> Running:
         """Start a command and return while it runs."""
-        return self.start_line(self.line(*arguments))
+        return Running(self.launch(*arguments))
+
+    def launch(
+        self,
+        *arguments: str | Path,
+        stdout: int = subprocess.DEVNULL,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes] | Forked:
+        """Start a command as `subprocess.Popen` does, but without importing every module again."""
+        line = self.line(*arguments)
+        if self._by or not can_fork(self.environment):
+            return subprocess.Popen(line, env=self.environment, stdout=stdout, stderr=stderr)
+        return Forked(line, self.environment, stdout, stderr)
 
     def start_line(self, line: list[str | Path]) -> Running:
         """Start any program in this installation's environment."""
-        return Running(line, self.environment)
+        return Running(
+            subprocess.Popen(
+                line, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        )
 
     def piped(self, line: Sequence[str | Path], reader: str) -> subprocess.CompletedProcess[bytes]:
         """Pipe a command line into a reader by a real shell; the exit code is the command's."""
@@ -136,10 +160,8 @@ class Running:
         lines: its stderr so far.
     """
 
-    def __init__(self, line: list[str | Path], environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+    def __init__(self, process: subprocess.Popen[bytes] | Forked) -> None:
+        self.process = process
         self._unread = b""
         self.lines: list[str] = []
 

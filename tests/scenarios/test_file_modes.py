@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,16 +37,7 @@ def no_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def as_shared(valenced: Valenced, *line: str | Path) -> None:
-    """Run a command in a shell that lets others do everything."""
-    subprocess.run(
-        ["sh", "-c", 'umask 0; exec "$0" "$@"', *valenced.line(*line)],
-        env=valenced.environment,
-        check=True,
-        capture_output=True,
-    )
-
-
+@pytest.mark.usefixtures("no_umask")
 def test_every_command_writes_for_its_owner_alone(
     valenced: Valenced, music: Path, tmp_path: Path
 ) -> None:
@@ -70,19 +60,19 @@ def test_every_command_writes_for_its_owner_alone(
         ("backup", backups / "a.tar"),
         ("restore", backups / "a.tar"),
     ):
-        as_shared(valenced, *line)
+        valenced(*line)
         assert modes(state) == {}, line
     # A folder of the user's own choice stays as it is.
     assert set(modes(backups)) == {str(backups)}
     assert len(list(state.rglob("*"))) > 20
 
 
+@pytest.mark.usefixtures("no_umask")
 def test_a_running_service_does_so_too(valenced: Valenced, music: Path) -> None:
     state = valenced.catalogue.parent
     state.mkdir(exist_ok=True)
     state.chmod(0o777)
-    shell: list[str | Path] = ["sh", "-c", 'umask 0; exec "$0" "$@"', *valenced.line("run", music)]
-    with valenced.start_line(shell) as service:
+    with valenced.start("run", music) as service:
         service.wait_for("others had access to 1 files and folders")
         write_audio(music / "a.flac", music_like(2))
         service.wait_for("a.flac", "arousal")

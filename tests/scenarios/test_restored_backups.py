@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import pickle
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,9 +118,7 @@ def test_a_strangers_backup_runs_no_code_in_any_command(
         assert service.stop() == 0
     assert "fitted again" in "\n".join(service.lines)
     for line in every_command(music, tmp_path / "work"):
-        done = subprocess.run(
-            valenced.line(*line), env=valenced.environment, capture_output=True, check=False
-        )
+        done = valenced.ended(*line)
         assert b"unexpected" not in done.stderr, done
         assert b"Traceback" not in done.stderr, done
         assert not sprung.exists(), done

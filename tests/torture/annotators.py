@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 import time
 from collections import Counter
 from contextlib import closing
@@ -20,11 +19,13 @@ from trainer.regression.training_table import decode_table
 from trainer.retraining.retrain import retrain
 
 if TYPE_CHECKING:
+    import subprocess
     from random import Random
 
     from numpy.typing import NDArray
 
     from tests.driving import Valenced
+    from tests.forked import Forked
 
 TRAINED: Final = "taught-1"
 ACTIONS: Final = {
@@ -102,7 +103,7 @@ class Annotators:
         self._valenced = valenced
         self._rng = rng
         self._starter = bundle.load(registry.SHIPPED, guarded=False)
-        self._training: list[subprocess.Popen[bytes]] = []
+        self._training: list[subprocess.Popen[bytes] | Forked] = []
         self._number = 0
         self.given: dict[str, GivenRating] = {}
         self.tables: dict[str, list[str]] = {}
@@ -189,21 +190,16 @@ class Annotators:
             process.kill()
         return self._end(name, process)
 
-    def _end(self, name: str, process: subprocess.Popen[bytes]) -> int:
+    def _end(self, name: str, process: subprocess.Popen[bytes] | Forked) -> int:
         text = process.communicate()[1].decode(errors="replace")
-        code = process.returncode
+        code = process.wait()
         self.done[f"  {name}: {'killed' if code < 0 else f'exit code {code}'}"] += 1
         if "Traceback" in text:
             self.faults.append(f"{name} ended with {code}:\n{text}")
         return code
 
-    def _started(self, *command: str | Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self._valenced.line(*command),
-            env=self._valenced.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+    def _started(self, *command: str | Path) -> subprocess.Popen[bytes] | Forked:
+        return self._valenced.launch(*command)
 
     def _is_killed(self) -> bool:
         return self._rng.random() < KILLED_SHARE

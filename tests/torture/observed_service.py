@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.driving import Valenced
+    from tests.forked import Forked
 
 POLL_S = 0.002
 STOPS_WITHIN_S = 300.0
@@ -95,7 +96,7 @@ class ObservedService:
         self._log = log
         self._command = command
         self._log_start = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self.crashes: list[str] = []
         self.starts = 0
 
@@ -107,13 +108,7 @@ class ObservedService:
             self.crashes.append(f"exit code {self._process.returncode}:\n{self.log_text()}")
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._line(),
-                env=self._valenced.environment,
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
+            self._process = self._launch(log.fileno())
         self.starts += 1
 
     def wait_until_started(self) -> None:
@@ -232,9 +227,16 @@ class ObservedService:
         if code:
             self.crashes.append(f"exit code {code} after SIGTERM:\n{self.log_text()}")
 
-    def _line(self) -> list[str | Path]:
-        line = self._valenced.line("run", *self._folders)
-        return line if self._command is None else [*self._command(self.starts), *line[1:]]
+    def _launch(self, stderr: int) -> subprocess.Popen[bytes] | Forked:
+        if self._command is None:
+            return self._valenced.launch("run", *self._folders, stderr=stderr)
+        return subprocess.Popen(
+            [*self._command(self.starts), *self._valenced.line("run", *self._folders)[1:]],
+            env=self._valenced.environment,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
 
     @property
     def _pid(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -63,10 +62,4 @@ def finish_all(valenced: Valenced, folders: Sequence[Path], log: Path) -> None:
 def run_command(valenced: Valenced, log: Path, *command: str | Path) -> None:
     """Run a command to its end, whatever its exit code; its stderr is added to the log."""
     with log.open("ab") as stderr:
-        subprocess.run(
-            valenced.line(*command),
-            env=valenced.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            check=False,
-        )
+        valenced.launch(*command, stderr=stderr.fileno()).wait()

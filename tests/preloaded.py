@@ -1,0 +1,105 @@
+"""Forks a command for each request of the tests; every module is imported already.
+
+Importing them takes most commands far more processor time than what they do. What is forked is a
+process of its own with its own arguments, environment, folder, umask and streams, and it ends as
+any process of Python does.
+
+Run as a program, not imported: stdin is the socket of `tests.forked.Forked`.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import selectors
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+PACKAGES = ("config", "storage", "trainer", "daemon")
+STREAMS = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
+LARGEST_REQUEST = 1 << 20
+
+
+def preload() -> None:
+    """Import every module of the product."""
+    for package in map(importlib.import_module, PACKAGES):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()
+
+
+def serve(tests: socket.socket) -> None:
+    """Fork for each request, and return in the fork; end with the tests."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(tests, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.data is not None:
+                    selector.unregister(key.fd)
+                    _report(key.fd, *key.data)
+                    continue
+                text, descriptors, _, _ = socket.recv_fds(tests, LARGEST_REQUEST, 4)
+                if not text:
+                    os._exit(0)
+                pid = os.fork()
+                if pid == 0:
+                    _close(selector)
+                    _become(json.loads(text), descriptors)
+                    return
+                for descriptor in descriptors[:3]:
+                    os.close(descriptor)
+                answers = socket.socket(fileno=descriptors[3])
+                with suppress(OSError):
+                    answers.send(b"%d" % pid)
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, answers))
+
+
+def _report(process: int, pid: int, answers: socket.socket) -> None:
+    os.close(process)
+    _, status = os.waitpid(pid, 0)
+    with answers, suppress(OSError):
+        answers.send(b"%d" % os.waitstatus_to_exitcode(status))
+
+
+def _close(selector: selectors.BaseSelector) -> None:
+    for key in list(selector.get_map().values()):
+        if key.data is None:
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.close()
+        else:
+            os.close(key.fd)
+            key.data[1].close()
+
+
+def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Take over arguments, environment, folder, umask and streams."""
+    for number, (name, mode) in STREAMS.items():
+        os.dup2(descriptors[number], number)
+        ours = getattr(sys, name)
+        theirs = open(number, mode, encoding=ours.encoding, errors=ours.errors, closefd=False)  # noqa: SIM115 - a descriptor
+        setattr(sys, name, theirs)
+        setattr(sys, f"__{name}__", theirs)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.argv = request["line"]
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    os.umask(request["umask"])
+
+
+if __name__ == "__main__":
+    from daemon.cli.main import main
+    from daemon.cli.standard_streams import require_utf8_names
+
+    require_utf8_names()
+    preload()
+    serve(socket.socket(fileno=os.dup(0)))
+    main()
