@@ -75,6 +75,7 @@ torture: .venv/.dev
 	$(BIN)/python -m tests.torture --flood 50000 --seed 1
 
 zoo: .venv/.dev
+	@echo 'the figures come at the end'
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.zoo
 
 sequences: .venv/.dev

@@ -69,9 +69,9 @@ def add_trained_bundle(registry_dir: Path, seed: int, sounds: int = 80) -> None:
     starter = bundle.load(registry.prepare(registry_dir)[0])
     table = (registry.SHIPPED / bundle.TABLE).read_bytes()
     drawing = np.random.default_rng(seed)
-    vectors = drawing.permutation(decode_table(table, "the starter").vectors)[:sounds]
-    # The clips that the starter was fitted on teach nothing new; these only resemble them.
-    vectors *= drawing.normal(1.0, 0.05, vectors.shape).astype(np.float32)
+    clips = drawing.permutation(decode_table(table, "the starter").vectors)[: 2 * sounds]
+    # The clips that the starter was fitted on teach nothing new; each of these lies between two.
+    vectors = (clips[:sounds] + clips[sounds:]) / 2
     ratings = personal_ratings(_affect(starter, vectors)) + drawing.normal(0.0, 0.02, (sounds, 2))
     annotations = AnnotationArrays(
         vectors=vectors,

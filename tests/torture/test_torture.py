@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.pipeline.stages import Pipeline
+from tests.torture.annotators import TRAINED, add_trained_bundle
 from tests.torture.disk_failure_run import DiskFailureRun, Failure
 from tests.torture.disks import NoDisk
 from tests.torture.flood_run import FloodRun
 from tests.torture.kill_run import KillRun
 from tests.torture.observed_service import STAGES, State
+from trainer.bundles.registry import list_bundles, published_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 def test_the_observed_stages_are_those_of_the_pipeline() -> None:
     assert all(callable(getattr(Pipeline, name, None)) for name in STAGES)
+
+
+def test_the_runs_with_training_have_a_bundle_to_publish(tmp_path: Path) -> None:
+    add_trained_bundle(tmp_path / "bundles", seed=1)
+    published = published_bundle(tmp_path / "bundles").name
+    assert set(list_bundles(tmp_path / "bundles")) == {published, TRAINED}
+    assert published != TRAINED
 
 
 def test_killed_repeatedly_it_misses_no_file_and_harms_none(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
         for part in document["corpora"]
         if not part["part"].startswith("all ")
     )
-    yield f"{document['regression']['name']} regression of {document['bundle']} on {parts}"
+    name = document["regression"]["name"]
+    chosen = name if name == "own" else f"{name} instead of the"
+    yield f"{chosen} regression of {document['bundle']} on {parts}"
     yield (
         f"{document['repeats']} x {document['folds']} grouped folds, seed "
         f"{document['seed']}; R2 of held-out clips, 95 % interval over groups"
