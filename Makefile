@@ -26,6 +26,8 @@ TAGS ?= yes
 CORPORA ?=
 BIN := .venv/bin
 HOME_MEDIA := $(MEDIA:~/%=$(HOME)/%)
+HOME_CORPORA := $(CORPORA:~/%=$(HOME)/%)
+NEEDS_CORPORA = @test -d "$(HOME_CORPORA)" || { echo 'which folder has the corpora? make $@ CORPORA=DIR'; exit 2; }
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
@@ -85,16 +87,20 @@ fuzz: .venv/.dev
 	$(BIN)/python bench/fuzz/fuzz_workers.py --inputs 20000 --seed 1
 
 starter: .venv/.run
-	$(BIN)/python -m trainer.starter.build build --corpora "$(CORPORA)"
+	$(NEEDS_CORPORA)
+	$(BIN)/python -m trainer.starter.build build --corpora "$(HOME_CORPORA)"
 
 starter-report: .venv/.run
-	$(BIN)/python -m trainer.starter.build report --corpora "$(CORPORA)" --into docs/starter.md
+	$(NEEDS_CORPORA)
+	$(BIN)/python -m trainer.starter.build report --corpora "$(HOME_CORPORA)" --into docs/starter.md
 
 extraction-settings: .venv/.bench
-	$(BIN)/python bench/studies/extraction_settings.py "$(CORPORA)" .extraction-settings
+	$(NEEDS_CORPORA)
+	$(BIN)/python bench/studies/extraction_settings.py "$(HOME_CORPORA)" .extraction-settings
 
 encoding-effects: .venv/.dev
-	$(BIN)/python -m bench.studies.encoding_effects "$(CORPORA)"
+	$(NEEDS_CORPORA)
+	$(BIN)/python -m bench.studies.encoding_effects "$(HOME_CORPORA)"
 
 real-size: .venv/.dev
 	@echo 'this takes about ten minutes; the figures come at the end'
