@@ -53,8 +53,8 @@ def test_every_command_writes_for_its_owner_alone(
     for line in (
         ("scan", music),
         ("annotate", sound, "--arousal", "0.1", "--valence", "0.2"),
-        ("corpus", "add", "manifest", work),
         ("train",),
+        ("corpus", "add", "manifest", work),
         ("tags", "write", music),
         ("evaluate", *few, "--folds", "2", "--repeats", "1", "--output", backups / "report"),
         ("backup", backups / "a.tar"),

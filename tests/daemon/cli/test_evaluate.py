@@ -58,16 +58,14 @@ def test_an_interrupted_evaluation_ends_at_once_and_continues_later(
     report = tmp_path / "report"
     line = ("evaluate", *FEW, "--experiment", "mixing", "--jobs", "1", "--output", report)
     with valenced.start(*line) as evaluating:
-        while not (report / "cells").exists() or len(list((report / "cells").glob("*.npz"))) < 2:
-            assert evaluating.process.poll() is None
+        evaluating.wait_until(lambda: len(list((report / "cells").glob("*.npz"))) >= 2)
         assert evaluating.stop(signal.SIGINT) == 130
         assert "Traceback" not in "\n".join(evaluating.lines)
     kept = {path: path.stat().st_mtime_ns for path in (report / "cells").glob("*.npz")}
     assert len(kept) >= 2
     assert not list(report.glob("report.*"))
     with valenced.start(*line) as evaluating:
-        while len(list((report / "cells").glob("*.npz"))) <= len(kept):
-            assert evaluating.process.poll() is None
+        evaluating.wait_until(lambda: len(list((report / "cells").glob("*.npz"))) > len(kept))
         evaluating.stop(signal.SIGINT)
     after = {path: path.stat().st_mtime_ns for path in (report / "cells").glob("*.npz")}
     assert kept.items() < after.items()

@@ -75,15 +75,13 @@ def test_an_import_that_is_killed_leaves_nothing_half_done_and_continues(
     put_table(folder / "manifest.csv", ("path", "arousal", "valence"), rows)
     line = ("corpus", "add", "manifest", folder, "--set", "analysis.workers=1")
     with valenced.start(*line) as adding:
-        while not heard(state):
-            assert adding.process.poll() is None
+        adding.wait_until(lambda: heard(state))
         adding.process.send_signal(signal.SIGKILL)
         adding.process.wait(PATIENCE_S)
     before = finished(state)
     assert valenced.read("corpus", "list") == []
     with valenced.start(*line) as adding:
-        while len(finished(state)) <= len(before):
-            assert adding.process.poll() is None
+        adding.wait_until(lambda: len(finished(state)) > len(before))
         assert adding.stop(signal.SIGINT) == 130
     assert valenced.read("corpus", "list") == []
     valenced(*line)
