@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from daemon.service_errors import WorkerError
 from storage.database.engine import absolute_url
-from trainer.processes.child_process import start_child
+from trainer.processes.child_process import exit_status_within, start_child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +65,7 @@ class BackgroundJob:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_TIMEOUT_S)
+            if exit_status_within(self._process, STOP_TIMEOUT_S) is not None:
                 break
         self._stderr.close()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from trainer.processes.child_process import start_child
+from trainer.processes.child_process import exit_status_within, start_child
 
 if TYPE_CHECKING:
+    import subprocess
+
     from config.settings import AnalysisSettings
     from daemon.worker.active_bundle import ActiveBundle
 
@@ -66,13 +67,12 @@ class RunningWorker:
             Its exit status, None if it had to be killed.
         """
         self.channel.close()
-        try:
-            return self.process.wait(patience_s)
-        except subprocess.TimeoutExpired:
+        status = exit_status_within(self.process, patience_s)
+        if status is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            return None
+        return status
 
 
 def how_it_ended(status: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from typing import IO, TYPE_CHECKING, Final
@@ -55,3 +56,22 @@ def start_child(
         # Ctrl-C in a terminal is for the service alone, which lets its children finish.
         start_new_session=True,
     )
+
+
+def exit_status_within(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """Return the exit status of a process when it ends, None if it has not after that time.
+
+    `Popen.wait` with a time limit looks again and again, and its sleeps fail with an error where
+    the clock of the process is set back by a library that it was started with.
+    """
+    status = process.poll()
+    if status is not None:
+        return status
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(timeout_s * 1000)
+    finally:
+        os.close(descriptor)
+    return process.poll()
