@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, insert
+from sqlalchemy import and_, case, delete, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.schema.file_stamps import FileLook, FileStamp
@@ -55,6 +55,7 @@ TAGGED = tuple(column.name for column in fields(Tagged))
 
 UPSERT_CLIP = upsert(clips)
 _SAME_SOUND = clips.c.identity == UPSERT_CLIP.excluded.identity
+_STAYS_OFF = and_(_SAME_SOUND, clips.c.tag_state == "off", UPSERT_CLIP.excluded.tag_state == "off")
 UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
     index_elements=["path"],
     set_={
@@ -64,7 +65,9 @@ UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
     }
     # Tags that we wrote went with the file, if another sound has replaced it.
     | {f"tagged_{name}": case((_SAME_SOUND, clips.c[f"tagged_{name}"])) for name in TAGGED}
-    | {"tag_contests": case((_SAME_SOUND, clips.c.tag_contests), else_=0)},
+    | {"tag_contests": case((_SAME_SOUND, clips.c.tag_contests), else_=0)}
+    # Tags that were taken out on request stay out, however often others change the file.
+    | {"tag_reason": case((_STAYS_OFF, clips.c.tag_reason))},
 )
 
 

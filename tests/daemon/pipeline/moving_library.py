@@ -35,6 +35,16 @@ class MovingLibrary(Library):
             each.mkdir(parents=True)
         self.away: list[tuple[Path, Expected]] = []
 
+    def change(self, path: Path, edit: Callable[[bytes], bytes]) -> None:
+        """Let another program edit a file, after a look at it if it was moved since the last."""
+        self._look_if_doubtful(path, path)
+        super().change(path, edit)
+
+    def edit_our_value(self, path: Path) -> None:
+        """Let a person change a value, as `change`."""
+        self._look_if_doubtful(path, path)
+        super().edit_our_value(path)
+
     def shift(self, path: Path, to: Path) -> None:
         """Rename a file, maybe over another, whatever happened to it since the last look."""
         self._look_if_doubtful(path, to)
@@ -150,7 +160,7 @@ class MovingLibrary(Library):
         """Look at the library if nothing could tell later which file was renamed.
 
         That is a file that was replaced since the last look, or changed and then moved over another
-        with its sound.
+        with its sound, or the other way round.
         """
         clip = self.catalogue.clip_at(path)
         there = stamp_at(path)

@@ -104,10 +104,12 @@ class Expected:
         pure: its bytes, had we never touched it.
         is_exact: whether a restore has to give these very bytes; if not, these very tags, since
             others have written into a file with tags of ours.
+        is_out: whether our tags were taken out on request, and stay out.
     """
 
     pure: bytes
     is_exact: bool = True
+    is_out: bool = False
 
 
 def tags_of(content: bytes) -> dict[str, str]:
@@ -225,11 +227,13 @@ class Library:
         outcome = self._sync.write(clip, prediction, self._parser, is_asked=True)
         assert outcome is not None
         assert outcome.state is TagState.WRITTEN, outcome.reason
+        self.expected[path].is_out = False
         self.catalogue.tag_journal.record(clip, outcome)
 
     def strip(self, path: Path) -> None:
         self._sync.strip(self.clip(path), self._parser)
         assert keys.PROVENANCE not in self.items(path)
+        self.expected[path].is_out = True
 
     def restore(self, path: Path, *, is_twice: bool = True) -> None:
         """Do as `tags restore` does, and compare the file with what it has to be."""
@@ -238,7 +242,7 @@ class Library:
         if is_twice:
             again = self._sync.restore(self.clip(path), self._parser)
             assert again.outcome is api.WriteOutcome.UNCHANGED
-        self.expected[path] = Expected(path.read_bytes())
+        self.expected[path] = Expected(path.read_bytes(), is_out=True)
 
     def _check_restored(self, path: Path) -> None:
         content, expected = path.read_bytes(), self.expected[path]
@@ -261,9 +265,9 @@ class Library:
         made = edit(content)
         path.write_bytes(made)
         if is_untouched:
-            self.expected[path] = Expected(made)
+            self.expected[path] = replace(expected, pure=made, is_exact=True)
         else:
-            self.expected[path] = Expected(edit(expected.pure), is_exact=False)
+            self.expected[path] = replace(expected, pure=edit(expected.pure), is_exact=False)
 
     def clear(self, path: Path) -> None:
         """Let another program remove every item under our keys."""
@@ -290,7 +294,8 @@ class Library:
             path.unlink(missing_ok=True)
             path.write_bytes(content)
             is_untouched = content == expected.pure
-            self.expected[path] = replace(expected, is_exact=is_untouched)
+            is_out = self.expected[path].is_out
+            self.expected[path] = replace(expected, is_exact=is_untouched, is_out=is_out)
 
     def delete(self, path: Path) -> None:
         if len(self.expected) == 1:
@@ -343,13 +348,14 @@ class Library:
         undos = self.catalogue.tag_journal.undos(clip)
         assert len(undos) <= 1
         items = self.items(path)
+        if clip.tag_state is not TagState.PENDING:
+            assert (clip.tag_state is TagState.OFF) == expected.is_out
         if clip.tag_state is TagState.WRITTEN:
             assert clip.tagged is not None
             assert undos
             assert keys.PROVENANCE in items
-        elif clip.tag_state is not TagState.PENDING:
-            is_left = clip.tag_state is TagState.OFF or clip.tag_reason == CONTESTED
-            assert is_left, clip.tag_reason
+        elif clip.tag_state is TagState.NOT_WRITTEN:
+            assert clip.tag_reason == CONTESTED
         content = Memory(path.read_bytes())
         record, base = FileHistory.of(undos).past_of(content)
         if keys.PROVENANCE in items and expected.is_exact:

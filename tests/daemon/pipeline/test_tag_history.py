@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,6 +148,19 @@ def test_the_same_sound_in_another_container_has_no_past_of_the_first(library: L
     library.scan()
     library.restore(other)
     library.restore(path)
+
+
+@pytest.mark.parametrize("command", ["strip", "restore"])
+def test_tags_that_were_taken_out_stay_out_however_often_others_edit(
+    library: Library, path: Path, command: str
+) -> None:
+    getattr(library, command)(path)
+    for title in ("one", "two", "three"):
+        library.change(path, partial(titled, text=title))
+        library.scan()
+        assert "VALENCED" not in library.items(path)
+    library.write(path)
+    assert "VALENCED" in library.items(path)
 
 
 class TestAnotherWriter:
