@@ -20,6 +20,7 @@ import numpy as np
 
 from config.errors import ValencedError
 from storage.catalogue import Catalogue
+from storage.database.catalogue_file import file_of
 from storage.jobs import TrainingRun
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.features.extract import CANONICAL
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 SEED: Final = 20240229
 NICENESS: Final = 10
 
+_NOTHING: Final = "nothing is annotated yet, and there is no corpus: nothing to learn from"
 _NO_VECTORS: Final = np.empty((0, 0), dtype=np.float32)
 
 
@@ -57,15 +59,15 @@ def retrain_from_catalogue(
         ValencedError: as `retrain` raises; the catalogue records a failure, but neither
             `TooFewAnnotations` nor `TrainingUnderWay`.
     """
+    tables = _tables(corpora)
+    if not (tables or file_of(url).exists()):
+        raise TooFewAnnotations(_NOTHING)
     with closing(Catalogue(url)) as catalogue:
         begun_at = datetime.now(UTC)
         rated = catalogue.training_examples.rated(CANONICAL.key)
         training = partial(TrainingRun, begun_at, len(rated))
-        tables = _tables(corpora)
         if not (rated or tables):
-            raise TooFewAnnotations(
-                "nothing is annotated yet, and there is no corpus: nothing to learn from"
-            )
+            raise TooFewAnnotations(_NOTHING)
         try:
             annotations = _arrays(rated)
             if again:

@@ -145,6 +145,7 @@ def test_an_unusable_data_set_is_one_line_and_nothing_is_kept(
     assert valenced.read("corpus", "list") == []
     valenced("train", exit_code=1)
     assert "nothing is annotated yet, and there is no corpus" in valenced.stderr
+    assert not valenced.catalogue.exists()
 
 
 def iads(folder: Path, last: Any, *, sheet: str = "SoundsAll", times: float = 1) -> None:
