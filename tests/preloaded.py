@@ -1,4 +1,4 @@
-"""Forks a command for each request of the tests; every module is imported already.
+"""Forks a command for each request of the tests; the modules that it needs are imported already.
 
 Importing them takes most commands far more processor time than what they do. What is forked is a
 process of its own with its own arguments, environment, folder, umask and streams, and it ends as
@@ -21,15 +21,19 @@ from contextlib import suppress
 from typing import Any
 
 PACKAGES = ("config", "storage", "trainer", "daemon")
+EVALUATION = ("trainer.experiments", "trainer.starter")
+"""What only `valenced evaluate` and the build of the starter need, with scikit-learn and pandas."""
+
 STREAMS = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
 LARGEST_REQUEST = 1 << 20
 
 
-def preload() -> None:
-    """Import every module of the product."""
-    for package in map(importlib.import_module, PACKAGES):
+def preload(*packages: str, without: tuple[str, ...] = ()) -> None:
+    """Import every module of some packages."""
+    for package in map(importlib.import_module, packages):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+            if not module.name.startswith(without):
+                importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
 
@@ -47,10 +51,13 @@ def serve(tests: socket.socket) -> None:
                 text, descriptors, _, _ = socket.recv_fds(tests, LARGEST_REQUEST, 4)
                 if not text:
                     os._exit(0)
+                request = json.loads(text)
+                if "evaluate" in request["line"]:
+                    preload(*EVALUATION)
                 pid = os.fork()
                 if pid == 0:
                     _close(selector)
-                    _become(json.loads(text), descriptors)
+                    _become(request, descriptors)
                     return
                 for descriptor in descriptors[:3]:
                     os.close(descriptor)
@@ -100,6 +107,6 @@ if __name__ == "__main__":
     from daemon.cli.standard_streams import require_utf8_names
 
     require_utf8_names()
-    preload()
+    preload(*PACKAGES, without=EVALUATION)
     serve(socket.socket(fileno=os.dup(0)))
     main()

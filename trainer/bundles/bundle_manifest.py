@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Final, Literal
 
@@ -186,10 +187,13 @@ def require_versions(manifest: Manifest, source: str) -> None:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that can change a bundle, without importing them."""
-    versions = {}
-    for name in _NAMED:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return {name: _version(name) for name in _NAMED}
+
+
+@cache
+def _version(library: str) -> str:
+    # Each look-up parses the metadata of a package, and a first start makes twenty.
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
