@@ -73,6 +73,9 @@ def _read(folder: int, name: str, disk: DiskCalls) -> Sidecar | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _not_ours(name) from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            # The sound's own name fits, but nothing can have this one.
+            return None
         if error.errno == errno.ELOOP:
             raise _not_ours(name) from error
         raise

@@ -217,7 +217,8 @@ def test_a_file_replaced_while_its_tags_were_pending_is_analysed_first(
     slow("scan", music, "--no-tags")
     write_audio(tmp_path / "b.wav", noise(2)).replace(file)
     slow("scan", music)
-    assert slow.select("SELECT identity FROM clips") == [(identify(file).encode(),)]
+    present = slow.select("SELECT identity FROM clips WHERE missing_since IS NULL")
+    assert present == [(identify(file).encode(),)]
 
 
 def test_a_folder_without_tags_gets_none_even_when_its_parent_is_scanned(
