@@ -24,8 +24,8 @@ What the next command makes of it, and what its new record leads to:
 What other programs do is no event here, as nobody tells of it: it is seen in the bytes. A restore
 leaves the record as it is, for a tagged copy that may be put back. A write or strip that was
 interrupted leaves two records, of which the bytes choose. A copy of a tagged file has no record of
-its own, and takes over that of the original if it holds the very bytes that we wrote there. Nothing
-else passes between files of the same sound.
+its own, and takes over that of the original if it holds the very bytes that we wrote there. An
+original takes over nothing of its copy. Nothing else passes between files of the same sound.
 """
 
 from __future__ import annotations
@@ -93,6 +93,16 @@ class FileHistory:
             if base := record.undone(view):
                 return Past(record, base)
         for record in self.of_copies(view.size) if self.is_by_bytes else ():
-            if record.is_tagged and (base := record.undone(view)):
+            if not record.is_tagged or self._knows_more_than(record):
+                continue
+            if base := record.undone(view):
                 return Past(record, base)
         return Past(self.own[0]) if self.own else Past()
+
+    def _knows_more_than(self, record: UndoRecord) -> bool:
+        """Return whether the tags that a copy's record describes are of the file's own record.
+
+        Others changed the file, it was copied, and of the copy nothing else was known.
+        """
+        is_vague = not record.before.is_clean and record.mark is not None
+        return is_vague and bool(self.own) and self.own[0].mark == record.mark

@@ -51,7 +51,8 @@ _CHUNK = 1 << 20
 class UndoRecord:
     """The fields described above; `undo` refers to offsets of the written file.
 
-    `is_tagged` tells whether tags of ours are in the file that it describes.
+    `is_tagged` tells whether tags of ours are in the file that it describes, and `mark` is its
+    `VALENCED` item then; earlier formats do not tell that.
     """
 
     before: TagsBefore
@@ -60,6 +61,7 @@ class UndoRecord:
     undo: Sequence[Piece] | None = None
     is_whole: bool = False
     is_tagged: bool = True
+    mark: Sequence[str] | None = None
 
     def undone(self, view: View) -> Assembled | None:
         """Return the old file, if its bytes are known and ours are still in the present one."""
@@ -110,11 +112,12 @@ class UndoRecord:
                 undo = from_text(undo, size, is_old=number == 1)
             before, is_new = _before(record), number == FORMAT
             is_whole = bool(record["is_whole"]) if is_new else False
-            is_tagged = bool(dict(record["left"]).get(PROVENANCE)) if is_new else before.is_clean
+            mark = dict(record["left"]).get(PROVENANCE) if is_new else None
+            is_tagged = bool(mark) if is_new else before.is_clean
             if record.get("restored") and not is_tagged:
                 # The file that it describes, a stripped one, was found to be as before us.
                 undo = None
-            return cls(before, size, record["digest"], undo, is_whole, is_tagged)
+            return cls(before, size, record["digest"], undo, is_whole, is_tagged, mark)
         except (KeyError, TypeError, AttributeError, zlib.error) as error:
             raise ValueError(f"damaged undo record: {error!r}") from error
 

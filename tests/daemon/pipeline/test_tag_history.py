@@ -120,6 +120,15 @@ def test_a_copy_of_a_tagged_file_outlives_the_history_of_the_original(library: L
     library.restore(copy)
 
 
+def test_the_copy_of_an_edited_file_does_not_hide_what_the_original_was(library: Library) -> None:
+    path = owned(library, "flac")
+    library.change(path, partial(titled, text="by others"))
+    library.copy(path, path.with_name("copy.audio"))
+    library.use_preset(Preset.UNIT)
+    library.write(path)
+    library.restore(path)
+
+
 def test_a_twin_that_is_moved_over_another_keeps_its_own_history(library: Library) -> None:
     path = owned(library, "flac")
     other = library.add("b.audio", original("flac", is_owned=False))
