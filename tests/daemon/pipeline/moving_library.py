@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.catalogue import Catalogue
+    from storage.schema.file_stamps import FileStamp
+    from storage.schema.records import Clip
 
 FOREIGN_MARK: Final = "bundle=test-1; version=0.1.0; at=2020-01-01T00:00:00Z; keys="
 """The mark of a service with another catalogue, without the keys that are its own."""
@@ -107,6 +109,9 @@ class MovingLibrary(Library):
         """
         if not self.away or (text and self.catalogue.clip_at(to) is not None):
             return
+        known = self.catalogue.clip_at(to)
+        if known is not None and self._is_moved_and_changed(known):
+            self.scan()
         place, expected = self.away.pop(0)
         place.rename(to)
         self.expected[to] = expected
@@ -159,18 +164,28 @@ class MovingLibrary(Library):
     def _look_if_doubtful(self, path: Path, to: Path) -> None:
         """Look at the library if nothing could tell later which file was renamed.
 
-        That is a file that was replaced since the last look, or changed and then moved over another
-        with its sound, or the other way round.
+        That is a file that was replaced since the last look, or changed as well as moved, where the
+        new name or the old one was that of another file with its sound.
         """
         clip = self.catalogue.clip_at(path)
         there = stamp_at(path)
         assert there is not None
         is_known = clip is not None and clip.stamp.inode == there.inode
-        if clip is not None and to != path and self.catalogue.clip_at(to) is not None:
-            is_known &= (clip.stamp.size, clip.stamp.mtime_ns) == (there.size, there.mtime_ns)
-        if not is_known:
+        taken = None if to == path else self.catalogue.clip_at(to)
+        if clip is not None and taken is not None:
+            is_known &= _is_as_large_and_old(clip, there)
+        if not is_known or (taken is not None and self._is_moved_and_changed(taken)):
             self.scan()
+
+    def _is_moved_and_changed(self, clip: Clip) -> bool:
+        stamps = [stamp for path in self.files() if path != clip.path and (stamp := stamp_at(path))]
+        mine = [stamp for stamp in stamps if stamp.inode == clip.stamp.inode]
+        return not all(_is_as_large_and_old(clip, stamp) for stamp in mine)
 
     def _moved(self, path: Path, to: Path) -> None:
         self.expected[to] = self.expected.pop(path)
         self._kept.pop(to, None)
+
+
+def _is_as_large_and_old(clip: Clip, there: FileStamp) -> bool:
+    return (clip.stamp.size, clip.stamp.mtime_ns) == (there.size, there.mtime_ns)
