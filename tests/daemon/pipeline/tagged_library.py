@@ -208,15 +208,21 @@ class Library:
         recorded, queued = self.catalogue.stamps(), self.catalogue.queued_stamps()
         found = compare(self.folders, self._filter, recorded, queued, self._mounts)
         self.catalogue.restamp(found.restamped)
-        self.catalogue.mark_missing(found.gone, self._clock())
-        new = sorted((file.path, file.stamp) for file in found.new)
-        self.catalogue.queue.put(new, self._clock())
+        if found.gone:
+            self.catalogue.mark_missing(found.gone, self._clock())
+        if found.new:
+            new = sorted((file.path, file.stamp) for file in found.new)
+            self.catalogue.queue.put(new, self._clock())
+        if found.new or queued:
+            self._process_queue()
+        for clip in self.catalogue.clips_in(TagState.PENDING):
+            self._pipeline.write_tags(clip, self._worker)
+
+    def _process_queue(self) -> None:
         while entry := self.catalogue.queue.claim(self._clock()):
             result = self._pipeline.process(entry, self._worker)
             # A hard link changes with the file.
             assert result not in {FileResult.UNREADABLE, FileResult.UNUSABLE}
-        for clip in self.catalogue.clips_in(TagState.PENDING):
-            self._pipeline.write_tags(clip, self._worker)
 
     def write(self, path: Path) -> None:
         """Do as `tags write` does, after a scan."""
