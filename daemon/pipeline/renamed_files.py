@@ -79,8 +79,11 @@ def is_renamed(clip: Clip, new: FileStamp) -> bool:
 
 
 def stranger_at(catalogue: Catalogue, clip: Clip, present: FileStamp) -> Clip | None:
-    """Return the clip whose file took the path of another since the last look, None if none did."""
-    if clip.stamp.inode == present.inode:
+    """Return the clip whose file took the path of another since the last look, None if none did.
+
+    A file with the clip's own inode number, or its size and time as on a new disk, is no stranger.
+    """
+    if clip.stamp.inode == present.inode or _is_as(clip, present):
         return None
     return next(filter(_has_left, catalogue.clips_with_inode(present.inode)), None)
 

@@ -140,6 +140,8 @@ class TagSync:
             return
         try:
             discard_stale(path, DISK)
+        except (FileNotFoundError, NotADirectoryError):
+            return
         except (TagsRefused, OSError) as error:
             text = "%s: the sidecar of the old name stays: %s"
             log.info(text, path, error, extra={"clip": path})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import closing
 from functools import partial
@@ -279,6 +280,18 @@ class TestNamesThatChangeHands:
         moving.edit_and_shift(first, moved, "new")
         moving.scan()
         moving.restore(moved)
+
+    def test_are_not_suspected_in_a_library_on_a_new_disk(self, moving: MovingLibrary) -> None:
+        """Where a file may have the inode number that another one had on the old disk."""
+        names = [moving.folders[0] / f"{name}.audio" for name in "ac"]
+        kept = [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in names]
+        moving.swap(*names)
+        for path, content, mtime_ns in kept:
+            path.write_bytes(content)
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+        expected = moving.expected
+        expected[names[0]], expected[names[1]] = expected[names[1]], expected[names[0]]
+        moving.restore(names[0])
 
     @pytest.mark.parametrize("command", ["strip", "restore"])
     @pytest.mark.parametrize("name", ["b", "c"])
