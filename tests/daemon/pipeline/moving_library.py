@@ -98,7 +98,7 @@ class MovingLibrary(Library):
         if len(self.expected) == 1:
             return
         self.scan()
-        place = self._outside / str(len(self.away))
+        place = self._outside / f"{path.stat().st_ino}"
         path.rename(place)
         self.away.append((place, self.expected.pop(path)))
 
