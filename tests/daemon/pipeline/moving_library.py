@@ -113,6 +113,9 @@ class MovingLibrary(Library):
         if known is not None and self._is_moved_and_changed(known):
             self.scan()
         place, expected = self.away.pop(0)
+        if not self.catalogue.clips_with_inode(place.stat().st_ino):
+            # Another file with its sound came to its old name, and was taken for it.
+            return
         place.rename(to)
         self.expected[to] = expected
         self._kept.pop(to, None)
