@@ -82,10 +82,14 @@ def stranger_at(catalogue: Catalogue, clip: Clip, present: FileStamp) -> Clip | 
     """Return the clip whose file took the path of another since the last look, None if none did.
 
     A file with the clip's own inode number, or its size and time as on a new disk, is no stranger.
+    Nor is one with the inode number of a clip whose file is missing, unless it has also the size
+    and the time of that: the number may have been used again.
     """
     if clip.stamp.inode == present.inode or _is_as(clip, present):
         return None
-    return next(filter(_has_left, catalogue.clips_with_inode(present.inode)), None)
+    others = catalogue.clips_with_inode(present.inode)
+    likely = (other for other in others if not other.is_missing or _is_as(other, present))
+    return next(filter(_has_left, likely), None)
 
 
 def _has_left(clip: Clip) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,10 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
 
 
 @pytest.fixture
-def library(tmp_path: Path, catalogue: Catalogue) -> Library:
-    return Library(tmp_path, catalogue)
+def library(tmp_path: Path, catalogue: Catalogue) -> Iterator[Library]:
+    library = Library(tmp_path, catalogue)
+    yield library
+    catalogue.mark_missing(library.expected, NOON)
 
 
 def owned(library: Library, kind: str, name: str = "a.audio") -> Path:
@@ -136,6 +139,22 @@ def test_a_twin_that_is_moved_over_another_keeps_its_own_history(library: Librar
     library.scan()
     library.move(other, path)
     library.change(path, lambda old: titled(old, "edited after the move"))
+    library.restore(path)
+
+
+def test_a_file_with_the_inode_number_of_a_missing_one_is_no_stranger(
+    library: Library, path: Path, catalogue: Catalogue
+) -> None:
+    gone = library.add("gone.audio", original("mp3", is_owned=False))
+    library.scan()
+    gone.unlink()
+    library.scan()
+    saved = path.with_name("saved")
+    saved.write_bytes(path.read_bytes())
+    saved.replace(path)
+    library.change(path, partial(titled, text="saved by an editor"))
+    number = path.stat().st_ino
+    catalogue.restamp({gone: replace(library.clip(gone).stamp, inode=number)})
     library.restore(path)
 
 
