@@ -227,6 +227,10 @@ class Library:
     def write(self, path: Path) -> None:
         """Do as `tags write` does, after a scan."""
         self.scan()
+        if keys.PROVENANCE not in self.items(path):
+            # What it leads back to from now on is the file as it is; nothing is left that could
+            # undo the tags of an older copy.
+            self._kept.pop(path, None)
         clip = self.clip(path)
         prediction = self.catalogue.affect_of(clip.identity)
         assert prediction is not None
