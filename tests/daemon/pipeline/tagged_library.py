@@ -205,6 +205,7 @@ class Library:
 
     def scan(self) -> None:
         """Compare the folder with the catalogue, and process what differs."""
+        bare = self._bare_and_kept()
         recorded, queued = self.catalogue.stamps(), self.catalogue.queued_stamps()
         found = compare(self.folders, self._filter, recorded, queued, self._mounts)
         self.catalogue.restamp(found.restamped)
@@ -217,6 +218,22 @@ class Library:
             self._process_queue()
         for clip in self.catalogue.clips_in(TagState.PENDING):
             self._pipeline.write_tags(clip, self._worker)
+        self._forget_if_tagged(bare)
+
+    def _bare_and_kept(self) -> list[Path]:
+        """Return the files without our tags that have a backup."""
+        there = [path for path in self._kept if path in self.expected and path.exists()]
+        return [path for path in there if keys.PROVENANCE not in self.items(path)]
+
+    def _forget_if_tagged(self, bare: list[Path]) -> None:
+        """Forget the backups of files that were tagged meanwhile.
+
+        The files as they were are the past from then on. What could undo the tags of an older copy
+        is gone.
+        """
+        for path in bare:
+            if keys.PROVENANCE in self.items(path):
+                self._kept.pop(path, None)
 
     def _process_queue(self) -> None:
         while entry := self.catalogue.queue.claim(self._clock()):
@@ -227,10 +244,7 @@ class Library:
     def write(self, path: Path) -> None:
         """Do as `tags write` does, after a scan."""
         self.scan()
-        if keys.PROVENANCE not in self.items(path):
-            # What it leads back to from now on is the file as it is; nothing is left that could
-            # undo the tags of an older copy.
-            self._kept.pop(path, None)
+        bare = self._bare_and_kept()
         clip = self.clip(path)
         prediction = self.catalogue.affect_of(clip.identity)
         assert prediction is not None
@@ -239,6 +253,7 @@ class Library:
         assert outcome.state is TagState.WRITTEN, outcome.reason
         self.expected[path].is_out = False
         self.catalogue.tag_journal.record(clip, outcome)
+        self._forget_if_tagged(bare)
 
     def strip(self, path: Path) -> None:
         self._sync.strip(self.clip(path), self._parser)
