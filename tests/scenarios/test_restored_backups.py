@@ -20,12 +20,19 @@ from tests.trainer.bundles.made_bundles import Trap
 from trainer.bundles.bundle import MANIFEST, PERSONAL, REGRESSION, TABLE
 from trainer.bundles.installation_key import CODE
 from trainer.bundles.registry import SHIPPED
+from trainer.regression.training_table import decode_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 STARTER = SHIPPED.name
 SHIPPED_FILES = {file.name: file.read_bytes() for file in SHIPPED.iterdir()}
+
+
+def few_clips(content: bytes) -> bytes:
+    """Return a table of one clip in four of another's, which is fitted sooner."""
+    table = decode_table(content, STARTER)
+    return table.subset(np.arange(0, len(table), 4)).encoded()
 
 
 def of_objects(content: bytes, trap: Trap) -> bytes:
@@ -48,7 +55,7 @@ def bundle_of(name: str, files: Mapping[str, bytes], **said: Any) -> dict[str, b
 def strangers_bundles(mark: Path) -> dict[str, bytes]:
     """Return bundles with a trap in every place in which there could be a pickle."""
     trap = Trap(mark)
-    bomb, table = pickle.dumps(trap), SHIPPED_FILES[TABLE]
+    bomb, table = pickle.dumps(trap), few_clips(SHIPPED_FILES[TABLE])
     objects = of_objects(table, trap)
     extra = {"model.pkl": bomb, "cache.joblib": bomb, "sitecustomize.py": b"open('sprung', 'w')"}
     sound = {REGRESSION: bomb, TABLE: table, CODE: b"0" * 64, **extra}
