@@ -147,6 +147,12 @@ class MovingLibrary(Library):
             path.write_bytes(put(path.read_bytes(), theirs))
             self.expected[path].is_exact = False
 
+    def keep(self, path: Path) -> None:
+        """Make a backup of a file, unless its mark names fewer of our values than there are."""
+        marks = self.items(path).get(keys.PROVENANCE, [])
+        if not any(mark.startswith(FOREIGN_MARK) for mark in marks):
+            super().keep(path)
+
     def asked(self, path: Path, do: Callable[[Path], None]) -> None:
         """Do something with the file at a path; look first if another file was moved there."""
         try:
