@@ -65,8 +65,6 @@ class Valenced:
         state: the state directory.
         settings: given with --set to every command.
         by: a program, with its arguments, that runs every command.
-        forks_children: whether workers and jobs are forked from the commands; what looks for them
-            by their command lines finds them only if not.
 
     Attributes:
         catalogue: the file of the catalogue.
@@ -74,9 +72,7 @@ class Valenced:
         stderr: of the last command that ended.
     """
 
-    def __init__(
-        self, state: Path, *settings: str, by: Sequence[str] = (), forks_children: bool = True
-    ) -> None:
+    def __init__(self, state: Path, *settings: str, by: Sequence[str] = ()) -> None:
         self.catalogue = state / "catalogue.db"
         others = {
             key: value for key, value in os.environ.items() if not key.startswith("VALENCED_")
@@ -88,7 +84,6 @@ class Valenced:
             "VALENCED_ANALYSIS_WORKERS": "1",
         }
         self._by = by
-        self._forks_children = forks_children
         self._settings = [part for setting in settings for part in ("--set", setting)]
 
     def __call__(self, *arguments: str | Path, exit_code: int = 0) -> bytes:
@@ -128,7 +123,7 @@ class Valenced:
         line = self.line(*arguments)
         if self._by or not can_fork(self.environment):
             return subprocess.Popen(line, env=self.environment, stdout=stdout, stderr=stderr)
-        return Forked(line, self.environment, stdout, stderr, forks_children=self._forks_children)
+        return Forked(line, self.environment, stdout, stderr)
 
     def start_line(self, line: list[str | Path]) -> Running:
         """Start any program in this installation's environment."""

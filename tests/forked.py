@@ -34,7 +34,6 @@ class Forked:
         environment: its environment, of which `can_fork` holds.
         stdout: a descriptor, or `subprocess.DEVNULL`.
         stderr: a descriptor, or `subprocess.PIPE`.
-        forks_children: whether its children are forked from it, too.
 
     Attributes:
         pid: of the process.
@@ -43,13 +42,7 @@ class Forked:
     """
 
     def __init__(
-        self,
-        line: Sequence[str | Path],
-        environment: Mapping[str, str],
-        stdout: int,
-        stderr: int,
-        *,
-        forks_children: bool,
+        self, line: Sequence[str | Path], environment: Mapping[str, str], stdout: int, stderr: int
     ) -> None:
         umask = os.umask(0o077)
         os.umask(umask)
@@ -58,7 +51,6 @@ class Forked:
             "environment": dict(environment),
             "folder": str(Path.cwd()),
             "umask": umask,
-            "forks_children": forks_children,
         }
         self.returncode: int | None = None
         self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -106,13 +106,9 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     os.umask(request["umask"])
-    if request["forks_children"]:
-        from tests.forked_children import fork_children  # noqa: PLC0415
-
-        fork_children(end_of)
 
 
-def end_of(command: Callable[[], object]) -> int:
+def end_of(command: Callable[[], None]) -> int:
     """Run a command that ends by `sys.exit`, then all that is due at its end; return its code."""
     code: str | int | None = 0
     try:

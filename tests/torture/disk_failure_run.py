@@ -95,7 +95,7 @@ class DiskFailureRun:
         report, watched = self._report, [self._media]
         factory = SoundFactory(self._folder, self._seed)
         activity = FileActivity(watched, factory, Random(f"acts {self._seed}"))
-        valenced = Valenced(self._state, *SETTINGS, forks_children=False)
+        valenced = Valenced(self._state, *SETTINGS)
         service = ObservedService(valenced, watched, self._log)
         try:
             service.start()

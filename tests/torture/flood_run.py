@@ -73,9 +73,7 @@ class FloodRun:
             write_audio(folder / f"{n}.wav", music_like(DURATION_S, seed=seed + n), RATE_HZ)
             for n in range(SOUNDS)
         ]
-        self._valenced = Valenced(
-            folder / "state", "watch.settle_s=1", *settings, forks_children=False
-        )
+        self._valenced = Valenced(folder / "state", "watch.settle_s=1", *settings)
         self._log = folder / "stderr.log"
         self._service = ObservedService(self._valenced, [self._watched], self._log)
         self._report = FloodReport(files, queue_limit=int(QUEUE_LIMIT.read_text()))

@@ -125,7 +125,7 @@ class KillRun:
             self._watched, SoundFactory(folder, seed), Random(f"acts {seed}")
         )
         settings = (*SETTINGS, *LEARNING_SETTINGS) if learning else SETTINGS
-        self._valenced = Valenced(folder / "state", *settings, forks_children=False)
+        self._valenced = Valenced(folder / "state", *settings)
         self._registry = folder / "state" / "bundles"
         self._annotators: Annotators | None = None
         if learning:
