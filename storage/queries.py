@@ -148,6 +148,8 @@ def _conditions(wanted: SoundFilter, thresholds: _Thresholds) -> Iterator[Column
         yield sounds.c.valence >= thresholds.pleasant_from
     yield sounds.c.arousal.between(*wanted.arousal)
     yield sounds.c.valence.between(*wanted.valence)
+    if wanted.kind is not None:
+        yield sounds.c.kind == wanted.kind
     if wanted.path is not None:
         yield sounds.c.path == wanted.path
     if wanted.under is not None:

@@ -50,6 +50,8 @@ def analysis(identity: str, arousal: float, valence: float, **prediction: Any) -
         "valence_low": max(valence - 0.3, -1),
         "valence_high": min(valence + 0.3, 1),
         "novelty": 0.5,
+        "kind": "music",
+        "kind_probability": 0.9,
     }
     return Analysis(
         FeatureRecord(identity, "test/1", 12.5, b"\x01vector"),

@@ -46,7 +46,7 @@ def predicted(table: TrainingTable, seed: int) -> NDArray[np.float64]:
     affect = np.empty(table.ratings.shape)
     for fold in range(FOLDS):
         out = folds == fold
-        fitted = unfitted.fit_experts(table.subset(~out))
+        fitted = unfitted.fit_kernel(table.subset(~out))
         affect[out] = np.clip(fitted.predict(table.vectors[out]).affect, -1, 1)
     return affect
 

@@ -27,7 +27,7 @@ from bench.studies.simulated_library import TASTES, Library, layer_predictions, 
 from tests.trainer.personal.listeners import Taste, annotated
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 from trainer.retraining.candidate import fit_candidate
 from trainer.retraining.refit import BaseRegression
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.personal.layer import PersonalLayer
-    from trainer.regression.mixture import ExpertMixture
+    from trainer.regression.kind_kernel import KindKernel
     from trainer.regression.training_table import TrainingTable
 
     Floats = NDArray[np.float64]
@@ -178,10 +178,10 @@ def _refit_errors(library: Library, ratings: Floats, rows: Rows) -> Iterator[flo
 def _with_annotations(
     library: Library, ratings: Floats, rows: Rows, weight: float
 ) -> TrainingTable:
-    """Returns the fitted half with annotations as more rows, in the domain that the gate names."""
+    """Returns the fitted half with annotations as more rows, of their likeliest kind."""
     vectors, path = library.sounds.vectors[rows], library.sounds.path[rows]
-    share = library.bundle.regression.experts_.predict(vectors).music_share
-    domain = np.where(share >= 0.5, "music", "sound")
+    share = library.bundle.regression.kernel_.predict(vectors).kinds
+    domain = np.array(KINDS)[share.argmax(axis=1)]
     columns: dict[str, Any] = {
         "vectors": vectors,
         "ratings": ratings[rows],
@@ -189,7 +189,6 @@ def _with_annotations(
         "path": path,
         "corpus": np.full(len(rows), "annotations"),
         "domain": domain,
-        "follows": domain,
         "group": path,
         "sets_scale": np.zeros(len(rows), np.bool_),
     }
@@ -200,9 +199,9 @@ def _with_annotations(
     return replace(library.fitted, **joint)
 
 
-def _experts(table: TrainingTable) -> ExpertMixture:
-    """Fits the two experts as the regression does, without intervals."""
-    return JointRegression().fit_experts(table)
+def _experts(table: TrainingTable) -> KindKernel:
+    """Fits the kernel as the regression does, without intervals."""
+    return JointRegression().fit_kernel(table)
 
 
 def _rows_and_layer(library: Library, ratings: Floats, rows: Rows) -> Floats:

@@ -4,10 +4,9 @@
 
 All methods get the same descriptors and the same five grouped folds, and choose their
 hyperparameters inside the training part of each fold. Ours is fitted on the whole table, as in the
-bundle, and so is the single kernel of `bench/studies/single_kernel.py`. The others are fitted on
-one corpus at a time, so that no other domain misleads them. The AutoML is FLAML (Wang et al., MLSys
-2021), with a time budget for everything and the first seed only. Times are processor seconds on one
-core. Predictions are stored in DIR and used again.
+bundle. The others are fitted on one corpus at a time, so that no other domain misleads them. The
+AutoML is FLAML (Wang et al., MLSys 2021), with a time budget for everything and the first seed
+only. Times are processor seconds on one core. Predictions are stored in DIR and used again.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from bench.studies.regression_methods import (
     ours_chosen,
     trees,
 )
-from bench.studies.single_kernel import by_one_kernel
 from trainer.bundles.bundle import TABLE
 from trainer.bundles.registry import SHIPPED
 from trainer.evaluation.cross_validation import OUTER_FOLDS
@@ -42,7 +40,7 @@ from trainer.evaluation.scores import r2
 from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 from trainer.regression.training_table import decode_table
 
 if TYPE_CHECKING:
@@ -85,12 +83,6 @@ def methods(automl_s: float) -> dict[str, Method]:
         "elasticnet": Method("elastic net", partial(by_pipeline, ElasticNetPipeline)),
         "pls": Method("partial least squares", partial(by_regressor, least_squares)),
         "trees": Method("extremely randomised trees", partial(by_regressor, trees)),
-        "kernel": Method("one kernel for both", partial(by_one_kernel, domain_use="nothing")),
-        "feature": Method(
-            "+ the domain as a feature", partial(by_one_kernel, domain_use="feature")
-        ),
-        "offset": Method("+ each domain's mean", partial(by_one_kernel, domain_use="offset")),
-        "coral": Method("+ that, and CORAL", partial(by_one_kernel, domain_use="coral")),
     }
     if automl_s > 0:
         found[AUTOML] = Method("FLAML", partial(by_automl, budget_s=automl_s), SEEDS[:1])

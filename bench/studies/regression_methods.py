@@ -19,7 +19,7 @@ from trainer.evaluation.cross_validation import OUTER_FOLDS
 from trainer.evaluation.scores import r2
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,20 +35,20 @@ INNER_FOLDS = 3
 LEAST_SQUARES_COMPONENTS = 3
 TREES = 300
 CHOICES: Mapping[str, Sequence[float]] = {
-    "music_harmony": (0.15, 0.25, 0.4),
-    "music_reach": (1.0, 1.5, 2.5),
-    "music_noise": (0.06, 0.12, 0.2),
+    "harmony": (0.15, 0.25, 0.4),
+    "reach": (1.0, 1.5, 2.5),
+    "noise": (0.06, 0.12, 0.2),
 }
-"""Values tried for the settings of the music expert where they are chosen inside the folds."""
+"""Values tried for the settings where they are chosen inside the folds."""
 
 
 def ours(table: TrainingTable, seed: int) -> NDArray[np.float64]:
     """Predict by the joint regression with its shipped settings."""
-    return _joint_predictions(table, seed, lambda _: JointRegression(seed=seed))
+    return _joint_predictions(table, seed, lambda _: JointRegression())
 
 
 def ours_chosen(table: TrainingTable, seed: int) -> NDArray[np.float64]:
-    """Predict by the joint regression with the music expert's settings chosen in each fold."""
+    """Predict by the joint regression with settings chosen in each fold."""
     return _joint_predictions(table, seed, partial(_chosen, seed=seed))
 
 
@@ -69,22 +69,22 @@ def _out_of_fold(
     for fold in np.unique(folds):
         test = folds == fold
         train = table.subset(~test)
-        fitted = regression(train).fit_experts(train)
+        fitted = regression(train).fit_kernel(train)
         predicted[test] = fitted.predict(table.vectors[test]).affect
     return predicted
 
 
 def _chosen(table: TrainingTable, seed: int) -> JointRegression:
     """Choose one setting after another by the predictions of held-out groups."""
-    best = JointRegression(seed=seed)
+    best = JointRegression()
     for name, values in CHOICES.items():
-        tried = [JointRegression().set_params(**{**best.get_params(), name: x}) for x in values]
-        best = max(tried, key=partial(_inner_score, table))
+        tried = [JointRegression(**{**best.get_params(), name: x}) for x in values]
+        best = max(tried, key=partial(_inner_score, table, seed))
     return best
 
 
-def _inner_score(table: TrainingTable, regression: JointRegression) -> float:
-    folds = grouped_folds(table.corpus, table.group, INNER_FOLDS, regression.seed + 1)
+def _inner_score(table: TrainingTable, seed: int, regression: JointRegression) -> float:
+    folds = grouped_folds(table.corpus, table.group, INNER_FOLDS, seed + 1)
     predicted = _out_of_fold(table, folds, lambda _: regression)
     return float(np.mean([_r2(table, predicted, name) for name in MUSIC]))
 

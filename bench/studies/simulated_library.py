@@ -15,7 +15,7 @@ from trainer.personal.annotation_arrays import group_keys, sound_keys
 from trainer.personal.gaussian_process import RatedSounds, fit_residual_process
 from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.regression.joint import JointRegression
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 from trainer.retraining.candidate import AnnotatedPredictions, predict_annotated
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def library_of(seed: int) -> Library:
     fitted, sounds = halves_of_the_starter(seed)
     draft = decode_manifest((SHIPPED / "manifest.json").read_bytes(), "the starter")
     regression = JointRegression().fit(fitted)
-    space = fit_space(regression.experts_.music.scale.scores(fitted.vectors))
+    space = fit_space(regression.kernel_.scale.scores(fitted.vectors))
     # An empty layer changes no prediction, and saves each comparison the search for the space.
     empty = PersonalLayer(space, None, None)
     bundle = Bundle(draft.model_copy(update={"name": "half"}), regression, empty)

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.tagging.basics.tag_jobs import FileReading
-from storage.schema.records import Analysis, CurvePoint, FeatureRecord, Prediction
+from storage.schema.records import SOUND_KINDS, Analysis, CurvePoint, FeatureRecord, Prediction
 from trainer.features.packed_vector import VALUES, is_packed
 from trainer.trainer_errors import BundleError, UnreadableClip, UnusableClip
 
@@ -29,6 +29,7 @@ INVALID: Final = (AttributeError, LookupError, TypeError, ValueError)
 _LARGEST: Final = sys.float_info.max
 _LONGEST_REASON: Final = 2000
 _PREDICTED: Final = {field.name for field in fields(Prediction)} - {"bundle"}
+_NOT_AFFECT: Final = {"novelty", "kind", "kind_probability"}
 
 
 def refusal_in(answer: Answer, path: Path, *, reads_file: bool) -> ClipError | BundleError | None:
@@ -72,8 +73,12 @@ def analysis_in(answer: Answer, identity: str, bundle: str) -> Analysis:
     predicted = answer["prediction"]
     if predicted.keys() != _PREDICTED:
         raise ValueError("other values than were requested")
+    kind = predicted["kind"]
+    if kind not in SOUND_KINDS:
+        raise ValueError("no kind of sound")
+    probability = _number(predicted["kind_probability"], 0.0, 1.0)
     novelty = _number(predicted["novelty"], 0.0, _LARGEST)
-    values = {name: _number(value) for name, value in predicted.items() if name != "novelty"}
+    values = {name: _number(predicted[name]) for name in _PREDICTED - _NOT_AFFECT}
     curve = [
         CurvePoint(
             _number(window["start_s"], 0.0, _LARGEST),
@@ -82,7 +87,9 @@ def analysis_in(answer: Answer, identity: str, bundle: str) -> Analysis:
         )
         for window in answer["windows"]
     ]
-    prediction = Prediction(bundle=bundle, novelty=novelty, **values)
+    prediction = Prediction(
+        bundle=bundle, novelty=novelty, kind=kind, kind_probability=probability, **values
+    )
     return Analysis(_features(answer, identity), prediction, curve)
 
 

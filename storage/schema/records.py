@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,9 +98,17 @@ class CurvePoint:
     valence: float
 
 
+SOUND_KINDS: Final = ("music", "voice", "sound")
+"""Music, voice, and everyday sound."""
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """One bundle's prediction for one sound; values and bounds in [-1, 1], novelty from 0."""
+    """One bundle's prediction for one sound; values and bounds in [-1, 1], novelty from 0.
+
+    `kind` is one of `SOUND_KINDS`, its probability in [0, 1]; both None in predictions of older
+    releases.
+    """
 
     bundle: str
     arousal: float
@@ -110,6 +118,8 @@ class Prediction:
     valence_low: float
     valence_high: float
     novelty: float
+    kind: str | None = None
+    kind_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,8 @@ class Sound:
     bundle: str
     analysed_at: str
     tag_state: str
+    kind: str | None = None
+    kind_probability: float | None = None
 
 
 @dataclass(frozen=True)

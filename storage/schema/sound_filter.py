@@ -20,6 +20,7 @@ class SoundFilter:
 
     Attributes:
         mood: None for all.
+        kind: of sound; None for all.
         thresholds: of the moods (arousal, valence), in [-1, 1].
         percentile: thresholds relative to this library instead: calm is then among the lowest
             `percentile` percent in arousal and the highest in valence.
@@ -33,6 +34,7 @@ class SoundFilter:
     """
 
     mood: Mood | None = None
+    kind: str | None = None
     thresholds: tuple[float, float] = (0.0, 0.0)
     percentile: float | None = None
     arousal: tuple[float, float] = OPEN_RANGE

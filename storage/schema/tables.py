@@ -136,6 +136,8 @@ predictions = table(
     (String, "identity bundle"),
     (Float, f"{AFFECT} novelty"),
     (Moment, "analysed_at"),
+    (String, "kind"),
+    (Float, "kind_probability"),
 )
 curve_points = table(
     "curve_points", (String, "identity"), (Float, "start_s arousal valence"), keys=2

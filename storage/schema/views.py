@@ -12,7 +12,8 @@ sounds = table(
     (Float, AFFECT),
     (String, "mood"),
     (Float, "novelty duration_s"),
-    (String, "bundle analysed_at tag_state"),
+    (String, "bundle analysed_at tag_state kind"),
+    (Float, "kind_probability"),
     keys=0,
 )
 failures = table(
@@ -29,6 +30,8 @@ felt = table(
     (Float, f"{AFFECT} novelty"),
     (String, "bundle"),
     (Moment, "analysed_at"),
+    (String, "kind"),
+    (Float, "kind_probability"),
 )
 """What is shown of each sound: the mean of its annotations, else the prediction.
 

@@ -129,7 +129,7 @@ def clip_bundle(catalogue: Catalogue, clip: Clip) -> str:
 
 def test_every_value_of_a_prediction_is_recorded(catalogue: Catalogue, scores: Rescoring) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.2)
-    prediction = Prediction(NEW, 0.3, 0.2, 0.4, -0.5, -0.7, -0.3, 1.25)
+    prediction = Prediction(NEW, 0.3, 0.2, 0.4, -0.5, -0.7, -0.3, 1.25, "voice", 0.8)
     assert scores.record([(outdated(scores)[0], prediction)], LATER, step=2) == 1
     assert catalogue.affect_of(clip.identity) == prediction
     (sound,) = [row.analysed_at for row in _rows(catalogue)]

@@ -83,14 +83,14 @@ class Bundle:
         return predicted if self.personal is None else self.personal.adjust(predicted, scores)
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return where each descriptor stands among the clips that set the music expert's scale.
+        """Return where each descriptor stands among the clips that set the scale.
 
         Args and errors are those of `predict`.
 
         Returns:
             Shape (clips, descriptors), in [-3, 3].
         """
-        return self.regression.experts_.music.scale.scores(self._checked(vectors))
+        return self.regression.kernel_.scale.scores(self._checked(vectors))
 
     def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415 - see the top of the module

@@ -20,7 +20,7 @@ from trainer.trainer_errors import (
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Grows when the classes in ``model.joblib`` move to other modules. 1: a manifest without it.
 
 A bundle of another layout, older or newer, is fitted again from its table: the format says what
@@ -47,7 +47,7 @@ class FittedOn(_Part):
     """A corpus, or its part in one domain, that the bundle was fitted on."""
 
     corpus: str
-    domain: Literal["music", "sound"]
+    domain: Literal["music", "voice", "sound"]
     clips: int
     groups: int
     weight: float

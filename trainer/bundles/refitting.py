@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from trainer.bundles.bundle import REGRESSION, TABLE, pickled, read_bundle, verify, write_content
+from trainer.bundles.bundle_manifest import FitRecipe
 from trainer.trainer_errors import BundleError, BundleIncompatible, BundleOutdated
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def refit(
 ) -> Manifest:
     """Fit a bundle again from its own table and recipe, unpickling nothing.
 
-    A personal layer is copied: the new fit predicts to within 1e-4 what the old did. The new bundle
+    A personal layer is copied: by the same recipe the new fit predicts to within 1e-4 what the old
+    did, and by a newer one the layer still corrects sounds where it was fitted, since its space
+    stays. The next training fits it anew. The new bundle
     is named after `destination`, a place in a registry that must not exist. `why` is for the log,
     other arguments are those of `read_bundle`.
 
@@ -81,10 +84,10 @@ def refit(
         TrainingError: the fit fails.
     """
     old, content = read_bundle(directory, feature_key, guarded=guarded)
-    from trainer.regression.joint import RECIPE, regression_from  # noqa: PLC0415 - see the top
+    from trainer.regression.joint import OLDER_RECIPES, RECIPE, regression_from  # noqa: PLC0415 - see the top
     from trainer.regression.training_table import decode_table  # noqa: PLC0415
 
-    if old.recipe.name != RECIPE:
+    if old.recipe.name not in {RECIPE, *OLDER_RECIPES}:
         raise BundleIncompatible(
             f"{directory}: fitted by the recipe '{old.recipe.name}'; this version knows '{RECIPE}'"
         )
@@ -95,8 +98,13 @@ def refit(
         why,
     )
     table = decode_table(content[TABLE], str(directory))
-    regression = regression_from(old.recipe.settings).fit(table)
+    # Settings of another recipe mean nothing in this one.
+    settings = old.recipe.settings if old.recipe.name == RECIPE else {}
+    regression = regression_from(settings).fit(table)
+    recipe = FitRecipe(name=RECIPE, settings=regression.get_params())
     origin = {"name": old.name} | old.versions
-    draft = old.model_copy(update={"name": destination.name, "refitted_from": origin})
+    draft = old.model_copy(
+        update={"name": destination.name, "refitted_from": origin, "recipe": recipe}
+    )
     fitted = {**content, REGRESSION: pickled(regression)}
     return write_content(destination, draft, fitted, registry=destination.parent)

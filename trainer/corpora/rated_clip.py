@@ -12,7 +12,7 @@ from trainer.trainer_errors import TrainingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Domain: TypeAlias = Literal["music", "sound"]
+Domain: TypeAlias = Literal["music", "voice", "sound"]
 
 
 class CorpusError(TrainingError):
@@ -26,9 +26,7 @@ class RatedClip:
     Attributes:
         path: of the sound, relative to the folder of all corpora, with ``/`` between parts.
         corpus: name of the corpus.
-        domain: music or sound.
-        follows: the domain whose expert learns from the clip, which need not be its own: the
-            soundscapes of Sonancia are composed, and are rated like music.
+        domain: the kind of sound: music, voice or (everyday) sound.
         arousal: in [-1, 1].
         valence: in [-1, 1].
         weight: of the rating in a fit, in (0, 1]; 1 is a mean of some thirty raters.
@@ -42,7 +40,6 @@ class RatedClip:
     path: str
     corpus: str
     domain: Domain
-    follows: Domain
     arousal: float
     valence: float
     weight: float

@@ -37,7 +37,6 @@ def table_of(clips: Sequence[RatedClip], features: Sequence[NDArray[np.float32]]
         path=texts("path"),
         corpus=texts("corpus"),
         domain=texts("domain"),
-        follows=texts("follows"),
         group=texts("group"),
         sets_scale=np.ones(len(clips), np.bool_),
         steadiness=steadiness_of(windows, owner, len(clips)),

@@ -11,7 +11,7 @@ from trainer.bundles.bundle_manifest import HeldOutScores, ManifestScore
 from trainer.evaluation.scores import SCORES, estimate
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,22 +43,20 @@ def cross_validate(
 ) -> HeldOutPredictions:
     """Predict each of five grouped folds by a fit on the other four.
 
-    Everything is fitted on these four, including rank scales, relevance, gate and intervals. Only
+    Everything is fitted on these four, including rank scales, relevance, kinds and intervals. Only
     the steadiness of the descriptors, which does not depend on ratings, comes from all clips.
 
     Raises:
         TrainingError: a fit fails.
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
-    splits = [(folds == fold, folds != fold) for fold in range(OUTER_FOLDS)]
-    return _held_out(table, regression, splits)
+    return _held_out(
+        table, regression, [(folds == fold, folds != fold) for fold in range(OUTER_FOLDS)]
+    )
 
 
 def leave_corpora_out(table: TrainingTable, regression: JointRegression) -> HeldOutPredictions:
     """Predict each corpus by a fit on the others, without clips that share a group with its own.
-
-    The raters, levels and recordings of a library are those of none of the corpora, so this says
-    more of what it will get than folds do.
 
     Raises:
         TrainingError: a fit fails.
@@ -68,6 +66,25 @@ def leave_corpora_out(table: TrainingTable, regression: JointRegression) -> Held
         out = table.corpus == corpus
         splits.append((out, ~np.isin(table.group, table.group[out])))
     return _held_out(table, regression, splits)
+
+
+def predict_within_kind(
+    table: TrainingTable, regression: JointRegression, seed: int
+) -> NDArray[np.float64]:
+    """Predict every clip by a fit on other groups of its own kind, shape (clips, 2).
+
+    The folds are those of `cross_validate` with the same seed.
+    """
+    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    affect = np.empty(table.ratings.shape)
+    for kind in sorted(set(table.domain.tolist())):
+        for fold in range(OUTER_FOLDS):
+            out = (table.domain == kind) & (folds == fold)
+            known = table.subset((table.domain == kind) & (folds != fold))
+            affect[out] = np.clip(
+                regression.fit_kernel(known).predict(table.vectors[out]).affect, -1.0, 1.0
+            )
+    return affect
 
 
 def _held_out(
@@ -103,13 +120,14 @@ def held_out_scores(
 def parts_of(table: TrainingTable) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield the parts that are scored, with their rows: corpora, then domains."""
     for corpus in sorted(set(table.corpus.tolist())):
-        for domain in ("music", "sound"):
+        for domain in KINDS:
             rows = (table.corpus == corpus) & (table.domain == domain)
             if rows.any():
                 both = len(set(table.domain[table.corpus == corpus].tolist())) > 1
                 yield (f"{corpus} ({domain})" if both else corpus), rows
-    for domain in ("music", "sound"):
-        yield f"all {domain}", table.domain == domain
+    for domain in KINDS:
+        if (table.domain == domain).any():
+            yield f"all {domain}", table.domain == domain
 
 
 def rank_agreement(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:

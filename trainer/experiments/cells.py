@@ -93,7 +93,7 @@ class Study:
         digest = hashlib.blake2b(digest_size=16)
         for name in ("vectors", "ratings", "weight", "steadiness", "is_harmony"):
             digest.update(np.ascontiguousarray(getattr(self.table, name)).tobytes())
-        for name in ("corpus", "domain", "follows", "group"):
+        for name in ("corpus", "domain", "group"):
             texts = getattr(self.table, name).tolist()
             digest.update("\0".join(texts).encode(errors="surrogatepass"))
         families = {name: columns.tolist() for name, columns in self.families.items()}

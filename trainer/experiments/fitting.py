@@ -6,14 +6,13 @@ Settings are tuned on grouped folds of the training clips only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
-from trainer.experiments.splits import inner_splits
 from trainer.regression.joint import JointRegression, conformal, regression_from
-from trainer.regression.kernel_expert import DIMENSIONS, ExpertSettings, KernelExpert
+from trainer.regression.kind_kernel import DIMENSIONS
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from trainer.regression.training_table import TrainingTable
 
 Regression = Literal["own", "svr", "elasticnet"]
-
-_FEWEST_FOR_AN_EXPERT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,6 @@ class Fitting:
     def fit(self, table: TrainingTable, *, intervals: bool, seed: int) -> Fitted:
         """Fit on all clips of a table; intervals cost several fits more.
 
-        The bundle's own regression needs clips of both domains and for both experts; where they are
-        missing, one expert is fitted, with the settings that are better on inner folds.
-
         Raises:
             TrainingError: there are too few clips.
         """
@@ -73,14 +67,7 @@ class Fitting:
         if self.regression == "elasticnet":
             return _WithIntervals(ElasticNetPipeline(table, seed))
         own = regression_from(dict(self.settings))
-        if not _can_be_joint(table):
-            return _WithIntervals(_OneExpert(table, own, seed))
         return _Joint(table, own) if intervals else _JointWithoutIntervals(table, own)
-
-
-def _can_be_joint(table: TrainingTable) -> bool:
-    follows = [int((table.follows == name).sum()) for name in ("music", "sound")]
-    return min(follows) >= _FEWEST_FOR_AN_EXPERT and len(np.unique(table.domain)) > 1
 
 
 class _Joint:
@@ -102,49 +89,10 @@ class _JointWithoutIntervals:
     """The same without intervals, which takes a sixth of the time."""
 
     def __init__(self, table: TrainingTable, regression: JointRegression) -> None:
-        self._fitted = regression.fit_experts(table)
+        self._fitted = regression.fit_kernel(table)
 
     def predict(self, vectors: NDArray[np.float32]) -> FittedPredictions:
         return FittedPredictions(np.clip(self._fitted.predict(vectors).affect, -1.0, 1.0))
-
-
-class _OneExpert:
-    """One expert on all clips, with the settings that are better on inner folds by dimension.
-
-    Attributes:
-        held_out_errors: absolute errors on the inner folds, shape (clips, 2).
-    """
-
-    def __init__(self, table: TrainingTable, regression: JointRegression, seed: int) -> None:
-        choices = (regression.music_settings(), regression.sound_settings())
-        held_out = np.stack([_out_of_fold(table, each, seed) for each in choices])
-        weighted = np.square(held_out - table.ratings) * table.weight[:, None]
-        self._chosen = np.argmin(weighted.sum(axis=1), axis=0)
-        rows = np.arange(len(table))
-        self._experts = {
-            int(choice): KernelExpert(table, table.ratings, rows, choices[choice])
-            for choice in np.unique(self._chosen)
-        }
-        best = np.take_along_axis(held_out, self._chosen[None, None, :], axis=0)[0]
-        self.held_out_errors = np.abs(table.ratings - np.clip(best, -1.0, 1.0))
-
-    def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        predicted = {
-            choice: expert.predict(expert.scale.scores(vectors))[0]
-            for choice, expert in self._experts.items()
-        }
-        return np.stack(
-            [predicted[int(choice)][:, dim] for dim, choice in enumerate(self._chosen)], axis=1
-        )
-
-
-def _out_of_fold(table: TrainingTable, settings: ExpertSettings, seed: int) -> NDArray[np.float64]:
-    """Predict each clip by an expert fitted on other groups, shape (clips, 2)."""
-    predicted = np.empty(table.ratings.shape)
-    for train, test in inner_splits(table, seed):
-        expert = KernelExpert(table, table.ratings, train, settings)
-        predicted[test] = expert.predict(expert.scale.scores(table.vectors[test]))[0]
-    return predicted
 
 
 class _Estimator(Protocol):

@@ -11,7 +11,7 @@ from trainer.evaluation.cross_validation import parts_of, rank_agreement
 from trainer.evaluation.scores import RESAMPLES, Estimate, ccc, mae, rmse
 from trainer.experiments.paired_test import holm, paired
 from trainer.experiments.splits import domains_of
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -84,7 +84,7 @@ def extract_features(
     """
     clip = decode_windows(source, settings)
     path = source.path if isinstance(source, SoundFile) else source
-    described = describe_windows(_usable_windows(clip, path), clip.rate_hz, path)
+    described = describe_windows(usable_windows(clip, path), clip.rate_hz, path)
     return ClipFeatures(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
         windows=rounded(described),
@@ -110,7 +110,12 @@ def descriptor_names() -> tuple[str, ...]:
     return (*feature_names(), *harmony_names())
 
 
-def _usable_windows(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
+def usable_windows(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:
+    """Returns the windows of a clip, mirrored up to a second where they are shorter.
+
+    Raises:
+        UnusableClip: they hold silence, or too little sound.
+    """
     length = len(clip.windows[0])
     if length < SHORTEST_S * clip.rate_hz:
         lasts_s = length / clip.rate_hz

@@ -8,11 +8,11 @@ the ratings, and hashes of the sound and of its group, but no name.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class PersonalLayer:
     def adjust(self, predicted: Predictions, scores: NDArray[np.float32]) -> Predictions:
         """Correct the regression's predictions of sounds with the given normal scores."""
         positions = self.space.project(scores)
-        changed: dict[str, NDArray[np.float64]] = {}
+        changed: dict[str, Any] = {}
         for name in DIMENSIONS:
             process = self.of(name)
             if process is None:

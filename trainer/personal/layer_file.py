@@ -10,7 +10,7 @@ import numpy as np
 from trainer.files.array_archive import read_arrays
 from trainer.personal.gaussian_process import MOST_ROWS, PARTS, RatedSounds, ResidualProcess
 from trainer.personal.layer import ComponentSpace, PersonalLayer
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 from trainer.trainer_errors import BundleCorrupt
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""The joint regression: one estimator of arousal and valence for music and everyday sounds.
+"""The joint regression of a bundle: affect of any sound, with intervals, novelty and kinds.
 
-Arousal depends on other features in music than in everyday sounds. So two experts are fitted, one
-on each, and a gate predicts how to mix them for a new clip; nobody has to label it.
-docs/starter.md gives the reasons and the alternatives that were tried.
+`AffectRegressor` is fitted on the training table; here is what a bundle adds to it: intervals that
+hold for corpora it has not seen. docs/starter.md gives the reasons and the alternatives that were
+tried. Neither loading nor predicting imports scikit-learn, which costs over 100 MB.
 """
 
 from __future__ import annotations
@@ -14,25 +14,28 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from trainer.regression.folds import grouped_folds
-from trainer.regression.kernel_expert import DIMENSIONS, ExpertSettings
-from trainer.regression.mixture import ExpertMixture
+from trainer.regression.interval_widths import IntervalWidths, fit_widths
+from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
+    from trainer.regression.kind_kernel import KindKernel
     from trainer.regression.training_table import TrainingTable
 
-RECIPE: Final = "two-experts-2"
+RECIPE: Final = "joint-kernel-1"
 """Name of this way of fitting; the digit grows when equal settings would fit differently."""
+
+OLDER_RECIPES: Final = frozenset({"two-experts-2"})
+"""Bundles of these are fitted again by this recipe, with its default settings."""
 
 LEVEL: Final = 0.8
 """Nominal coverage of the prediction intervals."""
 
-_SOUND_HARMONY: Final = 0.01
-"""For everyday sounds every descriptor has about the same weight."""
-
-_INNER_FOLDS: Final = 5
+_INNER_FOLDS: Final = 3
 _FEWEST_CLIPS: Final = 20
 
 
@@ -41,7 +44,8 @@ class Predictions:
     """Predictions of some clips; every array has shape (clips,).
 
     Arousal, valence and the ends of their 80 % intervals are in [-1, 1]. Novelty is 0 or more;
-    above 1 a clip is farther from the fitted clips than 95 % of those are from each other.
+    above 1 a clip is farther from the fitted clips than 95 % of those are from each other. `kind`
+    is the likeliest of `KINDS`.
     """
 
     arousal: NDArray[np.float64]
@@ -51,147 +55,120 @@ class Predictions:
     valence_low: NDArray[np.float64]
     valence_high: NDArray[np.float64]
     novelty: NDArray[np.float64]
+    kind: NDArray[np.str_]
+    kind_probability: NDArray[np.float64]
 
 
 class JointRegression:
-    """Two kernel experts, a gate between them, and cross-conformal intervals.
-
-    The gate is a ridge discriminant on the music expert's normal scores. Half the width of an
-    interval is the quantile of the absolute errors on held-out groups of the fitted clips (Vovk,
-    Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence, 2015; the split
-    form of the rule), one for each expert and dimension, mixed by the gate.
-
-    It keeps scikit-learn's conventions (settings as keywords, `fit`, `predict`, `get_params`,
-    `set_params`, and so `sklearn.base.clone`) without its base class, whose import would cost each
-    process that only predicts over 100 MB.
+    """One kernel regression for all kinds of sound, with intervals.
 
     Args:
-        music_reach: kernel width of the music expert.
-        music_noise: its noise variance.
-        music_harmony: share of harmony and rhythm in its kernel, in [0, 1].
-        sound_reach: kernel width of the sound expert.
-        sound_noise: its noise variance.
-        gate_ridge: shrinkage of the gate.
-        gate_slope: slope of the gate's logistic curve.
-        seed: of the inner folds.
+        settings: of `trainer.regression.affect_regressor.AffectRegressor`; its defaults where
+            they are not named.
     """
 
-    def __init__(
-        self,
-        *,
-        music_reach: float = 1.5,
-        music_noise: float = 0.12,
-        music_harmony: float = 0.25,
-        sound_reach: float = 2.0,
-        sound_noise: float = 0.2,
-        gate_ridge: float = 0.5,
-        gate_slope: float = 8.0,
-        seed: int = 20240229,
-    ) -> None:
-        self.music_reach = music_reach
-        self.music_noise = music_noise
-        self.music_harmony = music_harmony
-        self.sound_reach = sound_reach
-        self.sound_noise = sound_noise
-        self.gate_ridge = gate_ridge
-        self.gate_slope = gate_slope
-        self.seed = seed
+    def __init__(self, **settings: float) -> None:
+        self.settings = settings
 
-    def fit(self, table: TrainingTable, y: None = None) -> JointRegression:
-        """Fit experts, gate and intervals on a table, which includes the ratings.
+    def fit(self, table: TrainingTable) -> JointRegression:
+        """Fit kernel and intervals on a table, which includes the ratings.
 
         Raises:
-            TrainingError: the table has too few clips for an expert, or a value is not finite.
+            TrainingError: the table has too few clips, or a value is not finite.
         """
-        del y
-        _check(table)
-        self.experts_ = self.fit_experts(table)
-        folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, self.seed)
-        errors = np.full(table.ratings.shape, np.nan)
-        for fold in range(_INNER_FOLDS):
-            held_out = folds == fold
-            experts = self.fit_experts(table.subset(~held_out))
-            predicted = experts.predict(table.vectors[held_out]).affect
-            errors[held_out] = np.abs(table.ratings[held_out] - np.clip(predicted, -1.0, 1.0))
-        self.half_widths_ = np.array(
-            [conformal(errors[table.follows == name]) for name in ("music", "sound")]
-        )
+        self.kernel_: KindKernel = self.fit_kernel(table)
+        self.widths_: IntervalWidths = self._widths(table)
         return self
 
     def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return affect of shape (clips, 2) in [-1, 1] for vectors of shape (clips, 6439)."""
-        return np.clip(self.experts_.predict(vectors).affect, -1.0, 1.0)
+        return np.clip(self.kernel_.predict(vectors).affect, -1.0, 1.0)
 
     def predict_all(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
     ) -> Predictions:
-        """Predict affect, intervals and novelty from vectors as in `predict`.
+        """Predict affect, intervals, novelty and kinds from vectors as in `predict`.
 
-        `scores` are their normal scores on the music expert's scale, if already computed.
+        `scores` are their normal scores, if already computed.
         """
-        mixed = self.experts_.predict(vectors, scores)
-        affect, share = np.clip(mixed.affect, -1.0, 1.0), mixed.music_share[:, None]
-        half = share * self.half_widths_[0] + (1 - share) * self.half_widths_[1]
+        found = self.kernel_.predict(vectors, scores)
+        affect = np.clip(found.affect, -1.0, 1.0)
+        half = self.widths_.half_widths(found.kinds, found.novelty)
         low, high = np.clip(affect - half, -1.0, 1.0), np.clip(affect + half, -1.0, 1.0)
         columns = {}
         for dim, name in enumerate(DIMENSIONS):
             columns[name] = affect[:, dim]
             columns[f"{name}_low"], columns[f"{name}_high"] = low[:, dim], high[:, dim]
-        return Predictions(**columns, novelty=mixed.novelty)
+        return Predictions(
+            **columns,
+            novelty=found.novelty,
+            kind=np.array(KINDS)[found.kinds.argmax(axis=1)],
+            kind_probability=np.clip(found.kinds.max(axis=1), 0.0, 1.0),
+        )
 
-    def get_params(self, deep: bool = True) -> dict[str, float | int]:  # noqa: FBT001, FBT002 - scikit-learn's signature
-        """Return the settings by name."""
-        del deep
-        return {name: getattr(self, name) for name in _SETTINGS}
-
-    def set_params(self, **settings: float) -> JointRegression:
-        """Change settings by name.
-
-        Raises:
-            ValueError: there is no such setting.
-        """
-        for name, value in settings.items():
-            if name not in _SETTINGS:
-                raise ValueError(f"no such setting: {name}")
-            setattr(self, name, value)
-        return self
+    def get_params(self) -> dict[str, float | int]:
+        """Return all settings by name."""
+        return _defaults() | self.settings
 
     def attach(self, table: TrainingTable) -> None:
         """Restore what is not pickled from the table that was fitted on."""
-        self.experts_.attach(table)
+        self.kernel_.attach(table.vectors)
 
-    def fit_experts(self, table: TrainingTable) -> ExpertMixture:
-        """Fit the experts and gates alone, without intervals."""
-        return ExpertMixture(
-            table,
-            music=self.music_settings(),
-            sound=self.sound_settings(),
-            gate_ridge=self.gate_ridge,
-            gate_slope=self.gate_slope,
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"kernel_": self.kernel_.detached()}
+
+    def fit_kernel(self, table: TrainingTable) -> KindKernel:
+        """Fit the kernel alone, without intervals.
+
+        Raises:
+            TrainingError: as `fit`.
+        """
+        from trainer.regression.affect_regressor import AffectRegressor  # noqa: PLC0415
+
+        _check(table)
+        described: dict[str, Any] = {"steadiness": table.steadiness, "is_harmony": table.is_harmony}
+        estimator = AffectRegressor(**described | self.settings)
+        estimator.fit(
+            table.vectors,
+            table.ratings,
+            table.weight,
+            kind=table.domain,
+            corpus=table.corpus,
+            sets_scale=table.sets_scale,
         )
+        kernel: KindKernel = estimator.kind_kernel_
+        return kernel
 
-    def music_settings(self) -> ExpertSettings:
-        """Return the settings of the music expert."""
-        return ExpertSettings(
-            reach=self.music_reach,
-            noise=self.music_noise,
-            harmony=self.music_harmony,
-            relevance=True,
-            anchored=True,
-        )
+    def _widths(self, table: TrainingTable) -> IntervalWidths:
+        """Calibrate the intervals on errors for held-out groups and for corpora left out."""
+        found = []
+        for is_corpus, out, known in self._splits(table):
+            predicted = self.fit_kernel(table.subset(known)).predict(table.vectors[out])
+            errors = np.abs(table.ratings[out] - np.clip(predicted.affect, -1.0, 1.0))
+            names = table.corpus[out]
+            found.append((is_corpus, names, table.domain[out], errors, predicted.novelty))
+        return fit_widths(found, LEVEL)
 
-    def sound_settings(self) -> ExpertSettings:
-        """Return the settings of the sound expert."""
-        return ExpertSettings(
-            reach=self.sound_reach,
-            noise=self.sound_noise,
-            harmony=_SOUND_HARMONY,
-            relevance=False,
-            anchored=False,
-        )
+    def _splits(
+        self, table: TrainingTable
+    ) -> Iterator[tuple[bool, NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Yield which clips are left out, whether as a corpus, and which may be fitted on."""
+        seed = int(self.get_params()["seed"])
+        folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, seed)
+        for fold in range(_INNER_FOLDS):
+            yield False, folds == fold, folds != fold
+        for name in np.unique(table.corpus):
+            out = table.corpus == name
+            known = ~np.isin(table.group, table.group[out])
+            if out.sum() >= _FEWEST_CLIPS and known.sum() >= _FEWEST_CLIPS:
+                yield True, out, known
 
 
-_SETTINGS: Final = tuple(signature(JointRegression).parameters)
+def _defaults() -> dict[str, float | int]:
+    from trainer.regression.affect_regressor import AffectRegressor  # noqa: PLC0415
+
+    parameters = signature(AffectRegressor).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not None}
 
 
 def regression_from(settings: dict[str, Any]) -> JointRegression:
@@ -200,19 +177,16 @@ def regression_from(settings: dict[str, Any]) -> JointRegression:
     Raises:
         TrainingError: a setting is unknown or not a number.
     """
-    wrong = [k for k, v in settings.items() if k not in _SETTINGS or not isinstance(v, int | float)]
+    known = _defaults()
+    wrong = [k for k, v in settings.items() if k not in known or not isinstance(v, int | float)]
     if wrong:
         raise TrainingError(f"the recipe {RECIPE} has no such setting: {', '.join(sorted(wrong))}")
     return JointRegression(**settings)
 
 
 def _check(table: TrainingTable) -> None:
-    for name in ("music", "sound"):
-        count = int((table.follows == name).sum())
-        if count < _FEWEST_CLIPS:
-            raise TrainingError(
-                f"{count} rated clips for the {name} expert; at least {_FEWEST_CLIPS} are needed"
-            )
+    if len(table) < _FEWEST_CLIPS:
+        raise TrainingError(f"{len(table)} rated clips; at least {_FEWEST_CLIPS} are needed")
     if not (np.isfinite(table.vectors).all() and np.isfinite(table.ratings).all()):
         raise TrainingError("the training table contains values that are not finite")
 

@@ -19,7 +19,7 @@ from trainer.trainer_errors import BundleCorrupt
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TEXTS: Final = ("path", "corpus", "domain", "follows", "group")
+_TEXTS: Final = ("path", "corpus", "domain", "group")
 _NUMBERS: Final = ("ratings", "weight", "sets_scale", "steadiness", "is_harmony")
 _BY_CLIP: Final = (*_TEXTS, "vectors", "ratings", "weight", "sets_scale")
 # About eighty thousand clips.
@@ -36,10 +36,9 @@ class TrainingTable:
         weight: shape (clips,), of a rating in the fit, in (0, 1].
         path: shape (clips,), relative to the folder of all corpora.
         corpus: shape (clips,).
-        domain: shape (clips,), ``music`` or ``sound``.
-        follows: shape (clips,), the expert that is fitted on the clip, ``music`` or ``sound``.
+        domain: shape (clips,), the kind of sound: ``music``, ``voice`` or ``sound``.
         group: shape (clips,); clips of one group are never split between folds.
-        sets_scale: shape (clips,), whether an anchored expert fits its quantile scale on the clip.
+        sets_scale: shape (clips,), whether the quantile scale is fitted on the clip.
             False for imported corpora: many sounds of one kind would distort the scale.
         steadiness: shape (descriptors,), in [0, 1]: the share of a descriptor's variance that lies
             between clips, not between windows of one clip (intraclass correlation).
@@ -52,7 +51,6 @@ class TrainingTable:
     path: NDArray[np.str_]
     corpus: NDArray[np.str_]
     domain: NDArray[np.str_]
-    follows: NDArray[np.str_]
     group: NDArray[np.str_]
     sets_scale: NDArray[np.bool_]
     steadiness: NDArray[np.float32]
@@ -108,6 +106,9 @@ def decode_table(content: bytes, name: str) -> TrainingTable:
         columns = {key: arrays[key] for key in (*_TEXTS, *_NUMBERS) if key in arrays}
         # Older bundles lack this column; their scale was fitted on all clips.
         columns.setdefault("sets_scale", np.ones(len(vectors), np.bool_))
+        if "follows" in arrays:
+            # Their scale was fitted on what followed music; a personal layer lies in its space.
+            columns["sets_scale"] = columns["sets_scale"] & (arrays["follows"] == "music")
         table = TrainingTable(vectors=vectors, **columns)
     except Exception as error:
         # On damage, zip, zlib and numpy's header parser raise more than they document.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.bundles.bundle_manifest import Manifest
+    from trainer.corpora.rated_clip import Domain
     from trainer.regression.joint import JointRegression
 
 MOST_FALL: Final = 0.02
@@ -44,7 +45,7 @@ MOST_OUTWEIGHED: Final = 3.0
 this factor: thousands of ratings count for more than hundreds, but must not erase them."""
 
 FEWEST_FOR_SCALE: Final = 100
-"""The old clips of music alone set its scale, two for each quantile; if they are fewer, all do."""
+"""The old clips alone set the scale, two for each quantile; if they are fewer, all do."""
 
 _CLIPS_OF_A_PART: Final = 50
 _GROUPS_OF_A_PART: Final = 10
@@ -53,7 +54,7 @@ _WEIGHT_OF_A_PART: Final = 0.5
 clips that people rated may outvote them."""
 
 _LICENCE: Final = "imported here, under the licence it came with"
-_DOMAINS: Final[tuple[Literal["music", "sound"], ...]] = ("music", "sound")
+_DOMAINS: Final[tuple[Domain, ...]] = ("music", "voice", "sound")
 DIMENSION_NAMES: Final[tuple[Literal["arousal", "valence"], ...]] = ("arousal", "valence")
 
 
@@ -122,7 +123,7 @@ def join_tables(own: TrainingTable, corpora: Sequence[TrainingTable]) -> JoinedT
     A corpus that is in the table already is replaced. Clips of the same sound get one group,
     whatever corpora they are in: a fold without one of them is no test if another is fitted on.
     Steadiness is that of the own table: it needs the windows of clips, which imported tables lack.
-    The scale of music also stays: a scale set by thousands of new clips resolves the old ones less
+    The scale also stays: a scale set by thousands of new clips resolves the old ones less
     well (R2 of music fell by .032 on the mean instead of .014, and new clips gained nothing).
 
     Raises:
@@ -143,7 +144,7 @@ def join_tables(own: TrainingTable, corpora: Sequence[TrainingTable]) -> JoinedT
     }
     is_new = np.arange(len(columns["weight"])) >= len(old)
     sets_scale = np.concatenate([old.sets_scale, np.zeros(is_new.sum(), np.bool_)])
-    if (sets_scale & (columns["follows"] == "music")).sum() < FEWEST_FOR_SCALE:
+    if sets_scale.sum() < FEWEST_FOR_SCALE:
         sets_scale[:] = True
     same = same_sounds(columns["vectors"])
     columns["group"] = linked(columns["group"], same)
@@ -162,7 +163,7 @@ def _shipped_scale(own: TrainingTable, manifest: Manifest) -> TrainingTable:
 def contains_corpus(own: TrainingTable, corpus: TrainingTable) -> bool:
     """Return whether a bundle's table has exactly the rows of a corpus."""
     stored = own.subset(np.isin(own.corpus, np.unique(corpus.corpus)))
-    columns = ("vectors", "ratings", "weight", "domain", "follows")
+    columns = ("vectors", "ratings", "weight", "domain")
     return all(np.array_equal(getattr(stored, name), getattr(corpus, name)) for name in columns)
 
 
@@ -174,7 +175,7 @@ def _predict_without_new(
     affect = np.empty(joint.ratings.shape)
     for fold in range(OUTER_FOLDS):
         out = folds == fold
-        fitted = regression.fit_experts(joint.subset(~out & ~is_new))
+        fitted = regression.fit_kernel(joint.subset(~out & ~is_new))
         affect[out] = np.clip(fitted.predict(joint.vectors[out]).affect, -1.0, 1.0)
     return affect
 

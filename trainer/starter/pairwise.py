@@ -10,7 +10,7 @@ import numpy as np
 from trainer.corpora.data_sets.sonancia import CORPUS, bradley_terry, cluster_of, read_comparisons
 from trainer.corpora.rated_clip import CorpusError
 from trainer.evaluation.scores import RESAMPLES, Estimate
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 from trainer.starter.markdown import markdown_table
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,14 +12,15 @@ from trainer.evaluation.cross_validation import (
     held_out_scores,
     leave_corpora_out,
     parts_of,
+    predict_within_kind,
     rank_agreement,
 )
 from trainer.evaluation.scores import r2
 from trainer.features.extract import CANONICAL, FeatureSettings
+from trainer.personal.acceptance import sign_flip_p
 from trainer.regression.joint import JointRegression
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 from trainer.starter.markdown import markdown_table
-from trainer.starter.mixing import mixing_tests, predict_within_domain
 from trainer.starter.pairwise import pairs_text
 from trainer.starter.paper_pipeline import paper_predictions
 from trainer.starter.starter_table import extract_corpora
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from trainer.bundles.bundle_manifest import HeldOutScores, ManifestScore
     from trainer.corpora.rated_clip import RatedClip
     from trainer.evaluation.cross_validation import HeldOutPredictions
-    from trainer.regression.kernel_expert import ExpertSettings
     from trainer.regression.training_table import TrainingTable
 
 PAPER_FEATURES: Final = FeatureSettings(rate_hz=44100, windows=1, window_s=90.0)
@@ -77,35 +76,28 @@ def full_report(
         TrainingError: features cannot be extracted from a clip, or a fit fails.
     """
     seeds = [seed + repeat for repeat in range(REPEATS)]
-    held_out = [cross_validate(table, JointRegression(seed=seed), each) for each in seeds]
-    joint, sound_expert = held_out[0], JointRegression().sound_settings()
-    as_music = predict_within_domain(table, JointRegression().music_settings(), seed)
-    as_sound = predict_within_domain(table, sound_expert, seed)
+    held_out = [cross_validate(table, JointRegression(), each) for each in seeds]
+    joint, alone = held_out[0], predict_within_kind(table, JointRegression(), seed)
+    elsewhere = leave_corpora_out(table, JointRegression())
     music = [clip for clip in clips if clip.corpus in MUSIC_CORPORA]
     features = extract_corpora(corpora_dir, music, PAPER_FEATURES, cache_dir, progress)
     full = table_of(music, features)
     paper = [paper_predictions(full, full.vectors[:, ~full.is_harmony], each) for each in seeds]
-    methods = {
-        "joint": joint.affect,
-        "sounds alone, as the sound expert": as_sound,
-        "as the music expert": as_music,
-    }
+    methods = {"joint": joint.affect, "sounds alone": alone}
     return "\n\n".join(
         [
             f"Features `{CANONICAL.key}`. Held out, seed {seed}:",
             figures_text(held_out_scores(table, joint, seed)),
-            "Left out: each corpus predicted by a fit that never saw it, nor a clip of its groups:",
-            figures_text(held_out_scores(table, leave_corpora_out(table, JointRegression()), seed)),
+            "Each corpus predicted by a fit that never saw it, nor a clip of its groups:",
+            figures_text(held_out_scores(table, elsewhere, seed)),
             f"R2 against the paper's pipeline (44.1 kHz, full files), same folds, seeds {seeds}:",
             beside_text(table, held_out, full, paper),
-            f"Joint, and the better of two experts fitted on one domain alone, seed {seed}:",
-            alone_text(table, joint, (as_music, as_sound)),
+            f"Joint, and the same regression fitted on one kind alone, seed {seed}:",
+            alone_text(table, joint, alone),
             "Share of Sonancia's comparisons that are predicted correctly, .50 by chance:",
             pairs_text(table, methods, corpora_dir, seed),
             "Does novelty indicate larger errors? Spearman of novelty and absolute error:",
             novelty_text(table, joint),
-            "Order of held-out sounds by one expert fitted on each mixture, Spearman:",
-            mixing_text(table, sound_expert, seed),
         ]
     )
 
@@ -133,7 +125,7 @@ def beside_text(
 def novelty_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
     """Return, by domain, how novelty and error are related."""
     rows = []
-    for domain in ("music", "sound"):
+    for domain in sorted(set(table.domain.tolist())):
         own = table.domain == domain
         novelty = held_out.novelty[own]
         low, high = np.quantile(novelty, [0.2, 0.8])
@@ -148,35 +140,20 @@ def novelty_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
     return markdown_table(heads, rows)
 
 
-def alone_text(
-    table: TrainingTable, joint: HeldOutPredictions, singles: Sequence[NDArray[np.float64]]
-) -> str:
-    """Return R2 and rho of the joint regression and of the better single-domain expert."""
+def alone_text(table: TrainingTable, joint: HeldOutPredictions, alone: NDArray[np.float64]) -> str:
+    """Return R2 and rho of the joint regression and of fits on one kind alone, and p of a test.
+
+    p is that of a one-sided sign-flip test over groups that the joint fit has smaller errors.
+    """
     rows = []
     for part, own in parts_of(table):
         for dim, name in enumerate(DIMENSIONS):
             rated = table.ratings[own, dim]
-            best = max((single[own, dim] for single in singles), key=partial(r2, rated))
-            rows.append((part, name, _pair(rated, joint.affect[own, dim]), _pair(rated, best)))
-    return markdown_table(("part", "dimension", "joint", "alone"), rows)
-
-
-def mixing_text(table: TrainingTable, settings: ExpertSettings, seed: int) -> str:
-    """Return the mixing tests of an expert with these settings."""
-    return markdown_table(
-        ("fitted on", "tested on", *DIMENSIONS),
-        [
-            (
-                test.source,
-                test.target,
-                *(
-                    f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}]"
-                    for rho in (test.arousal, test.valence)
-                ),
-            )
-            for test in mixing_tests(table, settings, seed)
-        ],
-    )
+            both = joint.affect[own, dim], alone[own, dim]
+            gain = np.square(both[1] - rated) - np.square(both[0] - rated)
+            p = sign_flip_p(gain, table.group[own], seed=1)
+            rows.append((part, name, *(_pair(rated, each) for each in both), f"{p:.3f}"))
+    return markdown_table(("part", "dimension", "joint", "alone", "p"), rows)
 
 
 def _pair(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> str:

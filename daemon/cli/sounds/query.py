@@ -14,7 +14,7 @@ from daemon.cli.ranges import PAIR, RANGE
 from daemon.cli.session import open_catalogue
 from daemon.cli.sounds.sound_printers import PRINTERS
 from daemon.paths import canonical_path
-from storage.schema.records import Mood
+from storage.schema.records import SOUND_KINDS, Mood
 from storage.schema.sound_filter import OPEN_RANGE, SORT_KEYS, SoundFilter
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ SORT_CHOICES = [*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]
 @click.argument("mood", required=False, type=click.Choice([mood.value for mood in Mood]))
 @click.option("--arousal", type=RANGE, metavar="LO:HI", help="Range of arousal, from -1 to 1.")
 @click.option("--valence", type=RANGE, metavar="LO:HI", help="Range of valence, from -1 to 1.")
+@click.option("--kind", type=click.Choice(SOUND_KINDS), help="Only sounds of this kind.")
 @click.option("--near", type=PAIR, metavar="A,V", help="Sort by distance from this point.")
 @click.option(
     "--like",

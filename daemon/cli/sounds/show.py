@@ -82,6 +82,8 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         yield "  the file is missing; its results are kept"
     if sound is not None:
         yield f"  mood      {sound['mood']}"
+        if sound["kind"] is not None:
+            yield f"  kind      {sound['kind']}, probability {sound['kind_probability']:.2f}"
         for name in ("arousal", "valence"):
             low, high = sound[f"{name}_low"], sound[f"{name}_high"]
             curve = _bars([point[name] for point in document["curve"]])

@@ -27,6 +27,8 @@ PREDICTED = {
     "valence_low": -0.5,
     "valence_high": 0.0,
     "novelty": 3.0,
+    "kind": "voice",
+    "kind_probability": 0.75,
 }
 POINT = {"start_s": 0.0, "arousal": 1.0, "valence": -1.0}
 ANALYSIS = FEATURES | {"prediction": PREDICTED, "windows": [POINT]}
@@ -37,7 +39,9 @@ NO_NUMBERS: list[object] = [None, True, "0.5", [], math.nan]
 def test_a_valid_analysis_is_read() -> None:
     analysis = analysis_in(ANALYSIS, "ab12", "starter")
     assert analysis.features == RECORD
-    assert analysis.prediction == Prediction("starter", 0.5, -1.0, 1.0, -0.25, -0.5, 0.0, 3.0)
+    assert analysis.prediction == Prediction(
+        "starter", 0.5, -1.0, 1.0, -0.25, -0.5, 0.0, 3.0, "voice", 0.75
+    )
     assert analysis.curve == [CurvePoint(0.0, 1.0, -1.0)]
 
 
@@ -62,6 +66,8 @@ def test_what_is_no_hash_is_refused(identity: object) -> None:
         (("prediction", "arousal"), [*NO_NUMBERS, 1.001, -math.inf]),
         (("prediction", "valence_low"), [*NO_NUMBERS, -1.001]),
         (("prediction", "novelty"), [*NO_NUMBERS, -0.1, math.inf]),
+        (("prediction", "kind"), [None, 7, "", "noise", ["music"], "music\n"]),
+        (("prediction", "kind_probability"), [*NO_NUMBERS, -0.1, 1.1]),
         (("windows",), [None, 7, [None], [{}]]),
         (("windows", 0, "start_s"), [*NO_NUMBERS, -0.1, math.inf]),
         (("windows", 0, "valence"), [*NO_NUMBERS, 2]),

@@ -36,7 +36,6 @@ def small_table(music: int = 80, sounds: int = 60, seed: int = 5) -> TrainingTab
         path=np.array([f"{d}/{i}.opus" for i, d in enumerate(domain)]),
         corpus=np.where(is_music, "songs", "noises"),
         domain=domain,
-        follows=domain,
         group=np.array([f"group {i // 2}" for i in range(count)]),
         sets_scale=np.ones(count, np.bool_),
         steadiness=np.linspace(1.0, 0.5, DESCRIPTORS, dtype=np.float32),

@@ -3,13 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from sklearn.base import clone
 
 from tests.trainer.regression.rated import DESCRIPTORS, small_table
 from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.evaluation.scores import r2
 from trainer.regression.joint import JointRegression, Predictions, regression_from
-from trainer.regression.kernel_expert import ExpertSettings, KernelExpert
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.training_table import steadiness_of
 from trainer.trainer_errors import TrainingError
@@ -44,11 +42,12 @@ def test_predictions_and_intervals_stay_on_the_scale_and_in_order(said: Predicti
     assert (said.novelty >= 0).all()
 
 
-def test_intervals_have_about_their_nominal_coverage() -> None:
+def test_intervals_have_at_least_their_nominal_coverage() -> None:
     table = small_table(music=160, sounds=120)
     rows = held_out_scores(table, cross_validate(table, JointRegression(), seed=1), seed=1)
     for row in rows:
-        assert 0.68 <= row.coverage <= 0.92
+        # Each corpus is the only one of its kind, so a new one may differ from it much more.
+        assert row.coverage >= 0.74
 
 
 def test_a_clip_unlike_all_others_is_novel(fitted: JointRegression, said: Predictions) -> None:
@@ -81,35 +80,26 @@ def test_the_same_table_and_seed_give_the_same_fit(said: Predictions) -> None:
     np.testing.assert_allclose(again.valence, said.valence, atol=1e-9)
 
 
-def test_a_larger_weight_has_more_influence() -> None:
-    table = small_table()
-    settings = ExpertSettings(reach=1.0, noise=0.5, harmony=0.1, relevance=True, anchored=False)
-    table.ratings[0] = (0.9, 0.9)
-    pulled = []
-    for weight in (0.1, 1.0):
-        table.weight[0] = weight
-        expert = KernelExpert(
-            table, table.ratings, np.flatnonzero(table.domain == "music"), settings
-        )
-        pulled.append(expert.predict(expert.scale.scores(table.vectors[:1]))[0][0, 0])
-    assert pulled[1] > pulled[0]
+def test_kinds_are_told_apart_with_a_probability(said: Predictions) -> None:
+    unmet = small_table(seed=6)
+    assert np.mean(said.kind == unmet.domain) > 0.95
+    assert (said.kind_probability >= 1 / 3).all()
+    assert (said.kind_probability <= 1).all()
 
 
-def test_settings_survive_a_clone_and_unknown_ones_are_refused() -> None:
-    settings = JointRegression(music_noise=0.3).get_params()
-    assert clone(regression_from(settings)).music_noise == 0.3
-    assert JointRegression().set_params(sound_noise=0.7).sound_noise == 0.7
-    with pytest.raises(ValueError, match="no such setting: depth"):
-        JointRegression().set_params(depth=3)
+def test_settings_come_back_and_unknown_ones_are_refused() -> None:
+    settings = JointRegression(noise=0.3).get_params()
+    assert regression_from(settings).get_params() == settings
+    assert settings["noise"] == 0.3
     with pytest.raises(TrainingError, match="no such setting: depth"):
         regression_from({"depth": 3})
     with pytest.raises(TrainingError, match="no such setting: seed"):
         regression_from({"seed": "now"})
 
 
-def test_too_few_clips_of_a_domain_are_refused() -> None:
-    with pytest.raises(TrainingError, match="5 rated clips for the sound expert"):
-        JointRegression().fit(small_table(sounds=5))
+def test_too_few_clips_are_refused() -> None:
+    with pytest.raises(TrainingError, match="19 rated clips; at least 20"):
+        JointRegression().fit(small_table(music=14, sounds=5))
 
 
 def test_values_that_are_not_finite_are_refused() -> None:

@@ -396,13 +396,13 @@ class TestSmallRegistry:
         assert _worst_fall(fallen, {"music": 3.0, "sound": 1.0}) == pytest.approx((0.05, 0.05, 1.0))
         assert _worst_fall({"music": [], "sound": []}, leeways) == (0.0, 0.0, 1.0)
 
-    def test_what_comes_in_leaves_the_scale_of_music_as_it_was(self, in_service: Path) -> None:
+    def test_what_comes_in_leaves_the_scale_as_it_was(self, in_service: Path) -> None:
         service = bundle.load(in_service / "small-1", feature_key=HEARING)
         own = small_table(music=120)
         far = dataclasses.replace(more_music(), vectors=more_music().vectors * 50)
         refitted = refit_with(BaseRegression(service, own), [far], seed=1)
-        scale = refitted.bundle.regression.experts_.music.scale
-        of_own = QuantileScale(own.vectors[own.follows == "music"])
+        scale = refitted.bundle.regression.kernel_.scale
+        of_own = QuantileScale(own.vectors)
         np.testing.assert_array_equal(scale.quantiles, of_own.quantiles)
         assert refitted.table.sets_scale.tolist() == [True] * len(own) + [False] * len(far)
         again = decode_table(refitted.table.encoded(), "")
@@ -410,10 +410,10 @@ class TestSmallRegistry:
 
     def test_few_clips_do_not_set_the_scale_for_many(self, in_service: Path) -> None:
         service = bundle.load(in_service / "small-1", feature_key=HEARING)
-        base = BaseRegression(service, small_table(music=60))
+        base = BaseRegression(service, small_table(music=60, sounds=20))
         refitted = refit_with(base, [more_music()], seed=1)
-        scale, table = refitted.bundle.regression.experts_.music.scale, refitted.table
-        of_all = QuantileScale(table.vectors[table.follows == "music"])
+        scale, table = refitted.bundle.regression.kernel_.scale, refitted.table
+        of_all = QuantileScale(table.vectors)
         np.testing.assert_array_equal(scale.quantiles, of_all.quantiles)
 
     def test_corpora_are_enough_and_one_that_is_known_is_not_new(

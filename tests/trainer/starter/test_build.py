@@ -30,7 +30,6 @@ def rated(path: str) -> RatedClip:
         path=path,
         corpus="c",
         domain="music",
-        follows="music",
         arousal=0.1,
         valence=0.2,
         weight=1.0,

@@ -1,6 +1,7 @@
-"""ESC-10 and Natural Sounds: unrated sounds, with the mean rating of their class as a weak label.
+"""ESC-50 and Natural Sounds: unrated sounds, with the mean rating of their class as a weak label.
 
-Piczak, ESC: dataset for environmental sound classification, ACM Multimedia 2015 (CC BY 3.0).
+Piczak, ESC: dataset for environmental sound classification, ACM Multimedia 2015 (ten of its classes
+are ESC-10, under CC BY 3.0; the others are under CC BY-NC 3.0).
 Norman-Haignere, Kanwisher and McDermott, Distinct cortical pathways for music and speech revealed
 by hypothesis-free voxel decomposition, Neuron 2015.
 
@@ -10,6 +11,7 @@ to [-1, 1]). It describes the class, not the single sound.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.rated_clip import CorpusError, Domain, RatedClip
@@ -17,11 +19,13 @@ from trainer.corpora.tables.csv_tables import CsvRow, read_rows, sound_path
 from trainer.regression.linked_groups import joined_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 ESC10 = "esc10"
 ESC10_LICENCE = "CC BY 3.0 (Piczak, 2015)"
+ESC50 = "esc50"
+ESC50_LICENCE = "CC BY-NC 3.0 (Piczak, 2015)"
 NATURALSOUNDS = "naturalsounds"
 NATURALSOUNDS_LICENCE = "no licence stated for the sounds (Norman-Haignere et al., 2015)"
 
@@ -30,9 +34,20 @@ NATURALSOUNDS_LICENCE = "no licence stated for the sounds (Norman-Haignere et al
 # included.
 ESC10_EVERY: Final = 5
 ESC10_WEIGHT: Final = 0.1
+ESC50_EVERY: Final = 2
 NATURALSOUNDS_WEIGHT: Final = 0.4
 
-# Names in Natural Sounds that are music; all others, also speech, are sounds.
+# Names in Natural Sounds, and classes of ESC-50, that are voices.
+VOICE_NAMES: Final = frozenset(
+    {
+        "angry shouting", "baby babbling", "baby crying", "baby talk", "baby-cry",
+        "background speech", "boy speaking", "computer-synthesized speech", "crowd laughing",
+        "crying", "girl speaking", "laughing", "man speaking", "scream", "whispering",
+        "woman speaking",
+    }
+)  # fmt: skip
+
+# Names in Natural Sounds that are music; all others are everyday sounds.
 MUSIC_NAMES: Final = frozenset(
     {
         "big band music", "bluegrass", "blues band", "cello", "classic rock",
@@ -45,6 +60,12 @@ MUSIC_NAMES: Final = frozenset(
         "violin",
     }
 )  # fmt: skip
+
+_LICENCES: Final[Mapping[str, str]] = {
+    ESC10: ESC10_LICENCE,
+    ESC50: ESC50_LICENCE,
+    NATURALSOUNDS: NATURALSOUNDS_LICENCE,
+}
 
 # Classes of ESC-10 that Natural Sounds has, too, with their names there.
 _SHARED_CLASSES: Final[Mapping[str, str]] = {
@@ -65,14 +86,34 @@ def read_esc10(corpora_dir: Path) -> list[RatedClip]:
     """
     source = corpora_dir / ESC10 / "class_norms.csv"
     rows = read_rows(source, ("class", "arousal", "valence"), unique="class")
-    shared = _shared_groups(corpora_dir)
+    shared = _norm_groups(corpora_dir)
     clips: list[RatedClip] = []
     for row in rows:
         kind = row.text("class")
-        group = shared.get(_SHARED_CLASSES.get(kind, ""), f"norm:{kind}")
+        natural = f"{NATURALSOUNDS}/{_SHARED_CLASSES.get(kind)}"
+        group = shared.get(natural, f"norm:{kind}")
         clips += [
-            _normed(row, f"{ESC10}/audio/{kind}/{name}", ESC10, "sound", group)
-            for name in _sounds_of(corpora_dir / ESC10 / "audio" / kind)
+            _normed(row, f"{ESC10}/audio/{kind}/{name}", ESC10, kind, group)
+            for name in _sounds_of(corpora_dir / ESC10 / "audio" / kind, ESC10_EVERY)
+        ]
+    return clips
+
+
+def read_esc50(corpora_dir: Path) -> list[RatedClip]:
+    """Read every second clip of each class of ESC-50 that has a norm and is not in ESC-10.
+
+    A group is a class, together with all clips whose norms are averages of the same sounds.
+
+    Raises:
+        CorpusError: as `read_esc10`.
+    """
+    groups = _norm_groups(corpora_dir)
+    clips: list[RatedClip] = []
+    for row in _esc50_rows(corpora_dir):
+        kind = row.text("class")
+        clips += [
+            _normed(row, f"{ESC50}/audio/{kind}/{name}", ESC50, kind, groups[f"{ESC50}/{kind}"])
+            for name in _sounds_of(corpora_dir / ESC50 / "audio" / kind, ESC50_EVERY)
         ]
     return clips
 
@@ -87,43 +128,47 @@ def read_naturalsounds(corpora_dir: Path) -> list[RatedClip]:
         CorpusError: the table or a clip is missing, or a norm is not valid.
     """
     rows = _natural_rows(corpora_dir)
-    groups = _linked_groups(rows)
+    groups = _norm_groups(corpora_dir)
     return [
         _normed(
             row,
             sound_path(corpora_dir, NATURALSOUNDS, row.text("path")),
             NATURALSOUNDS,
-            "music" if row.text("name") in MUSIC_NAMES else "sound",
-            groups[row.text("name")],
+            row.text("name"),
+            groups[f"{NATURALSOUNDS}/{row.text('name')}"],
         )
         for row in rows
         if row.text("arousal")
     ]
 
 
-def _normed(row: CsvRow, path: str, corpus: str, domain: Domain, group: str) -> RatedClip:
-    is_esc10 = corpus == ESC10
+def _normed(row: CsvRow, path: str, corpus: str, name: str, group: str) -> RatedClip:
     return RatedClip(
         path=path,
         corpus=corpus,
-        domain=domain,
-        follows=domain,
+        domain=_kind_of(name),
         arousal=(row.number("arousal", 1.0, 9.0) - 5.0) / 4.0,
         valence=(row.number("valence", 1.0, 9.0) - 5.0) / 4.0,
-        weight=ESC10_WEIGHT if is_esc10 else NATURALSOUNDS_WEIGHT,
+        weight=NATURALSOUNDS_WEIGHT if corpus == NATURALSOUNDS else ESC10_WEIGHT,
         group=group,
-        licence=ESC10_LICENCE if is_esc10 else NATURALSOUNDS_LICENCE,
+        licence=_LICENCES[corpus],
     )
 
 
-def _sounds_of(folder: Path) -> list[str]:
+def _kind_of(name: str) -> Domain:
+    if name in MUSIC_NAMES:
+        return "music"
+    return "voice" if name in VOICE_NAMES else "sound"
+
+
+def _sounds_of(folder: Path, every: int) -> list[str]:
     try:
         names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == ".opus")
     except OSError as error:
         raise CorpusError(f"{folder}: {error.strerror}") from error
     if not names:
         raise CorpusError(f"{folder}: no sound of this class")
-    return names[::ESC10_EVERY]
+    return names[::every]
 
 
 def _natural_rows(corpora_dir: Path) -> list[CsvRow]:
@@ -132,22 +177,34 @@ def _natural_rows(corpora_dir: Path) -> list[CsvRow]:
     return read_rows(source, columns, unique="path")
 
 
-def _shared_groups(corpora_dir: Path) -> dict[str, str]:
-    if not (corpora_dir / NATURALSOUNDS / "class_norms.csv").is_file():
-        return {}
-    return _linked_groups(_natural_rows(corpora_dir))
+def _esc50_rows(corpora_dir: Path) -> list[CsvRow]:
+    source = corpora_dir / ESC50 / "class_norms.csv"
+    rows = read_rows(source, ("class", "iadse_pattern", "arousal", "valence"), unique="class")
+    return [row for row in rows if row.text("arousal")]
 
 
-def _linked_groups(rows: Sequence[CsvRow]) -> dict[str, str]:
-    """Return the group of each clip name; clips are linked if they share a pattern."""
-    patterns = {
-        row.text("name"): {_letters(p) for p in row.text("iads_e_descriptions_matched").split("|")}
-        for row in rows
-        if row.text("arousal")
-    }
+def _norm_groups(corpora_dir: Path) -> dict[str, str]:
+    """Return the group of each named norm; norms are linked if their patterns share a word."""
+    patterns: dict[str, set[str]] = {}
+    if (corpora_dir / NATURALSOUNDS / "class_norms.csv").is_file():
+        for row in _natural_rows(corpora_dir):
+            if row.text("arousal"):
+                name = f"{NATURALSOUNDS}/{row.text('name')}"
+                patterns[name] = _words(row.text("iads_e_descriptions_matched"))
+    if (corpora_dir / ESC50 / "class_norms.csv").is_file():
+        for row in _esc50_rows(corpora_dir):
+            patterns[f"{ESC50}/{row.text('class')}"] = _words(row.text("iadse_pattern"))
     names = list(patterns)
     first = joined_groups(list(patterns.values()))
-    return {name: f"norm:{names[index]}" for name, index in zip(names, first, strict=True)}
+    return {
+        name: f"norm:{names[index].split('/')[1]}" for name, index in zip(names, first, strict=True)
+    }
+
+
+def _words(pattern: str) -> set[str]:
+    """Return the alternatives of a pattern, reduced to their letters: ``^Phone`` is ``phone``."""
+    alternatives = re.split(r"[|()]", pattern.replace("\\d", ""))
+    return {_letters(each) for each in alternatives} - {""}
 
 
 def _letters(pattern: str) -> str:

@@ -2,8 +2,8 @@
 
 Columns: `path` (relative to the file), `arousal` and `valence`; optional `arousal_sd`, `valence_sd`
 (standard deviations between raters), `raters` (how many), `group` (what must not be split between
-folds; the sound itself by default), `domain` (`music`, the default, or `sound`) and `scale` (such
-as `1:9`).
+folds; the sound itself by default), `domain` (`music`, the default, `voice` or `sound`) and `scale`
+(such as `1:9`).
 """
 
 from __future__ import annotations
@@ -129,9 +129,11 @@ def _groups(row: RatedRow, name: str) -> RowGroups:
     group = f"{name}:{row.row.text('group') or row.item}"
     if domain in {"music", ""}:
         return RowGroups("music", group)
+    if domain == "voice":
+        return RowGroups("voice", group)
     if domain == "sound":
         return RowGroups("sound", group)
-    raise CorpusError(f"{row.row.where('domain')}: '{domain}' is neither music nor sound")
+    raise CorpusError(f"{row.row.where('domain')}: '{domain}' is none of music, voice and sound")
 
 
 def _is_inside(item: str) -> bool:

@@ -68,7 +68,6 @@ def read_emotify(corpora_dir: Path) -> list[RatedClip]:
             path=sound_path(corpora_dir, CORPUS, row.text("path")),
             corpus=CORPUS,
             domain="music",
-            follows="music",
             arousal=float(arousal[i]),
             valence=float(valence[i]),
             weight=WEIGHT,

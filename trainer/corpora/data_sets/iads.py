@@ -45,6 +45,8 @@ LICENCE: Final = (
 SCALE: Final = RatingScale(1.0, 9.0)
 SHEET: Final = "SoundsAll"
 MUSIC: Final = "music"
+PEOPLE: Final = "people"
+"""The category whose sounds are voices, nearly all of them."""
 
 # The smallest number of raters of a mean; for IADS-2 not verified, see above.
 _RATERS: Final = 22
@@ -91,8 +93,9 @@ def _read(request: ImportRequest, is_wanted: Callable[[CsvRow], bool]) -> Rating
     groups = _groups(rated)
 
     def groups_of(row: RatedRow) -> RowGroups:
-        moved = request.music == "move" and _is_music(row)
-        return RowGroups("music" if moved else "sound", groups[row.item])
+        if request.music == "move" and _is_music(row):
+            return RowGroups("music", groups[row.item])
+        return RowGroups("voice" if _category(row) == PEOPLE else "sound", groups[row.item])
 
     return rating_table(
         rated, files, groups_of, corpus=request.name, licence=LICENCE, skipped=skipped
@@ -129,7 +132,11 @@ def _raters(row: CsvRow) -> int:
 
 
 def _is_music(row: RatedRow) -> bool:
-    return row.row.cells.get("Category", "").strip().lower() == MUSIC
+    return _category(row) == MUSIC
+
+
+def _category(row: RatedRow) -> str:
+    return row.row.cells.get("Category", "").strip().lower()
 
 
 def _groups(rated: Sequence[RatedRow]) -> dict[str, str]:

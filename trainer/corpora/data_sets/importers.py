@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.data_sets import csv_manifest, deam, emomusic, iads, pmemo
-from trainer.corpora.data_sets.class_norms import read_esc10, read_naturalsounds
+from trainer.corpora.data_sets.class_norms import read_esc10, read_esc50, read_naturalsounds
 from trainer.corpora.data_sets.emotify import read_emotify
 from trainer.corpora.data_sets.sonancia import read_sonancia
+from trainer.corpora.data_sets.tava import read_tava
 from trainer.corpora.data_sets.vgmidi import read_vgmidi
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ STARTER_READERS: Final[Mapping[str, Callable[[Path], list[RatedClip]]]] = {
     "sonancia": read_sonancia,
     "esc10": read_esc10,
     "naturalsounds": read_naturalsounds,
+    "tava": read_tava,
+    "esc50": read_esc50,
 }
 """By corpus, in the order of the starter's table; each reads from the folder of all corpora."""
 

@@ -67,7 +67,6 @@ def read_sonancia(corpora_dir: Path) -> list[RatedClip]:
             path=sound_path(corpora_dir, CORPUS, f"audio/{name}.opus"),
             corpus=CORPUS,
             domain="sound",
-            follows="music",
             arousal=float(arousal[i]),
             valence=float(valence[i]),
             weight=WEIGHT,

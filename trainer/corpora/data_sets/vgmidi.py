@@ -32,7 +32,6 @@ def read_vgmidi(corpora_dir: Path) -> list[RatedClip]:
             path=sound_path(corpora_dir, CORPUS, row.text("path")),
             corpus=CORPUS,
             domain="music",
-            follows="music",
             arousal=row.number("arousal", -1.0, 1.0),
             valence=row.number("valence", -1.0, 1.0),
             weight=1.0,

@@ -146,7 +146,6 @@ def rating_table(
                 path=paths[0],
                 corpus=corpus,
                 domain=domain,
-                follows=domain,
                 arousal=row.arousal,
                 valence=row.valence,
                 weight=row.weight,

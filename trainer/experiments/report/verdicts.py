@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from trainer.experiments.paired_test import NOTHING, P_LEVEL
 from trainer.experiments.splits import DOMAINS
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

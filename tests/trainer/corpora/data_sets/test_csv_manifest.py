@@ -75,7 +75,7 @@ def test_sounds_outside_the_folder_or_missing_are_skipped(tmp_path: Path) -> Non
         ({"arousal": "high"}, "column arousal: 'high' is not a number"),
         ({"scale": "9:1"}, "column scale: '9:1' is not a scale LOW:HIGH"),
         ({"scale": "nan:1"}, "column scale"),
-        ({"domain": "speech"}, "column domain: 'speech' is neither music nor sound"),
+        ({"domain": "speech"}, "column domain: 'speech' is none of music, voice and sound"),
         ({"raters": 0}, "column raters: 0 is not between 1"),
         ({"raters": "many"}, "column raters: 'many' is not a number"),
         ({"arousal_sd": -1}, "column arousal_sd: -1 is not between"),

@@ -16,7 +16,6 @@ def test_an_invalid_clip_cannot_be_constructed(arousal: float, weight: float) ->
             path="x/audio/y.opus",
             corpus="x",
             domain="sound",
-            follows="sound",
             arousal=arousal,
             valence=0.0,
             weight=weight,

@@ -16,7 +16,7 @@ def test_ratings_are_not_rescaled(tmp_path: Path) -> None:
     put_vgmidi(tmp_path, "audio/a.opus,-0.25,0.5,Zelda\naudio/b.opus,1,-1,Mario\n")
     first, second = read_vgmidi(tmp_path)
     assert (first.path, first.arousal, first.valence) == ("vgmidi/audio/a.opus", -0.25, 0.5)
-    assert (first.domain, first.follows, first.weight) == ("music", "music", 1.0)
+    assert (first.domain, first.weight) == ("music", 1.0)
     assert first.group != second.group
     assert (second.arousal, second.valence) == (1.0, -1.0)
 

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
+from sklearn.utils.estimator_checks import check_estimator
+
+from tests.trainer.regression.rated import small_table
+from trainer.evaluation.scores import r2
+from trainer.regression import affect_regressor
+from trainer.regression.affect_regressor import AffectRegressor
+from trainer.regression.kind_kernel import distances
+
+if TYPE_CHECKING:
+    import pytest
+
+DO_NOT_APPLY = {
+    "check_sample_weight_equivalence_on_dense_data": "a weight is the precision of a rating and "
+    "does not repeat its clip in the quantile scale"
+}
+
+
+def test_it_is_an_estimator_of_scikit_learn() -> None:
+    checks = check_estimator(
+        AffectRegressor(), expected_failed_checks=DO_NOT_APPLY, on_skip=None, on_fail=None
+    )
+    failed = [each["check_name"] for each in checks if each["status"] == "failed"]
+    assert failed == []
+    assert len(checks) > 40
+
+
+def test_searches_and_cross_validation_work_on_it() -> None:
+    table = small_table(music=40, sounds=20)
+    columns = {"kind": table.domain, "corpus": table.corpus, "sample_weight": table.weight}
+    search = GridSearchCV(AffectRegressor(), {"noise": [0.1, 30.0]}, cv=GroupKFold(2))
+    search.fit(table.vectors, table.ratings, groups=table.group, **columns)
+    assert search.best_params_ == {"noise": 0.1}
+    copy = clone(search.best_estimator_)
+    assert not hasattr(copy, "kind_kernel_")
+    held = cross_val_predict(
+        copy, table.vectors, table.ratings, groups=table.group, cv=GroupKFold(2), params=columns
+    )
+    assert r2(table.ratings[:40, 0], held[:40, 0]) > 0.3
+
+
+def test_its_prediction_is_that_of_a_kernel_ridge() -> None:
+    table, unmet = small_table(), small_table(seed=6)
+    fitted = AffectRegressor(norm_noise=0.0).fit(
+        table.vectors, table.ratings, table.weight, kind=table.domain, corpus=table.corpus
+    )
+    kernel = fitted.kind_kernel_
+    scores = kernel.scale.scores(unmet.vectors)
+    for target in (0, 1):
+
+        def of(rows: np.ndarray, target: int = target) -> np.ndarray:
+            distance = distances(rows, kernel.scores, kernel.weights[target])
+            return kernel.covariance(distance, kernel.kinds_of(rows), np.full(len(rows), -18.6))
+
+        ridge = KernelRidge(alpha=fitted.noise, kernel="precomputed").fit(
+            of(kernel.scores),
+            table.ratings[:, target] - kernel.centre[target],
+            sample_weight=table.weight,
+        )
+        theirs = ridge.predict(of(scores)) + kernel.centre[target]
+        np.testing.assert_allclose(fitted.predict(unmet.vectors)[:, target], theirs, atol=1e-6)
+
+
+def test_a_larger_weight_has_more_influence() -> None:
+    table = small_table()
+    table.ratings[0] = (0.9, 0.9)
+    pulled = []
+    for weight in (0.1, 1.0):
+        table.weight[0] = weight
+        fitted = AffectRegressor(noise=0.5).fit(table.vectors, table.ratings, table.weight)
+        pulled.append(fitted.predict(table.vectors[:1])[0, 0])
+    assert pulled[1] > pulled[0]
+
+
+def test_clips_with_the_norm_of_their_class_count_little_more_than_one() -> None:
+    table = small_table(music=60, sounds=0)
+    near = np.repeat(table.vectors[:1], 30, axis=0)
+    vectors = np.concatenate([table.vectors, near])
+    ratings = np.concatenate([table.ratings, np.full((30, 2), 0.9)])
+    corpus = np.array(["songs"] * 60 + ["norms"] * 30)
+    shift = {
+        noise: AffectRegressor(norm_noise=noise)
+        .fit(vectors, ratings, corpus=corpus)
+        .predict(table.vectors[:1])[0, 0]
+        for noise in (0.0, 1.0)
+    }
+    assert abs(shift[1.0] - 0.9) > abs(shift[0.0] - 0.9)
+
+
+def test_more_clips_than_the_kernel_may_have_are_fitted_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table, unmet = small_table(music=300, sounds=100), small_table(seed=6)
+    columns = {"kind": table.domain, "corpus": table.corpus}
+    exact = AffectRegressor().fit(table.vectors, table.ratings, table.weight, **columns)
+    monkeypatch.setattr(affect_regressor, "MOST_ROWS", 150)
+    nearly = AffectRegressor().fit(table.vectors, table.ratings, table.weight, **columns)
+    assert len(nearly.kind_kernel_.rows) == 150
+    music = unmet.domain == "music"
+    scores = [
+        r2(unmet.ratings[music, 0], each.predict(unmet.vectors)[music, 0])
+        for each in (exact, nearly)
+    ]
+    assert scores[1] > scores[0] - 0.1

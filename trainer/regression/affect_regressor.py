@@ -1,0 +1,294 @@
+"""The regression of affect as a scikit-learn estimator: one kernel ridge for all kinds of sound.
+
+It joins a quantile transform, a logistic regression that tells the kinds apart, and a kernel ridge
+on a kernel of both. Fitting is here; `kind_kernel_` predicts, without scikit-learn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.decomposition import PCA
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from trainer.regression.kind_kernel import (
+    KINDS,
+    KernelShape,
+    KindKernel,
+    distances,
+    mean_nearest,
+    probabilities,
+)
+from trainer.regression.quantile_scale import QuantileScale
+from trainer.regression.relevance import known_level, relevance_of, same_norm
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+MOST_ROWS: Final = 3000
+"""Clips that span the kernel; of more, as many are drawn (Nyström's approximation)."""
+
+FEWEST_FOR_SCALE: Final = 30
+"""Fewer clips do not determine the distribution of a descriptor."""
+
+_COMPONENTS: Final = 60
+_NOVEL_AT: Final = 0.95
+_BLOCK: Final = 500
+
+
+class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Kernel ridge regression on rank-transformed descriptors, for sounds of several kinds.
+
+    The fit equals the mean of a Gaussian process whose noise is inverse to the weight of a rating
+    (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 and 4). Each
+    descriptor weighs, for each target, its squared steadiness times its squared correlation with
+    the ratings: within a corpus, averaged over those of a kind, then over the kinds.
+
+    Args:
+        reach: the mean squared difference of weighted scores at which the kernel is 1/2.
+        noise: variance of a rating of weight 1, relative to a prior variance of 1.
+        shared: share of the variance that all kinds of sound have in common, in [0, 1].
+        norm_noise: variance that clips of a corpus with the very same ratings have in common: they
+            are the norm of a class, which differs from the true ratings of its clips together.
+        level_variance: variance that only level explains, except for music.
+        arousal_by_level: factor on the curve of arousal by level, except for music.
+        valence_by_level: the same for valence.
+        harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
+        kind_penalty: inverse strength of the classifier's penalty.
+        steadiness: of each descriptor, in [0, 1]; None for all 1.
+        is_harmony: whether a descriptor is one of harmony and rhythm; None for none.
+        seed: of the draws.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings of an estimator
+        self,
+        *,
+        reach: float = 1.5,
+        noise: float = 0.12,
+        shared: float = 0.3,
+        norm_noise: float = 0.3,
+        level_variance: float = 0.3,
+        arousal_by_level: float = 0.5,
+        valence_by_level: float = 0.25,
+        harmony: float = 0.25,
+        kind_penalty: float = 0.3,
+        steadiness: NDArray[np.float32] | None = None,
+        is_harmony: NDArray[np.bool_] | None = None,
+        seed: int = 20240229,
+    ) -> None:
+        self.reach = reach
+        self.noise = noise
+        self.shared = shared
+        self.norm_noise = norm_noise
+        self.level_variance = level_variance
+        self.arousal_by_level = arousal_by_level
+        self.valence_by_level = valence_by_level
+        self.harmony = harmony
+        self.kind_penalty = kind_penalty
+        self.steadiness = steadiness
+        self.is_harmony = is_harmony
+        self.seed = seed
+
+    def fit(
+        self,
+        X: ArrayLike,  # noqa: N803 - scikit-learn's name
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        kind: ArrayLike | None = None,
+        corpus: ArrayLike | None = None,
+        sets_scale: ArrayLike | None = None,
+    ) -> Self:
+        """Fit on vectors of shape (clips, descriptors) and ratings of shape (clips[, targets]).
+
+        Args:
+            X: vectors, finite.
+            y: ratings.
+            sample_weight: of the ratings, more than 0; None for 1.
+            kind: one of `KINDS` for each clip; None for everyday sounds.
+            corpus: name of each clip's corpus; None for one.
+            sets_scale: whether the quantile scale is fitted on the clip; None for all.
+
+        Raises:
+            ValueError: the arrays do not fit together, or a value is not finite.
+        """
+        given = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float32)
+        vectors, rated = (np.asarray(each) for each in given)
+        self.one_target_ = rated.ndim == 1
+        ratings = rated.astype(np.float64).reshape(len(rated), -1)
+        weight = _check_sample_weight(
+            sample_weight, vectors, dtype=np.float64, ensure_non_negative=True
+        )
+        used = weight > 0
+        kinds, corpora = (
+            np.full(len(vectors), default) if column is None else np.asarray(column)
+            for column, default in ((kind, KINDS[-1]), (corpus, ""))
+        )
+        anchors = used if sets_scale is None else used & np.asarray(sets_scale, dtype=bool)
+        anchors = anchors if anchors.sum() >= FEWEST_FOR_SCALE else used
+        rows = self._spanning(np.flatnonzero(used))
+        scale = QuantileScale(vectors[anchors])
+        self.kind_kernel_ = self._kernel(
+            vectors, ratings, weight, kinds, corpora, rows=rows, scale=scale
+        )
+        self.kind_kernel_.duals = self._duals(
+            vectors, ratings, weight, corpora, rows=np.flatnonzero(used)
+        )
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
+        """Return ratings of shape (clips[, targets]) for vectors of shape (clips, descriptors)."""
+        check_is_fitted(self)
+        vectors = validate_data(self, X, reset=False, dtype=np.float32)
+        affect = self.kind_kernel_.predict(vectors).affect
+        return affect[:, 0] if self.one_target_ else affect
+
+    def _spanning(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        if len(rows) <= MOST_ROWS:
+            return rows
+        return np.sort(np.random.default_rng(self.seed).permutation(rows)[:MOST_ROWS])
+
+    def _kernel(
+        self,
+        vectors: NDArray[np.float32],
+        ratings: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        kind: NDArray[np.str_],
+        corpus: NDArray[np.str_],
+        *,
+        rows: NDArray[np.intp],
+        scale: QuantileScale,
+    ) -> KindKernel:
+        """Fit everything but the dual coefficients, on the clips that span the kernel."""
+        scores = scale.scores(vectors[rows])
+        kind_weights, kind_offsets = self._kinds(scores, kind[rows])
+        relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
+        weights = self._normalised(relevance)
+        self._distances = [distances(scores, scores, each) for each in weights]
+        nearest = np.mean(self._distances, axis=0)
+        return KindKernel(
+            shape=KernelShape(
+                reach=self.reach,
+                shared=self.shared,
+                level_variance=self.level_variance,
+                level_effect=(self.arousal_by_level, self.valence_by_level),
+            ),
+            scale=scale,
+            rows=rows,
+            weights=weights,
+            kind_weights=kind_weights,
+            kind_offsets=kind_offsets,
+            kinds=probabilities(scores, kind_weights, kind_offsets),
+            level=known_level(vectors[rows], corpus[rows]),
+            centre=np.zeros(ratings.shape[1]),
+            duals=np.zeros((len(rows), ratings.shape[1])),
+            farthest=float(np.quantile(mean_nearest(nearest, skipped=1), _NOVEL_AT)) or 1.0,
+            scores=scores,
+        )
+
+    def _kinds(
+        self, scores: NDArray[np.float32], kind: NDArray[np.str_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Fit the classifier of kinds; return weights (descriptors, 3) and offsets (3,)."""
+        present = [each for each in KINDS if (kind == each).any()]
+        weights = np.zeros((scores.shape[1], len(KINDS)), dtype=np.float32)
+        offsets = np.array([0.0 if each in present else -50.0 for each in KINDS])
+        if len(present) > 1:
+            count = min(_COMPONENTS, *scores.shape)
+            space = PCA(count, svd_solver="randomized", random_state=self.seed).fit(scores)
+            unit = np.float32(1 / np.sqrt(space.explained_variance_[0]))
+            logistic = LogisticRegression(
+                C=self.kind_penalty, class_weight="balanced", max_iter=2000
+            ).fit(space.transform(scores) * unit, kind)
+            coefficients, intercepts = logistic.coef_, logistic.intercept_
+            if len(present) == 2:  # noqa: PLR2004 - of two classes only the second has weights
+                coefficients = np.vstack([-coefficients, coefficients]) / 2
+                intercepts = np.concatenate([-intercepts, intercepts]) / 2
+            directions = (coefficients @ space.components_ * unit).astype(np.float32)
+            columns = [KINDS.index(str(each)) for each in logistic.classes_]
+            weights[:, columns] = directions.T
+            offsets[columns] = intercepts - directions @ space.mean_
+        return weights, offsets
+
+    def _normalised(self, relevance: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Scale weights to a mean of 1, with a fixed share for harmony and rhythm.
+
+        Otherwise these few dozen descriptors would have no influence among thousands of others.
+        """
+        if self.steadiness is not None:
+            relevance = relevance * np.square(self.steadiness.astype(np.float64))
+        size = relevance.shape[1]
+        chosen = np.zeros(size, np.bool_) if self.is_harmony is None else self.is_harmony
+        parts = [(~chosen, 1.0 - self.harmony), (chosen, self.harmony)]
+        parts = [(columns, share) for columns, share in parts if columns.any()]
+        whole = sum(share for _, share in parts)
+        scaled = np.empty(relevance.shape, dtype=np.float32)
+        for columns, share in parts:
+            own = relevance[:, columns]
+            scaled[:, columns] = own * (size * share / whole) / own.sum(axis=1, keepdims=True)
+        return scaled
+
+    def _duals(
+        self,
+        vectors: NDArray[np.float32],
+        ratings: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        corpus: NDArray[np.str_],
+        *,
+        rows: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """Return the dual coefficients, and set the centre."""
+        fitted = self.kind_kernel_
+        levels = known_level(vectors[rows], corpus[rows])
+        is_exact = len(rows) == len(fitted.rows)
+        parts = []
+        for start in range(0, len(rows), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            scores = fitted.scores[block] if is_exact else fitted.scale.scores(vectors[rows[block]])
+            kinds = fitted.kinds_of(scores)
+            kernels = [
+                fitted.covariance(
+                    own[block] if is_exact else distances(scores, fitted.scores, each),
+                    kinds,
+                    levels[block],
+                )
+                for each, own in zip(fitted.weights, self._distances, strict=True)
+            ]
+            shift = fitted.shift(kinds, levels[block])
+            parts.append((ratings[rows[block]] - shift, kernels))
+        del self._distances
+        residual = np.concatenate([each for each, _ in parts])
+        weights = weight[rows]
+        fitted.centre = np.average(residual, axis=0, weights=weights)
+        residual -= fitted.centre
+        duals = np.empty((len(fitted.rows), ratings.shape[1]))
+        for target in range(ratings.shape[1]):
+            kernel = np.concatenate([each[target] for _, each in parts])
+            if is_exact:
+                kernel = kernel + self.norm_noise * same_norm(ratings[rows], corpus[rows])
+                ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
+                ridge.fit(kernel, residual[:, target], sample_weight=weights)
+                duals[:, target] = ridge.dual_coef_
+            else:
+                duals[:, target] = self._nystroem(kernel, residual[:, target], weights, rows)
+        return duals
+
+    def _nystroem(
+        self,
+        kernel: NDArray[np.float64],
+        residual: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        rows: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """Return the duals of the clips that span the kernel, fitted to all clips.
+
+        The subset of regressors (Rasmussen and Williams, 2006, section 8.3.1).
+        """
+        spanning = np.isin(rows, self.kind_kernel_.rows)
+        normal = (kernel.T * weight) @ kernel + self.noise * kernel[spanning]
+        normal[np.diag_indices_from(normal)] += 1e-6 * np.trace(normal) / len(normal)
+        return np.asarray(np.linalg.solve(normal, kernel.T @ (weight * residual)), np.float64)
