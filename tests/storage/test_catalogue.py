@@ -16,7 +16,7 @@ from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, Schem
 from storage.schema.records import Mood, Sound, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
 from storage.schema.tables import metadata
-from tests.records import NOON, record, stamp
+from tests.records import NOON, analysis, record, stamp
 
 ODD_NAMES = [
     b"/m/caf\xe9.mp3",
@@ -38,6 +38,20 @@ def four_moods(catalogue: Catalogue) -> Catalogue:
     record(catalogue, "/m/sub/sad.mp3", -0.2, -0.6)
     record(catalogue, "/mm/tense.mp3", 0.7, -0.5)
     return catalogue
+
+
+def test_sounds_of_a_kind_are_found(catalogue: Catalogue) -> None:
+    record(catalogue, "/m/song.mp3")
+    catalogue.queue.put([(Path("/m/cry.wav"), stamp())], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    heard = analysis("cry", 0.5, -0.5, kind="voice", kind_probability=0.7)
+    catalogue.record(entry, "cry", TagState.PENDING, NOON, heard)
+    found = catalogue.queries.sounds(SoundFilter(kind="voice"))
+    assert [(each.path.name, each.kind, each.kind_probability) for each in found] == [
+        ("cry.wav", "voice", 0.7)
+    ]
+    assert catalogue.queries.sounds(SoundFilter(kind="sound")) == []
 
 
 def test_a_recorded_sound_is_in_its_view_and_off_the_queue(four_moods: Catalogue) -> None:

@@ -157,9 +157,9 @@ def distances(
     first: NDArray[np.float32], second: NDArray[np.float32], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return mean weighted squared differences, shape (clips of first, clips of second)."""
-    squares: list[NDArray[np.float32]] = [np.square(each) @ weight for each in (first, second)]
-    distance: NDArray[np.float32] = (first * weight) @ second.T
-    distance *= -2.0
+    squares = [np.asarray(np.square(each) @ weight, np.float32) for each in (first, second)]
+    distance = np.asarray((first * weight) @ second.T, np.float32)
+    distance *= np.float32(-2.0)
     distance += squares[0][:, None]
     distance += squares[1]
     np.maximum(distance, 0.0, out=distance)

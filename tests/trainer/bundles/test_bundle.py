@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pickle
@@ -22,7 +23,9 @@ from tests.trainer.regression.rated import HEARING, small_draft, small_table
 from trainer.bundles.bundle import MANIFEST, REGRESSION, TABLE, load, verify, write_bundle
 from trainer.bundles.bundle_manifest import library_versions
 from trainer.bundles.refitting import refit
-from trainer.regression.joint import JointRegression
+from trainer.files.array_archive import read_arrays
+from trainer.regression.joint import RECIPE, JointRegression
+from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.training_table import decode_table
 from trainer.trainer_errors import (
     BundleCorrupt,
@@ -265,6 +268,25 @@ class TestRefit:
         assert manifest.refitted_from is not None
         assert manifest.refitted_from["scikit-learn"] == "1.0.2"
         assert "small-1 is fitted again from its table as small-1.refit-1" in caplog.text
+
+    def test_a_bundle_of_an_older_recipe_is_fitted_by_ours_and_keeps_its_space(
+        self, small: Path, tmp_path: Path
+    ) -> None:
+        table = decode_table((small / TABLE).read_bytes(), "test")
+        content = read_arrays((small / TABLE).read_bytes(), 1 << 20)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **content, follows=table.domain)
+        replace_file(small, TABLE, stream.getvalue())
+        old = {"name": "two-experts-2", "settings": {"music_reach": 1.5, "gate_slope": 8.0}}
+        rewrite_manifest(small, lambda document: document.update(recipe=old, layout=2))
+        again = refit(small, tmp_path / "again", feature_key=HEARING)
+        assert again.recipe.name == RECIPE
+        assert again.recipe.settings == JointRegression().get_params()
+        loaded = load(tmp_path / "again", feature_key=HEARING)
+        # The space of a personal layer is that of the older scale, which music alone had set.
+        music = QuantileScale(table.vectors[table.domain == "music"])
+        expected = music.scores(table.vectors[:3])
+        np.testing.assert_array_equal(loaded.normal_scores(table.vectors[:3]), expected)
 
     def test_a_recipe_that_is_not_ours_is_refused(self, small: Path, tmp_path: Path) -> None:
         rewrite_manifest(small, lambda document: document["recipe"].update(name="deep-9"))

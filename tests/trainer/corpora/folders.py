@@ -61,3 +61,24 @@ def put_naturalsounds(corpora_dir: Path, *rows: str) -> None:
         lines.append(f"audio/{i}.opus,{row}")
     table = corpora_dir / "naturalsounds" / "class_norms.csv"
     table.write_text("\n".join([NATURAL_HEADING, *lines]) + "\n")
+
+
+def put_esc50(corpora_dir: Path, *norms: str, clips: int = 4) -> None:
+    """Write ESC-50 with rows of class, pattern, arousal and valence, and clips in each class."""
+    for norm in norms:
+        kind = norm.split(",")[0]
+        for i in range(clips):
+            put_sound(corpora_dir / "esc50" / "audio" / kind / f"1-{i:02}.opus")
+    rows = "\n".join(norms)
+    table = corpora_dir / "esc50" / "class_norms.csv"
+    table.write_text(f"class,iadse_pattern,arousal,valence\n{rows}\n")
+
+
+def put_tava(corpora_dir: Path, *rows: str) -> None:
+    """Write TAVA: each row holds speaker, arousal and valence."""
+    lines = []
+    for i, row in enumerate(rows):
+        put_sound(corpora_dir / "tava" / "audio" / f"{i}.opus")
+        lines.append(f"audio/{i}.opus,{row}")
+    table = corpora_dir / "tava" / "ratings.csv"
+    table.write_text("\n".join(["path,speaker,arousal,valence", *lines]) + "\n")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.trainer.corpora.folders import put_esc10, put_naturalsounds
-from trainer.corpora.data_sets.class_norms import read_esc10, read_naturalsounds
+from tests.trainer.corpora.folders import put_esc10, put_esc50, put_naturalsounds
+from trainer.corpora.data_sets.class_norms import read_esc10, read_esc50, read_naturalsounds
 from trainer.corpora.rated_clip import CorpusError
 
 if TYPE_CHECKING:
@@ -62,3 +62,30 @@ def test_a_class_without_sound_is_refused(tmp_path: Path) -> None:
     put_esc10(tmp_path, "rain,5,4", clips=0)
     with pytest.raises(CorpusError, match="rain"):
         read_esc10(tmp_path)
+
+
+def test_classes_whose_patterns_share_a_word_are_one_group(tmp_path: Path) -> None:
+    put_naturalsounds(tmp_path, "church bells,Bells|Gong,3,5,5", "zipper,Zipper,2,5,4")
+    put_esc50(
+        tmp_path,
+        r"church-bells,^(Temple Bell|Bells)\d*$,5.3,4.7",
+        r"pig,^(Pig|Hog)\d*$,5.6,3.0",
+        "frog,,,",
+    )
+    bells, zipper = (clip.group for clip in read_naturalsounds(tmp_path))
+    clips = read_esc50(tmp_path)
+    assert [clip.path for clip in clips[:2]] == [
+        "esc50/audio/church-bells/1-00.opus", "esc50/audio/church-bells/1-02.opus",
+    ]  # fmt: skip
+    assert len(clips) == 4
+    assert {clip.group for clip in clips[:2]} == {bells}
+    assert not {clip.group for clip in clips[2:]} & {bells, zipper}
+
+
+def test_voices_are_a_kind_of_their_own(tmp_path: Path) -> None:
+    put_naturalsounds(tmp_path, "laughing,Laugh,3,5,5", "zipper,Zipper,2,5,4")
+    put_esc10(tmp_path, "baby-cry,6.2,3.8", clips=1)
+    put_esc50(tmp_path, "laughing,^Laughing,5.8,4.5", "pig,^Pig,5.6,3.0", clips=1)
+    assert [clip.domain for clip in read_naturalsounds(tmp_path)] == ["voice", "sound"]
+    assert [clip.domain for clip in read_esc10(tmp_path)] == ["voice"]
+    assert [clip.domain for clip in read_esc50(tmp_path)] == ["voice", "sound"]

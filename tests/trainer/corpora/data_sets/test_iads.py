@@ -64,6 +64,16 @@ def test_music_is_moved_kept_or_left_out(folder: Path, music: str, domains: list
         assert [clip.domain for clip in reading.clips][:4] == domains
 
 
+def test_people_are_voices(tmp_path: Path) -> None:
+    rows = [*ROWS, iads_row("0120", "Giggling", 6, 7, category="People")]
+    put_workbook(tmp_path / BOOK, rows)
+    put_empty(tmp_path / "sounds", [*SOUNDS, "0120.wav"])
+    reading = read_iads_e(asked(tmp_path))
+    domains = dict(zip(reading.items, (clip.domain for clip in reading.clips), strict=True))
+    assert domains["0120"] == "voice"
+    assert domains["0003"] == "sound"
+
+
 def test_iads_2_reads_only_its_own_sounds_from_the_workbook_of_iads_e(folder: Path) -> None:
     reading = read_iads_2(asked(folder))
     assert reading.items == ("113",)

@@ -30,6 +30,12 @@ def test_all_corpora_of_the_starter_are_read() -> None:
     counts = Counter(clip.corpus for clip in clips)
     assert counts == {
         "vgmidi": 200, "emotify": 400, "sonancia": 39, "esc10": 64, "naturalsounds": 104,
+        "tava": 352, "esc50": 361,
     }  # fmt: skip
     assert len({clip.path for clip in clips}) == len(clips)
+    kinds = Counter(clip.domain for clip in clips)
+    assert (kinds["music"], kinds["voice"]) == (617, 377)
+    # A class that two corpora have is never on both sides of a split.
+    laughing = {clip.group for clip in clips if "laughing" in clip.path}
+    assert len(laughing) == 1
     assert all(clip.licence for clip in clips)
