@@ -54,7 +54,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         shared: share of the variance that all kinds of sound have in common, in [0, 1].
         norm_noise: variance that clips of a corpus with the very same ratings have in common: they
             are the norm of a class, which differs from the true ratings of its clips together.
-        level_variance: variance that only level explains, except for music.
+        level_variance: variance of voices that only level explains.
         arousal_by_level: factor on the curve of arousal by level, except for music.
         valence_by_level: the same for valence.
         harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].

@@ -3,11 +3,12 @@
 One kernel ties every clip to every other (the intrinsic coregionalisation model; Bonilla, Chai and
 Williams, Multi-task Gaussian process prediction, 2008):
 
-    k(x, x') = (s + (1 - s) p(x).p(x')) / (1 + d(x, x') / reach) + l q(x).q(x') g(level, level')
+    k(x, x') = (s + (1 - s) p(x).p(x')) / (1 + d(x, x') / reach) + l q(x) q(x') g(level, level')
 
-p are the probabilities of music, voice and everyday sound, q those of voice and everyday sound
-alone; d is the mean weighted squared difference of normal scores and g a Gaussian of the difference
-in level. So kinds share what they have in common, and level counts except for music.
+p are the probabilities of music, voice and everyday sound, q that of voice; d is the mean weighted
+squared difference of normal scores and g a Gaussian of the difference in level. So kinds share what
+they have in common. Level counts except for music: for voices it is learned from their ratings,
+and for them and everyday sounds the curve of `level_curve` is added.
 `trainer.regression.affect_regressor` fits it.
 """
 
@@ -35,7 +36,11 @@ NEIGHBOURS: Final = 5
 
 _LEVEL_WIDTH_DB: Final = 8.0
 _BY_LEVEL: Final = np.array([0.0, 1.0, 1.0])
-"""Which kinds level counts for."""
+"""Which kinds the curve of ratings by level holds for."""
+
+_TAUGHT_LEVEL: Final = np.array([0.0, 1.0, 0.0])
+"""Which kinds have rated clips at the levels that they were rated at: the norm of a class says
+nothing of the levels of its clips."""
 
 
 class KernelPrediction(NamedTuple):
@@ -138,7 +143,7 @@ class KindKernel:
         kernel: NDArray[np.float64] = alike / (1.0 + distance.astype(np.float64) / shape.reach)
         if shape.level_variance:
             apart = (level[:, None] - self.level) / _LEVEL_WIDTH_DB
-            by_level = (kinds * _BY_LEVEL) @ self.kinds.T
+            by_level = (kinds * _TAUGHT_LEVEL) @ self.kinds.T
             kernel += shape.level_variance * by_level * np.exp(-0.5 * np.square(apart))
         return kernel
 

@@ -77,9 +77,8 @@ def test_every_format_names_the_same_sounds(heard: tuple[Valenced, Path]) -> Non
     assert any(line.startswith("file://") and "caf%E9%20two%0Alines" in line for line in playlist)
     assert "two\\nlines.wav" in valenced("query").decode("utf-8")
     by_kind = [valenced.read("query", "--kind", kind) for kind in ("music", "voice", "sound")]
-    assert sorted(row["path"] for each in by_kind for row in each) == sorted(
-        map(os.fsdecode, paths)
-    )
+    found = [os.fsencode(row["path"]) for each in by_kind for row in each]
+    assert sorted(found) == sorted(paths)
     assert all(row["kind"] == "music" for row in by_kind[0])
 
 

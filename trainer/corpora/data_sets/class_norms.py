@@ -61,6 +61,9 @@ MUSIC_NAMES: Final = frozenset(
     }
 )  # fmt: skip
 
+# Longer words that begin alike, such as laugh and laughing, match the same descriptions.
+_STEM: Final = 5
+
 _LICENCES: Final[Mapping[str, str]] = {
     ESC10: ESC10_LICENCE,
     ESC50: ESC50_LICENCE,
@@ -202,11 +205,7 @@ def _norm_groups(corpora_dir: Path) -> dict[str, str]:
 
 
 def _words(pattern: str) -> set[str]:
-    """Return the alternatives of a pattern, reduced to their letters: ``^Phone`` is ``phone``."""
-    alternatives = re.split(r"[|()]", pattern.replace("\\d", ""))
-    return {_letters(each) for each in alternatives} - {""}
-
-
-def _letters(pattern: str) -> str:
-    """Reduce a pattern to its letters, so that ``^Phone`` equals ``phone``."""
-    return "".join(letter for letter in pattern.lower() if letter.isalpha())
+    """Return the stems of a pattern's alternatives: ``^Phone`` and ``phones`` have the same."""
+    plain = re.sub(r"\[\w*(\w)\]", r"\1", pattern.replace("\\d", ""))
+    letters = ("".join(filter(str.isalpha, each.lower())) for each in re.split(r"[|()]", plain))
+    return {each[:_STEM] for each in letters} - {""}
