@@ -243,52 +243,56 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     ) -> NDArray[np.float64]:
         """Return the dual coefficients, and set the centre."""
         fitted = self.kind_kernel_
-        levels = known_level(vectors[rows], corpus[rows])
-        is_exact = len(rows) == len(fitted.rows)
-        parts = []
-        for start in range(0, len(rows), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            scores = fitted.scores[block] if is_exact else fitted.scale.scores(vectors[rows[block]])
-            kinds = fitted.kinds_of(scores)
-            kernels = [
-                fitted.covariance(
-                    own[block] if is_exact else distances(scores, fitted.scores, each),
-                    kinds,
-                    levels[block],
-                )
-                for each, own in zip(fitted.weights, self._distances, strict=True)
-            ]
-            shift = fitted.shift(kinds, levels[block])
-            parts.append((ratings[rows[block]] - shift, kernels))
-        del self._distances
-        residual = np.concatenate([each for each, _ in parts])
-        weights = weight[rows]
+        shift = fitted.shift(fitted.kinds, fitted.level)
+        residual, weights = ratings[fitted.rows] - shift, weight[fitted.rows]
         fitted.centre = np.average(residual, axis=0, weights=weights)
-        residual -= fitted.centre
-        duals = np.empty((len(fitted.rows), ratings.shape[1]))
-        for target in range(ratings.shape[1]):
-            kernel = np.concatenate([each[target] for _, each in parts])
-            if is_exact:
-                kernel = kernel + self.norm_noise * same_norm(ratings[rows], corpus[rows])
-                ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
-                ridge.fit(kernel, residual[:, target], sample_weight=weights)
-                duals[:, target] = ridge.dual_coef_
-            else:
-                duals[:, target] = self._nystroem(kernel, residual[:, target], weights, rows)
+        if len(rows) > len(fitted.rows):
+            return self._nystroem(vectors, ratings, weight, corpus, rows=rows)
+        same = same_norm(ratings[rows], corpus[rows])
+        duals = np.empty(residual.shape)
+        for target, distance in enumerate(self._distances):
+            kernel = fitted.covariance(distance, fitted.kinds, fitted.level)
+            ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
+            centred = residual[:, target] - fitted.centre[target]
+            ridge.fit(kernel + self.norm_noise * same, centred, sample_weight=weights)
+            duals[:, target] = ridge.dual_coef_
+        del self._distances
         return duals
 
     def _nystroem(
         self,
-        kernel: NDArray[np.float64],
-        residual: NDArray[np.float64],
+        vectors: NDArray[np.float32],
+        ratings: NDArray[np.float64],
         weight: NDArray[np.float64],
+        corpus: NDArray[np.str_],
+        *,
         rows: NDArray[np.intp],
     ) -> NDArray[np.float64]:
         """Return the duals of the clips that span the kernel, fitted to all clips.
 
-        The subset of regressors (Rasmussen and Williams, 2006, section 8.3.1).
+        The subset of regressors (Rasmussen and Williams, 2006, section 8.3.1), whose normal
+        equations are added up in blocks of clips.
         """
-        spanning = np.isin(rows, self.kind_kernel_.rows)
-        normal = (kernel.T * weight) @ kernel + self.noise * kernel[spanning]
-        normal[np.diag_indices_from(normal)] += 1e-6 * np.trace(normal) / len(normal)
-        return np.asarray(np.linalg.solve(normal, kernel.T @ (weight * residual)), np.float64)
+        fitted = self.kind_kernel_
+        level = known_level(vectors, corpus)
+        spans = [
+            self.noise * fitted.covariance(each, fitted.kinds, fitted.level)
+            for each in self._distances
+        ]
+        del self._distances
+        right = np.zeros((len(spans), len(fitted.rows)))
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            scores = fitted.scale.scores(vectors[block])
+            kinds = fitted.kinds_of(scores)
+            residual = ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
+            for target, weights in enumerate(fitted.weights):
+                distance = distances(scores, fitted.scores, weights)
+                kernel = fitted.covariance(distance, kinds, level[block])
+                weighted = kernel.T * weight[block]
+                spans[target] += weighted @ kernel
+                right[target] += weighted @ residual[:, target]
+        for normal in spans:
+            normal[np.diag_indices_from(normal)] += 1e-6 * np.trace(normal) / len(normal)
+        found = [np.linalg.solve(*each) for each in zip(spans, right, strict=True)]
+        return np.stack(found, axis=1)
