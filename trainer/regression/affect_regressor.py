@@ -69,7 +69,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         *,
         reach: float = 1.5,
         noise: float = 0.12,
-        shared: float = 0.3,
+        shared: float = 0.5,
         norm_noise: float = 0.3,
         level_variance: float = 0.3,
         arousal_by_level: float = 0.5,
@@ -167,9 +167,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         scores = scale.scores(vectors[rows])
         kind_weights, kind_offsets = self._kinds(scores, kind[rows])
         relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
-        weights = self._normalised(relevance)
-        self._distances = [distances(scores, scores, each) for each in weights]
-        nearest = np.mean(self._distances, axis=0)
+        weights = np.stack([self._normalised(each) for each in relevance])
+        nearest = np.mean([distances(scores, scores, each) for each in weights[0]], axis=0)
         return KindKernel(
             shape=KernelShape(
                 reach=self.reach,
@@ -250,13 +249,12 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             return self._nystroem(vectors, ratings, weight, corpus, rows=rows)
         same = same_norm(ratings[rows], corpus[rows])
         duals = np.empty(residual.shape)
-        for target, distance in enumerate(self._distances):
-            kernel = fitted.covariance(distance, fitted.kinds, fitted.level)
+        for target in range(residual.shape[1]):
+            kernel, _ = fitted.covariance(fitted.scores, target, fitted.kinds, fitted.level)
             ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
             centred = residual[:, target] - fitted.centre[target]
             ridge.fit(kernel + self.norm_noise * same, centred, sample_weight=weights)
             duals[:, target] = ridge.dual_coef_
-        del self._distances
         return duals
 
     def _nystroem(
@@ -276,19 +274,17 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         fitted = self.kind_kernel_
         level = known_level(vectors, corpus)
         spans = [
-            self.noise * fitted.covariance(each, fitted.kinds, fitted.level)
-            for each in self._distances
+            self.noise * fitted.covariance(fitted.scores, target, fitted.kinds, fitted.level)[0]
+            for target in range(ratings.shape[1])
         ]
-        del self._distances
         right = np.zeros((len(spans), len(fitted.rows)))
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             scores = fitted.scale.scores(vectors[block])
             kinds = fitted.kinds_of(scores)
             residual = ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
-            for target, weights in enumerate(fitted.weights):
-                distance = distances(scores, fitted.scores, weights)
-                kernel = fitted.covariance(distance, kinds, level[block])
+            for target in range(ratings.shape[1]):
+                kernel, _ = fitted.covariance(scores, target, kinds, level[block])
                 weighted = kernel.T * weight[block]
                 spans[target] += weighted @ kernel
                 right[target] += weighted @ residual[:, target]

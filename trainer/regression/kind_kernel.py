@@ -1,13 +1,13 @@
 """A fitted kernel regression over all kinds of sound at once: predicts with NumPy alone.
 
-One kernel ties every clip to every other (the intrinsic coregionalisation model; Bonilla, Chai and
+One kernel ties every clip to every other (a linear model of coregionalisation; Bonilla, Chai and
 Williams, Multi-task Gaussian process prediction, 2008):
 
-    k(x, x') = (s + (1 - s) p(x).p(x')) / (1 + d(x, x') / reach) + l q(x) q(x') g(level, level')
+    k(x, x') = s r(x, x') + (1 - s) sum_i p_i(x) p_i(x') r_i(x, x') + l q(x) q(x') g(level, level')
 
-p are the probabilities of music, voice and everyday sound, q that of voice; d is the mean weighted
-squared difference of normal scores and g a Gaussian of the difference in level. So kinds share what
-they have in common. Level counts except for music: for voices it is learned from their ratings,
+p are the probabilities of music, voice and everyday sound, q that of voice; r is rational quadratic
+in the mean weighted squared difference of normal scores, with the weights of all kinds or of one,
+and g a Gaussian of the difference in level. So kinds share what they have in common. Level counts except for music: for voices it is learned from their ratings,
 and for them and everyday sounds the curve of `level_curve` is added.
 `trainer.regression.affect_regressor` fits it.
 """
@@ -33,6 +33,9 @@ DIMENSIONS: Final = ("arousal", "valence")
 
 NEIGHBOURS: Final = 5
 """Novelty is the mean distance to so many nearest clips."""
+
+_NEGLIGIBLE: Final = 0.02
+"""A kind that is less probable costs its part of the kernel and changes little."""
 
 _LEVEL_WIDTH_DB: Final = 8.0
 _BY_LEVEL: Final = np.array([0.0, 1.0, 1.0])
@@ -72,7 +75,8 @@ class KindKernel:
         shape: of the kernel.
         scale: turns descriptors into normal scores.
         rows: of the table, whose clips the kernel is spanned by, shape (clips,).
-        weights: of each descriptor, shape (targets, descriptors), float32, with a mean of 1.
+        weights: of each descriptor, shape (1 + kinds, targets, descriptors), float32, with a mean
+            of 1: those that all kinds share, then those of each kind.
         kind_weights: of the classifier of kinds, shape (descriptors, 3), float32.
         kind_offsets: shape (3,).
         kinds: probabilities of the clips, shape (clips, 3).
@@ -116,10 +120,10 @@ class KindKernel:
         kinds, level = self.kinds_of(scores), level_db(vectors)
         affect = self.shift(kinds, level) + self.centre
         nearness = np.zeros((len(vectors), len(self.rows)), dtype=np.float32)
-        for target, weight in enumerate(self.weights):
-            distance = distances(scores, self.scores, weight)
-            nearness += distance / np.float32(len(self.weights))
-            affect[:, target] += self.covariance(distance, kinds, level) @ self.duals[:, target]
+        for target in range(len(self.centre)):
+            kernel, distance = self.covariance(scores, target, kinds, level)
+            nearness += distance / np.float32(len(self.centre))
+            affect[:, target] += kernel @ self.duals[:, target]
         novelty = mean_nearest(nearness) / self.farthest
         return KernelPrediction(affect, kinds, novelty.astype(np.float64))
 
@@ -135,27 +139,39 @@ class KindKernel:
         return shifted
 
     def covariance(
-        self, distance: NDArray[np.float32], kinds: NDArray[np.float64], level: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the kernel between clips and the fitted ones, shape (clips, fitted clips)."""
+        self,
+        scores: NDArray[np.float32],
+        target: int,
+        kinds: NDArray[np.float64],
+        level: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return kernel and shared distance to the fitted clips, each (clips, fitted clips)."""
         shape = self.shape
-        alike = shape.shared + (1 - shape.shared) * (kinds @ self.kinds.T)
-        kernel: NDArray[np.float64] = alike / (1.0 + distance.astype(np.float64) / shape.reach)
+        distance = distances(scores, self.scores, self.weights[0, target])
+        kernel = shape.shared / (1.0 + distance.astype(np.float64) / shape.reach)
+        for kind in range(len(KINDS)):
+            own, fitted = np.flatnonzero(kinds[:, kind]), np.flatnonzero(self.kinds[:, kind])
+            weights = self.weights[1 + kind, target]
+            apart = distances(scores[own], self.scores[fitted], weights).astype(np.float64)
+            both = np.outer(kinds[own, kind], self.kinds[fitted, kind])
+            kernel[np.ix_(own, fitted)] += (1 - shape.shared) * both / (1.0 + apart / shape.reach)
         if shape.level_variance:
-            apart = (level[:, None] - self.level) / _LEVEL_WIDTH_DB
+            steps = (level[:, None] - self.level) / _LEVEL_WIDTH_DB
             by_level = (kinds * _TAUGHT_LEVEL) @ self.kinds.T
-            kernel += shape.level_variance * by_level * np.exp(-0.5 * np.square(apart))
-        return kernel
+            kernel += shape.level_variance * by_level * np.exp(-0.5 * np.square(steps))
+        return kernel, distance
 
 
 def probabilities(
     scores: NDArray[np.float32], weights: NDArray[np.float32], offsets: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the softmax of linear margins, shape (clips, classes)."""
+    """Return the softmax of linear margins, shape (clips, classes); what is near 0 is 0."""
     margins = (scores @ weights).astype(np.float64) + offsets
     odds = np.exp(margins - margins.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
-    return shares
+    shares = odds / odds.sum(axis=1, keepdims=True)
+    shares[shares < _NEGLIGIBLE] = 0.0
+    whole: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return whole
 
 
 def distances(

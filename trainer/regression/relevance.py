@@ -46,14 +46,18 @@ def relevance_of(
     kind: NDArray[np.str_],
     corpus: NDArray[np.str_],
 ) -> NDArray[np.float64]:
-    """Return the squared correlation with each target within corpora, summed over the kinds.
+    """Return the squared correlation with each target within corpora, by kind.
 
     A corpus counts by its clips, fewer where their ratings are norms of a class. Descriptors may
     correlate in opposite directions for two kinds, so only squares are added up.
+
+    Returns:
+        Shape (1 + kinds, targets, descriptors): the sum over the kinds, then each kind. A kind
+        without clips has that of all.
     """
-    total = np.zeros((ratings.shape[1], scores.shape[1]))
-    for each in KINDS:
-        mean, clips = np.zeros_like(total), 0.0
+    parts = np.zeros((1 + len(KINDS), ratings.shape[1], scores.shape[1]))
+    for number, each in enumerate(KINDS, start=1):
+        mean, clips = np.zeros_like(parts[0]), 0.0
         for name in np.unique(corpus[kind == each]):
             own = (kind == each) & (corpus == name)
             if own.sum() <= 2:  # noqa: PLR2004 - two clips always correlate
@@ -66,5 +70,11 @@ def relevance_of(
             clips += count
         if clips:
             # 1/n is the expected square of a chance correlation; it keeps every descriptor.
-            total += clips * (np.square(mean / clips) + 1.0 / max(clips, _FEWEST_EFFECTIVE))
-    return total if total.any() else np.ones_like(total)
+            parts[number] = clips * (np.square(mean / clips) + 1.0 / max(clips, _FEWEST_EFFECTIVE))
+    parts[0] = parts[1:].sum(axis=0)
+    if not parts[0].any():
+        parts[0] = 1.0
+    for part in parts[1:]:
+        if not part.any():
+            part[:] = parts[0]
+    return parts

@@ -12,7 +12,6 @@ from tests.trainer.regression.rated import small_table
 from trainer.evaluation.scores import r2
 from trainer.regression import affect_regressor
 from trainer.regression.affect_regressor import AffectRegressor
-from trainer.regression.kind_kernel import distances
 
 if TYPE_CHECKING:
     import pytest
@@ -56,8 +55,8 @@ def test_its_prediction_is_that_of_a_kernel_ridge() -> None:
     for target in (0, 1):
 
         def of(rows: np.ndarray, target: int = target) -> np.ndarray:
-            distance = distances(rows, kernel.scores, kernel.weights[target])
-            return kernel.covariance(distance, kernel.kinds_of(rows), np.full(len(rows), -18.6))
+            usual = np.full(len(rows), -18.6)
+            return kernel.covariance(rows, target, kernel.kinds_of(rows), usual)[0]
 
         ridge = KernelRidge(alpha=fitted.noise, kernel="precomputed").fit(
             of(kernel.scores),
