@@ -7,8 +7,9 @@ Williams, Multi-task Gaussian process prediction, 2008):
 
 p are the probabilities of music, voice and everyday sound, q that of voice; r is rational quadratic
 in the mean weighted squared difference of normal scores, with the weights of all kinds or of one,
-and g a Gaussian of the difference in level. So kinds share what they have in common. Level counts except for music: for voices it is learned from their ratings,
-and for them and everyday sounds the curve of `level_curve` is added.
+and g a Gaussian of the difference in level. So kinds share what they have in common. Level counts
+except for music: for voices it is learned from their ratings, and for them and everyday sounds the
+curve of `level_curve` is added.
 `trainer.regression.affect_regressor` fits it.
 """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GAINS_DB: Final = (-10.0, -20.0)
 CLIPS_OF_A_CORPUS: Final = 25
 
-_UNSTEADY: Final = 0.6
+_UNSTEADY: Final = 0.5
 """Share of the variance between clips below which a descriptor has no weight."""
 
 
@@ -36,7 +36,8 @@ def level_steadiness(table: TrainingTable, corpora_dir: Path, seed: int) -> NDAr
     """Return how steady each descriptor of a table is under gains, in [0, 1], float32.
 
     The intraclass correlation of some clips of each corpus with quieter copies of themselves,
-    stretched so that `_UNSTEADY` becomes 0.
+    stretched so that `_UNSTEADY` becomes 0. Its root is returned, since weights are squares of
+    steadiness.
 
     Raises:
         TrainingError: a sound cannot be analysed.
@@ -60,8 +61,9 @@ def level_steadiness(table: TrainingTable, corpora_dir: Path, seed: int) -> NDAr
     vectors = np.concatenate([table.vectors[chosen], *quieter])
     owner = np.tile(np.arange(len(chosen)), 1 + len(GAINS_DB))
     steady = steadiness_of(vectors, owner, len(chosen))
-    stretched: NDArray[np.float32] = np.clip((steady - _UNSTEADY) / (1 - _UNSTEADY), 0.0, 1.0)
-    return stretched
+    stretched = np.clip((steady - _UNSTEADY) / (1 - _UNSTEADY), 0.0, 1.0)
+    root: NDArray[np.float32] = np.sqrt(stretched)
+    return root
 
 
 def _quieter(path: Path) -> NDArray[np.float32]:
