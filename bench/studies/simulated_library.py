@@ -84,7 +84,7 @@ def library_of(seed: int) -> Library:
     fitted, sounds = halves_of_the_starter(seed)
     draft = decode_manifest((SHIPPED / "manifest.json").read_bytes(), "the starter")
     regression = JointRegression().fit(fitted)
-    space = fit_space(regression.kernel_.scale.scores(fitted.vectors))
+    space = fit_space(regression.kernel_.scores_of(fitted.vectors))
     # An empty layer changes no prediction, and saves each comparison the search for the space.
     empty = PersonalLayer(space, None, None)
     bundle = Bundle(draft.model_copy(update={"name": "half"}), regression, empty)

@@ -90,7 +90,7 @@ class Bundle:
         Returns:
             Shape (clips, descriptors), in [-3, 3].
         """
-        return self.regression.kernel_.scale.scores(self._checked(vectors))
+        return self.regression.kernel_.scores_of(self._checked(vectors))
 
     def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415 - see the top of the module

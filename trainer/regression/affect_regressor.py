@@ -15,6 +15,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from trainer.regression.equal_level import at_usual_level, level_powers
 from trainer.regression.kind_kernel import (
     KINDS,
     KernelShape,
@@ -24,13 +25,17 @@ from trainer.regression.kind_kernel import (
     probabilities,
 )
 from trainer.regression.quantile_scale import QuantileScale
-from trainer.regression.relevance import known_level, relevance_of, same_norm
+from trainer.regression.relevance import heaviest, known_level, relevance_of, same_norm
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 MOST_ROWS: Final = 3000
 """Clips that span the kernel; of more, as many are drawn (Nyström's approximation)."""
+
+HEAVIEST: Final = 1600
+"""Descriptors that count for a target; the others together would change little, at four times the
+cost."""
 
 FEWEST_FOR_SCALE: Final = 30
 """Fewer clips do not determine the distribution of a descriptor."""
@@ -46,17 +51,20 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     The fit equals the mean of a Gaussian process whose noise is inverse to the weight of a rating
     (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 and 4). Each
     descriptor weighs, for each target, its squared steadiness times its squared correlation with
-    the ratings: within a corpus, averaged over those of a kind, then over the kinds.
+    the ratings: within a corpus, averaged over those of a kind, then over the kinds. Descriptors
+    are taken at the same level for all clips.
 
     Args:
         reach: the mean squared difference of weighted scores at which the kernel is 1/2.
         noise: variance of a rating of weight 1, relative to a prior variance of 1.
         shared: share of the variance that all kinds of sound have in common, in [0, 1].
+        music_level: variance of music that only level explains; it bounds how far loud and quiet
+            copies of a piece are apart.
+        voice_level: the same for voices.
+        arousal_by_level: factor on the curve of arousal by level, which is not for music.
+        valence_by_level: the same for valence.
         norm_noise: variance that clips of a corpus with the very same ratings have in common: they
             are the norm of a class, which differs from the true ratings of its clips together.
-        level_variance: variance of voices that only level explains.
-        arousal_by_level: factor on the curve of arousal by level, except for music.
-        valence_by_level: the same for valence.
         harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
         kind_penalty: inverse strength of the classifier's penalty.
         steadiness: of each descriptor, in [0, 1]; None for all 1.
@@ -67,13 +75,14 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     def __init__(  # noqa: PLR0913 - settings of an estimator
         self,
         *,
-        reach: float = 1.5,
-        noise: float = 0.12,
+        reach: float = 1.0,
+        noise: float = 0.08,
         shared: float = 0.5,
+        music_level: float = 0.008,
+        voice_level: float = 0.3,
+        arousal_by_level: float = 0.5,
+        valence_by_level: float = 0.2,
         norm_noise: float = 0.3,
-        level_variance: float = 0.3,
-        arousal_by_level: float = 0.3,
-        valence_by_level: float = 0.1,
         harmony: float = 0.25,
         kind_penalty: float = 0.3,
         steadiness: NDArray[np.float32] | None = None,
@@ -83,10 +92,11 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self.reach = reach
         self.noise = noise
         self.shared = shared
-        self.norm_noise = norm_noise
-        self.level_variance = level_variance
+        self.music_level = music_level
+        self.voice_level = voice_level
         self.arousal_by_level = arousal_by_level
         self.valence_by_level = valence_by_level
+        self.norm_noise = norm_noise
         self.harmony = harmony
         self.kind_penalty = kind_penalty
         self.steadiness = steadiness
@@ -131,7 +141,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         anchors = used if sets_scale is None else used & np.asarray(sets_scale, dtype=bool)
         anchors = anchors if anchors.sum() >= FEWEST_FOR_SCALE else used
         rows = self._spanning(np.flatnonzero(used))
-        scale = QuantileScale(vectors[anchors])
+        scale = QuantileScale(at_usual_level(vectors[anchors], level_powers(vectors.shape[1])))
         self.kind_kernel_ = self._kernel(
             vectors, ratings, weight, kinds, corpora, rows=rows, scale=scale
         )
@@ -164,20 +174,25 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         scale: QuantileScale,
     ) -> KindKernel:
         """Fit everything but the dual coefficients, on the clips that span the kernel."""
-        scores = scale.scores(vectors[rows])
+        powers = level_powers(vectors.shape[1])
+        scores = scale.scores(at_usual_level(vectors[rows], powers))
         kind_weights, kind_offsets = self._kinds(scores, kind[rows])
         relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
-        weights = np.stack([self._normalised(each) for each in relevance])
-        nearest = np.mean([distances(scores, scores, each) for each in weights[0]], axis=0)
+        columns, weights = heaviest(self._normalised(relevance), HEAVIEST)
+        known = tuple(scores[:, chosen] for chosen in columns)
+        apart = [distances(each, each, own) for each, own in zip(known, weights, strict=True)]
+        nearest = mean_nearest(np.mean(apart, axis=0), skipped=1)
         return KindKernel(
             shape=KernelShape(
                 reach=self.reach,
                 shared=self.shared,
-                level_variance=self.level_variance,
+                by_level=(self.music_level, self.voice_level, 0.0),
                 level_effect=(self.arousal_by_level, self.valence_by_level),
             ),
+            powers=powers,
             scale=scale,
             rows=rows,
+            columns=columns,
             weights=weights,
             kind_weights=kind_weights,
             kind_offsets=kind_offsets,
@@ -185,8 +200,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             level=known_level(vectors[rows], corpus[rows]),
             centre=np.zeros(ratings.shape[1]),
             duals=np.zeros((len(rows), ratings.shape[1])),
-            farthest=float(np.quantile(mean_nearest(nearest, skipped=1), _NOVEL_AT)) or 1.0,
-            scores=scores,
+            farthest=float(np.quantile(nearest, _NOVEL_AT)) or 1.0,
+            known=known,
         )
 
     def _kinds(
@@ -213,7 +228,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             offsets[columns] = intercepts - directions @ space.mean_
         return weights, offsets
 
-    def _normalised(self, relevance: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _normalised(self, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scale weights to a mean of 1, with a fixed share for harmony and rhythm.
 
         Otherwise these few dozen descriptors would have no influence among thousands of others.
@@ -225,7 +240,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         parts = [(~chosen, 1.0 - self.harmony), (chosen, self.harmony)]
         parts = [(columns, share) for columns, share in parts if columns.any()]
         whole = sum(share for _, share in parts)
-        scaled = np.empty(relevance.shape, dtype=np.float32)
+        scaled = np.empty(relevance.shape)
         for columns, share in parts:
             own = relevance[:, columns]
             scaled[:, columns] = own * (size * share / whole) / own.sum(axis=1, keepdims=True)
@@ -250,10 +265,12 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         same = same_norm(ratings[rows], corpus[rows])
         duals = np.empty(residual.shape)
         for target in range(residual.shape[1]):
-            kernel, _ = fitted.covariance(fitted.scores, target, fitted.kinds, fitted.level)
+            kernel, _ = fitted.covariance(fitted.known[target], target, fitted.kinds, fitted.level)
             ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
             centred = residual[:, target] - fitted.centre[target]
-            ridge.fit(kernel + self.norm_noise * same, centred, sample_weight=weights)
+            ridge.fit(
+                kernel.astype(np.float64) + self.norm_noise * same, centred, sample_weight=weights
+            )
             duals[:, target] = ridge.dual_coef_
         return duals
 
@@ -274,17 +291,19 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         fitted = self.kind_kernel_
         level = known_level(vectors, corpus)
         spans = [
-            self.noise * fitted.covariance(fitted.scores, target, fitted.kinds, fitted.level)[0]
-            for target in range(ratings.shape[1])
+            self.noise
+            * fitted.covariance(known, target, fitted.kinds, fitted.level)[0].astype(np.float64)
+            for target, known in enumerate(fitted.known)
         ]
         right = np.zeros((len(spans), len(fitted.rows)))
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            scores = fitted.scale.scores(vectors[block])
+            scores = fitted.scores_of(vectors[block])
             kinds = fitted.kinds_of(scores)
             residual = ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
-            for target in range(ratings.shape[1]):
-                kernel, _ = fitted.covariance(scores, target, kinds, level[block])
+            for target, columns in enumerate(fitted.columns):
+                kernel = fitted.covariance(scores[:, columns], target, kinds, level[block])[0]
+                kernel = kernel.astype(np.float64)
                 weighted = kernel.T * weight[block]
                 spans[target] += weighted @ kernel
                 right[target] += weighted @ residual[:, target]

@@ -1,15 +1,15 @@
 """A fitted kernel regression over all kinds of sound at once: predicts with NumPy alone.
 
-One kernel ties every clip to every other (a linear model of coregionalisation; Bonilla, Chai and
-Williams, Multi-task Gaussian process prediction, 2008):
+One kernel ties every clip to every other (the intrinsic model of coregionalisation; Bonilla, Chai
+and Williams, Multi-task Gaussian process prediction, 2008):
 
-    k(x, x') = s r(x, x') + (1 - s) sum_i p_i(x) p_i(x') r_i(x, x') + l q(x) q(x') g(level, level')
+    k(x, x') = (s + (1 - s) p(x)·p(x')) r(x, x') + sum_i l_i q_i(x) q_i(x') g(level, level')
 
-p are the probabilities of music, voice and everyday sound, q that of voice; r is rational quadratic
-in the mean weighted squared difference of normal scores, with the weights of all kinds or of one,
-and g a Gaussian of the difference in level. So kinds share what they have in common. Level counts
-except for music: for voices it is learned from their ratings, and for them and everyday sounds the
-curve of `level_curve` is added.
+p are the probabilities of music, voice and everyday sound; r is rational quadratic in the mean
+weighted squared difference of normal scores, g a Gaussian of the difference in level, and q is
+2p - 1 where that is positive: level counts only for what is surely of a kind. So kinds share what
+they have in common. The descriptors do not know the level of a clip (`equal_level`); for voices and
+everyday sounds the curve of `level_curve` is added.
 `trainer.regression.affect_regressor` fits it.
 """
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from trainer.regression.equal_level import at_usual_level
 from trainer.regression.level_curve import level_db, level_shift
 
 if TYPE_CHECKING:
@@ -39,12 +40,7 @@ _NEGLIGIBLE: Final = 0.02
 """A kind that is less probable costs its part of the kernel and changes little."""
 
 _LEVEL_WIDTH_DB: Final = 8.0
-_BY_LEVEL: Final = np.array([0.0, 1.0, 1.0])
-"""Which kinds the curve of ratings by level holds for."""
-
-_TAUGHT_LEVEL: Final = np.array([0.0, 1.0, 0.0])
-"""Which kinds have rated clips at the levels that they were rated at: the norm of a class says
-nothing of the levels of its clips."""
+_NOT_MUSIC: Final = np.array([0.0, 1.0, 1.0])
 
 
 class KernelPrediction(NamedTuple):
@@ -60,11 +56,14 @@ class KernelPrediction(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelShape:
-    """What sets the kernel; the names are those of `AffectRegressor`."""
+    """What sets the kernel; the names are those of `AffectRegressor`.
+
+    `by_level` are the variances that only level explains, of each of `KINDS`.
+    """
 
     reach: float
     shared: float
-    level_variance: float
+    by_level: tuple[float, float, float]
     level_effect: tuple[float, float]
 
 
@@ -74,10 +73,11 @@ class KindKernel:
 
     Attributes:
         shape: of the kernel.
-        scale: turns descriptors into normal scores.
+        powers: of the level, by which each descriptor grows, shape (descriptors,), float32.
+        scale: turns descriptors at the usual level into normal scores.
         rows: of the table, whose clips the kernel is spanned by, shape (clips,).
-        weights: of each descriptor, shape (1 + kinds, targets, descriptors), float32, with a mean
-            of 1: those that all kinds share, then those of each kind.
+        columns: the descriptors that count for each target, shape (targets, chosen).
+        weights: of these, float32, with a mean of 1.
         kind_weights: of the classifier of kinds, shape (descriptors, 3), float32.
         kind_offsets: shape (3,).
         kinds: probabilities of the clips, shape (clips, 3).
@@ -85,12 +85,14 @@ class KindKernel:
         centre: the mean rating, shape (targets,).
         duals: dual coefficients, shape (clips, targets).
         farthest: the 95th percentile of the clips' distances to their neighbours.
-        scores: of the clips, shape (clips, descriptors), float32.
+        known: scores of the clips, for each target those that count, (clips, chosen), float32.
     """
 
     shape: KernelShape
+    powers: NDArray[np.float32]
     scale: QuantileScale
     rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
     weights: NDArray[np.float32]
     kind_weights: NDArray[np.float32]
     kind_offsets: NDArray[np.float64]
@@ -99,15 +101,20 @@ class KindKernel:
     centre: NDArray[np.float64]
     duals: NDArray[np.float64]
     farthest: float
-    scores: NDArray[np.float32] = field(repr=False)
+    known: tuple[NDArray[np.float32], ...] = field(repr=False)
 
     def detached(self) -> KindKernel:
         """Return this without the scores, which `attach` restores."""
-        return replace(self, scores=np.empty((0, 0), dtype=np.float32))
+        return replace(self, known=())
 
     def attach(self, vectors: NDArray[np.float32]) -> None:
         """Restore the scores from the vectors of the table, shape (table's clips, descriptors)."""
-        self.scores = self.scale.scores(vectors[self.rows])
+        scores = self.scores_of(vectors[self.rows])
+        self.known = tuple(scores[:, columns] for columns in self.columns)
+
+    def scores_of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the normal scores of vectors at the usual level, shape (clips, descriptors)."""
+        return self.scale.scores(at_usual_level(vectors, self.powers))
 
     def predict(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
@@ -117,14 +124,14 @@ class KindKernel:
         `scores` are their normal scores, if already computed.
         """
         if scores is None:
-            scores = self.scale.scores(vectors)
+            scores = self.scores_of(vectors)
         kinds, level = self.kinds_of(scores), level_db(vectors)
         affect = self.shift(kinds, level) + self.centre
         nearness = np.zeros((len(vectors), len(self.rows)), dtype=np.float32)
-        for target in range(len(self.centre)):
-            kernel, distance = self.covariance(scores, target, kinds, level)
+        for target, columns in enumerate(self.columns):
+            kernel, distance = self.covariance(scores[:, columns], target, kinds, level)
             nearness += distance / np.float32(len(self.centre))
-            affect[:, target] += kernel @ self.duals[:, target]
+            affect[:, target] += kernel.astype(np.float64) @ self.duals[:, target]
         novelty = mean_nearest(nearness) / self.farthest
         return KernelPrediction(affect, kinds, novelty.astype(np.float64))
 
@@ -135,7 +142,8 @@ class KindKernel:
     def shift(self, kinds: NDArray[np.float64], level: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what level alone says of clips that are not music, shape (clips, targets)."""
         shifted = np.zeros((len(kinds), len(self.centre)))
-        by_level = (kinds @ _BY_LEVEL)[:, None] * level_shift(level) * self.shape.level_effect
+        other = surely(kinds @ _NOT_MUSIC)[:, None]
+        by_level = other * level_shift(level) * self.shape.level_effect
         shifted[:, : len(DIMENSIONS)] = by_level[:, : len(self.centre)]
         return shifted
 
@@ -145,22 +153,28 @@ class KindKernel:
         target: int,
         kinds: NDArray[np.float64],
         level: NDArray[np.float64],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Return kernel and shared distance to the fitted clips, each (clips, fitted clips)."""
-        shape = self.shape
-        distance = distances(scores, self.scores, self.weights[0, target])
-        kernel = shape.shared / (1.0 + distance.astype(np.float64) / shape.reach)
-        for kind in range(len(KINDS)):
-            own, fitted = np.flatnonzero(kinds[:, kind]), np.flatnonzero(self.kinds[:, kind])
-            weights = self.weights[1 + kind, target]
-            apart = distances(scores[own], self.scores[fitted], weights).astype(np.float64)
-            both = np.outer(kinds[own, kind], self.kinds[fitted, kind])
-            kernel[np.ix_(own, fitted)] += (1 - shape.shared) * both / (1.0 + apart / shape.reach)
-        if shape.level_variance:
-            steps = (level[:, None] - self.level) / _LEVEL_WIDTH_DB
-            by_level = (kinds * _TAUGHT_LEVEL) @ self.kinds.T
-            kernel += shape.level_variance * by_level * np.exp(-0.5 * np.square(steps))
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return kernel and distance to the fitted clips, each (clips, fitted clips).
+
+        `scores` are those of the columns that count for the target, shape (clips, chosen).
+        """
+        shape, single = self.shape, np.float32
+        distance = distances(scores, self.known[target], self.weights[target])
+        kernel = distance / single(shape.reach)
+        kernel += single(1.0)
+        alike = kinds.astype(single) @ self.kinds.astype(single).T
+        alike *= single(1.0 - shape.shared)
+        alike += single(shape.shared)
+        np.divide(alike, kernel, out=kernel)
+        by_level = ((surely(kinds) * shape.by_level) @ surely(self.kinds).T).astype(single)
+        steps = ((level[:, None] - self.level) / _LEVEL_WIDTH_DB).astype(single)
+        kernel += by_level * np.exp(single(-0.5) * np.square(steps))
         return kernel, distance
+
+
+def surely(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far what is likely is sure: 0 up to even odds, then up to 1."""
+    return np.maximum(0.0, 2.0 * probability - 1.0)
 
 
 def probabilities(

@@ -34,26 +34,28 @@ CURVE: Final = (
 USUAL_DB: Final = -18.6
 """Median level of these sounds. A sound of unknown level counts as one of this level."""
 
-_LOWEST_DB: Final = -30.0
-_HIGHEST_DB: Final = -8.0
+_RELIABLE_DB: Final = (-28.0, -8.0)
+"""All but a few of these sounds lie between; beyond, the curve stays where it is."""
+
+_SOFTEST: Final = 1e-5
 
 
 def level_db(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the average level of each clip in dB of full scale, shape (clips,).
-
-    It is limited to the range in which the curve is reliable.
-    """
+    """Return the average level of each clip in dB of full scale, shape (clips,)."""
     if vectors.shape[1] != VECTOR_SIZE:
         return np.full(len(vectors), USUAL_DB)
-    level = 20 * np.log10(np.maximum(vectors[:, RMS_DESCRIPTOR].astype(np.float64), 1e-9))
-    limited: NDArray[np.float64] = np.clip(level, _LOWEST_DB, _HIGHEST_DB)
-    return limited
+    level: NDArray[np.float64] = 20 * np.log10(
+        np.clip(vectors[:, RMS_DESCRIPTOR].astype(np.float64), _SOFTEST, 1.0)
+    )
+    return level
 
 
 def level_shift(level: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how ratings differ from those at the usual level, shape (clips, 2)."""
+    reliable = np.clip(level, *_RELIABLE_DB)
     columns = np.array(CURVE).T
     shifts = [
-        np.interp(level, KNOTS_DB, each) - np.interp(USUAL_DB, KNOTS_DB, each) for each in columns
+        np.interp(reliable, KNOTS_DB, each) - np.interp(USUAL_DB, KNOTS_DB, each)
+        for each in columns
     ]
     return np.stack(shifts, axis=1)

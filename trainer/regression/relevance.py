@@ -46,18 +46,17 @@ def relevance_of(
     kind: NDArray[np.str_],
     corpus: NDArray[np.str_],
 ) -> NDArray[np.float64]:
-    """Return the squared correlation with each target within corpora, by kind.
+    """Return the squared correlation with each target within corpora, added up over the kinds.
 
     A corpus counts by its clips, fewer where their ratings are norms of a class. Descriptors may
     correlate in opposite directions for two kinds, so only squares are added up.
 
     Returns:
-        Shape (1 + kinds, targets, descriptors): the sum over the kinds, then each kind. A kind
-        without clips has that of all.
+        Shape (targets, descriptors); 1 throughout if no corpus has three clips of a kind.
     """
-    parts = np.zeros((1 + len(KINDS), ratings.shape[1], scores.shape[1]))
-    for number, each in enumerate(KINDS, start=1):
-        mean, clips = np.zeros_like(parts[0]), 0.0
+    relevance = np.zeros((ratings.shape[1], scores.shape[1]))
+    for each in KINDS:
+        mean, clips = np.zeros_like(relevance), 0.0
         for name in np.unique(corpus[kind == each]):
             own = (kind == each) & (corpus == name)
             if own.sum() <= 2:  # noqa: PLR2004 - two clips always correlate
@@ -70,11 +69,25 @@ def relevance_of(
             clips += count
         if clips:
             # 1/n is the expected square of a chance correlation; it keeps every descriptor.
-            parts[number] = clips * (np.square(mean / clips) + 1.0 / max(clips, _FEWEST_EFFECTIVE))
-    parts[0] = parts[1:].sum(axis=0)
-    if not parts[0].any():
-        parts[0] = 1.0
-    for part in parts[1:]:
-        if not part.any():
-            part[:] = parts[0]
-    return parts
+            own_part = np.square(mean / clips) + 1.0 / max(clips, _FEWEST_EFFECTIVE)
+            relevance += clips * own_part / own_part.mean(axis=1, keepdims=True)
+    return relevance if relevance.any() else relevance + 1.0
+
+
+def heaviest(
+    weights: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return the columns of the largest weights of each row, and these scaled to a mean of 1.
+
+    Args:
+        weights: shape (targets, descriptors).
+        count: how many are kept, at most.
+
+    Returns:
+        Two arrays of shape (targets, kept).
+    """
+    kept = min(count, weights.shape[1])
+    columns = np.sort(np.argsort(-weights, axis=1, kind="stable")[:, :kept], axis=1)
+    chosen = np.take_along_axis(weights, columns, axis=1)
+    scaled = chosen / chosen.mean(axis=1, keepdims=True)
+    return columns, scaled.astype(np.float32)

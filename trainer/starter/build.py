@@ -31,7 +31,6 @@ from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.features.extract import CANONICAL
 from trainer.regression.joint import LEVEL, RECIPE, JointRegression
 from trainer.regression.same_sounds import linked, same_sounds
-from trainer.starter.level_steadiness import level_steadiness
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.starter_report import figures_text, full_report
 from trainer.starter.starter_table import extract_corpora
@@ -60,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clips = read_starter_corpora(chosen.corpora)
         features = extract_corpora(chosen.corpora, clips, CANONICAL, chosen.cache, _progress)
         table = table_of(clips, features)
-        steady = table.steadiness * level_steadiness(table, chosen.corpora, SEED)
-        group = linked(table.group, same_sounds(table.vectors))
-        table = replace(table, group=group, steadiness=steady)
+        table = replace(table, group=linked(table.group, same_sounds(table.vectors)))
         if chosen.command == "build":
             _build(clips, table, chosen.out)
         else:
