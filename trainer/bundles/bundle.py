@@ -78,9 +78,10 @@ class Bundle:
             ValueError: another shape, or a value that is not finite.
         """
         vectors = self._checked(vectors)
+        if self.personal is None:
+            return self.regression.predict_all(vectors)
         scores = self.normal_scores(vectors)
-        predicted = self.regression.predict_all(vectors, scores)
-        return predicted if self.personal is None else self.personal.adjust(predicted, scores)
+        return self.personal.adjust(self.regression.predict_all(vectors, scores), scores)
 
     def normal_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return where each descriptor stands among the clips that set the scale.

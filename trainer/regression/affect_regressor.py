@@ -24,6 +24,7 @@ from trainer.regression.kind_kernel import (
     mean_nearest,
     probabilities,
 )
+from trainer.regression.level_curve import level_db
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.relevance import heaviest, known_level, relevance_of, same_norm
 
@@ -141,7 +142,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         anchors = used if sets_scale is None else used & np.asarray(sets_scale, dtype=bool)
         anchors = anchors if anchors.sum() >= FEWEST_FOR_SCALE else used
         rows = self._spanning(np.flatnonzero(used))
-        scale = QuantileScale(at_usual_level(vectors[anchors], level_powers(vectors.shape[1])))
+        powers, level = level_powers(vectors.shape[1]), level_db(vectors)
+        scale = QuantileScale(at_usual_level(vectors[anchors], powers, level[anchors]))
         self.kind_kernel_ = self._kernel(
             vectors, ratings, weight, kinds, corpora, rows=rows, scale=scale
         )
@@ -175,10 +177,12 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     ) -> KindKernel:
         """Fit everything but the dual coefficients, on the clips that span the kernel."""
         powers = level_powers(vectors.shape[1])
-        scores = scale.scores(at_usual_level(vectors[rows], powers))
-        kind_weights, kind_offsets = self._kinds(scores, kind[rows])
+        scores = scale.scores(at_usual_level(vectors[rows], powers, level_db(vectors[rows])))
         relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
-        columns, weights = heaviest(self._normalised(relevance), HEAVIEST)
+        heavy, weights = heaviest(self._normalised(relevance), HEAVIEST)
+        used = np.unique(heavy)
+        columns, scores = np.searchsorted(used, heavy), scores[:, used]
+        kind_weights, kind_offsets = self._kinds(scores, kind[rows])
         known = tuple(scores[:, chosen] for chosen in columns)
         apart = [distances(each, each, own) for each, own in zip(known, weights, strict=True)]
         nearest = mean_nearest(np.mean(apart, axis=0), skipped=1)
@@ -192,6 +196,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             powers=powers,
             scale=scale,
             rows=rows,
+            used=used,
             columns=columns,
             weights=weights,
             kind_weights=kind_weights,
@@ -298,7 +303,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         right = np.zeros((len(spans), len(fitted.rows)))
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            scores = fitted.scores_of(vectors[block])
+            scores = fitted.used_scores(vectors[block])
             kinds = fitted.kinds_of(scores)
             residual = ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
             for target, columns in enumerate(fitted.columns):

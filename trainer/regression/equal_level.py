@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainer.regression.level_curve import USUAL_DB, VECTOR_SIZE, level_db
+from trainer.regression.level_curve import USUAL_DB, VECTOR_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,15 +68,21 @@ def level_powers(descriptors: int) -> NDArray[np.float32]:
 
 
 def at_usual_level(
-    vectors: NDArray[np.float32], powers: NDArray[np.float32]
+    vectors: NDArray[np.float32], powers: NDArray[np.float32], level: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Return vectors of shape (clips, descriptors) as if all clips had the usual level."""
+    """Return vectors of shape (clips, descriptors) as if all clips had the usual level.
+
+    Args:
+        vectors: some or all descriptors.
+        powers: of the amplitude, that each grows by, shape (descriptors,).
+        level: of the clips in dB, shape (clips,).
+    """
     grown = np.flatnonzero(powers)
     if not len(grown):
         return vectors
-    louder = level_db(vectors) - USUAL_DB
+    louder = (level - USUAL_DB)[:, None]
     equal = vectors.copy()
-    factors = 10.0 ** (-louder[:, None] / 20 * powers[grown].astype(np.float64))
+    factors = 10.0 ** (-louder / 20 * powers[grown].astype(np.float64))
     equal[:, grown] = np.clip(vectors[:, grown] * factors, -_LARGEST, _LARGEST)
     return equal
 

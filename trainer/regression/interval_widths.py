@@ -1,35 +1,49 @@
 """How wide prediction intervals must be, by kind of sound and by novelty.
 
-Half a width is a quantile of absolute errors. Errors for held-out groups of known corpora say how
-well a sound like the known ones is predicted, errors for a corpus that was left out how well one
-from elsewhere is: its raters, levels and recordings are others. A new library is from elsewhere, so
-the second kind counts. Where a kind has several corpora, its width is that of the worst of them;
-where it has one, leaving it out leaves the kind unknown, and the width is the geometric mean of
-both. A kind without clips has the widest intervals of all.
+Half a width is a quantile of absolute errors, for a corpus that was left out: a new library, too,
+has other raters, levels and recordings than the known corpora, so errors for held-out clips of
+known corpora would be too small. A kind has the widths of the worst of its corpora; where no corpus
+of the kind could be left out, nothing is known, and the intervals say so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from trainer.regression.kind_kernel import KINDS
+from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    HeldOutErrors: TypeAlias = tuple[
-        bool, NDArray[np.str_], NDArray[np.str_], NDArray[np.float64], NDArray[np.float64]
-    ]
-
 _FEWEST: Final = 20
 _STEEPEST: Final = 1.0
-_NARROWEST: Final = 0.6
 _WIDEST: Final = 1.8
+
+_UNKNOWN: Final = 0.8
+"""Half a width that holds 80 % of a scale of [-1, 1] if all values are as likely."""
+
+
+class HeldOutErrors(NamedTuple):
+    """Errors of the clips of a corpus for a fit that left it out.
+
+    Attributes:
+        corpus: shape (clips,).
+        group: shape (clips,).
+        kind: shape (clips,).
+        errors: absolute, shape (clips, dimensions).
+        novelty: shape (clips,).
+    """
+
+    corpus: NDArray[np.str_]
+    group: NDArray[np.str_]
+    kind: NDArray[np.str_]
+    errors: NDArray[np.float64]
+    novelty: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +51,7 @@ class IntervalWidths:
     """Fitted widths.
 
     Attributes:
-        by_kind: half widths at a novelty of `usual`, shape (kinds, dimensions).
+        by_kind: half widths at a novelty of `usual` or less, shape (kinds, dimensions).
         slope: relative growth with novelty, shape (dimensions,).
         usual: median novelty of the errors that the widths come from.
     """
@@ -57,57 +71,44 @@ class IntervalWidths:
 
 
 def fit_widths(found: Sequence[HeldOutErrors], level: float) -> IntervalWidths:
-    """Fit widths to errors of held-out clips.
-
-    Args:
-        found: for each split: whether a corpus was left out, then corpus, kind, absolute errors
-            of shape (clips, dimensions), and novelty of its clips.
-        level: nominal coverage.
-    """
-    is_corpus = np.concatenate([np.full(len(each[1]), each[0]) for each in found])
-    corpus, kind, errors, novelty = (
-        np.concatenate([each[place] for each in found]) for place in range(1, 5)
-    )
+    """Fit widths of a nominal coverage to the errors for corpora that were left out."""
+    by_kind = np.full((len(KINDS), len(DIMENSIONS)), _UNKNOWN)
+    if not found:
+        return IntervalWidths(by_kind, np.zeros(len(DIMENSIONS)), 1.0)
+    corpus, group, kind, errors, novelty = map(np.concatenate, zip(*found, strict=True))
     usual = float(np.median(novelty))
-    slope = _slope(errors, novelty - usual, _parts(is_corpus, corpus, kind))
+    parts = np.unique(np.char.add(corpus, kind), return_inverse=True)[1]
+    slope = _slope(errors, novelty - usual, parts)
     scaled = errors / _growth(novelty, slope, usual)
-    everything = _quantile(scaled, level)
-    by_kind: list[NDArray[np.float64] | None] = []
-    for name in KINDS:
-        within = scaled[~is_corpus & (kind == name)]
-        beyond = [
-            _quantile(scaled[rows], level)
+    for place, name in enumerate(KINDS):
+        widths = [
+            _half_width(scaled[rows], len(np.unique(group[rows])), level)
             for each in np.unique(corpus[kind == name])
-            if (rows := is_corpus & (kind == name) & (corpus == each)).sum() >= _FEWEST
+            if (rows := (kind == name) & (corpus == each)).sum() >= _FEWEST
         ]
-        if not len(within):
-            by_kind.append(None)
-        elif len(beyond) > 1:
-            by_kind.append(np.max(beyond, axis=0))
-        elif beyond:
-            by_kind.append(np.sqrt(beyond[0] * _quantile(within, level)))
-        else:
-            by_kind.append(_quantile(within, level))
-    known = [each for each in by_kind if each is not None]
-    widest = np.max(known, axis=0) if known else everything
-    return IntervalWidths(
-        np.array([widest if each is None else each for each in by_kind]), slope, usual
-    )
+        if widths:
+            by_kind[place] = np.max(widths, axis=0)
+    return IntervalWidths(by_kind, slope, usual)
 
 
-def _quantile(errors: NDArray[np.float64], level: float) -> NDArray[np.float64]:
-    """Return the conformal quantile (Vovk, 2015, the split form), shape (dimensions,)."""
-    share = min(1.0, level * (1 + 1 / len(errors)))
+def _half_width(errors: NDArray[np.float64], groups: int, level: float) -> NDArray[np.float64]:
+    """Return the conformal quantile (Vovk, 2015, the split form), shape (dimensions,).
+
+    Clips of a group resemble each other, so groups are counted, and what is said without any counts
+    like one more.
+    """
+    share = min(1.0, level * (1 + 1 / groups))
     quantile: NDArray[np.float64] = np.quantile(errors, share, axis=0, method="higher")
-    positive: NDArray[np.float64] = np.maximum(quantile, 1e-3)
-    return positive
+    shrunk: NDArray[np.float64] = (groups * quantile + _UNKNOWN) / (groups + 1)
+    return shrunk
 
 
 def _growth(
     novelty: NDArray[np.float64], slope: NDArray[np.float64], usual: float
 ) -> NDArray[np.float64]:
+    """Return by how much intervals are wider; what resembles the known clips is no safer."""
     growth = 1.0 + (novelty - usual)[:, None] * slope
-    limited: NDArray[np.float64] = np.clip(growth, _NARROWEST, _WIDEST)
+    limited: NDArray[np.float64] = np.clip(growth, 1.0, _WIDEST)
     return limited
 
 
@@ -122,11 +123,3 @@ def _slope(
     slope = centred @ relative / max(float(centred @ centred), 1e-9)
     limited: NDArray[np.float64] = np.clip(slope, 0.0, _STEEPEST)
     return limited
-
-
-def _parts(
-    is_corpus: NDArray[np.bool_], corpus: NDArray[np.str_], kind: NDArray[np.str_]
-) -> NDArray[np.intp]:
-    names = [f"{a}\n{b}\n{c}" for a, b, c in zip(is_corpus, corpus, kind, strict=True)]
-    parts: NDArray[np.intp] = np.unique(names, return_inverse=True)[1]
-    return parts

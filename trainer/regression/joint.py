@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from trainer.regression.folds import grouped_folds
-from trainer.regression.interval_widths import IntervalWidths, fit_widths
+from trainer.regression.interval_widths import HeldOutErrors, IntervalWidths, fit_widths
 from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from trainer.regression.kind_kernel import KindKernel
@@ -35,7 +32,6 @@ OLDER_RECIPES: Final = frozenset({"two-experts-2"})
 LEVEL: Final = 0.8
 """Nominal coverage of the prediction intervals."""
 
-_INNER_FOLDS: Final = 3
 _FEWEST_CLIPS: Final = 20
 
 
@@ -140,28 +136,18 @@ class JointRegression:
         return kernel
 
     def _widths(self, table: TrainingTable) -> IntervalWidths:
-        """Calibrate the intervals on errors for held-out groups and for corpora left out."""
+        """Calibrate the intervals on errors for each corpus, left out with all of its groups."""
         found = []
-        for is_corpus, out, known in self._splits(table):
-            predicted = self.fit_kernel(table.subset(known)).predict(table.vectors[out])
-            errors = np.abs(table.ratings[out] - np.clip(predicted.affect, -1.0, 1.0))
-            names = table.corpus[out]
-            found.append((is_corpus, names, table.domain[out], errors, predicted.novelty))
-        return fit_widths(found, LEVEL)
-
-    def _splits(
-        self, table: TrainingTable
-    ) -> Iterator[tuple[bool, NDArray[np.bool_], NDArray[np.bool_]]]:
-        """Yield which clips are left out, whether as a corpus, and which may be fitted on."""
-        seed = int(self.get_params()["seed"])
-        folds = grouped_folds(table.corpus, table.group, _INNER_FOLDS, seed)
-        for fold in range(_INNER_FOLDS):
-            yield False, folds == fold, folds != fold
         for name in np.unique(table.corpus):
             out = table.corpus == name
             known = ~np.isin(table.group, table.group[out])
-            if out.sum() >= _FEWEST_CLIPS and known.sum() >= _FEWEST_CLIPS:
-                yield True, out, known
+            if min(out.sum(), known.sum()) < _FEWEST_CLIPS:
+                continue
+            predicted = self.fit_kernel(table.subset(known)).predict(table.vectors[out])
+            errors = np.abs(table.ratings[out] - np.clip(predicted.affect, -1.0, 1.0))
+            parts = (each[out] for each in (table.corpus, table.group, table.domain))
+            found.append(HeldOutErrors(*parts, errors, predicted.novelty))
+        return fit_widths(found, LEVEL)
 
 
 def _defaults() -> dict[str, float | int]:

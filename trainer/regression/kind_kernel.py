@@ -76,9 +76,10 @@ class KindKernel:
         powers: of the level, by which each descriptor grows, shape (descriptors,), float32.
         scale: turns descriptors at the usual level into normal scores.
         rows: of the table, whose clips the kernel is spanned by, shape (clips,).
-        columns: the descriptors that count for each target, shape (targets, chosen).
+        used: the descriptors that predictions depend on, shape (used,).
+        columns: those of `used` that count for each target, shape (targets, chosen).
         weights: of these, float32, with a mean of 1.
-        kind_weights: of the classifier of kinds, shape (descriptors, 3), float32.
+        kind_weights: of the classifier of kinds, shape (used, 3), float32.
         kind_offsets: shape (3,).
         kinds: probabilities of the clips, shape (clips, 3).
         level: of the clips, in dB, shape (clips,).
@@ -86,12 +87,14 @@ class KindKernel:
         duals: dual coefficients, shape (clips, targets).
         farthest: the 95th percentile of the clips' distances to their neighbours.
         known: scores of the clips, for each target those that count, (clips, chosen), float32.
+        part: the scale of the descriptors that are used; derived.
     """
 
     shape: KernelShape
     powers: NDArray[np.float32]
     scale: QuantileScale
     rows: NDArray[np.intp]
+    used: NDArray[np.intp]
     columns: NDArray[np.intp]
     weights: NDArray[np.float32]
     kind_weights: NDArray[np.float32]
@@ -102,29 +105,36 @@ class KindKernel:
     duals: NDArray[np.float64]
     farthest: float
     known: tuple[NDArray[np.float32], ...] = field(repr=False)
+    part: QuantileScale | None = field(default=None, repr=False)
 
     def detached(self) -> KindKernel:
-        """Return this without the scores, which `attach` restores."""
-        return replace(self, known=())
+        """Return this without what `attach` restores."""
+        return replace(self, known=(), part=None)
 
     def attach(self, vectors: NDArray[np.float32]) -> None:
-        """Restore the scores from the vectors of the table, shape (table's clips, descriptors)."""
-        scores = self.scores_of(vectors[self.rows])
+        """Restore the rest from the vectors of the table, shape (table's clips, descriptors)."""
+        scores = self.used_scores(vectors[self.rows])
         self.known = tuple(scores[:, columns] for columns in self.columns)
 
     def scores_of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the normal scores of vectors at the usual level, shape (clips, descriptors)."""
-        return self.scale.scores(at_usual_level(vectors, self.powers))
+        return self.scale.scores(at_usual_level(vectors, self.powers, level_db(vectors)))
+
+    def used_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the normal scores of the descriptors that are used, shape (clips, used)."""
+        if self.part is None:
+            self.part = self.scale.part(self.used)
+        equal = at_usual_level(vectors[:, self.used], self.powers[self.used], level_db(vectors))
+        return self.part.scores(equal)
 
     def predict(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
     ) -> KernelPrediction:
         """Predict from vectors of shape (clips, descriptors), float32, finite.
 
-        `scores` are their normal scores, if already computed.
+        `scores` are the normal scores of all descriptors, if already computed.
         """
-        if scores is None:
-            scores = self.scores_of(vectors)
+        scores = self.used_scores(vectors) if scores is None else scores[:, self.used]
         kinds, level = self.kinds_of(scores), level_db(vectors)
         affect = self.shift(kinds, level) + self.centre
         nearness = np.zeros((len(vectors), len(self.rows)), dtype=np.float32)
@@ -136,7 +146,7 @@ class KindKernel:
         return KernelPrediction(affect, kinds, novelty.astype(np.float64))
 
     def kinds_of(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities of `KINDS`, shape (clips, 3)."""
+        """Return the probabilities of `KINDS`, shape (clips, 3), by the scores that are used."""
         return probabilities(scores, self.kind_weights, self.kind_offsets)
 
     def shift(self, kinds: NDArray[np.float64], level: NDArray[np.float64]) -> NDArray[np.float64]:

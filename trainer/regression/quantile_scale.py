@@ -61,6 +61,12 @@ class QuantileScale:
             self._score(np.ascontiguousarray(vectors[block]), scores[block], buffers)
         return scores
 
+    def part(self, columns: NDArray[np.intp]) -> QuantileScale:
+        """Return the scale of some descriptors."""
+        part = QuantileScale.__new__(QuantileScale)
+        part.__setstate__({"quantiles": np.ascontiguousarray(self.quantiles[:, columns])})
+        return part
+
     def _score(
         self, values: NDArray[np.float32], out: NDArray[np.float32], buffers: _Buffers
     ) -> None:

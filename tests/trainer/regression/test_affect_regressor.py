@@ -51,17 +51,17 @@ def test_its_prediction_is_that_of_a_kernel_ridge() -> None:
         table.vectors, table.ratings, table.weight, kind=table.domain, corpus=table.corpus
     )
     kernel = fitted.kind_kernel_
-    scores = kernel.scale.scores(unmet.vectors)
+    scores = kernel.used_scores(unmet.vectors)
+    known = kernel.used_scores(table.vectors)
     for target in (0, 1):
 
         def of(rows: np.ndarray, target: int = target) -> np.ndarray:
             usual = np.full(len(rows), -18.6)
-            return kernel.covariance(rows, target, kernel.kinds_of(rows), usual)[0]
+            chosen, kinds = rows[:, kernel.columns[target]], kernel.kinds_of(rows)
+            return kernel.covariance(chosen, target, kinds, usual)[0].astype(np.float64)
 
         ridge = KernelRidge(alpha=fitted.noise, kernel="precomputed").fit(
-            of(kernel.scores),
-            table.ratings[:, target] - kernel.centre[target],
-            sample_weight=table.weight,
+            of(known), table.ratings[:, target] - kernel.centre[target], sample_weight=table.weight
         )
         theirs = ridge.predict(of(scores)) + kernel.centre[target]
         np.testing.assert_allclose(fitted.predict(unmet.vectors)[:, target], theirs, atol=1e-6)
@@ -108,3 +108,27 @@ def test_more_clips_than_the_kernel_may_have_are_fitted_all_the_same(
         for each in (exact, nearly)
     ]
     assert scores[1] > scores[0] - 0.1
+
+
+def test_few_descriptors_of_much_weight_predict_like_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, unmet = small_table(music=160), small_table(seed=6)
+    columns = {"kind": table.domain, "corpus": table.corpus}
+    everything = AffectRegressor().fit(table.vectors, table.ratings, **columns)
+    monkeypatch.setattr(affect_regressor, "HEAVIEST", 8)
+    few = AffectRegressor().fit(table.vectors, table.ratings, **columns)
+    assert few.kind_kernel_.columns.shape == (2, 8)
+    music = unmet.domain == "music"
+    for target in (0, 1):
+        scores = [
+            r2(unmet.ratings[music, target], each.predict(unmet.vectors)[music, target])
+            for each in (everything, few)
+        ]
+        assert scores[1] > scores[0] - 0.05
+
+
+def test_all_scores_give_the_prediction_of_those_that_are_used() -> None:
+    table = small_table()
+    kernel = AffectRegressor().fit(table.vectors, table.ratings, kind=table.domain).kind_kernel_
+    alone = kernel.predict(table.vectors)
+    given = kernel.predict(table.vectors, kernel.scores_of(table.vectors))
+    np.testing.assert_allclose(given.affect, alone.affect, atol=1e-6)

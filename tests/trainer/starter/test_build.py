@@ -13,6 +13,7 @@ from trainer.bundles.registry import SHIPPED
 from trainer.corpora.rated_clip import RatedClip
 from trainer.corpora.training_rows import table_of
 from trainer.features.extract import CANONICAL, DESCRIPTORS, FeatureSettings, extract_features
+from trainer.regression.equal_level import level_powers
 from trainer.regression.joint import regression_from
 from trainer.regression.training_table import TrainingTable, decode_table
 from trainer.starter.build import NAME, main
@@ -155,6 +156,15 @@ class TestShippedStarter:
         ours, theirs = again.predict_all(table.vectors), starter.predict(table.vectors)
         np.testing.assert_allclose(ours.arousal, theirs.arousal, atol=1e-3)
         np.testing.assert_allclose(ours.valence_low, theirs.valence_low, atol=1e-2)
+
+    def test_loud_and_quiet_copies_of_music_keep_their_place(
+        self, starter: Bundle, table: TrainingTable
+    ) -> None:
+        music = table.vectors[table.domain == "music"]
+        quieter = music * np.float32(0.1) ** level_powers(music.shape[1])
+        said, again = starter.predict(music), starter.predict(quieter)
+        assert np.abs(said.arousal - again.arousal).mean() <= 0.05
+        assert np.abs(said.valence - again.valence).mean() <= 0.05
 
     def test_it_needs_no_refit_with_these_libraries(self) -> None:
         try:
