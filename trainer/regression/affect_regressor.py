@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.decomposition import PCA
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from trainer.regression.equal_level import at_usual_level, level_powers
+from trainer.regression.kind_classifier import fit_kinds
 from trainer.regression.kind_kernel import (
     KINDS,
     KernelShape,
@@ -41,7 +40,6 @@ cost."""
 FEWEST_FOR_SCALE: Final = 30
 """Fewer clips do not determine the distribution of a descriptor."""
 
-_COMPONENTS: Final = 60
 _NOVEL_AT: Final = 0.95
 _BLOCK: Final = 500
 
@@ -142,10 +140,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         anchors = used if sets_scale is None else used & np.asarray(sets_scale, dtype=bool)
         anchors = anchors if anchors.sum() >= FEWEST_FOR_SCALE else used
         rows = self._spanning(np.flatnonzero(used))
-        powers, level = level_powers(vectors.shape[1]), level_db(vectors)
-        scale = QuantileScale(at_usual_level(vectors[anchors], powers, level[anchors]))
         self.kind_kernel_ = self._kernel(
-            vectors, ratings, weight, kinds, corpora, rows=rows, scale=scale
+            vectors, ratings, weight, kinds, corpora, rows=rows, anchors=anchors
         )
         self.kind_kernel_.duals = self._duals(
             vectors, ratings, weight, corpora, rows=np.flatnonzero(used)
@@ -173,16 +169,17 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         corpus: NDArray[np.str_],
         *,
         rows: NDArray[np.intp],
-        scale: QuantileScale,
+        anchors: NDArray[np.bool_],
     ) -> KindKernel:
         """Fit everything but the dual coefficients, on the clips that span the kernel."""
-        powers = level_powers(vectors.shape[1])
-        scores = scale.scores(at_usual_level(vectors[rows], powers, level_db(vectors[rows])))
+        powers, level = level_powers(vectors.shape[1]), level_db(vectors)
+        scale = QuantileScale(at_usual_level(vectors[anchors], powers, level[anchors]))
+        scores = scale.scores(at_usual_level(vectors[rows], powers, level[rows]))
         relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
         heavy, weights = heaviest(self._normalised(relevance), HEAVIEST)
         used = np.unique(heavy)
         columns, scores = np.searchsorted(used, heavy), scores[:, used]
-        kind_weights, kind_offsets = self._kinds(scores, kind[rows])
+        kind_weights, kind_offsets = fit_kinds(scores, kind[rows], self.kind_penalty, self.seed)
         known = tuple(scores[:, chosen] for chosen in columns)
         apart = [distances(each, each, own) for each, own in zip(known, weights, strict=True)]
         nearest = mean_nearest(np.mean(apart, axis=0), skipped=1)
@@ -208,30 +205,6 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             farthest=float(np.quantile(nearest, _NOVEL_AT)) or 1.0,
             known=known,
         )
-
-    def _kinds(
-        self, scores: NDArray[np.float32], kind: NDArray[np.str_]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Fit the classifier of kinds; return weights (descriptors, 3) and offsets (3,)."""
-        present = [each for each in KINDS if (kind == each).any()]
-        weights = np.zeros((scores.shape[1], len(KINDS)), dtype=np.float32)
-        offsets = np.array([0.0 if each in present else -50.0 for each in KINDS])
-        if len(present) > 1:
-            count = min(_COMPONENTS, *scores.shape)
-            space = PCA(count, svd_solver="randomized", random_state=self.seed).fit(scores)
-            unit = np.float32(1 / np.sqrt(space.explained_variance_[0]))
-            logistic = LogisticRegression(
-                C=self.kind_penalty, class_weight="balanced", max_iter=2000
-            ).fit(space.transform(scores) * unit, kind)
-            coefficients, intercepts = logistic.coef_, logistic.intercept_
-            if len(present) == 2:  # noqa: PLR2004 - of two classes only the second has weights
-                coefficients = np.vstack([-coefficients, coefficients]) / 2
-                intercepts = np.concatenate([-intercepts, intercepts]) / 2
-            directions = (coefficients @ space.components_ * unit).astype(np.float32)
-            columns = [KINDS.index(str(each)) for each in logistic.classes_]
-            weights[:, columns] = directions.T
-            offsets[columns] = intercepts - directions @ space.mean_
-        return weights, offsets
 
     def _normalised(self, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scale weights to a mean of 1, with a fixed share for harmony and rhythm.
