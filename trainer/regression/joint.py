@@ -145,8 +145,15 @@ class JointRegression:
                 continue
             predicted = self.fit_kernel(table.subset(known)).predict(table.vectors[out])
             errors = np.abs(table.ratings[out] - np.clip(predicted.affect, -1.0, 1.0))
-            parts = (each[out] for each in (table.corpus, table.group, table.domain))
-            found.append(HeldOutErrors(*parts, errors, predicted.novelty))
+            found.append(
+                HeldOutErrors(
+                    corpus=table.corpus[out],
+                    group=table.group[out],
+                    kind=table.domain[out],
+                    errors=errors,
+                    novelty=predicted.novelty,
+                )
+            )
         return fit_widths(found, LEVEL)
 
 

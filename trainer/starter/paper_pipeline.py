@@ -13,7 +13,7 @@ from sklearn.svm import SVR
 
 from trainer.evaluation.cross_validation import OUTER_FOLDS
 from trainer.regression.folds import grouped_folds
-from trainer.regression.kernel_expert import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
