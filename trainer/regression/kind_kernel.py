@@ -36,6 +36,9 @@ DIMENSIONS: Final = ("arousal", "valence")
 NEIGHBOURS: Final = 5
 """Novelty is the mean distance to so many nearest clips."""
 
+_BLOCK: Final = 200
+"""Clips whose scores are restored together."""
+
 _NEGLIGIBLE: Final = 0.02
 """A kind that is less probable costs its part of the kernel and changes little."""
 
@@ -113,8 +116,14 @@ class KindKernel:
 
     def attach(self, vectors: NDArray[np.float32]) -> None:
         """Restore the rest from the vectors of the table, shape (table's clips, descriptors)."""
-        scores = self.used_scores(vectors[self.rows])
-        self.known = tuple(scores[:, columns] for columns in self.columns)
+        known = [np.empty((len(self.rows), size), np.float32) for size in map(len, self.columns)]
+        for start in range(0, len(self.rows), _BLOCK):
+            # In blocks, since a worker that loads a bundle has little memory.
+            block = slice(start, start + _BLOCK)
+            scores = self.used_scores(vectors[self.rows[block]])
+            for each, columns in zip(known, self.columns, strict=True):
+                each[block] = scores[:, columns]
+        self.known = tuple(known)
 
     def scores_of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the normal scores of vectors at the usual level, shape (clips, descriptors)."""

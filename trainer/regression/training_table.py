@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TEXTS: Final = ("path", "corpus", "domain", "group")
 _NUMBERS: Final = ("ratings", "weight", "sets_scale", "steadiness", "is_harmony")
 _BY_CLIP: Final = (*_TEXTS, "vectors", "ratings", "weight", "sets_scale")
+_BLOCK: Final = 200
 # About eighty thousand clips.
 _MOST_BYTES: Final = 1 << 30
 
@@ -101,8 +102,7 @@ def decode_table(content: bytes, name: str) -> TrainingTable:
     """
     try:
         arrays = read_arrays(content, _MOST_BYTES)
-        low, high = (np.ascontiguousarray(arrays[name].T) for name in ("low", "high"))
-        vectors = unpack_codes(int(arrays["code"]), low | high.astype("<u2") << 8)
+        vectors = _unpacked(int(arrays["code"]), arrays.pop("low"), arrays.pop("high"))
         columns = {key: arrays[key] for key in (*_TEXTS, *_NUMBERS) if key in arrays}
         # Older bundles lack this column; their scale was fitted on all clips.
         columns.setdefault("sets_scale", np.ones(len(vectors), np.bool_))
@@ -116,6 +116,19 @@ def decode_table(content: bytes, name: str) -> TrainingTable:
     if any(len(getattr(table, key)) != len(table.vectors) for key in _BY_CLIP):
         raise BundleCorrupt(f"{name}: the columns of table.npz differ in length")
     return table
+
+
+def _unpacked(code: int, low: NDArray[np.uint8], high: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return vectors from the bytes of their codes, each of shape (descriptors, clips).
+
+    In blocks of clips: all at once took a worker more memory than the rest of its bundle.
+    """
+    vectors = np.empty(low.shape[::-1], dtype=np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        codes = low[:, block].T + high[:, block].T.astype(np.uint16) * np.uint16(256)
+        vectors[block] = unpack_codes(code, codes)
+    return vectors
 
 
 def steadiness_of(
