@@ -104,6 +104,9 @@ class CorpusImporter:
                 for each in skipped
             ],
             sounds=[cache_key(usable[row].identity) for row in rows],
+            groupings={
+                name: [values[row] for row in rows] for name, values in ratings.groupings.items()
+            },
         )
         self.store.add(manifest, table)
         self.cache.prune(self.store.sounds(), now)

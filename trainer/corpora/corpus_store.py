@@ -52,7 +52,8 @@ class CorpusManifest(_Part):
 
     `items` are the names of the clips in the corpus, in the order of the table; `sounds` are their
     keys in the `FeatureCache`; `domains` counts clips; `hearing` is the key of the feature
-    settings.
+    settings; `groupings` are columns that divide the clips, with the value of each clip, in the
+    same order, "" where there is none.
     """
 
     format: Literal[1] = 1
@@ -68,6 +69,7 @@ class CorpusManifest(_Part):
     items: list[str]
     skipped: list[OmittedRow]
     sounds: list[str] = []
+    groupings: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True)

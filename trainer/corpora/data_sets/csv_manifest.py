@@ -3,7 +3,8 @@
 Columns: `path` (relative to the file), `arousal` and `valence`; optional `arousal_sd`, `valence_sd`
 (standard deviations between raters), `raters` (how many), `group` (what must not be split between
 folds; the sound itself by default), `domain` (`music`, the default, `voice` or `sound`) and `scale`
-(such as `1:9`).
+(such as `1:9`). Any other column with few values, such as the culture of makers or raters, is kept
+for comparing its groups.
 """
 
 from __future__ import annotations
@@ -77,16 +78,21 @@ def read_manifest(request: ImportRequest) -> RatingTable:
         licence=LICENCE,
         skipped=skipped,
         notes=_unused(rows[0]),
+        may_group=_others(rows[0]),
     )
 
 
 def _unused(row: CsvRow) -> list[str]:
-    """Name the columns that mean nothing here, such as a `Group` or `speaker` for `group`."""
-    others = [name for name in row.cells if name not in _NEEDED + _OPTIONAL]
+    """Name the columns that change no fit, such as a `Group` or `speaker` for `group`."""
+    others = _others(row)
     if not others:
         return []
     names = ", ".join(repr(name[:_LONGEST_NAME]) for name in others[:_MOST_NAMES])
-    return [f"columns that mean nothing here: {names}; read are {', '.join(_NEEDED + _OPTIONAL)}"]
+    return [f"columns that change no fit: {names}; read are {', '.join(_NEEDED + _OPTIONAL)}"]
+
+
+def _others(row: CsvRow) -> list[str]:
+    return [name for name in row.cells if name not in _NEEDED + _OPTIONAL]
 
 
 def _manifest(path: Path) -> Path:

@@ -44,6 +44,7 @@ LICENCE: Final = (
 )
 SCALE: Final = RatingScale(1.0, 9.0)
 SHEET: Final = "SoundsAll"
+CATEGORY: Final = "Category"
 MUSIC: Final = "music"
 PEOPLE: Final = "people"
 """The category whose sounds are voices, nearly all of them."""
@@ -98,7 +99,13 @@ def _read(request: ImportRequest, is_wanted: Callable[[CsvRow], bool]) -> Rating
         return RowGroups("voice" if _category(row) == PEOPLE else "sound", groups[row.item])
 
     return rating_table(
-        rated, files, groups_of, corpus=request.name, licence=LICENCE, skipped=skipped
+        rated,
+        files,
+        groups_of,
+        corpus=request.name,
+        licence=LICENCE,
+        skipped=skipped,
+        may_group=[CATEGORY] if CATEGORY in wanted[0].cells else [],
     )
 
 
@@ -136,7 +143,7 @@ def _is_music(row: RatedRow) -> bool:
 
 
 def _category(row: RatedRow) -> str:
-    return row.row.cells.get("Category", "").strip().lower()
+    return row.row.cells.get(CATEGORY, "").strip().lower()
 
 
 def _groups(rated: Sequence[RatedRow]) -> dict[str, str]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from trainer.corpora.rated_clip import CorpusError, Domain, RatedClip
 from trainer.corpora.rating_weight import RatingSpread, weight_of
+from trainer.corpora.tables.grouping_columns import grouping_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from trainer.corpora.tables.csv_tables import CsvRow
     from trainer.corpora.tables.sound_files import SoundFiles
@@ -64,13 +65,15 @@ class RatedRow:
 class RatingTable:
     """The result of an importer: clips, with paths relative to the folder, and their names there.
 
-    `skipped` are the items that cannot be used; `notes` are for the user.
+    `skipped` are the items that cannot be used; `notes` are for the user. `groupings` are the
+    columns that divide the clips, with the value of each.
     """
 
     clips: tuple[RatedClip, ...]
     items: tuple[str, ...]
     skipped: tuple[SkippedRow, ...]
     notes: tuple[str, ...] = ()
+    groupings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class RowGroups(NamedTuple):
@@ -127,12 +130,14 @@ def rating_table(
     licence: str,
     skipped: Iterable[SkippedRow] = (),
     notes: Iterable[str] = (),
+    may_group: Iterable[str] = (),
 ) -> RatingTable:
     """Join ratings with sounds; skip items without a sound or with several, and unrated sounds.
 
-    `groups_of` returns domain and group of a row; `skipped` are the items that were skipped before.
+    `groups_of` returns domain and group of a row; `skipped` are the items that were skipped before;
+    `may_group` are the columns that may divide the clips.
     """
-    clips, items, left_out = [], [], list(skipped)
+    clips, items, left_out, kept = [], [], list(skipped), []
     for row in rated:
         paths = files.by_item.get(row.item, ())
         if not paths:
@@ -154,12 +159,18 @@ def rating_table(
             )
             clips.append(clip)
             items.append(row.item)
+            kept.append(row.row)
     left_out += [
         SkippedRow(path, "unrated", "no row of the ratings names this sound")
         for path in files.unmatched
     ]
+    groupings, told = grouping_columns(kept, may_group)
     return RatingTable(
-        clips=tuple(clips), items=tuple(items), skipped=tuple(left_out), notes=tuple(notes)
+        clips=tuple(clips),
+        items=tuple(items),
+        skipped=tuple(left_out),
+        notes=(*notes, *told),
+        groupings=groupings,
     )
 
 

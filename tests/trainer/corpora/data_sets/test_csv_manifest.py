@@ -11,7 +11,10 @@ from trainer.corpora.rated_clip import CorpusError
 from trainer.rating_scale import RatingScale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from trainer.corpora.tables.rating_rows import RatingTable
 
 PLAIN = ("path", "arousal", "valence")
 FULL = (*PLAIN, "arousal_sd", "valence_sd", "raters", "group", "domain", "scale")
@@ -137,3 +140,53 @@ def test_a_manifest_that_never_ends_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "manifest.csv")
     with pytest.raises(CorpusError):
         read_manifest(asked(tmp_path))
+
+
+def divided(folder: Path, name: str, values: Sequence[str]) -> RatingTable:
+    """Read a manifest with one more column."""
+    names = [f"{i}.wav" for i in range(len(values))]
+    put_empty(folder, names)
+    rows = [
+        (item, i / len(values), 0, value)
+        for i, (item, value) in enumerate(zip(names, values, strict=True))
+    ]
+    put_table(folder / "manifest.csv", (*PLAIN, name), rows)
+    return read_manifest(asked(folder))
+
+
+def test_another_column_with_few_values_divides_the_clips(tmp_path: Path) -> None:
+    values = [" Mali", "", "Japan", "Mali"]
+    reading = divided(tmp_path, "culture of makers", values)
+    assert reading.groupings == {"culture of makers": ("Mali", "", "Japan", "Mali")}
+    assert reading.notes[1:] == ("for evaluate --by: culture of makers (2 values)",)
+    (tmp_path / "2.wav").unlink()
+    assert read_manifest(asked(tmp_path)).groupings == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("title", [f"song {i}" for i in range(51)]),
+        ("taker", ["me", "me", ""]),
+        ("corpus", ["a", "b"]),
+        ("n" * 65, ["a", "b"]),
+        ("culture\x1b[31m", ["a", "b"]),
+        ("culture", ["a", "b\x1b[31m"]),
+        ("culture", ["a", "b" * 101]),
+    ],
+)
+def test_a_column_that_divides_nothing_is_not_kept(
+    tmp_path: Path, name: str, values: list[str]
+) -> None:
+    reading = divided(tmp_path, name, values)
+    assert reading.groupings == {}
+    assert len(reading.notes) == 1
+
+
+def test_very_many_columns_are_bounded(tmp_path: Path) -> None:
+    put_empty(tmp_path, ["0.wav", "1.wav"])
+    names = [f"column {i}" for i in range(100)]
+    rows = [(f"{i}.wav", 0, i, *[f"{i}"] * 100) for i in (0, 1)]
+    put_table(tmp_path / "manifest.csv", (*PLAIN, *names), rows)
+    reading = read_manifest(asked(tmp_path))
+    assert list(reading.groupings) == names[:20]
