@@ -82,3 +82,41 @@ def estimate(
     finite = scores[np.isfinite(scores)]
     low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
     return Estimate(score(rated, predicted), float(low), float(high))
+
+
+def mean_r2(
+    rated: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int
+) -> Estimate:
+    """Return R2, mean over the repeats, and its interval as `estimate` does.
+
+    R2 follows from sums over groups, which are computed only once. `predicted` has shape (repeats,
+    clips), the others (clips,).
+    """
+    scores = resampled_r2(rated, predicted, groups, seed)
+    return Estimate(float(scores[0]), *interval_of(scores))
+
+
+def resampled_r2(
+    rated: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int
+) -> NDArray[np.float64]:
+    """Return R2, and that of each bootstrap sample of groups; equal seeds draw equal samples."""
+    errors = np.square(predicted - rated).mean(axis=0)
+    member = np.unique(groups, return_inverse=True)[1]
+    sums = np.stack(
+        [np.bincount(member, weights=each) for each in (rated**0, rated, rated**2, errors)], axis=1
+    )
+    count = len(sums)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    totals = np.concatenate([sums.sum(axis=0)[None], drawn @ sums])
+    spread = totals[:, 2] - totals[:, 1] ** 2 / totals[:, 0]
+    # A spread that is only a rounding error counts as none.
+    spread[spread <= 1e-9 * totals[:, 2]] = np.nan
+    scores: NDArray[np.float64] = 1.0 - totals[:, 3] / spread
+    return scores
+
+
+def interval_of(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of the 95 % interval; the first score is not of a sample."""
+    finite = scores[1:][np.isfinite(scores[1:])]
+    low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
+    return float(low), float(high)

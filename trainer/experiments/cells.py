@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from trainer.bundles.bundle_manifest import library_versions
 from trainer.experiments.conditions import permuted, training_table
 from trainer.experiments.families import columns_of
+from trainer.experiments.splits import domains_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.experiments.conditions import TrainingRecipe
+    from trainer.experiments.experiment_plan import ExperimentPlan
     from trainer.experiments.families import Families
     from trainer.experiments.fitting import Fitting
+    from trainer.experiments.grouping import Grouping
     from trainer.experiments.splits import Split
     from trainer.regression.training_table import TrainingTable
 
@@ -54,12 +57,19 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What all cells have in common: clips, splits, regression, and families of descriptors."""
+    """What all cells have in common: clips, splits, regression, families, and a grouping if any."""
 
     table: TrainingTable
     splits: Sequence[Split]
     fitting: Fitting
     families: Families
+    grouping: Grouping | None = None
+
+    def labels(self, plan: ExperimentPlan) -> Mapping[str, NDArray[np.bool_]]:
+        """Return what a plan tests on: the clips of each kind, or with each value of a column."""
+        if plan.by_grouping and self.grouping is not None:
+            return {name: self.grouping.values == name for name in self.grouping.tested}
+        return {name: self.table.domain == name for name in domains_of(self.table)}
 
     def fit_cell(self, recipe: TrainingRecipe, split: Split) -> CellResult:
         """Fit one cell, and predict the held-out clips.
@@ -67,7 +77,8 @@ class Study:
         Raises:
             TrainingError: the training set has too few clips.
         """
-        train = training_table(recipe, self.table, split, self.families)
+        grouped_by = None if self.grouping is None else self.grouping.values
+        train = training_table(recipe, self.table, split, self.families, grouped_by)
         fitted = self.fitting.fit(train, intervals=recipe.intervals, seed=split.seed)
         vectors, domain = self.table.vectors[split.test], self.table.domain[split.test]
         columns = columns_of(
@@ -96,6 +107,8 @@ class Study:
         for name in ("corpus", "domain", "group"):
             texts = getattr(self.table, name).tolist()
             digest.update("\0".join(texts).encode(errors="surrogatepass"))
+        if self.grouping is not None:
+            digest.update("\0".join(self.grouping.values.tolist()).encode())
         families = {name: columns.tolist() for name, columns in self.families.items()}
         rest = [self.fitting.regression, dict(self.fitting.settings), families, library_versions()]
         digest.update(json.dumps(rest, sort_keys=True).encode())

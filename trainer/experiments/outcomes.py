@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from trainer.evaluation.cross_validation import parts_of, rank_agreement
-from trainer.evaluation.scores import RESAMPLES, Estimate, ccc, mae, rmse
-from trainer.experiments.paired_test import holm, paired
-from trainer.experiments.splits import domains_of
+from trainer.evaluation.scores import ccc, interval_of, mae, mean_r2, resampled_r2, rmse
+from trainer.experiments.paired_test import against_best, holm, paired
 from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from trainer.evaluation.scores import Score
     from trainer.experiments.cells import CellResult, Study
     from trainer.experiments.conditions import TrainingRecipe
+    from trainer.experiments.experiment_plan import ExperimentPlan, FitCondition
     from trainer.experiments.paired_test import PairedTest
-    from trainer.experiments.plans import ExperimentPlan, FitCondition
-    from trainer.regression.training_table import TrainingTable
 
 _SCORES: Final[Mapping[str, Score]] = {
     "rmse": rmse,
@@ -93,7 +91,8 @@ class ExperimentResult:
     """The results of one experiment: scores of conditions, and tests of the compared pairs.
 
     `predicted` are the predictions of the conditions that the plan shows, `falls` those of R2
-    against the plan's reference.
+    against the plan's reference; `against_best` has, for each cell, the test against the best of
+    the conditions in the plan's `best_of`.
     """
 
     plan: ExperimentPlan
@@ -101,6 +100,7 @@ class ExperimentResult:
     tests: list[PairedTest]
     predicted: dict[str, CellPredictions]
     falls: list[ScoreFall]
+    against_best: list[PairedTest]
 
     def of(self, part: str, dimension: str) -> list[ConditionScores]:
         """Return the scores of one part and dimension, in the order of the conditions."""
@@ -115,29 +115,35 @@ def outcome_of(
 ) -> ExperimentResult:
     """Compute scores and tests of a plan from its recipes' results, in the order of the splits."""
     predicted = {
-        condition.name: _predicted(condition, study, results) for condition in plan.conditions
+        condition.name: _predicted(condition, plan, study, results) for condition in plan.conditions
     }
     figures = [
         found
         for condition in plan.conditions
-        for found in _figures(condition, predicted[condition.name], study, seed)
+        for found in _figures(condition, predicted[condition.name], plan, study, seed)
     ]
     tests: list[PairedTest] = []
     for first, second in plan.compared:
-        tests += _compared((first, second), (predicted[first], predicted[second]), study)
+        tests += _compared((first, second), (predicted[first], predicted[second]), plan, study)
     shown = {name: predicted[name] for name in plan.shown}
-    falls = _falls(plan, predicted, study.table, seed)
-    return ExperimentResult(plan, figures, holm(tests) if plan.searched else tests, shown, falls)
+    falls = _falls(plan, predicted, study, seed)
+    best = against_best(tests, plan.best_of)
+    tests = holm(tests) if plan.searched else tests
+    return ExperimentResult(plan, figures, tests, shown, falls, best)
 
 
 def _predicted(
-    condition: FitCondition, study: Study, results: Mapping[TrainingRecipe, Sequence[CellResult]]
+    condition: FitCondition,
+    plan: ExperimentPlan,
+    study: Study,
+    results: Mapping[TrainingRecipe, Sequence[CellResult]],
 ) -> CellPredictions:
+    labels = study.labels(plan)
     shape = (1 + max(split.repeat for split in study.splits), *study.table.ratings.shape)
     affect, low, high = (np.full(shape, np.nan) for _ in range(3))
-    for domain, recipe in condition.recipes.items():
+    for label, recipe in condition.recipes.items():
         for split, result in zip(study.splits, results[recipe], strict=True):
-            own = study.table.domain[split.test] == domain
+            own = labels[label][split.test]
             rows = split.test[own]
             predicted = result.affect
             if condition.family:
@@ -148,13 +154,21 @@ def _predicted(
     return CellPredictions(affect, low, high)
 
 
+def _parts(plan: ExperimentPlan, study: Study) -> Iterable[tuple[str, NDArray[np.bool_]]]:
+    if plan.by_grouping:
+        return [(f"all {label}", rows) for label, rows in study.labels(plan).items()]
+    return parts_of(study.table)
+
+
 def _figures(
-    condition: FitCondition, predicted: CellPredictions, study: Study, seed: int
+    condition: FitCondition,
+    predicted: CellPredictions,
+    plan: ExperimentPlan,
+    study: Study,
+    seed: int,
 ) -> list[ConditionScores]:
     table, found = study.table, []
-    for part, rows in parts_of(table):
-        if not rows.any():
-            continue
+    for part, rows in _parts(plan, study):
         groups = table.group[rows]
         for dim, dimension in enumerate(DIMENSIONS):
             rated, affect = table.ratings[rows, dim], predicted.affect[:, rows, dim]
@@ -185,55 +199,16 @@ def _figures(
     return found
 
 
-def mean_r2(
-    rated: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int
-) -> Estimate:
-    """Return R2, mean over the repeats, and its interval as `scores.estimate` does.
-
-    R2 follows from sums over groups, which are computed only once. `predicted` has shape (repeats,
-    clips), the others (clips,).
-    """
-    scores = _resampled_r2(rated, predicted, groups, seed)
-    return Estimate(float(scores[0]), *_ends(scores))
-
-
-def _resampled_r2(
-    rated: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int
-) -> NDArray[np.float64]:
-    """Return R2, and that of each bootstrap sample of groups; equal seeds draw equal samples."""
-    errors = np.square(predicted - rated).mean(axis=0)
-    member = np.unique(groups, return_inverse=True)[1]
-    sums = np.stack(
-        [np.bincount(member, weights=each) for each in (rated**0, rated, rated**2, errors)], axis=1
-    )
-    count = len(sums)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    totals = np.concatenate([sums.sum(axis=0)[None], drawn @ sums])
-    spread = totals[:, 2] - totals[:, 1] ** 2 / totals[:, 0]
-    # A spread that is only a rounding error counts as none.
-    spread[spread <= 1e-9 * totals[:, 2]] = np.nan
-    scores: NDArray[np.float64] = 1.0 - totals[:, 3] / spread
-    return scores
-
-
-def _ends(scores: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends of the 95 % interval; the first score is not of a sample."""
-    finite = scores[1:][np.isfinite(scores[1:])]
-    low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
-    return float(low), float(high)
-
-
 def _falls(
-    plan: ExperimentPlan, predicted: Mapping[str, CellPredictions], table: TrainingTable, seed: int
+    plan: ExperimentPlan, predicted: Mapping[str, CellPredictions], study: Study, seed: int
 ) -> list[ScoreFall]:
     if not plan.reference:
         return []
-    found = []
-    for domain in domains_of(table):
-        rows = table.domain == domain
+    table, found = study.table, []
+    for label, rows in study.labels(plan).items():
         for dim, dimension in enumerate(DIMENSIONS):
             scores = {
-                name: _resampled_r2(
+                name: resampled_r2(
                     table.ratings[rows, dim], each.affect[:, rows, dim], table.group[rows], seed
                 )
                 for name, each in predicted.items()
@@ -241,11 +216,11 @@ def _falls(
             for name, own in scores.items():
                 if name != plan.reference:
                     falls = scores[plan.reference] - own
-                    low, high = map(_finite, _ends(falls))
+                    low, high = map(_finite, interval_of(falls))
                     found.append(
                         ScoreFall(
                             condition=name,
-                            part=f"all {domain}",
+                            part=f"all {label}",
                             dimension=dimension,
                             fall=_finite(falls[0]),
                             low=low,
@@ -256,16 +231,18 @@ def _falls(
 
 
 def _compared(
-    names: tuple[str, str], predicted: tuple[CellPredictions, CellPredictions], study: Study
+    names: tuple[str, str],
+    predicted: tuple[CellPredictions, CellPredictions],
+    plan: ExperimentPlan,
+    study: Study,
 ) -> list[PairedTest]:
-    """Test one pair in each dimension of each domain.
+    """Test one pair in each dimension of each kind, or value of the grouping column.
 
-    The ratio of test to training clips is that of this domain. With training clips of the other
-    domain the correction could be smaller; so the test is conservative.
+    The ratio of test to training clips is that of this kind. With training clips of other kinds the
+    correction could be smaller; so the test is conservative.
     """
     table, tests = study.table, []
-    for domain in domains_of(table):
-        own = table.domain == domain
+    for label, own in study.labels(plan).items():
         test_rows = [split.test[own[split.test]] for split in study.splits]
         train = [int(own[split.train].sum()) for split in study.splits]
         ratio = float(np.mean([len(rows) for rows in test_rows]) / np.mean(train))
@@ -281,7 +258,7 @@ def _compared(
                 )
                 for each in predicted
             )
-            tests.append(paired(names, (domain, dimension), (first, second), ratio))
+            tests.append(paired(names, (label, dimension), (first, second), ratio))
     return holm(tests)
 
 

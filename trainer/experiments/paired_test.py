@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TEST: Final = (
     "corrected resampled t test (Nadeau and Bengio, 2003) on the mean squared error of each fold, "
-    "two-sided; p Holm-corrected over the dimensions and domains of each pair, in the ablation "
-    "also over all families"
+    "two-sided; p Holm-corrected over the dimensions and kinds (or groups) of each pair, in the "
+    "ablation also over all families"
 )
 P_LEVEL: Final = 0.05
 NOTHING: Final = "no significant difference"
@@ -30,12 +30,12 @@ NOTHING: Final = "no significant difference"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedTest:
-    """The errors of one condition compared with another, in one dimension of one domain.
+    """The errors of one condition compared with another, in one dimension of one kind.
 
     Attributes:
         first: the condition in question.
         second: the condition that it is compared with.
-        domain: of the held-out clips.
+        domain: kind, or value of the grouping column, of the held-out clips.
         dimension: arousal or valence.
         gain: share by which the first lowers the mean squared error; negative if it raises it.
         low: lower end of its 95 % interval, not corrected.
@@ -88,7 +88,7 @@ def paired(
 ) -> PairedTest:
     """Compare the mean squared errors of two conditions, shape (folds,) each, without correcting p.
 
-    `names` and `errors` begin with the condition in question; `part` is domain and dimension.
+    `names` and `errors` begin with the condition in question; `part` is kind and dimension.
     """
     differences = errors[1] - errors[0]
     base = max(float(errors[1].mean()), 1e-12)
@@ -117,3 +117,17 @@ def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:
         largest = max(largest, min(1.0, tests[index].p * (len(tests) - rank)))
         corrected[index] = replace(tests[index], p_holm=largest)
     return corrected
+
+
+def against_best(tests: Sequence[PairedTest], names: Sequence[str]) -> list[PairedTest]:
+    """Return for each kind and dimension the test against the best of some conditions.
+
+    All are tests of the same first condition, so the best second one is that which it gains least
+    on. p is corrected over the tests returned; choosing the best by its errors here favours it.
+    """
+    found: dict[tuple[str, str], PairedTest] = {}
+    for test in tests:
+        cell = (test.domain, test.dimension)
+        if test.second in names and (cell not in found or test.gain < found[cell].gain):
+            found[cell] = test
+    return holm(list(found.values()))

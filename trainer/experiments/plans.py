@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trainer.experiments.conditions import JOINT, TrainingRecipe, alone_on, mixture
+from trainer.experiments.cross_cultural import CROSS_CULTURAL, cross_cultural
+from trainer.experiments.experiment_plan import ExperimentPlan, FitCondition
 from trainer.experiments.splits import domains_of
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from trainer.experiments.families import Families
+    from trainer.experiments.grouping import Grouping
     from trainer.regression.training_table import TrainingTable
 
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -20,71 +23,26 @@ SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 LEARNING_SHARES: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
 
-_OTHER: Final = {"music": "sound", "sound": "music"}
 
-
-@dataclass(frozen=True, slots=True)
-class FitCondition:
-    """One way to predict every held-out clip.
-
-    Attributes:
-        name: unique in the experiment.
-        recipes: what is fitted to predict the clips of each domain.
-        line: the line of a plot that it is a point of; empty if none.
-        at: its position on that line, in [0, 1].
-        family: the family of descriptors that is permuted for predicting; empty if none.
-    """
-
-    name: str
-    recipes: Mapping[str, TrainingRecipe]
-    line: str = ""
-    at: float = 0.0
-    family: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentPlan:
-    """One experiment.
-
-    Attributes:
-        name: as on the command line.
-        question: that it answers.
-        conditions: all of them.
-        compared: pairs of their names; the test is whether the first has smaller errors.
-        shown: names of the conditions whose single predictions are shown.
-        axis: label of the positions on the lines.
-        searched: whether any pair may be reported, so that p is corrected for all of them.
-        reference: the condition that the fall of R2 of all others is given against; may be empty.
-    """
-
-    name: str
-    question: str
-    conditions: list[FitCondition]
-    compared: list[tuple[str, str]] = field(default_factory=list)
-    shown: tuple[str, ...] = ()
-    axis: str = ""
-    searched: bool = False
-    reference: str = ""
-
-    @property
-    def recipes(self) -> Iterable[TrainingRecipe]:
-        """All that must be fitted, with repetitions."""
-        return (each for condition in self.conditions for each in condition.recipes.values())
-
-
-def plan_of(name: str, table: TrainingTable, families: Families) -> ExperimentPlan:
-    """Return the plan of one of `EXPERIMENTS` for the given clips and families of descriptors.
+def plan_of(
+    name: str, table: TrainingTable, families: Families, grouping: Grouping | None = None
+) -> ExperimentPlan:
+    """Return the plan of one of `EXPERIMENTS` for given clips, families of descriptors, grouping.
 
     Raises:
-        TrainingError: it needs both domains, and one is missing.
+        TrainingError: it needs several kinds, and there is one; or it needs a grouping.
     """
-    domains = domains_of(table)
-    if name in _BOTH_DOMAINS and len(domains) < 2:  # noqa: PLR2004 - there are two domains
-        have = domains[0] if domains else "nothing"
+    kinds = domains_of(table)
+    if name in _SEVERAL_KINDS and len(kinds) < 2:  # noqa: PLR2004 - one has no other
         raise TrainingError(
-            f"{name} needs rated clips of music and of sound, and there is {have} only; add a "
-            f"corpus of {_OTHER.get(have, 'each')}, or choose --experiment single-domain"
+            f"{name} needs rated clips of several kinds (music, voice, sound), and there is "
+            f"{kinds[0] if kinds else 'nothing'} only; add a corpus of another kind, or choose "
+            "--experiment single-domain"
         )
+    if name == CROSS_CULTURAL:
+        if grouping is None:
+            raise TrainingError(f"{name} needs a grouping column: add --by, such as --by corpus")
+        return cross_cultural(grouping)
     return EXPERIMENTS[name](table, families)
 
 
@@ -95,31 +53,35 @@ def _alone(table: TrainingTable) -> FitCondition:
 def _single_domain(table: TrainingTable, _: Families) -> ExperimentPlan:
     return ExperimentPlan(
         name="single-domain",
-        question="How well is each domain predicted by a fit on that domain alone?",
+        question="How well is each kind of sound predicted by a fit on that kind alone?",
         conditions=[_alone(table)],
         shown=("alone",),
     )
 
 
 def _joint(table: TrainingTable, _: Families) -> ExperimentPlan:
-    both = dict.fromkeys(domains_of(table), JOINT)
+    kinds = domains_of(table)
+    single = [
+        FitCondition(f"{kind} alone", dict.fromkeys(kinds, alone_on(kind, table))) for kind in kinds
+    ]
     return ExperimentPlan(
         name="joint",
-        question="Does one fit on both domains predict each better than a fit on it alone?",
-        conditions=[FitCondition("joint", both), _alone(table)],
-        compared=[("joint", "alone")],
+        question="Does one fit on all kinds predict each at least as well as any fit on one kind?",
+        conditions=[FitCondition("joint", dict.fromkeys(kinds, JOINT)), _alone(table), *single],
+        compared=[("joint", "alone"), *(("joint", each.name) for each in single)],
         shown=("joint",),
+        best_of=tuple(each.name for each in single),
     )
 
 
 def _cross_domain(table: TrainingTable, _: Families) -> ExperimentPlan:
-    other = {domain: alone_on(_OTHER[domain], table) for domain in domains_of(table)}
+    others = {kind: mixture(kind, table, own=0.0, others=1.0) for kind in domains_of(table)}
     return ExperimentPlan(
         name="cross-domain",
-        question="How well is each domain predicted by a fit on the other domain alone?",
-        conditions=[FitCondition("the other domain", other), _alone(table)],
-        compared=[("the other domain", "alone")],
-        shown=("the other domain",),
+        question="How well is each kind of sound predicted by a fit on the other kinds alone?",
+        conditions=[FitCondition("the other kinds", others), _alone(table)],
+        compared=[("the other kinds", "alone")],
+        shown=("the other kinds",),
     )
 
 
@@ -128,8 +90,7 @@ def _mixing(table: TrainingTable, _: Families) -> ExperimentPlan:
         FitCondition(
             name=f"{own:g} own + {added:g} other",
             recipes={
-                domain: mixture(**{domain: own, _OTHER[domain]: added})
-                for domain in domains_of(table)
+                kind: mixture(kind, table, own=own, others=added) for kind in domains_of(table)
             },
             line=f"{own:g} of its own",
             at=added,
@@ -140,22 +101,22 @@ def _mixing(table: TrainingTable, _: Families) -> ExperimentPlan:
     ]
     return ExperimentPlan(
         name="mixing",
-        question="How does adding the other domain to the training part, share by share, help?",
+        question="How does adding the other kinds to the training part, share by share, help?",
         conditions=conditions,
         compared=[
             (f"{own:g} own + 1 other", f"{own:g} own + 0 other") for own in reversed(SHARES[1:])
         ],
-        axis="share of the other domain added",
+        axis="share of the other kinds added",
     )
 
 
-def _constant_size(_: TrainingTable, __: Families) -> ExperimentPlan:
+def _constant_size(table: TrainingTable, _: Families) -> ExperimentPlan:
     conditions = [
         FitCondition(
             name=f"{share:g} other",
             recipes={
-                "sound": TrainingRecipe(sound=1 - share, music=share, constant=True),
-                "music": TrainingRecipe(sound=share, music=1 - share, constant=True),
+                kind: mixture(kind, table, own=1 - share, others=share, constant=True)
+                for kind in domains_of(table)
             },
             line="constant total",
             at=share,
@@ -164,48 +125,36 @@ def _constant_size(_: TrainingTable, __: Families) -> ExperimentPlan:
     ]
     return ExperimentPlan(
         name="constant-size",
-        question="With a constant number of clips, can the other domain replace a domain's own?",
+        question="With a constant number of clips, can other kinds replace clips of the same kind?",
         conditions=conditions,
         compared=[(f"{share:g} other", "0 other") for share in SHARES[1:]],
-        axis="share of the other domain in a constant total",
+        axis="share of the other kinds in a constant total",
     )
 
 
-def _shuffled_control(_: TrainingTable, __: Families) -> ExperimentPlan:
-    plain = [
-        FitCondition(
-            name=f"{added:g} other",
-            recipes={
-                "sound": mixture(sound=1.0, music=added),
-                "music": mixture(sound=added, music=1.0),
-            },
-            line="its own ratings",
-            at=added,
-        )
-        for added in SHARES
-    ]
+def _shuffled_control(table: TrainingTable, _: Families) -> ExperimentPlan:
+    def added(name: str, line: str, share: float, *, shuffled: bool = False) -> FitCondition:
+        recipes = {
+            kind: mixture(kind, table, own=1.0, others=share, shuffled=shuffled)
+            for kind in domains_of(table)
+        }
+        return FitCondition(name, recipes, line, share)
+
+    plain = [added(f"{share:g} other", "their ratings", share) for share in SHARES]
     shuffled = [
-        FitCondition(
-            name=f"{added:g} other, shuffled",
-            recipes={
-                "sound": TrainingRecipe(music=added, shuffled="music"),
-                "music": TrainingRecipe(sound=added, shuffled="sound"),
-            },
-            line="its ratings shuffled",
-            at=added,
-        )
-        for added in SHARES[1:]
+        added(f"{share:g} other, shuffled", "their ratings shuffled", share, shuffled=True)
+        for share in SHARES[1:]
     ]
     return ExperimentPlan(
         name="shuffled-control",
-        question="Do the ratings of the other domain help, or only the larger number of clips?",
+        question="Do the ratings of the other kinds help, or only the larger number of clips?",
         conditions=plain + shuffled,
         compared=[
             ("1 other", "1 other, shuffled"),
             ("1 other", "0 other"),
             ("1 other, shuffled", "0 other"),
         ],
-        axis="share of the other domain added",
+        axis="share of the other kinds added",
     )
 
 
@@ -266,6 +215,6 @@ EXPERIMENTS: Final[Mapping[str, Callable[[TrainingTable, Families], ExperimentPl
     "ablation": _ablation,
     "learning-curve": _learning_curve,
 }
-"""The function that makes each plan, in the order of the report."""
+"""The function that makes each plan but that of `CROSS_CULTURAL`, in the order of the report."""
 
-_BOTH_DOMAINS: Final = {"joint", "mixing", "constant-size", "shuffled-control", "cross-domain"}
+_SEVERAL_KINDS: Final = {"joint", "mixing", "constant-size", "shuffled-control", "cross-domain"}

@@ -49,13 +49,13 @@ def evaluate(
     written. `progress` is called with the number of finished fits and of all.
 
     Raises:
-        TrainingError: there are too few clips, or only one domain where both are needed.
+        TrainingError: there are too few clips, or only one kind where several are needed.
     """
-    table = context.dataset.table
+    table, grouping = context.dataset.table, context.dataset.grouping
     families = families_of(descriptor_names())
-    splits = context.protocol.splits(table)
-    plans = [plan_of(name, table, families) for name in dict.fromkeys(names)]
-    study = Study(table, splits, context.fitting, families)
+    splits = context.protocol.splits(table, grouping)
+    plans = [plan_of(name, table, families, grouping) for name in dict.fromkeys(names)]
+    study = Study(table, splits, context.fitting, families, grouping)
     store = CellStore(folder / CELLS, study.fingerprint)
     recipes = [recipe for plan in plans for recipe in plan.recipes]
     results = fit_cells(study, recipes, store=store, jobs=jobs, progress=progress)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from trainer.regression.folds import grouped_folds
+from trainer.regression.kind_kernel import KINDS
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trainer.experiments.grouping import Grouping
     from trainer.regression.training_table import TrainingTable
 
-DOMAINS: Final = ("music", "sound")
+DOMAINS: Final = KINDS
 
 FEWEST_CLIPS: Final = 30
-"""Fewest rated clips of a domain."""
+"""Fewest rated clips of a kind, or with a value of a grouping column."""
 
 _INNER_FOLDS: Final = 3
 _MOST_CLUSTERS: Final = 8
@@ -56,17 +58,22 @@ class SplitProtocol:
     repeats: int = 3
     seed: int = 20240229
 
-    def splits(self, table: TrainingTable) -> list[Split]:
+    def splits(self, table: TrainingTable, grouping: Grouping | None = None) -> list[Split]:
         """Return every fold of every repeat.
 
+        With a grouping, each fold has clips with each of its tested values.
+
         Raises:
-            TrainingError: a domain has too few clips or groups for so many folds.
+            TrainingError: a kind has too few clips or groups for so many folds, or a value.
         """
         check_enough(table, self.folds)
         splits = []
         for repeat in range(self.repeats):
-            fold_of = stratified_folds(table, self.folds, self.seed + repeat)
-            _check_full(table, fold_of, self.folds)
+            fold_of = stratified_folds(table, self.folds, self.seed + repeat, grouping)
+            _check_full("groups of", table.domain, domains_of(table), fold_of, self.folds)
+            if grouping is not None:
+                named = f"groups whose {grouping.column} is"
+                _check_full(named, grouping.values, grouping.tested, fold_of, self.folds)
             splits += [
                 Split(
                     repeat=repeat,
@@ -81,7 +88,7 @@ class SplitProtocol:
 
 
 def domains_of(table: TrainingTable) -> tuple[str, ...]:
-    """Return the domains of a table's clips."""
+    """Return the kinds of a table's clips."""
     return tuple(domain for domain in DOMAINS if (table.domain == domain).any())
 
 
@@ -89,7 +96,7 @@ def check_enough(table: TrainingTable, folds: int) -> None:
     """Check that a table can be split.
 
     Raises:
-        TrainingError: it is empty, or a domain has too few clips or groups.
+        TrainingError: it is empty, or a kind has too few clips or groups.
     """
     if not len(table):
         raise TrainingError("no rated clips to evaluate on; import some: valenced corpus add")
@@ -125,8 +132,12 @@ def rating_clusters(
     return nearest
 
 
-def stratified_folds(table: TrainingTable, folds: int, seed: int) -> NDArray[np.intp]:
+def stratified_folds(
+    table: TrainingTable, folds: int, seed: int, grouping: Grouping | None = None
+) -> NDArray[np.intp]:
     """Assign every clip to a fold, without splitting groups; spread clusters and corpora evenly.
+
+    So are the tested values of a grouping.
 
     Groups are assigned one by one, large ones first and in random order among those of similar
     size, each to the fold where the counts of clusters and corpora stay most even (squared
@@ -137,6 +148,9 @@ def stratified_folds(table: TrainingTable, folds: int, seed: int) -> NDArray[np.
     """
     rng = np.random.default_rng(seed)
     labels = _strata(table, folds, rng)
+    if grouping is not None:
+        columns = [grouping.values == value for value in grouping.tested]
+        labels = np.column_stack([labels, *columns])
     names, member = np.unique(table.group, return_inverse=True)
     counts = np.zeros((len(names), labels.shape[1]))
     np.add.at(counts, member, labels)
@@ -190,11 +204,17 @@ def _strata(table: TrainingTable, folds: int, rng: np.random.Generator) -> NDArr
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def _check_full(table: TrainingTable, fold_of: NDArray[np.intp], folds: int) -> None:
-    for domain in domains_of(table):
-        filled = len(np.unique(fold_of[table.domain == domain]))
+def _check_full(
+    named: str,
+    labels: NDArray[np.str_],
+    names: tuple[str, ...],
+    fold_of: NDArray[np.intp],
+    folds: int,
+) -> None:
+    for name in names:
+        filled = len(np.unique(fold_of[labels == name]))
         if filled < folds:
             raise TrainingError(
-                f"the groups of {domain} are too unequal for {folds} folds: {filled} can be "
+                f"the {named} {name} are too unequal for {folds} folds: {filled} can be "
                 "filled; choose fewer --folds"
             )

@@ -37,6 +37,7 @@ EXPERIMENTS = (
     "cross-domain",
     "ablation",
     "learning-curve",
+    "cross-cultural",
 )
 PAGE = "report.html"
 FIGURES = "report.json"
@@ -62,6 +63,12 @@ _NICE = 10
 )
 @click.option(
     "--corpora", metavar="NAME,…", help="Only these corpora, of the bundle's and the imported ones."
+)
+@click.option(
+    "--by",
+    metavar="COLUMN",
+    default="",
+    help="Column whose groups cross-cultural compares: corpus, kind, or one of a manifest.",
 )
 @click.option("--folds", type=click.IntRange(2, 20), default=5, help="Number of folds; 5.")
 @click.option(
@@ -101,7 +108,7 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
         context = _context(loaded, chosen)
         with _created(folder), progress_bar("fitting", "fits") as progress:
             outcomes, cells = evaluate(
-                _names(chosen["experiments"]), context, folder, jobs=jobs, progress=_told(progress)
+                _names(chosen), context, folder, jobs=jobs, progress=_told(progress)
             )
     except ValencedError as error:
         # A name may hold control characters.
@@ -135,8 +142,15 @@ def _told(progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
     return told
 
 
-def _names(chosen: Sequence[str]) -> Sequence[str]:
-    return EXPERIMENTS if "all" in chosen else chosen or ("joint",)
+def _names(chosen: Mapping[str, Any]) -> Sequence[str]:
+    """Return the experiments; all of them are without the one that needs a column if none is given.
+
+    A column alone asks for the experiment that uses it.
+    """
+    named, by = chosen["experiments"], chosen["by"]
+    if "all" in named:
+        return EXPERIMENTS if by else EXPERIMENTS[:-1]
+    return named or (EXPERIMENTS[-1:] if by else ("joint",))
 
 
 def _context(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext:
@@ -146,7 +160,8 @@ def _context(loaded: LoadedSettings, chosen: Mapping[str, Any]) -> ReportContext
     from trainer.experiments.splits import SplitProtocol
 
     wanted = [name.strip() for name in (chosen["corpora"] or "").split(",") if name.strip()]
-    dataset = load_dataset(loaded.paths.bundles, loaded.paths.corpora, wanted)
+    paths = loaded.paths
+    dataset = load_dataset(paths.bundles, paths.corpora, wanted, chosen["by"], chosen["folds"])
     for problem in dataset.problems:
         log.warning("%s", problem)
     own = chosen["regression"] == "own"

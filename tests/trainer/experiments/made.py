@@ -11,6 +11,7 @@ from tests.trainer.regression.rated import small_draft, small_table
 from trainer.experiments.cells import CellStore, Study, fit_cells
 from trainer.experiments.dataset import Dataset
 from trainer.experiments.fitting import Fitting
+from trainer.experiments.grouping import Grouping
 from trainer.experiments.outcomes import outcome_of
 from trainer.experiments.plans import plan_of
 from trainer.experiments.report.document import document_of
@@ -41,16 +42,35 @@ def experiment(
     folder: Path,
     regression: Regression = "svr",
     protocol: SplitProtocol | None = None,
+    grouping: Grouping | None = None,
 ) -> ExperimentResult:
     """Make one experiment on a small table."""
     protocol = protocol or SplitProtocol(4, 2, 1)
-    plan = plan_of(name, table, FAMILIES)
-    study = Study(table, protocol.splits(table), fitting(regression), FAMILIES)
+    plan = plan_of(name, table, FAMILIES, grouping)
+    splits = protocol.splits(table, grouping)
+    study = Study(table, splits, fitting(regression), FAMILIES, grouping)
     store = CellStore(folder / "cells", study.fingerprint)
     results = fit_cells(
         study, plan.recipes, store=store, jobs=2, progress=lambda _done, _total: None
     )
     return outcome_of(plan, study, results, 1)
+
+
+def three_kinds(music: int = 60, others: int = 80) -> TrainingTable:
+    """Return the small table with half of its sounds called voices."""
+    table = spoken(music, others)
+    is_voice = np.arange(len(table)) >= music + others // 2
+    return replace(
+        table,
+        domain=np.where(is_voice, "voice", table.domain),
+        corpus=np.where(is_voice, "voices", table.corpus),
+    )
+
+
+def by_kind(table: TrainingTable) -> Grouping:
+    """Return a column whose groups agree on arousal, and feel valence the other way round."""
+    values = np.where(table.domain == "music", "west", "east")
+    return Grouping("culture", values, ("east", "west"))
 
 
 def fitting(regression: Regression) -> Fitting:
@@ -59,13 +79,16 @@ def fitting(regression: Regression) -> Fitting:
 
 
 def document(
-    table: TrainingTable, outcomes: Sequence[ExperimentResult], command: str = "valenced evaluate"
+    table: TrainingTable,
+    outcomes: Sequence[ExperimentResult],
+    command: str = "valenced evaluate",
+    grouping: Grouping | None = None,
 ) -> dict[str, Any]:
     """Return the document of some outcomes."""
     context = ReportContext(
         made_at="2026-01-02T03:04:05+00:00",
         command=command,
-        dataset=Dataset(table, small_draft(table), [], []),
+        dataset=Dataset(table, small_draft(table), [], [], grouping),
         fitting=fitting("own"),
         protocol=SplitProtocol(4, 2, 1),
     )

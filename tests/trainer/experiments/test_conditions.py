@@ -9,9 +9,8 @@ import pytest
 from tests.trainer.experiments.made import FAMILIES, spoken
 from trainer.experiments.conditions import (
     JOINT,
-    MUSIC_ALONE,
-    SOUND_ALONE,
     TrainingRecipe,
+    alone_on,
     mixture,
     permuted,
     rows_for,
@@ -53,14 +52,15 @@ def test_smaller_shares_are_subsets_of_the_training_part(
     before: set[int] = set()
     sounds = int((table.domain[split.train] == "sound").sum())
     for share in (0.25, 0.5, 0.75, 1.0):
-        rows = rows_for(mixture(sound=share, music=0.0), table, split)
+        rows = rows_for(mixture("sound", table, own=share, others=0.0), table, split)
         assert set(table.domain[rows]) == {"sound"}
         assert len(rows) == round(share * sounds)
         assert before < set(rows.tolist())
         before = set(rows.tolist())
-    assert mixture(1.0, 1.0) == JOINT
-    assert mixture(0.0, 1.0) == MUSIC_ALONE
-    assert mixture(1.0, 0.0) == SOUND_ALONE
+    assert mixture("sound", table, own=1.0, others=1.0) == JOINT
+    # Equal fits have equal recipes, so that they are made once.
+    assert mixture("sound", table, own=0.0, others=1.0) == alone_on("music", table)
+    assert mixture("sound", table, own=1.0, others=0.0) == alone_on("sound", table) != JOINT
 
 
 def test_a_constant_total_is_that_of_the_smaller_domain(table: TrainingTable, split: Split) -> None:
@@ -73,7 +73,7 @@ def test_a_constant_total_is_that_of_the_smaller_domain(table: TrainingTable, sp
 
 def test_shuffling_permutes_the_ratings_of_one_domain(table: TrainingTable, split: Split) -> None:
     plain = training_table(JOINT, table, split, FAMILIES)
-    dealt = training_table(replace(JOINT, shuffled="music"), table, split, FAMILIES)
+    dealt = training_table(replace(JOINT, shuffled=("music",)), table, split, FAMILIES)
     music = plain.domain == "music"
     np.testing.assert_array_equal(plain.ratings[~music], dealt.ratings[~music])
     assert (plain.ratings[music] != dealt.ratings[music]).any(axis=1).mean() > 0.9

@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.trainer.experiments.made import FAMILIES, document, experiment, fitting, spoken
+from tests.trainer.experiments.made import (
+    FAMILIES,
+    by_kind,
+    document,
+    experiment,
+    fitting,
+    spoken,
+    three_kinds,
+)
+from trainer.corpora.corpus_store import CorpusManifest
 from trainer.experiments.cells import CellResult, CellStore, Study, fit_cells
 from trainer.experiments.conditions import JOINT, TrainingRecipe
+from trainer.experiments.grouping import grouping_of
 from trainer.experiments.paired_test import NOTHING
 from trainer.experiments.plans import EXPERIMENTS, plan_of
 from trainer.experiments.report.document import encoded
+from trainer.experiments.report.report_tables import tables_of
 from trainer.experiments.report.terminal import summary_of
 from trainer.experiments.report.verdicts import verdict_of
 from trainer.experiments.splits import SplitProtocol
+from trainer.regression.kind_kernel import KINDS
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
@@ -59,7 +71,9 @@ def test_an_effect_of_joint_training_is_found(tmp_path: Path) -> None:
     verdicts = found(outcome, "joint", "alone")
     assert verdicts["sound", "arousal"] == "better"
     assert verdicts["sound", "valence"] != "better"
-    helped = verdict_of(outcome)[0].partition(" and made ")[0]
+    said, conclusion, *_ = verdict_of(outcome)
+    assert said.startswith("The joint fit is at least as good as the best fit on a single kind in ")
+    helped = conclusion.partition(" and made ")[0]
     assert helped.startswith("Joint training helped ")
     assert "arousal of sound" in helped
     assert "valence of sound" not in helped
@@ -68,7 +82,90 @@ def test_an_effect_of_joint_training_is_found(tmp_path: Path) -> None:
 def test_without_relation_joint_training_does_not_help(tmp_path: Path) -> None:
     outcome = experiment("joint", without_relation(spoken()), tmp_path)
     assert "better" not in found(outcome, "joint", "alone").values()
-    assert verdict_of(outcome)[0].startswith("Joint training did not help")
+    assert verdict_of(outcome)[1].startswith("Joint training did not help")
+
+
+def test_each_kind_is_compared_with_the_best_single_fit(tmp_path: Path) -> None:
+    """Sounds called voices are predicted best by a fit on sounds, not by one on music."""
+    table = three_kinds()
+    outcome = experiment("joint", table, tmp_path, "elasticnet", SplitProtocol(3, 1, 1))
+    best = {(each.domain, each.dimension): each for each in outcome.against_best}
+    assert list(best) == [(k, d) for k in KINDS for d in ("arousal", "valence")]
+    for cell, test in best.items():
+        others = [t for t in outcome.tests if (t.domain, t.dimension) == cell]
+        singles = [t for t in others if t.second in {f"{kind} alone" for kind in KINDS}]
+        assert test.gain == min(each.gain for each in singles)
+    assert best["voice", "valence"].second != "music alone"
+    (made,) = document(table, [outcome])["experiments"]
+    (told, *_) = tables_of(made)
+    rows = list(told.shown())
+    assert (told.name, len(rows)) == ("joint-against-best", 6)
+    assert {row[6] for row in rows} <= {f"{kind} alone" for kind in KINDS}
+
+
+def test_a_joint_fit_that_is_worse_is_named(tmp_path: Path) -> None:
+    outcome = experiment("joint", three_kinds(), tmp_path, "elasticnet", SplitProtocol(3, 1, 1))
+    first, *rest = outcome.against_best
+    worse = replace(first, gain=-0.2, low=-0.3, high=-0.1, p=0.001, p_holm=0.006)
+    fine = [replace(each, gain=0.1, low=0.0, high=0.2, p=0.3, p_holm=1.0) for each in rest]
+    said = verdict_of(replace(outcome, against_best=[worse, *fine]))[0]
+    assert "in 5 of 6 cells; it is worse for arousal of music (against" in said
+    assert "squared error +20.0% [+10.0%, +30.0%]" in said
+    assert "every cell, of 5" in verdict_of(replace(outcome, against_best=fine))[0]
+
+
+def test_groups_that_feel_differently_are_found(tmp_path: Path) -> None:
+    table = spoken(160, 160)
+    outcome = experiment("cross-cultural", table, tmp_path, "elasticnet", grouping=by_kind(table))
+    verdicts = found(outcome, "as many of the others", "its own group")
+    for group in ("east", "west"):
+        assert verdicts[group, "arousal"] == NOTHING
+        assert verdicts[group, "valence"] == "worse"
+        scores = figures(outcome, f"all {group}", "valence")
+        assert (scores["its own group"].r2 or 0) > 0.4
+        assert (scores["the other groups"].r2 or 0) < 0
+        # Within and across are cells of one table: fitted on a group, tested on a group.
+        assert scores[f"{group} alone"].r2 == scores["its own group"].r2
+    assert "made valence of east and valence of west worse" in verdict_of(outcome)[0]
+
+
+def test_a_fit_across_groups_sees_no_clip_related_to_a_held_out_one(tmp_path: Path) -> None:
+    """Every clip has a twin of the other culture, which would tell its rating."""
+    table = twins()
+    grouping = by_kind(table)
+    protocol = SplitProtocol(4, 1, 1)
+    outcome = experiment("cross-cultural", table, tmp_path, "svr", protocol, grouping)
+    for group in grouping.tested:
+        for each in outcome.of(f"all {group}", "valence"):
+            assert (each.r2 or 0) < 0.1, each.condition
+
+
+def test_a_grouping_column_comes_from_an_import_or_every_table() -> None:
+    table = spoken(80, 80)
+    values = ["west" if i % 8 < 4 else "east" if i % 8 < 7 else "" for i in range(80)]
+    manifest = CorpusManifest(
+        name="songs", kind="manifest", imported_at="", hearing="", clips=80, groups=40,
+        domains={}, licence="", notes=[], items=[], skipped=[], groupings={"culture": values},
+    )  # fmt: skip
+    grouping = grouping_of("culture", table, {"songs": manifest}, 4)
+    assert grouping.tested == ("east", "west")
+    assert grouping.values[table.corpus == "songs"].tolist() == values
+    assert set(grouping.values[table.corpus != "songs"]) == {""}
+    assert grouping_of("kind", table, {}, 4).tested == ("music", "sound")
+    assert grouping_of("corpus", table, {}, 4).tested == ("noises", "songs")
+    with pytest.raises(
+        TrainingError, match="no corpus has a grouping column genre; there are corp"
+    ):
+        grouping_of("genre", table, {"songs": manifest}, 4)
+    few = manifest.model_copy(update={"groupings": {"culture": ["a"] * 79 + ["b"]}})
+    with pytest.raises(TrainingError, match="column culture: 1 values have at least 30 rated clip"):
+        grouping_of("culture", table, {"songs": few}, 4)
+    # A manifest that was edited by hand, or is of another table, gives no column.
+    short = manifest.model_copy(update={"groupings": {"culture": ["a"] * 79}})
+    with pytest.raises(TrainingError, match="no corpus has a grouping column culture"):
+        grouping_of("culture", table, {"songs": short}, 4)
+    with pytest.raises(TrainingError, match="cross-cultural needs a grouping column: add --by"):
+        plan_of("cross-cultural", table, FAMILIES)
 
 
 def test_single_domain_and_cross_domain(tmp_path: Path) -> None:
@@ -76,8 +173,8 @@ def test_single_domain_and_cross_domain(tmp_path: Path) -> None:
     assert r2_of(alone, "alone", "all music", "valence") > 0.5
     assert verdict_of(alone) == []
     crossed = experiment("cross-domain", spoken(160), tmp_path, regression="elasticnet")
-    assert r2_of(crossed, "the other domain", "all sound", "arousal") > 0.4
-    assert r2_of(crossed, "the other domain", "all sound", "valence") < -0.5
+    assert r2_of(crossed, "the other kinds", "all sound", "arousal") > 0.4
+    assert r2_of(crossed, "the other kinds", "all sound", "valence") < -0.5
     assert r2_of(crossed, "alone", "all music", "arousal") == pytest.approx(
         r2_of(alone, "alone", "all music", "arousal")
     )
@@ -178,7 +275,9 @@ def test_one_domain_is_enough_or_refused_in_one_line(tmp_path: Path, name: str) 
         outcome = experiment(name, music, tmp_path, protocol=SplitProtocol(3, 1, 1))
         assert {each.part for each in outcome.figures} == {"songs", "all music"}
     else:
-        with pytest.raises(TrainingError, match="there is music only; add a corpus of sound"):
+        with pytest.raises(
+            TrainingError, match="there is music only; add a corpus of another kind"
+        ):
             plan_of(name, music, FAMILIES)
 
 

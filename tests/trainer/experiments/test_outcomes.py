@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.evaluation.scores import estimate, r2
-from trainer.experiments.outcomes import mean_r2
+from trainer.evaluation.scores import estimate, mean_r2, r2
 
 
 def test_r2_and_its_interval_are_those_of_the_bootstrap_of_groups() -> None:

@@ -34,7 +34,7 @@ def lines_in(experiment: Document) -> list[str]:
 
 
 def scatters(document: Document, predicted: Mapping[str, Any]) -> Iterator[Panel]:
-    """Draw predictions against ratings, for each domain and dimension."""
+    """Draw predictions against ratings, for each kind and dimension."""
     for domain, dim, dimension in _panels(document):
         name = f"{dimension} of {domain}"
         points = list(_points(document, predicted, domain, dim))
@@ -91,13 +91,13 @@ def coverage(document: Document, figures: Sequence[Mapping[str, Any]]) -> Plot:
     return plot
 
 
-def forest(document: Document, tests: Sequence[Mapping[str, Any]]) -> Plot:
+def forest(experiment: Document, tests: Sequence[Mapping[str, Any]]) -> Plot:
     """Draw the change of the squared error with its interval, a row for each test."""
     reach = min(max(max(abs(t["low"]), abs(t["high"])) for t in tests) * 1.05, 1.0)
     label = "change of the squared error; left is better"
     plot = _rows_plot((-reach, reach), len(tests), label, "tests", percent=True)
     plot.rule(across=0.0, kind="rule")
-    clips = {part["part"]: part["clips"] for part in document["corpora"]}
+    clips = {each["part"]: each["clips"] for each in experiment["figures"]}
     names = [f"{t['dimension']} of {t['domain']} (n {clips['all ' + t['domain']]})" for t in tests]
     for up, test in zip(_rows(plot, names), tests, strict=True):
         kind = test["verdict"] if test["verdict"] in {"better", "worse"} else "nothing"
@@ -112,7 +112,7 @@ def forest(document: Document, tests: Sequence[Mapping[str, Any]]) -> Plot:
 
 
 def curves(document: Document, experiment: Document) -> Iterator[Panel]:
-    """Draw R2 along every line of an experiment, for each domain and dimension."""
+    """Draw R2 along every line of an experiment, for each kind and dimension."""
     names = lines_in(experiment)
     for domain, _, dimension in _panels(document):
         own = [each for each in _of(experiment, domain, dimension) if each["r2"] is not None]
@@ -174,8 +174,40 @@ def lone_families(document: Document, experiment: Document) -> Iterator[Panel]:
         yield name, plot
 
 
+def groups(experiment: Document, names: Sequence[str]) -> Iterator[Panel]:
+    """Draw R2 of some conditions on each group of the clips, for each dimension."""
+    for dimension in DIMENSIONS:
+        own = [
+            each
+            for label in experiment["tested_on"]
+            for each in _of(experiment, label, dimension)
+            if each["condition"] in names
+        ]
+        drawn = [each for each in own if each["r2"] is not None and each["r2_low"] is not None]
+        ends = [end for each in drawn for end in (each["r2_low"], each["r2_high"])]
+        span = (max(min(0.0, *ends, 0.0) - 0.02, LOWEST_R2), max(0.1, *ends, 0.1) + 0.02)
+        rows = [label.removeprefix("all ") for label in dict.fromkeys(each["part"] for each in own)]
+        clips = {each["part"]: each["clips"] for each in own}
+        labels = [f"{name} (n {clips[f'all {name}']})" for name in rows]
+        plot = _rows_plot(span, len(rows), f"R2 of {dimension}", f"{dimension} by group")
+        plot.rule(across=0.0, kind="rule")
+        for name, up in zip(rows, _rows(plot, labels), strict=True):
+            for each in drawn:
+                if each["part"] != f"all {name}":
+                    continue
+                number = names.index(each["condition"])
+                at = up + 0.3 - 0.6 * number / max(len(names) - 1, 1)
+                plot.whisker((each["r2_low"], at), (each["r2_high"], at), f"c{number}")
+                title = (
+                    f"{each['condition']}: {each['r2']:.3f} "
+                    f"[{each['r2_low']:.3f}, {each['r2_high']:.3f}]"
+                )
+                plot.point((each["r2"], at), f"mark c{number}", title, 3.2)
+        yield dimension, plot
+
+
 def _panels(document: Document) -> Iterator[tuple[str, int, str]]:
-    """Yield each domain with the number and the name of each dimension."""
+    """Yield each kind with the number and the name of each dimension."""
     for domain in sorted({clip["domain"] for clip in document["clips"]}):
         for dim, dimension in enumerate(DIMENSIONS):
             yield domain, dim, dimension
@@ -184,7 +216,7 @@ def _panels(document: Document) -> Iterator[tuple[str, int, str]]:
 def _points(
     document: Document, predicted: Mapping[str, Any], domain: str, dim: int
 ) -> Iterator[tuple[Mapping[str, Any], str, float]]:
-    """Yield each predicted clip of a domain with the class of its dot and its prediction."""
+    """Yield each predicted clip of a kind with the class of its dot and its prediction."""
     numbers = {corpus: number for number, corpus in enumerate(corpora_in(document))}
     for clip, affect in zip(document["clips"], predicted["affect"], strict=True):
         if clip["domain"] == domain and affect[dim] is not None:

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 
 PROTOCOL: Final = (
-    "Folds are stratified by Ward clusters of the two ratings within each domain, and by corpus; "
+    "Folds are stratified by Ward clusters of the two ratings within each kind of sound, and by "
+    "corpus, with --by also by that column; "
     "groups of related clips, and copies of one sound, are never split, so clusters are spread as "
     "evenly as whole groups allow. Clips are added, left out or shuffled, and settings are tuned, "
-    "in the training part of a fold only. One split serves both domains: added clips of the other "
-    "domain come from the training part, too. Scores are of held-out clips, averaged over the "
+    "in the training part of a fold only. One split serves all kinds: added clips of other kinds "
+    "come from the training part, too. Scores are of held-out clips, averaged over the "
     "repeats; intervals of R2 are a bootstrap of whole groups."
 )
 
@@ -60,6 +61,7 @@ def document_of(context: ReportContext, outcomes: Sequence[ExperimentResult]) ->
         "test": TEST,
         "problems": context.dataset.problems,
         "repeated": list(repeats_told(context.dataset.repeated)),
+        "by": "" if context.dataset.grouping is None else context.dataset.grouping.column,
         "corpora": [
             {
                 "part": part,
@@ -96,6 +98,7 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
         "question": plan.question,
         "verdict": verdict_of(outcome),
         "axis": plan.axis,
+        "tested_on": _tested_on(outcome),
         "conditions": [
             {
                 "name": condition.name,
@@ -108,8 +111,15 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
         "figures": [asdict(each) for each in outcome.figures],
         "falls": [asdict(each) for each in outcome.falls],
         "tests": [asdict(each) | {"verdict": each.verdict} for each in outcome.tests],
+        "against_best": [asdict(each) | {"verdict": each.verdict} for each in outcome.against_best],
         "predicted": {name: _first_repeat(each) for name, each in outcome.predicted.items()},
     }
+
+
+def _tested_on(outcome: ExperimentResult) -> list[str]:
+    """Return the kinds, or values of the grouping column, in order."""
+    recipes = (name for condition in outcome.plan.conditions for name in condition.recipes)
+    return list(dict.fromkeys(recipes))
 
 
 def _first_repeat(predicted: CellPredictions) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from trainer.experiments.cross_cultural import ALL, AS_MANY, CROSS_CULTURAL, OTHERS, OWN
 from trainer.experiments.report import charts
 from trainer.experiments.report.svg import KeyEntry
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 FEW_CONDITIONS: Final = 4
 """With more conditions, the tests of single pairs are listed but not drawn."""
 
+_TESTED: Final = (
+    KeyEntry("dot", "mark better", "significantly better"),
+    KeyEntry("dot", "mark worse", "significantly worse"),
+    KeyEntry("dot", "mark nothing", "no significant difference"),
+    KeyEntry("line", "rule", "no change"),
+)
 _INTERVAL: Final = KeyEntry("line", "whisker ink", "95 % interval")
 
 
@@ -38,20 +45,27 @@ class FigureBlock(NamedTuple):
 
 def blocks_of(document: Document, experiment: Document) -> Iterator[FigureBlock]:
     """Yield all figures of an experiment."""
-    if experiment["tests"] and len(experiment["tests"]) <= 4 * FEW_CONDITIONS:
+    pairs = {(each["first"], each["second"]) for each in experiment["tests"]}
+    if experiment["against_best"]:
+        yield FigureBlock(
+            "tests-against-best",
+            "The joint fit against the best fit on a single kind",
+            "Mean squared error of held-out clips, with the 95 % interval of the paired test; the "
+            "best of the single fits is chosen for each row by the same clips, which favours it.",
+            _TESTED,
+            [("", charts.forest(experiment, experiment["against_best"]))],
+        )
+    if 0 < len(pairs) <= FEW_CONDITIONS:
         yield FigureBlock(
             "tests",
             "Change of the error",
             "Mean squared error of held-out clips, with the 95 % interval of the paired test. An "
             "arrow marks an interval that continues outside the plot.",
-            [
-                KeyEntry("dot", "mark better", "significantly better"),
-                KeyEntry("dot", "mark worse", "significantly worse"),
-                KeyEntry("dot", "mark nothing", "no significant difference"),
-                KeyEntry("line", "rule", "no change"),
-            ],
-            list(_forests(document, experiment["tests"])),
+            _TESTED,
+            list(_forests(experiment)),
         )
+    if experiment["name"] == CROSS_CULTURAL:
+        yield _groups(document, experiment)
     for number, (name, predicted) in enumerate(experiment["predicted"].items()):
         suffix = f"-{number + 1}" if number else ""
         yield from _predicted(document, experiment, name, predicted, suffix)
@@ -113,7 +127,7 @@ def _ablation(document: Document, experiment: Document) -> Iterator[FigureBlock]
         "losses",
         "Loss without a family",
         "The fall of R2 if a family is left out of the fit, or is permuted among the held-out "
-        "clips of a domain. Left of zero, predictions are better without it.",
+        "clips of a kind. Left of zero, predictions are better without it.",
         [
             KeyEntry("area", "bar c0", "left out of the fit"),
             KeyEntry("area", "bar c1", "permuted"),
@@ -134,10 +148,28 @@ def _ablation(document: Document, experiment: Document) -> Iterator[FigureBlock]
     )
 
 
-def _forests(document: Document, tests: Sequence[Mapping[str, Any]]) -> Iterator[Panel]:
+def _groups(document: Document, experiment: Document) -> FigureBlock:
+    names = (OWN, AS_MANY, OTHERS, ALL)
+    return FigureBlock(
+        "groups",
+        f"R2 by {document['by']}",
+        "R2 of the held-out clips of each group, by fits on its own group and on others, within "
+        "the same folds, with 95 % intervals over groups of related clips. Where the second lies "
+        "left of the first, what was learned on the others does not fully hold here. Groups may "
+        "also differ in corpus, kind of sound, level or raters: the difference is that of all.",
+        [
+            *(KeyEntry("dot", f"mark c{n}", f"fitted on {name}") for n, name in enumerate(names)),
+            KeyEntry("line", "rule", "R2 of predicting the mean"),
+        ],
+        list(charts.groups(experiment, names)),
+    )
+
+
+def _forests(experiment: Document) -> Iterator[Panel]:
+    tests = experiment["tests"]
     for first, second in dict.fromkeys((t["first"], t["second"]) for t in tests):
         own = [t for t in tests if (t["first"], t["second"]) == (first, second)]
-        yield f"{first} against {second}", charts.forest(document, own)
+        yield f"{first} against {second}", charts.forest(experiment, own)
 
 
 def _corpora(document: Document, predicted: Mapping[str, Any]) -> list[KeyEntry]:

@@ -43,7 +43,7 @@ def _title(document: Document) -> str:
 
 def _head(document: Document) -> str:
     parts = [p for p in document["corpora"] if p["part"].startswith("all ")]
-    clips = " and ".join(
+    clips = ", ".join(
         f"{p['clips']} clips of {p['part'].removeprefix('all ')} in {p['groups']} groups"
         for p in parts
     )
@@ -52,7 +52,7 @@ def _head(document: Document) -> str:
         for e in document["experiments"]
     )
     return (
-        "<header><h1>Does training on music help to predict sounds, and the reverse?</h1>"
+        "<header><h1>Does training on one kind of sound help to predict the others?</h1>"
         f'<p class="soft">{xml_text(clips)}; {_regression(document)}; {document["folds"]} folds, '
         f"{document['repeats']} repeats; {xml_text(document['made_at'][:10])}</p>"
         f"<p><code>{xml_text(document['command'])}</code></p>"
@@ -75,7 +75,7 @@ def _experiment(document: Document, experiment: Document) -> str:
     answer = f'<p class="answer">{xml_text(verdict[0])}</p>' if verdict else ""
     many = len(experiment["conditions"]) > FEW_CONDITIONS
     tables = (
-        _table(each, domains_only=many and each.name.endswith("-scores"))
+        _table(each, kinds_only=many and each.name.endswith("-scores"))
         for each in tables_of(experiment)
     )
     return (
@@ -106,12 +106,12 @@ def _key(entries: Sequence[KeyEntry]) -> str:
     return f'<ul class="key">{items}</ul>'
 
 
-def _table(table: ReportTable, *, domains_only: bool = False) -> str:
-    """Return a table, with the scores of whole domains only where there are many others."""
+def _table(table: ReportTable, *, kinds_only: bool = False) -> str:
+    """Return a table, with the scores of whole kinds only where there are many others."""
     heads = "".join(f"<th>{xml_text(column.head)}</th>" for column in table.columns)
     rows = []
     for cells in table.shown():
-        if domains_only and not cells[1].startswith("all "):
+        if kinds_only and not cells[1].startswith("all "):
             continue
         row = "".join(
             f"<td{_class(column, cell)}>{xml_text(cell)}</td>"

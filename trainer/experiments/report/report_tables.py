@@ -77,6 +77,9 @@ class ReportTable(NamedTuple):
 def tables_of(experiment: Document) -> Iterator[ReportTable]:
     """Yield the tables of an experiment."""
     name = experiment["name"]
+    if experiment["against_best"]:
+        title = "Joint fit against the best fit on a single kind"
+        yield ReportTable(f"{name}-against-best", title, _BEST, _best(experiment))
     if experiment["tests"]:
         yield ReportTable(f"{name}-tests", "Tests", _TESTS, [*map(_test, experiment["tests"])])
     if experiment["falls"]:
@@ -93,7 +96,7 @@ def tables_of(experiment: Document) -> Iterator[ReportTable]:
 
 
 def corpora_table(document: Document) -> ReportTable:
-    """Return the table of the corpora and domains."""
+    """Return the table of the corpora and kinds."""
     columns = [Column("part"), Column("clips", "d"), Column("groups", "d")]
     columns += [
         Column(f"{dimension} {of}", ".3f")
@@ -119,6 +122,35 @@ _TESTS: Final = (
     Column("p after Holm", ".2g"),
     Column("result"),
 )
+
+
+_BEST: Final = (
+    Column("of"),
+    Column("dimension"),
+    Column("clips", "d"),
+    *(Column(head, ".3f") for head in ("R2 of the joint fit", "low", "high")),
+    Column("best single fit"),
+    *(Column(head, ".3f") for head in ("R2 of the best single fit", "low", "high")),
+    *(Column(head, "+.1%") for head in ("squared error", "lower end", "upper end")),
+    Column("p", ".2g"),
+    Column("p after Holm", ".2g"),
+    Column("result"),
+)
+
+
+def _best(experiment: Document) -> list[list[object]]:
+    """Return a row for each cell: both fits, and the change of the error from single to joint."""
+    scores = {
+        (each["condition"], each["part"], each["dimension"]): each for each in experiment["figures"]
+    }
+    rows: list[list[object]] = []
+    for test in experiment["against_best"]:
+        part = (f"all {test['domain']}", test["dimension"])
+        joint, single = (scores[test[name], *part] for name in ("first", "second"))
+        own, other = ([each[key] for key in _SCORES[:3]] for each in (joint, single))
+        cells = [test["domain"], test["dimension"], joint["clips"], *own, test["second"], *other]
+        rows.append([*cells, *_test(test)[4:]])
+    return rows
 
 
 def _cells(entries: Sequence[Mapping[str, Any]], keys: str) -> list[list[object]]:

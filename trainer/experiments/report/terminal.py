@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield, for each experiment of a document, a table of R2 by domain and its conclusions."""
+    """Yield, for each experiment of a document, a table of R2 by kind and its conclusions."""
     parts = ", ".join(
         f"{part['clips']} of {part['part']}"
         for part in document["corpora"]
@@ -34,8 +34,8 @@ def summary_of(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _table(experiment: Mapping[str, Any]) -> Iterator[str]:
     columns = [
-        (f"all {domain}", dimension)
-        for domain in ("music", "sound")
+        (f"all {label}", dimension)
+        for label in experiment["tested_on"]
         for dimension in ("arousal", "valence")
     ]
     found = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trainer.experiments.paired_test import NOTHING, P_LEVEL
-from trainer.experiments.splits import DOMAINS
-from trainer.regression.kind_kernel import DIMENSIONS
+from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
 # The difference between the first two conditions that a plan compares.
 _SUBJECTS: Final = {
     "joint": "Joint training",
-    "mixing": "Adding all clips of the other domain",
-    "constant-size": "Taking a quarter of a constant total from the other domain",
-    "shuffled-control": "Having the other domain's own ratings instead of shuffled ones",
-    "cross-domain": "Training on the other domain instead of its own",
+    "mixing": "Adding all clips of the other kinds",
+    "constant-size": "Taking a quarter of a constant total from the other kinds",
+    "shuffled-control": "Having the other kinds' own ratings instead of shuffled ones",
+    "cross-domain": "Training on the other kinds instead of its own",
+    "cross-cultural": "Training on as many clips of the other groups instead of its own",
 }
 
 
@@ -34,7 +34,10 @@ def verdict_of(outcome: ExperimentResult) -> list[str]:
     if subject is None:
         return [_ablation(tests)]
     others = [t for t in tests if t not in main and t.verdict != NOTHING]
-    return [_conclusion(subject, main), *(line_of(t) for t in (*main, *others))]
+    lines = [line_of(t) for t in (*main, *others)]
+    if outcome.against_best:
+        return [_at_least_as_good(outcome.against_best), _conclusion(subject, main), *lines]
+    return [_conclusion(subject, main), *lines]
 
 
 def line_of(test: PairedTest) -> str:
@@ -64,10 +67,34 @@ def _conclusion(subject: str, tests: Sequence[PairedTest]) -> str:
     return f"{text}; the other differences are not significant."
 
 
+def _at_least_as_good(tests: Sequence[PairedTest]) -> str:
+    """Say where a joint fit is worse than the best fit on a single kind, and where it may be."""
+    worse = [t for t in tests if t.verdict == "worse"]
+    better = [f"{t.dimension} of {t.domain}" for t in tests if t.verdict == "better"]
+    open_ = [t for t in tests if t.verdict == NOTHING and t.gain < 0]
+    text = "The joint fit is at least as good as the best fit on a single kind in "
+    if worse:
+        count = len(tests) - len(worse)
+        text += f"{count} of {len(tests)} cells; it is worse for {_listed([*map(_cell, worse)])}"
+    else:
+        text += f"every cell, of {len(tests)}: in none is it significantly worse"
+    text += f". It is significantly better for {_listed(better)}" if better else ""
+    if open_:
+        text += f". Larger errors that are not significant: {_listed([*map(_cell, open_)])}"
+    return f"{text}."
+
+
+def _cell(test: PairedTest) -> str:
+    return (
+        f"{test.dimension} of {test.domain} (against {test.second}: squared error "
+        f"{-test.gain:+.1%} [{-test.high:+.1%}, {-test.low:+.1%}])"
+    )
+
+
 def _growth(outcome: ExperimentResult) -> list[str]:
     """Report the change of R2 by the last quarter of the groups of a learning curve."""
     changes = []
-    for domain in DOMAINS:
+    for domain in KINDS:
         for dimension in DIMENSIONS:
             curve = outcome.of(f"all {domain}", dimension)
             scores = {each.at: each.r2 for each in curve if each.line == "joint"}

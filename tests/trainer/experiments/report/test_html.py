@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.experiments.made import document, experiment, spoken
+from trainer.experiments.grouping import Grouping
 from trainer.experiments.plans import EXPERIMENTS
 from trainer.experiments.report.figure_blocks import blocks_of
 from trainer.experiments.report.html import page_of
@@ -48,7 +49,13 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         experiment(name, table, folder, "elasticnet", SplitProtocol(2, 1, 1))
         for name in EXPERIMENTS
     ]
-    return document(table, outcomes, command=f"valenced evaluate --output '{HOSTILE}\udcff'")
+    # A manifest may call its column and groups anything.
+    values = np.where(table.domain == "music", f"1{HOSTILE}", "2")
+    grouping = Grouping(f"3{HOSTILE}", values, (f"1{HOSTILE}", "2"))
+    protocol = SplitProtocol(2, 1, 1)
+    outcomes.append(experiment("cross-cultural", table, folder, "elasticnet", protocol, grouping))
+    command = f"valenced evaluate --output '{HOSTILE}\udcff'"
+    return document(table, outcomes, command, grouping)
 
 
 def browse(page: Path, *asked: str) -> bytes:
@@ -96,7 +103,7 @@ def test_the_page_shows_every_experiment_and_the_method(said: dict[str, Any]) ->
     page = page_of(said)
     reader = read(page)
     ids = {value for name, value in reader.attributes if name == "id"}
-    assert ids == {*EXPERIMENTS, "made"}
+    assert ids == {*EXPERIMENTS, "cross-cultural", "made"}
     assert reader.tags.count("svg") > 30
     for told in ("seed", said["test"], said["protocol"], said["bundle"], said["versions"]["numpy"]):
         assert told in page
