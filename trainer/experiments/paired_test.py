@@ -63,6 +63,11 @@ class PairedTest:
             return NOTHING
         return "better" if self.gain > 0 else "worse"
 
+    @property
+    def strict_verdict(self) -> str:
+        """As `verdict`, but ``worse`` already without correcting: for a claim that nothing is."""
+        return "worse" if self.high < 0 else self.verdict
+
 
 def corrected_t(differences: NDArray[np.float64], test_to_train: float) -> tuple[float, float]:
     """Return the standard error of a mean difference over folds, and the two-sided p in [0, 1].

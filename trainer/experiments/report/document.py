@@ -111,7 +111,9 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
         "figures": [asdict(each) for each in outcome.figures],
         "falls": [asdict(each) for each in outcome.falls],
         "tests": [asdict(each) | {"verdict": each.verdict} for each in outcome.tests],
-        "against_best": [asdict(each) | {"verdict": each.verdict} for each in outcome.against_best],
+        "against_best": [
+            asdict(each) | {"verdict": each.strict_verdict} for each in outcome.against_best
+        ],
         "predicted": {name: _first_repeat(each) for name, each in outcome.predicted.items()},
     }
 

@@ -51,7 +51,8 @@ def blocks_of(document: Document, experiment: Document) -> Iterator[FigureBlock]
             "tests-against-best",
             "The joint fit against the best fit on a single kind",
             "Mean squared error of held-out clips, with the 95 % interval of the paired test; the "
-            "best of the single fits is chosen for each row by the same clips, which favours it.",
+            "best of the single fits is chosen for each row by the same clips, which favours it. "
+            "Worse means that the whole interval is; better, that p after Holm says so, too.",
             _TESTED,
             [("", charts.forest(experiment, experiment["against_best"]))],
         )

@@ -69,15 +69,15 @@ def _conclusion(subject: str, tests: Sequence[PairedTest]) -> str:
 
 def _at_least_as_good(tests: Sequence[PairedTest]) -> str:
     """Say where a joint fit is worse than the best fit on a single kind, and where it may be."""
-    worse = [t for t in tests if t.verdict == "worse"]
-    better = [f"{t.dimension} of {t.domain}" for t in tests if t.verdict == "better"]
-    open_ = [t for t in tests if t.verdict == NOTHING and t.gain < 0]
+    worse = [t for t in tests if t.strict_verdict == "worse"]
+    better = [f"{t.dimension} of {t.domain}" for t in tests if t.strict_verdict == "better"]
+    open_ = [t for t in tests if t.strict_verdict == NOTHING and t.gain < 0]
     text = "The joint fit is at least as good as the best fit on a single kind in "
     if worse:
         count = len(tests) - len(worse)
         text += f"{count} of {len(tests)} cells; it is worse for {_listed([*map(_cell, worse)])}"
     else:
-        text += f"every cell, of {len(tests)}: in none is it significantly worse"
+        text += f"every cell, of {len(tests)}: in none does the 95 % interval say that it is worse"
     text += f". It is significantly better for {_listed(better)}" if better else ""
     if open_:
         text += f". Larger errors that are not significant: {_listed([*map(_cell, open_)])}"
