@@ -17,6 +17,7 @@
 #   make extraction-settings CORPORA=DIR  compare settings of feature extraction, for docs/features.md
 #   make encoding-effects CORPORA=DIR     influence of level, sample rate and codec on the features, for docs/features.md
 #   make real-size                        time from corpora of the size of IADS-E and PMEmo to the published bundle
+#   make many-ratings                     time and memory of a fit on 20,000 rated clips, and what approximating loses
 #   make regressions                      compare regressions on the same folds, with an hour of AutoML, for docs/starter.md
 #   make lock                             choose newer versions of everything
 
@@ -32,7 +33,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs examples bench rescore-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size regressions lock clean
+.PHONY: run test lint docs examples bench rescore-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -105,6 +106,9 @@ encoding-effects: .venv/.dev
 real-size: .venv/.dev
 	@echo 'this takes about ten minutes; the figures come at the end'
 	$(BIN)/python -m bench.speed.real_size
+
+many-ratings: .venv/.dev
+	$(BIN)/python -m bench.speed.many_ratings
 
 regressions: .venv/.bench
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.studies.regression_comparison
