@@ -11,7 +11,7 @@ from trainer.bundles import registry
 from trainer.bundles.bundle import TABLE, read_bundle
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.corpora.repeated_clips import repeated_clips
-from trainer.experiments.grouping import Grouping, grouping_of
+from trainer.experiments.grouping import Grouping, grouping_of, values_of
 from trainer.experiments.splits import FEWEST_CLIPS, domains_of
 from trainer.features.extract import CANONICAL
 from trainer.regression.training_table import decode_table
@@ -70,12 +70,11 @@ def load_dataset(
             raise TrainingError(
                 f"{name}: no corpus of that name can be used; there are {', '.join(there)}"
             )
-    if names:
-        wanted = np.isin(table.corpus, names)
-        table, same = table.subset(wanted), same[wanted]
-    enough, few = _kinds_to_test(table, folds)
-    table, same = table.subset(enough), same[enough]
-    grouping = grouping_of(by, table, store.manifests(), folds) if by else None
+    values = values_of(by, table, store.manifests()) if by else None
+    chosen = np.isin(table.corpus, names) if names else np.ones(len(table), dtype=np.bool_)
+    chosen[chosen], few = _kinds_to_test(table.subset(chosen), folds)
+    table, same = table.subset(chosen), same[chosen]
+    grouping = None if values is None else grouping_of(by, values[chosen], table, folds)
     return Dataset(table, manifest, problems + few, repeated_clips(table, same), grouping)
 
 

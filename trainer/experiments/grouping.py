@@ -46,36 +46,16 @@ class Grouping:
         return tuple(each for each in np.unique(self.values).tolist() if each)
 
 
-def grouping_of(
-    column: str,
-    table: TrainingTable,
-    manifests: Mapping[str, CorpusManifest | CorpusError],
-    folds: int,
-) -> Grouping:
-    """Return a grouping by `corpus`, by `kind`, or by a column of the imported corpora.
-
-    A value is tested if it has enough clips, in a group for each fold at least.
-
-    Raises:
-        TrainingError: there is no such column, or not two to eight of its values can be tested.
-    """
-    values = _values(column, table, manifests)
-    tested = []
-    for value in np.unique(values[values != ""]).tolist():
-        rows = values == value
-        if rows.sum() >= FEWEST_CLIPS and len(np.unique(table.group[rows])) >= folds:
-            tested.append(value)
-    if not 2 <= len(tested) <= MOST_TESTED:  # noqa: PLR2004 - one value has no others
-        raise TrainingError(
-            f"column {column}: {len(tested)} values have at least {FEWEST_CLIPS} rated clips in "
-            f"{folds} groups; from 2 to {MOST_TESTED} can be compared; choose another --by"
-        )
-    return Grouping(column, values, tuple(tested))
-
-
-def _values(
+def values_of(
     column: str, table: TrainingTable, manifests: Mapping[str, CorpusManifest | CorpusError]
 ) -> NDArray[np.str_]:
+    """Return the value of each clip of a whole table, shape (clips,); "" where there is none.
+
+    The column is `corpus`, `kind`, or one of the imported corpora.
+
+    Raises:
+        TrainingError: there is no such column.
+    """
     if column in BUILT_IN:
         built_in: NDArray[np.str_] = getattr(table, BUILT_IN[column])
         return built_in
@@ -89,11 +69,36 @@ def _values(
     named = {name for manifest in usable.values() for name in manifest.groupings}
     if column not in named:
         there = ", ".join([*BUILT_IN, *sorted(named)])
-        raise TrainingError(f"no corpus has a grouping column {column}; there are {there}")
-    longest = max(len(v) for m in usable.values() for v in [*m.groupings.get(column, ()), ""])
-    values = np.zeros(len(table), dtype=f"<U{max(longest, 1)}")
+        raise TrainingError(
+            f"no corpus has a grouping column {column}; there are {there} (a column of a manifest "
+            "is kept if it has from 2 to 50 values)"
+        )
+    values = np.full(len(table), "", dtype=object)
     for name, manifest in usable.items():
         if column in manifest.groupings:
             # An imported corpus stands in the table as it was imported, in one piece.
             values[table.corpus == name] = manifest.groupings[column]
-    return values
+    return values.astype(np.str_)
+
+
+def grouping_of(
+    column: str, values: NDArray[np.str_], table: TrainingTable, folds: int
+) -> Grouping:
+    """Return the grouping by the values of a column, shape (clips,).
+
+    A value is tested if it has enough clips, in a group for each fold at least.
+
+    Raises:
+        TrainingError: not two to eight of the values can be tested.
+    """
+    tested = []
+    for value in np.unique(values[values != ""]).tolist():
+        rows = values == value
+        if rows.sum() >= FEWEST_CLIPS and len(np.unique(table.group[rows])) >= folds:
+            tested.append(value)
+    if not 2 <= len(tested) <= MOST_TESTED:  # noqa: PLR2004 - one value has no others
+        raise TrainingError(
+            f"column {column}: {len(tested)} values have at least {FEWEST_CLIPS} rated clips in "
+            f"{folds} groups; from 2 to {MOST_TESTED} can be compared; choose another --by"
+        )
+    return Grouping(column, values, tuple(tested))

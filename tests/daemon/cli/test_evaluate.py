@@ -125,7 +125,7 @@ def test_an_imported_corpus_is_evaluated_beside_the_bundles(
     rows = [(name, i / 40, -i / 40, ("Mali", "Peru")[i % 2]) for i, name in enumerate(names)]
     put_table(folder / "manifest.csv", ("path", "arousal", "valence", "culture"), rows)
     told = valenced("corpus", "add", "manifest", folder, "--name", "mine").decode()
-    assert "grouping column culture: 2 values" in told
+    assert "for evaluate --by: culture (2 values)" in told
     valenced("evaluate", "--by", "age", "--output", tmp_path / "no", exit_code=1)
     assert "no corpus has a grouping column age; there are corpus, kind, culture" in valenced.stderr
     valenced("evaluate", "--by", "culture", "--output", tmp_path / "no", exit_code=1)

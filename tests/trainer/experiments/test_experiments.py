@@ -21,7 +21,7 @@ from tests.trainer.experiments.made import (
 from trainer.corpora.corpus_store import CorpusManifest
 from trainer.experiments.cells import CellResult, CellStore, Study, fit_cells
 from trainer.experiments.conditions import JOINT, TrainingRecipe
-from trainer.experiments.grouping import grouping_of
+from trainer.experiments.grouping import grouping_of, values_of
 from trainer.experiments.paired_test import NOTHING
 from trainer.experiments.plans import EXPERIMENTS, plan_of
 from trainer.experiments.report.document import encoded
@@ -85,10 +85,15 @@ def test_without_relation_joint_training_does_not_help(tmp_path: Path) -> None:
     assert verdict_of(outcome)[1].startswith("Joint training did not help")
 
 
-def test_each_kind_is_compared_with_the_best_single_fit(tmp_path: Path) -> None:
-    """Sounds called voices are predicted best by a fit on sounds, not by one on music."""
-    table = three_kinds()
-    outcome = experiment("joint", table, tmp_path, "elasticnet", SplitProtocol(3, 1, 1))
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """Return the joint experiment on music, and on sounds of which half are called voices."""
+    folder = tmp_path_factory.mktemp("three")
+    return experiment("joint", three_kinds(), folder, "elasticnet", SplitProtocol(3, 1, 1))
+
+
+def test_each_kind_is_compared_with_the_best_single_fit(three: ExperimentResult) -> None:
+    outcome = three
     best = {(each.domain, each.dimension): each for each in outcome.against_best}
     assert list(best) == [(k, d) for k in KINDS for d in ("arousal", "valence")]
     for cell, test in best.items():
@@ -96,22 +101,21 @@ def test_each_kind_is_compared_with_the_best_single_fit(tmp_path: Path) -> None:
         singles = [t for t in others if t.second in {f"{kind} alone" for kind in KINDS}]
         assert test.gain == min(each.gain for each in singles)
     assert best["voice", "valence"].second != "music alone"
-    (made,) = document(table, [outcome])["experiments"]
+    (made,) = document(three_kinds(), [outcome])["experiments"]
     (told, *_) = tables_of(made)
     rows = list(told.shown())
     assert (told.name, len(rows)) == ("joint-against-best", 6)
     assert {row[6] for row in rows} <= {f"{kind} alone" for kind in KINDS}
 
 
-def test_a_joint_fit_that_is_worse_is_named(tmp_path: Path) -> None:
-    outcome = experiment("joint", three_kinds(), tmp_path, "elasticnet", SplitProtocol(3, 1, 1))
-    first, *rest = outcome.against_best
+def test_a_joint_fit_that_is_worse_is_named(three: ExperimentResult) -> None:
+    first, *rest = three.against_best
     worse = replace(first, gain=-0.2, low=-0.3, high=-0.1, p=0.02, p_holm=0.12)
     fine = [replace(each, gain=0.1, low=0.0, high=0.2, p=0.3, p_holm=1.0) for each in rest]
-    said = verdict_of(replace(outcome, against_best=[worse, *fine]))[0]
+    said = verdict_of(replace(three, against_best=[worse, *fine]))[0]
     assert "in 5 of 6 cells; it is worse for arousal of music (against" in said
     assert "squared error +20.0% [+10.0%, +30.0%]" in said
-    assert "every cell, of 5" in verdict_of(replace(outcome, against_best=fine))[0]
+    assert "every cell, of 5" in verdict_of(replace(three, against_best=fine))[0]
 
 
 def test_groups_that_feel_differently_are_found(tmp_path: Path) -> None:
@@ -147,23 +151,23 @@ def test_a_grouping_column_comes_from_an_import_or_every_table() -> None:
         name="songs", kind="manifest", imported_at="", hearing="", clips=80, groups=40,
         domains={}, licence="", notes=[], items=[], skipped=[], groupings={"culture": values},
     )  # fmt: skip
-    grouping = grouping_of("culture", table, {"songs": manifest}, 4)
-    assert grouping.tested == ("east", "west")
-    assert grouping.values[table.corpus == "songs"].tolist() == values
-    assert set(grouping.values[table.corpus != "songs"]) == {""}
-    assert grouping_of("kind", table, {}, 4).tested == ("music", "sound")
-    assert grouping_of("corpus", table, {}, 4).tested == ("noises", "songs")
+    found = values_of("culture", table, {"songs": manifest})
+    assert found[table.corpus == "songs"].tolist() == values
+    assert set(found[table.corpus != "songs"]) == {""}
+    assert grouping_of("culture", found, table, 4).tested == ("east", "west")
+    for column, tested in (("kind", ("music", "sound")), ("corpus", ("noises", "songs"))):
+        assert grouping_of(column, values_of(column, table, {}), table, 4).tested == tested
     with pytest.raises(
         TrainingError, match="no corpus has a grouping column genre; there are corp"
     ):
-        grouping_of("genre", table, {"songs": manifest}, 4)
-    few = manifest.model_copy(update={"groupings": {"culture": ["a"] * 79 + ["b"]}})
+        values_of("genre", table, {"songs": manifest})
+    few = np.where(table.corpus == "songs", "a", "")
     with pytest.raises(TrainingError, match="column culture: 1 values have at least 30 rated clip"):
-        grouping_of("culture", table, {"songs": few}, 4)
+        grouping_of("culture", few, table, 4)
     # A manifest that was edited by hand, or is of another table, gives no column.
     short = manifest.model_copy(update={"groupings": {"culture": ["a"] * 79}})
     with pytest.raises(TrainingError, match="no corpus has a grouping column culture"):
-        grouping_of("culture", table, {"songs": short}, 4)
+        values_of("culture", table, {"songs": short})
     with pytest.raises(TrainingError, match="cross-cultural needs a grouping column: add --by"):
         plan_of("cross-cultural", table, FAMILIES)
 
