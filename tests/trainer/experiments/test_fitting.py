@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 import pytest
 
-from tests.trainer.regression.rated import small_table
+from tests.trainer.regression.rated import of_two_corpora, small_table
 from trainer.evaluation.scores import r2
 from trainer.experiments.fitting import Fitting, Regression
 from trainer.experiments.paper import SupportVectorPipeline
@@ -22,7 +22,7 @@ OWN = JointRegression().get_params()
 
 @pytest.fixture(scope="module")
 def table() -> TrainingTable:
-    table = small_table(150, 120)
+    table = of_two_corpora(small_table(150, 120))
     return replace(table, vectors=np.log(table.vectors))
 
 
@@ -41,7 +41,9 @@ def test_each_regression_learns_with_valid_intervals(
     assert said.high is not None
     assert ((said.low <= said.affect) & (said.affect <= said.high)).all()
     covered = (said.low <= asked.ratings) & (asked.ratings <= said.high)
-    assert 0.6 < covered.mean() < 0.97
+    assert covered.mean() > 0.6
+    # Ratings spread over 0.68 from the first decile to the last.
+    assert (said.high - said.low).mean() < 0.55
 
 
 def test_predictions_do_not_depend_on_intervals(table: TrainingTable) -> None:

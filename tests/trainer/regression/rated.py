@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from trainer.bundles.bundle_manifest import FORMAT, FitRecipe, FittedOn, Manifest
@@ -40,6 +42,14 @@ def small_table(music: int = 80, sounds: int = 60, seed: int = 5) -> TrainingTab
         sets_scale=np.ones(count, np.bool_),
         steadiness=np.linspace(1.0, 0.5, DESCRIPTORS, dtype=np.float32),
         is_harmony=np.zeros(DESCRIPTORS, np.bool_),
+    )
+
+
+def of_two_corpora(table: TrainingTable) -> TrainingTable:
+    """Return a table with each corpus cut into two, by groups: one can be left out."""
+    number = np.array([int(group.split()[1]) % 2 for group in table.group])
+    return replace(
+        table, corpus=np.where(number == 1, table.corpus, np.char.add("more ", table.corpus))
     )
 
 

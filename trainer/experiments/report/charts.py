@@ -35,7 +35,7 @@ def lines_in(experiment: Document) -> list[str]:
 
 def scatters(document: Document, predicted: Mapping[str, Any]) -> Iterator[Panel]:
     """Draw predictions against ratings, for each kind and dimension."""
-    for domain, dim, dimension in _panels(document):
+    for domain, dim, dimension in panels(document):
         name = f"{dimension} of {domain}"
         points = list(_points(document, predicted, domain, dim))
         values = [value for *_, value in points]
@@ -52,7 +52,7 @@ def scatters(document: Document, predicted: Mapping[str, Any]) -> Iterator[Panel
 
 def residuals(document: Document, predicted: Mapping[str, Any]) -> Iterator[Panel]:
     """Draw residuals against predictions, with the mean of each eighth of the clips."""
-    for domain, dim, dimension in _panels(document):
+    for domain, dim, dimension in panels(document):
         name = f"{dimension} of {domain}"
         points = [
             (value, clip["rated"][dim] - value, colour, clip["path"])
@@ -80,11 +80,11 @@ def coverage(document: Document, figures: Sequence[Mapping[str, Any]]) -> Plot:
     low = min([0.4, *(int(5 * each["coverage"]) / 5 for each in rows)])
     ticks = [tick / 5 for tick in range(round(low * 5), 6)]
     label = "share of held-out ratings inside"
-    plot = _rows_plot((low, 1.0), len(rows), label, "coverage", ticks, percent=True)
+    plot = rows_plot((low, 1.0), len(rows), label, "coverage", ticks, percent=True)
     plot.zone(level - 0.04, level + 0.04, "zone")
     plot.rule(across=level, kind="rule")
     names = [f"{each['part']}, {each['dimension']} (n {each['clips']})" for each in rows]
-    for name, up, each in zip(names, _rows(plot, names), rows, strict=True):
+    for name, up, each in zip(names, label_rows(plot, names), rows, strict=True):
         plot.line([(low, up), (each["coverage"], up)], "stem")
         title = f"{name}: {each['coverage']:.1%} of {each['clips']}"
         plot.point((each["coverage"], up), f"mark {each['dimension']}", title, 4)
@@ -95,11 +95,11 @@ def forest(experiment: Document, tests: Sequence[Mapping[str, Any]]) -> Plot:
     """Draw the change of the squared error with its interval, a row for each test."""
     reach = min(max(max(abs(t["low"]), abs(t["high"])) for t in tests) * 1.05, 1.0)
     label = "change of the squared error; left is better"
-    plot = _rows_plot((-reach, reach), len(tests), label, "tests", percent=True)
+    plot = rows_plot((-reach, reach), len(tests), label, "tests", percent=True)
     plot.rule(across=0.0, kind="rule")
     clips = {each["part"]: each["clips"] for each in experiment["figures"]}
     names = [f"{t['dimension']} of {t['domain']} (n {clips['all ' + t['domain']]})" for t in tests]
-    for up, test in zip(_rows(plot, names), tests, strict=True):
+    for up, test in zip(label_rows(plot, names), tests, strict=True):
         kind = test["verdict"] if test["verdict"] in {"better", "worse"} else "nothing"
         title = (
             f"{test['first']} against {test['second']}: {-test['gain']:+.1%} "
@@ -114,8 +114,8 @@ def forest(experiment: Document, tests: Sequence[Mapping[str, Any]]) -> Plot:
 def curves(document: Document, experiment: Document) -> Iterator[Panel]:
     """Draw R2 along every line of an experiment, for each kind and dimension."""
     names = lines_in(experiment)
-    for domain, _, dimension in _panels(document):
-        own = [each for each in _of(experiment, domain, dimension) if each["r2"] is not None]
+    for domain, _, dimension in panels(document):
+        own = [each for each in figures_of(experiment, domain, dimension) if each["r2"] is not None]
         top = max((each["r2_high"] for each in own), default=1.0)
         low = min((each["r2_low"] for each in own), default=0.0)
         # Room for the note above.
@@ -134,44 +134,8 @@ def curves(document: Document, experiment: Document) -> Iterator[Panel]:
             _curve(plot, [each for each in own if each["line"] == name], number, shift)
         if own:
             best = max(each["r2"] for each in own)
-            plot.note(f"n = {own[0]['clips']}, best R2 = {_signed(best)}")
+            plot.note(f"n = {own[0]['clips']}, best R2 = {signed(best)}")
         yield f"{dimension} of {domain}", plot
-
-
-def ablations(document: Document, experiment: Document) -> Iterator[Panel]:
-    """Draw, for each family, the fall of R2 without it or with it permuted, with intervals."""
-    for name, families, scores, falls in _families(document, experiment):
-        rows = [f"{kind}: {family}" for family in families for kind in ("without", "permuted")]
-        ends = [end for row in rows for end in falls[row]]
-        span = (min(0.0, *ends) * 1.1, max(0.02, *ends) * 1.1)
-        label = f"R2 falls by (from {_signed(scores['everything'][0])}, n = {scores['clips'][0]:g})"
-        plot = _rows_plot(span, len(families), label, name)
-        plot.rule(across=0.0, kind="rule")
-        for family, up in zip(families, _rows(plot, families), strict=True):
-            for kind, colour, shift in (("without", "c0", 0.18), ("permuted", "c1", -0.18)):
-                fall, low, high = falls[f"{kind}: {family}"]
-                title = f"{kind}: {family}: {fall:+.3f} [{low:+.3f}, {high:+.3f}]"
-                plot.bar((0, fall), up + shift, f"bar {colour}", title)
-                plot.whisker((low, up + shift), (high, up + shift), "ink")
-        yield name, plot
-
-
-def lone_families(document: Document, experiment: Document) -> Iterator[Panel]:
-    """Draw R2 of each family alone, with its interval."""
-    for name, families, scores, _ in _families(document, experiment):
-        alone = [scores[f"only: {family}"] for family in families]
-        low = max(min(0.0, *(each[1] for each in alone)) * 1.1, LOWEST_R2)
-        full = scores["everything"][0]
-        top = max(0.05, full, *(each[2] for each in alone)) * 1.1
-        label = f"R2 (of all families {_signed(full)}, n = {scores['clips'][0]:g})"
-        plot = _rows_plot((low, top), len(families), label, name)
-        plot.rule(across=0.0, kind="rule")
-        plot.rule(across=full, kind="goal")
-        for family, up, score in zip(families, _rows(plot, families), alone, strict=True):
-            title = f"only {family}: {score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
-            plot.bar((0, score[0]), up, "bar c2", title, 12)
-            plot.whisker((score[1], up), (score[2], up), "ink")
-        yield name, plot
 
 
 def groups(experiment: Document, names: Sequence[str]) -> Iterator[Panel]:
@@ -180,7 +144,7 @@ def groups(experiment: Document, names: Sequence[str]) -> Iterator[Panel]:
         own = [
             each
             for label in experiment["tested_on"]
-            for each in _of(experiment, label, dimension)
+            for each in figures_of(experiment, label, dimension)
             if each["condition"] in names
         ]
         drawn = [each for each in own if each["r2"] is not None and each["r2_low"] is not None]
@@ -189,9 +153,9 @@ def groups(experiment: Document, names: Sequence[str]) -> Iterator[Panel]:
         rows = [label.removeprefix("all ") for label in dict.fromkeys(each["part"] for each in own)]
         clips = {each["part"]: each["clips"] for each in own}
         labels = [f"{name} (n {clips[f'all {name}']})" for name in rows]
-        plot = _rows_plot(span, len(rows), f"R2 of {dimension}", f"{dimension} by group")
+        plot = rows_plot(span, len(rows), f"R2 of {dimension}", f"{dimension} by group")
         plot.rule(across=0.0, kind="rule")
-        for name, up in zip(rows, _rows(plot, labels), strict=True):
+        for name, up in zip(rows, label_rows(plot, labels), strict=True):
             for each in drawn:
                 if each["part"] != f"all {name}":
                     continue
@@ -206,7 +170,7 @@ def groups(experiment: Document, names: Sequence[str]) -> Iterator[Panel]:
         yield dimension, plot
 
 
-def _panels(document: Document) -> Iterator[tuple[str, int, str]]:
+def panels(document: Document) -> Iterator[tuple[str, int, str]]:
     """Yield each kind with the number and the name of each dimension."""
     for domain in sorted({clip["domain"] for clip in document["clips"]}):
         for dim, dimension in enumerate(DIMENSIONS):
@@ -223,7 +187,8 @@ def _points(
             yield clip, corpus_class(numbers[clip["corpus"]]), affect[dim]
 
 
-def _of(experiment: Document, domain: str, dimension: str) -> list[Mapping[str, Any]]:
+def figures_of(experiment: Document, domain: str, dimension: str) -> list[Mapping[str, Any]]:
+    """Return the scores of an experiment on all clips of a kind, by condition."""
     wanted = (f"all {domain}", dimension)
     return [f for f in experiment["figures"] if (f["part"], f["dimension"]) == wanted]
 
@@ -233,40 +198,6 @@ def corpus_class(number: int) -> str:
     return f"dot c{number % 8}{' ring' if number // 8 % 2 else ''}"
 
 
-Scored = dict[str, tuple[float, float, float]]
-
-
-def _families(
-    document: Document, experiment: Document
-) -> Iterator[tuple[str, list[str], Scored, Scored]]:
-    """Yield the name of each panel, the families, and R2 and its fall by condition.
-
-    Both are given with their intervals; `clips` among the scores is their number.
-    """
-    families = [
-        each["name"].removeprefix("without: ")
-        for each in experiment["conditions"]
-        if each["line"] == "without"
-    ]
-    for domain, _, dimension in _panels(document):
-        own = _of(experiment, domain, dimension)
-        scores = {each["condition"]: _ends(each, "r2", "r2_low", "r2_high") for each in own}
-        scores["clips"] = (own[0]["clips"], 0.0, 0.0)
-        falls = {
-            each["condition"]: _ends(each, "fall", "low", "high")
-            for each in experiment["falls"]
-            if (each["part"], each["dimension"]) == (f"all {domain}", dimension)
-        }
-        yield f"{dimension} of {domain}", families, scores, falls
-
-
-def _ends(scored: Mapping[str, Any], value: str, low: str, high: str) -> tuple[float, float, float]:
-    """Return a value and its interval; 0 where it is not defined."""
-    middle = scored[value] or 0.0
-    ends = [middle if scored[end] is None else scored[end] for end in (low, high)]
-    return middle, ends[0], ends[1]
-
-
 def _fit_note(pairs: Sequence[tuple[float, float]]) -> str:
     """Return number and R2 of pairs of rating and prediction."""
     mean = sum(rated for rated, _ in pairs) / max(len(pairs), 1)
@@ -274,10 +205,11 @@ def _fit_note(pairs: Sequence[tuple[float, float]]) -> str:
     if spread <= 0.0:
         return f"n = {len(pairs)}"
     error = sum((rated - predicted) ** 2 for rated, predicted in pairs)
-    return f"n = {len(pairs)}, R2 = {_signed(1 - error / spread)}"
+    return f"n = {len(pairs)}, R2 = {signed(1 - error / spread)}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a value with two digits and a proper minus sign."""
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -292,7 +224,7 @@ def _curve(plot: Plot, figures: Sequence[Mapping[str, Any]], number: int, shift:
         plot.point((at, each["r2"]), f"mark {colour}", title, 3.2)
 
 
-def _rows_plot(
+def rows_plot(
     across: tuple[float, float],
     rows: int,
     label: str,
@@ -301,6 +233,7 @@ def _rows_plot(
     *,
     percent: bool = False,
 ) -> Plot:
+    """Return a plot with room for a number of labelled rows."""
     return Plot(
         across,
         (0, max(rows, 1)),
@@ -313,7 +246,7 @@ def _rows_plot(
     )
 
 
-def _rows(plot: Plot, labels: Sequence[str]) -> Iterator[float]:
+def label_rows(plot: Plot, labels: Sequence[str]) -> Iterator[float]:
     """Label the rows of a plot from the top, and yield the vertical position of each."""
     for number, label in enumerate(labels):
         up = len(labels) - number - 0.5

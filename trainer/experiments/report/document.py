@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trainer.experiments.conditions import TrainingRecipe
     from trainer.experiments.outcomes import CellPredictions, ExperimentResult
     from trainer.experiments.run_experiments import ReportContext
     from trainer.regression.training_table import TrainingTable
@@ -104,7 +105,7 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
                 "name": condition.name,
                 "line": condition.line,
                 "at": condition.at,
-                "recipes": {domain: asdict(recipe) for domain, recipe in condition.recipes.items()},
+                "recipes": {kind: _recipe(recipe) for kind, recipe in condition.recipes.items()},
             }
             for condition in plan.conditions
         ],
@@ -116,6 +117,12 @@ def _experiment(outcome: ExperimentResult) -> dict[str, Any]:
         ],
         "predicted": {name: _first_repeat(each) for name, each in outcome.predicted.items()},
     }
+
+
+def _recipe(recipe: TrainingRecipe) -> dict[str, Any]:
+    """Return a recipe as JSON data, which has lists only."""
+    fields = asdict(recipe)
+    return {name: list(each) if isinstance(each, tuple) else each for name, each in fields.items()}
 
 
 def _tested_on(outcome: ExperimentResult) -> list[str]:

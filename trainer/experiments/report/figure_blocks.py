@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from trainer.experiments.cross_cultural import ALL, AS_MANY, CROSS_CULTURAL, OTHERS, OWN
-from trainer.experiments.report import charts
+from trainer.experiments.report import charts, family_charts
 from trainer.experiments.report.svg import KeyEntry
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _ablation(document: Document, experiment: Document) -> Iterator[FigureBlock]
             KeyEntry("area", "bar c1", "permuted"),
             KeyEntry("line", "whisker ink", "95 % interval of the fall, over groups"),
         ],
-        list(charts.ablations(document, experiment)),
+        list(family_charts.ablations(document, experiment)),
     )
     yield FigureBlock(
         "alone",
@@ -145,7 +145,7 @@ def _ablation(document: Document, experiment: Document) -> Iterator[FigureBlock]
             _INTERVAL,
             KeyEntry("line", "goal", "all families"),
         ],
-        list(charts.lone_families(document, experiment)),
+        list(family_charts.lone_families(document, experiment)),
     )
 
 
