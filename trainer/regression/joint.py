@@ -72,6 +72,8 @@ class JointRegression:
         Raises:
             TrainingError: the table has too few clips, or a value is not finite.
         """
+        if len(table) < _FEWEST_CLIPS:
+            raise TrainingError(f"{len(table)} rated clips; at least {_FEWEST_CLIPS} are needed")
         self.kernel_: KindKernel = self.fit_kernel(table)
         self.widths_: IntervalWidths = self._widths(table)
         return self
@@ -114,10 +116,10 @@ class JointRegression:
         return vars(self) | {"kernel_": self.kernel_.detached()}
 
     def fit_kernel(self, table: TrainingTable) -> KindKernel:
-        """Fit the kernel alone, without intervals.
+        """Fit the kernel alone, without intervals; experiments do so on fewer clips than a bundle.
 
         Raises:
-            TrainingError: as `fit`.
+            TrainingError: there are no clips, or a value is not finite.
         """
         from trainer.regression.affect_regressor import AffectRegressor  # noqa: PLC0415
 
@@ -178,8 +180,8 @@ def regression_from(settings: dict[str, Any]) -> JointRegression:
 
 
 def _check(table: TrainingTable) -> None:
-    if len(table) < _FEWEST_CLIPS:
-        raise TrainingError(f"{len(table)} rated clips; at least {_FEWEST_CLIPS} are needed")
+    if not len(table):
+        raise TrainingError("there are no rated clips to fit on")
     if not (np.isfinite(table.vectors).all() and np.isfinite(table.ratings).all()):
         raise TrainingError("the training table contains values that are not finite")
 
