@@ -75,8 +75,8 @@ def refit(
 
     A personal layer is copied: by the same recipe the new fit predicts to within 1e-4 what the old
     did, and by a newer one the layer still corrects sounds where it was fitted, since its space
-    stays. The next training fits it anew. The new bundle
-    is named after `destination`, a place in a registry that must not exist. `why` is for the log,
+    hardly changes. The next training fits it anew. The new bundle is named
+    after `destination`, a place in a registry that must not exist. `why` is for the log,
     other arguments are those of `read_bundle`.
 
     Raises:
