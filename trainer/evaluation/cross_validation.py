@@ -29,13 +29,15 @@ OUTER_FOLDS: Final = 5
 class HeldOutPredictions:
     """Predictions of every clip of a table, each by a fit without its group.
 
-    Affect and the ends of its intervals have shape (clips, 2), novelty has shape (clips,).
+    Affect and the ends of its intervals have shape (clips, 2), novelty and the likeliest kinds have
+    shape (clips,).
     """
 
     affect: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     novelty: NDArray[np.float64]
+    kind: NDArray[np.str_]
 
 
 def cross_validate(
@@ -94,7 +96,7 @@ def _held_out(
 ) -> HeldOutPredictions:
     """Predict the clips left out in each split by a fit on those that are known."""
     affect, low, high = (np.empty(table.ratings.shape) for _ in range(3))
-    novelty = np.empty(len(table))
+    novelty, kind = np.empty(len(table)), np.empty(len(table), dtype="<U5")
     for out, known in splits:
         fitted = regression_from(regression.get_params()).fit(table.subset(known))
         predicted = fitted.predict_all(table.vectors[out])
@@ -102,8 +104,8 @@ def _held_out(
             affect[out, dim] = getattr(predicted, name)
             low[out, dim] = getattr(predicted, f"{name}_low")
             high[out, dim] = getattr(predicted, f"{name}_high")
-        novelty[out] = predicted.novelty
-    return HeldOutPredictions(affect, low, high, novelty)
+        novelty[out], kind[out] = predicted.novelty, predicted.kind
+    return HeldOutPredictions(affect, low, high, novelty, kind)
 
 
 def held_out_scores(

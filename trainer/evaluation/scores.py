@@ -47,6 +47,18 @@ def ccc(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     return 2.0 * covariance / scatter if scatter > 0 else float("nan")
 
 
+def interval_score(
+    rated: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], level: float
+) -> float:
+    """Return the mean width of intervals plus what ratings outside cost, in units of the rating.
+
+    What lies outside counts 2 / (1 - level) times, so that a smaller score is better (Gneiting and
+    Raftery, Journal of the American Statistical Association 102, 2007, section 6.2).
+    """
+    outside = np.maximum(low - rated, 0.0) + np.maximum(rated - high, 0.0)
+    return float(np.mean(high - low + 2.0 / (1.0 - level) * outside))
+
+
 SCORES: Final[Mapping[str, Score]] = {"r2": r2, "rmse": rmse, "mae": mae, "ccc": ccc}
 
 

@@ -35,12 +35,14 @@ _SCORES: Final[Mapping[str, Score]] = {
 class CellPredictions:
     """Out-of-fold predictions of every clip by one condition, shape (repeats, clips, 2) each.
 
-    `low` and `high` are the ends of the intervals, NaN where there are none.
+    `low` and `high` are the ends of the intervals, NaN where there are none. `fitted_on`, of shape
+    (repeats, clips), is the number of clips that the predicting fit had.
     """
 
     affect: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    fitted_on: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ class ConditionScores:
 
     Each is the mean over the repeats; None where it is not defined. `r2_low` and `r2_high` are a
     95 % bootstrap interval over whole groups. `coverage` is the share of ratings inside the 80 %
-    intervals, `width` their mean width.
+    intervals, `width` their mean width. `fitted_on` is the number of clips that the smallest of the
+    fits had: a share of few clips is very few.
     """
 
     condition: str
@@ -59,6 +62,7 @@ class ConditionScores:
     dimension: str
     clips: int
     groups: int
+    fitted_on: int
     r2: float | None
     r2_low: float | None
     r2_high: float | None
@@ -141,6 +145,7 @@ def _predicted(
     labels = study.labels(plan)
     shape = (1 + max(split.repeat for split in study.splits), *study.table.ratings.shape)
     affect, low, high = (np.full(shape, np.nan) for _ in range(3))
+    fitted_on = np.zeros(shape[:2], dtype=np.intp)
     for label, recipe in condition.recipes.items():
         for split, result in zip(study.splits, results[recipe], strict=True):
             own = labels[label][split.test]
@@ -151,7 +156,8 @@ def _predicted(
             affect[split.repeat, rows] = predicted[own]
             low[split.repeat, rows] = result.low[own]
             high[split.repeat, rows] = result.high[own]
-    return CellPredictions(affect, low, high)
+            fitted_on[split.repeat, rows] = result.fitted_on
+    return CellPredictions(affect, low, high, fitted_on)
 
 
 def _parts(plan: ExperimentPlan, study: Study) -> Iterable[tuple[str, NDArray[np.bool_]]]:
@@ -185,6 +191,7 @@ def _figures(
                     dimension=dimension,
                     clips=int(rows.sum()),
                     groups=len(np.unique(groups)),
+                    fitted_on=int(predicted.fitted_on[:, rows].min()),
                     r2=_finite(r2.value),
                     r2_low=_finite(r2.low),
                     r2_high=_finite(r2.high),

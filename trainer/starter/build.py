@@ -3,9 +3,10 @@
     python -m trainer.starter.build build --corpora DIR [--out DIR]
     python -m trainer.starter.build report --corpora DIR [--into docs/starter.md]
 
-`build` writes the bundle and prints its scores. `report` adds the paper's pipeline on the same
-folds and the mixing tests, which take longer. The same sounds, seed and library versions give the
-same folds, and predictions that agree to 1e-4 between machines and exactly on the same one.
+`build` writes the bundle and prints its scores. `report` adds corpora left out, the paper's
+pipeline on the same folds, fits on one kind, and what else docs/starter.md shows; it takes longer.
+The same sounds, seed and library versions give the same folds, and predictions that agree to 1e-4
+between machines and exactly on the same one.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from trainer.evaluation.cross_validation import (
     predict_within_kind,
     rank_agreement,
 )
-from trainer.evaluation.scores import r2
+from trainer.evaluation.scores import interval_score, r2
 from trainer.features.extract import CANONICAL, FeatureSettings
 from trainer.personal.acceptance import sign_flip_p
-from trainer.regression.joint import JointRegression
-from trainer.regression.kind_kernel import DIMENSIONS
+from trainer.regression.joint import LEVEL, JointRegression
+from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 from trainer.starter.markdown import markdown_table
 from trainer.starter.pairwise import pairs_text
 from trainer.starter.paper_pipeline import paper_predictions
@@ -70,7 +70,7 @@ def full_report(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> str:
-    """Return all tables: held-out scores, the paper's pipeline, novelty, and mixtures.
+    """Return all tables: held-out and left-out scores, the paper's pipeline, novelty and kinds.
 
     Raises:
         TrainingError: features cannot be extracted from a clip, or a fit fails.
@@ -89,7 +89,7 @@ def full_report(
             f"Features `{CANONICAL.key}`. Held out, seed {seed}:",
             figures_text(held_out_scores(table, joint, seed)),
             "Each corpus predicted by a fit that never saw it, nor a clip of its groups:",
-            figures_text(held_out_scores(table, elsewhere, seed)),
+            left_out_text(table, elsewhere),
             f"R2 against the paper's pipeline (44.1 kHz, full files), same folds, seeds {seeds}:",
             beside_text(table, held_out, full, paper),
             f"Joint, and the same regression fitted on one kind alone, seed {seed}:",
@@ -98,6 +98,8 @@ def full_report(
             pairs_text(table, methods, corpora_dir, seed),
             "Does novelty indicate larger errors? Spearman of novelty and absolute error:",
             novelty_text(table, joint),
+            "What held-out clips of each kind are taken for:",
+            kinds_text(table, joint),
         ]
     )
 
@@ -120,6 +122,44 @@ def beside_text(
             rows.append((corpus, name, _range(ours), _range(theirs), f"{gains[name][-1]:+.3f}"))
     rows += [("both, mean", name, "", "", f"{np.mean(gain):+.3f}") for name, gain in gains.items()]
     return markdown_table(("corpus", "dimension", "ours", "paper", "gain"), rows)
+
+
+def left_out_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
+    """Return order, intervals, and whether novelty shows errors, by corpus that was left out."""
+    heads = ("part", "dimension", "clips", "R2", "rho", "coverage", "width", "interval score")
+    rows = []
+    for part, own in parts_of(table):
+        for dim, name in enumerate(DIMENSIONS):
+            rated, affect = table.ratings[own, dim], held_out.affect[own, dim]
+            low, high = held_out.low[own, dim], held_out.high[own, dim]
+            covered = float(np.mean((low <= rated) & (rated <= high)))
+            figures = (r2(rated, affect), rank_agreement(rated, affect))
+            novelty = rank_agreement(held_out.novelty[own], np.abs(rated - affect))
+            rows.append(
+                (
+                    part,
+                    name,
+                    str(len(rated)),
+                    *("-" if np.isnan(each) else f"{each:+.2f}" for each in figures),
+                    f"{covered:.0%}",
+                    f"{np.mean(high - low):.2f}",
+                    f"{interval_score(rated, low, high, LEVEL):.2f}",
+                    f"{novelty:+.2f}",
+                )
+            )
+    return markdown_table((*heads, "novelty and error, rho"), rows)
+
+
+def kinds_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
+    """Return, by corpus and kind, how many held-out clips were taken for each kind."""
+    rows = []
+    for corpus in sorted(set(table.corpus.tolist())):
+        for kind in KINDS:
+            own = (table.corpus == corpus) & (table.domain == kind)
+            if own.any():
+                taken = [str(int((held_out.kind[own] == each).sum())) for each in KINDS]
+                rows.append((corpus, kind, str(int(own.sum())), *taken))
+    return markdown_table(("corpus", "kind", "clips", *KINDS), rows)
 
 
 def novelty_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:

@@ -18,7 +18,13 @@ from trainer.evaluation.scores import r2
 from trainer.regression.joint import JointRegression
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.paper_pipeline import paper_predictions
-from trainer.starter.starter_report import beside_text, figures_text, novelty_text
+from trainer.starter.starter_report import (
+    beside_text,
+    figures_text,
+    kinds_text,
+    left_out_text,
+    novelty_text,
+)
 from trainer.trainer_errors import TrainingError
 
 if TYPE_CHECKING:
@@ -101,7 +107,9 @@ def test_report_tables_have_equal_rows(table: TrainingTable) -> None:
     held = cross_validate(named, JointRegression(), seed=1)
     beside = beside_text(named, [held], named, [held.affect])
     assert "| both, mean | arousal | | | +0.000 |" in beside
-    for text in (beside, novelty_text(named, held)):
+    for text in (
+        beside, novelty_text(named, held), left_out_text(named, held), kinds_text(named, held),
+    ):  # fmt: skip
         assert len({line.count("|") for line in text.splitlines()}) == 1
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from trainer.evaluation.scores import ccc, estimate, mae, r2, rmse
+from trainer.evaluation.scores import ccc, estimate, interval_score, mae, r2, rmse
 
 RATED = np.array([1.0, 2.0, 3.0, 4.0])
 PREDICTED = np.array([1.0, 2.0, 3.0, 6.0])
@@ -22,6 +22,12 @@ def test_scores_equal_a_manual_calculation() -> None:
 
 def test_a_perfect_prediction_scores_best() -> None:
     assert (r2(RATED, RATED), rmse(RATED, RATED), ccc(RATED, RATED)) == (1.0, 0.0, 1.0)
+
+
+def test_an_interval_costs_its_width_and_what_lies_outside() -> None:
+    rated, low, high = np.array([0.0, 0.5, -0.4]), np.full(3, -0.2), np.full(3, 0.3)
+    # Two of the three lie .2 outside; at 80 % that counts ten times.
+    assert interval_score(rated, low, high, 0.8) == pytest.approx(0.5 + 10 * 0.4 / 3)
 
 
 def test_constant_ratings_have_no_r2() -> None:

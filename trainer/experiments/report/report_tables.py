@@ -88,9 +88,9 @@ def tables_of(experiment: Document) -> Iterator[ReportTable]:
         rows = _cells(experiment["falls"], "condition part dimension fall low high")
         yield ReportTable(f"{name}-falls", "Falls of R2, with 95 % intervals", columns, rows)
     columns = [Column("condition"), Column("tested on"), Column("dimension")]
-    columns += [Column("clips", "d"), Column("groups", "d")]
+    columns += [Column(head, "d") for head in ("clips", "groups", "fitted on")]
     columns += [Column(_NAMES.get(key, key), ".3f") for key in _SCORES]
-    keys = " ".join(("condition part dimension clips groups", *_SCORES))
+    keys = " ".join(("condition part dimension clips groups fitted_on", *_SCORES))
     rows = _cells(experiment["figures"], keys)
     yield ReportTable(f"{name}-scores", "Scores, R2 with its 95 % interval", columns, rows)
 
