@@ -149,10 +149,10 @@ def _faults(analysis: Analysis) -> list[str]:
     complete = len(vector) == DESCRIPTORS and np.isfinite(vector).all()
     starts_s = [point.start_s for point in analysis.curve]
     seconds = (analysis.features.duration_s, *starts_s)
-    prediction = {**vars(analysis.prediction), "bundle": 0.0}
+    prediction = [each for each in vars(analysis.prediction).values() if not isinstance(each, str)]
     affect = [value for point in analysis.curve for value in (point.arousal, point.valence)]
     sane = all(math.isfinite(number) and number >= 0 for number in seconds)
-    finite = bool(starts_s) and all(map(math.isfinite, (*prediction.values(), *affect)))
+    finite = bool(starts_s) and all(map(math.isfinite, (*prediction, *affect)))
     return [] if complete and sane and finite else ["not finite"]
 
 

@@ -102,8 +102,8 @@ def test_a_state_directory_that_is_full_loses_nothing(
     state = tmp_path / "state"
     state.mkdir()
     write_audio(music / "a.flac", music_like(2))
-    with mounted(state, "size=12m,mode=700"):
-        (state / "ballast").write_bytes(bytes(12 * 1024 * 1024 - 64 * 1024))
+    with mounted(state, "size=20m,mode=700"):
+        (state / "ballast").write_bytes(bytes(20 * 1024 * 1024 - 64 * 1024))
         valenced("scan", music, exit_code=1)
         assert "Traceback" not in valenced.stderr
         assert len(valenced.stderr.splitlines()) <= 5
@@ -116,7 +116,7 @@ def test_a_state_directory_without_a_free_byte_is_reported_in_one_line(
     valenced: Valenced, music: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
-    with mounted(state, "size=12m,mode=700"):
+    with mounted(state, "size=20m,mode=700"):
         disk = Full(state)
         disk.fail()
         (state / BALLAST).chmod(0o600)
