@@ -7,6 +7,7 @@
 #   make examples                         the answers shown in README, the picture, and the commands in docs/reference.md
 #   make bench                            speed, compared with other programs
 #   make rescore-bench                    time to rescore 100,000 known sounds
+#   make search-bench SEARCHED=DIR        time of every form of query on a catalogue of a million sounds, made in DIR if there is none
 #   make long-run                         50,000 short files through one service, plotted into docs/long_run.svg
 #   make torture                          the service under kills, failing disks and floods of files
 #   make zoo                              2,000 files of every kind, tagged and restored, read by three other programs
@@ -25,6 +26,7 @@ PYTHON ?= python3
 MEDIA ?=
 TAGS ?= yes
 CORPORA ?=
+SEARCHED ?= .search-bench
 BIN := .venv/bin
 HOME_MEDIA := $(MEDIA:~/%=$(HOME)/%)
 HOME_CORPORA := $(CORPORA:~/%=$(HOME)/%)
@@ -33,7 +35,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs examples bench rescore-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
+.PHONY: run test lint docs examples bench rescore-bench search-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -61,6 +63,10 @@ bench: .venv/.bench
 
 rescore-bench: .venv/.dev
 	$(BIN)/python bench/speed/rescoring.py
+
+search-bench: .venv/.dev
+	@test -e '$(SEARCHED)/catalogue.db' || $(BIN)/python -m bench.search.made_catalogue '$(SEARCHED)'
+	$(BIN)/python -m bench.search.query_times '$(SEARCHED)/catalogue.db'
 
 long-run: .venv/.dev
 	@echo 'this takes about an hour and a half; the figures come at the end'

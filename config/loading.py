@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from config.default_paths import DefaultPaths, default_paths
 from config.defaults import default_values, flattened
 from config.errors import SettingsError
-from config.settings import FolderSettings, Settings
+from config.settings import FolderSettings, PlaylistSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -189,7 +189,7 @@ def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
     nested: dict[str, Any] = {}
     for key, entry in entries.items():
         section, _, name = key.rpartition(".")
-        nested.setdefault(section, {})[name] = entry.value
+        (nested.setdefault(section, {}) if section else nested)[name] = entry.value
     try:
         settings = Settings.model_validate(nested)
     except ValidationError as error:
@@ -206,13 +206,15 @@ def _cut(text: str) -> str:
 
 
 def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
-    key = ".".join(str(part) for part in detail["loc"][:2])
+    depth = 1 if detail["loc"][0] in entries else 2
+    key = ".".join(str(part) for part in detail["loc"][:depth])
     inner = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][2:]
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][depth:]
     )
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        nearest = _nearest(str(detail["loc"][-1]), FolderSettings.model_fields)
+        table = PlaylistSettings if key == "playlist" else FolderSettings
+        nearest = _nearest(str(detail["loc"][-1]), table.model_fields)
         message = f"unknown setting; the nearest is {nearest}"
     found = ""
     if detail["type"] not in {"missing", "extra_forbidden"}:

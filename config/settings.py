@@ -132,6 +132,20 @@ class RetrainSettings(SettingsSection):
     keep: Annotated[int, Field(ge=1, le=100)]
 
 
+def _playlist(path: Path) -> Path:
+    if path.suffix not in {".m3u8", ".m3u"}:
+        raise ValueError("a file that ends in .m3u8 or .m3u is accepted")
+    return path
+
+
+class PlaylistSettings(SettingsSection):
+    """A playlist that the service keeps up to date; `query` holds options of `valenced query`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    query: str
+    file: Annotated[AbsolutePath, AfterValidator(_playlist)]
+
+
 class PageSettings(SettingsSection):
     """Where the service reports its status over HTTP."""
 
@@ -147,6 +161,7 @@ class LogSettings(SettingsSection):
 class Settings(SettingsSection):
     """All settings in force."""
 
+    playlist: Annotated[tuple[PlaylistSettings, ...], Field(max_length=MOST_ENTRIES)]
     watch: WatchSettings
     analysis: AnalysisSettings
     tags: TagSettings
@@ -160,9 +175,11 @@ class Settings(SettingsSection):
 
 def differences(before: Settings, after: Settings) -> list[str]:
     """Return the dotted keys whose values differ, in the order of the schema."""
-    return [
+    changed = ["playlist"] if before.playlist != after.playlist else []
+    return changed + [
         f"{section}.{key}"
         for section in Settings.model_fields
+        if section != "playlist"
         for key in type(getattr(before, section)).model_fields
         if getattr(getattr(before, section), key) != getattr(getattr(after, section), key)
     ]

@@ -30,14 +30,17 @@ def canonical_path(path: Path) -> Path:
     return Path(os.path.realpath(absolute.parent)) / absolute.name
 
 
-def playlist_entry(path: Path) -> str:
-    """Return a path as a line of an M3U8 playlist.
+def playlist_entry(path: Path, start: Path | None = None) -> str:
+    """Return a path as a line of an M3U8 playlist, relative to a folder if one is given.
 
     A playlist consists of lines of UTF-8, of which players drop outer spaces, so any other name
-    becomes a file URI.
+    becomes a file URI, which is never relative.
     """
-    text = str(path)
-    if text.isprintable() and not text.startswith("#") and text == text.strip():
+    text = str(path) if start is None else os.path.relpath(path, start)
+    # A relative name may look like a comment, or like the scheme of an address.
+    if start is not None and not text.startswith("../"):
+        text = f"./{text}"
+    if text.isprintable() and text == text.strip():
         return text
     return "file://" + quote_from_bytes(os.fsencode(path))
 

@@ -39,3 +39,10 @@ class TagWriteError(ClipError):
 
 class BackupError(ValencedError):
     """A backup cannot be made or used; nothing was changed."""
+
+
+class PlaylistRefused(ValencedError):
+    """A playlist was not written, since something else has its name."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(f"{file.name} is not a playlist of valenced; move it away")

@@ -20,7 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from storage.schema.tables import Moment, PathText, given_annotations
+from storage.schema.column_types import Moment, PathText
+from storage.schema.tables import given_annotations, identities
 from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
@@ -105,8 +106,12 @@ class AnnotationStaging:
                     [*_GIVEN, "made_at", "origin"], select(*columns, made_at, line)
                 )
             ).rowcount
-            changed = connection.execute(select(_own.identity).distinct()).scalars().all()
-            mark_stale(connection, changed, step=1)
+            changed = connection.execute(
+                select(identities.c.id)
+                .distinct()
+                .join_from(_staged, identities, identities.c.identity == _own.identity)
+            ).scalars()
+            mark_stale(connection, changed.all(), step=1)
         return count
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from storage.annotation_staging import annotation_staging
 from storage.database.sessions import CataloguePart, batches, reading
-from storage.schema.tables import clips, given_annotations
+from storage.schema.clip_rows import FILES, PATH, is_at
+from storage.schema.tables import clips, given_annotations, identities
 from storage.schema.views import annotations_view
 from storage.stale_tags import mark_stale
 
@@ -95,7 +96,7 @@ class AnnotationStore(CataloguePart):
                 connection.execute(
                     insert(given_annotations), [values | {"made_at": now} for values in new]
                 )
-            mark_stale(connection, identities, step=1)
+            mark_stale(connection, _numbers(connection, identities), step=1)
         return len(new)
 
     def staging(self) -> AbstractContextManager[AnnotationStaging]:
@@ -118,7 +119,7 @@ class AnnotationStore(CataloguePart):
             count = connection.execute(
                 update(given_annotations).where(condition).values(withdrawn_at=now)
             ).rowcount
-            mark_stale(connection, {identity}, step=1)
+            mark_stale(connection, _numbers(connection, {identity}), step=1)
         return count
 
     def all(self, path: Path | None = None) -> list[Annotation]:
@@ -127,8 +128,11 @@ class AnnotationStore(CataloguePart):
             annotations_view.c.path, annotations_view.c.annotator
         )
         if path is not None:
-            identity = select(clips.c.identity).where(clips.c.path == path).scalar_subquery()
-            own = select(given_annotations.c.id).where(given_annotations.c.identity == identity)
+            at_path = select(clips.c.sound_id).where(is_at(path)).scalar_subquery()
+            identity = select(identities.c.identity).where(identities.c.id == at_path)
+            own = select(given_annotations.c.id).where(
+                given_annotations.c.identity == identity.scalar_subquery()
+            )
             statement = statement.where(annotations_view.c.id.in_(own))
         return [Annotation(*row) for row in self._rows(statement)]
 
@@ -153,10 +157,10 @@ class AnnotationStore(CataloguePart):
         """Return the identity of each path that is in the catalogue."""
         found: dict[Path, str] = {}
         with reading(self.engine) as connection:
-            for batch in batches(paths):
-                some = clips.c.path.in_(batch)
-                rows = connection.execute(select(clips.c.path, clips.c.identity).where(some))
-                found |= {row.path: row.identity for row in rows}
+            for path in paths:
+                identity = connection.execute(_IDENTITIES.where(is_at(path))).scalar()
+                if identity is not None:
+                    found[path] = identity
         return found
 
     def sounds_named(self, names: set[str]) -> dict[str, list[tuple[Path, str]]]:
@@ -165,13 +169,17 @@ class AnnotationStore(CataloguePart):
         The names may be in another Unicode form: an `é` is one sign, or an `e` and an accent.
         """
         composed: dict[str, list[tuple[Path, str]]] = {normalize("NFC", name): [] for name in names}
-        statement = select(clips.c.path, clips.c.identity).where(clips.c.missing_since.is_(None))
+        statement = _IDENTITIES.add_columns(PATH).where(clips.c.missing_since.is_(None))
         for row in self._rows(statement):
             name = normalize("NFC", row.path.name)
             if name in composed:
                 composed[name].append((row.path, row.identity))
         return {name: composed[normalize("NFC", name)] for name in names}
 
+
+_IDENTITIES = select(identities.c.identity).select_from(
+    FILES.join(identities, identities.c.id == clips.c.sound_id)
+)
 
 _WITHDRAW = (
     update(given_annotations)
@@ -184,6 +192,12 @@ def _stored(connection: Connection, identities: set[str]) -> Iterator[Row[Any]]:
     for batch in batches(sorted(identities)):
         some = given_annotations.c.identity.in_(batch)
         yield from connection.execute(select(given_annotations).where(some))
+
+
+def _numbers(connection: Connection, of: set[str]) -> Iterator[int]:
+    for batch in batches(sorted(of)):
+        some = identities.c.identity.in_(batch)
+        yield from connection.execute(select(identities.c.id).where(some)).scalars()
 
 
 def _new_values(one: GivenAnnotation, before: Row[Any] | None) -> dict[str, Any] | None:

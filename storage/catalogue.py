@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
@@ -20,22 +20,42 @@ from storage.jobs import JobStore
 from storage.queries import Queries
 from storage.queue import Queue, finish
 from storage.rescoring import Rescoring
+from storage.schema.clip_rows import (
+    CLIPS,
+    FILES,
+    PATH,
+    has_identity,
+    is_at,
+    is_below,
+    parts_of,
+    sound_number,
+    sound_with,
+)
 from storage.schema.file_stamps import NO_STAMP, FileStamp
 from storage.schema.records import Clip, Prediction, TagState
-from storage.schema.row_mapping import UPSERT_CLIP, clip_of, look_values, record_analysis, stamp_of
+from storage.schema.row_mapping import (
+    RESTAMP_CLIP,
+    RESTAMP_ENTRY,
+    UPSERT_CLIP,
+    clip_of,
+    look_values,
+    placed,
+    record_analysis,
+    stamp_of,
+)
 from storage.schema.tables import (
-    PathText,
-    below,
     clips,
     folders,
     hearings,
     known_bundles,
+    labels,
     mood_thresholds,
     predictions,
 )
 from storage.schema.tables import queue as queue_table
 from storage.schema.views import felt
 from storage.service_notes import ServiceNotes
+from storage.sketches import SketchStore
 from storage.statistics import CatalogueStatistics
 from storage.tag_journal import TagJournal
 from storage.training_examples import TrainingExamples
@@ -45,7 +65,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Table, Update
+    from sqlalchemy import Column, ColumnElement, Select
 
     from storage.schema.file_stamps import FileLook
     from storage.schema.records import Analysis, FolderState, QueueEntry
@@ -75,6 +95,7 @@ class Catalogue(CataloguePart):
         statistics: counts over the whole catalogue.
         tag_journal: outcomes and undo of tag writes.
         begun_writes: writes into files themselves that have begun.
+        sketches: by which alike sounds are found.
     """
 
     def __init__(self, url: str) -> None:
@@ -90,6 +111,7 @@ class Catalogue(CataloguePart):
         self.statistics = CatalogueStatistics(self.engine)
         self.tag_journal = TagJournal(self.engine)
         self.begun_writes = BegunWrites(self.engine)
+        self.sketches = SketchStore(self.engine)
 
     def close(self) -> None:
         """Close every connection; SQLite merges its write-ahead log into the file."""
@@ -97,7 +119,7 @@ class Catalogue(CataloguePart):
 
     def clip_at(self, path: Path) -> Clip | None:
         """Return the clip of the file at `path`."""
-        return next(iter(self._clips(clips.c.path == path)), None)
+        return next(iter(self._clips(is_at(path))), None)
 
     def likely_origins(self, identity: str, stamp: FileStamp) -> list[Clip]:
         """Return a few clips that a file of this sound may have been before it was renamed.
@@ -108,7 +130,7 @@ class Catalogue(CataloguePart):
         is_same = (clips.c.size == stamp.size) & (clips.c.mtime_ns == stamp.mtime_ns)
         same_inode = clips.c.inode == stamp.inode
         likeliest = is_same.desc(), same_inode.desc(), clips.c.missing_since.is_(None)
-        statement = select(clips).where(clips.c.identity == identity).order_by(*likeliest)
+        statement = CLIPS.where(has_identity(identity)).order_by(*likeliest)
         return [clip_of(row) for row in self._rows(statement.limit(FEW))]
 
     def stamps(self, hearing: str | None = None) -> dict[Path, FileStamp]:
@@ -117,7 +139,7 @@ class Catalogue(CataloguePart):
         A clip whose features do not fit the published bundle, or have other settings than
         `hearing`, has `NO_STAMP`, so that its file counts as changed and is analysed again.
         """
-        found = self._stamps(select(clips).where(clips.c.missing_since.is_(None)))
+        found = self._stamps(_STAMPS.where(clips.c.missing_since.is_(None)))
         other = self.rescoring.with_other_features(hearing)
         return found | dict.fromkeys(found.keys() & other, NO_STAMP)
 
@@ -133,17 +155,13 @@ class Catalogue(CataloguePart):
 
     def vector_of(self, identity: str, feature_settings: str) -> bytes | None:
         """Return the packed feature vector of a sound, None if it has none of these settings."""
-        own = (hearings.c.identity == identity) & (hearings.c.settings == feature_settings)
-        return self._value(select(hearings.c.vector).where(own))
+        return self._value(_features_of(hearings.c.vector, identity, feature_settings))
 
     def is_analysed(self, identity: str, feature_settings: str) -> bool:
         """Return whether a sound has features of these settings, and a prediction."""
-        statement = (
-            select(hearings.c.identity)
-            .join(predictions, predictions.c.identity == hearings.c.identity)
-            .where(hearings.c.identity == identity, hearings.c.settings == feature_settings)
-        )
-        return self._row(statement) is not None
+        statement = _features_of(hearings.c.sound_id, identity, feature_settings)
+        predicted = predictions.c.sound_id == hearings.c.sound_id
+        return self._row(statement.join(predictions, predicted)) is not None
 
     def record(
         self,
@@ -167,41 +185,45 @@ class Catalogue(CataloguePart):
         with self.engine.begin() as connection:
             if analysis is not None:
                 record_analysis(connection, analysis, now)
-            values = {"path": entry.path, "identity": identity, "tag_state": tag_state}
+            values = placed(connection, entry.path) | look_values(connection, look)
+            values |= {"sound_id": sound_number(connection, identity), "tag_state": tag_state}
             values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
-            values["tag_contests"] = 0
-            connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | look_values(look))
+            connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | {"tag_contests": 0})
             finish(connection, entry)
-            row = connection.execute(select(clips).where(clips.c.path == entry.path)).one()
-            return clip_of(row)
+            return clip_of(connection.execute(CLIPS.where(is_at(entry.path))).one())
 
     def restamp(self, stamps: Mapping[Path, FileStamp]) -> None:
         """Give files that are certainly the same the stamps that they have now."""
-        rows = [{"of": path, **_renamed(vars(stamp))} for path, stamp in stamps.items()]
+        rows = [
+            {"of": path, "folder": folder, "file": name, **_renamed(vars(stamp))}
+            for path, stamp in stamps.items()
+            for folder, name in [parts_of(path)]
+        ]
         if not rows:
             return
         queued = self.queued_stamps()
         with self.engine.begin() as connection:
-            connection.execute(_restamp(clips), rows)
+            connection.execute(RESTAMP_CLIP, rows)
             if waiting := [row for row in rows if row["of"] in queued]:
-                connection.execute(_restamp(queue_table), waiting)
+                connection.execute(RESTAMP_ENTRY, waiting)
 
     def record_same(self, entry: QueueEntry, clip: Clip, look: FileLook) -> None:
         """Record that a claimed file has the content of a clip, perhaps under another path."""
-        values = {"path": entry.path, "missing_since": None} | vars(entry.stamp)
         with self.engine.begin() as connection:
-            own = clips.c.id == clip.id
-            connection.execute(update(clips).where(own).values(values | look_values(look)))
+            values = placed(connection, entry.path) | look_values(connection, look)
+            values |= {"missing_since": None} | vars(entry.stamp)
+            connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
             finish(connection, entry)
 
     def clips_with_inode(self, inode: int) -> list[Clip]:
         """Return a few clips whose files have, or had, an inode number, on whatever disk."""
-        statement = select(clips).where(clips.c.inode == inode)
-        return [clip_of(row) for row in self._rows(statement.limit(FEW))]
+        return [clip_of(row) for row in self._rows(CLIPS.where(clips.c.inode == inode).limit(FEW))]
 
     def rename_clip(self, clip: Clip, path: Path) -> None:
         """Give a clip another path, which no other clip has."""
-        self._write(update(clips).where(clips.c.id == clip.id).values(path=path))
+        with self.engine.begin() as connection:
+            own = update(clips).where(clips.c.id == clip.id)
+            connection.execute(own.values(placed(connection, path)))
 
     def set_aside(self, clip: Clip, now: datetime) -> None:
         """Free the path of a clip for another file; the clip is missing from now on.
@@ -212,27 +234,26 @@ class Catalogue(CataloguePart):
         aside = update(clips).where(clips.c.id == clip.id)
         if not clip.is_missing:
             aside = aside.values(missing_since=now)
-        self._write(aside.values(path=clip.path / f"earlier-{clip.id}"))
+        with self.engine.begin() as connection:
+            hidden = placed(connection, clip.path / f"earlier-{clip.id}")
+            connection.execute(aside.values(hidden))
 
     def mark_missing(self, paths: Iterable[Path], now: datetime) -> None:
         """Record that files are missing from now on; their clips stay."""
         with self.engine.begin() as connection:
             for path in paths:
-                connection.execute(
-                    update(clips)
-                    .where(clips.c.path == path, clips.c.missing_since.is_(None))
-                    .values(missing_since=now)
-                )
+                present = update(clips).where(is_at(path), clips.c.missing_since.is_(None))
+                connection.execute(present.values(missing_since=now))
 
     def clips_below(self, folder: Path) -> list[Clip]:
         """Return the clips anywhere below a folder that are not missing."""
-        return self._clips(below(clips.c.path, folder) & clips.c.missing_since.is_(None))
+        return self._clips(is_below(folder) & clips.c.missing_since.is_(None))
 
     def clips_in(self, state: TagState) -> Iterator[Clip]:
         """Yield the clips in one tag state that are not missing, a thousand rows in memory."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
         with reading(self.engine) as connection:
-            rows = connection.execution_options(yield_per=MANY).execute(select(clips).where(own))
+            rows = connection.execution_options(yield_per=MANY).execute(CLIPS.where(own))
             yield from map(clip_of, rows)
 
     def record_published(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
@@ -255,7 +276,7 @@ class Catalogue(CataloguePart):
         self._write(update(mood_thresholds).values(arousal=arousal, valence=valence))
 
     def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
-        return [clip_of(row) for row in self._rows(select(clips).where(condition))]
+        return [clip_of(row) for row in self._rows(CLIPS.where(condition))]
 
     def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
         return {row.path: stamp_of(row) for row in self._rows(statement)}
@@ -266,13 +287,14 @@ def _renamed(stamp: Mapping[str, Any]) -> dict[str, Any]:
     return {f"new_{name}": value for name, value in stamp.items()}
 
 
-def _restamp(table: Table) -> Update:
-    """Return the statement that stores the new stamps of files in a table."""
-    own = table.c.path == bindparam("of", type_=PathText)
-    own &= table.c.size == bindparam("new_size")
-    own &= table.c.mtime_ns == bindparam("new_mtime_ns")
-    return (
-        update(table)
-        .where(own)
-        .values(inode=bindparam("new_inode"), ctime_ns=bindparam("new_ctime_ns"))
+_STAMPS: Final = select(
+    PATH, clips.c.size, clips.c.mtime_ns, clips.c.inode, clips.c.ctime_ns
+).select_from(FILES)
+
+
+def _features_of(column: Column[Any], identity: str, feature_settings: str) -> Select[Any]:
+    """Return the statement that selects a column of the features of a sound."""
+    settings = select(labels.c.id).where(labels.c.label == feature_settings).scalar_subquery()
+    return select(column).where(
+        hearings.c.sound_id == sound_with(identity), hearings.c.settings == settings
     )

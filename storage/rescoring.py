@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, bindparam, func, literal_column, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from storage.database.sessions import CataloguePart, batches
 from storage.queue import put
 from storage.schema.catalogue_errors import CatalogueError
+from storage.schema.clip_rows import CLIPS, FILES, PATH, label_number, label_of
+from storage.schema.packed_curve import shift_curve
 from storage.schema.records import Prediction
-from storage.schema.row_mapping import stamp_of
-from storage.schema.tables import clips, curve_points, hearings, known_bundles, predictions
+from storage.schema.row_mapping import prediction_values, stamp_of
+from storage.schema.tables import clips, hearings, identities, known_bundles, labels, predictions
 from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
@@ -20,10 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import BindParameter, ColumnElement
+    from sqlalchemy import ColumnElement, Row, Select
     from sqlalchemy.engine import Connection
 
-_ROW: ColumnElement[int] = literal_column("hearings.rowid")
 _UNREADABLE = "unreadable"
 _PREDICTION_FIELDS = tuple(column.name for column in fields(Prediction))
 
@@ -33,12 +34,14 @@ class OutdatedSound:
     """A sound whose prediction is by another bundle than the published one.
 
     Attributes:
+        sound_id: its number in the catalogue.
         identity: hash of its audio packets.
         heard_at: when its features were extracted.
         bundle: what predicted it.
         vector: its packed feature vector.
     """
 
+    sound_id: int
     identity: str
     heard_at: datetime
     bundle: str
@@ -63,10 +66,11 @@ class Rescoring(CataloguePart):
             .where(known_bundles.c.name == bundle)
             .scalar_subquery()
         )
-        fitting = hearings.c.settings == func.coalesce(settings, hearings.c.settings)
+        own = label_of(hearings.c.settings)
+        fitting = own == func.coalesce(settings, own)
         statement = (
             select(predictions.c.bundle)
-            .join(hearings, hearings.c.identity == predictions.c.identity)
+            .join(hearings, hearings.c.sound_id == predictions.c.sound_id)
             .limit(1)
         )
         return any(self._row(statement.where(by_other, fitting)) for by_other in _by_others(bundle))
@@ -81,19 +85,23 @@ class Rescoring(CataloguePart):
             known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
         ).where(known_bundles.c.in_service == 1)
         statement = (
-            select(clips.c.path)
-            .join(predictions, predictions.c.identity == clips.c.identity)
-            .join(hearings, hearings.c.identity == clips.c.identity)
+            select(PATH)
+            .select_from(FILES)
+            .join(predictions, predictions.c.sound_id == clips.c.sound_id)
+            .join(hearings, hearings.c.sound_id == clips.c.sound_id)
             .where(clips.c.missing_since.is_(None))
         )
         if hearing is not None:
-            return [row.path for row in self._rows(statement.where(hearings.c.settings != hearing))]
+            other = hearings.c.settings.is_not(_number(hearing))
+            return [row.path for row in self._rows(statement.where(other))]
         return [
             row.path
             for bundle, settings in self._rows(published)
             if settings is not None
             for by_other in _by_others(bundle)
-            for row in self._rows(statement.where(by_other, hearings.c.settings != settings))
+            for row in self._rows(
+                statement.where(by_other, hearings.c.settings.is_not(_number(settings)))
+            )
         ]
 
     def outdated_count(self, bundle: str) -> int:
@@ -117,21 +125,28 @@ class Rescoring(CataloguePart):
             feature_settings: key of the features that it takes.
             size: sounds in a chunk.
         """
-        columns = hearings.c.identity, hearings.c.heard_at, predictions.c.bundle, hearings.c.vector
         statement = (
-            select(_ROW.label("row"), *columns)
-            .join(predictions, predictions.c.identity == hearings.c.identity)
-            .where(hearings.c.settings == feature_settings, predictions.c.bundle != bundle)
-            .order_by(_ROW)
+            select(
+                hearings.c.sound_id,
+                identities.c.identity,
+                hearings.c.heard_at,
+                label_of(predictions.c.bundle),
+                hearings.c.vector,
+            )
+            .join(predictions, predictions.c.sound_id == hearings.c.sound_id)
+            .join(identities, identities.c.id == hearings.c.sound_id)
+            .where(hearings.c.settings == _number(feature_settings))
+            .where(predictions.c.bundle.is_not(_number(bundle)))
+            .order_by(hearings.c.sound_id)
             .limit(size)
         )
         after = -1
         while True:
-            rows = self._rows(statement.where(after < _ROW))
+            rows = self._rows(statement.where(hearings.c.sound_id > after))
             if not rows:
                 return
-            after = rows[-1].row
-            yield [OutdatedSound(*row[1:]) for row in rows]
+            after = rows[-1].sound_id
+            yield [OutdatedSound(*row) for row in rows]
 
     def record(
         self, fresh: Sequence[tuple[OutdatedSound, Prediction]], now: datetime, *, step: int
@@ -158,17 +173,19 @@ class Rescoring(CataloguePart):
             before = _unchanged(connection, [sound for sound, _ in fresh])
             changes = [
                 {
-                    "of": sound.identity,
-                    **vars(prediction),
+                    "of": sound.sound_id,
+                    **prediction_values(connection, prediction),
                     "analysed_at": now,
-                    "by_arousal": prediction.arousal - before[sound.identity][0],
-                    "by_valence": prediction.valence - before[sound.identity][1],
+                    "curve": shift_curve(
+                        row.curve,
+                        prediction.arousal - row.arousal,
+                        prediction.valence - row.valence,
+                    ),
                 }
                 for sound, prediction in fresh
-                if sound.identity in before
+                if (row := before.get(sound.sound_id)) is not None
             ]
             if changes:
-                connection.execute(_SHIFT_CURVE, changes)
                 connection.execute(_RENEW, changes)
                 mark_stale(connection, before, step=step)
         return len(changes)
@@ -183,19 +200,26 @@ class Rescoring(CataloguePart):
         """
         with self.engine.begin() as connection:
             count = 0
-            for identity in _unchanged(connection, sounds):
-                own = hearings.c.identity == identity
-                connection.execute(update(hearings).where(own).values(settings=_UNREADABLE))
+            unreadable = label_number(connection, _UNREADABLE)
+            for sound_id in _unchanged(connection, sounds):
+                own = hearings.c.sound_id == sound_id
+                connection.execute(update(hearings).where(own).values(settings=unreadable))
                 present = clips.c.missing_since.is_(None)
-                found = select(clips).where(clips.c.identity == identity, present)
+                found = CLIPS.where(clips.c.sound_id == sound_id, present)
                 files = [(row.path, stamp_of(row)) for row in connection.execute(found).all()]
                 count += put(connection, files, now)
         return count
 
 
+def _number(label: str) -> Any:
+    return select(labels.c.id).where(labels.c.label == label).scalar_subquery()
+
+
 def _by_others(bundle: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return two conditions that each use the index of bundles, as `!=` would not."""
-    return predictions.c.bundle < bundle, predictions.c.bundle > bundle
+    # A bundle that has predicted nothing has no number.
+    own = func.coalesce(_number(bundle), 0)
+    return predictions.c.bundle < own, predictions.c.bundle > own
 
 
 def _require_published(connection: Connection, bundle: str) -> None:
@@ -207,35 +231,24 @@ def _require_published(connection: Connection, bundle: str) -> None:
         )
 
 
-def _unchanged(
-    connection: Connection, sounds: Sequence[OutdatedSound]
-) -> dict[str, tuple[float, float]]:
-    """Return arousal and valence of each sound that has not changed since it was read."""
-    wanted = {sound.identity: (sound.heard_at, sound.bundle) for sound in sounds}
-    statement = select(predictions, hearings.c.heard_at).join(
-        hearings, hearings.c.identity == predictions.c.identity
+def _unchanged(connection: Connection, sounds: Sequence[OutdatedSound]) -> dict[int, Row[Any]]:
+    """Return the prediction of each sound that has not changed since it was read."""
+    wanted = {sound.sound_id: (sound.heard_at, sound.bundle) for sound in sounds}
+    bundle = label_of(predictions.c.bundle).label("by")
+    values = predictions.c.sound_id, predictions.c.arousal, predictions.c.valence
+    statement: Select[Any] = select(*values, predictions.c.curve, bundle, hearings.c.heard_at).join(
+        hearings, hearings.c.sound_id == predictions.c.sound_id
     )
     return {
-        row.identity: (row.arousal, row.valence)
+        row.sound_id: row
         for batch in batches(wanted)
-        for row in connection.execute(statement.where(predictions.c.identity.in_(batch)))
-        if wanted[row.identity] == (row.heard_at, row.bundle)
+        for row in connection.execute(statement.where(predictions.c.sound_id.in_(batch)))
+        if wanted[row.sound_id] == (row.heard_at, row.by)
     }
 
 
-def _shifted(dimension: str) -> ColumnElement[float]:
-    by: BindParameter[float] = bindparam(f"by_{dimension}", type_=Float)
-    return func.max(-1.0, func.min(1.0, curve_points.c[dimension] + by))
-
-
-_SHIFT_CURVE = (
-    update(curve_points)
-    .where(curve_points.c.identity == bindparam("of"))
-    .values(arousal=_shifted("arousal"), valence=_shifted("valence"))
-)
-
 _RENEW = (
     update(predictions)
-    .where(predictions.c.identity == bindparam("of"))
-    .values({name: bindparam(name) for name in (*_PREDICTION_FIELDS, "analysed_at")})
+    .where(predictions.c.sound_id == bindparam("of"))
+    .values({name: bindparam(name) for name in (*_PREDICTION_FIELDS, "analysed_at", "curve")})
 )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, insert, select, update
 
 from storage.database.sessions import CataloguePart, batches
+from storage.schema.clip_rows import FILES, PATH, is_at, is_below, label_number, sound_with
 from storage.schema.records import TagState
 from storage.schema.row_mapping import TAGGED, look_values
-from storage.schema.tables import at_or_below, clips, tag_journal
+from storage.schema.tables import clips, tag_journal
 from storage.schema.views import felt
 from storage.stale_tags import TAGS_DUE
 
@@ -34,7 +35,7 @@ class TagJournal(CataloguePart):
 
     def begin(self, clip: Clip, undo: Mapping[str, Any], now: datetime) -> None:
         """Store what undoes a tag write, before it changes the file."""
-        values: dict[str, Any] = {"clip_id": clip.id, "identity": clip.identity}
+        values: dict[str, Any] = {"clip_id": clip.id, "sound_id": sound_with(clip.identity)}
         values |= {"written_at": now, "size": undo.get("size")}
         self._write(insert(tag_journal).values(before=json.dumps(undo), **values))
 
@@ -59,11 +60,13 @@ class TagJournal(CataloguePart):
         if outcome.state in {TagState.WRITTEN, TagState.OFF}:
             tagged = outcome.tagged
             values |= {f"tagged_{name}": tagged and getattr(tagged, name) for name in TAGGED}
-        if outcome.stamp is not None:
-            values |= vars(outcome.stamp) | look_values(outcome.look)
         is_stripped = outcome.state is TagState.OFF and outcome.reason is not None
         is_made = outcome.state is TagState.WRITTEN or is_stripped
         with self.engine.begin() as connection:
+            if values.get("tagged_bundle") is not None:
+                values["tagged_bundle"] = label_number(connection, values["tagged_bundle"])
+            if outcome.stamp is not None:
+                values |= vars(outcome.stamp) | look_values(connection, outcome.look)
             is_current = not _values_changed(connection, clip.identity, outcome.tagged)
             if not is_current:
                 values |= TAGS_DUE
@@ -84,7 +87,7 @@ class TagJournal(CataloguePart):
         It is one, or two if a write was interrupted. A file that another sound has replaced under
         the same name has none.
         """
-        own = _entries_of(clip) & (tag_journal.c.identity == clip.identity)
+        own = _entries_of(clip) & _same_sound(clip)
         return self._before(own)
 
     def undos_of_copies(self, clip: Clip, size: int) -> list[dict[str, Any]]:
@@ -94,7 +97,7 @@ class TagJournal(CataloguePart):
             clip: the file.
             size: of the other files as we left them, in bytes.
         """
-        others = (tag_journal.c.identity == clip.identity) & (tag_journal.c.clip_id != clip.id)
+        others = _same_sound(clip) & (tag_journal.c.clip_id != clip.id)
         return self._before(others & (tag_journal.c.size == size))
 
     def written_at(self, clip: Clip) -> datetime | None:
@@ -132,14 +135,19 @@ class TagJournal(CataloguePart):
         failed = clips.c.tag_state.in_(["pending", "not written"]) & (clips.c.tag_reason != but)
         failed &= clips.c.missing_since.is_(None)
         if under is not None:
-            failed &= at_or_below(clips.c.path, under)
+            failed &= is_at(under) | is_below(under)
         with self.engine.begin() as connection:
-            rows = connection.execute(select(clips.c.id, clips.c.path).where(failed))
+            rows = connection.execute(select(clips.c.id, PATH).select_from(FILES).where(failed))
             ids = [row.id for row in rows if wanted(row.path)]
             for batch in batches(ids):
                 due = TAGS_DUE | {"tag_contests": 0}
                 connection.execute(update(clips).where(clips.c.id.in_(batch)).values(due))
         return len(ids)
+
+
+def _same_sound(clip: Clip) -> ColumnElement[bool]:
+    own: ColumnElement[bool] = tag_journal.c.sound_id == sound_with(clip.identity)
+    return own
 
 
 def _entries_of(clip: Clip) -> ColumnElement[bool]:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Float, func, select, type_coerce
 
 from storage.database.sessions import CataloguePart
-from storage.schema.tables import clips, given_annotations, hearings, predictions
+from storage.schema.clip_rows import FILES, PATH
+from storage.schema.column_formats import MILLION
+from storage.schema.column_types import PathText
+from storage.schema.tables import (
+    clips,
+    given_annotations,
+    hearings,
+    identities,
+    labels,
+    predictions,
+)
 from storage.schema.views import rated
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy import ColumnElement
 
 
 @dataclass(frozen=True)
@@ -69,11 +81,13 @@ class TrainingExamples(CataloguePart):
                 rated.c.arousal,
                 rated.c.valence,
                 rated.c.annotators,
-                func.min(clips.c.path, type_=clips.c.path.type),
+                _FIRST_PATH,
             )
-            .join(hearings, hearings.c.identity == rated.c.identity)
-            .join(clips, clips.c.identity == rated.c.identity)
-            .where(hearings.c.settings == feature_settings)
+            .select_from(rated)
+            .join(identities, identities.c.identity == rated.c.identity)
+            .join(hearings, hearings.c.sound_id == identities.c.id)
+            .join(FILES, clips.c.sound_id == identities.c.id)
+            .where(_has(feature_settings))
             .group_by(rated.c.identity)
             .order_by(rated.c.identity)
         )
@@ -84,8 +98,9 @@ class TrainingExamples(CataloguePart):
         given = given_annotations.c
         statement = (
             select(func.count(given.annotator.distinct()))
-            .join(hearings, hearings.c.identity == given.identity)
-            .where(given.withdrawn_at.is_(None), hearings.c.settings == feature_settings)
+            .join(identities, identities.c.identity == given.identity)
+            .join(hearings, hearings.c.sound_id == identities.c.id)
+            .where(given.withdrawn_at.is_(None), _has(feature_settings))
         )
         return self._value(statement) or 0
 
@@ -98,29 +113,46 @@ class TrainingExamples(CataloguePart):
         """
         predicted = predictions.c
         widths = (
-            predicted[f"{name}_high"] - predicted[f"{name}_low"] for name in ("arousal", "valence")
+            _real(predicted[f"{name}_high"]) - _real(predicted[f"{name}_low"])
+            for name in ("arousal", "valence")
         )
         # The interval of a novel sound can be too narrow.
-        novelty = func.min(predicted.novelty, 3.0)
+        novelty = func.min(_real(predicted.novelty), 3.0)
         uncertainty = ((sum(widths) / 2 + 0.01) * (1 + novelty)).label("uncertainty")
         statement = (
             select(
-                func.min(clips.c.path, type_=clips.c.path.type),
-                clips.c.identity,
+                _FIRST_PATH,
+                identities.c.identity,
                 predicted.arousal,
                 predicted.valence,
                 uncertainty,
                 hearings.c.vector,
             )
-            .join(predictions, predicted.identity == clips.c.identity)
-            .join(hearings, hearings.c.identity == clips.c.identity)
+            .select_from(FILES)
+            .join(identities, identities.c.id == clips.c.sound_id)
+            .join(predictions, predicted.sound_id == clips.c.sound_id)
+            .join(hearings, hearings.c.sound_id == clips.c.sound_id)
             .where(
                 clips.c.missing_since.is_(None),
-                hearings.c.settings == feature_settings,
-                clips.c.identity.not_in(select(rated.c.identity)),
+                _has(feature_settings),
+                identities.c.identity.not_in(select(rated.c.identity)),
             )
-            .group_by(clips.c.identity)
-            .order_by(uncertainty.desc(), clips.c.identity)
+            .group_by(identities.c.identity)
+            .order_by(uncertainty.desc(), identities.c.identity)
             .limit(limit)
         )
         return [UnratedSound(*row) for row in self._rows(statement)]
+
+
+_FIRST_PATH: Final = func.min(PATH, type_=PathText()).label("path")
+
+
+def _has(feature_settings: str) -> ColumnElement[bool]:
+    """Return the condition that features have these settings."""
+    number = select(labels.c.id).where(labels.c.label == feature_settings).scalar_subquery()
+    return hearings.c.settings == number
+
+
+def _real(column: ColumnElement[float]) -> ColumnElement[Any]:
+    """Return the number that a column holds in millionths, for use in a formula."""
+    return type_coerce(column, Float) / float(MILLION)

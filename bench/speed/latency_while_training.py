@@ -29,6 +29,7 @@ from bench.speed.rescoring import fill
 from daemon.service.background_job import BackgroundJob, retrain_job
 from storage.annotations import GivenAnnotation
 from storage.catalogue import Catalogue
+from tests.catalogue_rows import HEARINGS, PREDICTIONS
 from tests.driving import Valenced
 from tests.sounds import music_like, write_audio
 from tests.torture.annotators import add_trained_bundle
@@ -92,7 +93,7 @@ class TrainingLoop:
 def annotate(catalogue: Catalogue, bundle: Path) -> None:
     """Annotates some known sounds, with other values than the bundle predicts."""
     with catalogue.engine.connect() as connection:
-        statement = f"SELECT identity, vector FROM hearings ORDER BY 1 LIMIT {ANNOTATED}"
+        statement = f"SELECT identity, vector FROM {HEARINGS} ORDER BY 1 LIMIT {ANNOTATED}"
         rows = connection.exec_driver_sql(statement).all()
     predicted = load(bundle).predict(np.stack([unpack(vector) for _, vector in rows]))
     values = zip(rows, predicted.arousal.tolist(), predicted.valence.tolist(), strict=True)
@@ -156,7 +157,7 @@ def wait_until_rescored(catalogue: Path, registry_dir: Path) -> None:
     wait_for_row(catalogue, _ALL_SCORED, name)
 
 
-_ALL_SCORED = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE bundle <> ?)"
+_ALL_SCORED = f"SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {PREDICTIONS} WHERE bundle <> ?)"
 
 
 def _figures(seconds: dict[bool, list[float]]) -> str:

@@ -18,29 +18,22 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from storage.catalogue import Catalogue
-from storage.schema.tables import clips, curve_points, hearings, predictions
+from storage.schema.records import CurvePoint, Prediction
+from tests.catalogue_rows import KnownSound, add_sounds
 from trainer.bundles.bundle import TABLE, verify
 from trainer.bundles.registry import prepare
 from trainer.features.vector_codec import pack
 from trainer.regression.training_table import decode_table
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
 CHUNK = 1000
 NOISE = 0.05
 WINDOWS = 4
 EARLIER = "earlier-1"
-NOW = datetime.now(UTC)
 
 
 def fill(catalogue: Catalogue, bundle: Path, sounds: int) -> None:
@@ -51,49 +44,19 @@ def fill(catalogue: Catalogue, bundle: Path, sounds: int) -> None:
     for start in range(0, sounds, CHUNK):
         vectors = fitted[drawing.integers(0, len(fitted), min(CHUNK, sounds - start))]
         noise = drawing.normal(1.0, NOISE, vectors.shape).astype(np.float32)
-        rows = list(_rows(start, vectors * noise, hearing))
-        with catalogue.engine.begin() as connection:
-            for number, table in enumerate((hearings, predictions, clips)):
-                connection.execute(table.insert(), [row[number] for row in rows])
-            connection.execute(curve_points.insert(), [point for row in rows for point in row[3]])
+        numbered = enumerate(vectors * noise, start)
+        known = [KnownSound(*_names(number), pack(vector)) for number, vector in numbered]
+        add_sounds(catalogue, known, settings=hearing, prediction=_VALUES, curve=_CURVE)
 
 
-def _rows(start: int, vectors: NDArray[np.float32], hearing: str) -> Iterator[tuple[Any, ...]]:
-    for number, vector in enumerate(vectors, start):
-        # Identities are hashes, so in no order.
-        identity = f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
-        affect = {"arousal": 0.0, "valence": 0.0}
-        ends = {f"{name}_{end}": 0.0 for name in affect for end in ("low", "high")}
-        yield (
-            {
-                "identity": identity,
-                "settings": hearing,
-                "duration_s": 200.0,
-                "heard_at": NOW,
-                "vector": pack(vector),
-            },
-            {
-                "identity": identity,
-                "bundle": EARLIER,
-                "novelty": 0.0,
-                "analysed_at": NOW,
-                **affect,
-                **ends,
-            },
-            {
-                "path": f"/library/{number // 100}/{number}.flac",
-                "identity": identity,
-                "size": 1,
-                "mtime_ns": 1,
-                "inode": number,
-                "found_at": NOW,
-                "tag_state": "written",
-                "tagged_arousal": 0,
-                "tagged_valence": 0,
-                "tagged_bundle": EARLIER,
-            },
-            [{"identity": identity, "start_s": 50.0 * at, **affect} for at in range(WINDOWS)],
-        )
+_VALUES = Prediction(EARLIER, *(0.0,) * 7)
+_CURVE = [CurvePoint(50.0 * at, 0.0, 0.0) for at in range(WINDOWS)]
+
+
+def _names(number: int) -> tuple[str, Path]:
+    # Identities are hashes, so in no order.
+    identity = f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
+    return identity, Path(f"/library/{number // 100}/{number}.flac")
 
 
 def _busy_s() -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.ranges import SCALE
+from daemon.querying.ranges import SCALE
 from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:

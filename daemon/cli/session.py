@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from config.settings import FolderSettings
     from daemon.service.run_config import RunConfig
     from storage.catalogue import Catalogue
+    from storage.search.finder import Finder
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,20 @@ def open_catalogue(loaded: LoadedSettings, *, may_create: bool = False) -> Itera
         require_catalogue(loaded)
     with closing(Catalogue(catalogue_url(loaded))) as catalogue:
         yield catalogue
+
+
+@contextmanager
+def open_finder(loaded: LoadedSettings) -> Iterator[Finder]:
+    """Open the catalogue for searches only, within the block.
+
+    Raises:
+        CatalogueError: it cannot be opened, or there is none.
+    """
+    from storage.search.reader import open_finder as opened
+
+    require_catalogue(loaded)
+    with opened(catalogue_url(loaded)) as finder:
+        yield finder
 
 
 def log_warnings(loaded: LoadedSettings) -> LoadedSettings:

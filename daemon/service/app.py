@@ -13,6 +13,8 @@ from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
 from daemon.monitoring.endpoints import serve_endpoints
 from daemon.pipeline.claimed_file import RETRY_DELAYS
+from daemon.querying.kept_playlists import kept_playlists
+from daemon.querying.playlist_keeper import PlaylistKeeper
 from daemon.service.assembly import Assembly
 from daemon.service.messages import CheckFolders, MaintenanceDue, Reconcile, RetrainDue
 from daemon.service.progress import ProgressReporter
@@ -32,6 +34,7 @@ from daemon.service.signals import signals_as_messages
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.sd_notify import Notifier
 from daemon.tagging.disk.leases import keep_capabilities_from_children
+from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.recovery import clean_up
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
@@ -134,6 +137,9 @@ def _start(
     catalogue.notes.clear()
     loop.folders.start()
     if active.config.keep_watching:
+        keeper = _playlist_keeper(active.config)
+        stack.callback(keeper.stop)
+        keeper.start()
         jobs = _periodic_jobs(active.config, loop)
         scheduler = stack.enter_context(running_scheduler(jobs))
         if read_config is not None:
@@ -172,6 +178,21 @@ def _periodic_jobs(config: RunConfig, loop: EventLoop) -> Iterator[PeriodicJob]:
         )
         learn.check()
         yield PeriodicJob("calendar", learn.check, CHECK_CALENDAR_S)
+
+
+def _playlist_keeper(config: RunConfig) -> PlaylistKeeper:
+    """Return what keeps the playlists of the settings up to date.
+
+    Raises:
+        SettingsError: a query is wrong, or a file may not be where it is.
+    """
+    own = config.registry.parent / "playlists"
+    allowed = [own, *(folder.path for folder in config.folders)]
+    settings = config.settings
+    playlists = kept_playlists(settings.playlist, settings.mood, allowed)
+    if any(playlist.file.is_relative_to(own) for playlist in playlists):
+        own.mkdir(mode=0o700, exist_ok=True)
+    return PlaylistKeeper(config.url, playlists, DiskCalls())
 
 
 def _workers(config: RunConfig) -> list[WorkerClient]:

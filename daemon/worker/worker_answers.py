@@ -11,6 +11,7 @@ from base64 import b64decode
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
+from daemon.paths import printable
 from daemon.tagging.basics.tag_jobs import FileReading
 from storage.schema.records import SOUND_KINDS, Analysis, CurvePoint, FeatureRecord, Prediction
 from trainer.features.packed_vector import VALUES, is_packed
@@ -61,6 +62,14 @@ def reading_in(answer: Answer) -> FileReading:
     audio_hash, metadata = answer["audio_hash"], answer["metadata"]
     items = None if metadata is None else [tuple(map(str, item)) for item in metadata]
     return FileReading(None if audio_hash is None else hash_in(audio_hash), items)
+
+
+def credits_in(answer: Answer) -> tuple[str, str]:
+    """Return artist and title of a file, each on one line."""
+    artist, title = (answer[name] for name in ("artist", "title"))
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_REASON for text in (artist, title)):
+        raise ValueError("no artist and title")
+    return printable(artist.strip()), printable(title.strip())
 
 
 def features_in(answer: Answer, identity: str) -> tuple[FeatureRecord, list[bytes]]:

@@ -19,6 +19,7 @@ from daemon.worker.running_worker import RunningWorker, how_it_ended
 from daemon.worker.worker_answers import (
     INVALID,
     analysis_in,
+    credits_in,
     features_in,
     identity_in,
     reading_in,
@@ -130,12 +131,12 @@ class WorkerClient:
         return self._read(file, identity_in, do="identify")
 
     def read_back(self, file: Path | SoundFile, *, hashed: bool = True) -> FileReading:
-        """Read what a tag write must not change: metadata and, if `hashed`, every audio packet.
-
-        Raises:
-            UnreadableClip: as `identify`.
-        """
+        """Read what a tag write must not change: metadata, and the packets; raises as above."""
         return self._read(file, reading_in, do="read_back", hashed=hashed)
+
+    def credits(self, file: Path | SoundFile) -> tuple[str, str]:
+        """Read what a tag write must not change: metadata and packets; raises as above."""
+        return self._read(file, credits_in, do="credits")
 
     def analyse(self, file: Path | SoundFile, identity: str, bundle: ActiveBundle) -> Analysis:
         """Extract the features of a file and predict its affect, and that of each window.

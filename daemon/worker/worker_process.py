@@ -6,6 +6,7 @@ JSON messages over the inherited socket; the field `do` names the request:
     do          other fields           files  answer
     identify    name                   1      identity
     read_back   name, hashed           1      audio_hash, metadata
+    credits     name                   1      artist, title
     analyse     name, bundle, digest   1      settings, duration_s, vector, prediction, windows
     extract     name                   1      settings, duration_s, vector, windows
     prepare     registry                      directory, manifest
@@ -70,6 +71,12 @@ def _read_back(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
 
     return read_back(_sound(request, files), hashed=bool(request["hashed"]))
+
+
+def _credits(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
+    from trainer.audio.ffmpeg_reading import credits_of  # noqa: PLC0415
+
+    return dict(credits_of(_sound(request, files)))
 
 
 def _analyse(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
@@ -160,6 +167,7 @@ def _tags(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
 REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "identify": _identify,
     "read_back": _read_back,
+    "credits": _credits,
     "analyse": _analyse,
     "extract": _extract,
     "prepare": _prepare,

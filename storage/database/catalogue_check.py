@@ -44,7 +44,7 @@ def problem_with(file: Path) -> str | None:
 
 def _honest_objects(scripts: list[str]) -> set[tuple[str, str, str]]:
     with closing(sqlite3.connect(":memory:")) as honest:
-        apply(honest.execute, scripts, 0)
+        apply(honest, scripts, 0)
         return _objects(honest)
 
 

@@ -2,46 +2,85 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import shutil
 import sqlite3
-from contextlib import closing, suppress
+import time
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from storage.database.catalogue_copy import copy_catalogue, rename_durably
-from storage.database.sessions import reading
+from storage.database.sessions import driver_connection, reading
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
-CHEAP_BYTES: Final = 256 << 20
-"""A larger file is not rebuilt only so that it can shrink later."""
+log = logging.getLogger(__name__)
+
+CHEAP_BYTES: Final = 1 << 30
+"""With more content a file is not rebuilt only so that it can shrink."""
+
+_COPIES: Final = 3
+"""The copy, the write-ahead log, and what the file grows by, each as large as the file at most."""
+
+_SAID_EVERY_S: Final = 10.0
+_STEPS: Final = 1_000_000
+_HASTE: Final = {"cache_size": -(128 << 10), "secure_delete": "FAST"}
+"""With its usual two MB, SQLite would read the indexes of a million rows again and again. Some
+builds fill what is deleted with zeros: here everything that is deleted is kept elsewhere."""
 
 
 def schemas() -> list[str]:
     """Return the scripts that lead from each schema to the next, beginning with schema 1."""
     folder = resources.files("storage.database.migrations")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
+    return [folder.joinpath(name).read_text(encoding="utf-8") for name in _scripts()]
 
 
-def apply(run: Callable[[str], object], scripts: Sequence[str], found: int) -> None:
+def newest_schema() -> int:
+    """Return the number of the newest schema."""
+    return len(_scripts())
+
+
+def _scripts() -> list[str]:
+    folder = resources.files("storage.database.migrations")
+    return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def apply(plain: sqlite3.Connection, scripts: Sequence[str], found: int) -> None:
     """Run the scripts that follow the present schema.
 
     Args:
-        run: executes one statement, within a transaction.
+        plain: the catalogue's connection, within a transaction.
         scripts: as `schemas` returns them.
         found: the present schema.
     """
+    plain.create_function("folder_of", 1, _folder_of, deterministic=True)
     for number, script in enumerate(scripts[found:], start=found + 1):
         bare = re.sub(r"^--.*$", "", script, flags=re.MULTILINE)
-        for statement in filter(str.strip, bare.split(";")):
-            run(statement)
-        run(f"PRAGMA user_version = {number}")
+        for statement in _statements(bare):
+            plain.execute(statement)
+        plain.execute(f"PRAGMA user_version = {number}")
+
+
+def _folder_of(path: bytes) -> bytes:
+    """Return a path up to its last slash, which belongs to it."""
+    return path[: path.rfind(b"/") + 1]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; one that makes a trigger contains others."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def migrate(engine: Engine, others: int | None) -> None:
@@ -71,8 +110,20 @@ def migrate(engine: Engine, others: int | None) -> None:
             f"{engine.url.database}: process {others} of an earlier release works on it, and it"
             f" must be migrated from schema {found} to {len(scripts)}; stop that process first"
         )
-    if _migrated(engine, scripts, is_new=is_new) and not is_new:
-        _make_shrinkable(engine)
+    if is_new:
+        _migrated(engine, scripts, is_new=True)
+        return
+    file = Path(str(engine.url.database))
+    _require_room(file, found, len(scripts))
+    size_mib = file.stat().st_size >> 20
+    log.info("%s: migrating from schema %d to %d, %d MiB", file, found, len(scripts), size_mib)
+    if _migrated(engine, scripts, is_new=False):
+        _make_shrinkable(file)
+        log.info("%s: migrated", file)
+
+
+def _named(error: Exception, file: Path) -> str:
+    return str(error) if isinstance(error, CatalogueError) else f"{file}: {error}"
 
 
 class _NotCopied(CatalogueError):
@@ -90,12 +141,14 @@ def _migrated(engine: Engine, scripts: Sequence[str], *, is_new: bool) -> bool:
             if found == len(scripts):
                 return False
             copy = None if is_new else _copy(file, found, len(scripts))
-            apply(connection.exec_driver_sql, scripts, found)
+            with _unhurried(driver_connection(connection), file) as plain:
+                apply(plain, scripts, found)
     except (SchemaTooNew, _NotCopied):
         raise
-    except CatalogueError as error:
+    except (CatalogueError, sqlite3.Error) as error:
         raise CatalogueError(
-            f"{error}, during the migration to schema {len(scripts)}; the catalogue is as it was"
+            f"{_named(error, file)}, during the migration to schema {len(scripts)}; the catalogue"
+            " is as it was"
         ) from error
     for other in file.parent.glob(f"{file.stem}.schema-*.db"):
         if copy is not None and other != copy:
@@ -119,14 +172,52 @@ def _copy(file: Path, found: int, wanted: int) -> Path:
     return copy
 
 
-def _make_shrinkable(engine: Engine) -> None:
-    """Rebuild a small old file so that it can shrink, as new ones can; failure does not matter."""
-    file = Path(str(engine.url.database))
-    with suppress(sqlite3.Error, OSError):
-        if file.stat().st_size <= CHEAP_BYTES:
-            with closing(sqlite3.connect(file, isolation_level=None)) as plain:
-                plain.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                plain.execute("VACUUM")
+def _require_room(file: Path, found: int, wanted: int) -> None:
+    """Raise unless the disk has room for the migration."""
+    needed, free = _COPIES * file.stat().st_size, shutil.disk_usage(file.parent).free
+    if free < needed:
+        raise CatalogueError(
+            f"{file}: the migration from schema {found} to {wanted} needs {-(-needed >> 20)} MiB in"
+            f" {file.parent}, and {free >> 20} MiB are free. The catalogue is as it was"
+        )
+
+
+@contextmanager
+def _unhurried(plain: sqlite3.Connection, file: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection a large cache within the block, and log now and then that it goes on."""
+    began_s = said_s = time.monotonic()
+
+    def say() -> None:
+        nonlocal said_s
+        now_s = time.monotonic()
+        if now_s - said_s >= _SAID_EVERY_S:
+            said_s = now_s
+            log.info("%s: still migrating after %d s", file, now_s - began_s)
+
+    usual = {name: plain.execute(f"PRAGMA {name}").fetchone()[0] for name in _HASTE}
+    for name, value in _HASTE.items():
+        plain.execute(f"PRAGMA {name} = {value}")
+    plain.set_progress_handler(say, _STEPS)
+    try:
+        yield plain
+    finally:
+        plain.set_progress_handler(None, 0)
+        for name, value in usual.items():
+            plain.execute(f"PRAGMA {name} = {value}")
+
+
+def _make_shrinkable(file: Path) -> None:
+    """Rebuild a file that is not too large, so that it shrinks; failure does not matter."""
+    with (
+        suppress(sqlite3.Error, OSError),
+        closing(sqlite3.connect(file, isolation_level=None)) as plain,
+    ):
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, size = (plain.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        if (pages - free) * size <= CHEAP_BYTES:
+            plain.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            plain.execute("VACUUM")
+            plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _require_known(engine: Engine, found: int, known: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -45,6 +46,13 @@ class CataloguePart:
 def reading(engine: Engine) -> Connection:
     """Connect for reading: a snapshot that neither blocks writers nor sees their changes."""
     return engine.connect().execution_options(read_only=True)
+
+
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection, for statements that are text."""
+    plain = connection.connection.driver_connection
+    assert isinstance(plain, sqlite3.Connection)
+    return plain
 
 
 def batches(values: Iterable[_Value]) -> Iterator[list[_Value]]:

@@ -5,20 +5,30 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, insert
+from sqlalchemy import and_, bindparam, case, delete, insert, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from storage.schema.clip_rows import (
+    directory_number,
+    is_named,
+    label_number,
+    parts_of,
+    sound_number,
+)
+from storage.schema.column_types import NameText, PathText
 from storage.schema.file_stamps import FileLook, FileStamp
+from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Clip, Tagged, TagState
-from storage.schema.tables import clips, curve_points, hearings, predictions
+from storage.schema.tables import clips, hearings, predictions, queue
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row, Table, Update
     from sqlalchemy.engine import Connection
 
-    from storage.schema.records import Analysis
+    from storage.schema.records import Analysis, Prediction
 
 
 def stamp_of(row: Row[Any]) -> FileStamp:
@@ -27,7 +37,7 @@ def stamp_of(row: Row[Any]) -> FileStamp:
 
 
 def clip_of(row: Row[Any]) -> Clip:
-    """Return the clip in a row of `clips`."""
+    """Return the clip in a row of `CLIPS`."""
     return Clip(
         id=row.id,
         path=row.path,
@@ -45,23 +55,18 @@ def clip_of(row: Row[Any]) -> Clip:
     )
 
 
-def look_values(look: FileLook | None) -> dict[str, str | None]:
-    """Return the columns of `clips` that hold a look."""
-    return dict.fromkeys(("attributes", "sample")) if look is None else vars(look)
-
-
 TAGGED = tuple(column.name for column in fields(Tagged))
 """The fields of the last tag write, in columns that begin with `tagged_`."""
 
 UPSERT_CLIP = upsert(clips)
-_SAME_SOUND = clips.c.identity == UPSERT_CLIP.excluded.identity
+_SAME_SOUND = clips.c.sound_id == UPSERT_CLIP.excluded.sound_id
 _STAYS_OFF = and_(_SAME_SOUND, clips.c.tag_state == "off", UPSERT_CLIP.excluded.tag_state == "off")
 UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
-    index_elements=["path"],
+    index_elements=["directory_id", "name"],
     set_={
         column.name: UPSERT_CLIP.excluded[column.name]
         for column in clips.columns
-        if column.name not in {"id", "path", "found_at"}
+        if column.name not in {"id", "directory_id", "name", "found_at"}
     }
     # Tags that we wrote went with the file, if another sound has replaced it.
     | {f"tagged_{name}": case((_SAME_SOUND, clips.c[f"tagged_{name}"])) for name in TAGGED}
@@ -71,15 +76,51 @@ UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
 )
 
 
+def placed(connection: Connection, path: Path) -> dict[str, Any]:
+    """Return the columns of `clips` that hold a path."""
+    folder, name = parts_of(path)
+    return {"directory_id": directory_number(connection, folder), "name": name}
+
+
+def look_values(connection: Connection, look: FileLook | None) -> dict[str, Any]:
+    """Return the columns of `clips` that hold a look."""
+    if look is None:
+        return dict.fromkeys(("attributes", "sample"))
+    return {"attributes": label_number(connection, look.attributes), "sample": look.sample}
+
+
+def prediction_values(connection: Connection, prediction: Prediction) -> dict[str, Any]:
+    """Return the columns of `predictions` that hold a prediction."""
+    return vars(prediction) | {"bundle": label_number(connection, prediction.bundle)}
+
+
 def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> None:
     """Replace the analysis of a sound, within a transaction."""
-    identity = analysis.features.identity
-    # The schema's cascade deletes the old prediction and curve.
-    connection.execute(delete(hearings).where(hearings.c.identity == identity))
-    connection.execute(insert(hearings).values(heard_at=now, **vars(analysis.features)))
-    connection.execute(
-        insert(predictions).values(identity=identity, analysed_at=now, **vars(analysis.prediction))
+    features = analysis.features
+    sound_id = sound_number(connection, features.identity)
+    # The schema's cascade deletes the old prediction.
+    connection.execute(delete(hearings).where(hearings.c.sound_id == sound_id))
+    settings = label_number(connection, features.settings)
+    heard = {"sound_id": sound_id, "settings": settings, "heard_at": now, "vector": features.vector}
+    connection.execute(insert(hearings).values(heard))
+    values = prediction_values(connection, analysis.prediction)
+    values |= {"sound_id": sound_id, "analysed_at": now, "curve": pack_curve(analysis.curve)}
+    values["duration_ms"] = round(1000 * features.duration_s)
+    connection.execute(insert(predictions).values(values))
+
+
+def _restamp(table: Table, own: ColumnElement[bool]) -> Update:
+    """Return the statement that stores the new stamps of files in a table."""
+    own &= table.c.size == bindparam("new_size")
+    own &= table.c.mtime_ns == bindparam("new_mtime_ns")
+    return (
+        update(table)
+        .where(own)
+        .values(inode=bindparam("new_inode"), ctime_ns=bindparam("new_ctime_ns"))
     )
-    if analysis.curve:
-        points = [{"identity": identity, **vars(point)} for point in analysis.curve]
-        connection.execute(insert(curve_points), points)
+
+
+RESTAMP_CLIP = _restamp(
+    clips, is_named(bindparam("folder", type_=NameText), bindparam("file", type_=NameText))
+)
+RESTAMP_ENTRY = _restamp(queue, queue.c.path == bindparam("of", type_=PathText))

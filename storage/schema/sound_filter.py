@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from math import isnan
+from typing import TYPE_CHECKING, Final
 
 from storage.schema.records import Mood, Sound
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SORT_KEYS = tuple(column.name for column in fields(Sound))
-OPEN_RANGE = (-1.0, 1.0)
+SORT_KEYS: Final = (*(column.name for column in fields(Sound)), "interval")
+OPEN_RANGE: Final = (-1.0, 1.0)
+
+Range = tuple[float | None, float | None]
+"""Lowest and highest value; None where it is open."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,16 @@ class SoundFilter:
             `percentile` percent in arousal and the highest in valence.
         arousal: lowest and highest value.
         valence: lowest and highest value.
+        novelty: lowest and highest novelty.
+        duration_s: shortest and longest duration.
+        interval: the widest interval allowed, of arousal and of valence.
+        text: texts that must all be in the path; upper and lower case of ASCII are the same.
         near: a point (arousal, valence); the nearest come first.
         under: a folder.
         path: a single file.
-        sort: a column of `sounds`, with `-` in front for descending order.
+        but: a single file that is left out.
+        sort: one of `SORT_KEYS`, with `-` in front for descending order. Without it and without
+            `near`, files come by folder, and in it by name.
         limit: the largest number of rows.
     """
 
@@ -39,8 +49,24 @@ class SoundFilter:
     percentile: float | None = None
     arousal: tuple[float, float] = OPEN_RANGE
     valence: tuple[float, float] = OPEN_RANGE
+    novelty: Range = (None, None)
+    duration_s: Range = (None, None)
+    interval: float | None = None
+    text: tuple[str, ...] = ()
     near: tuple[float, float] | None = None
     under: Path | None = None
     path: Path | None = None
+    but: Path | None = None
     sort: str | None = None
     limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is no number, or the point lies outside the plane."""
+        ranges = (self.arousal, self.valence, self.novelty, self.duration_s, self.thresholds)
+        numbers = [end for ends in ranges for end in ends] + [self.interval, self.percentile]
+        if any(number is not None and isnan(number) for number in numbers):
+            raise ValueError("a filter holds numbers only")
+        if self.near is not None and not all(-1 <= value <= 1 for value in self.near):
+            raise ValueError(f"{self.near}: the plane goes from -1 to 1")
+        if self.sort is not None and self.sort.removeprefix("-") not in SORT_KEYS:
+            raise ValueError(f"{self.sort}: not a key to sort by")

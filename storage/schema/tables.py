@@ -2,79 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, cast, literal
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, literal
+from sqlalchemy.types import TypeEngine
+
+from storage.schema.column_types import Millionths, Milliseconds, Moment, NameText, PathText
 
 if TYPE_CHECKING:
-    from sqlalchemy import BindParameter, ColumnElement
-    from sqlalchemy.engine import Dialect
+    from pathlib import Path
 
-
-class _ExactText(UserDefinedType[Path]):
-    """TEXT, as the target of a cast that keeps bytes as they are."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "TEXT"
-
-
-class PathText(TypeDecorator[Path]):
-    """A path as TEXT that holds the exact bytes of its name, valid UTF-8 or not.
-
-    Python's driver does not bind lone surrogates, so the bytes are bound as a blob and cast to
-    TEXT. Reading needs the text factory of `storage.database.engine`.
-    """
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def process_bind_param(self, value: Path | str | None, dialect: Dialect) -> bytes | None:
-        """Bind the bytes of the name."""
-        del dialect
-        return None if value is None else os.fsencode(value)
-
-    def bind_expression(self, bindvalue: BindParameter[Path]) -> ColumnElement[Path]:
-        """Cast the bound bytes to TEXT."""
-        return cast(bindvalue, _ExactText())
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Path | None:
-        """Return the text of the driver as a path."""
-        del dialect
-        return None if value is None else Path(value)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Skip the processor of the blob type, which would turn text into bytes."""
-        del coltype
-        return lambda value: self.process_result_value(value, dialect)
-
-
-class Moment(TypeDecorator[datetime]):
-    """A point in time as ISO 8601 UTC text of fixed width, so that text order is time order."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """Bind the fixed-width text."""
-        del dialect
-        return None if value is None else as_text(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """Return the moment, aware of its zone."""
-        del dialect
-        return None if value is None else datetime.fromisoformat(value)
-
-
-def as_text(moment: datetime) -> str:
-    """Return a moment as the catalogue stores it: `2026-01-31T08:15:00.000Z`."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    from sqlalchemy import ColumnElement
 
 
 def below(column: ColumnElement[Any], folder: Path) -> ColumnElement[bool]:
@@ -110,38 +48,47 @@ def table(name: str, *groups: _Group, keys: int = 1) -> Table:
     return Table(name, metadata, *columns)
 
 
+directories = table("directories", (Integer, "id"), (NameText, "path"))
+"""The folders of the files; each path ends in a slash."""
+
+labels = table("labels", (Integer, "id"), (String, "label"))
+"""Names of bundles, keys of feature settings, attributes of files."""
+
+identities = table("identities", (Integer, "id"), (String, "identity"))
 clips = table(
     "clips",
-    (Integer, "id"),
-    (PathText, "path"),
-    (String, "identity"),
-    (Integer, "size mtime_ns inode"),
-    (Moment, "found_at missing_since"),
+    (Integer, "id directory_id"),
+    (NameText, "name"),
+    (Integer, "sound_id size mtime_ns inode"),
+    (Milliseconds, "found_at missing_since"),
     (String, "tag_state tag_reason"),
-    (Integer, "tagged_arousal tagged_valence"),
-    (String, "tagged_bundle"),
-    (Integer, "tag_tries ctime_ns"),
-    (String, "attributes sample"),
+    (Integer, "tagged_arousal tagged_valence tagged_bundle tag_tries ctime_ns attributes"),
+    (String, "sample"),
     (Integer, "tag_contests"),
 )
 hearings = table(
-    "hearings",
-    (String, "identity settings"),
-    (Float, "duration_s"),
-    (Moment, "heard_at"),
-    (LargeBinary, "vector"),
+    "hearings", (Integer, "sound_id settings"), (Milliseconds, "heard_at"), (LargeBinary, "vector")
 )
 predictions = table(
     "predictions",
-    (String, "identity bundle"),
-    (Float, f"{AFFECT} novelty"),
-    (Moment, "analysed_at"),
+    (Integer, "sound_id bundle"),
+    (Millionths, f"{AFFECT} novelty"),
     (String, "kind"),
-    (Float, "kind_probability"),
+    (Millionths, "kind_probability"),
+    (Milliseconds, "analysed_at"),
+    (Integer, "duration_ms"),
+    (String, "curve"),
+    (Integer, "files"),
+    (Millionths, "rated_arousal arousal_reach rated_valence valence_reach"),
+    (Millionths, "shown_arousal shown_valence width"),
 )
-curve_points = table(
-    "curve_points", (String, "identity"), (Float, "start_s arousal valence"), keys=2
-)
+"""What is predicted and what is shown of each sound; migration 12 says what the columns hold.
+
+The last ten are never written by statements: triggers and SQLite itself fill them.
+"""
+sketches = table("sketches", (Integer, "block"), (LargeBinary, "sketches"))
+sketch_state = table("sketch_state", (Integer, "only bundle up_to"))
+unsketched = table("unsketched", (Integer, "sound_id"))
 queue = table(
     "queue",
     (PathText, "path"),
@@ -154,9 +101,8 @@ queue = table(
 )
 tag_journal = table(
     "tag_journal",
-    (Integer, "id clip_id"),
-    (String, "identity"),
-    (Moment, "written_at"),
+    (Integer, "id clip_id sound_id"),
+    (Milliseconds, "written_at"),
     (String, "before"),
     (Integer, "size"),
 )

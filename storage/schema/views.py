@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Float, Integer, String
 
-from storage.schema.tables import AFFECT, Moment, PathText, table
+from storage.schema.column_types import Moment, PathText
+from storage.schema.tables import AFFECT, table
 
 sounds = table(
     "sounds",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import mutagen
 import pytest
 
+from tests.catalogue_rows import PREDICTIONS
 from tests.driving import COMMAND, PATIENCE_S, POLL_S
 from tests.sounds import music_like, noise, tone, write_audio
 
@@ -196,9 +197,8 @@ def test_a_write_that_was_killed_before_it_was_recorded_is_no_annotation(
     valenced("annotate", song, "--arousal", "0.2", "--valence", "0.2", "--by", "ann")
     valenced("scan", song.parent)
     valenced("annotate", song, "--arousal", "0.8", "--valence", "0.2", "--by", "bob")
-    path = os.fsencode(song).decode()
     with closing(sqlite3.connect(valenced.catalogue)) as catalogue:
-        clip = catalogue.execute("SELECT * FROM clips WHERE path = ?", [path]).fetchone()
+        clip = catalogue.execute("SELECT * FROM clips WHERE name = ?", [song.name]).fetchone()
         journal = catalogue.execute("SELECT * FROM tag_journal").fetchall()
     valenced("scan", song.parent)
     assert tags(song) == ("50", "20")
@@ -416,7 +416,7 @@ def test_a_missed_training_is_made_up_for_even_after_a_kill(
         service.wait_for("published bundle: learned-1")
         service.wait_for("sounds scored again by learned-1")
         assert service.stop() == 0
-    assert valenced.select("SELECT DISTINCT bundle FROM predictions") == [(b"learned-1",)]
+    assert valenced.select(f"SELECT DISTINCT bundle FROM {PREDICTIONS}") == [(b"learned-1",)]
     assert valenced.select("SELECT outcome FROM trainings") == [(b"published",)]
     assert valenced.select("SELECT count(*) FROM wishes WHERE errand = 'learn'") == [(0,)]
 

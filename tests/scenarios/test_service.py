@@ -12,6 +12,7 @@ from pathlib import Path
 import mutagen
 import pytest
 
+from tests.catalogue_rows import CLIPS
 from tests.driving import Valenced, scanned
 from tests.sounds import music_like, noise, tone, write_audio
 from trainer.audio.fingerprint import identify
@@ -217,7 +218,7 @@ def test_a_file_replaced_while_its_tags_were_pending_is_analysed_first(
     slow("scan", music, "--no-tags")
     write_audio(tmp_path / "b.wav", noise(2)).replace(file)
     slow("scan", music)
-    present = slow.select("SELECT identity FROM clips WHERE missing_since IS NULL")
+    present = slow.select(f"SELECT identity FROM {CLIPS} WHERE missing_since IS NULL")
     assert present == [(identify(file).encode(),)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.pipeline.tag_tries import MOST_TAG_TRIES, STOPPED_EACH_TIME
+from tests.catalogue_rows import CLIPS
 from tests.daemon.tagging.sounds import encoded
 from tests.driving import PATIENCE_S
 
@@ -105,7 +106,7 @@ def test_bombs_are_given_up_with_a_reason_and_other_files_go_on(
         service.wait_until(
             lambda: (
                 valenced.select(
-                    "SELECT count(*) FROM clips WHERE path LIKE '%.wav' AND tag_state = 'written'"
+                    "SELECT count(*) FROM clips WHERE name LIKE '%.wav' AND tag_state = 'written'"
                 )
                 == [(2,)]
             )
@@ -114,7 +115,7 @@ def test_bombs_are_given_up_with_a_reason_and_other_files_go_on(
     reasons = {
         path.rpartition(b"/")[2].decode(): reason
         for path, reason in valenced.select(
-            "SELECT path, tag_reason FROM clips WHERE tag_state = 'not written'"
+            f"SELECT path, tag_reason FROM {CLIPS} WHERE tag_state = 'not written'"
             " UNION SELECT path, reason FROM queue WHERE reason IS NOT NULL"
         )
     }
@@ -150,8 +151,8 @@ def test_a_bomb_that_ends_the_service_at_each_start_is_given_up_over_restarts(
     (music / "bomb.mp3").write_bytes(giant_text())
     line = [sys.executable, "-c", KILLED_AT_THE_BOMB, *valenced.line("run", music)[1:]]
     line += ["--set", "analysis.workers=1"]
-    state = "SELECT tag_state, tag_reason, tag_tries FROM clips WHERE path LIKE '%bomb.mp3'"
-    good = "SELECT count(*) FROM clips WHERE path LIKE '%.wav' AND tag_state = 'written'"
+    state = "SELECT tag_state, tag_reason, tag_tries FROM clips WHERE name LIKE '%bomb.mp3'"
+    good = "SELECT count(*) FROM clips WHERE name LIKE '%.wav' AND tag_state = 'written'"
     sound = encoded("wav", 2.5)
     for start in range(1, MOST_TAG_TRIES + 1):
         # A file that waits when the service starts is tagged before the bomb is tried again.

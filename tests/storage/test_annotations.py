@@ -51,7 +51,7 @@ def test_an_annotation_replaces_the_prediction(
     with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
         assert plain.execute("SELECT path FROM calm").fetchall() == [("/m/a.mp3",)]
         ends = plain.execute("SELECT arousal_low, arousal_high FROM sounds").fetchone()
-        predicted = plain.execute("SELECT arousal FROM predictions").fetchone()
+        predicted = plain.execute("SELECT arousal / 1e6 FROM predictions").fetchone()
     assert ends == (-0.5, -0.5)
     assert predicted == (0.5,)
 
@@ -173,7 +173,7 @@ def test_a_staged_table_is_added_as_single_annotations_are(
     found = {one.annotator: (one.arousal, one.valence) for one in given.all()}
     assert found == {"ann": (-1.0, 0.75), "bob": (1.0, 1.0), "eve": (0.5, 0.5)}
     assert staged(given, *rows) == 0
-    assert shown(catalogue)[0] == pytest.approx((-1.0 + 1.0 + 0.5) / 3)
+    assert shown(catalogue)[0] == pytest.approx((-1.0 + 1.0 + 0.5) / 3, abs=1e-6)
 
 
 def test_what_is_staged_is_seen_by_nobody_and_blocks_nobody_until_it_is_added(

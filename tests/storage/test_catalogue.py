@@ -72,7 +72,7 @@ def test_the_view_sounds_has_the_promised_columns_in_order(catalogue: Catalogue)
 def test_the_tables_known_to_the_program_are_those_of_the_migrations(catalogue: Catalogue) -> None:
     with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
         for table in metadata.tables.values():
-            columns = [row[1] for row in plain.execute(f"PRAGMA table_info({table.name})")]
+            columns = [row[1] for row in plain.execute(f"PRAGMA table_xinfo({table.name})")]
             assert columns == [column.name for column in table.columns], table.name
 
 

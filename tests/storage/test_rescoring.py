@@ -67,7 +67,7 @@ def test_sounds_of_other_bundles_are_outdated_until_they_are_scored(
     chunks = list(scores.outdated_chunks(NEW, HEARING, 2))
     assert [len(chunk) for chunk in chunks] == [2, 2, 1]
     assert chunks[0][0] == OutdatedSound(
-        "identity of PosixPath('/m/a.mp3')", NOON, OLD, b"\x01vector"
+        1, "identity of PosixPath('/m/a.mp3')", NOON, OLD, b"\x01vector"
     )
     assert renew(scores, 0.3, 0.4) == 5
     assert not scores.any_outdated(NEW)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from tests.catalogue_rows import CLIPS, HEARINGS
 from trainer.bundles import bundle, registry
 from trainer.features.vector_codec import unpack
 from trainer.personal.annotation_arrays import AnnotationArrays
@@ -43,8 +44,8 @@ LONGEST_S = {"annotate": 1.0, "train": 8.0, "publish": 1.5, "rollback": 1.5}
 """How long a command runs at most before it is killed."""
 
 MOST_LINES = 4
-_KNOWN = """
-SELECT path, vector FROM clips JOIN hearings USING (identity) WHERE missing_since IS NULL
+_KNOWN = f"""
+SELECT path, vector FROM {CLIPS} JOIN {HEARINGS} USING (identity) WHERE missing_since IS NULL
 ORDER BY path
 """
 _REQUEST = "INSERT OR IGNORE INTO wishes VALUES ('learn', ?)"

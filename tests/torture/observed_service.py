@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.catalogue_rows import CLIPS
 from trainer.bundles.registry import published_name
 
 if TYPE_CHECKING:
@@ -59,13 +60,14 @@ _MODULES = {
     b"trainer.processes.retrain_process": State.TRAINING,
     b"trainer.processes.rescore_process": State.RESCORING,
 }
-_COUNTS = """
+_COUNTS = f"""
 SELECT
     (SELECT count(*) FROM queue WHERE state = 'waiting' AND reason IS NULL),
     (SELECT count(*) FROM queue WHERE state = 'running'),
     (SELECT count(*) FROM clips WHERE tag_state = 'pending' AND missing_since IS NULL),
-    (SELECT count(*) FROM clips JOIN felt USING (identity)
-     WHERE tag_state = 'pending' AND missing_since IS NULL AND tagged_bundle <> felt.bundle),
+    (SELECT count(*) FROM {CLIPS} JOIN felt USING (identity)
+     WHERE tag_state = 'pending' AND missing_since IS NULL
+     AND (SELECT label FROM labels WHERE labels.id = tagged_bundle) <> felt.bundle),
     (SELECT name FROM bundles WHERE in_service)
 """
 

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tests.catalogue_rows import CLIPS, PREDICTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -15,21 +17,21 @@ if TYPE_CHECKING:
 
 MOST_PASSES = 6
 POLL_S = 0.2
-UNFINISHED = """
+UNFINISHED = f"""
 SELECT count(*) FROM (
-    SELECT path FROM queue WHERE reason IS NULL OR path IN (SELECT path FROM clips)
-    UNION SELECT path FROM clips
+    SELECT path FROM queue WHERE reason IS NULL OR path IN (SELECT path FROM {CLIPS})
+    UNION SELECT path FROM {CLIPS}
     WHERE tag_state IN ('pending', 'not written') AND missing_since IS NULL
 )
 """
 UNTAGGED = """
 SELECT count(*) FROM clips WHERE tag_state IN ('pending', 'not written') AND missing_since IS NULL
 """
-UNTAGGED_FILES = UNTAGGED.replace("count(*)", "path, tag_reason")
+UNTAGGED_FILES = UNTAGGED.replace("count(*) FROM clips", f"path, tag_reason FROM {CLIPS}")
 UNTRIED = "SELECT count(*) FROM queue WHERE reason IS NULL"
-NOT_RESCORED = """
+NOT_RESCORED = f"""
 SELECT
-    (SELECT count(*) FROM predictions WHERE bundle <> (SELECT name FROM bundles WHERE in_service))
+    (SELECT count(*) FROM {PREDICTIONS} WHERE bundle <> (SELECT name FROM bundles WHERE in_service))
     + (SELECT count(*) FROM wishes)
     + (SELECT count(*) FROM clips WHERE tag_state = 'pending' AND missing_since IS NULL)
     + (SELECT count(*) FROM queue WHERE reason IS NULL)

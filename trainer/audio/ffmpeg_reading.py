@@ -7,7 +7,7 @@ of a write does not rest on the library that wrote.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from av.stream import Discard, Disposition
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
     from trainer.audio.sound_file import SoundFile
+
+LONGEST_CREDIT: Final = 200
 
 Item = tuple[str, str, str]
 """Where a value stands (`file`, `stream N`, `chapter N`, `picture N`), its key and its digest."""
@@ -50,6 +52,23 @@ def read_back(source: Path | SoundFile, *, hashed: bool = True) -> dict[str, Any
                 return {"audio_hash": audio_hash, "metadata": sorted(_items(container))}
         except UnreadableClip:
             return {"audio_hash": audio_hash, "metadata": None}
+
+
+def credits_of(source: Path | SoundFile) -> dict[str, str]:
+    """Return artist and title as the tags of a file have them, cut off; empty where they have none.
+
+    Args:
+        source: a regular file, or its path.
+
+    Raises:
+        UnreadableClip: the file cannot be opened or holds no audio stream.
+    """
+    with opened(source) as file, open_sound(file) as (container, stream):
+        # Ogg keeps its tags in the stream.
+        texts = {**stream.metadata, **container.metadata}
+        found = {key.lower(): value for key, value in texts.items()}
+        artist = found.get("artist") or found.get("album_artist") or ""
+        return {"artist": artist[:LONGEST_CREDIT], "title": found.get("title", "")[:LONGEST_CREDIT]}
 
 
 def _items(container: InputContainer) -> Iterator[Item]:

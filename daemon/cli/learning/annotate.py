@@ -13,10 +13,10 @@ import click
 from config.errors import ValencedError
 from daemon.cli.options import annotator_option, scale_option, with_settings
 from daemon.cli.output import say
-from daemon.cli.ranges import NUMBER
 from daemon.cli.session import not_in_catalogue, open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
+from daemon.querying.ranges import NUMBER
 from daemon.wording import counted
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from config.errors import ValencedError
 from daemon.cli.command_groups import CommandGroup
 from daemon.cli.options import complete_corpus, format_option, settings_options, with_settings
 from daemon.cli.output import print_json, say
-from daemon.cli.ranges import SCALE
 from daemon.cli.session import progress_bar
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
+from daemon.querying.ranges import SCALE
 from daemon.system.cpu_quota import usable_processors
 from daemon.wording import counted
 from trainer.corpora.import_request import KINDS, ImportRequest

@@ -32,7 +32,7 @@ def command(loaded: LoadedSettings, file: Path, *, replace: bool) -> None:
     from daemon.backup.restore_archive import is_restore_interrupted
     from storage.database.catalogue_copy import copy_catalogue
     from storage.database.catalogue_file import file_of
-    from storage.schema.tables import as_text
+    from storage.schema.column_formats import as_text
 
     catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
     if not catalogue.exists():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from daemon.monitoring.service_status import is_away
 from daemon.wording import counted
-from storage.schema.tables import as_text
+from storage.schema.column_formats import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

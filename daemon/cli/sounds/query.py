@@ -3,114 +3,160 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from math import hypot
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from daemon.cli.options import with_settings
-from daemon.cli.output import say
-from daemon.cli.ranges import PAIR, RANGE
-from daemon.cli.session import open_catalogue
+from daemon.cli.output import print_json, say
+from daemon.cli.session import open_catalogue, open_finder
+from daemon.cli.sounds.smart_playlist import smart_playlist
 from daemon.cli.sounds.sound_printers import PRINTERS
 from daemon.paths import canonical_path
-from storage.schema.records import SOUND_KINDS, Mood
-from storage.schema.sound_filter import OPEN_RANGE, SORT_KEYS, SoundFilter
+from daemon.querying.playlist_lines import playlist_lines
+from daemon.querying.query_options import asked_of, with_filter
+from storage.schema.sound_filter import SoundFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from config.loading import LoadedSettings
-    from daemon.pipeline.similarity import SimilarSound
-    from storage.catalogue import Catalogue
+    from daemon.querying.query_options import Asked
     from storage.schema.records import Sound
+    from storage.search.finder import Finder
+
+    Found = tuple[list[Sound], Mapping[Path, float | None] | None]
 
 
-SORT_CHOICES = [*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]
+_SAID_EACH: Final = 512 * 40
 
 
 @click.command("query")
-@click.argument("mood", required=False, type=click.Choice([mood.value for mood in Mood]))
-@click.option("--arousal", type=RANGE, metavar="LO:HI", help="Range of arousal, from -1 to 1.")
-@click.option("--valence", type=RANGE, metavar="LO:HI", help="Range of valence, from -1 to 1.")
-@click.option("--kind", type=click.Choice(SOUND_KINDS), help="Only sounds of this kind.")
-@click.option("--near", type=PAIR, metavar="A,V", help="Sort by distance from this point.")
+@with_filter
 @click.option(
     "--like",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Sort by distance from this file, which need not be in the catalogue; it is left out.",
 )
-@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only below DIR.")
 @click.option(
-    "--percentile",
-    type=click.FloatRange(0, 50, min_open=True),
-    metavar="P",
-    help="With a MOOD: its thresholds are the lowest and highest P percent of this library.",
+    "--by",
+    type=click.Choice(["feeling", "sound"]),
+    default="feeling",
+    help="With --like: by arousal and valence, or by how the files sound.",
 )
-@click.option(
-    "--sort",
-    type=click.Choice(SORT_CHOICES),
-    metavar="KEY",
-    help="Column to sort by; - in front reverses the order.",
-)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N sounds.")
 @click.option(
     "--format",
     "output",
-    type=click.Choice(["table", "json", "csv", "m3u8", "paths", "paths0"]),
+    type=click.Choice([*PRINTERS, "m3u8", "nsp"]),
     default="table",
-    help="How to print the result.",
+    help="How to print the result; nsp is a smart playlist for Navidrome, of the query itself.",
+)
+@click.option(
+    "--relative-to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With m3u8: paths relative to DIR. With nsp: Navidrome's music folder.",
+)
+@click.option(
+    "--titles", is_flag=True, help="With m3u8: artist and title from the files' own tags."
 )
 @with_settings
 def command(
-    loaded: LoadedSettings,
-    *,
-    mood: str | None,
-    arousal: tuple[float, float] | None,
-    valence: tuple[float, float] | None,
-    under: Path | None,
-    like: Path | None,
-    output: str,
-    limit: int | None,
-    **options: Any,
+    loaded: LoadedSettings, *, output: str, relative_to: Path | None, titles: bool, **options: Any
 ) -> None:
     """Find sounds, all of one MOOD (calm, energetic, tense, sad) or of any."""
-    if options["percentile"] is not None and mood is None:
-        raise click.UsageError(
-            "--percentile says what a mood is in this library, so a MOOD is needed: "
-            f"valenced query calm --percentile {options['percentile']:g}"
-        )
-    thresholds = loaded.settings.mood
-    wanted = SoundFilter(
-        mood=Mood(mood) if mood else None,
-        thresholds=(thresholds.arousal_threshold, thresholds.valence_threshold),
-        arousal=arousal or OPEN_RANGE,
-        valence=valence or OPEN_RANGE,
-        under=None if under is None else canonical_path(under),
-        limit=None if like else limit,
-        **options,
-    )
-    distances = None
-    with open_catalogue(loaded) as catalogue:
-        sounds = catalogue.queries.sounds(wanted)
-        is_empty = not sounds and not catalogue.queries.sounds(SoundFilter(limit=1))
-        if like is not None:
-            similar = _similar(loaded, canonical_path(like), sounds, catalogue)[:limit]
-            sounds = [sound for sound, _ in similar]
-            distances = {sound.path: distance for sound, distance in similar}
-    PRINTERS[output](sounds, distances)
+    asked = asked_of(options, loaded.settings.mood)
+    order = _own_order(options["like"], asked)
+    folder = None if relative_to is None else canonical_path(relative_to)
+    with open_finder(loaded) as finder:
+        if output == "nsp":
+            if order is not None:
+                raise click.UsageError(f"--format nsp: Navidrome has no rule for {order}")
+            print_json(smart_playlist(asked.wanted, finder.thresholds(asked.wanted), folder))
+            return
+        if order == "--like":
+            find = _alike if options["by"] == "feeling" else _similar
+            found = find(loaded, canonical_path(options["like"]), asked.wanted, finder)
+        else:
+            found = asked.sounds(finder), None
+        is_empty = not found[0] and finder.is_empty()
+    if output == "m3u8":
+        _print_playlist(loaded, found[0], folder, titles=titles)
+    else:
+        PRINTERS[output](*found)
     if is_empty:
         say("the catalogue has no sound yet; to analyse some: valenced scan DIR", err=True)
-    elif not sounds:
+    elif not found[0]:
         say("no sound matches", err=True)
 
 
-def _similar(
-    loaded: LoadedSettings, like: Path, sounds: Sequence[Sound], catalogue: Catalogue
-) -> list[SimilarSound]:
-    from daemon.pipeline.similarity import sorted_by_distance
+def _print_playlist(
+    loaded: LoadedSettings, sounds: Sequence[Sound], folder: Path | None, *, titles: bool
+) -> None:
+    if not titles:
+        say(*playlist_lines(sounds, folder))
+        return
     from daemon.worker.worker_client import WorkerClient
+    from trainer.trainer_errors import ClipError
+
+    def credits_of(path: Path) -> tuple[str, str]:
+        try:
+            return worker.credits(path)
+        except ClipError:
+            return "", ""
 
     with closing(WorkerClient(loaded.settings.analysis)) as worker:
-        return sorted_by_distance(like, sounds, catalogue, worker, loaded.paths.bundles)
+        say(*playlist_lines(sounds, folder, credits_of))
+
+
+def _own_order(like: Path | None, asked: Asked) -> str | None:
+    """Return which option other than --sort and --near says the order, None if none does."""
+    if like is None:
+        return None if asked.journey is None else "--from"
+    if asked.journey is not None or asked.wanted.near is not None:
+        raise click.UsageError("--like, --near and --from are orders: use one of them")
+    return "--like"
+
+
+def _alike(loaded: LoadedSettings, like: Path, wanted: SoundFilter, finder: Finder) -> Found:
+    """Find the sounds that feel like a file, the nearest first."""
+    own = finder.sounds(SoundFilter(path=like))
+    affect = (own[0].arousal, own[0].valence) if own else _affect_of(loaded, like)
+    sounds = finder.sounds(replace(wanted, near=affect, but=like))
+    return sounds, {
+        sound.path: hypot(sound.arousal - affect[0], sound.valence - affect[1]) for sound in sounds
+    }
+
+
+def _affect_of(loaded: LoadedSettings, file: Path) -> tuple[float, float]:
+    from daemon.pipeline.similarity import affect_of_file
+    from daemon.worker.worker_client import WorkerClient
+
+    with (
+        open_catalogue(loaded) as catalogue,
+        closing(WorkerClient(loaded.settings.analysis)) as worker,
+    ):
+        return affect_of_file(file, catalogue, worker, loaded.paths.bundles)
+
+
+def _similar(loaded: LoadedSettings, like: Path, wanted: SoundFilter, finder: Finder) -> Found:
+    """Find the sounds that sound like a file, the most similar first."""
+    from daemon.pipeline.similarity import Similarity
+    from daemon.worker.worker_client import WorkerClient
+
+    with (
+        open_catalogue(loaded) as catalogue,
+        closing(WorkerClient(loaded.settings.analysis)) as worker,
+    ):
+        similarity = Similarity(catalogue, worker, loaded.paths.bundles)
+        similar = similarity.nearest(like, wanted, finder, _say_sketched)
+    return [sound for sound, _ in similar], {sound.path: distance for sound, distance in similar}
+
+
+def _say_sketched(count: int) -> None:
+    if count % _SAID_EACH == 0:
+        say(f"preparing the comparison: {count} sounds", err=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.cli.output import is_on_terminal, print_bytes, print_json, say
-from daemon.paths import playlist_entry, printable
+from daemon.paths import printable
 from storage.schema.records import Sound
 
 if TYPE_CHECKING:
@@ -73,14 +73,6 @@ def _print_csv(sounds: Sequence[Sound], distances: Distances | None) -> None:
     print_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _print_playlist(sounds: Sequence[Sound], _: Distances | None) -> None:
-    lines = ["#EXTM3U"]
-    for sound in sounds:
-        lines.append(f"#EXTINF:{round(sound.duration_s)},{printable(sound.path.stem)}")
-        lines.append(playlist_entry(sound.path))
-    say(*lines)
-
-
 def _print_paths(sounds: Sequence[Sound], _: Distances | None, end: bytes = b"\n") -> None:
     print_bytes(b"".join(os.fsencode(_shown(sound.path)) + end for sound in sounds))
 
@@ -94,7 +86,6 @@ PRINTERS: Final[Mapping[str, Printer]] = {
     "table": _print_table,
     "json": _print_json,
     "csv": _print_csv,
-    "m3u8": _print_playlist,
     "paths": _print_paths,
     "paths0": partial(_print_paths, end=b"\0"),
 }

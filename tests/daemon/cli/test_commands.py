@@ -48,7 +48,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Valenced, Path]:
     music = folder / "music"
     music.mkdir()
     write_audio(music / "tone.wav", tone(3))
-    write_audio(music / "noise.wav", noise(3))
+    write_audio(music / "noise.wav", noise(3), tags={"artist": "Ann", "title": "Hiss\n#EXTM3U"})
     write_audio(music / os.fsdecode(ODD), music_like(3), kind="wav")
     write_audio(music / "silence.flac", silence(2))
     installed = Valenced(folder / "state", "watch.settle_s=0.3")
@@ -113,9 +113,13 @@ def test_like_leaves_out_the_file_itself_and_shows_the_distance(
 ) -> None:
     valenced, library = heard
     outside = write_audio(tmp_path / "similar.wav", noise(3, seed=7))
-    near, far = valenced.read("query", "--like", outside, "--limit", "2")
+    near, far = valenced.read("query", "--like", outside, "--by", "sound", "--limit", "2")
     assert Path(near["path"]).name == "noise.wav"
     assert 0 <= near["distance"] < far["distance"] <= 2
+    by_feeling = valenced.read("query", "--like", outside)
+    distances = [row["distance"] for row in by_feeling]
+    assert distances == sorted(distances)
+    assert len(distances) == 3
     others = valenced("query", "--like", library / "tone.wav").decode().splitlines()
     assert others[0].split() == ["mood", "arousal", "valence", "length", "distance", "path"]
     assert len(others) == 3
@@ -123,6 +127,15 @@ def test_like_leaves_out_the_file_itself_and_shows_the_distance(
     table = valenced("query", "--like", outside, "--format", "csv").decode(errors="replace")
     assert table.startswith("path,")
     assert table.splitlines()[0].endswith(",distance")
+
+
+@of_the_library
+def test_titles_of_a_playlist_come_from_the_tags(heard: tuple[Valenced, Path]) -> None:
+    valenced, library = heard
+    lines = valenced("query", "--format", "m3u8", "--titles").decode().splitlines()
+    assert lines[lines.index(f"{library}/noise.wav") - 1] == "#EXTINF:3,Ann - Hiss\\n#EXTM3U"
+    assert lines[lines.index(f"{library}/tone.wav") - 1] == "#EXTINF:3,tone"
+    assert len(lines) == 7
 
 
 @of_the_library

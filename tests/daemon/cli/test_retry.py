@@ -11,6 +11,7 @@ import mutagen
 from daemon.tagging.basics.tag_errors import NO_SCHEME, READ_ONLY
 from storage.catalogue import Catalogue
 from storage.schema.records import TagOutcome, TagState
+from tests.catalogue_rows import CLIPS
 from tests.records import NOON, record
 from tests.sounds import music_like, write_audio
 
@@ -94,7 +95,7 @@ def test_only_failed_tags_that_are_wanted_are_retried(valenced: Valenced) -> Non
     valenced("retry", "--set", quiet)
     assert "the tags of 3 files will be retried at the next run or scan" in valenced.stderr
     rows = valenced.select(
-        "SELECT path FROM clips WHERE tag_state = 'pending' AND tag_reason IS NULL"
+        f"SELECT path FROM {CLIPS} WHERE tag_state = 'pending' AND tag_reason IS NULL"
     )
     assert {path for (path,) in rows} == {
         b"/m/failed.mp3",

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.worker.worker_answers import INVALID, analysis_in, features_in, identity_in, refusal_in
+from daemon.worker.worker_answers import (
+    INVALID,
+    analysis_in,
+    credits_in,
+    features_in,
+    identity_in,
+    refusal_in,
+)
 from storage.schema.records import CurvePoint, FeatureRecord, Prediction
 from trainer.features.packed_vector import VALUES
 from trainer.features.vector_codec import pack
@@ -48,6 +55,17 @@ def test_a_valid_analysis_is_read() -> None:
 def test_valid_features_are_read() -> None:
     answer = FEATURES | {"windows": [VECTOR, VECTOR]}
     assert features_in(answer, "ab12") == (RECORD, [PACKED, PACKED])
+
+
+def test_artist_and_title_are_each_one_line() -> None:
+    hostile = {"artist": " Ann\n#EXTM3U", "title": "\x1b[2Jé"}
+    assert credits_in(hostile) == ("Ann\\n#EXTM3U", "\\x1b[2Jé")
+
+
+@pytest.mark.parametrize("artist", [None, 7, ["a"], "a" * 10_000])
+def test_what_is_no_artist_is_refused(artist: object) -> None:
+    with pytest.raises(INVALID):
+        credits_in({"artist": artist, "title": "x"})
 
 
 @pytest.mark.parametrize("identity", [None, 7, "", "ab/12", "ab\n", ["ab"], "a" * 40_000_000])

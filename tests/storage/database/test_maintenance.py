@@ -22,8 +22,8 @@ def emptied(url: str) -> str:
     """A catalogue from which most has gone."""
     Catalogue(url).close()
     with closing(sqlite3.connect(file_of(url))) as plain, plain:
-        rows = ((f"sound {number}", bytes(4096)) for number in range(MANY))
-        plain.executemany("INSERT INTO hearings VALUES (?, 'x/1', 1.0, 'then', ?)", rows)
+        rows = ((number, bytes(4096)) for number in range(MANY))
+        plain.executemany("INSERT INTO hearings VALUES (?, 1, 0, ?)", rows)
     with closing(sqlite3.connect(file_of(url))) as plain, plain:
         plain.execute("DELETE FROM hearings")
     return url
@@ -46,7 +46,7 @@ def test_it_never_waits_and_a_reader_keeps_its_snapshot(emptied: str) -> None:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM hearings").fetchone() == (0,)
         with closing(sqlite3.connect(file_of(emptied))) as writer, writer:
-            writer.execute("INSERT INTO hearings VALUES ('new', 'x/1', 1.0, 'now', x'00')")
+            writer.execute("INSERT INTO hearings VALUES (1, 1, 0, x'00')")
         assert not maintain(emptied, is_idle=True).is_log_empty
         assert reader.execute("SELECT count(*) FROM hearings").fetchone() == (0,)
 
@@ -54,7 +54,7 @@ def test_it_never_waits_and_a_reader_keeps_its_snapshot(emptied: str) -> None:
 def test_a_locked_catalogue_is_left_for_the_next_time(emptied: str) -> None:
     with closing(sqlite3.connect(file_of(emptied), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        writer.execute("INSERT INTO hearings VALUES ('new', 'x/1', 1.0, 'now', x'00')")
+        writer.execute("INSERT INTO hearings VALUES (1, 1, 0, x'00')")
         assert maintain(emptied, is_idle=True).freed_bytes == 0
         writer.execute("COMMIT")
     assert maintain(emptied, is_idle=True).freed_bytes > 0

@@ -1,0 +1,62 @@
+"""Opens a catalogue for searches only.
+
+A search takes less time than importing SQLAlchemy, so the driver is used as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from storage.database.catalogue_copy import BUSY_TIMEOUT_S
+from storage.database.catalogue_file import file_of
+from storage.database.migrate import newest_schema
+from storage.schema.catalogue_errors import CatalogueError
+from storage.search.finder import Finder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def open_finder(url: str) -> Iterator[Finder]:
+    """Open a catalogue within the block: a snapshot that nothing is written to.
+
+    One of an earlier release is migrated first.
+
+    Raises:
+        CatalogueError: it cannot be opened or read.
+        SchemaTooNew: a later release wrote it.
+    """
+    file = file_of(url)
+    try:
+        with closing(_connect(file)) as plain:
+            if _is_newest(plain):
+                plain.execute("BEGIN")
+                yield Finder(plain)
+                return
+        from storage.database.engine import open_engine  # noqa: PLC0415 - seldom needed
+
+        open_engine(url).dispose()
+        with closing(_connect(file)) as plain:
+            plain.execute("BEGIN")
+            yield Finder(plain)
+    except sqlite3.Error as error:
+        raise CatalogueError(f"{file}: {error}") from error
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    # Not read-only: the first who reads a catalogue after a crash takes up its write-ahead log.
+    address = f"{file.absolute().as_uri()}?mode=rw"
+    plain = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    plain.text_factory = os.fsdecode
+    plain.execute("PRAGMA query_only = ON")
+    return plain
+
+
+def _is_newest(plain: sqlite3.Connection) -> bool:
+    (found,) = plain.execute("PRAGMA user_version").fetchone()
+    return bool(found == newest_schema())

@@ -1,0 +1,214 @@
+"""Every plan finds what reading every row of the view `sounds` finds."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from contextlib import closing
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.annotations import GivenAnnotation
+from storage.catalogue import Catalogue
+from storage.database.catalogue_file import file_of
+from storage.schema.records import Mood, Sound, TagState
+from storage.schema.sound_filter import SORT_KEYS, SoundFilter
+from storage.search.finder import Finder
+from tests.records import NOON, analysis, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.schema.records import QueueEntry
+
+SOUNDS = 150
+FOLDERS = ("/m", "/m/a", "/m/a b", "/m/a/deep", "/m/50%_off", "/n")
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    """Sounds with equal values, copies, missing files, annotations, and one that failed."""
+    chance = random.Random(5)
+    url = f"sqlite:///{tmp_path_factory.mktemp('find') / 'catalogue.db'}"
+    with closing(Catalogue(url)) as catalogue:
+        for number in range(SOUNDS):
+            folder = chance.choice(FOLDERS)
+            path = (
+                Path(folder)
+                / f"{number % 7} {chance.choice(['Rain', 'rain', 'Song'])} {number}.mp3"
+            )
+            catalogue.queue.put([(path, stamp(inode=number))], NOON)
+            entry = catalogue.queue.claim(NOON)
+            assert entry is not None
+            _record(catalogue, entry, chance, number)
+        given = [
+            GivenAnnotation(
+                f"sound {number}", Path("x"), someone, chance.uniform(-1, 1), 0.5, "test"
+            )
+            for number in range(0, SOUNDS, 20)
+            for someone in ("ann", "bob")
+        ]
+        catalogue.annotations.add(given, NOON)
+        catalogue.mark_missing(list(catalogue.stamps())[::17], NOON)
+        yield catalogue
+
+
+def _record(catalogue: Catalogue, entry: QueueEntry, chance: random.Random, number: int) -> None:
+    identity = f"sound {number - number % 2}" if number % 10 == 1 else f"sound {number}"
+    kind = chance.choice(["music", "music", "music", "voice", "sound", None])
+    found = analysis(
+        identity,
+        round(chance.gauss(0, 0.4) % 2 - 1, 2),
+        round(chance.gauss(0, 0.4) % 2 - 1, 1),
+        novelty=chance.random() * 2,
+        kind=kind,
+        kind_probability=None if kind is None else chance.random(),
+    )
+    found = replace(found, features=replace(found.features, duration_s=chance.choice([1.5, 90.0])))
+    catalogue.record(entry, identity, TagState.OFF, NOON, found)
+
+
+@pytest.fixture(scope="module")
+def everything(library: Catalogue) -> list[Sound]:
+    with closing(sqlite3.connect(file_of(library.url))) as plain:
+        plain.text_factory = os.fsdecode
+        rows = plain.execute("SELECT * FROM sounds").fetchall()
+    return [Sound(**{**_named(row), "path": Path(row[0])}) for row in rows]
+
+
+def _named(row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip((column.name for column in fields(Sound)), row, strict=True))
+
+
+def _matches(sound: Sound, wanted: SoundFilter) -> bool:
+    path = str(sound.path)
+    low_s, high_s = wanted.duration_s
+    low, high = wanted.novelty
+    width = max(sound.arousal_high - sound.arousal_low, sound.valence_high - sound.valence_low)
+    return (
+        wanted.mood in {None, sound.mood}
+        and wanted.kind in {None, sound.kind}
+        and wanted.arousal[0] <= sound.arousal <= wanted.arousal[1]
+        and wanted.valence[0] <= sound.valence <= wanted.valence[1]
+        and (low_s is None or sound.duration_s >= low_s)
+        and (high_s is None or sound.duration_s <= high_s)
+        and (low is None or sound.novelty >= low)
+        and (high is None or sound.novelty <= high)
+        and (wanted.interval is None or width <= wanted.interval + 1e-9)
+        and (wanted.under is None or path.startswith(f"{wanted.under}/"))
+        and all(text.lower() in path.lower() for text in wanted.text)
+        and sound.path != wanted.but
+    )
+
+
+def _key(sound: Sound, wanted: SoundFilter) -> tuple[Any, ...]:
+    folder, _, name = str(sound.path).rpartition("/")
+    distance = 0.0
+    if wanted.near is not None:
+        distance = round(
+            (sound.arousal - wanted.near[0]) ** 2 + (sound.valence - wanted.near[1]) ** 2, 9
+        )
+    key = (wanted.sort or "path").removeprefix("-")
+    if key == "path":
+        return distance, f"{folder}/", name
+    if key == "interval":
+        value: Any = round(
+            max(sound.arousal_high - sound.arousal_low, sound.valence_high - sound.valence_low), 6
+        )
+    else:
+        value = getattr(sound, key)
+    return distance, value is not None, value or 0, f"{folder}/", name
+
+
+def expected(everything: list[Sound], wanted: SoundFilter) -> list[Path]:
+    """Return the paths, in order; Python's sorting is stable, and so the last key comes first."""
+    found = [sound for sound in everything if _matches(sound, wanted)]
+    is_down = (wanted.sort or "").startswith("-")
+    if not is_down:
+        found.sort(key=lambda sound: _key(sound, wanted))
+    elif wanted.sort == "-path":
+        found.sort(key=lambda sound: _key(sound, wanted)[1:], reverse=True)
+        found.sort(key=lambda sound: _key(sound, wanted)[0])
+    else:
+        found.sort(key=lambda sound: _key(sound, wanted)[3:])
+        found.sort(key=lambda sound: _key(sound, wanted)[1:3], reverse=True)
+        found.sort(key=lambda sound: _key(sound, wanted)[0])
+    return [sound.path for sound in found[: wanted.limit]]
+
+
+def _random_filter(chance: random.Random) -> SoundFilter:
+    def maybe(value: Any, other: Any = None, share: float = 0.25) -> Any:
+        return value if chance.random() < share else other
+
+    low = round(chance.uniform(-1, 0.8), 2)
+    sort = chance.choice(SORT_KEYS)
+    return SoundFilter(
+        mood=maybe(chance.choice(list(Mood))),
+        kind=maybe(chance.choice(["music", "voice"])),
+        arousal=maybe((low, low + chance.choice([0.05, 0.8])), (-1.0, 1.0)),
+        valence=maybe((-low, 1.0), (-1.0, 1.0)),
+        novelty=maybe((chance.random(), None), (None, None)),
+        duration_s=maybe((None, 60.0), (None, None)),
+        interval=maybe(chance.choice([0.1, 0.6])),
+        text=maybe((chance.choice(["rain", "SONG 1", "a/", "%", "n/3 R", "_", "a b/"]),), ()),
+        near=maybe((round(low, 3), -0.25)),
+        under=maybe(Path(chance.choice(FOLDERS))),
+        sort=maybe(chance.choice([sort, f"-{sort}"]), share=0.7),
+        limit=maybe(chance.choice([1, 5, 40, 1000]), share=0.8),
+    )
+
+
+@pytest.mark.parametrize(("few", "budget"), [(5_000, 1_000_000), (3, 1_000_000), (3, 1_000)])
+def test_any_filter_in_any_order_finds_what_every_row_says(
+    library: Catalogue, everything: list[Sound], few: int, budget: int
+) -> None:
+    chance, plans = random.Random(few + budget), set()
+    with closing(sqlite3.connect(file_of(library.url))) as plain:
+        plain.text_factory = os.fsdecode
+        finder = Finder(plain, few=few, budget=budget)
+        for _ in range(300):
+            wanted = _random_filter(chance)
+            found = [sound.path for sound in finder.sounds(wanted)]
+            plans |= {plan.name.split(" within")[0] for plan in finder.plans}
+            plan = finder.plans[-1].sql if finder.plans else ""
+            assert found == expected(everything, wanted), f"{wanted} {plan}"
+    assert plans >= (
+        {"few files", "few by shown_arousal"} if few > 100 else {"nearest", "few sounds"}
+    )
+    if few < 100:
+        assert plans >= {"before the last", "by novelty", "all sorted"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"near": (float("nan"), 0.0)},
+        {"near": (1.5, 0.0)},
+        {"arousal": (float("nan"), 1.0)},
+        {"interval": float("nan")},
+        {"percentile": float("nan")},
+        {"sort": "p.arousal; DROP TABLE clips"},
+    ],
+)
+def test_a_filter_that_makes_no_sense_cannot_be_made(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"numbers only|plane|not a key"):
+        SoundFilter(**asked)
+
+
+def test_a_percentile_is_that_of_the_sounds_that_have_files(library: Catalogue) -> None:
+    with closing(sqlite3.connect(file_of(library.url))) as plain:
+        values = [
+            row[0]
+            for row in plain.execute(
+                "SELECT shown_arousal FROM predictions WHERE files > 0 ORDER BY 1"
+            )
+        ]
+        bound = values[round(0.25 * (len(values) - 1))] / 1e6
+        plain.text_factory = os.fsdecode
+        calm = Finder(plain).sounds(SoundFilter(mood=Mood.CALM, percentile=25.0))
+    assert calm
+    assert all(sound.arousal < bound for sound in calm)
