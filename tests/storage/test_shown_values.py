@@ -56,8 +56,11 @@ class Library:
 
     def rename(self) -> None:
         old, new = self.chance.sample(self.paths, 2)
-        if (clip := self.catalogue.clip_at(old)) is not None:
-            self.catalogue.rename_clip(clip, new)
+        if (clip := self.catalogue.clip_at(old)) is None:
+            return
+        if (other := self.catalogue.clip_at(new)) is not None:
+            self.catalogue.set_aside(other, NOON)
+        self.catalogue.rename_clip(clip, new)
 
     def annotate(self) -> None:
         self.catalogue.annotations.add([self.given()], NOON)

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.catalogue_rows import CLIPS
 from tests.daemon.tagging.readers import read
 from tests.torture.file_activity import title_of
 from tests.torture.observed_service import temporaries
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
     from tests.torture.file_activity import ExpectedFile
 
-_ROWS = """
+_ROWS = f"""
 SELECT sounds.path, identity, arousal, valence, sounds.tag_state
-FROM sounds JOIN clips USING (path)
+FROM sounds JOIN {CLIPS} USING (path)
 """
 
 

@@ -74,9 +74,8 @@ def test_a_clock_in_the_past_and_a_running_service_are_reported(
     with valenced.start("run", music) as service:
         service.wait_for("watching")
         with closing(sqlite3.connect(valenced.catalogue)) as plain, plain:
-            plain.execute(
-                "INSERT INTO hearings VALUES ('x', 'x', 1, '2999-01-01T00:00:00.000Z', x'00')"
-            )
+            # In the year 2999.
+            plain.execute("INSERT INTO hearings VALUES (1, 1, 32472144000000, x'00')")
         findings = valenced.read("check")
         assert of(findings, "no folder is set") == []
         assert of(findings, f"{music}: can be read") == ["ok"]
