@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-FEW: Final = 5_000
+FEW: Final = 2_000
 """As many rows are read and sorted within a few milliseconds."""
+
+MANY: Final = 60_000
+"""To sort more rows takes longer than to read all files in order."""
 
 FIRST_REACH: Final = 4_000
 """Half the side of the first square that is searched around a point, in millionths."""
@@ -41,14 +44,20 @@ class Finder:
     Args:
         plain: a connection that returns names as `os.fsdecode` does, within a transaction.
         few: rows that are read and sorted without looking for a better way.
+        many: rows that are not sorted to find the first.
         budget: steps of SQLite's machine after which a walk in order is given up.
     """
 
     def __init__(
-        self, plain: sqlite3.Connection, *, few: int = FEW, budget: int = BUDGET_STEPS
+        self,
+        plain: sqlite3.Connection,
+        *,
+        few: int = FEW,
+        many: int = MANY,
+        budget: int = BUDGET_STEPS,
     ) -> None:
         self._plain = plain
-        self._few, self._steps = few, budget
+        self._few, self._many, self._steps = few, many, budget
         self.plans: list[Plan] = []
         """The plans of the last query, of which the last has led to its rows."""
 
@@ -231,7 +240,11 @@ class Finder:
         return rows
 
     def _walk(self, demands: Demands, order: Order, limit: int) -> list[Row]:
-        """Read rows in their order until there are enough; sort all if that takes too long."""
+        """Read rows in their order until there are enough.
+
+        If that takes too long, what matches lies far back in the order: it is sorted, unless it is
+        too much.
+        """
         if order.column is None:
             plan = from_files("by path", demands, order, limit)
         else:
@@ -243,6 +256,9 @@ class Finder:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
+        if self._has_as_many(demands, self._many):
+            # To sort so many takes longer than to go on.
+            return self._plain.execute(plan.sql, plan.values).fetchall()
         return self._read(from_sounds("all sorted", demands, order, limit, by="shown_arousal"))
 
     @contextmanager

@@ -169,7 +169,7 @@ def test_any_filter_in_any_order_finds_what_every_row_says(
     chance, plans = random.Random(few + budget), set()
     with closing(sqlite3.connect(file_of(library.url))) as plain:
         plain.text_factory = os.fsdecode
-        finder = Finder(plain, few=few, budget=budget)
+        finder = Finder(plain, few=few, many=40, budget=budget)
         for _ in range(300):
             wanted = _random_filter(chance)
             found = [sound.path for sound in finder.sounds(wanted)]
