@@ -31,7 +31,7 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
     rows = {}
     for key in loaded.sources:
         section, _, name = key.rpartition(".")
-        rows[key] = values[section][name]
+        rows[key] = (values[section] if section else values)[name]
     if output == "json":
         report = {key: {"value": rows[key], "source": loaded.sources[key]} for key in rows}
         print_json(report)
