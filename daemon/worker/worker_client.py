@@ -135,7 +135,7 @@ class WorkerClient:
         return self._read(file, reading_in, do="read_back", hashed=hashed)
 
     def credits(self, file: Path | SoundFile) -> tuple[str, str]:
-        """Read what a tag write must not change: metadata and packets; raises as above."""
+        """Read artist and title of the tags, each empty if there is none; raises as above."""
         return self._read(file, credits_in, do="credits")
 
     def analyse(self, file: Path | SoundFile, identity: str, bundle: ActiveBundle) -> Analysis:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.cli.output import is_on_terminal, print_bytes, print_json, say
+from daemon.cli.sounds.parquet_table import print_parquet
 from daemon.paths import printable
 from storage.schema.records import Sound
 
@@ -86,6 +87,7 @@ PRINTERS: Final[Mapping[str, Printer]] = {
     "table": _print_table,
     "json": _print_json,
     "csv": _print_csv,
+    "parquet": print_parquet,
     "paths": _print_paths,
     "paths0": partial(_print_paths, end=b"\0"),
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import pytest
+from pyarrow import parquet
 
 from daemon.cli.main import valenced
 from storage.catalogue import Catalogue
@@ -163,6 +164,20 @@ def test_paths_of_a_playlist_may_be_relative(query: Callable[..., Answer]) -> No
     assert query(*line, "b.mp3").text.splitlines()[2] == "../bob/b.mp3"
     assert query(*line, "#comment").text.splitlines()[2] == "../#comment.mp3"
     assert query(*line, "bell").text.splitlines()[2].startswith("file:///m/bell%07")
+
+
+def test_parquet_gives_back_every_name_and_the_types(query: Callable[..., Answer]) -> None:
+    found = query("--near", "0,0", "--format", "parquet").stdout
+    table = parquet.read_table(io.BytesIO(found))
+    rows = table.to_pylist()
+    assert {row["path_bytes"] for row in rows} == set(map(os.fsencode, [*HOSTILE, *PLAIN]))
+    assert "/m/caf\\xe9.mp3" in {row["path"] for row in rows}
+    expected = json.loads(query("--near", "0,0", "--format", "json").text)
+    assert [row["arousal"] for row in rows] == [row["arousal"] for row in expected]
+    times = [row["analysed_at"].isoformat(timespec="milliseconds") for row in rows]
+    assert times == [row["analysed_at"].replace("Z", "+00:00") for row in expected]
+    nothing = parquet.read_table(io.BytesIO(query("--text", "zzz", "--format", "parquet").stdout))
+    assert (nothing.num_rows, nothing.schema) == (0, table.schema)
 
 
 def test_csv_and_json_give_back_every_name(query: Callable[..., Answer]) -> None:
