@@ -61,6 +61,7 @@ def apply(plain: sqlite3.Connection, scripts: Sequence[str], found: int) -> None
         found: the present schema.
     """
     plain.create_function("folder_of", 1, _folder_of, deterministic=True)
+    plain.create_function("bytes_of", 1, _bytes_of, deterministic=True)
     for number, script in enumerate(scripts[found:], start=found + 1):
         bare = re.sub(r"^--.*$", "", script, flags=re.MULTILINE)
         for statement in _statements(bare):
@@ -71,6 +72,14 @@ def apply(plain: sqlite3.Connection, scripts: Sequence[str], found: int) -> None
 def _folder_of(path: bytes) -> bytes:
     """Return a path up to its last slash, which belongs to it."""
     return path[: path.rfind(b"/") + 1]
+
+
+def _bytes_of(digits: str | None) -> bytes | None:
+    """Return the bytes that hexadecimal digits stand for; None if they are none."""
+    try:
+        return None if digits is None else bytes.fromhex(digits)
+    except ValueError:
+        return None
 
 
 def _statements(script: str) -> Iterator[str]:

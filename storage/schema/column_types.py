@@ -76,6 +76,23 @@ class NameText(_ExactName[str]):
     of = str
 
 
+class HexBytes(TypeDecorator[str]):
+    """Hexadecimal digits, stored as the bytes that they stand for."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Bind the bytes."""
+        del dialect
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Return the digits."""
+        del dialect
+        return None if value is None else value.hex()
+
+
 class Moment(TypeDecorator[datetime]):
     """A point in time as ISO 8601 UTC text of fixed width, so that text order is time order."""
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, literal
 from sqlalchemy.types import TypeEngine
 
-from storage.schema.column_types import Millionths, Milliseconds, Moment, NameText, PathText
+from storage.schema.column_types import (
+    HexBytes,
+    Millionths,
+    Milliseconds,
+    Moment,
+    NameText,
+    PathText,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +70,7 @@ clips = table(
     (Milliseconds, "found_at missing_since"),
     (String, "tag_state tag_reason"),
     (Integer, "tagged_arousal tagged_valence tagged_bundle tag_tries ctime_ns attributes"),
-    (String, "sample"),
+    (HexBytes, "sample"),
     (Integer, "tag_contests"),
 )
 hearings = table(

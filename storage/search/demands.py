@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from storage.schema.column_formats import MILLION
 from storage.schema.records import Mood
 from storage.schema.sound_filter import OPEN_RANGE
+from storage.search.text_search import LIKE, TEXT, as_text, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from storage.schema.sound_filter import Range, SoundFilter
+
+_KIND_BITS: Final = {"music": 1, "voice": 2, "sound": 4}
+_OTHER_KIND: Final = 8
+_ALL_KINDS: Final = 15
+"""As the column `kinds` of folders has them; migration 12 says how it is filled."""
 
 FARTHEST: Final = 1 << 62
 """No number of the catalogue is as large; SQLite's own limit is twice that."""
@@ -56,18 +61,32 @@ class Demands:
         others: further conditions on a sound, alias `p`.
         files: conditions on a file, aliases `c` and `d`.
         are_files_chosen: whether a file must be in a folder, or have a text in its path.
+        texts: that a path must contain, which is among the conditions on a file.
+        kinds: bits of the kinds of sound that may match; all are without that condition.
     """
 
     spans: Mapping[str, Span]
     others: tuple[Clause, ...]
     files: tuple[Clause, ...]
     are_files_chosen: bool
+    texts: tuple[str, ...] = ()
+    kinds: int = _ALL_KINDS
 
     @property
     def sounds(self) -> tuple[Clause, ...]:
         """All conditions on a sound."""
         within = (between(f"p.{column}", span) for column, span in self.spans.items())
         return Clause("p.files > 0"), *within, *self.others
+
+    @property
+    def folders(self) -> tuple[Clause, ...]:
+        """Conditions on a folder, alias `d`, without which nothing in it matches."""
+        return (Clause("d.kinds & ?", (self.kinds,)),) if self.has_kind else ()
+
+    @property
+    def has_kind(self) -> bool:
+        """Whether one kind of sound is wanted."""
+        return self.kinds != _ALL_KINDS
 
     @property
     def is_impossible(self) -> bool:
@@ -79,6 +98,11 @@ class Demands:
         both = {column: span.within(self.spans.get(column, span)) for column, span in spans.items()}
         return replace(self, spans={**self.spans, **both})
 
+    def of_kind(self, kind: str | None) -> Demands:
+        """Return these conditions, and that of a kind, or of none."""
+        bit = _KIND_BITS.get(kind or "", _OTHER_KIND)
+        return replace(self.also(Clause("p.kind IS ?", (kind,))), kinds=bit)
+
     def also(self, clause: Clause) -> Demands:
         """Return these conditions, and another on a sound."""
         return replace(self, others=(*self.others, clause))
@@ -87,11 +111,10 @@ class Demands:
 def demands_of(wanted: SoundFilter, thresholds: Thresholds) -> Demands:
     """Return the conditions of a query."""
     spans = spans_of(wanted, thresholds)
-    others = () if wanted.kind is None else (Clause("p.kind = ?", (wanted.kind,)),)
-    files = list(_file_clauses(wanted))
-    present = Clause("c.missing_since IS NULL")
+    files = *_file_clauses(wanted), Clause("c.missing_since IS NULL")
     chosen = bool(wanted.path or wanted.under or wanted.text)
-    return Demands(spans, others, (*files, present), chosen)
+    demands = Demands(spans, (), files, chosen, wanted.text)
+    return demands if wanted.kind is None else demands.of_kind(wanted.kind)
 
 
 def between(column: str, span: Span) -> Clause:
@@ -109,14 +132,10 @@ def all_of(clauses: Iterable[Clause]) -> Clause:
 def spans_of(wanted: SoundFilter, thresholds: Thresholds) -> dict[str, Span]:
     """Return the spans that a query sets, by column."""
     arousal, valence = _affect(wanted.arousal), _affect(wanted.valence)
-    if wanted.mood in {Mood.CALM, Mood.SAD}:
-        arousal = arousal.within(Span(high=thresholds.calm_below - 1))
-    elif wanted.mood is not None:
-        arousal = arousal.within(Span(low=thresholds.energetic_from))
-    if wanted.mood in {Mood.SAD, Mood.TENSE}:
-        valence = valence.within(Span(high=thresholds.unpleasant_below - 1))
-    elif wanted.mood is not None:
-        valence = valence.within(Span(low=thresholds.pleasant_from))
+    if wanted.mood is not None:
+        quadrant = spans_of_mood(wanted.mood, thresholds)
+        arousal = arousal.within(quadrant["shown_arousal"])
+        valence = valence.within(quadrant["shown_valence"])
     widest = None if wanted.interval is None else (None, wanted.interval)
     spans = {
         "shown_arousal": arousal,
@@ -126,6 +145,19 @@ def spans_of(wanted: SoundFilter, thresholds: Thresholds) -> dict[str, Span]:
         "width": _span(widest or (None, None), MILLION),
     }
     return {column: span for column, span in spans.items() if span != Span()}
+
+
+def spans_of_mood(mood: Mood, thresholds: Thresholds) -> dict[str, Span]:
+    """Return the spans of arousal and valence that a mood stands for."""
+    if mood in {Mood.CALM, Mood.SAD}:
+        arousal = Span(high=thresholds.calm_below - 1)
+    else:
+        arousal = Span(low=thresholds.energetic_from)
+    if mood in {Mood.SAD, Mood.TENSE}:
+        valence = Span(high=thresholds.unpleasant_below - 1)
+    else:
+        valence = Span(low=thresholds.pleasant_from)
+    return {"shown_arousal": arousal, "shown_valence": valence}
 
 
 def _affect(values: tuple[float, float]) -> Span:
@@ -159,15 +191,6 @@ def _file_clauses(wanted: SoundFilter) -> Iterator[Clause]:
         yield _contains(text)
 
 
-TEXT: Final = "CAST(? AS TEXT)"
-"""Bytes are bound, since the driver takes no name that is not UTF-8."""
-
-
-def as_text(text: str) -> bytes:
-    """Return what to bind for `TEXT`."""
-    return os.fsencode(text)
-
-
 def _is(path: Path) -> Clause:
     folder, slash, name = str(path).rpartition("/")
     values = as_text(folder + slash), as_text(name)
@@ -175,17 +198,11 @@ def _is(path: Path) -> Clause:
 
 
 def _contains(text: str) -> Clause:
-    """Return the condition that a path contains a text; each folder is looked at only once."""
-    like = f"LIKE {TEXT} ESCAPE '\\'"
-    in_folder = f"c.directory_id IN (SELECT id FROM directories WHERE path {like})"  # noqa: S608
-    folder, slash, name = _escaped(text).rpartition("/")
-    anywhere = as_text(f"%{_escaped(text)}%")
+    """Return the condition that a path contains a text."""
+    folder, slash, name = pattern(text).rpartition("/")
+    anywhere = as_text(f"%{pattern(text)}%")
     if not slash:
-        return Clause(f"({in_folder} OR c.name {like})", (anywhere, anywhere))
+        return Clause(f"(d.path {LIKE} OR c.name {LIKE})", (anywhere, anywhere))
     # The text may begin in the folder, and end in the name.
     across = as_text(f"{name}%"), as_text(f"%{folder}/")
-    return Clause(f"({in_folder} OR c.name {like} AND {in_folder})", (anywhere, *across))
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{sign}" if sign in "\\%_" else sign for sign in text)
+    return Clause(f"(d.path {LIKE} OR c.name {LIKE} AND d.path {LIKE})", (anywhere, *across))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage.schema.column_formats import MILLION
-from storage.search.demands import Clause
+from storage.schema.records import SOUND_KINDS, Mood
+from storage.search.demands import Clause, Thresholds, spans_of_mood
 from storage.search.found_rows import HIGH, LOW, TAG_STATE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from storage.schema.sound_filter import SoundFilter
+    from storage.search.demands import Demands
 
 _BY_PATH: Final = "d.path, c.name"
 
@@ -56,6 +60,7 @@ class Order(NamedTuple):
         column: of `predictions`, if an index has this order.
         is_by_path: whether it is that of folders and names, or the reverse.
         key: an expression of the sound alone that comes first in the order, if no index has it.
+        groups: the name of that key if it has few values, which can be looked for one by one.
         is_down: whether that comes in descending order.
     """
 
@@ -63,6 +68,7 @@ class Order(NamedTuple):
     column: str | None = None
     is_by_path: bool = False
     key: Clause | None = None
+    groups: str | None = None
     is_down: bool = False
 
 
@@ -78,17 +84,36 @@ def order_of(wanted: SoundFilter) -> Order:
         own = Order(Clause(last), is_by_path=True)
     elif key == "mood":
         mood = Clause(_MOOD, _mood_values(wanted.thresholds))
-        own = Order(Clause(f"{_MOOD}{by}, {_BY_PATH}", mood.values), key=mood, is_down=down)
+        own = Order(
+            Clause(f"{_MOOD}{by}, {_BY_PATH}", mood.values), key=mood, groups=key, is_down=down
+        )
     elif key in INDEXED:
         column = INDEXED[key]
         own = Order(Clause(f"{column}{by}, {_BY_PATH}"), column.removeprefix("p."))
     else:
         of_sound = None if key == "tag_state" else Clause(_OTHERS[key])
-        own = Order(Clause(f"{_OTHERS[key]}{by}, {_BY_PATH}"), key=of_sound, is_down=down)
+        groups = key if key == "kind" else None
+        clause = Clause(f"{_OTHERS[key]}{by}, {_BY_PATH}")
+        own = Order(clause, key=of_sound, groups=groups, is_down=down)
     if wanted.near is None:
         return own
     distance = distance_from(wanted.near)
     return Order(Clause(f"{distance.sql}, {own.clause.sql}", distance.values + own.clause.values))
+
+
+def groups_of(demands: Demands, order: Order, thresholds: tuple[float, float]) -> Iterator[Demands]:
+    """Yield the conditions for each value of the key of an order, in this order."""
+    if order.groups == "mood":
+        arousal, valence = (round(MILLION * value) for value in thresholds)
+        bounds = Thresholds(arousal, arousal, valence, valence)
+        for mood in sorted(Mood, reverse=order.is_down):
+            yield demands.within(spans_of_mood(mood, bounds))
+    elif demands.has_kind:
+        yield demands
+    else:
+        kinds = [None, *sorted(SOUND_KINDS)]
+        for kind in reversed(kinds) if order.is_down else kinds:
+            yield demands.of_kind(kind)
 
 
 def distance_from(point: tuple[float, float]) -> Clause:

@@ -55,7 +55,8 @@ def from_sounds(
 
 def from_files(name: str, demands: Demands, order: Order, limit: int | None) -> Plan:
     """Return the plan that visits files by folder and name."""
-    return _plan(name, _FROM_FILES, [*demands.files, *demands.sounds], order, limit)
+    conditions = [*demands.folders, *demands.files, *demands.sounds]
+    return _plan(name, _FROM_FILES, conditions, order, limit)
 
 
 def from_numbers(

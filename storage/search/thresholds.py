@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from storage.schema.column_formats import MILLION
 from storage.schema.records import Mood
@@ -14,26 +14,40 @@ if TYPE_CHECKING:
 
     from storage.schema.sound_filter import SoundFilter
 
+_AXES: Final = ("shown_arousal", "shown_valence")
+_STEP: Final = 1_000
+"""In millionths; sounds are counted by steps."""
+
 
 def thresholds_of(plain: sqlite3.Connection, wanted: SoundFilter) -> Thresholds:
     """Return the thresholds of a query; a percentile counts only with a mood."""
     arousal, valence = (round(MILLION * value) for value in wanted.thresholds)
     if wanted.percentile is not None and wanted.mood is not None:
-        (total,) = plain.execute("SELECT sounds FROM shown_total").fetchone()
-        rank = round(wanted.percentile / 100 * max(total - 1, 0))
+        share = wanted.percentile / 100
         is_pleasant = wanted.mood in {Mood.CALM, Mood.ENERGETIC}
         is_energetic = wanted.mood in {Mood.ENERGETIC, Mood.TENSE}
-        arousal = _at_rank(plain, "shown_arousal", rank, down=is_energetic)
-        valence = _at_rank(plain, "shown_valence", rank, down=is_pleasant)
+        arousal = _at_share(plain, "shown_arousal", share, down=is_energetic)
+        valence = _at_share(plain, "shown_valence", share, down=is_pleasant)
     return Thresholds(arousal, arousal, valence, valence)
 
 
-def _at_rank(plain: sqlite3.Connection, column: str, rank: int, *, down: bool) -> int:
-    """Return the value of a column at a rank, from the lowest or from the highest."""
+def _at_share(plain: sqlite3.Connection, column: str, share: float, *, down: bool) -> int:
+    """Return the value of a column that a share of the sounds lies below, or above."""
     order = "DESC" if down else "ASC"
-    row = plain.execute(
-        f"SELECT {column} FROM predictions INDEXED BY {INDEXES[column]}"  # noqa: S608
-        f" WHERE files > 0 ORDER BY {column} {order} LIMIT 1 OFFSET ?",
-        (rank,),
-    ).fetchone()
-    return 0 if row is None else int(row[0])
+    counts = plain.execute(
+        f"SELECT step, sounds FROM shown_counts WHERE axis = ? ORDER BY step {order}",  # noqa: S608
+        (_AXES.index(column),),
+    ).fetchall()
+    rank = round(share * max(sum(sounds for _, sounds in counts) - 1, 0))
+    for step, sounds in counts:
+        if rank < sounds:
+            low = step * _STEP - MILLION
+            (value,) = plain.execute(
+                f"SELECT {column} FROM predictions INDEXED BY {INDEXES[column]}"  # noqa: S608
+                f" WHERE files > 0 AND {column} BETWEEN ? AND ?"
+                f" ORDER BY {column} {order} LIMIT 1 OFFSET ?",
+                (low, low + _STEP - 1, rank),
+            ).fetchone()
+            return int(value)
+        rank -= sounds
+    return 0

@@ -12,7 +12,7 @@ from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.file_stamps import NO_STAMP
 from storage.schema.records import Clip, CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
-from tests.records import A_MINUTE, NOON, analysis, record, record_entry, stamp
+from tests.records import A_MINUTE, NOON, analysis, record, stamp
 
 if TYPE_CHECKING:
     from storage.catalogue import Catalogue
@@ -212,11 +212,13 @@ def test_a_bundle_that_is_not_published_records_nothing(
     assert (kept.bundle, kept.arousal) == (OLD, 0.1)
 
 
-def test_more_sounds_than_one_condition_takes(catalogue: Catalogue, scores: Rescoring) -> None:
-    catalogue.queue.put([(Path(f"/m/{n}.mp3"), stamp(inode=n)) for n in range(600)], NOON)
-    while (entry := catalogue.queue.claim(NOON)) is not None:
-        record_entry(catalogue, entry)
-    assert renew(scores, 0.3, 0.4) == 600
+def test_more_sounds_than_one_condition_takes(
+    catalogue: Catalogue, scores: Rescoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.database.sessions._BATCH", 3)
+    for number in range(7):
+        record(catalogue, f"/m/{number}.mp3")
+    assert renew(scores, 0.3, 0.4) == 7
 
 
 def test_a_sound_with_damaged_features_is_analysed_again(

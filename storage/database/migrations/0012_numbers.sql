@@ -33,9 +33,13 @@ CREATE TEMPORARY TABLE places (id INTEGER PRIMARY KEY, directory TEXT NOT NULL);
 INSERT INTO temp.places
 SELECT id, CAST(folder_of(CAST(path AS BLOB)) AS TEXT) FROM main.clips;
 
+-- `kinds` has a bit for each kind of sound that is or was in the folder itself: 1 music, 2 voice,
+-- 4 sound, 8 others and none. So a search for one kind passes over folders without it.
+
 CREATE TABLE directories (
-    id   INTEGER PRIMARY KEY,
-    path TEXT NOT NULL
+    id    INTEGER PRIMARY KEY,
+    path  TEXT NOT NULL,
+    kinds INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO directories (path) SELECT DISTINCT directory FROM temp.places ORDER BY 1;
 CREATE UNIQUE INDEX directories_by_path ON directories (path);
@@ -58,7 +62,7 @@ CREATE TABLE new_clips (
     tag_tries      INTEGER NOT NULL DEFAULT 0,
     ctime_ns       INTEGER,
     attributes     INTEGER,
-    sample         TEXT,
+    sample         BLOB,
     tag_contests   INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO new_clips
@@ -70,7 +74,7 @@ SELECT
     1000 * CAST(strftime('%s', missing_since) AS INTEGER) + CAST(substr(missing_since, 21, 3) AS INTEGER),
     tag_state, tag_reason, tagged_arousal, tagged_valence,
     (SELECT id FROM labels WHERE label = tagged_bundle), tag_tries, ctime_ns,
-    (SELECT id FROM labels WHERE label = attributes), sample, tag_contests
+    (SELECT id FROM labels WHERE label = attributes), bytes_of(sample), tag_contests
 FROM main.clips
 CROSS JOIN temp.places ON places.id = clips.id
 CROSS JOIN directories ON directories.path = places.directory
@@ -229,20 +233,79 @@ WHERE sound_id IN
     (SELECT identities.id FROM identities JOIN given_annotations USING (identity)
      WHERE withdrawn_at IS NULL);
 
--- How many sounds have a file, for ranks.
-
-CREATE TABLE shown_total (
-    only   INTEGER PRIMARY KEY CHECK (only = 1),
-    sounds INTEGER NOT NULL
+UPDATE directories SET kinds = (
+    SELECT coalesce(sum(kind_bit), 0) FROM (
+        SELECT DISTINCT CASE kind WHEN 'music' THEN 1 WHEN 'voice' THEN 2 WHEN 'sound' THEN 4 ELSE 8 END
+            AS kind_bit
+        FROM clips CROSS JOIN predictions USING (sound_id) WHERE directory_id = directories.id
+    )
 );
-INSERT INTO shown_total SELECT 1, count(*) FROM predictions WHERE files > 0;
 
-CREATE TRIGGER sound_shown AFTER UPDATE OF files ON predictions
-WHEN (OLD.files > 0) <> (NEW.files > 0) BEGIN
-    UPDATE shown_total SET sounds = sounds + (NEW.files > 0) - (OLD.files > 0);
+-- How many sounds with a file have an arousal (axis 0) or a valence (1) in each thousandth of the
+-- scale, for ranks.
+
+CREATE TABLE shown_counts (
+    axis   INTEGER NOT NULL,
+    step   INTEGER NOT NULL,
+    sounds INTEGER NOT NULL,
+    PRIMARY KEY (axis, step)
+) WITHOUT ROWID;
+INSERT INTO shown_counts
+SELECT 0, (shown_arousal + 1000000) / 1000, count(*) FROM predictions WHERE files > 0 GROUP BY 2;
+INSERT INTO shown_counts
+SELECT 1, (shown_valence + 1000000) / 1000, count(*) FROM predictions WHERE files > 0 GROUP BY 2;
+
+-- Which names contain a text of three characters or more.
+
+CREATE VIRTUAL TABLE names USING fts5
+    (name, content = 'clips', content_rowid = 'id', columnsize = 0, detail = none, tokenize = 'trigram');
+INSERT INTO names (names) VALUES ('rebuild');
+INSERT INTO names (names) VALUES ('optimize');
+
+CREATE TRIGGER name_added AFTER INSERT ON clips BEGIN
+    INSERT INTO names (rowid, name) VALUES (NEW.id, NEW.name);
+END;
+CREATE TRIGGER name_deleted AFTER DELETE ON clips BEGIN
+    INSERT INTO names (names, rowid, name) VALUES ('delete', OLD.id, OLD.name);
+END;
+CREATE TRIGGER name_changed AFTER UPDATE OF id, name ON clips
+WHEN OLD.id <> NEW.id OR OLD.name <> NEW.name BEGIN
+    INSERT INTO names (names, rowid, name) VALUES ('delete', OLD.id, OLD.name);
+    INSERT INTO names (rowid, name) VALUES (NEW.id, NEW.name);
+END;
+CREATE TRIGGER sound_counted AFTER UPDATE OF files, arousal, rated_arousal, valence, rated_valence
+ON predictions WHEN OLD.files > 0 OR NEW.files > 0 BEGIN
+    UPDATE shown_counts SET sounds = sounds - 1
+    WHERE axis = 0 AND step = (OLD.shown_arousal + 1000000) / 1000 AND OLD.files > 0;
+    UPDATE shown_counts SET sounds = sounds - 1
+    WHERE axis = 1 AND step = (OLD.shown_valence + 1000000) / 1000 AND OLD.files > 0;
+    INSERT INTO shown_counts
+    SELECT 0, (NEW.shown_arousal + 1000000) / 1000, 1 WHERE NEW.files > 0
+    ON CONFLICT DO UPDATE SET sounds = sounds + 1;
+    INSERT INTO shown_counts
+    SELECT 1, (NEW.shown_valence + 1000000) / 1000, 1 WHERE NEW.files > 0
+    ON CONFLICT DO UPDATE SET sounds = sounds + 1;
 END;
 CREATE TRIGGER sound_forgotten AFTER DELETE ON predictions WHEN OLD.files > 0 BEGIN
-    UPDATE shown_total SET sounds = sounds - 1;
+    UPDATE shown_counts SET sounds = sounds - 1
+    WHERE axis = 0 AND step = (OLD.shown_arousal + 1000000) / 1000;
+    UPDATE shown_counts SET sounds = sounds - 1
+    WHERE axis = 1 AND step = (OLD.shown_valence + 1000000) / 1000;
+END;
+CREATE TRIGGER kind_found AFTER UPDATE OF files, kind ON predictions
+WHEN NEW.files > OLD.files OR NEW.kind IS NOT OLD.kind BEGIN
+    UPDATE directories
+    SET kinds = kinds
+        | CASE NEW.kind WHEN 'music' THEN 1 WHEN 'voice' THEN 2 WHEN 'sound' THEN 4 ELSE 8 END
+    WHERE id IN (SELECT directory_id FROM clips WHERE sound_id = NEW.sound_id);
+END;
+CREATE TRIGGER clip_moved AFTER UPDATE OF directory_id ON clips
+WHEN OLD.directory_id <> NEW.directory_id BEGIN
+    UPDATE directories
+    SET kinds = kinds | coalesce(
+        (SELECT CASE kind WHEN 'music' THEN 1 WHEN 'voice' THEN 2 WHEN 'sound' THEN 4 ELSE 8 END
+         FROM predictions WHERE sound_id = NEW.sound_id), 0)
+    WHERE id = NEW.directory_id;
 END;
 CREATE TRIGGER clip_added AFTER INSERT ON clips WHEN NEW.missing_since IS NULL BEGIN
     UPDATE predictions SET files = files + 1 WHERE sound_id = NEW.sound_id;
