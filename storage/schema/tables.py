@@ -55,7 +55,7 @@ def table(name: str, *groups: _Group, keys: int = 1) -> Table:
     return Table(name, metadata, *columns)
 
 
-directories = table("directories", (Integer, "id"), (NameText, "path"))
+directories = table("directories", (Integer, "id"), (NameText, "path"), (Integer, "kinds"))
 """The folders of the files; each path ends in a slash."""
 
 labels = table("labels", (Integer, "id"), (String, "label"))

@@ -30,6 +30,22 @@ SELECT
 FROM predictions JOIN identities ON identities.id = sound_id LEFT JOIN rated USING (identity)
 ORDER BY identity
 """
+_COUNTED = "SELECT axis, step, sounds FROM shown_counts WHERE sounds <> 0 ORDER BY axis, step"
+_COUNTS = """
+SELECT 0, (shown_arousal + 1000000) / 1000 AS step, count(*) FROM predictions
+WHERE files > 0 GROUP BY step
+UNION ALL
+SELECT 1, (shown_valence + 1000000) / 1000 AS step, count(*) FROM predictions
+WHERE files > 0 GROUP BY step
+ORDER BY 1, 2
+"""
+_UNMARKED = """
+SELECT directories.path, kind FROM clips
+JOIN directories ON directories.id = directory_id JOIN predictions USING (sound_id)
+WHERE missing_since IS NULL AND NOT kinds
+    & CASE kind WHEN 'music' THEN 1 WHEN 'voice' THEN 2 WHEN 'sound' THEN 4 ELSE 8 END
+"""
+_IN_NAMES = "SELECT rowid FROM names WHERE names MATCH ? ORDER BY 1"
 
 
 class Library:
@@ -46,7 +62,8 @@ class Library:
         entry = self.catalogue.queue.claim(NOON)
         assert entry is not None
         known = self.catalogue.is_analysed(identity, "test/1")
-        found = analysis(identity, self.value(), self.value())
+        kind = self.chance.choice(["music", "voice", None])
+        found = analysis(identity, self.value(), self.value(), kind=kind)
         is_new = not known or self.chance.random() < 0.3
         state = TagState.WRITTEN if self.chance.random() < 0.5 else TagState.OFF
         self.catalogue.record(entry, identity, state, NOON, found if is_new else None)
@@ -78,7 +95,7 @@ class Library:
     def score_again(self) -> None:
         bundle = f"test-{self.chance.randrange(3)}"
         for chunk in self.catalogue.rescoring.outdated_chunks(bundle, "test/1", 3):
-            values = analysis("", self.value(), self.value()).prediction
+            values = analysis("", self.value(), self.value(), kind="sound").prediction
             fresh = [(sound, replace(values, bundle=bundle)) for sound in chunk]
             self.catalogue.rescoring.record(fresh, NOON, step=1)
 
@@ -104,13 +121,22 @@ def test_after_any_operations_what_is_kept_is_what_would_be_computed(
         operation = library.chance.choice(operations)
         operation()
         with catalogue.engine.connect() as connection:
-            kept, computed = (
+            kept, computed, counted, counts, unmarked = (
                 [tuple(row) for row in connection.execute(text(statement))]
-                for statement in (_KEPT, _COMPUTED)
+                for statement in (_KEPT, _COMPUTED, _COUNTED, _COUNTS, _UNMARKED)
             )
-            total = connection.execute(text("SELECT sounds FROM shown_total")).scalar()
+            numbers = {
+                name: [row[0] for row in connection.execute(text(sql), {"name": name})]
+                for name in ("1.mp", "3.mp")
+                for sql in ("SELECT id FROM clips WHERE name LIKE :name || '%' ORDER BY id",)
+            }
+            for name, expected in numbers.items():
+                match = f'"{name[:3]}" AND "{name[1:]}"'
+                found = connection.exec_driver_sql(_IN_NAMES, (match,)).scalars().all()
+                assert found == expected, operation.__name__
         assert kept == computed, operation.__name__
-        assert total == sum(row[1] > 0 for row in computed)
+        assert counted == counts, operation.__name__
+        assert unmarked == [], operation.__name__
     assert any(row[2] is not None for row in kept)
     assert {row[1] for row in kept} > {0}
 

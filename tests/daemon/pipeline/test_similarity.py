@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEARING = CANONICAL.key
-SOUNDS = 600
+SOUNDS = 150
+BATCH = 100
 
 
 class KnowingWorker:
@@ -44,6 +45,11 @@ class KnowingWorker:
     def identify(self, sound: object) -> str:
         del sound
         return "sound 0"
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.pipeline.similarity._BATCH", BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +94,7 @@ def test_candidates_by_sketch_hold_the_nearest(
     vectors: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("daemon.pipeline.similarity._CANDIDATES", 60)
+    monkeypatch.setattr("daemon.pipeline.similarity._CANDIDATES", 40)
     file = similarity[2]
     bundle = load(file.parent / "small-1")
     scores = bundle.normal_scores(vectors)
@@ -113,7 +119,7 @@ def test_new_and_changed_sounds_are_sketched_and_damaged_ones_come_last(
     counts: list[int] = []
     compares.sketch(counts.append)
     compares.sketch(counts.append)
-    assert sum(counts) in {0, 512 + SOUNDS}
+    assert sum(counts) in {0, BATCH + SOUNDS}
     values = Prediction("small-1", *(0.0,) * 7)
     new = KnownSound("twin", Path("/m/twin.mp3"), pack(vectors[0]))
     bad = KnownSound("bad", Path("/m/bad.mp3"), b"\x01")
