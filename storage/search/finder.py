@@ -141,12 +141,13 @@ class Finder:
         for column, span in demands.spans.items():
             if look.is_few(column, span):
                 return from_sounds(f"few by {column}", demands, order, limit, by=column)
+        if _is_joint(demands) and (sounds := look.soon_few_sounds(demands)) is not None:
+            return from_numbers("few sounds", "sounds", sounds, demands, order, limit)
         return None
 
     def _few_sounds(self, demands: Demands, order: Order, limit: int | None) -> Plan | None:
         """Return a plan that reads and sorts few rows, None if all conditions leave many."""
-        is_joint = len(demands.spans) > 1 or demands.others
-        if not is_joint or (sounds := self._lookups.few_sounds(demands)) is None:
+        if not _is_joint(demands) or (sounds := self._lookups.few_sounds(demands)) is None:
             return None
         return from_numbers("few sounds", "sounds", sounds, demands, order, limit)
 
@@ -197,6 +198,11 @@ class Finder:
             # To sort so many takes longer than to go on.
             return look.read(plan)
         return look.read(from_sounds("all sorted", demands, order, limit, by="shown_arousal"))
+
+
+def _is_joint(demands: Demands) -> bool:
+    """Tell whether a sound must meet several conditions, or one without an index of its own."""
+    return len(demands.spans) > 1 or bool(demands.others)
 
 
 def _all(demands: Demands, order: Order) -> Plan:

@@ -38,7 +38,9 @@ def nearest(
         reach = closest + more
         square = {axis: Span(at - reach, at + reach) for axis, at in zip(_AXES, point, strict=True)}
         closer = demands.within(square)
-        by = min(_AXES, key=lambda axis: closer.spans[axis].high - closer.spans[axis].low)
+        # The index by arousal has all other conditions, too.
+        axes = _AXES if not closer.others and len(closer.spans) == len(_AXES) else _AXES[:1]
+        by = min(axes, key=lambda axis: closer.spans[axis].high - closer.spans[axis].low)
         is_last = reach > 2 * MILLION
         if is_last or lookups.has_as_many(closer, limit, by):
             closer = _closest(lookups, closer, distance_from(near), limit, by)
