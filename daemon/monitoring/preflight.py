@@ -29,6 +29,7 @@ from daemon.worker.active_bundle import problem_with
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import file_of, writer_of
+from storage.database.sqlite_library import sqlite_problem
 from storage.schema.catalogue_errors import CatalogueError
 from trainer.audio.sandbox import NEEDED
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from storage.schema.records import FolderState
 
 LEAST_FREE_BYTES: Final = 1 << 30
-OLDEST_SQLITE: Final = (3, 35, 0)
 MOST_NAMED: Final = 3
 CLOCK_TOLERANCE: Final = timedelta(minutes=2)
 NOT_OPENED: Final = (
@@ -74,12 +74,11 @@ def run_checks(
         annotations: folder into which annotation tables are dropped.
         units: folder of the machine's units, if these are the settings of the machine's service.
     """
-    version = sqlite3.sqlite_version
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        yield _fail(f"SQLite {version} is too old; 3.35 or newer is needed")
+    if lacking := sqlite_problem():
+        yield _fail(lacking)
     else:
-        yield _ok(f"SQLite {version}")
-    yield from _check_catalogue(url)
+        yield _ok(f"SQLite {sqlite3.sqlite_version}")
+        yield from _check_catalogue(url)
     problem = problem_with(registry)
     yield _fail(problem) if problem else _ok("the bundle can be trusted")
     if os.path.isdir(annotations) and not _may(annotations, _ALL):  # noqa: PTH112 - as below

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from storage.database.catalogue_copy import BUSY_TIMEOUT_S
 from storage.database.catalogue_file import file_of, writer_of
 from storage.database.migrate import migrate
+from storage.database.sqlite_library import require_usable_sqlite
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def open_engine(url: str) -> Engine:
     """Open the catalogue's file at the newest schema; create it and its folder where needed.
 
     Raises:
-        CatalogueError: the file cannot be opened, or is not a catalogue.
+        CatalogueError: the file cannot be opened, is not a catalogue, or SQLite lacks something.
         SchemaTooNew: a later release wrote it.
     """
     file = file_of(url)
+    require_usable_sqlite()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from storage.schema.column_formats import MILLION
 from storage.schema.records import Mood
 from storage.schema.sound_filter import OPEN_RANGE
-from storage.search.text_search import LIKE, TEXT, as_text, pattern
+from storage.search.text_search import LIKE, TEXT, as_text, is_plain, lowered, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -199,6 +199,8 @@ def _is(path: Path) -> Clause:
 
 def _contains(text: str) -> Clause:
     """Return the condition that a path contains a text."""
+    if not is_plain(text):
+        return Clause(f"instr({lowered('d.path || c.name')}, ?)", (as_text(text).lower(),))
     folder, slash, name = pattern(text).rpartition("/")
     anywhere = as_text(f"%{pattern(text)}%")
     if not slash:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from storage.database.catalogue_copy import BUSY_TIMEOUT_S
 from storage.database.catalogue_file import file_of
 from storage.database.migrate import newest_schema
+from storage.database.sqlite_library import require_usable_sqlite
 from storage.schema.catalogue_errors import CatalogueError
 from storage.search.finder import Finder
 
@@ -28,10 +29,11 @@ def open_finder(url: str) -> Iterator[Finder]:
     One of an earlier release is migrated first.
 
     Raises:
-        CatalogueError: it cannot be opened or read.
+        CatalogueError: it cannot be opened or read, or SQLite lacks something.
         SchemaTooNew: a later release wrote it.
     """
     file = file_of(url)
+    require_usable_sqlite()
     try:
         with closing(_connect(file)) as plain:
             if _is_newest(plain):

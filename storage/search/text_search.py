@@ -15,6 +15,9 @@ LIKE: Final = f"LIKE {TEXT} ESCAPE '\\'"
 
 _FOLDERS: Final = f"SELECT id FROM directories WHERE path {LIKE}"  # noqa: S608 - parts of ours
 _GRAM: Final = 3
+_LONGEST: Final = 4096
+"""No path is longer, and no pattern may be ten times as long."""
+
 _LOOKED_AT: Final = 10
 """Names with all the pieces of a text that are looked at for each file that may be found."""
 
@@ -22,6 +25,20 @@ _LOOKED_AT: Final = 10
 def as_text(text: str) -> bytes:
     """Return what to bind for `TEXT`."""
     return os.fsencode(text)
+
+
+def lowered(column: str) -> str:
+    """Return the bytes of a column in SQL, with ASCII in lower case."""
+    return f"CAST(lower({column}) AS BLOB)"
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether `LIKE` and the index of names compare a text exactly.
+
+    Bytes that are not UTF-8 are all the same to them, and the same as a few characters.
+    """
+    odd = any("\ud800" <= sign <= "\udfff" or sign in "\0\ufffd\ufffe\uffff" for sign in text)
+    return not odd and len(text) <= _LONGEST
 
 
 def pattern(text: str) -> str:
@@ -38,8 +55,11 @@ def files_with_text(plain: sqlite3.Connection, text: str, most: int) -> list[int
         most: files that may be found.
 
     Returns:
-        All files with the text, and perhaps some others. None if there may be more than `most`.
+        All files with the text, and perhaps some others. None if there may be more than `most`, or
+        no index has the text.
     """
+    if not is_plain(text):
+        return None
     folder, slash, name = text.rpartition("/")
     ways = [_below_folders(plain, f"%{pattern(text)}%", most)]
     if slash and not name:
@@ -69,7 +89,7 @@ def _below_folders(plain: sqlite3.Connection, like: str, most: int) -> list[int]
 def _with_name(plain: sqlite3.Connection, text: str, most: int) -> list[int] | None:
     like = as_text(f"%{pattern(text)}%")
     grams = {text[at : at + _GRAM] for at in range(len(text) - _GRAM + 1)}
-    if not grams or not _is_indexed(text):
+    if not grams:
         return _few(plain, f"SELECT id FROM clips WHERE name {LIKE}", (like,), most)  # noqa: S608
     wanted = " AND ".join('"{}"'.format(gram.replace('"', '""')) for gram in sorted(grams))
     many = _few(plain, "SELECT rowid FROM names WHERE names MATCH ?", (wanted,), _LOOKED_AT * most)
@@ -82,11 +102,6 @@ def _with_name(plain: sqlite3.Connection, text: str, most: int) -> list[int] | N
         (numbers, like),
         most,
     )
-
-
-def _is_indexed(text: str) -> bool:
-    """Tell whether the index has the text as it is: bytes that are not UTF-8 it reads otherwise."""
-    return not any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _few(

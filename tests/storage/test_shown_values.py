@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from storage.annotations import GivenAnnotation
+from storage.database.sessions import driver_connection
 from storage.schema.records import Prediction, TagState
+from storage.schema.row_mapping import record_analysis
 from tests.records import NOON, analysis, stamp
 
 if TYPE_CHECKING:
@@ -154,3 +156,30 @@ def test_a_sound_is_shown_as_its_annotation_from_the_moment_it_is_analysed(
     affect = catalogue.affect_of("early")
     assert isinstance(affect, Prediction)
     assert (affect.arousal, affect.valence, affect.bundle) == (-0.5, 0.25, "annotation")
+
+
+def test_an_analysis_takes_no_longer_with_many_annotations_of_others(catalogue: Catalogue) -> None:
+    catalogue.queue.put([(Path("/m/a.mp3"), stamp())], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    steps = []
+    for first, last in ((0, 1), (1, 1000)):
+        given = [
+            GivenAnnotation(f"sound {number}", Path("/m/a.mp3"), "ann", 0.5, 0.5, "test")
+            for number in range(first, last)
+        ]
+        catalogue.annotations.add(given, NOON)
+        found = analysis("sound 0", 0.1, 0.1)
+        catalogue.record(entry, "sound 0", TagState.OFF, NOON, found)
+        with catalogue.engine.begin() as connection:
+            steps.append(0)
+            plain = driver_connection(connection)
+
+            def count() -> None:
+                steps[-1] += 1
+
+            plain.set_progress_handler(count, 100)
+            record_analysis(connection, found, NOON)
+            plain.set_progress_handler(None, 0)
+    few, many = steps
+    assert many <= few + 5

@@ -93,7 +93,9 @@ SELECT
     tag_journal.id, clip_id, identities.id,
     1000 * CAST(strftime('%s', written_at) AS INTEGER) + CAST(substr(written_at, 21, 3) AS INTEGER),
     before, size
-FROM tag_journal CROSS JOIN identities USING (identity);
+FROM tag_journal CROSS JOIN identities USING (identity)
+-- Other programs that delete clips leave their entries.
+WHERE clip_id IN (SELECT id FROM new_clips);
 
 CREATE TABLE new_hearings (
     sound_id INTEGER PRIMARY KEY REFERENCES identities (id),
@@ -159,7 +161,7 @@ SELECT
     CAST(round(1e6 * arousal) AS INTEGER), CAST(round(1e6 * arousal_low) AS INTEGER),
     CAST(round(1e6 * arousal_high) AS INTEGER), CAST(round(1e6 * valence) AS INTEGER),
     CAST(round(1e6 * valence_low) AS INTEGER), CAST(round(1e6 * valence_high) AS INTEGER),
-    CAST(round(1e6 * novelty) AS INTEGER), kind, CAST(round(1e6 * kind_probability) AS INTEGER),
+    CAST(round(1e6 * min(novelty, 1e12)) AS INTEGER), kind, CAST(round(1e6 * kind_probability) AS INTEGER),
     1000 * CAST(strftime('%s', analysed_at) AS INTEGER) + CAST(substr(analysed_at, 21, 3) AS INTEGER),
     CAST(round(1000 * duration_s) AS INTEGER),
     coalesce((SELECT curve FROM temp.courses WHERE courses.id = identities.id), '[]'),
@@ -332,7 +334,7 @@ CREATE TRIGGER sound_predicted AFTER INSERT ON predictions BEGIN
     SET (rated_arousal, arousal_reach, rated_valence, valence_reach) =
         (SELECT round(1e6 * rated.arousal), round(1e6 * rated.arousal_reach),
                 round(1e6 * rated.valence), round(1e6 * rated.valence_reach)
-         FROM rated JOIN identities USING (identity) WHERE id = NEW.sound_id)
+         FROM rated WHERE identity = (SELECT identity FROM identities WHERE id = NEW.sound_id))
     WHERE sound_id = NEW.sound_id AND EXISTS (
         SELECT 1 FROM given_annotations JOIN identities USING (identity)
         WHERE identities.id = NEW.sound_id AND withdrawn_at IS NULL

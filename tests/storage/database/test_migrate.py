@@ -146,6 +146,20 @@ def test_a_migration_keeps_everything(url: str, schema: int) -> None:
     assert copy.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_other_programs_left_does_not_stop_a_migration(url: str) -> None:
+    """Rows of a clip that was deleted without foreign keys, and a novelty beyond all bounds."""
+    file = old_catalogue(url, NEWEST - 1)
+    with closing(sqlite3.connect(file)) as plain, plain:
+        plain.execute("DELETE FROM clips WHERE id = 2")
+        plain.execute("DELETE FROM hearings WHERE identity = 'sound 2'")
+        plain.execute("UPDATE predictions SET novelty = 9e999 WHERE identity = 'sound 3'")
+    with closing(Catalogue(url)) as catalogue:
+        assert len(catalogue.queries.sounds(SoundFilter())) == SOUNDS - 2
+        assert len(catalogue.queries.sounds(SoundFilter(novelty=(2.0, None)))) == 1
+    assert rows_of(file, "PRAGMA foreign_key_check") == []
+    assert rows_of(file, "SELECT * FROM tag_journal") == []
+
+
 def test_an_old_small_file_can_shrink_from_then_on_as_a_new_one_can(url: str) -> None:
     file = old_catalogue(url, NEWEST - 1)
     assert rows_of(file, "PRAGMA auto_vacuum") == [(0,)]
