@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import ndtri
@@ -52,6 +52,7 @@ def test_scores_equal_their_definition(keep: object, width: int) -> None:
     )
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, (12, 3), elements=finite), arrays(np.float32, (4, 3), elements=finite))
 def test_scores_are_always_in_range_and_in_order(fitted: np.ndarray, others: np.ndarray) -> None:
     # Beyond what vectors hold, differences may be larger than any float.
