@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from trainer.bundles.bundle_manifest import HeldOutScores, ManifestScore
-from trainer.evaluation.scores import SCORES, estimate
+from trainer.evaluation.scores import SCORES, coverage, estimate
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from
 from trainer.regression.kind_kernel import DIMENSIONS, KINDS
@@ -177,6 +177,6 @@ def _scores_of(
         groups=len(set(groups.tolist())),
         **{name: figure(score) for name, score in SCORES.items()},
         spearman=figure(rank_agreement),
-        coverage=round(float(np.mean((low <= rated) & (rated <= high))), 4),
+        coverage=round(coverage(rated, low, high), 4),
         width=round(float(np.mean(high - low)), 4),
     )

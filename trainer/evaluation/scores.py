@@ -47,6 +47,13 @@ def ccc(rated: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     return 2.0 * covariance / scatter if scatter > 0 else float("nan")
 
 
+def coverage(
+    rated: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> float:
+    """Return the share of ratings inside their intervals, in [0, 1]."""
+    return float(np.mean((low <= rated) & (rated <= high)))
+
+
 def interval_score(
     rated: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], level: float
 ) -> float:

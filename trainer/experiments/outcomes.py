@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from trainer.evaluation.cross_validation import parts_of, rank_agreement
-from trainer.evaluation.scores import ccc, interval_of, mae, mean_r2, resampled_r2, rmse
+from trainer.evaluation.scores import ccc, coverage, interval_of, mae, mean_r2, resampled_r2, rmse
 from trainer.experiments.paired_test import against_best, holm, paired
 from trainer.regression.kind_kernel import DIMENSIONS
 
@@ -181,7 +181,6 @@ def _figures(
             low, high = predicted.low[:, rows, dim], predicted.high[:, rows, dim]
             r2 = mean_r2(rated, affect, groups, seed)
             has_intervals = bool(np.isfinite(low).all())
-            covered = (low <= rated) & (rated <= high)
             found.append(
                 ConditionScores(
                     condition=condition.name,
@@ -195,7 +194,7 @@ def _figures(
                     r2=_finite(r2.value),
                     r2_low=_finite(r2.low),
                     r2_high=_finite(r2.high),
-                    coverage=_finite(np.mean(covered)) if has_intervals else None,
+                    coverage=_finite(coverage(rated, low, high)) if has_intervals else None,
                     width=_finite(np.mean(high - low)) if has_intervals else None,
                     **{
                         name: _finite(np.mean([score(rated, each) for each in affect]))

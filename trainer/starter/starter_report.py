@@ -15,7 +15,7 @@ from trainer.evaluation.cross_validation import (
     predict_within_kind,
     rank_agreement,
 )
-from trainer.evaluation.scores import interval_score, r2
+from trainer.evaluation.scores import coverage, interval_score, r2
 from trainer.features.extract import CANONICAL, FeatureSettings
 from trainer.personal.acceptance import sign_flip_p
 from trainer.regression.joint import LEVEL, JointRegression
@@ -132,7 +132,6 @@ def left_out_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
         for dim, name in enumerate(DIMENSIONS):
             rated, affect = table.ratings[own, dim], held_out.affect[own, dim]
             low, high = held_out.low[own, dim], held_out.high[own, dim]
-            covered = float(np.mean((low <= rated) & (rated <= high)))
             figures = (r2(rated, affect), rank_agreement(rated, affect))
             novelty = rank_agreement(held_out.novelty[own], np.abs(rated - affect))
             rows.append(
@@ -141,7 +140,7 @@ def left_out_text(table: TrainingTable, held_out: HeldOutPredictions) -> str:
                     name,
                     str(len(rated)),
                     *("-" if np.isnan(each) else f"{each:+.2f}" for each in figures),
-                    f"{covered:.0%}",
+                    f"{coverage(rated, low, high):.0%}",
                     f"{np.mean(high - low):.2f}",
                     f"{interval_score(rated, low, high, LEVEL):.2f}",
                     f"{novelty:+.2f}",
