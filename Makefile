@@ -4,6 +4,7 @@
 #   make test                             every test
 #   make lint                             check format, lint and types
 #   make docs                             the documentation as pages, in site/; every link and anchor is checked
+#   make wheel                            dist/: the wheel, its packages with hashes, and checksums
 #   make examples                         the answers shown in README, the picture, and the commands in docs/reference.md
 #   make bench                            speed, compared with other programs
 #   make rescore-bench                    time to rescore 100,000 known sounds
@@ -35,7 +36,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs examples bench rescore-bench search-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
+.PHONY: run test lint docs wheel examples bench rescore-bench search-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -54,6 +55,14 @@ lint: .venv/.dev
 # The variable silences an announcement of the theme's authors about their next program.
 docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# uv takes versions only; pip checks the hashes, too.
+wheel: .venv/.run
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	cp requirements-run.lock dist/requirements.txt
+	sed -n 's/^\([a-z].*[^ ]\) *\\$$/\1/p' requirements-run.lock > dist/constraints.txt
+	cd dist && sha256sum * > SHA256SUMS
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.docs
@@ -120,7 +129,6 @@ regressions: .venv/.bench
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.studies.regression_comparison
 
 lock: .venv/.dev
-	$(PIP) install uv
 	$(COMPILE) --group build -o requirements-run.lock
 	$(COMPILE) --group dev -o requirements-dev.lock
 	$(COMPILE) --group dev --group bench -o requirements-bench.lock

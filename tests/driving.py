@@ -17,6 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
+
+from daemon.cli.main import main
 from storage.catalogue import Catalogue
 from tests.forked import Forked, can_fork
 
@@ -46,6 +49,15 @@ def same_logging() -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, *line: str) -> int:
+    """Run a command in this process, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["valenced", *line])
+    with same_logging(), pytest.raises(SystemExit) as end:
+        main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
 
 
 def notifications(supervisor: socket.socket) -> list[str]:
@@ -148,7 +160,7 @@ class Valenced:
 
     def line(self, *arguments: str | Path) -> list[str | Path]:
         """Return the command line with this installation's settings inserted."""
-        split = 2 if arguments[0] in {"tags", "config", "bundles", "corpus"} else 1
+        split = 2 if arguments[0] in {"annotations", "bundles", "config", "corpus", "tags"} else 1
         return [*self._by, COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"--config", "--set", "--debug", "--help"}
+SHARED = {"--config", "--set", "--quiet", "--verbose", "--debug", "--help"}
 
 
 @cache

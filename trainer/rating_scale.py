@@ -14,7 +14,9 @@ class RatingScale(NamedTuple):
 
     def affect(self, value: float) -> float:
         """Return a rating as affect, clipped to [-1, 1]."""
-        return min(max(2 * (value - self.low) / (self.high - self.low) - 1, -1.0), 1.0)
+        if (self.low, self.high) != (-1, 1):  # the formula would round: what is exported is exact
+            value = 2 * (value - self.low) / (self.high - self.low) - 1
+        return min(max(value, -1.0), 1.0)
 
     def __str__(self) -> str:
         return f"{self.low:g}:{self.high:g}"

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "query": ("sounds", "Find sounds by mood, by range of values, or by similarity."),
     "show": ("sounds", "Show everything that is known of one file."),
     "annotate": ("learning", "Record a person's values for sounds."),
+    "annotations": ("learning", "List, export and import people's values."),
     "review": ("learning", "Play the sounds whose annotation would help most, and ask for it."),
     "corpus": ("learning", "Import, list and remove rated data sets to train on."),
     "train": ("learning", "Train on annotations and imported corpora now."),
@@ -33,11 +34,15 @@ COMMANDS: Final = {
     "check": ("service", "Find problems before they stop the service."),
     "backup": ("service", "Write catalogue, bundles and corpora into one file."),
     "restore": ("service", "Replace catalogue, bundles and corpora by those of a backup."),
-    "config": ("service", "Show the settings and where each came from."),
-    "install": ("service", "Install the systemd units."),
-    "uninstall": ("service", "Stop the service and remove its units."),
+    "config": ("service", "Make, edit and show the settings."),
+    "install": ("service", "Install the systemd units, man pages and completions."),
+    "uninstall": ("service", "Stop the service, and remove its units and man pages."),
 }
 """Folder and summary of each command's module, in the order in which a newcomer needs them."""
+
+
+_MODULES: Final = {"annotations": "annotation_tables"}
+"""Modules that are not called as their commands, since another module has that name."""
 
 
 class CommandGroup(click.Group):
@@ -102,7 +107,8 @@ class MainGroup(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         folder, _ = COMMANDS[cmd_name]
-        command: click.Command = import_module(f"daemon.cli.{folder}.{cmd_name}").command
+        module = _MODULES.get(cmd_name, cmd_name)
+        command: click.Command = import_module(f"daemon.cli.{folder}.{module}").command
         return command
 
     def resolve_command(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from daemon.cli.output import be_quiet
 from daemon.querying.ranges import SCALE
 from trainer.rating_scale import AFFECT_SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_SHARED: Final = ("config_file", "overrides", "quiet", "verbose", "debug")
 
 format_option = click.option(
     "--format",
@@ -55,6 +58,10 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options about settings; a group takes them for the commands in it."""
     for option in (
         click.option("--debug", is_flag=True, help="Log everything, and show tracebacks."),
+        click.option("--verbose", "-v", is_flag=True, help="Log everything."),
+        click.option(
+            "--quiet", "-q", is_flag=True, help="Print answers, warnings and errors only."
+        ),
         click.option(
             "--set",
             "overrides",
@@ -86,15 +93,43 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(*args: Any, **kwargs: Any) -> Any:
         from daemon.cli.session import begin
 
-        own = {name: kwargs.pop(name) for name in ("config_file", "overrides", "debug")}
-        given = [*_given_to_groups(click.get_current_context()), own]
-        files = [each["config_file"] for each in given if each["config_file"]]
-        overrides = [text for each in given for text in each["overrides"]]
-        is_debug = any(each["debug"] for each in given)
-        loaded = begin(files[-1] if files else None, overrides, debug=is_debug)
+        given = take_settings(kwargs)
+        loaded = begin(given.file, given.overrides, level=given.level)
         return function(loaded, *args, **kwargs)
 
     return command
+
+
+class GivenSettings(NamedTuple):
+    """What the options about settings say, before the settings are read.
+
+    Attributes:
+        file: the settings file to read, None for the usual ones.
+        overrides: `KEY=VALUE` texts, the strongest last.
+        level: of the log, None for that of the settings.
+    """
+
+    file: Path | None
+    overrides: list[str]
+    level: str | None
+
+
+def take_settings(kwargs: dict[str, Any]) -> GivenSettings:
+    """Take the options about settings out of a command's, and add those that its groups got.
+
+    With `--quiet`, messages end here.
+    """
+    own = {name: kwargs.pop(name) for name in _SHARED}
+    given = [*_given_to_groups(click.get_current_context()), own]
+    files = [each["config_file"] for each in given if each["config_file"]]
+    overrides = [text for each in given for text in each["overrides"]]
+    quiet, verbose, debug = (any(each[name] for each in given) for name in _SHARED[2:])
+    if quiet and (verbose or debug):
+        raise click.UsageError("--quiet cannot be combined with --verbose or --debug")
+    if quiet:
+        be_quiet()
+    level = "warning" if quiet else "debug" if verbose or debug else None
+    return GivenSettings(files[-1] if files else None, overrides, level)
 
 
 def _given_to_groups(ctx: click.Context) -> list[dict[str, Any]]:

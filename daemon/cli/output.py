@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from config.errors import ValencedError
 from daemon.cli.standard_streams import STDERR, drop
 from daemon.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_QUIET: Final = "daemon.cli.quiet"
 
 
 class OutputError(ValencedError):
@@ -28,11 +33,29 @@ class OutputError(ValencedError):
 def say(*lines: str, err: bool = False) -> None:
     """Print lines of text; control characters in them, line breaks too, are escaped.
 
+    On stderr nothing is printed with `--quiet`.
+
     Raises:
         OutputError: stdout cannot be written. If stderr cannot, the lines are dropped.
     """
-    for line in lines:
-        _print(f"{printable(line)}\n", err=err)
+    if not (err and is_quiet()):
+        _print_lines(lines, err=err)
+
+
+def warn(*lines: str) -> None:
+    """Print lines of text to stderr, also with `--quiet`."""
+    _print_lines(lines, err=True)
+
+
+def be_quiet() -> None:
+    """Print no messages until the command ends: answers, warnings and errors only."""
+    click.get_current_context().meta[_QUIET] = True
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs was called with `--quiet`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and _QUIET in context.meta
 
 
 def print_json(document: Any) -> None:
@@ -44,6 +67,11 @@ def print_json(document: Any) -> None:
 def print_bytes(content: bytes) -> None:
     """Print bytes as they are."""
     _print(content)
+
+
+def _print_lines(lines: Iterable[str], *, err: bool) -> None:
+    for line in lines:
+        _print(f"{printable(line)}\n", err=err)
 
 
 def _print(content: str | bytes, *, err: bool = False) -> None:

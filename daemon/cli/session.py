@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.errors import ValencedError
+from daemon.cli.output import is_quiet
 from daemon.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import Console
 
     from config.loading import LoadedSettings
     from config.settings import FolderSettings
@@ -29,13 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def begin(file: Path | None, overrides: Sequence[str], *, debug: bool) -> LoadedSettings:
+def begin(file: Path | None, overrides: Sequence[str], *, level: str | None) -> LoadedSettings:
     """Load the settings, and start the log.
 
     Args:
         file: a settings file to read instead of the usual ones.
         overrides: `KEY=VALUE` texts.
-        debug: log everything.
+        level: of the log; None takes that of the settings.
     """
     from config.loading import load
     from daemon.system.log_setup import start_logging
@@ -44,8 +47,12 @@ def begin(file: Path | None, overrides: Sequence[str], *, debug: bool) -> Loaded
     from storage.schema.catalogue_errors import CatalogueError
 
     loaded = load(environ=os.environ, file=file, overrides=overrides)
-    start_logging("debug" if debug else loaded.settings.log.level, os.environ)
+    if is_quiet() and loaded.settings.log.level == "error":
+        level = None
+    start_logging(level or loaded.settings.log.level, os.environ)
     log_warnings(loaded)
+    log.debug("settings: %s", ", ".join(sorted({*loaded.sources.values()})))
+    log.debug("catalogue: %s", catalogue_url(loaded))
     with suppress(CatalogueError):
         narrow_state(loaded.paths.state, file_of(catalogue_url(loaded)))
     return loaded
@@ -99,13 +106,19 @@ def progress_bar(*what: str) -> Iterator[Callable[[int, int], None]]:
         what: what is being done, and its unit, as `ProgressReporter` takes them.
     """
     from daemon.service.progress import ProgressReporter
-    from daemon.system.log_setup import terminal
 
-    reporter = ProgressReporter(terminal(), *what)
+    reporter = ProgressReporter(progress_terminal(), *what)
     try:
         yield lambda done, total: reporter.show(done, total - done, time.monotonic())
     finally:
         reporter.hide()
+
+
+def progress_terminal() -> Console | None:
+    """Return the terminal for progress bars; None if there is none, or with `--quiet`."""
+    from daemon.system.log_setup import terminal
+
+    return None if is_quiet() else terminal()
 
 
 def require_catalogue(loaded: LoadedSettings) -> None:

@@ -13,7 +13,7 @@ from tests.docs.pages import between
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHARED = {"--config", "--set", "--debug", "--help"}
+SHARED = {"--config", "--set", "--quiet", "--verbose", "--debug", "--help"}
 """Options of every command."""
 
 BEGIN, END = "<!-- commands: written by make examples -->", "<!-- end of commands -->"

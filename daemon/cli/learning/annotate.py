@@ -77,7 +77,7 @@ def command(
     with open_catalogue(loaded) as catalogue:
         if table is not None:
             may_name = loaded.settings.annotations.annotator_column
-            message = _imported(catalogue, table, scale, annotator or you(), may_name=may_name)
+            message = imported(catalogue, table, scale, annotator or you(), may_name=may_name)
         else:
             assert file is not None
             path = canonical_path(file)
@@ -105,9 +105,21 @@ def require_commands(loaded: LoadedSettings) -> None:
         raise ValencedError(f"no annotation is recorded: {key} is false ({loaded.sources[key]})")
 
 
-def _imported(
+def imported(
     catalogue: Catalogue, path: Path, scale: RatingScale, annotator: str, *, may_name: bool
 ) -> str:
+    """Import a table of annotations, and return the message about it.
+
+    Args:
+        catalogue: knows the sounds, and takes the annotations.
+        path: of the table.
+        scale: of the values in lines without one.
+        annotator: of lines without one.
+        may_name: whether a column says whose each line is.
+
+    Raises:
+        ValencedError: it cannot be read, or is refused as a whole.
+    """
     from daemon.training_data.annotation_csv import AnnotationTable
     from daemon.training_data.annotation_import import import_table
 

@@ -13,7 +13,7 @@ import click
 from config.errors import ValencedError
 from daemon.cli.command_groups import CommandGroup
 from daemon.cli.options import complete_corpus, format_option, settings_options, with_settings
-from daemon.cli.output import print_json, say
+from daemon.cli.output import print_json, say, warn
 from daemon.cli.session import progress_bar
 from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
@@ -209,7 +209,7 @@ def _repeated(loaded: LoadedSettings, name: str) -> list[RepeatedClip]:
     try:
         dataset = load_dataset(loaded.paths.bundles, loaded.paths.corpora)
     except ValencedError as error:
-        say(f"not compared with other corpora: {error}", err=True)
+        warn(f"not compared with other corpora: {error}")
         return []
     return [each for each in dataset.repeated if name in {each.corpus, each.first_corpus}]
 

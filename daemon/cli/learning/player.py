@@ -8,7 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from daemon.cli.output import say
+from daemon.cli.output import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def playing(player: tuple[str, ...] | None, sound: Path) -> Iterator[None]:
                 [*player, sound], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
             )
         except OSError as error:
-            say(f"{player[0]} cannot be started: {error.strerror}", err=True)
+            warn(f"{player[0]} cannot be started: {error.strerror}")
             yield
             return
         try:
@@ -55,7 +55,7 @@ def playing(player: tuple[str, ...] | None, sound: Path) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 code = 0
             if code:
-                say(f"{player[0]} failed ({code}){_last_line(errors)}", err=True)
+                warn(f"{player[0]} failed ({code}){_last_line(errors)}")
             yield
         finally:
             process.terminate()

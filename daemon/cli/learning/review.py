@@ -13,7 +13,7 @@ import click
 from daemon.cli.learning.annotate import require_commands, you
 from daemon.cli.learning.player import PLAYERS, find_player, playing
 from daemon.cli.options import annotator_option, format_option, scale_option, with_settings
-from daemon.cli.output import print_json, say
+from daemon.cli.output import print_json, say, warn
 from daemon.cli.session import open_catalogue
 from daemon.clock import utc_now
 from daemon.wording import counted
@@ -108,7 +108,7 @@ class ReviewDialogue:
         player = find_player()
         if player is None:
             names = ", ".join(name for name, *_ in PLAYERS)
-            say(f"no player is installed ({names}): listen to the files by other means", err=True)
+            warn(f"no player is installed ({names}): listen to the files by other means")
         low, high = self._range
         say(
             f"Answer with two numbers, such as {low} {high}:",

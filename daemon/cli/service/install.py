@@ -1,4 +1,4 @@
-"""`valenced install`: installs the systemd units for this environment and these settings."""
+"""`valenced install`: installs units, man pages and completions of this environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.options import with_settings
-from daemon.cli.output import say
+from daemon.cli.output import say, warn
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -20,14 +20,37 @@ ROOT_HELP = "Use this folder instead of /, and leave the running system alone."
 
 @click.command("install")
 @click.option("--user", is_flag=True, help="Install for this user only (systemctl --user).")
+@click.option("--no-service", is_flag=True, help="Install man pages and completions only.")
 @click.option("--dry-run", is_flag=True, help="Show the files; install nothing.")
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), help=ROOT_HELP)
 @with_settings
-def command(loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | None) -> None:
-    """Install the systemd units, so that the service starts with the machine.
+def command(
+    loaded: LoadedSettings, *, user: bool, no_service: bool, dry_run: bool, root: Path | None
+) -> None:
+    """Install the systemd units, so that the service starts with the machine, and the man pages.
 
-    Run it again after an upgrade, and when watched folders or page.listen change.
+    The man pages, and the completions of bash, zsh and fish, are links into this environment. Run
+    it again after an upgrade, and when watched folders or page.listen change.
     """
+    from daemon.install.shared_files import MACHINE_DATA, data_folder, links, make_links
+
+    # First what can be refused: then nothing is left behind.
+    if not no_service:
+        _install_service(loaded, user=user, dry_run=dry_run, root=root)
+    prefix = root or Path("/")
+    found = links(data_folder(os.environ) if user else MACHINE_DATA)
+    if dry_run:
+        say(*(f"# {prefix / link.relative_to('/')} -> {file}" for link, file in found.items()))
+    else:
+        for left in make_links(found, prefix):
+            warn(left)
+        if found:
+            say(f"linked {len(found)} man pages and completions", err=True)
+
+
+def _install_service(
+    loaded: LoadedSettings, *, user: bool, dry_run: bool, root: Path | None
+) -> None:
     from daemon.install.installer import (
         install_file,
         reload_systemd,

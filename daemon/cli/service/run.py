@@ -11,7 +11,7 @@ import click
 from config.errors import SettingsError
 from daemon.cli.options import with_settings
 from daemon.cli.output import say
-from daemon.cli.session import log_warnings, run_config
+from daemon.cli.session import log_warnings, progress_terminal, run_config
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -41,7 +41,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
     _announce_tags(config)
     result = run(
         config,
-        console=console,
+        console=progress_terminal(),
         ready=lambda: _announce_folders(config),
         notifier=Notifier.of(os.environ),
         # In a terminal, SIGHUP means that it was closed.

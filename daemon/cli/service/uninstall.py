@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), help=ROOT_HELP)
 @with_settings
 def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
-    """Stop the service and remove its units. Catalogue, settings and tags are kept."""
+    """Stop the service, remove its units and man pages; keep catalogue, settings and tags."""
     from daemon.install.installer import (
         installed_paths,
         reload_systemd,
@@ -29,6 +29,7 @@ def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
         stop_service,
         user_config_folder,
     )
+    from daemon.install.shared_files import MACHINE_DATA, data_folder, remove_links
 
     del loaded
     configuration = user_config_folder(os.environ) if user else None
@@ -37,6 +38,9 @@ def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
     for path in installed_paths(configuration):
         for line in remove_file(path, root or Path("/")):
             say(line, err=True)
+    data = data_folder(os.environ) if user else MACHINE_DATA
+    if count := remove_links(data, root or Path("/")):
+        say(f"removed {count} man pages and completions", err=True)
     if root is None:
         reload_systemd(user=user, makes_user=False)
     say("catalogue and settings are kept", err=True)

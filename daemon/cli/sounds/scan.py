@@ -10,8 +10,8 @@ import click
 
 from config.errors import SettingsError
 from daemon.cli.options import format_option, with_settings
-from daemon.cli.output import print_json, say
-from daemon.cli.session import open_catalogue, run_config
+from daemon.cli.output import print_json, say, warn
+from daemon.cli.session import open_catalogue, progress_terminal, run_config
 from daemon.paths import canonical_path, printable
 from daemon.wording import counted
 
@@ -50,7 +50,6 @@ def command(
     folder could not be listed.
     """
     from daemon.service.app import run
-    from daemon.system.log_setup import terminal
 
     config = run_config(
         loaded,
@@ -65,7 +64,7 @@ def command(
         _print_comparison(comparison, output)
         return 1 if comparison.unreadable else 0
     before = _failures(loaded, config)
-    result = run(config, console=terminal())
+    result = run(config, console=progress_terminal())
     failed_before = len(before & _failures(loaded, config))
     _print_result(result, failed_before, output)
     return 1 if result.failed or failed_before or result.unsettled or result.unread else 0
@@ -137,7 +136,7 @@ def _print_comparison(comparison: FolderComparison, output: str) -> None:
     for path in gone:
         say(f"missing        {path}")
     for path, reason in comparison.unreadable.items():
-        say(f"{path}: cannot be listed: {reason}", err=True)
+        warn(f"{path}: cannot be listed: {reason}")
     say(f"{len(new)} to analyse, {comparison.known} known, {len(gone)} missing", err=True)
 
 
@@ -156,14 +155,13 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
         say(f"one pass done: {done} processed, {result.failed} failed", err=True)
     if result.unread:
         closed = counted(len(result.unread), "folder")
-        say(f"not everything was seen: {closed} could not be listed", err=True)
+        warn(f"not everything was seen: {closed} could not be listed")
     if failed_before:
-        say(
+        warn(
             f"{failed_before} failed before and are not due for a retry yet;"
-            " to retry now: valenced retry; for the reason: valenced show FILE",
-            err=True,
+            " to retry now: valenced retry; for the reason: valenced show FILE"
         )
     if result.unsettled:
         first, *others = (printable(str(path)) for path in result.unsettled)
         more = f" and {len(others)} more" if others else ""
-        say(f"{first}{more}: still being written; run scan again", err=True)
+        warn(f"{first}{more}: still being written; run scan again")

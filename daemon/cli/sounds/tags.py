@@ -11,7 +11,7 @@ import click
 
 from daemon.cli.command_groups import CommandGroup
 from daemon.cli.options import format_option, settings_options, with_settings
-from daemon.cli.output import print_json, say
+from daemon.cli.output import print_json, say, warn
 from daemon.cli.session import open_catalogue
 from daemon.clock import utc_now
 from daemon.paths import canonical_path
@@ -154,12 +154,15 @@ def _each(
             try:
                 outcome = action(catalogue, clip, sync, TagClient(worker))
             except TagWriteError as error:
-                say(f"valenced: {error}", err=True)
+                warn(f"valenced: {error}")
                 outcome = "failed"
             counts[outcome] += 1
             say(f"{outcome}  {clip.path}")
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-    say(summary or "no file there is in the catalogue", err=True)
+    if counts:
+        say(summary, err=True)
+    else:
+        warn("no file there is in the catalogue")
     return 1 if counts["failed"] or not counts else 0
 
 

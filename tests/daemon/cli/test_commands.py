@@ -9,32 +9,21 @@ import os
 import shlex
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from config.loading import load
-from daemon.cli.main import main
 from daemon.cli.session import catalogue_url, not_in_catalogue
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer
 from storage.schema.file_stamps import FileStamp
-from tests.driving import COMMAND, Valenced, same_logging, scanned
+from tests.driving import COMMAND, Valenced, answer, scanned
 from tests.records import NOON, record, record_entry
 from tests.sounds import music_like, noise, silence, tone, write_audio
 
 PIPE_HOLDS = 65536
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, *line: str) -> int:
-    """Run a command in this process, and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["valenced", *line])
-    with same_logging(), pytest.raises(SystemExit) as end:
-        main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
 
 
 NO_SOUND = b"the catalogue has no sound yet; to analyse some: valenced scan DIR\n"
@@ -529,3 +518,39 @@ def test_output_need_not_be_read(valenced: Valenced, command: str) -> None:
     else:
         assert done.returncode == 0
         assert done.stderr in {b"", NO_SOUND}
+
+
+def test_quiet_leaves_answers_warnings_and_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    os.umask(0o077)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    Catalogue(f"sqlite:///{tmp_path}/catalogue.db").close()
+    music = tmp_path / "music"
+    music.mkdir()
+    for line, code, said in (
+        (("-q", "query"), 0, ""),
+        (("scan", "--dry-run", str(music), "--quiet"), 0, ""),
+        (("tags", "-q", "strip", str(music)), 1, "no file there is in the catalogue\n"),
+        (("show", "-q", "/nowhere.wav"), 1, "valenced: /nowhere.wav: there is no such file"),
+        (("query", "-q", "--set", "tags.step=0"), 78, "valenced: tags.step = 0"),
+        (("query", "-qv"), 2, "Usage: valenced query"),
+    ):
+        assert answer(monkeypatch, *line) == code
+        shown = capfd.readouterr()
+        assert shown.err.startswith(said), line
+        assert bool(shown.err) == bool(said), line
+        assert shown.out == ""
+    assert answer(monkeypatch, "-q", "config", "path") == 0
+    assert capfd.readouterr().out.endswith(f"catalogue  {tmp_path}/catalogue.db\n")
+
+
+def test_verbose_says_which_settings_and_which_catalogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    (tmp_path / "x.toml").write_text("[tags]\nstep = 3\n")
+    assert answer(monkeypatch, "-v", "config", "path", "--config", str(tmp_path / "x.toml")) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].endswith(f"DEBUG settings: {tmp_path}/x.toml, default")
+    assert lines[1].endswith(f"DEBUG catalogue: sqlite:///{tmp_path}/catalogue.db")

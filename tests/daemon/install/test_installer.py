@@ -13,6 +13,7 @@ import pytest
 
 from config.loading import load
 from daemon.install.installer import install_file
+from daemon.install.shared_files import links, make_links, remove_links
 from daemon.install.socket_unit import SOCKET, socket_problem
 from daemon.install.units import (
     drop_in,
@@ -227,3 +228,34 @@ def test_a_folder_name_that_would_inject_a_line_is_refused(
     valenced("install", "--root", tmp_path / "root", "--set", hostile, exit_code=1)
     assert "a unit file cannot name it" in valenced.stderr
     assert not (tmp_path / "root").exists()
+
+
+def test_man_pages_and_completions_are_links_that_replace_nothing_of_others(tmp_path: Path) -> None:
+    share, root, data = tmp_path / "env" / "share", tmp_path / "root", Path("/usr/local/share")
+    names = ["man/man1/valenced.1", "man/man1/valenced-tags.1", "zsh/site-functions/_valenced"]
+    for name in [*names, "man/man1/ffmpeg.1"]:
+        (share / name).parent.mkdir(parents=True, exist_ok=True)
+        (share / name).write_text(name)
+    wanted = links(data, tmp_path / "env")
+    assert sorted(wanted) == sorted(data / name for name in names)
+    assert links(share, tmp_path / "env") == {}
+    made = root / "usr/local/share"
+    theirs = made / names[0]
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    other = made / names[1]
+    other.symlink_to("/etc/passwd")
+    for _ in range(2):
+        left = list(make_links(wanted, root))
+        assert [line.split()[1].rstrip(",") for line in left] == [str(other), str(theirs)]
+    assert (made / names[2]).read_text() == names[2]
+    older = made / "man/man1/valenced-gone.1"
+    older.symlink_to(share / "man/man1/valenced-gone.1")
+    assert remove_links(data, root) == 2
+    assert remove_links(data, root) == 0
+    assert theirs.read_text() == "theirs"
+    assert other.is_symlink()
+    assert sorted(path.name for path in made.rglob("*") if not path.is_dir()) == [
+        "valenced-tags.1",
+        "valenced.1",
+    ]

@@ -1,0 +1,76 @@
+"""The image and its service, as far as they can be read without a builder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.default_paths import default_paths
+from config.loading import load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    joined = re.sub(r"\\\n\s*", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    return [(line.split()[0], line.partition(" ")[2]) for line in joined.splitlines() if line]
+
+
+def the(name: str) -> str:
+    (found,) = [rest for word, rest in instructions() if word == name]
+    return found
+
+
+def environment() -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\S+)", the("ENV")))
+
+
+def service() -> dict[str, Any]:
+    document = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    (found,) = document["services"].values()
+    assert set(document["volumes"]) == {"settings", "state"}
+    return dict(found)
+
+
+def test_the_image_runs_as_another_user_than_root_and_keeps_state_in_its_volume() -> None:
+    words = [word for word, _ in instructions()]
+    assert the("USER") == "${UID}:${GID}"
+    arguments = dict(rest.split("=") for word, rest in instructions() if word == "ARG")
+    assert int(arguments["UID"]) > 0
+    # What is run as root is over by then.
+    assert "RUN" not in words[words.index("USER") :]
+    paths = default_paths(environment())
+    assert the("VOLUME") == str(paths.state) == "/var/lib/valenced"
+    assert str(paths.settings_files[0].parent) == "/etc/valenced"
+    assert f"chown ${{UID}}:${{GID}} {paths.state}" in " ".join(r for _, r in instructions())
+
+
+def test_the_health_check_asks_where_the_service_listens() -> None:
+    command = json.loads(the("HEALTHCHECK").partition("CMD ")[2])
+    settings = load(environ=environment() | {"HOME": "/nowhere"}).settings
+    assert f"http://{settings.page.listen}/health" in command[2]
+    compile(command[2], "health check", "exec")
+
+
+def test_every_package_of_the_image_has_its_hash() -> None:
+    pip = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
+    assert all("--require-hashes" in line or "--no-deps" in line for line in pip)
+    assert "--require-hashes" in pip[0]
+
+
+def test_the_service_may_write_its_volumes_only_and_has_no_network() -> None:
+    composed = service()
+    assert composed["read_only"] is True
+    assert composed["network_mode"] == "none"
+    assert composed["cap_drop"] == ["ALL"]
+    assert composed["security_opt"] == ["no-new-privileges"]
+    assert composed["group_add"] == ["${MEDIA_GID:-990}"]
+    inside = [line.rpartition("}")[2] or line for line in composed["volumes"]]
+    assert inside == [":/media", ":/etc/valenced:ro", "state:/var/lib/valenced"]
+    assert composed["build"]["dockerfile"] == "Containerfile"
+    assert set(composed["build"]["args"]) == {"UID", "GID"}
