@@ -78,6 +78,7 @@ class Catalogue(CataloguePart):
 
     Args:
         url: an SQLite URL that names a file.
+        reads_only: whether every attempt to write fails.
 
     Raises:
         CatalogueError: it cannot be opened.
@@ -98,8 +99,8 @@ class Catalogue(CataloguePart):
         sketches: by which alike sounds are found.
     """
 
-    def __init__(self, url: str) -> None:
-        super().__init__(open_engine(url))
+    def __init__(self, url: str, *, reads_only: bool = False) -> None:
+        super().__init__(open_engine(url, reads_only=reads_only))
         self.url = url
         self.queue = Queue(self.engine)
         self.queries = Queries(self.engine)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 MOST_TRAININGS: Final = 100
 
 
+LEARN: Final = "learn"
+RETAG: Final = "write tags"
+"""Jobs that a command requests of the service."""
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """One training.

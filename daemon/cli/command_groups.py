@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "evaluate": ("learning", "Run experiments on corpora, and write a report with figures."),
     "tags": ("sounds", "Show, write, remove or restore the tags in the files themselves."),
     "bundles": ("learning", "Show, publish and roll back bundles."),
+    "page": ("service", "Serve the page of the catalogue: a map of its sounds."),
     "status": ("service", "Show the state of the service and of its catalogue."),
     "retry": ("sounds", "Retry failed analyses and tag writes."),
     "check": ("service", "Find problems before they stop the service."),

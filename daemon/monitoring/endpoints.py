@@ -1,79 +1,89 @@
-"""The endpoints `/health` and `/metrics`, and a client that asks them for problems."""
+"""The page of a service at its address, and a client that asks there for problems."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import secrets
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
 
-from daemon.monitoring.service_status import Problem, Promise, status_of
-from daemon.paths import printable
+from daemon.monitoring.page_messages import PageConfig
+from daemon.monitoring.service_status import Problem, Promise
 from daemon.system.passed_sockets import take_listener
-from storage.schema.catalogue_errors import CatalogueError
+from storage.database.engine import absolute_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from pathlib import Path
 
-    from daemon.monitoring.http_server import Reply
-    from daemon.monitoring.service_status import ServiceStatus
-    from daemon.pipeline.run_stats import RunStats
-    from storage.catalogue import Catalogue
+    from config.settings import Settings
+    from daemon.monitoring.page_child import PageChild
+    from daemon.monitoring.status_replies import StatusReplies
 
-TIMEOUT_S: Final = 3.0
+log = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 10.0
 LARGEST_ANSWER: Final = 1 << 20
-_TEXT: Final = "text/plain; charset=utf-8"
 
 
 @contextmanager
-def serve_endpoints(
-    address: str,
-    catalogue: Catalogue,
-    reconcile_s: Callable[[], float],
-    stats: RunStats,
-    clock: Callable[[], datetime],
-) -> Iterator[str]:
-    """Serve the endpoints at `host:port`, for the duration of a block; an empty address at none.
+def serve_page(
+    settings: Callable[[], Settings], url: str, registry: Path, replies: StatusReplies
+) -> Iterator[PageChild | None]:
+    """Serve the page at `page.listen`, for the duration of a block; an empty address at none.
+
+    Args:
+        settings: returns those in force.
+        url: of the catalogue.
+        registry: folder of the bundles.
+        replies: what is told of the service.
 
     Yields:
-        The address in use; empty if there is none.
+        What keeps its process; None if there is none.
 
     Raises:
         SettingsError: there is no such address.
         ListenError: it is in use, or this user may not use it.
     """
+    address = settings().page.listen
     passed = take_listener(os.environ)
     if not address:
         if passed is not None:
             passed.close()
-        yield ""
+        yield None
         return
     # Without an address the service saves the memory of these.
-    from daemon.monitoring.http_server import Reply, listening  # noqa: PLC0415
-    from daemon.monitoring.prometheus_metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415
+    from daemon.monitoring.listening_socket import (  # noqa: PLC0415
+        address_in_use,
+        is_reached_by_others,
+        listening_socket,
+    )
+    from daemon.monitoring.page_child import PageChild  # noqa: PLC0415
 
-    def status() -> ServiceStatus:
-        return status_of(catalogue, reconcile_s(), clock(), stats)
+    with listening_socket(address, passed) as listener:
+        in_use, token = address_in_use(address, listener), secrets.token_urlsafe(24)
 
-    def health(as_json: bool) -> Reply:  # noqa: FBT001 - the server calls it
-        try:
-            problems = status().problems
-        except CatalogueError as error:
-            problems = [Problem(Promise.CATALOGUE, str(error))]
-        return _health_reply(problems, as_json=as_json)
+        def config() -> PageConfig:
+            level = logging.getLevelName(logging.getLogger().level).lower()
+            return PageConfig(
+                settings(), absolute_url(url), registry.absolute(), in_use, token, level
+            )
 
-    exposed = Metrics(status, stats, clock)
-
-    def metrics(_as_json: bool) -> Reply:  # noqa: FBT001 - the server calls it
-        try:
-            return Reply(200, CONTENT_TYPE, exposed.text())
-        except CatalogueError as error:
-            return Reply(503, _TEXT, f"{error}\n".encode())
-
-    with listening(address, {"/health": health, "/metrics": metrics}, passed) as in_use:
-        yield in_use
+        child = PageChild(listener, config, replies.ask)
+        log.info("listening at http://%s", in_use)
+        if is_reached_by_others(listener):
+            log.warning(
+                "page.listen = %s: other machines can reach this; the page needs the token:"
+                " http://%s/?token=%s",
+                address,
+                in_use,
+                token,
+            )
+        with child.running():
+            yield child
 
 
 def fetch_problems(address: str) -> list[Problem]:
@@ -96,18 +106,3 @@ def fetch_problems(address: str) -> list[Problem]:
         return []
     finally:
         connection.close()
-
-
-def _health_reply(problems: list[Problem], *, as_json: bool) -> Reply:
-    from daemon.monitoring.http_server import Reply  # noqa: PLC0415
-
-    code = 503 if problems else 200
-    if as_json:
-        document = {
-            "status": "degraded" if problems else "ok",
-            "reasons": [{"promise": each.promise, "why": each.why} for each in problems],
-        }
-        return Reply(code, "application/json", json.dumps(document).encode() + b"\n")
-    lines = [printable(" ".join(each.why.split())) for each in problems] or ["ok"]
-    text = "".join(f"{line}\n" for line in lines)
-    return Reply(code, _TEXT, text.encode())

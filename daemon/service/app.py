@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
-from daemon.monitoring.endpoints import serve_endpoints
+from daemon.monitoring.endpoints import serve_page
+from daemon.monitoring.status_replies import StatusReplies
 from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.querying.kept_playlists import kept_playlists
 from daemon.querying.playlist_keeper import PlaylistKeeper
@@ -107,14 +108,15 @@ def run(
         stack.callback(workers[0].close)
         active = ActiveConfig(config)
         progress = ProgressReporter(console, says_when_done=config.keep_watching)
+        renew_page: Callable[[], None] = lambda: None
         loop = Assembly(active, catalogue, stack, workers, progress, notifier, clock).event_loop()
         stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
         if config.keep_watching:
-            listen = config.settings.page.listen
-            stack.enter_context(
-                serve_endpoints(listen, catalogue, active.reconcile_s, loop.stats, clock)
-            )
-        _start(active, loop, stack, workers[0], read_config)
+            replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
+            served = serve_page(active.settings, config.url, config.registry, replies)
+            page = stack.enter_context(served)
+            renew_page = renew_page if page is None else page.renew
+        _start(active, loop, stack, workers[0], read_config, renew_page)
         ready()
         notifier.ready()
         loop.run()
@@ -129,6 +131,7 @@ def _start(
     stack: ExitStack,
     worker: WorkerClient,
     read_config: Callable[[], RunConfig] | None,
+    renew_page: Callable[[], None],
 ) -> None:
     """Start the parts: watching before the first scan, so that no change falls between the two."""
     catalogue = loop.catalogue
@@ -144,7 +147,7 @@ def _start(
         scheduler = stack.enter_context(running_scheduler(jobs))
         if read_config is not None:
             set_reconcile_s = partial(change_interval, scheduler, "reconcile")
-            loop.reload = Reloader(read_config, active, loop, set_reconcile_s)
+            loop.reload = Reloader(read_config, active, loop, set_reconcile_s, renew_page)
         # Retraining or rescoring that was killed continues now, not at the next interval.
         loop.messages.put(CheckFolders())
     else:

@@ -20,9 +20,6 @@ STOP_TIMEOUT_S = 10.0
 # A job must not use every processor, and on a busy machine the threads of one matrix product wait
 # for one another.
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Requests in the catalogue.
-LEARN: Final = "learn"
-RETAG: Final = "write tags"
 # Names of jobs, in the log.
 TRAINING: Final = "training"
 RESCORING: Final = "rescoring"

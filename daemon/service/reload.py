@@ -35,12 +35,14 @@ class Reloader:
         active: the configuration in use.
         loop: the parts.
         set_reconcile_s: changes how often the folders are compared, in seconds.
+        renew_page: has the page take up the settings, if there is one.
     """
 
     read_config: Callable[[], RunConfig]
     active: ActiveConfig
     loop: EventLoop
     set_reconcile_s: Callable[[float], None]
+    renew_page: Callable[[], None] = lambda: None
 
     def __call__(self) -> str | None:
         """Apply the present settings.
@@ -91,6 +93,8 @@ class Reloader:
         if watch.reconcile_s != old.settings.watch.reconcile_s:
             self.set_reconcile_s(watch.reconcile_s)
         change_level(old.settings.log.level, settings.log.level)
+        if settings != old.settings:
+            self.renew_page()
         loop.reconcile("the settings were read again")
         loop.enqueue_tags(list(TagState))
 

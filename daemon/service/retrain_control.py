@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from daemon.service.background_job import LEARN, RETAG, TRAINING, rescore_job, retrain_job
+from daemon.service.background_job import TRAINING, rescore_job, retrain_job
 from daemon.training_data.annotation_folder import AnnotationFolder
 from daemon.training_data.annotation_thread import AnnotationThread
 from daemon.worker.active_bundle import load_published
+from storage.jobs import LEARN, RETAG
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
 

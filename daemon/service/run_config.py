@@ -62,6 +62,10 @@ class ActiveConfig:
 
     config: RunConfig
 
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        return self.config.settings
+
     def wants_tags(self, path: Path) -> bool:
         """Whether tags must be written at a path at present."""
         return self.config.wants_tags(path)

@@ -30,8 +30,12 @@ def absolute_url(url: str) -> str:
     return make_url(url).set(database=str(file)).render_as_string(hide_password=False)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, reads_only: bool = False) -> Engine:
     """Open the catalogue's file at the newest schema; create it and its folder where needed.
+
+    Args:
+        url: names the file.
+        reads_only: whether, once it is at the newest schema, its connections refuse to write.
 
     Raises:
         CatalogueError: the file cannot be opened, is not a catalogue, or SQLite lacks something.
@@ -59,6 +63,9 @@ def open_engine(url: str) -> Engine:
     except CatalogueError:
         engine.dispose()
         raise
+    if reads_only:
+        engine.dispose()
+        event.listen(engine, "connect", _refuse_to_write)
     return engine
 
 
@@ -72,6 +79,10 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _refuse_to_write(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _begin(connection: Connection) -> None:

@@ -23,13 +23,13 @@ COLUMNS: Final = ", ".join(
         *("p.shown_valence", LOW.format("valence"), HIGH.format("valence")),
         *("p.novelty", "p.duration_ms"),
         "CASE WHEN p.rated_arousal IS NULL OR p.rated_valence IS NULL THEN p.bundle END",
-        *("p.analysed_at", TAG_STATE, "p.kind", "p.kind_probability", "p.sound_id"),
+        *("p.analysed_at", TAG_STATE, "p.kind", "p.kind_probability", "c.id", "p.sound_id"),
     ]
 )
-"""What a row holds: path, six values, novelty, duration, the number of a bundle, and so on."""
+"""What a row holds: path, six values, novelty, duration, and so on to the number of the file."""
 
-AROUSAL, VALENCE, DURATION_MS, SOUND_ID = 1, 4, 8, -1
-"""Where in a row the shown values stand, in millionths, its duration and its number."""
+AROUSAL, VALENCE, DURATION_MS, FILE_ID, SOUND_ID = 1, 4, 8, -2, -1
+"""Where in a row the shown values stand, in millionths, its duration, and both its numbers."""
 
 
 class RowReader:
@@ -47,18 +47,8 @@ class RowReader:
 
     def sound(self, row: tuple[Any, ...]) -> Sound:
         """Return the sound in a row of `COLUMNS`."""
-        (
-            path,
-            *affect,
-            novelty,
-            duration_ms,
-            bundle,
-            analysed_at,
-            tag_state,
-            kind,
-            probability,
-            _,
-        ) = row
+        path, *affect = row[:7]
+        novelty, duration_ms, bundle, analysed_at, tag_state, kind, probability = row[7:14]
         arousal, *arousal_ends, valence, valence_low, valence_high = (
             value / MILLION for value in affect
         )

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_finder(url: str) -> Iterator[Finder]:
+    """Open a catalogue for searches within the block; raises as `open_snapshot`."""
+    with open_snapshot(url) as plain:
+        yield Finder(plain)
+
+
+@contextmanager
+def open_snapshot(url: str) -> Iterator[sqlite3.Connection]:
     """Open a catalogue within the block: a snapshot that nothing is written to.
 
     One of an earlier release is migrated first.
@@ -35,25 +42,32 @@ def open_finder(url: str) -> Iterator[Finder]:
     file = file_of(url)
     require_usable_sqlite()
     try:
-        with closing(_connect(file)) as plain:
+        with closing(connect_for_reading(file)) as plain:
             if _is_newest(plain):
                 plain.execute("BEGIN")
-                yield Finder(plain)
+                yield plain
                 return
         from storage.database.engine import open_engine  # noqa: PLC0415 - seldom needed
 
         open_engine(url).dispose()
-        with closing(_connect(file)) as plain:
+        with closing(connect_for_reading(file)) as plain:
             plain.execute("BEGIN")
-            yield Finder(plain)
+            yield plain
     except sqlite3.Error as error:
         raise CatalogueError(f"{file}: {error}") from error
 
 
-def _connect(file: Path) -> sqlite3.Connection:
+def connect_for_reading(file: Path, *, shared: bool = False) -> sqlite3.Connection:
+    """Return a connection that only reads: for one thread, or for several that take turns."""
     # Not read-only: the first who reads a catalogue after a crash takes up its write-ahead log.
     address = f"{file.absolute().as_uri()}?mode=rw"
-    plain = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    plain = sqlite3.connect(
+        address,
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=not shared,
+    )
     plain.text_factory = os.fsdecode
     plain.execute("PRAGMA query_only = ON")
     return plain

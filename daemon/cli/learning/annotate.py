@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,8 +57,6 @@ def command(
     Annotations then replace the prediction in results, queries and tags. A table is a CSV file
     with the columns path (or file), arousal and valence, and optionally annotator and scale.
     """
-    from daemon.service.background_job import RETAG
-
     values = (arousal, valence)
     if (file is None) == (table is None):
         raise click.UsageError("either a FILE or --from CSV is needed")
@@ -88,7 +84,6 @@ def command(
                 message = _withdrawn(catalogue, clip, annotator)
             else:
                 message = _recorded(catalogue, clip, values, scale, annotator or you())
-        catalogue.jobs.request(RETAG, utc_now())
     say(message, err=True)
 
 
@@ -122,11 +117,13 @@ def imported(
     """
     from daemon.training_data.annotation_csv import AnnotationTable
     from daemon.training_data.annotation_import import import_table
+    from storage.jobs import RETAG
 
     try:
         with path.open("rb") as stream:
             table = AnnotationTable(str(path), stream, scale, annotator, may_name)
             given, new = import_table(table, catalogue.annotations, utc_now())
+        catalogue.jobs.request(RETAG, utc_now())
     except OSError as error:
         raise ValencedError(f"{path}: cannot be read: {error.strerror}") from error
     return f"{counted(given, 'annotation')} imported, {new} of them new"
@@ -139,17 +136,20 @@ def _recorded(
     scale: RatingScale,
     annotator: str,
 ) -> str:
+    from daemon.training_data.given_by_hand import record_by_hand
     from storage.annotations import GivenAnnotation
 
     arousal, valence = (None if value is None else scale.affect(value) for value in values)
     given = GivenAnnotation(clip.identity, clip.path, annotator, arousal, valence, SOURCE)
-    new = catalogue.annotations.add([given], utc_now())
+    new = record_by_hand(catalogue, given, utc_now())
     return printable(f"{clip.path}: {'annotated' if new else 'annotated like this already'}")
 
 
 def _withdrawn(catalogue: Catalogue, clip: Clip, annotator: str | None) -> str:
+    from daemon.training_data.given_by_hand import withdraw_by_hand
+
     names = [annotator] if annotator else _whose(catalogue, clip.path)
-    count = sum(catalogue.annotations.withdraw(clip.identity, name, utc_now()) for name in names)
+    count = withdraw_by_hand(catalogue, clip.identity, names, utc_now())
     return printable(f"{clip.path}: {counted(count, 'annotation')} withdrawn")
 
 
@@ -178,7 +178,6 @@ def _whose(catalogue: Catalogue, path: Path) -> list[str]:
 
 def you() -> str:
     """Return the name of the user who runs this."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
+    from daemon.training_data.given_by_hand import this_user
+
+    return this_user()

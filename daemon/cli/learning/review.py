@@ -103,7 +103,7 @@ class ReviewDialogue:
 
     def run(self) -> None:
         """Ask until every sound is rated or skipped, or the person quits."""
-        from daemon.service.background_job import RETAG
+        from storage.jobs import RETAG
 
         player = find_player()
         if player is None:

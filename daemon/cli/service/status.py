@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @with_settings
 def command(loaded: LoadedSettings, *, output: str) -> None:
     """Show the state of the service: files, folders, failures, scheduled jobs, problems."""
-    from daemon.cli.service.status_report import document_of, lines_of
+    from daemon.cli.service.status_report import lines_of
+    from daemon.monitoring.status_document import document_of
     from storage.database.catalogue_file import file_of
 
     file = file_of(catalogue_url(loaded))

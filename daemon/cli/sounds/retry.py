@@ -28,9 +28,9 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
 
     A running service starts within seconds; otherwise the next scan or run does.
     """
-    from daemon.service.background_job import RETAG
     from daemon.tagging.basics.tag_errors import READ_ONLY
     from storage.database.catalogue_file import writer_of
+    from storage.jobs import RETAG
 
     wanted = partial(_wants_tags, loaded.settings)
     selected: list[Path | None] = [*map(canonical_path, paths)] or [None]

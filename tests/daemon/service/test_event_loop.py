@@ -16,11 +16,11 @@ import pytest
 
 from config.loading import load
 from config.settings import FolderSettings
-from daemon.cli.service.status_report import document_of, lines_of
+from daemon.cli.service.status_report import lines_of
 from daemon.clock import ClockWatch, utc_now
 from daemon.monitoring.service_status import status_of
+from daemon.monitoring.status_document import document_of
 from daemon.service.assembly import Assembly
-from daemon.service.background_job import LEARN
 from daemon.service.messages import (
     CheckFolders,
     MaintenanceDue,
@@ -37,7 +37,7 @@ from daemon.watch.file_state import stamp_at
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer
-from storage.jobs import TrainingRun
+from storage.jobs import LEARN, TrainingRun
 from storage.service_notes import CONFINEMENT, PAUSED
 from tests.driving import notifications
 from trainer.audio.sandbox import NEEDED

@@ -1,0 +1,1 @@
+"""The page: a web interface to a catalogue, in a process of its own."""

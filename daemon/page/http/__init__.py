@@ -1,0 +1,1 @@
+"""HTTP for the page: bounded connections, the guard of requests, files in ranges."""

@@ -1,0 +1,123 @@
+"""Packs all that a map of many sounds shows into a few columns of bytes."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from storage.schema.column_formats import MILLION
+from storage.search.demands import all_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from storage.search.demands import Demands
+
+FORMATS: Final = (
+    *("mp3", "flac", "ogg", "oga", "opus", "m4a", "mp4", "m4b", "aac", "wav", "wave", "aif"),
+    *("aiff", "aifc", "wma", "ape", "wv", "mpc", "dsf", "dff", "alac", "ac3", "amr", "au"),
+    *("caf", "mka", "mkv", "webm", "mov", "tta", "tak", "spx", "w64", "voc", "mp2", "ra"),
+)
+"""Suffixes of file names, in lower case; a format is one's place in this list."""
+
+OTHER_FORMAT: Final = 255
+OTHER_FOLDER: Final = 65_535
+NOVELTY_STEPS: Final = 50
+"""Of a unit of novelty; 255 steps stand for all that is more."""
+
+AFFECT_STEPS: Final = 32_767
+"""Of the unit of arousal and valence."""
+
+ANNOTATED: Final = 1
+"""The lowest bit of the flags."""
+
+_AT_ONCE: Final = 20_000
+_TYPES: Final = "IhhBBHBB"
+_ALIGNED: Final = 8
+_MARK: Final = b"VLP1"
+
+
+def _format_number() -> str:
+    """Return the expression of a file's format: by the end of its name, the longest first."""
+    clauses = []
+    for length in sorted({len(suffix) for suffix in FORMATS}, reverse=True):
+        cases = " ".join(
+            f"WHEN '.{suffix}' THEN {number}"
+            for number, suffix in enumerate(FORMATS)
+            if len(suffix) == length
+        )
+        clauses.append(f"CASE lower(substr(c.name, -{length + 1})) {cases} END")
+    return f"coalesce({', '.join(clauses)}, {OTHER_FORMAT})"
+
+
+_COLUMNS: Final = ", ".join(
+    (
+        "c.id",
+        *(f"p.shown_{name} * {AFFECT_STEPS} / {MILLION}" for name in ("arousal", "valence")),
+        "CASE p.kind WHEN 'music' THEN 1 WHEN 'voice' THEN 2 WHEN 'sound' THEN 3 ELSE 0 END",
+        f"min(p.novelty * {NOVELTY_STEPS} / {MILLION}, 255)",
+        "c.directory_id",
+        _format_number(),
+        f"(p.rated_arousal IS NOT NULL OR p.rated_valence IS NOT NULL) * {ANNOTATED}",
+    )
+)
+
+
+class MapPoints(NamedTuple):
+    """Some sounds as a map shows them.
+
+    Attributes:
+        count: of the sounds.
+        packed: the mark `VLP1` and the count (uint32), then one column after the other, each padded
+            to 8 bytes, all little-endian: number of the file (uint32), arousal and valence (int16,
+            in `AFFECT_STEPS`), kind (uint8: 0 unknown, 1 music, 2 voice, 3 sound), novelty (uint8,
+            in `NOVELTY_STEPS`), folder (uint16), format (uint8), flags (uint8).
+    """
+
+    count: int
+    packed: bytes
+
+
+def points_of(
+    plain: sqlite3.Connection, demands: Demands, folders: Mapping[int, int], limit: int
+) -> MapPoints:
+    """Return the sounds that match, in no order.
+
+    Args:
+        plain: a connection within a transaction.
+        demands: the conditions.
+        folders: what stands for the folder with a number; `OTHER_FOLDER` for those left out.
+        limit: the most sounds.
+    """
+    columns = [array(kind) for kind in _TYPES]
+    if not demands.is_impossible:
+        where = all_of([*demands.files, *demands.sounds])
+        # A walk through the table of files finds neighbouring sounds next to each other.
+        found = plain.execute(
+            f"SELECT {_COLUMNS} FROM clips AS c CROSS JOIN predictions AS p"  # noqa: S608 - parts of ours
+            " ON p.sound_id = c.sound_id CROSS JOIN directories AS d ON d.id = c.directory_id"
+            f" WHERE {where.sql} LIMIT ?",
+            (*where.values, limit),
+        )
+        while rows := found.fetchmany(_AT_ONCE):
+            _append(columns, rows, folders)
+    count = len(columns[0])
+    head = _MARK + count.to_bytes(4, "little")
+    return MapPoints(count, head + b"".join(map(_packed, columns)))
+
+
+def _append(columns: list[array[Any]], rows: list[Any], folders: Mapping[int, int]) -> None:
+    for place, values in enumerate(zip(*rows, strict=True)):
+        if _TYPES[place] == "H":
+            columns[place].extend([folders.get(number, OTHER_FOLDER) for number in values])
+        else:
+            columns[place].extend(values)
+
+
+def _packed(column: array[Any]) -> bytes:
+    if sys.byteorder == "big":
+        column.byteswap()
+    content = column.tobytes()
+    return content + bytes(-len(content) % _ALIGNED)
