@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import Settings
-    from daemon.monitoring.page_child import PageChild
     from daemon.monitoring.status_replies import StatusReplies
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ LARGEST_ANSWER: Final = 1 << 20
 @contextmanager
 def serve_page(
     settings: Callable[[], Settings], url: str, registry: Path, replies: StatusReplies
-) -> Iterator[PageChild | None]:
+) -> Iterator[Callable[[], None]]:
     """Serve the page at `page.listen`, for the duration of a block; an empty address at none.
 
     Args:
@@ -42,7 +41,7 @@ def serve_page(
         replies: what is told of the service.
 
     Yields:
-        What keeps its process; None if there is none.
+        What has it take up the present settings.
 
     Raises:
         SettingsError: there is no such address.
@@ -53,7 +52,7 @@ def serve_page(
     if not address:
         if passed is not None:
             passed.close()
-        yield None
+        yield lambda: None
         return
     # Without an address the service saves the memory of these.
     from daemon.monitoring.listening_socket import (  # noqa: PLC0415
@@ -83,7 +82,7 @@ def serve_page(
                 token,
             )
         with child.running():
-            yield child
+            yield child.renew
 
 
 def fetch_problems(address: str) -> list[Problem]:

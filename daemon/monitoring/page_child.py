@@ -1,4 +1,4 @@
-"""The page's process: started, answered, started again when it ends, and stopped with the service."""
+"""The page's process: started, answered, started again when it ends, stopped with the service."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -76,13 +77,15 @@ class PageChild:
     def _keep(self) -> None:
         delay_s = FIRST_DELAY_S
         while not self._stopping.is_set():
+            begun_s = time.monotonic()
             try:
                 status = self._run()
             except OSError as error:
                 log.warning("the page cannot be started: %s", error.strerror or error)
                 status = None
-            if status == 0:
+            if status == 0 or time.monotonic() - begun_s > LONGEST_DELAY_S:
                 delay_s = FIRST_DELAY_S
+            if status == 0:
                 continue
             if self._stopping.is_set():
                 return
@@ -108,7 +111,9 @@ class PageChild:
             finally:
                 with self._lock:
                     self._channel = None
-                status = _ended(process, by_itself=not (self._is_renewed or self._stopping.is_set()))
+                status = _ended(
+                    process, by_itself=not (self._is_renewed or self._stopping.is_set())
+                )
         return 0 if self._is_renewed else status
 
     def _answer(self, channel: socket.socket) -> None:

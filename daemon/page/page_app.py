@@ -13,7 +13,10 @@ from daemon.page.http.request_guard import RequestGuard
 from daemon.page.routes import (
     annotation_routes,
     audio_routes,
+    export_routes,
+    learning_routes,
     map_routes,
+    service_routes,
     sound_routes,
     static_routes,
     status_routes,
@@ -38,6 +41,9 @@ _ROUTES: Final = (
     sound_routes,
     audio_routes,
     annotation_routes,
+    export_routes,
+    learning_routes,
+    service_routes,
 )
 _ABOUT: Final = """What the page of valenced is made from, for other programs too.
 

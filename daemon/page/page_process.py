@@ -66,11 +66,12 @@ def main() -> None:
     message, _ = receive_request(channel)
     config = PageConfig.of(message)
     os.nice(config.settings.analysis.nice)
-    from daemon.page.serving import serve  # noqa: PLC0415 - the service may go on meanwhile
+    from daemon.page.serving import page_server  # noqa: PLC0415 - the service may go on meanwhile
     from daemon.system.log_setup import start_logging  # noqa: PLC0415
 
     start_logging(config.log_level, os.environ)
-    serve(config, ServiceLink(channel), listener, ends_when_idle=True)
+    with page_server(config, ServiceLink(channel), ends_when_idle=True) as server:
+        server.serve_at(listener)
 
 
 if __name__ == "__main__":

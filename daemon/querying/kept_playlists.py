@@ -13,7 +13,7 @@ import click
 from config.errors import SettingsError
 from daemon.paths import canonical_path, printable
 from daemon.querying.playlist_lines import HEAD, playlist_lines
-from daemon.querying.query_options import Asked, asked_of, with_filter
+from daemon.querying.query_options import Asked, asked_of, values_in
 from daemon.service_errors import PlaylistRefused
 from daemon.tagging.disk.source import OriginalChanged
 from daemon.tagging.disk.temporary import temporary
@@ -21,7 +21,6 @@ from daemon.tagging.disk.temporary import temporary
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import Any
 
     from config.settings import MoodSettings, PlaylistSettings
     from daemon.tagging.disk.syscalls import DiskCalls
@@ -64,7 +63,7 @@ def kept_playlists(
     found = []
     for number, playlist in enumerate(settings):
         try:
-            asked = asked_of(_values_of(playlist.query), thresholds)
+            asked = asked_of(values_in(shlex.split(playlist.query)), thresholds)
         except (click.ClickException, ValueError) as error:
             told = error.format_message() if isinstance(error, click.ClickException) else error
             problems.append(f"playlist[{number}].query = {playlist.query!r}: {told}")
@@ -77,17 +76,6 @@ def kept_playlists(
     if problems:
         raise SettingsError(problems)
     return found
-
-
-@click.command("query", add_help_option=False)
-@with_filter
-def _query(**values: object) -> dict[str, object]:
-    return values
-
-
-def _values_of(text: str) -> dict[str, Any]:
-    values: dict[str, Any] = _query.main(shlex.split(text), "query", standalone_mode=False)
-    return values
 
 
 def write_playlist(file: Path, content: bytes, disk: DiskCalls) -> bool:

@@ -15,7 +15,7 @@ from storage.schema.sound_filter import OPEN_RANGE, SORT_KEYS, SoundFilter
 from storage.search.journey import journey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from config.settings import MoodSettings
     from storage.schema.records import Sound
@@ -110,6 +110,18 @@ def with_filter(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
+
+
+@click.command("query", add_help_option=False)
+@with_filter
+def _query(**values: object) -> dict[str, object]:
+    return values
+
+
+def values_in(words: Sequence[str]) -> dict[str, Any]:
+    """Return the values of the options in the words of a command line; raises ClickException."""
+    values: dict[str, Any] = _query.main([*words], "query", standalone_mode=False)
+    return values
 
 
 def asked_of(values: Mapping[str, Any], thresholds: MoodSettings) -> Asked:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
-from daemon.monitoring.endpoints import serve_page
 from daemon.monitoring.status_replies import StatusReplies
 from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.querying.kept_playlists import kept_playlists
 from daemon.querying.playlist_keeper import PlaylistKeeper
 from daemon.service.assembly import Assembly
 from daemon.service.messages import CheckFolders, MaintenanceDue, Reconcile, RetrainDue
+from daemon.service.page_of_run import served_page
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig
@@ -108,14 +108,10 @@ def run(
         stack.callback(workers[0].close)
         active = ActiveConfig(config)
         progress = ProgressReporter(console, says_when_done=config.keep_watching)
-        renew_page: Callable[[], None] = lambda: None
         loop = Assembly(active, catalogue, stack, workers, progress, notifier, clock).event_loop()
         stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
-        if config.keep_watching:
-            replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
-            served = serve_page(active.settings, config.url, config.registry, replies)
-            page = stack.enter_context(served)
-            renew_page = renew_page if page is None else page.renew
+        replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
+        renew_page = stack.enter_context(served_page(active, replies))
         _start(active, loop, stack, workers[0], read_config, renew_page)
         ready()
         notifier.ready()

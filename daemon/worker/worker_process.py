@@ -9,6 +9,7 @@ JSON messages over the inherited socket; the field `do` names the request:
     credits     name                   1      artist, title
     analyse     name, bundle, digest   1      settings, duration_s, vector, prediction, windows
     extract     name                   1      settings, duration_s, vector, windows
+    transcode   name                   1      sound
     prepare     registry                      directory, manifest
     warm        bundle, digest
     tags_...    see `daemon.tagging.parsing.tag_requests`
@@ -119,6 +120,12 @@ def _encoded(vector: FloatArray) -> str:
     return b64encode(pack(vector)).decode("ascii")
 
 
+def _transcode(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
+    from trainer.audio.transcode import as_ogg  # noqa: PLC0415
+
+    return {"sound": b64encode(as_ogg(_sound(request, files))).decode("ascii")}
+
+
 def _prepare(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
     """Publish a usable bundle if there is none, fitted again if libraries have changed."""
     from trainer.bundles.registry import prepare  # noqa: PLC0415
@@ -168,6 +175,7 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "identify": _identify,
     "read_back": _read_back,
     "credits": _credits,
+    "transcode": _transcode,
     "analyse": _analyse,
     "extract": _extract,
     "prepare": _prepare,

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage.schema.packed_curve import unpack_curve
-from storage.search.demands import Clause, Demands
+from storage.schema.records import Failure
+from storage.search.demands import TEXT, Clause, Demands, as_text
 from storage.search.finder import Finder
 from storage.search.found_rows import FILE_ID, RowReader
 from storage.search.map_points import OTHER_FOLDER, points_of
 from storage.search.orders import Order
-from storage.search.search_plans import from_numbers
 from storage.search.reader import open_snapshot
+from storage.search.search_plans import from_numbers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +34,13 @@ class NumberedSound(NamedTuple):
 
     number: int
     sound: Sound
+
+
+class NumberedFailure(NamedTuple):
+    """A failure, and its number in the queue, which it keeps until the file is analysed."""
+
+    number: int
+    failure: Failure
 
 
 class CatalogueView:
@@ -57,6 +65,27 @@ class CatalogueView:
         plan = from_numbers("numbers", "files", numbers, _PRESENT, _AS_GIVEN, None)
         return self._numbered(self._plain.execute(plan.sql, plan.values), thresholds)
 
+    def numbered(self, sounds: Sequence[Sound]) -> list[NumberedSound]:
+        """Return sounds with the numbers of their files, in order."""
+        numbers = self.numbers_of([sound.path for sound in sounds])
+        return [
+            NumberedSound(numbers[sound.path], sound) for sound in sounds if sound.path in numbers
+        ]
+
+    def numbers_of(self, paths: Sequence[Path]) -> dict[Path, int]:
+        """Return the number of the file at each path, without those that are not known."""
+        found = {}
+        for path in paths:
+            folder, slash, name = str(path).rpartition("/")
+            row = self._plain.execute(
+                "SELECT c.id FROM directories AS d JOIN clips AS c ON c.directory_id = d.id"  # noqa: S608
+                f" WHERE d.path = {TEXT} AND c.name = {TEXT}",
+                (as_text(folder + slash), as_text(name)),
+            ).fetchone()
+            if row is not None:
+                found[path] = row[0]
+        return found
+
     def path_of(self, number: int) -> Path | None:
         """Return the path of the file with a number, None if there is none or it is missing."""
         row = self._plain.execute(
@@ -74,6 +103,26 @@ class CatalogueView:
             (number,),
         ).fetchone()
         return [] if row is None or row[0] is None else unpack_curve(row[0])
+
+    def failures(self, limit: int) -> list[NumberedFailure]:
+        """Return the files that could not be analysed, by path; the first `limit` of them."""
+        found = self._plain.execute(
+            "SELECT rowid, path, reason, attempts, CASE WHEN state <> 'given up' THEN due_at END"
+            " FROM queue WHERE reason IS NOT NULL ORDER BY path LIMIT ?",
+            (limit,),
+        )
+        return [
+            NumberedFailure(number, Failure(Path(path), *others)) for number, path, *others in found
+        ]
+
+    def paths_of_failures(self, numbers: Sequence[int]) -> list[Path]:
+        """Return the paths of the failures with some numbers, without those that are gone."""
+        found = self._plain.execute(
+            "SELECT path FROM queue WHERE rowid IN (SELECT value FROM json_each(?))"
+            " AND reason IS NOT NULL",
+            (f"[{','.join(map(str, numbers))}]",),
+        )
+        return [Path(path) for (path,) in found]
 
     def points(self, wanted: SoundFilter) -> MapPoints:
         """Return the sounds that match, packed for a map, in no order."""

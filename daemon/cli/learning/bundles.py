@@ -10,11 +10,10 @@ from config.errors import ValencedError
 from daemon.cli.command_groups import CommandGroup
 from daemon.cli.options import complete_bundle, format_option, settings_options, with_settings
 from daemon.cli.output import print_json, say
-from trainer.trainer_errors import BundleError, BundleOutdated
+from trainer.trainer_errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from config.loading import LoadedSettings
     from trainer.bundles.bundle_manifest import HeldOutScores, Manifest, ManifestScore
@@ -32,19 +31,9 @@ def command(**_: Any) -> None:
 @with_settings
 def list_(loaded: LoadedSettings, *, output: str) -> None:
     """List the bundles; the published one is marked with *."""
-    current, bundles = _registry(loaded.paths.bundles)
-    rows = [
-        {
-            "name": name,
-            "in_service": name == current,
-            "created_at": None if isinstance(found, BundleError) else found.created_at,
-            "problem": str(found) if isinstance(found, BundleError) else None,
-            "compared": None
-            if isinstance(found, BundleError) or found.comparison is None
-            else found.comparison.verdict,
-        }
-        for name, found in bundles.items()
-    ]
+    from daemon.training_data.bundle_overview import bundle_rows
+
+    rows = bundle_rows(loaded.paths.bundles)
     if output == "json":
         print_json(rows)
         return
@@ -60,7 +49,9 @@ def list_(loaded: LoadedSettings, *, output: str) -> None:
 @with_settings
 def show(loaded: LoadedSettings, *, name: str | None, output: str) -> None:
     """Show the training data and the scores of the bundle NAME, or of the published one."""
-    current, bundles = _registry(loaded.paths.bundles)
+    from daemon.training_data.bundle_overview import bundles_in
+
+    current, bundles = bundles_in(loaded.paths.bundles)
     chosen = name or current
     if chosen is None or chosen not in bundles:
         raise ValencedError(f"{chosen}: no such bundle; there are: {', '.join(bundles)}")
@@ -97,26 +88,12 @@ def rollback(loaded: LoadedSettings) -> None:
 
 
 def _print_published(loaded: LoadedSettings, name: str) -> None:
-    from daemon.cli.learning.renewal import renew_predictions
+    from daemon.cli.session import catalogue_url
+    from daemon.service.renewal import renew_predictions
 
-    say(f"{name} is published; {renew_predictions(loaded)}", err=True)
-
-
-def _registry(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleError]]:
-    """Return the published bundle's name and all bundles; before the first run, the shipped one."""
-    from trainer.bundles import bundle, registry
-
-    bundles = registry.list_bundles(folder)
-    if not bundles:
-        shipped = bundle.verify(registry.SHIPPED, guarded=False, fitted=False)
-        return shipped.name, {shipped.name: shipped}
-    try:
-        return registry.published_bundle(folder).name, bundles
-    except BundleOutdated:
-        # The next start fits it again.
-        return registry.published_name(folder), bundles
-    except BundleError:
-        return None, bundles
+    url, step = catalogue_url(loaded), loaded.settings.tags.step
+    renewed = renew_predictions(url, loaded.paths.bundles, step)
+    say(f"{name} is published; {renewed}", err=True)
 
 
 def _lines(manifest: Manifest) -> Iterator[str]:

@@ -21,14 +21,12 @@ from trainer.rating_scale import number_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from config.loading import LoadedSettings
     from storage.catalogue import Catalogue
     from storage.training_examples import UnratedSound
     from trainer.rating_scale import RatingScale
 
-CANDIDATES: Final = 2000
 SOURCE: Final = "review"
 # No comma without a space, which may stand for a decimal point.
 _SEPARATOR: Final = re.compile(r"[,;]?\s+")
@@ -55,8 +53,10 @@ def command(
     The published bundle is least certain of them, and they differ from the annotated ones and from
     each other. Without a terminal they are only listed.
     """
+    from daemon.training_data.review_choice import sounds_to_review
+
     with open_catalogue(loaded) as catalogue:
-        sounds = _selected(catalogue, loaded.paths.bundles, limit)
+        sounds = sounds_to_review(catalogue, loaded.paths.bundles, limit)
         if not sounds:
             say("no sound is left to annotate; to analyse more: valenced scan DIR", err=True)
         if output == "json":
@@ -185,31 +185,6 @@ class ReviewDialogue:
         self.catalogue.annotations.withdraw(sound.identity, self.annotator, utc_now())
         say(f"withdrawn: {sound.path}")
         return last
-
-
-def _selected(catalogue: Catalogue, registry: Path, limit: int) -> list[UnratedSound]:
-    import numpy as np
-
-    from trainer.bundles.bundle import load
-    from trainer.bundles.registry import prepare
-    from trainer.features.vector_codec import unpack
-    from trainer.personal.active_learning import most_informative
-
-    bundle = load(prepare(registry)[0])
-    examples = catalogue.training_examples
-    unrated = examples.unrated(bundle.manifest.hearing, CANDIDATES)
-    if not unrated:
-        return []
-    rated = examples.rated(bundle.manifest.hearing)
-    packed = [sound.vector for sound in unrated] + [sound.vector for sound in rated]
-    scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
-    chosen = most_informative(
-        scores[: len(unrated)],
-        np.array([sound.uncertainty for sound in unrated]),
-        scores[len(unrated) :],
-        limit,
-    )
-    return [unrated[row] for row in chosen]
 
 
 def _number(text: str, scale: RatingScale) -> float | None:

@@ -27,7 +27,7 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
     publishing, every known sound is scored again: by the service within seconds if it runs, else
     by this command, and tags are written at the next run or scan.
     """
-    from daemon.cli.learning.renewal import renew_predictions
+    from daemon.service.renewal import renew_predictions
     from trainer.processes.retrain_process import retrain_from_catalogue
 
     say("training; this takes a minute or two, longer with new corpora …", err=True)
@@ -39,7 +39,10 @@ def command(loaded: LoadedSettings, *, publish: bool, again: bool, output: str) 
         publish=publish,
         again=again,
     )
-    renewed = renew_predictions(loaded) if result.published else None
+    renewed = None
+    if result.published:
+        step = loaded.settings.tags.step
+        renewed = renew_predictions(catalogue_url(loaded), loaded.paths.bundles, step)
     outcome = _outcome(result)
     if output == "json":
         document = {

@@ -35,7 +35,7 @@ def command(loaded: LoadedSettings, *, listen: str) -> None:
     from daemon.monitoring.page_messages import PageConfig
     from daemon.monitoring.status_replies import StatusReplies
     from daemon.page.page_app import is_local
-    from daemon.page.serving import serve
+    from daemon.page.serving import page_server
     from storage.catalogue import Catalogue
     from storage.database.engine import absolute_url
 
@@ -54,7 +54,8 @@ def command(loaded: LoadedSettings, *, listen: str) -> None:
     reconcile_s = loaded.settings.watch.reconcile_s
     replies = StatusReplies(Catalogue(url, reads_only=True), lambda: reconcile_s, utc_now)
     say(f"http://{address}/" + ("" if is_local(address) else f"?token={token}"))
-    serve(config, replies, listener)
+    with page_server(config, replies) as server:
+        server.serve_at(listener)
 
 
 def _checked(address: str) -> str:

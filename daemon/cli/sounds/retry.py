@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from daemon.wording import counted
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
-    from config.settings import Settings
 
 
 @click.command("retry")
@@ -28,27 +26,13 @@ def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
 
     A running service starts within seconds; otherwise the next scan or run does.
     """
-    from daemon.tagging.basics.tag_errors import READ_ONLY
+    from daemon.pipeline.retries import retry_failed
     from storage.database.catalogue_file import writer_of
-    from storage.jobs import RETAG
 
-    wanted = partial(_wants_tags, loaded.settings)
-    selected: list[Path | None] = [*map(canonical_path, paths)] or [None]
     with open_catalogue(loaded) as catalogue:
-        files = sum(catalogue.queue.retry(utc_now(), path) for path in selected)
-        tags = sum(
-            catalogue.tag_journal.retry(wanted, but=READ_ONLY, under=path) for path in selected
-        )
-        if tags:
-            catalogue.jobs.request(RETAG, utc_now())
+        selected = [canonical_path(path) for path in paths]
+        files, tags = retry_failed(catalogue, loaded.settings, selected, utc_now())
     when = "now" if writer_of(catalogue_url(loaded)) else "at the next run or scan"
     say(f"{counted(files, 'file')} will be retried {when}", err=True)
     if tags:
         say(f"the tags of {counted(tags, 'file')} will be retried {when}", err=True)
-
-
-def _wants_tags(settings: Settings, path: Path) -> bool:
-    around = [folder for folder in settings.watch.folder if path.is_relative_to(folder.path)]
-    # Folders that were named on the command line of `run` are not known here.
-    inner = max(around, key=lambda folder: len(folder.path.parts), default=None)
-    return settings.tags.mode != "none" and (inner is None or inner.tags)

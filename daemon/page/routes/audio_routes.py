@@ -11,7 +11,7 @@ from daemon.page.http.ranged_file import RangedFile
 from daemon.page.routes.page_context import PROBLEMS, Page, not_found
 from daemon.page.routes.sound_routes import SoundNumber
 from daemon.system.folder_handle import open_folder
-from trainer.audio.sound_file import system_reason
+from trainer.audio.sound_file import SoundFile, system_reason
 
 router = APIRouter(prefix="/api/v1/sounds", tags=["sounds"], responses=PROBLEMS)
 
@@ -39,6 +39,7 @@ MEDIA_TYPES: Final = {
 }
 """By suffix; what a browser does not know it does not play, and asks to be transcoded."""
 
+OGG: Final = "audio/ogg"
 _UNKNOWN: Final = "application/octet-stream"
 
 
@@ -61,8 +62,12 @@ def audio(page: Page, number: SoundNumber, format: Literal["ogg"] | None = None)
     if format is None:
         media_type = MEDIA_TYPES.get(path.suffix.lower().removeprefix("."), _UNKNOWN)
         return RangedFile(descriptor, media_type, version_of(descriptor))
-    os.close(descriptor)
-    raise HTTPException(501, "not yet")
+    try:
+        version = version_of(descriptor)
+        ogg = page.transcoder.ogg(SoundFile(path, descriptor), version)
+    finally:
+        os.close(descriptor)
+    return RangedFile(ogg, OGG, f'"ogg-{version[1:]}')
 
 
 def _opened(path: Path) -> int:

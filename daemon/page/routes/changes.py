@@ -11,6 +11,7 @@ from fastapi import HTTPException
 
 from daemon.clock import utc_now
 from daemon.page.routes.page_context import not_found
+from daemon.pipeline.retries import Retried, retry_failed
 from daemon.training_data.annotation_csv import checked_annotator
 from daemon.training_data.given_by_hand import record_by_hand, this_user, withdraw_by_hand
 from storage.annotations import GivenAnnotation
@@ -44,6 +45,18 @@ def withdraw(page: PageContext, number: int, name: str | None) -> None:
         _, identity = _sound(page, catalogue, number)
         if not withdraw_by_hand(catalogue, identity, [annotator], utc_now()):
             raise HTTPException(404, f"{annotator} has not annotated this sound")
+
+
+def retry(page: PageContext, numbers: list[int] | None) -> Retried:
+    """Try again the failures with some numbers, or all."""
+    paths: list[Path] = []
+    if numbers is not None:
+        with page.view() as view:
+            paths = view.paths_of_failures(numbers)
+        if not paths:
+            return Retried(0, 0)
+    with page.writing() as catalogue:
+        return retry_failed(catalogue, page.config.settings, paths, utc_now())
 
 
 def _annotator(page: PageContext, name: str | None) -> str:

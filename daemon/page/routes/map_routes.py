@@ -60,7 +60,7 @@ def points(request: Request, page: Page, wanted: Wanted) -> Response:
     headers = {"ETag": f'"{revision}"', "Cache-Control": "private, no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    key = revision, wanted.model_dump_json()
+    key = revision, repr(found)
     with _last.lock:
         if _last.key != key:
             _last.key, _last.packed = None, b""

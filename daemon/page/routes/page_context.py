@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from daemon.monitoring.page_messages import PageConfig, Reply, Subject
+from daemon.page.routes.transcoder import Transcoder
 from storage.search.catalogue_view import CatalogueView, open_view
 from storage.search.revision import CatalogueRevision
 
@@ -40,11 +41,13 @@ class PageContext:
         config: as it was started.
         service: tells how the service is.
         revision: of the catalogue.
+        transcoder: encodes sounds for browsers that lack their formats.
     """
 
     config: PageConfig
     service: ServiceReplies
     revision: CatalogueRevision
+    transcoder: Transcoder
 
     @property
     def thresholds(self) -> tuple[float, float]:

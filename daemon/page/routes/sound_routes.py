@@ -1,13 +1,14 @@
 """Sounds: lists, rows of a selection, and all that is known of one."""
 
-from typing import Annotated, Any, Final, Self
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from daemon.page.routes.page_context import PROBLEMS, AsciiJson, Page, PageContext, not_found
-from daemon.page.routes.sound_query import LARGEST_NUMBER, Number, SoundQuery, as_row
+from daemon.page.routes.sound_query import LARGEST_NUMBER, SoundQuery, StrictNumber, as_row
 
 router = APIRouter(prefix="/api/v1/sounds", tags=["sounds"], responses=PROBLEMS)
 
@@ -91,7 +92,7 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[Number] = Field(max_length=MOST_ROWS)
+    ids: list[StrictNumber] = Field(max_length=MOST_ROWS)
 
 
 class ListQuery(SoundQuery):
@@ -100,18 +101,17 @@ class ListQuery(SoundQuery):
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="At most so many.")
     after: int = Field(0, ge=0, le=FARTHEST_ROW, description="`next` of the list before.")
 
-    def own(self: Self) -> SoundQuery:
-        """Return the conditions alone."""
-        return SoundQuery(**self.model_dump(exclude={"limit", "after"}))
-
 
 @router.get("", response_model=SoundList)
 def sounds(page: Page, wanted: Annotated[ListQuery, Query()]) -> Response:
     """The sounds that match, in the order of `sort`, else by path."""
     end = wanted.after + wanted.limit
-    found = wanted.filter(page, end + 1)
+    asked = SoundQuery(**wanted.model_dump(exclude={"limit", "after"})).asked(page)
     with page.view() as view:
-        rows = view.sounds(found)
+        if asked.journey is None:
+            rows = view.sounds(replace(asked.wanted, limit=end + 1))
+        else:
+            rows = view.numbered(asked.sounds(view.finder))
     shown = [as_row(number, sound) for number, sound in rows[wanted.after : end]]
     return AsciiJson({"sounds": shown, "next": end if len(rows) > end else None})
 
