@@ -49,7 +49,7 @@ class PageChild:
         self._reply = reply
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._channel: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._is_renewed = False
         # The kernel ends the process when the thread that started it ends.
         self._thread = threading.Thread(target=self._keep, name="page")
@@ -62,17 +62,24 @@ class PageChild:
             yield
         finally:
             self._stopping.set()
-            self.renew()
+            self._signal(signal.SIGTERM)
+            self._thread.join(STOP_S)
+            self._signal(signal.SIGKILL)
             self._thread.join()
 
     def renew(self) -> None:
-        """Have another process take over, which is told the present configuration."""
+        """Have another process take over, which is told the present configuration.
+
+        The one before finishes its answers, and is answered meanwhile.
+        """
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
         with self._lock:
-            self._is_renewed = True
-            if self._channel is not None:
-                # Wakes up the thread, which then ends the process.
-                with suppress(OSError):
-                    self._channel.shutdown(socket.SHUT_RDWR)
+            if self._process is not None:
+                self._is_renewed = True
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
 
     def _keep(self) -> None:
         delay_s = FIRST_DELAY_S
@@ -94,26 +101,22 @@ class PageChild:
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
     def _run(self) -> int:
-        """Run one process until it ends or is to end; return 0 if that was meant to be."""
+        """Run one process until it ends; return 0 if that was meant to be."""
         ours, theirs = socket.socketpair()
         with ours:
-            with theirs:
+            with theirs, self._lock:
+                if self._stopping.is_set():
+                    return 0
                 descriptors = self._listener.fileno(), theirs.fileno()
                 arguments = [*map(str, descriptors)]
-                process = start_child(
+                self._process = process = start_child(
                     "daemon.page.page_process", arguments, ENVIRONMENT, pass_fds=descriptors
                 )
+                self._is_renewed = False
+            self._answer(ours)
+            status = _ended(process)
             with self._lock:
-                self._channel, self._is_renewed = ours, False
-            try:
-                if not self._stopping.is_set():
-                    self._answer(ours)
-            finally:
-                with self._lock:
-                    self._channel = None
-                status = _ended(
-                    process, by_itself=not (self._is_renewed or self._stopping.is_set())
-                )
+                self._process = None
         return 0 if self._is_renewed else status
 
     def _answer(self, channel: socket.socket) -> None:
@@ -139,14 +142,10 @@ class PageChild:
             return Reply(500, TEXT, b"a fault; the log of the service says more\n")
 
 
-def _ended(process: subprocess.Popen[bytes], *, by_itself: bool) -> int:
-    """End a process and all that it has started, unless it ends by itself; return its status."""
-    if by_itself:
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(STOP_S)
-    for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, None)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(patience_s)
-    raise AssertionError("nothing survives SIGKILL")
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of a process, which ends with all that it has started; return its status."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()

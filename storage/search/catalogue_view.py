@@ -18,11 +18,11 @@ from storage.search.search_plans import from_numbers
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from storage.schema.records import CurvePoint, Sound
     from storage.schema.sound_filter import SoundFilter
-    from storage.search.map_points import MapPoints
+    from storage.search.finder import Row
 
 MOST_POINTS: Final = 2_000_000
 _PRESENT: Final = Demands({}, (), (Clause("c.missing_since IS NULL"),), are_files_chosen=True)
@@ -124,7 +124,7 @@ class CatalogueView:
         )
         return [Path(path) for (path,) in found]
 
-    def points(self, wanted: SoundFilter) -> MapPoints:
+    def points(self, wanted: SoundFilter) -> bytes:
         """Return the sounds that match, packed for a map, in no order."""
         places = {number: place for place, (number, _) in enumerate(self._folders())}
         return points_of(self._plain, self.finder.demands(wanted), places, MOST_POINTS)
@@ -140,9 +140,7 @@ class CatalogueView:
         return found.fetchall()
 
     def _numbered(
-        self,
-        rows: Iterator[tuple[object, ...]] | list[tuple[object, ...]] | sqlite3.Cursor,
-        thresholds: tuple[float, float],
+        self, rows: Iterable[Row], thresholds: tuple[float, float]
     ) -> list[NumberedSound]:
         reader = RowReader(self._plain, thresholds)
         return [NumberedSound(row[FILE_ID], reader.sound(row)) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from storage.schema.column_formats import MILLION
 from storage.search.demands import all_of
@@ -65,25 +65,15 @@ _COLUMNS: Final = ", ".join(
 )
 
 
-class MapPoints(NamedTuple):
-    """Some sounds as a map shows them.
-
-    Attributes:
-        count: of the sounds.
-        packed: the mark `VLP1` and the count (uint32), then one column after the other, each padded
-            to 8 bytes, all little-endian: number of the file (uint32), arousal and valence (int16,
-            in `AFFECT_STEPS`), kind (uint8: 0 unknown, 1 music, 2 voice, 3 sound), novelty (uint8,
-            in `NOVELTY_STEPS`), folder (uint16), format (uint8), flags (uint8).
-    """
-
-    count: int
-    packed: bytes
-
-
 def points_of(
     plain: sqlite3.Connection, demands: Demands, folders: Mapping[int, int], limit: int
-) -> MapPoints:
-    """Return the sounds that match, in no order.
+) -> bytes:
+    """Return the sounds that match, in no order, packed for a map.
+
+    After the mark `VLP1` and the count (uint32) comes one column after the other, each padded to 8
+    bytes, all little-endian: number of the file (uint32), arousal and valence (int16, in
+    `AFFECT_STEPS`), kind (uint8: 0 unknown, 1 music, 2 voice, 3 sound), novelty (uint8, in
+    `NOVELTY_STEPS`), folder (uint16), format (uint8), flags (uint8).
 
     Args:
         plain: a connection within a transaction.
@@ -103,9 +93,8 @@ def points_of(
         )
         while rows := found.fetchmany(_AT_ONCE):
             _append(columns, rows, folders)
-    count = len(columns[0])
-    head = _MARK + count.to_bytes(4, "little")
-    return MapPoints(count, head + b"".join(map(_packed, columns)))
+    head = _MARK + len(columns[0]).to_bytes(4, "little")
+    return head + b"".join(map(_packed, columns))
 
 
 def _append(columns: list[array[Any]], rows: list[Any], folders: Mapping[int, int]) -> None:

@@ -7,7 +7,7 @@ leave an answer unread.
 import asyncio
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST_CONNECTIONS: Final = 64
 REQUEST_S: Final = 10.0
@@ -76,7 +76,9 @@ class BoundedProtocol(H11Protocol):
         return (1 if self._stall is not None else 2), self._since_s
 
     def _is_between_requests(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        # uvicorn has none before the first request, whatever its types say.
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
 
     def _await_request(self) -> None:
         self._stop_waiting()

@@ -78,11 +78,9 @@ class RequestGuard:
     def _refusal(self, scope: "Scope", headers: "Headers") -> tuple[HTTPStatus, str] | None:
         """Return why a request is refused, None if it is not."""
         method = scope["method"]
-        if scope["http_version"] not in {"1.0", "1.1"}:
-            return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 is spoken"
-        if not self._is_for_us(headers):
+        if scope["http_version"] not in {"1.0", "1.1"} or not self._is_for_us(headers):
             # DNS rebinding: a foreign page may have its name resolved to this machine.
-            return HTTPStatus.MISDIRECTED_REQUEST, "unknown Host header"
+            return HTTPStatus.MISDIRECTED_REQUEST, "unknown Host header, or version of HTTP"
         if method not in _READING | _CHANGING:
             return HTTPStatus.METHOD_NOT_ALLOWED, "only GET, HEAD, POST, PUT and DELETE"
         if _length(headers) > LARGEST_BODY:

@@ -65,7 +65,7 @@ def points(request: Request, page: Page, wanted: Wanted) -> Response:
         if _last.key != key:
             _last.key, _last.packed = None, b""
             with page.view() as view:
-                packed = view.points(found).packed
+                packed = view.points(found)
             _last.key, _last.packed = key, packed
         packed = _last.packed
     headers["Content-Length"] = str(len(packed))

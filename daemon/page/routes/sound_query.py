@@ -21,7 +21,7 @@ LARGEST_NUMBER: Final = 2**53 - 1
 Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
 StrictNumber = Annotated[int, Field(strict=True, ge=1, le=LARGEST_NUMBER)]
 Text = Annotated[str, Field(max_length=4096)]
-SortKey = Literal[*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]  # type: ignore[valid-type]
+SortKey = Annotated[str, Field(pattern=f"^-?({'|'.join(SORT_KEYS)})$")]
 
 
 class SoundQuery(BaseModel):

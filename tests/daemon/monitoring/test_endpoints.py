@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import threading
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from http.client import HTTPConnection
@@ -14,9 +14,10 @@ import pytest
 
 from config.errors import SettingsError
 from daemon.clock import utc_now
-from daemon.monitoring.endpoints import fetch_problems, serve_endpoints
-from daemon.monitoring.http_server import AT_ONCE, ListenError, Reply, listening
+from daemon.monitoring.endpoints import fetch_problems
+from daemon.monitoring.listening_socket import ListenError, listening_socket
 from daemon.monitoring.service_status import Promise
+from daemon.monitoring.status_replies import StatusReplies
 from daemon.pipeline.run_stats import LONGEST_TURN_S, RunStats
 from daemon.tagging.basics.tag_errors import READ_ONLY
 from storage.catalogue import Catalogue
@@ -24,12 +25,14 @@ from storage.database.catalogue_file import only_writer
 from storage.jobs import TrainingRun
 from storage.schema.records import FolderState, TagOutcome, TagState
 from storage.service_notes import BUNDLE, SETTINGS
+from tests.daemon.page.page_client import served
 from tests.driving import PATIENCE_S, Valenced
 from tests.records import record, stamp
 from tests.sounds import music_like, write_audio
 from tests.torture.disks import NoDisk, memory_disk
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 RECONCILE_S = 900.0
@@ -42,14 +45,6 @@ def get(address: str, path: str, method: str = "GET", **headers: str) -> tuple[i
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
-
-
-def raw(address: str, request: bytes) -> bytes:
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
-        connection.sendall(request)
-        pieces = list(iter(lambda: connection.recv(65536), b""))
-        return b"".join(pieces)
 
 
 def figures(address: str) -> dict[str, float]:
@@ -68,9 +63,8 @@ class Service:
         self.catalogue = stack.enter_context(closing(Catalogue(self.url)))
         self.now_s = 0.0
         self.stats = RunStats(2, clock=lambda: self.now_s)
-        self.address = stack.enter_context(
-            serve_endpoints(ANYWHERE, self.catalogue, lambda: RECONCILE_S, self.stats, utc_now)
-        )
+        replies = StatusReplies(self.catalogue, lambda: RECONCILE_S, utc_now, self.stats)
+        self.address = stack.enter_context(served(valenced.catalogue, service=replies)).address
         self._valenced = valenced
 
     def status(self) -> Any:
@@ -211,81 +205,31 @@ def test_a_running_service_reports_its_work(valenced: Valenced, music: Path) -> 
         assert service.stop() == 0
 
 
-@pytest.fixture
-def address() -> Iterator[str]:
-    views = {"/health": lambda as_json: Reply(200, "text/plain", b"json" if as_json else b"text")}
-    with listening(ANYWHERE, views) as in_use:
-        yield in_use
-
-
-def test_get_and_head_are_answered_and_nothing_else(address: str) -> None:
-    assert get(address, "/health") == (200, b"text")
-    assert get(address, "/health?x=1", Accept="application/json") == (200, b"json")
-    assert get(address, "/health", "HEAD") == (200, b"")
-    assert get(address, "/nowhere")[0] == 404
-    for method in ("POST", "PUT", "DELETE", "OPTIONS", "BREW"):
-        assert get(address, "/health", method)[0] == 405
-
-
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("localhost:9", 200),
-        ("127.0.0.1", 200),
-        ("[::1]:80", 200),
-        ("evil.example", 421),
-        ("127.0.0.1.evil.example:80", 421),
-        ("", 421),
-        ("[::1", 421),
-    ],
-)
-def test_a_foreign_host_header_is_refused(address: str, host: str, status: int) -> None:
-    assert get(address, "/health", Host=host)[0] == status
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"GET /health HTTP/1.1\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
-        b"GET /health HTTP/1.1\r\n" + b"X-Long: " + b"x" * 15000 + b"\r\n\r\n",
-        b"GET " + b"/" * 14000 + b" HTTP/1.1\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
-        b"GET /health HTTP/9.9\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    ],
-)
-def test_a_malformed_request_is_refused_and_the_next_one_answered(
-    address: str, request_: bytes
-) -> None:
-    assert b"200 OK" not in raw(address, request_)
-    assert get(address, "/health") == (200, b"text")
-
-
-def test_silent_clients_do_not_block_others(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    with ExitStack() as stack:
-        for number in range(2 * AT_ONCE):
-            silent = stack.enter_context(socket.create_connection((host, int(port))))
-            silent.sendall(b"GET /health HTTP/1.1\r\nHost: " * (number % 2))
-        assert get(address, "/health") == (200, b"text")
-
-
 @pytest.mark.parametrize("wrong", ["192.0.2.1:80", "no.such.host.invalid:80", "1.2.3.4.5:80"])
 def test_a_foreign_address_is_a_wrong_setting(valenced: Valenced, music: Path, wrong: str) -> None:
-    with pytest.raises(SettingsError, match=r"page\.listen"), listening(wrong, {}):
-        pass
+    with pytest.raises(SettingsError, match=r"page\.listen"):
+        listening_socket(wrong)
     if wrong.startswith("192"):
         valenced("run", music, "--set", f"page.listen={wrong}", exit_code=78)
         (line,) = (line for line in valenced.stderr.splitlines() if "page.listen" in line)
         assert wrong in line
 
 
-def test_an_address_in_use_is_reported(address: str) -> None:
-    with pytest.raises(ListenError, match="free it, or choose another"), listening(address, {}):
-        pass
+def test_an_address_in_use_is_reported() -> None:
+    with listening_socket(ANYWHERE) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(ListenError, match="free it, or choose another"):
+            listening_socket(f"127.0.0.1:{port}")
 
 
-def test_another_program_at_the_address_reports_no_problems(address: str) -> None:
-    assert fetch_problems(address) == []
+def hang_up(listener: socket.socket) -> None:
+    listener.accept()[0].close()
+
+
+def test_another_program_at_the_address_reports_no_problems() -> None:
+    with listening_socket(ANYWHERE) as listener:
+        thread = threading.Thread(target=hang_up, args=(listener,))
+        thread.start()
+        assert fetch_problems(f"127.0.0.1:{listener.getsockname()[1]}") == []
+        thread.join()
     assert fetch_problems(ANYWHERE) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -18,6 +17,7 @@ from tests.sounds import music_like, tone, write_audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MARKUP = "<img src=x onerror=alert(1)>&amp;.mp3"
 UNDECODABLE = os.fsdecode(b"caf\xe9.mp3")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from daemon.page.routes.page_context import ServiceReplies
+
+ANYWHERE: Final = "127.0.0.1:0"
 TOKEN: Final = "token-of-this-test"
 
 
@@ -89,20 +92,27 @@ class PageClient:
 
 @contextmanager
 def served(
-    catalogue: Path, *settings: str, at: str = "127.0.0.1:0", named: str | None = None
+    catalogue: Path, *settings: str, named: str | None = None, service: ServiceReplies | None = None
 ) -> Iterator[PageClient]:
-    """Serve a catalogue's page within the block; `named` is what the settings call its address."""
+    """Serve a catalogue's page within the block.
+
+    Args:
+        catalogue: its file.
+        settings: as `KEY=VALUE`.
+        named: what the settings call its address.
+        service: tells how the service is; None if there is none.
+    """
     state = catalogue.parent
     loaded = load(environ={"STATE_DIRECTORY": str(state), "HOME": str(state)}, overrides=settings)
     url = f"sqlite:///{catalogue}"
-    listener = listening_socket(at)
-    address = address_in_use(at, listener)
+    listener = listening_socket(ANYWHERE)
+    address = address_in_use(ANYWHERE, listener)
     config = PageConfig(
         loaded.settings, url, loaded.paths.bundles, named or address, TOKEN, "warning"
     )
     with closing(Catalogue(url, reads_only=True)) as reading:
         replies = StatusReplies(reading, lambda: 900.0, utc_now)
-        with page_server(config, replies) as server:
+        with page_server(config, service or replies) as server:
             thread = threading.Thread(target=server.serve_at, args=(listener,))
             thread.start()
             try:
