@@ -54,9 +54,9 @@ class CatalogueView:
         self._plain = plain
         self.finder = Finder(plain)
 
-    def sounds(self, wanted: SoundFilter) -> list[NumberedSound]:
-        """Return the sounds that match, in the order of the filter."""
-        return self._numbered(self.finder.rows(wanted), wanted.thresholds)
+    def sounds(self, wanted: SoundFilter, skipped: int = 0) -> list[NumberedSound]:
+        """Return the sounds that match, in the order of the filter, without the first ones."""
+        return self._numbered(self.finder.rows(wanted)[skipped:], wanted.thresholds)
 
     def sounds_numbered(
         self, numbers: Sequence[int], thresholds: tuple[float, float]

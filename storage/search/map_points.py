@@ -33,6 +33,7 @@ AFFECT_STEPS: Final = 32_767
 ANNOTATED: Final = 1
 """The lowest bit of the flags."""
 
+_FOLDERS: Final = " CROSS JOIN directories AS d ON d.id = c.directory_id"
 _AT_ONCE: Final = 20_000
 _TYPES: Final = "IhhBBHBB"
 _ALIGNED: Final = 8
@@ -40,9 +41,9 @@ _MARK: Final = b"VLP1"
 
 
 def _format_number() -> str:
-    """Return the expression of a file's format: by the end of its name, the longest first."""
+    """Return the expression of a file's format, by the end of its name."""
     clauses = []
-    for length in sorted({len(suffix) for suffix in FORMATS}, reverse=True):
+    for length in dict.fromkeys(map(len, FORMATS)):
         cases = " ".join(
             f"WHEN '.{suffix}' THEN {number}"
             for number, suffix in enumerate(FORMATS)
@@ -87,7 +88,7 @@ def points_of(
         # A walk through the table of files finds neighbouring sounds next to each other.
         found = plain.execute(
             f"SELECT {_COLUMNS} FROM clips AS c CROSS JOIN predictions AS p"  # noqa: S608 - parts of ours
-            " ON p.sound_id = c.sound_id CROSS JOIN directories AS d ON d.id = c.directory_id"
+            f" ON p.sound_id = c.sound_id{_FOLDERS * demands.are_files_chosen}"
             f" WHERE {where.sql} LIMIT ?",
             (*where.values, limit),
         )

@@ -109,11 +109,11 @@ def sounds(page: Page, wanted: Annotated[ListQuery, Query()]) -> Response:
     asked = SoundQuery(**wanted.model_dump(exclude={"limit", "after"})).asked(page)
     with page.view() as view:
         if asked.journey is None:
-            rows = view.sounds(replace(asked.wanted, limit=end + 1))
+            rows = view.sounds(replace(asked.wanted, limit=end + 1), wanted.after)
         else:
-            rows = view.numbered(asked.sounds(view.finder))
-    shown = [as_row(number, sound) for number, sound in rows[wanted.after : end]]
-    return AsciiJson({"sounds": shown, "next": end if len(rows) > end else None})
+            rows = view.numbered(asked.sounds(view.finder))[wanted.after :]
+    shown = [as_row(number, sound) for number, sound in rows[: wanted.limit]]
+    return AsciiJson({"sounds": shown, "next": end if len(rows) > wanted.limit else None})
 
 
 @router.post("/rows", response_model=SoundRows)
