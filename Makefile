@@ -6,6 +6,8 @@
 #   make docs                             the documentation as pages, in site/; every link and anchor is checked
 #   make wheel                            dist/: the wheel, its packages with hashes, and checksums
 #   make examples                         the answers shown in README, the picture, and the commands in docs/reference.md
+#   make page                             the page's script and style sheet, into daemon/page/static; needs Node 20 and npm
+#   make page-check                       whether a build gives the committed files, to the last byte
 #   make bench                            speed, compared with other programs
 #   make rescore-bench                    time to rescore 100,000 known sounds
 #   make search-bench SEARCHED=DIR        time of every form of query on a catalogue of a million sounds, made in DIR if there is none
@@ -29,6 +31,7 @@ TAGS ?= yes
 CORPORA ?=
 SEARCHED ?= .search-bench
 BIN := .venv/bin
+PAGE := daemon/page/source
 HOME_MEDIA := $(MEDIA:~/%=$(HOME)/%)
 HOME_CORPORA := $(CORPORA:~/%=$(HOME)/%)
 NEEDS_CORPORA = @test -d "$(HOME_CORPORA)" || { echo 'which folder has the corpora? make $@ CORPORA=DIR'; exit 2; }
@@ -36,7 +39,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs wheel examples bench rescore-bench search-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
+.PHONY: run test lint docs wheel examples page page-check bench rescore-bench search-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -66,6 +69,18 @@ wheel: .venv/.run
 
 examples: .venv/.dev
 	$(BIN)/python -m tests.docs
+
+page: $(PAGE)/node_modules/.package-lock.json
+	cd $(PAGE) && npm run --silent check && npm run --silent build
+
+page-check: $(PAGE)/node_modules/.package-lock.json
+	cd $(PAGE) && npm run --silent check && npm run --silent build -- ../../../.page
+	diff -r .page daemon/page/static
+	rm -r .page
+
+$(PAGE)/node_modules/.package-lock.json: $(PAGE)/package-lock.json
+	cd $(PAGE) && npm ci --silent
+	@touch $@
 
 bench: .venv/.bench
 	$(BIN)/python bench/speed/extraction_cost.py
@@ -134,7 +149,7 @@ lock: .venv/.dev
 	$(COMPILE) --group dev --group bench -o requirements-bench.lock
 
 clean:
-	rm -rf .venv site
+	rm -rf .venv site $(PAGE)/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

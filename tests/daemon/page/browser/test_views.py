@@ -1,0 +1,94 @@
+"""The other views, and what holds for all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.daemon.page.browser.library import PLACES, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+READY = {
+    "map": ".rows li >> nth=0",
+    "review": ".asked h2",
+    "learning": "#bundle-heading",
+    "status": ".figures",
+}
+"""What each view shows once it has its data."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", READY)
+def test_axe_finds_no_serious_fault(
+    page: Page, view: str, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"/#{view}")
+    page.locator(READY[view]).wait_for()
+    if view == "map":
+        page.locator(".row >> nth=0").click()
+        page.locator(".card h2").wait_for()
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    serious = [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("view", READY)
+def test_nothing_is_wider_than_a_narrow_screen(page: Page, view: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"/#{view}")
+    page.locator(READY[view]).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_review_goes_by_keyboard_alone(page: Page, site: Site) -> None:
+    page.goto("/#review")
+    name = page.locator(".asked h2")
+    name.wait_for()
+    first = name.inner_text()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Pause").wait_for()
+    for _ in range(2):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 placed").wait_for()
+    page.locator(".asked h2").filter(has_not_text=first).wait_for()
+    (path,) = (site.music / each for each in PLACES if each.endswith(f"/{first}"))
+    (given,) = site.valenced.read("show", path)["annotations"]
+    assert (given["arousal"], given["valence"]) == (0.4, -0.05)
+    page.keyboard.press("u")
+    page.get_by_text("0 placed").wait_for()
+    assert name.inner_text() == first
+    assert site.valenced.read("show", path)["annotations"] == []
+    page.keyboard.press("s")
+    page.locator(".asked h2").filter(has_not_text=first).wait_for()
+
+
+def test_publishing_asks_first(page: Page) -> None:
+    page.goto("/#learning")
+    page.locator("#bundle-heading", has_text="starter").wait_for()
+    assert page.get_by_text("in service").count() == 1
+    assert page.get_by_role("button", name="Roll back").is_disabled()
+
+
+def test_the_status_is_live(page: Page, site: Site) -> None:
+    page.goto("/#status")
+    page.get_by_text("Live.").wait_for()
+    annotated = page.locator(".figures div", has_text="Annotations")
+    annotated.get_by_text("0", exact=True).wait_for()
+    path = site.music / "city/crowd.wav"
+    site.valenced("annotate", path, "--arousal", "0.1", "--valence", "0.1")
+    annotated.get_by_text("1", exact=True).wait_for()
+    site.valenced("annotate", path, "--withdraw")
+    annotated.get_by_text("0", exact=True).wait_for()
