@@ -1,7 +1,8 @@
 /** Requests to the JSON interface of the server that this page came from. */
 
 import type {
-  BundleManifest, BundleRow, CurvePoint, Failure, ReviewSound, Sound, SoundDetails, SoundList, Status,
+  BundleManifest, BundleRow, CurvePoint, Failure, Published, ReviewSound, Sound, SoundDetails, SoundList,
+  Status,
 } from "./types";
 
 const ROOT = "/api/v1";
@@ -64,13 +65,13 @@ async function json<T>(method: string, path: string, options?: Options): Promise
 }
 
 export type ExportFormat = "m3u8" | "csv" | "paths";
-/** Sounds by number, or all that pass filters, perhaps within a polygon of the plane. */
-export type Wanted =
-  | { ids: number[] }
-  | { filters: Record<string, string | string[]>; polygon?: readonly (readonly [number, number])[] };
+/** Sounds by number, or all that pass filters. */
+export type Wanted = { ids: number[] } | { filters: Record<string, string | string[]> };
 
 /** As many rows as one request may ask for. */
 export const MOST_ROWS = 1000;
+/** As many sounds as an export holds. */
+export const MOST_EXPORTED = 20_000;
 
 export const api = {
   points: async (query: Query, signal: AbortSignal) =>
@@ -103,8 +104,8 @@ export const api = {
   bundles: async () => (await json<{ bundles: BundleRow[] }>("GET", "/bundles")).bundles,
   bundle: (name: string) => json<BundleManifest>("GET", `/bundles/${encodeURIComponent(name)}`),
   publish: (name: string) =>
-    json<unknown>("POST", `/bundles/${encodeURIComponent(name)}/publish`),
-  rollback: () => json<unknown>("POST", "/bundles/rollback"),
+    json<Published>("POST", `/bundles/${encodeURIComponent(name)}/publish`),
+  rollback: () => json<Published>("POST", "/bundles/rollback"),
   status: () => json<Status>("GET", "/status"),
   failures: async () => (await json<{ failures: Failure[] }>("GET", "/failures")).failures,
   retry: (which: { ids: number[] } | { all: true }) =>

@@ -70,6 +70,12 @@ export interface BundleRow {
   compared: string | null;
 }
 
+/** What a publication leads to: `renewed` says when values and tags change. */
+export interface Published {
+  name: string;
+  renewed: string;
+}
+
 export interface DimensionCompared {
   dimension: string;
   annotations: number;

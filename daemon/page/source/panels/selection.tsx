@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 
 import { lassoedIds, loadMore, next, ORDERS, rows, rowsProblem } from "./rows";
-import { api, MOST_ROWS, type ExportFormat, type Wanted } from "../core/api";
+import { api, MOST_EXPORTED, MOST_ROWS, type ExportFormat, type Wanted } from "../core/api";
 import { clock, count, counted, folderOf, nameOf, signed, visible } from "../core/format";
 import { complain, tell } from "../core/messages";
 import { isPlaying, play, toggle } from "../core/player";
@@ -48,7 +48,11 @@ export function Selection() {
         {isLasso && <button type="button" onClick={clearLasso}>End lasso</button>}
       </div>
       {rowsProblem.value && <Problem text={rowsProblem.value} />}
-      {isCut && <p class="hint">The first {count(MOST_ROWS)} are listed. An export has all.</p>}
+      {isCut && <p class="hint">The first {count(MOST_ROWS)} are listed.</p>}
+      {selectedCount.value > MOST_EXPORTED && (
+        <p class="hint">Exports and copied paths hold the first {count(MOST_EXPORTED)}.
+          {!isLasso && " The command finds all."}</p>
+      )}
       <ul class="rows" onKeyDown={walk}>
         {rows.value.map((sound) => <Row key={sound.id} sound={sound} />)}
       </ul>
@@ -86,9 +90,6 @@ function Value({ name, children }: { name: string; children: string }) {
   return <span><span class="for-readers">{name} </span>{children}</span>;
 }
 
-/** More would make a longer request than the server takes. */
-const MOST_IDS = 20_000;
-
 /** Up and down go from row to row. */
 function walk(event: KeyboardEvent): void {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -107,14 +108,14 @@ function playAll(): void {
 
 function wanted(): Wanted {
   const ids = lassoedIds();
-  if (ids && ids.length <= MOST_IDS) return { ids };
+  if (ids) return { ids: ids.slice(0, MOST_EXPORTED) };
   const parameters: Record<string, string | string[]> = {};
   for (const name of new Set(query.peek().keys())) {
     const values = query.peek().getAll(name);
     parameters[name] = name === "text" ? values : values[0]!;
   }
   if (!(filters.peek().near && order.peek() === "path")) parameters["sort"] = order.peek();
-  return { filters: parameters, ...(lasso.peek() && { polygon: lasso.peek()! }) };
+  return { filters: parameters };
 }
 
 async function save(format: ExportFormat): Promise<void> {
@@ -134,7 +135,7 @@ async function copyPaths(show: (text: string) => void): Promise<void> {
     const text = await (await api.export(wanted(), "paths")).text();
     try {
       await navigator.clipboard.writeText(text);
-      tell(`${counted(selectedCount.peek(), "path")} copied`);
+      tell(`${counted(Math.min(selectedCount.peek(), MOST_EXPORTED), "path")} copied`);
     } catch {
       show(text);
     }

@@ -35,8 +35,8 @@ export function Learning() {
     const what = asked.value!;
     asked.value = null;
     try {
-      await (what.what === "publish" ? api.publish(what.name) : api.rollback());
-      tell(what.what === "publish" ? `${what.name} is published` : "Rolled back");
+      const done = await (what.what === "publish" ? api.publish(what.name) : api.rollback());
+      tell(`${done.name} is published; ${done.renewed}`);
     } catch (error) {
       complain(error);
     }
