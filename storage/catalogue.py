@@ -1,7 +1,4 @@
-"""The `Catalogue` class: records and looks up clips and their analyses.
-
-It also gives access to the other parts: queue, annotations, tag journal and so on.
-"""
+"""The `Catalogue`: records and looks up clips and analyses; queue and so on are its attributes."""
 
 from __future__ import annotations
 

@@ -55,6 +55,9 @@ LAYERS = (
     "daemon/training_data",
     "daemon/querying",
     "daemon/service",
+    "daemon/page/http",
+    "daemon/page/routes",
+    "daemon/page",
     "daemon/cli",
     "daemon/cli/sounds",
     "daemon/cli/learning",
@@ -74,7 +77,7 @@ MEDIAN_LINES = 120
 LONGEST_FUNCTION = 40
 
 OWNERS = {
-    "pydantic": {"config", "trainer"},
+    "pydantic": {"config", "trainer", "daemon"},
     "sqlalchemy": {"storage"},
     "opensmile": {"trainer"},
     "av": {"trainer"},
@@ -88,6 +91,8 @@ OWNERS = {
     "click": {"daemon"},
     "rich": {"daemon"},
     "prometheus_client": {"daemon"},
+    "fastapi": {"daemon"},
+    "uvicorn": {"daemon"},
 }
 SINGLE_MODULES = {
     "opensmile": {"trainer/features/opensmile.py"},

@@ -27,7 +27,7 @@ class ServiceReplies(Protocol):
         """Return its reply about a subject."""
 
 
-class Problem(BaseModel):
+class Refusal(BaseModel):
     """Why a request was refused or failed."""
 
     detail: str
@@ -86,8 +86,8 @@ Page = Annotated[PageContext, Depends(_context)]
 """The parameter by which an answer gets the context."""
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "Refused"},
-    "5XX": {"model": Problem, "description": "Failed"},
+    "4XX": {"model": Refusal, "description": "Refused"},
+    "5XX": {"model": Refusal, "description": "Failed"},
 }
 """What every answer may be instead."""
 

@@ -45,7 +45,7 @@ class Retry(BaseModel):
         return self
 
 
-class Retried(BaseModel):
+class RetriedCounts(BaseModel):
     """How many files will be analysed, and how many tagged, again."""
 
     files: int
@@ -63,7 +63,7 @@ def failures(
     return AsciiJson({"failures": rows})
 
 
-@router.post("/failures/retry", response_model=Retried)
+@router.post("/failures/retry", response_model=RetriedCounts)
 def retry(page: Page, wanted: Retry) -> Response:
     """Try again; a running service starts within seconds."""
     from daemon.page.routes import changes  # noqa: PLC0415 - loaded by the first who changes something
