@@ -47,7 +47,7 @@ CanvasRenderingContext2D.prototype.putImageData = function (...values) {
 def served(state: Path) -> Iterator[str]:
     """Serve the page of a catalogue, and yield its address."""
     environment = os.environ | {"STATE_DIRECTORY": str(state)}
-    line = [COMMAND, "page", "--listen", "127.0.0.1:0"]
+    line = [str(COMMAND), "page", "--listen", "127.0.0.1:0"]
     process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None

@@ -24,7 +24,7 @@ OPTIONS = (
     "--disable-sync",
     "--autoplay-policy=user-gesture-required",
 )
-PATIENCE_MS = 120_000
+PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="package")

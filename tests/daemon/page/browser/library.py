@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DURATION_S: Final = 4.0
 PLACES: Final = {
     "morning/soft rain.wav": (-0.6, 0.5),
-    "morning/slow <b>bell</b>.wav": (-0.5, 0.3),
+    "morning/slow <b>bell.wav": (-0.5, 0.3),
     "morning/quiet field.wav": (-0.3, 0.7),
     "city/crowd.wav": (0.5, 0.6),
     "city/alarm.wav": (0.8, -0.6),
