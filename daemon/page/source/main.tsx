@@ -7,6 +7,7 @@ import "./style/base.css";
 import "./style/map.css";
 import "./style/views.css";
 import { startDetails } from "./core/details";
+import { count, counted } from "./core/format";
 import { isConnected, startLive, status } from "./core/live";
 import { dismiss, message } from "./core/messages";
 import { startPlayer } from "./core/player";
@@ -45,12 +46,15 @@ function Page() {
 }
 
 function State() {
-  const problems = status.value?.degraded.length ?? 0;
-  const text = !status.value || !isConnected.value ? "not connected"
-    : problems ? `${problems} problem${problems > 1 ? "s" : ""}`
-    : status.value.pending ? `${status.value.pending} waiting` : "all well";
+  const now = isConnected.value ? status.value : null;
+  const problems = now?.degraded.length ?? 0;
+  const text = !now ? "not connected"
+    : problems ? counted(problems, "problem")
+    : now.running === null ? "no service"
+    : now.pending ? `${count(now.pending)} waiting` : "all well";
+  const kind = problems ? "is-bad" : now && now.running !== null ? "is-good" : "";
   return (
-    <a class={`state ${problems ? "is-bad" : isConnected.value ? "is-good" : ""}`} href={addressOf("status")}>
+    <a class={`state ${kind}`} href={addressOf("status")}>
       {text}
     </a>
   );

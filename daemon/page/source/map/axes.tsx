@@ -4,6 +4,8 @@ import { toPlane, toScreen, type Area, type Camera } from "./camera";
 
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 const FEWEST_PIXELS = 70;
+/** What a number takes, with some room around it. */
+const [LABEL_WIDTH, LABEL_HEIGHT] = [34, 16];
 
 function ticks(low: number, high: number, pixelsPerUnit: number): number[] {
   const step = STEPS.find((each) => each * pixelsPerUnit >= FEWEST_PIXELS) ?? 1;
@@ -24,7 +26,11 @@ export function Axes({ camera, area }: { camera: Camera; area: Area }) {
   const [far, deep] = toPlane(camera, area, area.width, area.height);
   const unit = (right - left) / 2;
   const baseline = Math.min(bottom, area.height - 24);
-  const edge = Math.max(left, 34);
+  const edge = Math.max(left, LABEL_WIDTH);
+  const heights = ticks(deep, high, unit).map((value) => toScreen(camera, area, 0, value)[1]);
+  /** Whether a number below the plane would run into the lowest of those beside it. */
+  const isInTheWay = (x: number) => x - LABEL_WIDTH / 2 < edge - 6
+    && heights.some((y) => baseline + 10 - y < LABEL_HEIGHT);
   return (
     <g class="axes" aria-hidden="true">
       <rect x={left} y={top} width={right - left} height={bottom - top} class="frame" />
@@ -34,7 +40,8 @@ export function Axes({ camera, area }: { camera: Camera; area: Area }) {
           <g key={`a${value}`}>
             <line x1={x} x2={x} y1={Math.max(top, 0)} y2={Math.min(bottom, area.height)}
               class={value === 0 ? "zero" : "grid"} />
-            <text x={x} y={baseline + 14} text-anchor="middle">{label(value)}</text>
+            {!isInTheWay(x) &&
+              <text x={x} y={baseline + 14} text-anchor="middle">{label(value)}</text>}
           </g>
         );
       })}

@@ -10,6 +10,8 @@ import { folders, formats, lasso, lassoed, points } from "../core/state";
 export type Mode = "move" | "lasso" | "place";
 
 export const camera = signal<Camera>(WHOLE);
+/** The radius of a dot as painted last; the fewer points are in sight, the larger. */
+export const dotRadius = signal(4);
 export const mode = signal<Mode>("move");
 /** Where the current sound is about to be placed. */
 export const placing = signal<Corner | null>(null);

@@ -8,7 +8,7 @@ import { AxisNames, Axes } from "./axes";
 import { moved, scaleOf, toScreen, within, zoomed, WHOLE, type Area, type Camera } from "./camera";
 import { Cross, Placing } from "./cross";
 import { listenTo } from "./gestures";
-import { camera, chosen, clearLasso, colouring, drawing, mode, placing } from "./map_state";
+import { camera, chosen, clearLasso, colouring, dotRadius, drawing, mode, placing } from "./map_state";
 import { affectOf, ANNOTATED, nearest, type Corner } from "./points";
 import { Raster } from "./raster";
 import { annotate, current, known, rowOf } from "../core/details";
@@ -20,6 +20,8 @@ import type { Sound } from "../core/types";
 const REACH_PIXELS = 12;
 const MOST_PIXELS = 1_600_000;
 const MOST_RINGS = 400;
+/** Dots smaller than this are many. */
+const FEW_RADIUS = 2.5;
 const HOVER_MS = 60;
 const STILL_MS = 150;
 
@@ -119,7 +121,8 @@ function usePainting(canvas: RefObject<HTMLCanvasElement | null>, area: Readonly
       const target = canvas.current;
       if (!target) return;
       const ratio = Math.min(devicePixelRatio, Math.max(1, Math.sqrt(MOST_PIXELS / width / height)));
-      raster.current.paint(target, all, colours, marks, from, { width, height }, ratio, isMoving);
+      dotRadius.value =
+        raster.current.paint(target, all, colours, marks, from, { width, height }, ratio, isMoving);
       target.dataset.painted = String(all.count);
     };
     const isMoving = last.current !== null && last.current !== from;
@@ -230,11 +233,13 @@ function Rings({ area }: { area: Area }) {
     return x > 0 && y > 0 && x < area.width && y < area.height;
   });
   if (seen.length > MOST_RINGS) return null;
+  // Among many small dots a ring is a hint; the dots are what the map is about.
+  const ring = dotRadius.value < FEW_RADIUS ? { width: 1, opacity: 0.45 } : { width: 1.5, opacity: 1 };
   return (
-    <g class="rings">
+    <g class="rings" stroke-width={ring.width} stroke-opacity={ring.opacity}>
       {seen.map((at) => {
         const [x, y] = toScreen(camera.value, area, ...affectOf(all, at));
-        return <circle key={all.id[at]} cx={x} cy={y} r={6} />;
+        return <circle key={all.id[at]} cx={x} cy={y} r={dotRadius.value + 2} />;
       })}
     </g>
   );

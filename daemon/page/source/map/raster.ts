@@ -63,11 +63,12 @@ export class Raster {
    *
    * @param chosen - 1 for each point that is in the selection; null if all are
    * @param isMoving - whether there is time for some of the points only
+   * @returns the radius of a dot, in units of the area
    */
   paint(
     target: HTMLCanvasElement, points: Points, colouring: Colouring, chosen: Uint8Array | null,
     camera: Camera, area: Area, ratio: number, isMoving: boolean,
-  ): void {
+  ): number {
     const began = performance.now();
     const step = isMoving ? Math.ceil(this.#wholeMs / FRAME_MS) || 1 : 1;
     const [width, height] = [area.width, area.height].map((side) =>
@@ -81,6 +82,7 @@ export class Raster {
     this.#draw(dotOf(radius * ratio, this.#width), single, coloursOf(colouring));
     target.getContext("2d")!.putImageData(this.#image, -MARGIN, -MARGIN);
     if (!isMoving) this.#wholeMs = performance.now() - began;
+    return radius;
   }
 
   #resize(width: number, height: number): void {

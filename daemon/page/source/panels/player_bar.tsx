@@ -3,7 +3,7 @@
 import { curve, current } from "../core/details";
 import { clock, nameOf } from "../core/format";
 import { duration, isPlaying, queue, seek, step, time, toggle } from "../core/player";
-import { currentId } from "../core/state";
+import { currentId, view } from "../core/state";
 import type { CurvePoint } from "../core/types";
 import { Icon } from "../parts/icons";
 
@@ -11,6 +11,8 @@ export function PlayerBar() {
   if (currentId.value === null) return null;
   const length = duration.value || current.value?.sound?.duration_s || 0;
   const at = queue.value.indexOf(currentId.value);
+  // Who is asked for a place is not to see the model's.
+  const course = view.value === "review" ? [] : curve.value;
   const name = current.value ? nameOf(current.value.path) : "…";
   return (
     <section class="player" aria-label="Player">
@@ -29,12 +31,12 @@ export function PlayerBar() {
       <div class="course">
         <p class="title">
           <span class="name">{name}</span>
-          <span class="key is-arousal">arousal</span>
-          <span class="key is-valence">valence</span>
+          {course.length > 0 && <span class="key is-arousal">arousal</span>}
+          {course.length > 0 && <span class="key is-valence">valence</span>}
           <span class="clock">{clock(time.value)} / {clock(length)}</span>
         </p>
         <div class="track">
-          <Course points={curve.value} length={length} at={time.value} />
+          <Course points={course} length={length} at={time.value} />
           <input type="range" min="0" max={Math.max(length, 0.1)} step="any" value={time.value}
             aria-label="Position" aria-valuetext={`${clock(time.value)} of ${clock(length)}`}
             onInput={(event) => seek(event.currentTarget.valueAsNumber)} />

@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 
 import { api } from "../core/api";
 import { counted, when } from "../core/format";
+import { status } from "../core/live";
 import { complain, tell } from "../core/messages";
 import { revision } from "../core/state";
 import type { BundleManifest, BundleRow, HeldOut } from "../core/types";
@@ -42,6 +43,7 @@ export function Learning() {
     }
     await load();
   };
+  const isUsed = !status.value || status.value.bundle !== null;
   const inService = bundles.value?.find((each) => each.in_service);
   return (
     <main class="learning">
@@ -65,7 +67,7 @@ export function Learning() {
                 </th>
                 <td>{when(each.created_at)}</td>
                 <td>{each.problem ? <span class="problem">{each.problem}</span> : each.compared ?? "shipped, not compared"}</td>
-                <td>{each.in_service ? <strong>in service</strong> : !each.problem && (
+                <td>{each.in_service ? <strong>{isUsed ? "in service" : "from the first start"}</strong> : !each.problem && (
                   <button type="button" aria-label={`Publish ${each.name}`}
                     onClick={() => (asked.value = { what: "publish", name: each.name })}>Publish</button>
                 )}</td>
@@ -119,9 +121,9 @@ function Comparison({ of: compared }: { of: NonNullable<BundleManifest["comparis
     <>
       <h3>{compared.passed ? "Passed the test" : "Did not pass the test"}</h3>
       <p>{compared.verdict}</p>
+      <p class="caption" id="compared-caption">Error (RMSE) on annotations that were held out; smaller is better</p>
       <div class="table" tabIndex={0} role="region" aria-label="Compared on your annotations">
-        <table>
-          <caption>Error (RMSE) on annotations that were held out; smaller is better</caption>
+        <table aria-describedby="compared-caption">
           <thead><tr><th>Value</th><th>Annotations</th><th>This bundle</th><th>{compared.yardstick}</th>
             <th>Always the mean</th><th>Verdict</th></tr></thead>
           <tbody>
@@ -144,26 +146,28 @@ function Comparison({ of: compared }: { of: NonNullable<BundleManifest["comparis
 
 function Scores({ scores, level }: { scores: HeldOut[]; level: number }) {
   return (
-    <div class="table" tabIndex={0} role="region" aria-label="Held-out scores">
-      <table>
-        <caption>Rank correlation and R²: 1 is perfect, 0 no better than the mean. Intervals should
-          cover {Math.round(level * 100)} %</caption>
-        <thead><tr><th>Part</th><th>Value</th><th>Clips</th><th>Rank</th><th>R²</th><th>RMSE</th><th>Covered</th></tr></thead>
-        <tbody>
-          {scores.map((each) => (
-            <tr key={each.part + each.dimension}>
-              <th scope="row">{each.part}</th>
-              <td>{each.dimension}</td>
-              <td>{each.clips}</td>
-              <td><Bar value={each.spearman.value} /></td>
-              <td>{number(each.r2.value, 2)}</td>
-              <td>{number(each.rmse.value, 2)}</td>
-              <td>{Math.round(each.coverage * 100)} %</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <>
+      <p class="caption" id="scores-caption">Rank correlation and R²: 1 is perfect, 0 no better than the mean.
+        Intervals should cover {Math.round(level * 100)} %</p>
+      <div class="table" tabIndex={0} role="region" aria-label="Held-out scores">
+        <table aria-describedby="scores-caption">
+          <thead><tr><th>Part</th><th>Value</th><th>Clips</th><th>Rank</th><th>R²</th><th>RMSE</th><th>Covered</th></tr></thead>
+          <tbody>
+            {scores.map((each) => (
+              <tr key={each.part + each.dimension}>
+                <th scope="row">{each.part}</th>
+                <td>{each.dimension}</td>
+                <td>{each.clips}</td>
+                <td><Bar value={each.spearman.value} /></td>
+                <td>{number(each.r2.value, 2)}</td>
+                <td>{number(each.rmse.value, 2)}</td>
+                <td>{Math.round(each.coverage * 100)} %</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
   );
 }
 

@@ -28,7 +28,9 @@ function Report({ of: now }: { of: Status }) {
   const total = now.known + now.pending;
   return (
     <>
-      {now.degraded.length === 0 ? <p class="good">All promises are kept.</p> : (
+      {now.running === null ? <NotRunning /> : now.degraded.length === 0 &&
+        <p class="good">All promises are kept.</p>}
+      {now.degraded.length > 0 && (
         <ul class="problems" aria-label="Promises that are not kept">
           {now.degraded.map((why, at) => (
             <li key={why}>
@@ -47,7 +49,7 @@ function Report({ of: now }: { of: Status }) {
         <Figure name="Analysed in the last hour" value={count(now.files_per_hour)} />
         <Figure name="Tags waiting" value={count(now.tags_pending)} />
         <Figure name="Annotations" value={count(now.annotations)} />
-        <Figure name="Bundle" value={now.bundle ?? "none yet"} />
+        <Figure name="Bundle" value={now.bundle ?? "none used so far"} />
         <Figure name="Catalogue" value={`${size(now.catalogue_bytes)}, ${size(now.free_bytes)} free`} />
       </dl>
       {now.pending > 0 && (
@@ -60,6 +62,7 @@ function Report({ of: now }: { of: Status }) {
       {now.rescoring_left > 0 && <p>{counted(now.rescoring_left, "prediction")} still to be renewed.</p>}
       {now.training && <p>Last training {when(now.training.begun_at)}: {now.training.outcome === "kept back" ? "not published" : now.training.outcome}: {now.training.reason}.</p>}
       <h2>Folders</h2>
+      {now.folders.length === 0 ? <p>No folder has been watched.</p> :
       <div class="table" tabIndex={0} role="region" aria-label="Folders">
         <table>
           <thead><tr><th>Folder</th><th>Watched</th><th>Last compared</th></tr></thead>
@@ -73,8 +76,16 @@ function Report({ of: now }: { of: Status }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </div>}
     </>
+  );
+}
+
+/** Promises are those of a service: where none runs, none of them can be kept or broken. */
+function NotRunning() {
+  return (
+    <p class="idle"><Coded text={"No service is running, so nothing new is heard, tagged or learned."
+      + " To start it: `systemctl start valenced` where it is installed, or `valenced run`."} /></p>
   );
 }
 

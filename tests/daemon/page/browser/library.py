@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,9 @@ PLACES: Final = {
     "night/wind.wav": (-0.2, -0.3),
 }
 """Arousal and valence of each sound, by its path below the music."""
+
+PLAYED: Final = re.compile("0:0[1-4] / 0:04")
+"""What the player shows once a sound has been played for a while, and after its end."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from tests.daemon.page.browser.library import PLACES, Site
+from tests.daemon.page.browser.library import PLACES, PLAYED, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -17,6 +19,26 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 HALF = 1.1
 """Units of the plane in half of the shorter side, before any zoom."""
+
+
+MANY, RINGED = 100_000, 300
+
+
+def packed(count: int, annotated: int) -> bytes:
+    """Return points in the form of the interface, of which the first have been annotated."""
+    rng = np.random.default_rng(1)
+    columns = (
+        np.arange(1, count + 1, dtype="<u4"),
+        *(rng.integers(-30_000, 30_000, count).astype("<i2") for _ in range(2)),
+        *(np.zeros(count, kind) for kind in ("u1", "u1", "<u2", "u1")),
+        (np.arange(count) < annotated).astype("u1"),
+    )
+    content = (each.tobytes() for each in columns)
+    return (
+        b"VLP1"
+        + struct.pack("<I", count)
+        + b"".join(each + bytes(-len(each) % 8) for each in content)
+    )
 
 
 def opened(page: Page, address: str = "/") -> Locator:
@@ -56,7 +78,7 @@ def annotated(site: Site, name: str) -> list[tuple[float, float]]:
 def test_a_click_plays_the_sound_with_its_course_and_the_position_can_be_chosen(page: Page) -> None:
     plane = opened(page)
     choose(page, plane, "city/crowd.wav")
-    page.get_by_role("button", name="Pause", exact=True).wait_for()
+    page.locator(".clock", has_text=PLAYED).wait_for()
     assert page.locator(".course path.is-arousal").get_attribute("d")
     position = page.get_by_label("Position")
     position.fill("2.5")
@@ -67,7 +89,7 @@ def test_a_click_plays_the_sound_with_its_course_and_the_position_can_be_chosen(
 def test_a_format_that_the_browser_lacks_is_played(page: Page) -> None:
     plane = opened(page)
     choose(page, plane, "city/old engine.aiff")
-    page.locator(".clock", has_text=re.compile("0:0[1-4] / 0:04")).wait_for()
+    page.locator(".clock", has_text=PLAYED).wait_for()
 
 
 def test_pointing_shows_the_name_as_text_and_the_interval_as_a_cross(page: Page) -> None:
@@ -143,6 +165,18 @@ def test_filters_find_what_their_command_finds(page: Page, site: Site) -> None:
     page.keyboard.press("Escape")
     page.reload()
     page.get_by_role("heading", name="1 sound", exact=True).wait_for()
+
+
+def test_marks_do_not_outweigh_what_many_sounds_look_like(page: Page) -> None:
+    opened(page)
+    few = page.locator(".rings").get_attribute("stroke-opacity")
+    page.route("**/api/v1/points", lambda route: route.fulfill(body=packed(MANY, RINGED)))
+    page.reload()
+    page.locator(f'canvas[data-painted="{MANY}"]').wait_for()
+    page.locator(f".rings circle >> nth={RINGED - 1}").wait_for()
+    page.locator('.rings[stroke-opacity="0.45"]').wait_for()
+    assert few == "1"
+    assert float(page.locator(".rings circle >> nth=0").get_attribute("r") or 9) < 4
 
 
 def test_the_map_is_used_by_keyboard_alone(page: Page) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.daemon.page.browser.library import PLACES, Site
+from storage.database.catalogue_file import only_writer
+from tests.daemon.page.browser.library import PLACES, PLAYED, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -21,6 +22,22 @@ READY = {
     "status": ".figures",
 }
 """What each view shows once it has its data."""
+
+
+CUT_OFF = """[...document.querySelectorAll("h1, h2, h3, p:not(.for-readers), .caption, button, a")]
+    .filter((each) => each.getBoundingClientRect().right > innerWidth && !each.closest("table"))
+    .map((each) => each.outerHTML)"""
+"""What a narrow screen does not show, apart from tables, which are moved sideways."""
+
+RUN_TOGETHER = """[...document.querySelectorAll("svg text")].flatMap((one, at, all) => {
+    const here = one.getBoundingClientRect();
+    return all.slice(at + 1).filter((other) => {
+        const there = other.getBoundingClientRect();
+        return here.left < there.right && there.left < here.right
+            && here.top < there.bottom && there.top < here.bottom;
+    }).map((other) => `${one.textContent} ${other.textContent}`);
+})"""
+"""Numbers that are written over each other."""
 
 
 @pytest.mark.parametrize("view", READY)
@@ -41,7 +58,11 @@ def test_axe_finds_no_serious_fault_and_no_screen_is_too_narrow(page: Page, view
         ]
         assert serious == [], scheme
     page.set_viewport_size({"width": 360, "height": 740})
+    # What is painted again for the new size is painted at the next frame.
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate(RUN_TOGETHER) == []
 
 
 def test_review_goes_by_keyboard_alone(page: Page, site: Site) -> None:
@@ -50,7 +71,7 @@ def test_review_goes_by_keyboard_alone(page: Page, site: Site) -> None:
     name.wait_for()
     first = name.inner_text()
     page.keyboard.press("Space")
-    page.get_by_role("button", name="Pause", exact=True).wait_for()
+    page.locator(".clock", has_text=PLAYED).wait_for()
     for _ in range(2):
         page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("ArrowDown")
@@ -63,6 +84,7 @@ def test_review_goes_by_keyboard_alone(page: Page, site: Site) -> None:
     page.keyboard.press("u")
     page.get_by_text("0 placed").wait_for()
     assert name.inner_text() == first
+    assert page.locator(".course path.is-arousal").get_attribute("d") == ""
     assert site.valenced.read("show", path)["annotations"] == []
     page.keyboard.press("s")
     page.locator(".asked h2").filter(has_not_text=first).wait_for()
@@ -71,13 +93,24 @@ def test_review_goes_by_keyboard_alone(page: Page, site: Site) -> None:
 def test_publishing_asks_first(page: Page) -> None:
     page.goto("/#learning")
     page.locator("#bundle-heading", has_text="starter").wait_for()
-    assert page.get_by_text("in service", exact=True).count() == 1
+    # No service has used it yet, as the status says, too.
+    assert page.get_by_text("from the first start", exact=True).count() == 1
+    assert page.get_by_text("in service", exact=True).count() == 0
     assert page.get_by_role("button", name="Roll back").is_disabled()
 
 
 def test_the_status_is_live(page: Page, site: Site) -> None:
     page.goto("/#status")
     page.get_by_text("Live.").wait_for()
+    page.get_by_text("No service is running").wait_for()
+    page.locator(".state", has_text="no service").wait_for()
+    assert page.get_by_text("All promises are kept.").count() == 0
+    # What is kept is only told of a service, of which its lock is the sign.
+    with only_writer(f"sqlite:///{site.valenced.catalogue}"):
+        page.get_by_text("All promises are kept.").wait_for()
+        page.locator(".state", has_text="all well").wait_for()
+        assert page.get_by_text("No service is running").count() == 0
+    page.locator(".figures div", has_text="Bundle").get_by_text("none used so far").wait_for()
     annotated = page.locator(".figures div", has_text="Annotations")
     annotated.get_by_text("0", exact=True).wait_for()
     path = site.music / "city/crowd.wav"
