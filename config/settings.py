@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -37,6 +38,13 @@ def _listenable(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError('an address or a network is accepted, such as "10.0.0.0/24"') from error
+
+
 def _sqlite(url: str) -> str:
     if url and not url.startswith("sqlite:///"):
         raise ValueError('"sqlite:////absolute/path.db" is accepted, or an empty text')
@@ -44,6 +52,8 @@ def _sqlite(url: str) -> str:
 
 
 AbsolutePath = Annotated[Path, BeforeValidator(_expanded), AfterValidator(_absolute)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=253)]
+Network = Annotated[str, AfterValidator(_network)]
 Suffix = Annotated[str, AfterValidator(lambda text: text.lower().lstrip("."))]
 Affect = Annotated[float, Field(ge=-1, le=1)]
 
@@ -147,9 +157,12 @@ class PlaylistSettings(SettingsSection):
 
 
 class PageSettings(SettingsSection):
-    """Where the service reports its status over HTTP."""
+    """Where the page is served, and who may use it."""
 
     listen: Annotated[str, AfterValidator(_listenable)]
+    names: Annotated[tuple[HostName, ...], Field(max_length=MOST_ENTRIES)] = ()
+    user_header: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+)?$", max_length=100)] = ""
+    proxies: Annotated[tuple[Network, ...], Field(max_length=MOST_ENTRIES)] = ()
 
 
 class LogSettings(SettingsSection):

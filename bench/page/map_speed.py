@@ -59,7 +59,7 @@ def served(state: Path) -> Iterator[str]:
 
 def measure(page: Page, url: str) -> dict[str, float]:
     """Open the page, drag the plane for some seconds, and return what was seen."""
-    page.goto(url, wait_until="commit")
+    page.goto(url.partition("?")[0], wait_until="commit")
     page.locator("canvas[data-painted]").wait_for()
     painted_ms: float = page.evaluate("window.painted[0]")
     count = int(page.locator("canvas").get_attribute("data-painted") or 0)
@@ -100,6 +100,7 @@ def main() -> None:
                     )
                     window = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
                     window.set_default_timeout(PATIENCE_MS)
+                    window.request.get(url)  # gives the cookie
                     window.add_init_script(WATCH)
                     print(_line(measure(window, url)))
                     browser.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from daemon.monitoring.page_messages import PageConfig
 from daemon.monitoring.service_status import Problem, Promise
 from daemon.system.passed_sockets import take_listener
 from storage.database.engine import absolute_url
+from trainer.bundles.installation_key import make_key, page_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,7 @@ def serve_page(
     Raises:
         SettingsError: there is no such address.
         ListenError: it is in use, or this user may not use it.
+        BundleError: the key of this installation, of which its token is made, cannot be had.
     """
     address = settings().page.listen
     passed = take_listener(os.environ)
@@ -63,7 +64,7 @@ def serve_page(
     from daemon.monitoring.page_child import PageChild  # noqa: PLC0415
 
     with listening_socket(address, passed) as listener:
-        in_use, token = address_in_use(address, listener), secrets.token_urlsafe(24)
+        in_use, token = address_in_use(address, listener), page_token(make_key(registry))
 
         def config() -> PageConfig:
             level = logging.getLevelName(logging.getLogger().level).lower()
@@ -72,7 +73,7 @@ def serve_page(
             )
 
         child = PageChild(listener, config, replies.ask)
-        log.info("listening at http://%s", in_use)
+        log.info("listening at http://%s; `valenced page` prints the URL with its token", in_use)
         if is_reached_by_others(listener):
             log.warning(
                 "page.listen = %s: other machines can reach this; the page needs the token:"

@@ -1,6 +1,5 @@
 """Builds the application of the page."""
 
-import ipaddress
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from config.errors import ValencedError
 from daemon.page.http.request_guard import RequestGuard
+from daemon.page.http.trusted_proxy import TrustedProxy
 from daemon.page.routes import (
     annotation_routes,
     audio_routes,
@@ -47,8 +47,8 @@ _ROUTES: Final = (
 )
 _ABOUT: Final = """What the page of valenced is made from, for other programs too.
 
-Requests that change something need the header `X-Valenced-Token`, with the token that `GET /` holds
-in `<meta name="valenced-token">`.
+Every request needs the token of the page, in the header `X-Valenced-Token`; `valenced page` prints
+the URL that holds it. Only `/health` and `/metrics` need none.
 """
 
 
@@ -72,19 +72,15 @@ def page_app(context: "PageContext") -> "ASGIApp":
     app.add_exception_handler(ValencedError, _failed)
     app.add_exception_handler(Exception, _broken)
     config = context.config
-    host = config.address.rpartition(":")[0]
+    host, _, port = config.address.rpartition(":")
+    own = config.settings.page
     return RequestGuard(
-        app, names={host, "localhost"}, token=config.token, is_local=is_local(config.address)
+        app,
+        names={host, "localhost", *own.names},
+        token=config.token,
+        port=port,
+        proxy=TrustedProxy(own.user_header, own.proxies),
     )
-
-
-def is_local(address: str) -> bool:
-    """Whether only this machine reaches an address."""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 async def _refused(_: "Request", error: Exception) -> "Response":

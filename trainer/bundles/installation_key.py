@@ -1,5 +1,7 @@
 """The key of this installation, by which it recognises the bundles that it wrote itself.
 
+The token of the page is made from it, too.
+
 Unpickling runs whatever code the pickle names, so only a pickle of our own is unpickled. The key
 lies beside the registry and is in no backup. It makes a code (HMAC-SHA256) of each manifest, and
 the manifest holds the checksum of every other file of its bundle.
@@ -7,6 +9,7 @@ the manifest holds the checksum of every other file of its bundle.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import logging
@@ -30,6 +33,8 @@ CODE: Final = "manifest.hmac"
 
 NOT_OURS: Final = "this installation did not write its fitted regression"
 _BYTES: Final = 32
+_TOKEN_BYTES: Final = 24
+_PAGE: Final = b"valenced page token 1\0"
 _PURPOSE: Final = b"valenced bundle manifest 1\0"
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -38,6 +43,12 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def code_of(key: bytes, manifest: bytes) -> bytes:
     """Return the code of a manifest, as 64 hexadecimal digits."""
     return hmac.digest(key, _PURPOSE + manifest, hashlib.sha256).hex().encode("ascii")
+
+
+def page_token(key: bytes) -> str:
+    """Return the token of the page: who can tell it, may read the key, or has been told."""
+    code = hmac.digest(key, _PAGE, hashlib.sha256)[:_TOKEN_BYTES]
+    return base64.urlsafe_b64encode(code).decode("ascii")
 
 
 def read_key(registry_dir: Path) -> bytes | None:

@@ -1,8 +1,7 @@
-"""`valenced page`: serves the page for a catalogue, whether a service works on it or not."""
+"""`valenced page`: tells the URL of the page, and serves it where no service does."""
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import click
@@ -21,12 +20,11 @@ ANY_PORT = "127.0.0.1:0"
 @click.option(
     "--listen",
     metavar="HOST:PORT",
-    default=ANY_PORT,
-    help="Address of the page; any free port of this machine if not given.",
+    help="Serve at this address, whether a service does or not; port 0 takes any that is free.",
 )
 @with_settings
-def command(loaded: LoadedSettings, *, listen: str) -> None:
-    """Serve the page of the catalogue until stopped, and print its URL.
+def command(loaded: LoadedSettings, *, listen: str | None) -> None:
+    """Print the URL of the page, and serve it until stopped if no service does.
 
     A service serves the page by itself where page.listen is set.
     """
@@ -34,28 +32,33 @@ def command(loaded: LoadedSettings, *, listen: str) -> None:
     from daemon.monitoring.listening_socket import address_in_use, listening_socket
     from daemon.monitoring.page_messages import PageConfig
     from daemon.monitoring.status_replies import StatusReplies
-    from daemon.page.page_app import is_local
     from daemon.page.serving import page_server
     from storage.catalogue import Catalogue
+    from storage.database.catalogue_file import writer_of
     from storage.database.engine import absolute_url
+    from trainer.bundles.installation_key import make_key, page_token
 
     require_catalogue(loaded)
-    url = absolute_url(catalogue_url(loaded))
-    listener = listening_socket(_checked(listen))
-    address, token = address_in_use(listen, listener), secrets.token_urlsafe(24)
-    config = PageConfig(
-        loaded.settings,
-        url,
-        loaded.paths.bundles.absolute(),
-        address,
-        token,
-        loaded.settings.log.level,
+    settings, bundles = loaded.settings, loaded.paths.bundles.absolute()
+    url, token = absolute_url(catalogue_url(loaded)), page_token(make_key(bundles))
+    served = settings.page.listen
+    if listen is None and writer_of(url) is not None and int(served.rpartition(":")[2] or 0):
+        say(_url(served, token))
+        return
+    wanted = ANY_PORT if listen is None else _checked(listen)
+    listener = listening_socket(wanted)
+    address = address_in_use(wanted, listener)
+    config = PageConfig(settings, url, bundles, address, token, settings.log.level)
+    replies = StatusReplies(
+        Catalogue(url, reads_only=True), lambda: settings.watch.reconcile_s, utc_now
     )
-    reconcile_s = loaded.settings.watch.reconcile_s
-    replies = StatusReplies(Catalogue(url, reads_only=True), lambda: reconcile_s, utc_now)
-    say(f"http://{address}/" + ("" if is_local(address) else f"?token={token}"))
+    say(_url(address, token))
     with page_server(config, replies) as server:
         server.serve_at(listener)
+
+
+def _url(address: str, token: str) -> str:
+    return f"http://{address}/?token={token}"
 
 
 def _checked(address: str) -> str:

@@ -8,6 +8,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from daemon.page.http.trusted_proxy import TrustedProxy
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     Headers = list[tuple[bytes, bytes]]
 
 LARGEST_BODY: Final = 256 * 1024
-COOKIE: Final = "valenced-token"
+COOKIE: Final = "valenced-token-"
+"""Its name ends with the port: browsers send cookies to every port of a host."""
+
+COOKIE_S: Final = 365 * 24 * 3600
 TOKEN_HEADER: Final = b"x-valenced-token"
 OPEN_PATHS: Final = frozenset({"/health", "/metrics"})
-"""What needs no token at any address, as monitoring has none."""
+"""What needs no token, as monitoring has none."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _CHANGING: Final = frozenset({"POST", "PUT", "DELETE"})
@@ -45,17 +50,20 @@ class RequestGuard:
     Args:
         app: what answers the rest.
         names: host names that are ours; addresses are, too, as no other name leads to them.
-        token: that a request must have which changes something.
-        is_local: whether only this machine reaches the address; elsewhere all need the token.
+        token: that every request must have; of one that changes something, in a header that no
+            other page can have a browser send.
+        port: at which the page listens.
+        proxy: lets in who needs no token to read.
     """
 
     def __init__(
-        self, app: "ASGIApp", *, names: "Iterable[str]", token: str, is_local: bool
+        self, app: "ASGIApp", *, names: "Iterable[str]", token: str, port: str, proxy: TrustedProxy
     ) -> None:
         self._app = app
         self._names = frozenset(name.lower() for name in names)
         self._token = token
-        self._is_local = is_local
+        self._cookie = COOKIE + port
+        self._proxy = proxy
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer a request, or have it answered."""
@@ -64,7 +72,7 @@ class RequestGuard:
         headers: Headers = scope["headers"]
         sending = _Sending(send)
         if self._opens_page(scope):
-            await sending.let_in(self._token)
+            await sending.let_in(self._cookie, self._token)
             return
         refusal = self._refusal(scope, headers)
         if refusal is not None:
@@ -87,9 +95,9 @@ class RequestGuard:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY} bytes"
         if method in _CHANGING:
             return self._refusal_to_change(headers)
-        if self._is_local or scope["path"] in OPEN_PATHS or self._has_token(headers):
+        if scope["path"] in OPEN_PATHS or self._has_token(headers) or self._proxy.lets_in(scope):
             return None
-        return HTTPStatus.UNAUTHORIZED, "open the address with the token that the service logs"
+        return HTTPStatus.UNAUTHORIZED, "open the URL with its token: `valenced page` prints it"
 
     def _refusal_to_change(self, headers: "Headers") -> tuple[HTTPStatus, str] | None:
         if not _is_same_origin(headers):
@@ -112,7 +120,9 @@ class RequestGuard:
         return self._is_for_us(scope["headers"]) and len(tokens) == 1 and self._is_token(tokens[0])
 
     def _has_token(self, headers: "Headers") -> bool:
-        return self._is_token(_first(headers, TOKEN_HEADER)) or self._is_token(_cookie(headers))
+        return self._is_token(_first(headers, TOKEN_HEADER)) or self._is_token(
+            _cookie(headers, self._cookie)
+        )
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self._token.encode())
@@ -160,8 +170,8 @@ class _Sending:
             headers.append((b"allow", b"GET, HEAD, POST, PUT, DELETE"))
         await self._answer(status, headers, body)
 
-    async def let_in(self, token: str) -> None:
-        cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+    async def let_in(self, name: str, token: str) -> None:
+        cookie = f"{name}={token}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode())]
         await self._answer(HTTPStatus.SEE_OTHER, headers, b"")
 
@@ -213,9 +223,9 @@ def _length(headers: "Headers") -> int:
     return 1 if _first(headers, b"transfer-encoding") else 0
 
 
-def _cookie(headers: "Headers") -> str:
+def _cookie(headers: "Headers", name: str) -> str:
     try:
-        found = SimpleCookie(_first(headers, b"cookie")).get(COOKIE)
+        found = SimpleCookie(_first(headers, b"cookie")).get(name)
     except CookieError:
         return ""
     return "" if found is None else found.value

@@ -54,7 +54,7 @@ def test_it_answers_comes_back_and_ends(
             return PageConfig(loaded.settings, url, state, address, "token", "warning")
 
         child = PageChild(listener, config, reply)
-        page = PageClient(address)
+        page = PageClient(address, "token")
         with child.running():
             assert page.get("/health").body == b"as the service says"
             assert asked == ["health"]

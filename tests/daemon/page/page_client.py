@@ -49,9 +49,8 @@ class PageClient:
         self.token = token
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        return self.send(
-            method, path, None, {name.replace("_", "-"): text for name, text in headers.items()}
-        )
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return self.send(method, path, None, {"X-Valenced-Token": self.token} | named)
 
     def read(self, path: str) -> Any:
         answer = self.get(path)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from config.errors import SettingsError
+from config.loading import load
 from daemon.page.http.request_guard import LARGEST_BODY
 from tests.daemon.page.page_client import TOKEN, served, token_in
 
@@ -158,27 +160,83 @@ def test_a_malformed_request_is_refused_and_the_next_one_answered(
     assert page.get(FOLDERS).status == 200
 
 
-def test_an_address_of_the_network_asks_everybody_for_the_token(library: Library) -> None:
-    with served(library.catalogue, named="192.0.2.1:80") as page:
-        for path in (
-            "/",
-            FOLDERS,
-            "/api/openapi.json",
-            "/static/x.js",
-            "/?token=",
-            "/?token=wrong",
+def test_everybody_is_asked_for_the_token(page: PageClient) -> None:
+    paths = "/", FOLDERS, "/api/openapi.json", "/static/x.js", "/?token=", "/?token=wrong"
+    for path in (*paths, f"/?token={TOKEN}&token={TOKEN}", f"/static/app.js?token={TOKEN}"):
+        assert page.send("GET", path, None, {}).status == 401, path
+    assert page.send("GET", "/health", None, {}).status == 200
+    assert page.send("GET", "/metrics", None, {}).status == 503
+    opened = page.send("GET", f"/?token={TOKEN}", None, {})
+    assert (opened.status, opened.headers["location"]) == (303, "/")
+    cookie = opened.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    own = cookie.partition(";")[0]
+    # Pages at other ports of the same host have cookies of their own.
+    assert own.partition("=")[0].endswith(f"-{page.address.rpartition(':')[2]}")
+    assert page.send("GET", "/", None, {"Cookie": f"other=1; {own}"}).status == 200
+    assert page.send("GET", FOLDERS, None, {"Cookie": own + "x"}).status == 401
+    assert page.send("GET", FOLDERS, None, {"Cookie": own.replace("-", "-1", 1)}).status == 401
+    # The cookie alone changes nothing: a foreign page could have it sent.
+    headers = {"Cookie": own, "Content-Type": JSON}
+    assert page.send("POST", ROWS, '{"ids": []}', headers).status == 403
+
+
+BY_PROXY = ("page.user_header=X-Remote-User", 'page.names=["music.example.org"]')
+HERE = 'page.proxies=["127.0.0.0/8"]'
+
+
+def test_a_reverse_proxy_lets_in_whom_it_names(library: Library) -> None:
+    with served(library.catalogue, *BY_PROXY, HERE) as page:
+        named = {"X-Remote-User": "anna", "Host": "music.example.org"}
+        opened = page.send("GET", "/", None, named)
+        token = token_in(opened.body.decode())
+        assert page.send("GET", FOLDERS, None, named).status == 200
+        change = named | {"Content-Type": JSON, "Origin": "https://music.example.org"}
+        assert page.send("POST", ROWS, '{"ids": []}', change).status == 403
+        change["X-Valenced-Token"] = token
+        assert page.send("POST", ROWS, '{"ids": []}', change).status == 200
+        change["Origin"] = "https://evil.example"
+        assert page.send("POST", ROWS, '{"ids": []}', change).status == 403
+        assert page.send("GET", FOLDERS, None, named | {"Host": "evil.example"}).status == 421
+        for wrong in (
+            {},
+            {"X-Remote-User": ""},
+            {"X-Remote-User": " "},
+            {"X-Remote-Users": "anna"},
         ):
-            assert page.get(path).status == 401
-        assert page.get("/health").status == 200
-        opened = page.get(f"/?token={TOKEN}")
-        assert (opened.status, opened.headers["location"]) == (303, "/")
-        cookie = opened.headers["set-cookie"]
-        assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
-        own = cookie.partition(";")[0]
-        assert page.get("/", Cookie=own).status == 200
-        assert page.get(FOLDERS, X_Valenced_Token=TOKEN).status == 200
-        assert page.get(FOLDERS, Cookie=own + "x").status == 401
-        # The cookie alone changes nothing: a foreign page could have it sent.
-        headers = {"Cookie": own, "Content-Type": JSON}
-        assert page.send("POST", ROWS, '{"ids": []}', headers).status == 403
+            assert page.send("GET", FOLDERS, None, wrong).status == 401, wrong
+        twice = b"X-Remote-User: anna\r\nX-Remote-User: root\r\nConnection: close\r\n\r\n"
+        line = f"GET {FOLDERS} HTTP/1.1\r\nHost: localhost\r\n".encode()
+        assert b" 401 " in page.raw(line + twice)
+
+
+@pytest.mark.parametrize(
+    "settings", [(), BY_PROXY, (*BY_PROXY, 'page.proxies=["10.0.0.7", "::1"]'), (HERE,)]
+)
+def test_nobody_else_is_believed_to_be_a_proxy(library: Library, settings: tuple[str, ...]) -> None:
+    with served(library.catalogue, *settings) as page:
+        claims = {
+            "X-Remote-User": "root",
+            "X-Forwarded-For": "10.0.0.7",
+            "Forwarded": "for=10.0.0.7",
+        }
+        assert page.send("GET", FOLDERS, None, claims).status == 401
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'page.proxies=["10.0.0.1/24"]',
+        'page.proxies=["proxy.example"]',
+        'page.proxies=[""]',
+        "page.user_header=X Remote",
+        "page.user_header=X-User:",
+        'page.names=["*"]',
+        'page.names=["a/b"]',
+    ],
+)
+def test_a_setting_that_would_let_in_others_is_refused(library: Library, wrong: str) -> None:
+    state = str(library.catalogue.parent)
+    with pytest.raises(SettingsError, match="page"):
+        load(environ={"STATE_DIRECTORY": state, "HOME": state}, overrides=(wrong,))

@@ -53,6 +53,8 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
         viewport={"width": 1360, "height": 860}, base_url=site.url, reduced_motion="reduce"
     ) as context:
         context.set_default_timeout(PATIENCE_MS)
+        # The cookie that it gives lets in all windows.
+        assert context.request.get(site.opened).ok
         window = context.new_page()
         asked, said = [], []
         window.on("request", lambda request: asked.append(request.url))

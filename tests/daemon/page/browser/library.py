@@ -45,6 +45,9 @@ class Site:
     """A page that is being served, for the sounds of a library."""
 
     url: str
+    opened: str
+    """Its URL with the token."""
+
     music: Path
     valenced: Valenced
 
@@ -81,7 +84,8 @@ def served(folder: Path) -> Iterator[Site]:
     process = subprocess.Popen(line, env=valenced.environment, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        yield Site(process.stdout.readline().decode().strip(), music, valenced)
+        opened = process.stdout.readline().decode().strip()
+        yield Site(opened.partition("/?")[0], opened, music, valenced)
     finally:
         process.terminate()
         process.communicate()
