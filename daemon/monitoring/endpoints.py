@@ -73,7 +73,8 @@ def serve_page(
             )
 
         child = PageChild(listener, config, replies.ask)
-        log.info("listening at http://%s; `valenced page` prints the URL with its token", in_use)
+        log.info("listening at http://%s", in_use)
+        log.info("`valenced page` prints the URL of the page, with the token that it needs")
         if is_reached_by_others(listener):
             log.warning(
                 "page.listen = %s: other machines can reach this; the page needs the token:"

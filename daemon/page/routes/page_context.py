@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends, HTTPException, Request
 from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 from daemon.monitoring.page_messages import PageConfig, Reply, Subject
 from daemon.page.routes.transcoder import Transcoder
@@ -92,10 +92,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """What every answer may be instead."""
 
 
-class AsciiJson(Response):
+class AsciiJson(JSONResponse):
     """A JSON document in ASCII: names of files need not be UTF-8."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """Return the document."""

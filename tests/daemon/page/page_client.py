@@ -84,6 +84,11 @@ class PageClient:
                 found += piece
         return found
 
+    def asked(self, path: str) -> bytes:
+        """Return the bytes of a request."""
+        lines = f"GET {path} HTTP/1.1", f"Host: {self.address}", f"X-Valenced-Token: {self.token}"
+        return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+
     def connect(self) -> socket.socket:
         host, _, port = self.address.rpartition(":")
         return socket.create_connection((host, int(port)), timeout=PATIENCE_S)

@@ -100,7 +100,7 @@ def test_the_status_is_that_of_the_command(page: PageClient, library: Library) -
 
 def test_events_tell_of_changes(page: PageClient, own: str) -> None:
     with page.connect() as client:
-        client.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: {page.address}\r\n\r\n".encode())
+        client.sendall(page.asked("/api/v1/events"))
         told = b""
         while b"event: status" not in told:
             told += client.recv(65536)

@@ -35,12 +35,6 @@ def is_open(client: socket.socket) -> bool:
     return False
 
 
-def asked(page: PageClient, path: str) -> bytes:
-    """Return a request."""
-    lines = f"GET {path} HTTP/1.1", f"Host: {page.address}", f"X-Valenced-Token: {page.token}"
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
-
-
 def rest_of(client: socket.socket) -> bytes:
     """Return what comes until the other side ends a connection."""
     found = bytearray()
@@ -76,7 +70,7 @@ def test_slow_readers_do_not_block_others(page: PageClient, library: Library) ->
     content = file.read_bytes()
     file.write_bytes(bytes(64 << 20))
     path = f"/api/v1/sounds/{library.numbers['a/loud.wav']}/audio"
-    request = asked(page, path)
+    request = page.asked(path)
     try:
         with ExitStack() as stack:
             clients = [stack.enter_context(page.connect()) for _ in range(CLIENTS)]
@@ -118,7 +112,7 @@ def test_who_does_not_read_is_given_up(library: Library, monkeypatch: pytest.Mon
     path = f"/api/v1/sounds/{library.numbers['a/loud.wav']}/audio"
     try:
         with served(library.catalogue) as page, page.connect() as client:
-            client.sendall(asked(page, path))
+            client.sendall(page.asked(path))
             assert given_up.wait(PATIENCE_S)
             # What the kernel has taken by now still comes, the end of it does not.
             assert len(rest_of(client)) < 64 << 20
