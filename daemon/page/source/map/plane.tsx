@@ -1,6 +1,6 @@
 /** The map: all sounds in the plane of arousal and valence. */
 
-import { useComputed, useSignal, useSignalEffect, type ReadonlySignal } from "@preact/signals";
+import { useSignal, useSignalEffect, type ReadonlySignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
@@ -9,8 +9,10 @@ import { moved, scaleOf, toScreen, within, zoomed, WHOLE, type Area, type Camera
 import { Cross, Placing } from "./cross";
 import { listenTo } from "./gestures";
 import { camera, chosen, clearLasso, colouring, dotRadius, drawing, mode, placing } from "./map_state";
-import { affectOf, ANNOTATED, nearest, type Corner } from "./points";
-import { Raster } from "./raster";
+import type { Colouring } from "./palette";
+import { nearest, type Corner, type Points } from "./points";
+import { Rings } from "./rings";
+import { BORDER, Raster } from "./raster";
 import { annotate, current, known, rowOf } from "../core/details";
 import { nameOf, signed } from "../core/format";
 import { play } from "../core/player";
@@ -19,9 +21,6 @@ import type { Sound } from "../core/types";
 
 const REACH_PIXELS = 12;
 const MOST_PIXELS = 1_600_000;
-const MOST_RINGS = 400;
-/** Dots smaller than this are many. */
-const FEW_RADIUS = 2.5;
 const HOVER_MS = 60;
 const STILL_MS = 150;
 
@@ -108,30 +107,55 @@ function gripOf(sound: Sound | null): Corner | null {
   return sound && [sound.arousal, sound.valence];
 }
 
+/** What has been painted, and from where it was seen. */
+interface Picture extends Area {
+  all: Points;
+  colours: Colouring;
+  marks: Uint8Array | null;
+  from: Camera;
+}
+
 /** Paint the points at the next frame whenever something has changed, and all once that stands still. */
 function usePainting(canvas: RefObject<HTMLCanvasElement | null>, area: ReadonlySignal<Area>): void {
   const raster = useRef(new Raster());
   const frame = useRef(0);
   const last = useRef<Camera | null>(null);
+  const picture = useRef<Picture | null>(null);
   useSignalEffect(() => {
     const [all, colours, marks] = [points.value, colouring.value, chosen.value];
     const [from, { width, height }] = [camera.value, area.value];
     if (!all || !colours || !width || !height) return;
-    const paint = (isMoving: boolean) => {
+    const show = (isMoving: boolean) => {
       const target = canvas.current;
       if (!target) return;
+      const shift = isMoving && picture.current
+        && shiftOf(picture.current, { all, colours, marks, from, width, height });
+      target.style.transform = shift ? `translate(${shift[0]}px, ${shift[1]}px)` : "";
+      if (shift) return;
       const ratio = Math.min(devicePixelRatio, Math.max(1, Math.sqrt(MOST_PIXELS / width / height)));
       dotRadius.value =
         raster.current.paint(target, all, colours, marks, from, { width, height }, ratio, isMoving);
+      picture.current = { all, colours, marks, from, width, height };
       target.dataset.painted = String(all.count);
     };
     const isMoving = last.current !== null && last.current !== from;
     last.current = from;
     cancelAnimationFrame(frame.current);
-    frame.current = requestAnimationFrame(() => paint(isMoving));
-    const timer = isMoving ? setTimeout(() => paint(false), STILL_MS) : 0;
+    frame.current = requestAnimationFrame(() => show(isMoving));
+    const timer = isMoving ? setTimeout(() => show(false), STILL_MS) : 0;
     return () => clearTimeout(timer);
   });
+}
+
+/** How far a picture has to be moved to show what is wanted; null if it does not show that at all. */
+function shiftOf(picture: Picture, wanted: Picture): [across: number, down: number] | null {
+  const { from, ...others } = wanted;
+  const isOther = Object.entries(others).some(([name, value]) => picture[name as keyof Picture] !== value);
+  if (isOther || from.half !== picture.from.half) return null;
+  const area = { width: wanted.width, height: wanted.height };
+  const [x, y] = toScreen(from, area, picture.from.arousal, picture.from.valence);
+  const shift = [Math.round(x - area.width / 2), Math.round(y - area.height / 2)] as [number, number];
+  return shift.every((each) => Math.abs(each) <= BORDER) ? shift : null;
 }
 
 function pointAt(place: Corner, area: Area, reach = REACH_PIXELS): number | null {
@@ -217,32 +241,6 @@ function Overlay({ area, hovered, cursor }: {
 
 function Cursor({ at: [x, y] }: { at: [number, number] }) {
   return <path class="cursor" d={`M${x - 10} ${y}h20M${x} ${y - 10}v20`} />;
-}
-
-/** Rings around the sounds that people have placed, unless there are too many to tell apart. */
-function Rings({ area }: { area: Area }) {
-  const annotated = useComputed(() => {
-    const found: number[] = [];
-    points.value?.flags.forEach((flags, at) => flags & ANNOTATED && found.push(at));
-    return found;
-  });
-  const all = points.value;
-  if (!all) return null;
-  const seen = annotated.value.filter((at) => {
-    const [x, y] = toScreen(camera.value, area, ...affectOf(all, at));
-    return x > 0 && y > 0 && x < area.width && y < area.height;
-  });
-  if (seen.length > MOST_RINGS) return null;
-  // Among many small dots a ring is a hint; the dots are what the map is about.
-  const ring = dotRadius.value < FEW_RADIUS ? { width: 1, opacity: 0.45 } : { width: 1.5, opacity: 1 };
-  return (
-    <g class="rings" stroke-width={ring.width} stroke-opacity={ring.opacity}>
-      {seen.map((at) => {
-        const [x, y] = toScreen(camera.value, area, ...affectOf(all, at));
-        return <circle key={all.id[at]} cx={x} cy={y} r={dotRadius.value + 2} />;
-      })}
-    </g>
-  );
 }
 
 function Tip({ sound, area }: { sound: Sound; area: Area }) {

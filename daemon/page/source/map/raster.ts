@@ -20,7 +20,9 @@ const DOTS = [
   [3_000, 4, 0.8], [20_000, 2.8, 0.65], [80_000, 1.9, 0.5], [300_000, 1.2, 0.42], [Infinity, 0.6, 0.3],
 ] as const;
 
-/** Pixels around the visible ones, for dots that reach into them. */
+/** Units around the visible area that are painted, too, so that the picture can be moved for a while. */
+export const BORDER = 128;
+/** Pixels around the painted ones, for dots that reach into them. */
 const MARGIN = 12;
 /** What painting may take while a hand moves: half of the time from one frame to the next. */
 const FRAME_MS = 16;
@@ -59,7 +61,7 @@ export class Raster {
   #wholeMs = 0;
 
   /**
-   * Paint the points of an area, with `ratio` pixels for each of its units, onto a canvas.
+   * Paint the points of an area and of a border around it, with `ratio` pixels for each of its units, onto a canvas.
    *
    * @param chosen - 1 for each point that is in the selection; null if all are
    * @param isMoving - whether there is time for some of the points only
@@ -72,7 +74,7 @@ export class Raster {
     const began = performance.now();
     const step = isMoving ? Math.ceil(this.#wholeMs / FRAME_MS) || 1 : 1;
     const [width, height] = [area.width, area.height].map((side) =>
-      Math.max(1, Math.round(side * ratio))) as [number, number];
+      Math.max(1, Math.round((side + 2 * BORDER) * ratio))) as [number, number];
     if (target.width !== width || target.height !== height) {
       [target.width, target.height] = [width, height];
     }
@@ -107,7 +109,7 @@ export class Raster {
     const [counts, entries, width] = [this.#counts, this.#entries, this.#width];
     const scale = (scaleOf(camera, area) / FULL) * ratio;
     const [left, top] = toScreen(camera, area, 0, 0).map((side) =>
-      side * ratio + MARGIN + 0.5) as [number, number];
+      (side + BORDER) * ratio + MARGIN + 0.5) as [number, number];
     // The outermost pixels of the margin stay free for the dots of those further in.
     const [first, lastX, lastY] = [MARGIN / 2, width - MARGIN / 2, this.#height - MARGIN / 2];
     let inSight = 0;
