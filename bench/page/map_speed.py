@@ -4,8 +4,8 @@
 
 Each DIR holds a `catalogue.db`, such as `python -m bench.search.made_catalogue DIR --sounds 100000`
 makes. Its page is served as by `valenced page`, and opened in Chromium. Printed are the seconds
-from the address to the painted map, and how often it was painted in each second while the plane was
-dragged, with the longest pause between two paintings.
+from the address to the painted map, and how often it was painted or moved in each second while the
+plane was dragged, with the longest pause between two of these.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ CanvasRenderingContext2D.prototype.putImageData = function (...values) {
   window.painted.push(performance.now());
   return paint.apply(this, values);
 };
+new MutationObserver((changes) => {
+  // A picture that is moved is not painted anew.
+  if (changes.some((each) => each.target.matches("canvas"))) window.painted.push(performance.now());
+}).observe(document, { subtree: true, attributeFilter: ["style"] });
 """
 
 
