@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage.schema.packed_curve import unpack_curve
 from storage.schema.records import Failure
-from storage.search.demands import TEXT, Clause, Demands, as_text
+from storage.search.demands import Clause, Demands
 from storage.search.finder import Finder
 from storage.search.found_rows import FILE_ID, RowReader
 from storage.search.map_points import OTHER_FOLDER, points_of
 from storage.search.orders import Order
 from storage.search.reader import open_snapshot
 from storage.search.search_plans import from_numbers
+from storage.search.text_search import TEXT, as_text
 
 if TYPE_CHECKING:
     import sqlite3

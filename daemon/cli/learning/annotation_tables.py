@@ -21,7 +21,6 @@ from daemon.cli.options import (
 )
 from daemon.cli.output import is_on_terminal, print_bytes, print_json, say
 from daemon.cli.session import open_catalogue
-from daemon.clock import utc_now
 from daemon.paths import canonical_path, printable
 
 if TYPE_CHECKING:
@@ -99,13 +98,10 @@ def import_(
     line replaces the same person's earlier values of the same sound. NAME stands for lines without
     an annotator.
     """
-    from daemon.service.background_job import RETAG
-
     require_commands(loaded)
     may_name = loaded.settings.annotations.annotator_column
     with open_catalogue(loaded) as catalogue:
         message = imported(catalogue, table, scale, annotator or you(), may_name=may_name)
-        catalogue.jobs.request(RETAG, utc_now())
     say(message, err=True)
 
 
