@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
@@ -34,6 +35,9 @@ LINES = {
     "show": ["show", "song.flac"],
     "query": ["query", "--like", "song.flac"],
     "annotate": ["annotate", "song.flac", "--arousal", "0.5", "--valence", "0.5"],
+    "annotations list": ["annotations", "list"],
+    "annotations export": ["annotations", "export"],
+    "annotations import": ["annotations", "import", "manifest.csv"],
     "review": ["review"],
     "corpus add": ["corpus", "add", "manifest", "."],
     "corpus list": ["corpus", "list"],
@@ -55,6 +59,8 @@ LINES = {
     "restore": ["restore", "backup.tar"],
     "config path": ["config", "path"],
     "config show": ["config", "show"],
+    "config init": ["config", "init", "--config", "settings.toml"],
+    "config edit": ["config", "edit", "--config", "settings.toml"],
     "install": ["install", "--root", "root"],
     "uninstall": ["uninstall", "--root", "root"],
 }
@@ -102,7 +108,7 @@ def test_the_planted_modules_would_run_if_they_were_imported(album: Path, marker
 
 
 def test_there_is_a_line_for_every_command() -> None:
-    assert {*LINES, "run"} == {name.removeprefix("valenced ") for name in all_commands()}
+    assert {*LINES, "run", "page"} == {name.removeprefix("valenced ") for name in all_commands()}
 
 
 def test_no_command_and_none_of_its_processes_runs_planted_modules(
@@ -111,7 +117,7 @@ def test_no_command_and_none_of_its_processes_runs_planted_modules(
     for name, line in LINES.items():
         subprocess.run(
             here.line(*line),
-            env=here.environment,
+            env=here.environment | {"EDITOR": "true"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -124,6 +130,19 @@ def test_the_service_and_its_workers_run_no_planted_modules(here: Valenced, mark
     with here.start("run", ".", "--debug") as service:
         service.wait_for("song.flac", "arousal")
         service.stop()
+    assert not marker.exists()
+
+
+def test_the_page_runs_no_planted_modules(here: Valenced, marker: Path) -> None:
+    here.create_catalogue()
+    line = here.line("page", "--listen", "127.0.0.1:0")
+    with subprocess.Popen(line, env=here.environment, stdout=subprocess.PIPE, text=True) as page:
+        try:
+            assert page.stdout is not None
+            with build_opener(HTTPCookieProcessor()).open(page.stdout.readline().strip()) as answer:
+                assert b"<html" in answer.read()
+        finally:
+            page.terminate()
     assert not marker.exists()
 
 
