@@ -6,8 +6,9 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from storage.schema.column_formats import MILLION
 from storage.search.demands import all_of, between
-from storage.search.orders import INDEXES
+from storage.search.orders import AXES, COUNTED_STEP, INDEXES
 from storage.search.text_search import files_with_text
 
 if TYPE_CHECKING:
@@ -94,6 +95,16 @@ class Lookups:
             (*within.values, self.few + 1),
         ).fetchone()
         return bool(count <= self.few)
+
+    def about(self, axis: str, span: Span) -> int:
+        """Return about how many sounds a span of an axis holds, never none."""
+        steps = [(MILLION + end) // COUNTED_STEP for end in span]
+        (count,) = self.plain.execute(
+            "SELECT ifnull(sum(sounds), 0) FROM shown_counts"
+            " WHERE axis = ? AND step BETWEEN ? AND ?",
+            (AXES.index(axis), *steps),
+        ).fetchone()
+        return int(count) + 1
 
     def has_as_many(self, demands: Demands, limit: int, by: str = "shown_arousal") -> bool:
         """Tell whether as many sounds as wanted match, from the index of a column."""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from math import ceil, hypot
+from math import ceil, hypot, isqrt
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.schema.column_formats import MILLION
-from storage.search.demands import Clause, Span, all_of
+from storage.search.demands import Span, all_of
 from storage.search.found_rows import AROUSAL, VALENCE
-from storage.search.orders import INDEXES, distance_from
-from storage.search.search_plans import from_sounds
+from storage.search.orders import AXES, INDEXES, distance_from
+from storage.search.search_plans import from_numbers, from_sounds
 
 if TYPE_CHECKING:
-    from storage.search.demands import Demands
+    from storage.search.demands import Clause, Demands
     from storage.search.lookups import Lookups
     from storage.search.orders import Order
+    from storage.search.search_plans import Plan
 
     Row = tuple[Any, ...]
 
 FIRST_REACH: Final = 4_000
 """Half the side of the first square around a point that may match, in millionths."""
 
-_AXES: Final = ("shown_arousal", "shown_valence")
+_EQUALLY_FAR: Final = 500
+"""As many sounds may be as far as the last one."""
+
+_COST_OF_ROW: Final = 24
+"""How many rows of an index are looked at while one row of the table is read."""
 
 
 def nearest(
@@ -31,25 +36,40 @@ def nearest(
     point = [round(MILLION * value) for value in near]
     # Nothing that matches is closer.
     closest = ceil(
-        hypot(*(_gap(at, demands.spans.get(axis)) for axis, at in zip(_AXES, point, strict=True)))
+        hypot(*(_gap(at, demands.spans.get(axis)) for axis, at in zip(AXES, point, strict=True)))
     )
-    more = FIRST_REACH
+    more = max(FIRST_REACH, closest // 64)
     while True:
         reach = closest + more
-        square = {axis: Span(at - reach, at + reach) for axis, at in zip(_AXES, point, strict=True)}
+        square = {axis: Span(at - reach, at + reach) for axis, at in zip(AXES, point, strict=True)}
         closer = demands.within(square)
-        # The index by arousal has all other conditions, too.
-        axes = _AXES if not closer.others and len(closer.spans) == len(_AXES) else _AXES[:1]
-        by = min(axes, key=lambda axis: closer.spans[axis].high - closer.spans[axis].low)
+        by = _axis(lookups, closer)
         is_last = reach > 2 * MILLION
-        if is_last or lookups.has_as_many(closer, limit, by):
-            closer = _closest(lookups, closer, distance_from(near), limit, by)
-            name = f"nearest within {reach / MILLION:g}"
-            rows = lookups.read(from_sounds(name, closer, order, limit, by=by))
-            in_circle = rows and _squared_distance(rows[-1], point) <= reach * reach
-            if is_last or (len(rows) == limit and in_circle):
-                return rows
         more *= 2
+        if is_last or lookups.has_as_many(closer, limit, by):
+            name = f"nearest within {reach / MILLION:g}"
+            distance = distance_from(near)
+            rows = lookups.read(_plan(lookups, name, closer, order, distance, limit, by))
+            if is_last:
+                return rows
+            if len(rows) == limit:
+                farthest = _distance(rows[-1], point)
+                if farthest <= reach:
+                    return rows
+                # A corner of the square is farther than its sides: nothing nearer is beyond this.
+                more = farthest - closest
+
+
+def _axis(lookups: Lookups, demands: Demands) -> str:
+    """Return the axis whose index has the fewest rows to look at.
+
+    That of arousal has the columns of all other conditions, too; beside the other rows are read.
+    """
+    arousal, valence = (lookups.about(axis, demands.spans[axis]) for axis in AXES)
+    if demands.others or len(demands.spans) > len(AXES):
+        read = valence * arousal / lookups.about(AXES[0], Span())
+        valence += round(_COST_OF_ROW * read)
+    return AXES[0] if arousal <= valence else AXES[1]
 
 
 def _gap(at: int, span: Span | None) -> int:
@@ -57,25 +77,35 @@ def _gap(at: int, span: Span | None) -> int:
     return 0 if span is None else max(span.low - at, at - span.high, 0)
 
 
-def _closest(lookups: Lookups, demands: Demands, distance: Clause, limit: int, by: str) -> Demands:
-    """Add how far the last of the nearest sounds is, which the index alone tells.
+def _plan(
+    lookups: Lookups,
+    name: str,
+    demands: Demands,
+    order: Order,
+    distance: Clause,
+    limit: int,
+    by: str,
+) -> Plan:
+    """Return the plan for the nearest sounds, of which the index tells the numbers.
 
-    Not if a folder or a text is wanted, which only the table of files tells.
+    Not if a folder or a text is wanted, which only the table of files tells, nor if very many
+    are equally far.
     """
-    if demands.are_files_chosen:
-        return demands
-    where = all_of(demands.sounds)
-    last = lookups.plain.execute(
-        f"SELECT {distance.sql} FROM predictions AS p INDEXED BY {INDEXES[by]}"  # noqa: S608
-        f" WHERE {where.sql} ORDER BY 1 LIMIT 1 OFFSET ?",
-        # One more, since a file may be left out.
-        (*distance.values, *where.values, limit),
-    ).fetchone()
-    if last is None:
-        return demands
-    return demands.also(Clause(f"{distance.sql} <= ?", (*distance.values, *last)))
+    if not demands.are_files_chosen:
+        where = all_of(demands.sounds)
+        found = lookups.plain.execute(
+            f"SELECT p.sound_id, {distance.sql} AS distance"  # noqa: S608
+            f" FROM predictions AS p INDEXED BY {INDEXES[by]}"
+            f" WHERE {where.sql} ORDER BY distance LIMIT ?",
+            (*distance.values, *where.values, limit + _EQUALLY_FAR),
+        ).fetchall()
+        if len(found) < limit + _EQUALLY_FAR or found[limit - 1][1] < found[-1][1]:
+            numbers = [number for number, far in found if far <= found[:limit][-1][1]]
+            return from_numbers(name, "sounds", numbers, demands, order, limit)
+    return from_sounds(name, demands, order, limit, by=by)
 
 
-def _squared_distance(row: Row, point: list[int]) -> int:
-    distance: int = (row[AROUSAL] - point[0]) ** 2 + (row[VALENCE] - point[1]) ** 2
-    return distance
+def _distance(row: Row, point: list[int]) -> int:
+    """Return the distance of a row from a point, rounded up."""
+    squared: int = (row[AROUSAL] - point[0]) ** 2 + (row[VALENCE] - point[1]) ** 2
+    return isqrt(squared - 1) + 1 if squared else 0

@@ -37,6 +37,12 @@ INDEXES: Final = {
 }
 """The index of each of their columns."""
 
+AXES: Final = ("shown_arousal", "shown_valence")
+"""The columns of the plane, in the order in which `shown_counts` numbers them."""
+
+COUNTED_STEP: Final = 1_000
+"""In millionths; `shown_counts` has the sounds of each step of an axis."""
+
 _OTHERS: Final = {
     "arousal_low": LOW.format("arousal"),
     "arousal_high": HIGH.format("arousal"),

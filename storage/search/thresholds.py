@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from storage.schema.column_formats import MILLION
 from storage.schema.records import Mood
 from storage.search.demands import Thresholds
-from storage.search.orders import INDEXES
+from storage.search.orders import AXES, COUNTED_STEP, INDEXES
 
 if TYPE_CHECKING:
     import sqlite3
 
     from storage.schema.sound_filter import SoundFilter
-
-_AXES: Final = ("shown_arousal", "shown_valence")
-_STEP: Final = 1_000
-"""In millionths; sounds are counted by steps."""
 
 
 def thresholds_of(plain: sqlite3.Connection, wanted: SoundFilter) -> Thresholds:
@@ -36,17 +32,17 @@ def _at_share(plain: sqlite3.Connection, column: str, share: float, *, down: boo
     order = "DESC" if down else "ASC"
     counts = plain.execute(
         f"SELECT step, sounds FROM shown_counts WHERE axis = ? ORDER BY step {order}",  # noqa: S608
-        (_AXES.index(column),),
+        (AXES.index(column),),
     ).fetchall()
     rank = round(share * max(sum(sounds for _, sounds in counts) - 1, 0))
     for step, sounds in counts:
         if rank < sounds:
-            low = step * _STEP - MILLION
+            low = step * COUNTED_STEP - MILLION
             (value,) = plain.execute(
                 f"SELECT {column} FROM predictions INDEXED BY {INDEXES[column]}"  # noqa: S608
                 f" WHERE files > 0 AND {column} BETWEEN ? AND ?"
                 f" ORDER BY {column} {order} LIMIT 1 OFFSET ?",
-                (low, low + _STEP - 1, rank),
+                (low, low + COUNTED_STEP - 1, rank),
             ).fetchone()
             return int(value)
         rank -= sounds

@@ -25,11 +25,19 @@ ANYWHERE = "127.0.0.1:0"
 
 
 def children() -> set[int]:
-    """Return the processes that any thread of this one has started."""
+    """Return the processes of the page that any thread of this one has started."""
     found = set()
     for task in Path("/proc/self/task").iterdir():
         found |= {int(number) for number in (task / "children").read_text().split()}
-    return found
+    return {number for number in found if is_page(number)}
+
+
+def is_page(process: int) -> bool:
+    """Tell whether a process that runs is that of a page."""
+    try:
+        return b"daemon.page.page_process" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_it_answers_comes_back_and_ends(
