@@ -109,8 +109,9 @@ def test_each_command_has_a_man_page_with_its_options(files: dict[str, str]) -> 
     assert {name.replace(" ", "-") for name in commands} <= set(pages)
     for name, command in commands.items():
         text = pages[name.replace(" ", "-")].replace("\\-", "-")
-        missing = {option for option in option_names(command) if option not in text} - {"--help"}
-        assert not missing, name
+        missing = {option for option in option_names(command) if option not in text}
+        # Click remembers the short name, too, once a command has run in this process.
+        assert missing <= {"-h", "--help"}, name
     for name in {name.split()[1] for name in commands}:
         assert f"See \\fBvalenced-{name}(1)\\fP" in pages["valenced"]
     for text in pages.values():
