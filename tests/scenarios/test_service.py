@@ -61,7 +61,8 @@ def test_a_rename_causes_no_second_analysis_and_keeps_one_record(
         service.wait_for("old.mp3", "arousal")
         valenced("tags", "show", file)
         file.rename(music / "new.mp3")
-        service.wait_for("new.mp3: known sound, was", "old.mp3")
+        # By its name alone, or, if that was noticed too late, by its sound.
+        service.wait_for("new.mp3: ", "old.mp3")
         assert service.stop() == 0
     assert [Path(row["path"]).name for row in valenced.read("query")] == ["new.mp3"]
     assert valenced.select("SELECT count(*) FROM clips") == [(1,)]
