@@ -31,7 +31,8 @@ class PageServer(uvicorn.Server):
     """
 
     def __init__(self, app: Any, *, ends_when_idle: bool = False) -> None:
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        for name in ("uvicorn", "uvicorn.error"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -73,6 +74,11 @@ class PageServer(uvicorn.Server):
                 if self._ends_when_idle and is_idle and seen:
                     return
                 seen = state.total_requests
+
+    async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
+        """Close all connections; that this cuts off live events is no error to log."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
         """Take a signal."""

@@ -110,3 +110,14 @@ def test_events_tell_of_changes(page: PageClient, own: str) -> None:
         page.change("DELETE", f"{own}/annotation")
         while told.count(b"event: changed") < 2:
             told += client.recv(65536)
+
+
+def test_a_page_that_ends_while_a_browser_listens_logs_nothing(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(library.catalogue) as page:
+        client = page.connect()
+        client.sendall(page.asked("/api/v1/events"))
+        assert client.recv(65536)
+    client.close()
+    assert caplog.text == ""
