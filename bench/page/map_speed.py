@@ -42,7 +42,7 @@ CanvasRenderingContext2D.prototype.putImageData = function (...values) {
 };
 new MutationObserver((changes) => {
   // A picture that is moved is not painted anew.
-  if (changes.some((each) => each.target.matches("canvas"))) window.painted.push(performance.now());
+  if (changes.some((each) => each.target.matches("canvas[data-painted]"))) window.painted.push(performance.now());
 }).observe(document, { subtree: true, attributeFilter: ["style"] });
 """
 
@@ -66,7 +66,7 @@ def measure(page: Page, url: str) -> dict[str, float]:
     page.goto(url.partition("?")[0], wait_until="commit")
     page.locator("canvas[data-painted]").wait_for()
     painted_ms: float = page.evaluate("window.painted[0]")
-    count = int(page.locator("canvas").get_attribute("data-painted") or 0)
+    count = int(page.locator("canvas[data-painted]").get_attribute("data-painted") or 0)
     box = page.locator(".plane").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

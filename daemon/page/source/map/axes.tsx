@@ -1,6 +1,9 @@
 /** The frame of the plane: its grid, the numbers, and the names of both axes. */
 
+import { useLayoutEffect, useRef } from "preact/hooks";
+
 import { toPlane, toScreen, type Area, type Camera } from "./camera";
+import { isDark } from "./map_state";
 
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 const FEWEST_PIXELS = 70;
@@ -19,7 +22,26 @@ function label(value: number): string {
   return value === 0 ? "0" : `${value < 0 ? "−" : "+"}${Math.abs(value)}`;
 }
 
+/** Drawn on a canvas, since a browser takes longer to paint an image of lines anew at each step of a drag. */
 export function Axes({ camera, area }: { camera: Camera; area: Area }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const scheme = isDark.value;
+  useLayoutEffect(() => draw(canvas.current!, camera, area), [camera, area, scheme]);
+  return <canvas ref={canvas} class="axes" aria-hidden="true" />;
+}
+
+function draw(canvas: HTMLCanvasElement, camera: Camera, area: Area): void {
+  const ratio = devicePixelRatio;
+  const [width, height] = [area.width, area.height].map((side) => Math.round(side * ratio)) as [number, number];
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const style = getComputedStyle(canvas);
+  const [line, strong] = ["--line", "--strong-line"].map((name) => style.getPropertyValue(name)) as [string, string];
+  const pen = canvas.getContext("2d")!;
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, area.width, area.height);
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
+  pen.fillStyle = style.color;
+
   const [left, top] = toScreen(camera, area, -1, 1);
   const [right, bottom] = toScreen(camera, area, 1, -1);
   const [low, high] = toPlane(camera, area, 0, 0);
@@ -27,36 +49,30 @@ export function Axes({ camera, area }: { camera: Camera; area: Area }) {
   const unit = (right - left) / 2;
   const baseline = Math.min(bottom, area.height - 24);
   const edge = Math.max(left, LABEL_WIDTH);
-  const heights = ticks(deep, high, unit).map((value) => toScreen(camera, area, 0, value)[1]);
+  const heights = ticks(deep, high, unit).map((value) => [value, toScreen(camera, area, 0, value)[1]] as const);
   /** Whether a number below the plane would run into the lowest of those beside it. */
   const isInTheWay = (x: number) => x - LABEL_WIDTH / 2 < edge - 6
-    && heights.some((y) => baseline + 10 - y < LABEL_HEIGHT);
-  return (
-    <g class="axes" aria-hidden="true">
-      <rect x={left} y={top} width={right - left} height={bottom - top} class="frame" />
-      {ticks(low, far, unit).map((value) => {
-        const [x] = toScreen(camera, area, value, 0);
-        return (
-          <g key={`a${value}`}>
-            <line x1={x} x2={x} y1={Math.max(top, 0)} y2={Math.min(bottom, area.height)}
-              class={value === 0 ? "zero" : "grid"} />
-            {!isInTheWay(x) &&
-              <text x={x} y={baseline + 14} text-anchor="middle">{label(value)}</text>}
-          </g>
-        );
-      })}
-      {ticks(deep, high, unit).map((value) => {
-        const [, y] = toScreen(camera, area, 0, value);
-        return (
-          <g key={`v${value}`}>
-            <line x1={Math.max(left, 0)} x2={Math.min(right, area.width)} y1={y} y2={y}
-              class={value === 0 ? "zero" : "grid"} />
-            <text x={edge - 6} y={y + 4} text-anchor="end">{label(value)}</text>
-          </g>
-        );
-      })}
-    </g>
-  );
+    && heights.some(([, y]) => baseline + 10 - y < LABEL_HEIGHT);
+  const stroke = (value: number, x1: number, y1: number, x2: number, y2: number) => {
+    pen.strokeStyle = value === 0 ? strong : line;
+    pen.beginPath();
+    pen.moveTo(x1, y1);
+    pen.lineTo(x2, y2);
+    pen.stroke();
+  };
+  pen.textAlign = "center";
+  for (const value of ticks(low, far, unit)) {
+    const [x] = toScreen(camera, area, value, 0);
+    stroke(value, x, Math.max(top, 0), x, Math.min(bottom, area.height));
+    if (!isInTheWay(x)) pen.fillText(label(value), x, baseline + 14);
+  }
+  pen.textAlign = "right";
+  for (const [value, y] of heights) {
+    stroke(value, Math.max(left, 0), y, Math.min(right, area.width), y);
+    pen.fillText(label(value), edge - 6, y + 4);
+  }
+  pen.strokeStyle = strong;
+  pen.strokeRect(left, top, right - left, bottom - top);
 }
 
 /** The names stand still at the edges, wherever the plane is moved to. */

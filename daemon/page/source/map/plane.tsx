@@ -74,7 +74,7 @@ export function Plane() {
     <div ref={box} class={`plane is-${mode.value}`} tabIndex={0} role="application"
       aria-label="Map of sounds: calm to energetic across, unpleasant to pleasant upwards"
       aria-describedby="plane-keys" onKeyDown={onKeyDown} onBlur={() => (cursor.value = null)}>
-      <canvas ref={canvas} />
+      <canvas ref={canvas} class="points" />
       {area.value.width > 0 && <Overlay area={area.value} hovered={hovered.value}
         cursor={cursor.value} />}
       <AxisNames />
@@ -223,9 +223,9 @@ function Overlay({ area, hovered, cursor }: {
   const corners = (lasso.value ?? drawing.value).map(([arousal, valence]) => toScreen(from, area, arousal, valence).join());
   return (
     <>
+      <Axes camera={from} area={area} />
+      <Rings area={area} />
       <svg class="overlay" width={area.width} height={area.height} aria-hidden="true">
-        <Axes camera={from} area={area} />
-        <Rings area={area} />
         {corners.length > 1 && <polygon class="lasso" points={corners.join(" ")} />}
         {hovered && hovered.id !== currentId.value &&
           <Cross camera={from} area={area} sound={hovered} kind="is-hovered" />}

@@ -23,10 +23,10 @@ export function Rings({ area }: { area: Area }) {
   const [x, y] = toScreen(from, area, arousal, valence);
   const look = radius < FEW_RADIUS ? { width: 1, opacity: 0.45 } : { width: 1.5, opacity: 1 };
   return (
-    <g class="rings" stroke-width={look.width} stroke-opacity={look.opacity}
-      transform={`translate(${x - area.width / 2} ${y - area.height / 2})`}>
+    <svg class="rings" stroke-width={look.width} stroke-opacity={look.opacity} aria-hidden="true"
+      style={{ transform: `translate(${x - area.width / 2}px, ${y - area.height / 2}px)` }}>
       {rings}
-    </g>
+    </svg>
   );
 }
 
