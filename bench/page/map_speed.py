@@ -42,7 +42,8 @@ CanvasRenderingContext2D.prototype.putImageData = function (...values) {
 };
 new MutationObserver((changes) => {
   // A picture that is moved is not painted anew.
-  if (changes.some((each) => each.target.matches("canvas[data-painted]"))) window.painted.push(performance.now());
+  const isMoved = changes.some((each) => each.target.matches("canvas[data-painted]"));
+  if (isMoved) window.painted.push(performance.now());
 }).observe(document, { subtree: true, attributeFilter: ["style"] });
 """
 
