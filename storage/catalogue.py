@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing, contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -12,15 +14,15 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
-from storage.database.sessions import CataloguePart, reading
+from storage.database.sessions import CataloguePart, batches, reading
 from storage.jobs import JobStore
+from storage.known_files import KnownFiles
 from storage.queries import Queries
 from storage.queue import Queue, finish
 from storage.rescoring import Rescoring
+from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.clip_rows import (
     CLIPS,
-    FILES,
-    PATH,
     has_identity,
     is_at,
     is_below,
@@ -28,9 +30,9 @@ from storage.schema.clip_rows import (
     sound_number,
     sound_with,
 )
-from storage.schema.file_stamps import NO_STAMP, FileStamp
 from storage.schema.records import Clip, Prediction, TagState
 from storage.schema.row_mapping import (
+    MISSING_CLIP,
     RESTAMP_CLIP,
     RESTAMP_ENTRY,
     UPSERT_CLIP,
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Select
 
-    from storage.schema.file_stamps import FileLook
+    from storage.schema.file_stamps import FileLook, FileStamp
     from storage.schema.records import Analysis, FolderState, QueueEntry
 
 FEW, MANY = 16, 1000
@@ -131,19 +133,25 @@ class Catalogue(CataloguePart):
         statement = CLIPS.where(has_identity(identity)).order_by(*likeliest)
         return [clip_of(row) for row in self._rows(statement.limit(FEW))]
 
-    def stamps(self, hearing: str | None = None) -> dict[Path, FileStamp]:
-        """Return the stamp of every clip that is not missing.
+    @contextmanager
+    def known_files(self, hearing: str | None = None) -> Iterator[KnownFiles]:
+        """Read what is known of files, for the duration of a block.
 
         A clip whose features do not fit the published bundle, or have other settings than
-        `hearing`, has `NO_STAMP`, so that its file counts as changed and is analysed again.
+        `hearing`, counts as changed, so that its file is analysed again.
         """
-        found = self._stamps(_STAMPS.where(clips.c.missing_since.is_(None)))
-        other = self.rescoring.with_other_features(hearing)
-        return found | dict.fromkeys(found.keys() & other, NO_STAMP)
+        outdated = self.rescoring.with_other_features(hearing)
+        with closing(self.engine.raw_connection()) as pooled:
+            plain = pooled.driver_connection
+            assert isinstance(plain, sqlite3.Connection)
+            try:
+                yield KnownFiles(plain, outdated)
+            except sqlite3.Error as error:
+                raise CatalogueError(f"{self.engine.url.database}: {error}") from error
 
     def queued_stamps(self) -> dict[Path, FileStamp]:
         """Return the stamp of every file in the queue, including those given up."""
-        return self._stamps(select(queue_table))
+        return {row.path: stamp_of(row) for row in self._rows(select(queue_table))}
 
     def affect_of(self, identity: str) -> Prediction | None:
         """Return the values that hold for a sound: people's annotations, else the prediction."""
@@ -197,13 +205,10 @@ class Catalogue(CataloguePart):
             for path, stamp in stamps.items()
             for folder, name in [parts_of(path)]
         ]
-        if not rows:
-            return
-        queued = self.queued_stamps()
-        with self.engine.begin() as connection:
-            connection.execute(RESTAMP_CLIP, rows)
-            if waiting := [row for row in rows if row["of"] in queued]:
-                connection.execute(RESTAMP_ENTRY, waiting)
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(RESTAMP_CLIP, rows)
+                connection.execute(RESTAMP_ENTRY, rows)
 
     def record_same(self, entry: QueueEntry, clip: Clip, look: FileLook) -> None:
         """Record that a claimed file has the content of a clip, perhaps under another path."""
@@ -238,10 +243,10 @@ class Catalogue(CataloguePart):
 
     def mark_missing(self, paths: Iterable[Path], now: datetime) -> None:
         """Record that files are missing from now on; their clips stay."""
-        with self.engine.begin() as connection:
-            for path in paths:
-                present = update(clips).where(is_at(path), clips.c.missing_since.is_(None))
-                connection.execute(present.values(missing_since=now))
+        for some in batches(paths):
+            rows = [dict(zip(("folder", "file"), parts_of(path), strict=True)) for path in some]
+            with self.engine.begin() as connection:
+                connection.execute(MISSING_CLIP, [row | {"now": now} for row in rows])
 
     def clips_below(self, folder: Path) -> list[Clip]:
         """Return the clips anywhere below a folder that are not missing."""
@@ -276,18 +281,10 @@ class Catalogue(CataloguePart):
     def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
         return [clip_of(row) for row in self._rows(CLIPS.where(condition))]
 
-    def _stamps(self, statement: Any) -> dict[Path, FileStamp]:
-        return {row.path: stamp_of(row) for row in self._rows(statement)}
-
 
 def _renamed(stamp: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a stamp as parameters, whose names must not be those of columns."""
     return {f"new_{name}": value for name, value in stamp.items()}
-
-
-_STAMPS: Final = select(
-    PATH, clips.c.size, clips.c.mtime_ns, clips.c.inode, clips.c.ctime_ns
-).select_from(FILES)
 
 
 def _features_of(column: Column[Any], identity: str, feature_settings: str) -> Select[Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, case, delete, func, not_, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, not_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from storage.database.sessions import CataloguePart
+from storage.database.sessions import CataloguePart, batches
+from storage.schema.column_types import PathText
 from storage.schema.file_stamps import FileStamp
 from storage.schema.records import QueueEntry
 from storage.schema.row_mapping import stamp_of
@@ -100,11 +101,11 @@ class Queue(CataloguePart):
 
     def forget(self, paths: Iterable[Path]) -> None:
         """Delete files that no longer exist, except those that are being analysed."""
-        with self.engine.begin() as connection:
-            for path in paths:
-                connection.execute(
-                    delete(queue).where(queue.c.path == path, queue.c.state != RUNNING)
-                )
+        named = queue.c.path == bindparam("gone", type_=PathText)
+        for some in batches(paths):
+            with self.engine.begin() as connection:
+                unclaimed = delete(queue).where(named, queue.c.state != RUNNING)
+                connection.execute(unclaimed, [{"gone": path} for path in some])
 
     def retry(self, now: datetime, under: Path | None = None) -> int:
         """Make failed files due now, all or those at or below a path; return their number."""
@@ -136,10 +137,10 @@ class Queue(CataloguePart):
 
     def waiting(self, now: datetime) -> int:
         """Count the files that are due or being analysed."""
-        condition = or_(
-            queue.c.state == RUNNING, (queue.c.state == WAITING) & (queue.c.due_at <= now)
-        )
-        return self._value(select(func.count()).select_from(queue).where(condition)) or 0
+        # Each by the index; one condition for both would collect the rows first.
+        running = select(func.count()).where(queue.c.state == RUNNING)
+        due = select(func.count()).where(queue.c.state == WAITING, queue.c.due_at <= now)
+        return self._value(select(running.scalar_subquery() + due.scalar_subquery())) or 0
 
 
 def put(

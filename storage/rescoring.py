@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select, update
 from storage.database.sessions import CataloguePart, batches
 from storage.queue import put
 from storage.schema.catalogue_errors import CatalogueError
-from storage.schema.clip_rows import CLIPS, FILES, PATH, label_number, label_of
+from storage.schema.clip_rows import CLIPS, label_number, label_of
 from storage.schema.packed_curve import shift_curve
 from storage.schema.records import Prediction
 from storage.schema.row_mapping import prediction_values, stamp_of
@@ -20,7 +20,6 @@ from storage.stale_tags import mark_stale
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from sqlalchemy import ColumnElement, Row, Select
     from sqlalchemy.engine import Connection
@@ -75,8 +74,8 @@ class Rescoring(CataloguePart):
         )
         return any(self._row(statement.where(by_other, fitting)) for by_other in _by_others(bundle))
 
-    def with_other_features(self, hearing: str | None = None) -> list[Path]:
-        """Return the files whose features are of other settings than the published bundle's.
+    def with_other_features(self, hearing: str | None = None) -> list[int]:
+        """Return the clips, by number, whose features have other settings than the published's.
 
         What that bundle has predicted has its features, so that only the rest is read. With
         `hearing`, the key of the settings of a bundle that is yet to be published, all are.
@@ -85,17 +84,16 @@ class Rescoring(CataloguePart):
             known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
         ).where(known_bundles.c.in_service == 1)
         statement = (
-            select(PATH)
-            .select_from(FILES)
+            select(clips.c.id)
             .join(predictions, predictions.c.sound_id == clips.c.sound_id)
             .join(hearings, hearings.c.sound_id == clips.c.sound_id)
             .where(clips.c.missing_since.is_(None))
         )
         if hearing is not None:
             other = hearings.c.settings.is_not(_number(hearing))
-            return [row.path for row in self._rows(statement.where(other))]
+            return [row.id for row in self._rows(statement.where(other))]
         return [
-            row.path
+            row.id
             for bundle, settings in self._rows(published)
             if settings is not None
             for by_other in _by_others(bundle)

@@ -77,3 +77,13 @@ def record_entry(
     identity = f"identity of {entry.path!r}"
     found = analysis(identity, arousal, valence)
     return catalogue.record(entry, identity, TagState.PENDING, NOON, found)
+
+
+def stamps_of(catalogue: Catalogue, hearing: str | None = None) -> dict[Path, FileStamp]:
+    """Return the stamp by which a comparison knows each file that is not missing."""
+    with catalogue.known_files(hearing) as known:
+        return {
+            Path(folder + name): FileStamp(*numbers)
+            for folder, _ in known.folders_below(Path("/"))
+            for name, numbers in known.in_folder(folder).items()
+        }

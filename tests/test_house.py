@@ -105,7 +105,11 @@ SINGLE_MODULES = {
         "daemon/tagging/formats/mutagen_formats.py",
     },
     "apscheduler": {"daemon/service/scheduler.py"},
-    "watchdog": {"daemon/watch/watcher.py"},
+    "watchdog": {
+        "daemon/watch/kernel_watches.py",
+        "daemon/watch/paced_polling.py",
+        "daemon/watch/watcher.py",
+    },
     "prometheus_client": {"daemon/monitoring/prometheus_metrics.py"},
 }
 TAKEN_NAMES = {

@@ -16,7 +16,7 @@ from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.querying.kept_playlists import kept_playlists
 from daemon.querying.playlist_keeper import PlaylistKeeper
 from daemon.service.assembly import Assembly
-from daemon.service.messages import CheckFolders, MaintenanceDue, Reconcile, RetrainDue
+from daemon.service.messages import CheckFolders, MaintenanceDue, ReconcileDue, RetrainDue, Stop
 from daemon.service.page_of_run import served_page
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
@@ -118,7 +118,9 @@ def run(
         loop.run()
         notifier.stopping()
         notifier.status("finishing the files being processed")
-    return RunResult(loop.stats.processed, loop.stats.failed, loop.unsettled, loop.unread)
+    return RunResult(
+        loop.stats.processed, loop.stats.failed, loop.unsettled, loop.comparisons.unread
+    )
 
 
 def _start(
@@ -148,9 +150,11 @@ def _start(
         loop.messages.put(CheckFolders())
     else:
         loop.retraining.catch_up()
-    comparison = loop.reconcile("the service starts")
+    if loop.compare_first():
+        loop.messages.put(Stop())
+        return
     for cleaned in clean_up(
-        comparison.leftovers,
+        loop.comparisons.leftovers,
         catalogue.begun_writes,
         audio_hash=lambda file: worker.read_back(file).audio_hash,
     ):
@@ -162,8 +166,8 @@ def _start(
 def _periodic_jobs(config: RunConfig, loop: EventLoop) -> Iterator[PeriodicJob]:
     """Yield the jobs of the scheduler; each only sends a message to the event loop."""
     reconcile_s, schedule = config.settings.watch.reconcile_s, config.settings.retrain.schedule
-    messages, reconcile = loop.messages, Reconcile("interval elapsed")
-    yield PeriodicJob("reconcile", lambda: messages.put(reconcile), reconcile_s)
+    messages = loop.messages
+    yield PeriodicJob("reconcile", lambda: messages.put(ReconcileDue()), reconcile_s)
     yield PeriodicJob("check folders", lambda: messages.put(CheckFolders()), CHECK_FOLDERS_S)
     yield PeriodicJob("maintenance", lambda: messages.put(MaintenanceDue()), MAINTENANCE_S)
     if schedule:

@@ -14,14 +14,15 @@ from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
-from daemon.service.event_loop import EventLoop, SinglePass
-from daemon.service.messages import CheckFolders, MessageQueue, PathChanged, Reconcile, Stop
+from daemon.service.event_loop import EventLoop
+from daemon.service.messages import CheckFolders, EventsLost, MessageQueue, PathChanged, Stop
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
 from daemon.system.load_throttle import LoadThrottle
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import remembered_mounts
+from daemon.watch.single_pass import SinglePass
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher
 from daemon.worker.active_bundle import load_published
@@ -133,7 +134,7 @@ class Assembly:
         if config.keep_watching:
             watcher = Watcher(
                 report=lambda path: self.messages.put(PathChanged(path)),
-                overflowed=lambda: self.messages.put(Reconcile("the kernel dropped events")),
+                overflowed=lambda: self.messages.put(EventsLost()),
             )
             self.stack.callback(watcher.stop)
         mounts = remembered_mounts(config.folders, self.catalogue)

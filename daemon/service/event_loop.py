@@ -6,19 +6,24 @@ import logging
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from queue import Empty
 from typing import TYPE_CHECKING
 
+from daemon.monitoring.waiting_count import WaitingCount
+from daemon.service.comparisons import Comparisons
 from daemon.service.messages import (
     CheckFolders,
+    EventsLost,
     MaintenanceDue,
     Message,
     MessageQueue,
     PathChanged,
     Reconcile,
+    ReconcileDue,
     Reload,
     RetrainDue,
-    Stop,
+    stops,
 )
 from daemon.service_errors import WorkerError
 from storage.database.maintenance import maintain
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from daemon.service.retrain_control import RetrainControl
     from daemon.system.sd_notify import Notifier
     from daemon.watch.enqueue import Enqueuer
-    from daemon.watch.scanner import FolderComparison
+    from daemon.watch.single_pass import SinglePass
     from daemon.watch.watched_folders import WatchedFolders
     from storage.catalogue import Catalogue
 
@@ -47,23 +52,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 RETRY_S = 5.0
-LONGEST_PATIENCE_S = 60.0
 _NOTES = (PAUSED, BUNDLE, SETTINGS, CONFINEMENT)
-
-
-class SinglePass:
-    """Decides when a single pass has waited long enough for files that keep changing."""
-
-    def __init__(self, settle_s: float) -> None:
-        self._patience_s = settle_s + min(9 * settle_s, LONGEST_PATIENCE_S)
-        self._attempts = -1
-        self._progress_at_s = 0.0
-
-    def is_overdue(self, attempts: int, waiting: int, now_s: float) -> bool:
-        """Whether no attempt ended for too long by the monotonic clock, and no file is waiting."""
-        if attempts != self._attempts:
-            self._attempts, self._progress_at_s = attempts, now_s
-        return not waiting and now_s - self._progress_at_s > self._patience_s
 
 
 @dataclass
@@ -77,7 +66,6 @@ class EventLoop:
         reload: applies the present settings; returns why they were refused, None if they were not.
         confinement: returns what confines the workers, None while none has read a file.
         unsettled: files that a single pass stopped waiting for, because they kept changing.
-        unread: folders that could not be listed at the last comparison, each with the reason.
     """
 
     messages: MessageQueue
@@ -97,7 +85,6 @@ class EventLoop:
     reload: Callable[[], str | None] = lambda: None
     confinement: Callable[[], str | None] = lambda: None
     unsettled: list[Path] = field(default_factory=list)
-    unread: dict[Path, str] = field(default_factory=dict)
     monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
     _stored_notes: tuple[str | None, ...] = (None, None, None, None)
@@ -113,16 +100,33 @@ class EventLoop:
             log.critical("%s hangs: busy with one task for %g s", stuck, self.hang_after_s)
         self.stats.stuck = stuck
 
-    def reconcile(self, reason: str) -> FolderComparison:
-        """Compare the folders with the catalogue, and store their state."""
-        log.debug("comparing the folders with the catalogue: %s", reason)
-        self.notifier.status(f"comparing the folders with the catalogue: {reason}")
-        comparison = self.enqueuer.reconcile(self.monotonic(), self.heartbeat)
-        if self.folders.check_watches(comparison):
-            self.messages.put(Reconcile("some directories seem to have no watch"))
-        self.catalogue.record_folders(self.folders.states(comparison, self.clock()))
-        self.unread = comparison.unreadable
-        return comparison
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """The comparisons of the folders with the catalogue."""
+        return Comparisons(
+            self.enqueuer,
+            self.folders,
+            self.catalogue,
+            self.notifier,
+            self.clock,
+            finished=self.enqueue_tags,
+            monotonic=self.monotonic,
+        )
+
+    @cached_property
+    def waiting(self) -> WaitingCount:
+        """Counts the files that wait."""
+        return WaitingCount(lambda: self.catalogue.queue.waiting(self.clock()), self.monotonic)
+
+    def compare_first(self) -> bool:
+        """Handle messages until the folders were compared once; return whether to stop."""
+        self.comparisons.ask("the service starts", ())
+        while self.comparisons.is_busy:
+            self.heartbeat()
+            if self.handle(self._next_messages(0.0)):
+                return True
+            self.comparisons.work()
+        return False
 
     def run(self) -> None:
         """Handle messages until one says stop.
@@ -142,6 +146,7 @@ class EventLoop:
                 messages = self._next_messages(self._timeout_s())
                 if self.handle(messages):
                     return
+                self.comparisons.work()
                 self.stats.problem = None
             except (CatalogueError, WorkerError) as error:
                 if self._waits_after(error, messages):
@@ -153,16 +158,15 @@ class EventLoop:
         Stop comes first: what else fails is found again at the next start. Reload comes next, since
         nothing would repeat it.
         """
-        if _stops(messages):
+        if stops(messages):
             return True
         for message in sorted(messages, key=lambda message: not isinstance(message, Reload)):
             self.heartbeat()
             match message:
                 case PathChanged(path):
                     self.enqueuer.path_changed(path, self.monotonic())
-                case Reconcile(reason):
-                    self.reconcile(reason)
-                    self.enqueue_tags([TagState.PENDING])
+                case Reconcile() | ReconcileDue() | EventsLost():
+                    self.comparisons.take(message)
                 case CheckFolders():
                     self._check_folders()
                 case Reload():
@@ -189,7 +193,7 @@ class EventLoop:
         until_s = self.monotonic() + RETRY_S
         while (rest_s := until_s - self.monotonic()) > 0:
             messages = self._next_messages(rest_s)
-            if _stops(messages):
+            if stops(messages):
                 return True
             again |= {*messages} & {RetrainDue(), Reload()}
         for message in (*again, Reconcile("the catalogue could not be used")):
@@ -198,9 +202,11 @@ class EventLoop:
 
     def _end_if_done(self, single_pass: SinglePass, now_s: float) -> None:
         """Let the consumers end once there is nothing to wait for, or it was waited long enough."""
+        if self.comparisons.is_busy:
+            return
         if self.enqueuer.next_due() is None:
             self.consumers.stop_when_all_tried()
-        waiting = self.catalogue.queue.waiting(self.clock())
+        waiting = self.waiting()
         if not self.unsettled and single_pass.is_overdue(self.stats.attempts, waiting, now_s):
             self.unsettled = sorted({*self.enqueuer.unsettled(), *self.catalogue.queue.untried()})
             self.consumers.stop_when_idle()
@@ -231,15 +237,14 @@ class EventLoop:
             direction = "forward" if step_s > 0 else "back"
             log.info("the clock was set %s by %.0f s", direction, abs(step_s))
             self.correct_future_times()
-            self.reconcile("the clock was set")
+            self.comparisons.ask("the clock was set")
 
     def _check_folders(self) -> None:
         """Look for what sends no event: a disk that is back, a retry that another process asked."""
         self._check_clock()
         if self.folders.refresh():
-            self.reconcile("a folder went away or came back")
             # What could not be written there before may be possible now.
-            self.enqueue_tags(list(TagState))
+            self.comparisons.ask("a folder went away or came back", list(TagState))
         if self.catalogue.queue.waiting(self.clock()):
             self.consumers.wake()
         self.retraining.check()
@@ -265,13 +270,17 @@ class EventLoop:
 
     def _timeout_s(self) -> float | None:
         """Show progress; return how long to wait for messages, None without limit."""
+        if self.comparisons.is_busy:
+            return 0.0
         now_s = self.monotonic()
-        waiting = self.catalogue.queue.waiting(self.clock())
+        waiting = self.waiting()
         unfinished = self.unfinished(waiting)
         self.progress.show(self.stats.attempts, unfinished, now_s)
         self.notifier.status(self._status(waiting))
         due_s = self.enqueuer.next_due()
         timeouts_s = [] if due_s is None else [max(due_s - now_s, 0.01)]
+        if (work_s := self.comparisons.timeout_s(now_s)) is not None:
+            timeouts_s.append(work_s)
         if unfinished or self.single_pass is not None:
             timeouts_s.append(TICK_S)
         if self.notifier.watchdog_interval_s is not None:
@@ -288,13 +297,3 @@ class EventLoop:
         if waiting:
             status = f"analysing: {waiting} files waiting, {counts}"
         return f"{status}; {self._refused}" if self._refused else status
-
-
-def _stops(messages: list[Message]) -> bool:
-    """Return whether one of the messages says stop; raise what broke a consumer."""
-    for message in messages:
-        if isinstance(message, Stop):
-            if message.broken_by is not None:
-                raise message.broken_by
-            return True
-    return False

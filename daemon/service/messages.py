@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -22,6 +23,16 @@ class Reconcile:
     """Compare the folders with the catalogue, for the reason given."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class ReconcileDue:
+    """The time of the periodic comparison has come."""
+
+
+@dataclass(frozen=True)
+class EventsLost:
+    """The kernel dropped events, so that only a comparison finds what they told."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,27 @@ class Stop:
     broken_by: BaseException | None = None
 
 
-Message = PathChanged | Reconcile | CheckFolders | RetrainDue | MaintenanceDue | Reload | Stop
+Message = (
+    PathChanged
+    | Reconcile
+    | ReconcileDue
+    | EventsLost
+    | CheckFolders
+    | RetrainDue
+    | MaintenanceDue
+    | Reload
+    | Stop
+)
 
 # A SimpleQueue may be filled from a signal handler; an Event or a Queue may not.
 MessageQueue = SimpleQueue[Message]
+
+
+def stops(messages: Iterable[Message]) -> bool:
+    """Return whether one of the messages says stop; raise what broke a consumer."""
+    for message in messages:
+        if isinstance(message, Stop):
+            if message.broken_by is not None:
+                raise message.broken_by
+            return True
+    return False

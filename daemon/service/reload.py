@@ -88,6 +88,7 @@ class Reloader:
         pipeline.tag_sync = TagSync(settings.tags, mood, loop.catalogue, loop.clock)
         pipeline.record_tag_edits = tag_edits_for(settings, loop.catalogue, loop.clock)
         roots = [folder.path for folder in new.folders]
+        loop.comparisons.abandon()
         loop.enqueuer.change(roots, FileFilter(watch.suffixes, watch.ignore))
         loop.folders.change(new.folders)
         if watch.reconcile_s != old.settings.watch.reconcile_s:
@@ -95,8 +96,7 @@ class Reloader:
         change_level(old.settings.log.level, settings.log.level)
         if settings != old.settings:
             self.renew_page()
-        loop.reconcile("the settings were read again")
-        loop.enqueue_tags(list(TagState))
+        loop.comparisons.ask("the settings were read again", list(TagState))
 
     def _clear_queue(self, old: RunConfig, new: RunConfig) -> None:
         """Remove from the queue the files of folders that are no longer watched."""

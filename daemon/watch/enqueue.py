@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.watch.file_state import is_folder, stamp_at
+from daemon.watch.folder_comparison import FolderComparison, comparing
 from daemon.watch.open_writers import is_being_written
-from daemon.watch.scanner import FolderComparison, FoundFile, SkippedEntries, compare, walk
+from daemon.watch.scanner import FoundFile, SkippedEntries, walk
 from daemon.watch.stability import StabilityTracker
+from storage.database.sessions import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from datetime import datetime
-    from pathlib import Path
 
     from daemon.watch.file_filter import FileFilter
     from daemon.watch.nested_mounts import NestedMounts
@@ -66,11 +68,9 @@ class Enqueuer:
 
     def path_changed(self, path: Path, now_s: float) -> None:
         """Handle an event at a path, of whatever kind."""
-        homes = [root for root in self._roots if path.is_relative_to(root) and path != root]
-        if not homes:
+        root = self._root_of(path)
+        if root is None:
             return
-        # Of two watched folders, one inside the other, the inner one decides on its files.
-        root = max(homes, key=lambda home: len(home.parts))
         if is_folder(path):
             if all(map(self._file_filter.allows_folder, path.relative_to(root).parts)):
                 self._scan_new_folder(path, now_s)
@@ -104,35 +104,72 @@ class Enqueuer:
         """Return the files that are not complete yet."""
         return self._tracker.unsettled()
 
-    def reconcile(self, now_s: float, alive: Callable[[], None] = lambda: None) -> FolderComparison:
+    def reconciling(
+        self,
+        found: FolderComparison,
+        now_s: Callable[[], float],
+        watch: Callable[[str], None] = lambda _: None,
+    ) -> Generator[None, None, None]:
         """Compare the folders with the catalogue, and queue or mark missing what differs.
 
-        `alive` is called with every file that is found: a large library takes a while.
+        In short steps, between which events may be handled.
+
+        Args:
+            found: filled in, except with what is done on the way.
+            now_s: the monotonic clock.
+            watch: called with each folder, which ends in a slash, before it is listed.
         """
-        started_s = time.monotonic()
-        comparison = compare(
-            self._roots,
-            self._file_filter,
-            self._catalogue.stamps(),
-            self._catalogue.queued_stamps(),
-            self._mounts,
-            alive,
-        )
-        self._catalogue.restamp(comparison.restamped)
-        self._add_found(comparison.new, now_s)
-        self._catalogue.queue.forget(comparison.gone)
-        self._catalogue.mark_missing(comparison.gone, self._clock())
-        for folder, reason in comparison.unreadable.items():
+        with self._catalogue.known_files() as known:
+            for _ in comparing(found, self._roots, self._file_filter, known, self._mounts, watch):
+                self._take(found, now_s())
+                yield
+        self._take(found, now_s())
+        for some in batches(found.gone):
+            self._mark_gone(self._judged(some, found), now_s())
+            yield
+        for folder, reason in found.unreadable.items():
             fields = {"folder": folder, "reason": reason}
             log.warning("%s: cannot be listed: %s", folder, reason, extra=fields)
-        log.debug(
-            "compared folders with the catalogue in %.2f s: %d known, %d new, %d gone",
-            time.monotonic() - started_s,
-            comparison.known,
-            len(comparison.new),
-            len(comparison.gone),
+
+    def _take(self, found: FolderComparison, now_s: float) -> None:
+        """Do what follows from what was found so far."""
+        if found.restamped:
+            self._catalogue.restamp(found.restamped)
+            found.restamped = {}
+        if found.new:
+            self._add_found(found.new, now_s)
+            found.queued += len(found.new)
+            found.new = []
+
+    def _judged(self, names: list[str], found: FolderComparison) -> list[Path]:
+        """Return those of some paths whose disk is the one that was compared."""
+        hidden = [*found.replaced(), *self._mounts.unmounted()]
+        return [path for path in map(Path, names) if not any(map(path.is_relative_to, hidden))]
+
+    def _mark_gone(self, paths: list[Path], now_s: float) -> None:
+        """Mark files as missing, except those that came back since they were not found."""
+        back = [path for path in paths if self._is_there(path)]
+        gone = [path for path in paths if path not in back] if back else paths
+        self._catalogue.queue.forget(gone)
+        self._catalogue.mark_missing(gone, self._clock())
+        for path in back:
+            self.path_changed(path, now_s)
+
+    def _is_there(self, path: Path) -> bool:
+        """Tell whether a walk would find a file now."""
+        root = self._root_of(path)
+        return (
+            root is not None
+            and stamp_at(path) is not None
+            and self._file_filter.allows_below(path, root)
+            # A walk follows no link, to a folder either.
+            and os.path.realpath(path.parent) == str(path.parent)
         )
-        return comparison
+
+    def _root_of(self, path: Path) -> Path | None:
+        """Return the watched folder that decides on a path: the innermost one."""
+        homes = [root for root in self._roots if path.is_relative_to(root) and path != root]
+        return max(homes, key=lambda home: len(home.parts), default=None)
 
     def _remove(self, path: Path) -> None:
         """Mark what was at a path as missing, and what was below it if it was a folder."""

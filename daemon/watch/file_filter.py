@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import PurePath
+
+
+_WILD: Final = frozenset("*?[")
 
 
 class FileFilter:
@@ -21,16 +24,28 @@ class FileFilter:
 
     def __init__(self, suffixes: Iterable[str], ignore: Iterable[str]) -> None:
         self._suffixes = frozenset("." + suffix for suffix in suffixes)
-        patterns = [translate(pattern) for pattern in ignore]
-        self._ignored = re.compile("|".join(patterns)) if patterns else None
+        ends, starts, others = [], [], []
+        for pattern in ignore:
+            # Nearly all are of two simple kinds, and a scan tries all of them on every name.
+            if not _WILD.intersection(pattern[1:]) and pattern.startswith("*"):
+                ends.append(pattern[1:])
+            elif not _WILD.intersection(pattern[:-1]) and pattern.endswith("*"):
+                starts.append(pattern[:-1])
+            else:
+                others.append(translate(pattern))
+        self._ends, self._starts = tuple(ends), tuple(starts)
+        self._ignored = re.compile("|".join(others)) if others else None
 
     def allows_folder(self, name: str) -> bool:
         """Tell whether a folder of this name is scanned."""
+        if name.endswith(self._ends) or name.startswith(self._starts):
+            return False
         return self._ignored is None or self._ignored.match(name) is None
 
     def allows_file(self, name: str) -> bool:
         """Tell whether a file of this name is a sound file that is not ignored."""
-        return PurePath(name).suffix.lower() in self._suffixes and self.allows_folder(name)
+        dot = name.rfind(".")
+        return dot > 0 and name[dot:].lower() in self._suffixes and self.allows_folder(name)
 
     def allows_below(self, path: PurePath, root: PurePath) -> bool:
         """Tell whether a file below a watched folder is allowed, with every folder between."""

@@ -28,6 +28,25 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_no_folder(path: Path) -> bool:
+    """Tell whether there is certainly no folder at a path; what cannot be seen may be one."""
+    try:
+        return not stat.S_ISDIR(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def folder_inode(path: Path) -> tuple[int, int] | None:
+    """Return device and number of the inode of a folder, None if there is none to be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def is_gone(path: Path) -> bool:
     """Tell whether there is certainly nothing at a path; what cannot be seen may still exist."""
     try:

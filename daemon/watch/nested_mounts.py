@@ -51,7 +51,7 @@ class NestedMounts:
     def refresh(self) -> Mapping[Path, str]:
         """Return the current mount points, each with its device, and remember them."""
         now = mounts_below(self._roots, self._mounts)
-        self._known |= now.keys()
+        self._known = self._known | now.keys()
         return now
 
     def unmounted(self) -> list[Path]:
@@ -69,7 +69,7 @@ class NestedMounts:
 
     def forget(self, point: Path) -> None:
         """Treat a mount point as an ordinary folder from now on."""
-        self._known.discard(point)
+        self._known = self._known - {point}
 
 
 def remembered_mounts(folders: Sequence[FolderSettings], catalogue: Catalogue) -> NestedMounts:

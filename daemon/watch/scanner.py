@@ -1,35 +1,28 @@
-"""Scans folders and compares them with the catalogue; finds what events have missed."""
+"""Scans folders for sound files."""
 
 from __future__ import annotations
 
 import logging
 import os
+import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daemon.tagging.disk import temp_names
-from daemon.watch.file_state import is_folder, stamp_at
+from daemon.watch.file_state import is_folder, is_no_folder, stamp_at
 from storage.schema.file_stamps import FileStamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from daemon.watch.file_filter import FileFilter
-    from daemon.watch.nested_mounts import NestedMounts
-
-    Stamps = Mapping[Path, FileStamp]
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A sound file that a scan found; `changed_s` is its ctime, in seconds since the epoch."""
-
-    path: Path
-    stamp: FileStamp
-    changed_s: float
+MANY: Final = 1000
+"""How many files a part of a folder has at most."""
 
 
 @dataclass
@@ -47,21 +40,28 @@ class SkippedEntries:
     leftovers: set[Path] = field(default_factory=set)
 
 
-@dataclass
-class FolderComparison(SkippedEntries):
-    """Folders compared with the catalogue.
+class FoundFile(NamedTuple):
+    """A sound file that a scan found; `changed_s` is its ctime, in seconds since the epoch."""
+
+    path: Path
+    stamp: FileStamp
+    changed_s: float
+
+
+class FolderPart(NamedTuple):
+    """A folder, or a part of one with many files.
 
     Attributes:
-        new: files that neither the catalogue nor the queue knows in this state.
-        known: number of files that one of them knows.
-        restamped: known files that are certainly the same, with the stamps they have now.
-        gone: known paths below these folders where there is no file any more.
+        folder: its path, with a slash at its end.
+        files: names and stamps of sound files in it.
+        is_first: whether no other part of it came before.
+        is_last: whether none follows.
     """
 
-    new: list[FoundFile] = field(default_factory=list)
-    known: int = 0
-    restamped: dict[Path, FileStamp] = field(default_factory=dict)
-    gone: list[Path] = field(default_factory=list)
+    folder: str
+    files: dict[str, os.stat_result]
+    is_first: bool
+    is_last: bool
 
 
 def walk(root: Path, file_filter: FileFilter, skipped: SkippedEntries) -> Iterator[FoundFile]:
@@ -75,106 +75,96 @@ def walk(root: Path, file_filter: FileFilter, skipped: SkippedEntries) -> Iterat
     if not is_folder(root) and (stamp := stamp_at(root)) is not None:
         yield FoundFile(root, stamp, root.lstat().st_ctime)
         return
+    for part in folders_in(root, file_filter, skipped):
+        for name, found in part.files.items():
+            yield FoundFile(Path(part.folder + name), FileStamp.of(found), found.st_ctime)
+
+
+def folders_in(
+    root: Path,
+    file_filter: FileFilter,
+    skipped: SkippedEntries,
+    watch: Callable[[str], None] = lambda _: None,
+) -> Iterator[FolderPart]:
+    """Yield each folder at or below a folder with its sound files, in parts if they are many.
+
+    Of a folder that could not be listed to its end, those that were seen. One that is removed or
+    becomes a link on the way is left out. `watch` is called with each folder before it is listed,
+    so that no change falls between the two.
+    """
     inodes = skipped.directories.setdefault(root, set())
-    pending = [root]
+    top = str(root).rstrip("/") + "/"
+    pending: list[tuple[str, int | None]] = [(top, None)]
     while pending:
-        folder = pending.pop()
+        folder, inode = pending.pop()
+        watch(folder)
+        files: dict[str, os.stat_result] = {}
+        is_first = True
         try:
-            with os.scandir(folder) as entries:
-                inodes.add(folder.stat().st_ino)
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if file_filter.allows_folder(entry.name):
-                            pending.append(Path(entry.path))
-                    elif temp_names.is_temporary(entry.name):
-                        skipped.leftovers.add(folder)
-                    elif file_filter.allows_file(entry.name) and (found := _found(entry)):
-                        yield found
+            with _opened(folder, inode, top) as handle, os.scandir(handle) as entries:
+                inodes.add(os.fstat(handle).st_ino)
+                for name, found in _sounds(entries, folder, file_filter, skipped, pending):
+                    files[name] = found
+                    if len(files) == MANY:
+                        yield FolderPart(folder, files, is_first, is_last=False)
+                        files, is_first = {}, False
+        except _LeadsElsewhereError:
+            continue
         except OSError as error:
-            skipped.unreadable[folder] = error.strerror or str(error)
+            if inode is not None and is_no_folder(Path(folder)):
+                continue
+            skipped.unreadable[Path(folder)] = error.strerror or str(error)
+        yield FolderPart(folder, files, is_first, is_last=True)
 
 
-def _found(entry: os.DirEntry[str]) -> FoundFile | None:
+def _sounds(
+    entries: Iterable[os.DirEntry[str]],
+    folder: str,
+    file_filter: FileFilter,
+    skipped: SkippedEntries,
+    pending: list[tuple[str, int | None]],
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the sound files of a folder, and add the folders in it to those pending."""
+    for entry in entries:
+        name = entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if file_filter.allows_folder(name):
+                pending.append((f"{folder}{name}/", entry.inode()))
+        elif temp_names.is_temporary(name):
+            skipped.leftovers.add(Path(folder))
+        elif file_filter.allows_file(name) and (found := _found(entry, folder)):
+            yield name, found
+
+
+class _LeadsElsewhereError(Exception):
+    """A folder on the way has become a link."""
+
+
+@contextmanager
+def _opened(folder: str, inode: int | None, top: str) -> Iterator[int]:
+    """Open a folder, of which a listing of that above it told the inode number; None of `top`."""
+    links = 0 if inode is None else os.O_NOFOLLOW
+    handle = os.open(folder[:-1] or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | links)
     try:
-        if not entry.is_file(follow_symlinks=False):
-            if entry.is_symlink():
-                log.debug("%s: a link, not followed here", entry.path)
-            return None
-        stat = entry.stat(follow_symlinks=False)
+        # A mount point has another number there, too.
+        if inode is not None and os.fstat(handle).st_ino != inode:
+            below = os.path.realpath(top).rstrip("/") + "/" + folder.removeprefix(top)
+            if os.path.realpath(folder) != below.rstrip("/"):
+                raise _LeadsElsewhereError
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _found(entry: os.DirEntry[str], folder: str) -> os.stat_result | None:
+    try:
+        if entry.is_file(follow_symlinks=False):
+            found = entry.stat(follow_symlinks=False)
+            # The listing may be older.
+            return found if stat.S_ISREG(found.st_mode) else None
+        if entry.is_symlink():
+            log.debug("%s%s: a link, not followed here", folder, entry.name)
     except OSError:
         # Removed after the folder was listed.
-        return None
-    return FoundFile(Path(entry.path), FileStamp.of(stat), stat.st_ctime)
-
-
-def compare(
-    roots: list[Path],
-    file_filter: FileFilter,
-    recorded: Stamps,
-    queued: Stamps,
-    mounts: NestedMounts,
-    alive: Callable[[], None] = lambda: None,
-) -> FolderComparison:
-    """Compare the files below the roots with those recorded and queued.
-
-    Files are not gone if their folder cannot be listed, or lay on a file system that is unmounted.
-    `alive` is called with every file that is found.
-    """
-    result = FolderComparison()
-    mounts.refresh()
-    present: set[Path] = set()
-    for root in roots:
-        _check_content(root, recorded, result.unreadable)
-        for found in walk(root, file_filter, result):
-            alive()
-            if found.path in present:
-                continue
-            present.add(found.path)
-            stamps = (recorded.get(found.path), queued.get(found.path))
-            _add(found, [stamp for stamp in stamps if stamp is not None], result)
-    _check_mounts(mounts, present, recorded, result.unreadable)
-    result.gone = [
-        path
-        for path in (*recorded, *queued)
-        if path not in present
-        and any(map(path.is_relative_to, roots))
-        and not any(map(path.is_relative_to, result.unreadable))
-    ]
-    return result
-
-
-def _add(found: FoundFile, earlier: list[FileStamp], result: FolderComparison) -> None:
-    if not any(stamp.holds_for(found.stamp) for stamp in earlier):
-        result.new.append(found)
-        return
-    result.known += 1
-    if found.stamp not in earlier:
-        result.restamped[found.path] = found.stamp
-
-
-def _check_content(root: Path, recorded: Stamps, unreadable: dict[Path, str]) -> None:
-    """Treat a root that is suddenly empty as a mount point whose disk is away."""
-    try:
-        with os.scandir(root) as entries:
-            is_empty = next(entries, None) is None
-    except OSError:
-        return
-    if is_empty and (known := _count_below(root, recorded)):
-        unreadable[root] = f"empty, though {known} files are known in it; is its disk mounted?"
-
-
-def _check_mounts(
-    mounts: NestedMounts, present: set[Path], recorded: Stamps, unreadable: dict[Path, str]
-) -> None:
-    """Treat a former mount point without sound files as one whose disk is away."""
-    for point in mounts.unmounted():
-        known = _count_below(point, recorded)
-        if known and not _count_below(point, present):
-            files = "the file" if known == 1 else f"the {known} files"
-            unreadable[point] = f"its disk is not mounted; nothing is forgotten of {files} on it"
-        else:
-            mounts.forget(point)
-
-
-def _count_below(folder: Path, paths: Iterable[Path]) -> int:
-    return sum(path.is_relative_to(folder) for path in paths)
+        pass
+    return None

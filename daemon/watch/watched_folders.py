@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import FolderSettings
+    from daemon.watch.folder_comparison import FolderComparison
     from daemon.watch.nested_mounts import NestedMounts
-    from daemon.watch.scanner import FolderComparison
     from daemon.watch.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -132,6 +132,11 @@ class WatchedFolders:
             if any(point.is_relative_to(folder.path) for point in changed):
                 self._watch_again(folder)
         return bool(changed)
+
+    def add(self, folder: str) -> None:
+        """See `Watcher.add`."""
+        if self._watcher is not None:
+            self._watcher.add(folder)
 
     def check_watches(self, comparison: FolderComparison) -> bool:
         """See `Watcher.check_watches`."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
-from watchdog.observers.polling import PollingObserverVFS
 
 from daemon.system.mounts import mount_of
+from daemon.watch.kernel_watches import KernelObserver
+from daemon.watch.paced_polling import PollingObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_S = 10.0
 POLLED_INSTEAD = "polled instead of watched"
 LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 CHANGES: list[type[FileSystemEvent]] = [
@@ -72,24 +71,6 @@ class _OverflowHandler(logging.Handler):
             self._overflowed()
 
 
-class _QuietEmitter(InotifyEmitter):
-    """Logs no error when it is stopped while events come in.
-
-    watchdog's own drops its watches first, and its thread then reports their absence.
-    """
-
-    def on_thread_stop(self) -> None:
-        """Wake the thread, which then sees that it must end."""
-        if self._inotify is not None:
-            self._inotify.deactivate()
-
-
-class _EventObserver(InotifyObserver):
-    def __init__(self) -> None:
-        super().__init__()
-        self._emitter_class = _QuietEmitter
-
-
 class Watcher:
     """Watches folders by kernel events or by polling, as the mode of each folder says.
 
@@ -115,13 +96,27 @@ class Watcher:
         return dict(self._degraded)
 
     def watch(self, folders: Iterable[FolderSettings]) -> None:
-        """Start watching. A folder that does not exist is left to `watch_again`."""
+        """Start watching; with kernel events, the folders inside are watched once they are added.
+
+        A folder that does not exist is left to `watch_again`.
+        """
         for folder in folders:
             self._schedule(folder.path, polled=_is_polled(folder))
+
+    def add(self, folder: str) -> None:
+        """Watch a folder inside a watched one; a comparison does so before it lists each.
+
+        So none stays unwatched for longer than to the next comparison, whatever was lost.
+        """
+        observer = self._observers.get(False)
+        if isinstance(observer, KernelObserver):
+            observer.add(folder)
 
     def watch_again(self, folder: FolderSettings) -> None:
         """Replace the watch of a folder that came back, perhaps on another disk."""
         self._unschedule(folder.path)
+        # A comparison under way finds directories whose watches were set before, and are gone now.
+        self._unwatched.pop(folder.path, None)
         # Too few watches would be noticed again only after two comparisons.
         is_polled = folder.path in self._degraded or _is_polled(folder)
         self._schedule(folder.path, polled=is_polled)
@@ -207,12 +202,7 @@ class Watcher:
 
     def _observer(self, polled: bool) -> BaseObserver:  # noqa: FBT001 - the key of a dictionary
         if polled not in self._observers:
-            # lstat and scandir follow no links, which may lead out of the folder or in circles.
-            observer: BaseObserver = (
-                PollingObserverVFS(os.lstat, os.scandir, polling_interval=POLL_S)
-                if polled
-                else _EventObserver()
-            )
+            observer: BaseObserver = PollingObserver() if polled else KernelObserver()
             observer.start()
             self._observers[polled] = observer
         return self._observers[polled]
@@ -222,11 +212,10 @@ def granted_watches() -> frozenset[int]:
     """Return the inode numbers of everything the kernel watches for this process."""
     inodes: set[int] = set()
     for entry in Path("/proc/self/fdinfo").iterdir():
-        with suppress(OSError):
-            for line in entry.read_text(encoding="ascii").splitlines():
-                if line.startswith("inotify "):
-                    fields = dict(part.split(":", 1) for part in line.split()[1:])
-                    inodes.add(int(fields["ino"], 16))
+        with suppress(OSError), entry.open(encoding="ascii") as lines:
+            # Such as "inotify wd:1 ino:9e7e sdev:800013 mask:800afce"; there may be many.
+            watches = (line.split(None, 3)[2] for line in lines if line.startswith("inotify "))
+            inodes.update(int(inode.removeprefix("ino:"), 16) for inode in watches)
     return frozenset(inodes)
 
 

@@ -15,7 +15,7 @@ from storage.schema.clip_rows import (
     parts_of,
     sound_number,
 )
-from storage.schema.column_types import NameText, PathText
+from storage.schema.column_types import Milliseconds, NameText, PathText
 from storage.schema.file_stamps import FileLook, FileStamp
 from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Clip, Tagged, TagState
@@ -120,7 +120,11 @@ def _restamp(table: Table, own: ColumnElement[bool]) -> Update:
     )
 
 
-RESTAMP_CLIP = _restamp(
-    clips, is_named(bindparam("folder", type_=NameText), bindparam("file", type_=NameText))
+_NAMED = is_named(bindparam("folder", type_=NameText), bindparam("file", type_=NameText))
+MISSING_CLIP = (
+    update(clips)
+    .where(_NAMED, clips.c.missing_since.is_(None))
+    .values(missing_since=bindparam("now", type_=Milliseconds))
 )
+RESTAMP_CLIP = _restamp(clips, _NAMED)
 RESTAMP_ENTRY = _restamp(queue, queue.c.path == bindparam("of", type_=PathText))

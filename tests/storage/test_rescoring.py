@@ -12,7 +12,7 @@ from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.file_stamps import NO_STAMP
 from storage.schema.records import Clip, CurvePoint, Prediction, Tagged, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
-from tests.records import A_MINUTE, NOON, analysis, record, stamp
+from tests.records import A_MINUTE, NOON, analysis, record, stamp, stamps_of
 
 if TYPE_CHECKING:
     from storage.catalogue import Catalogue
@@ -100,10 +100,10 @@ def test_files_with_other_features_count_as_changed(
     catalogue.mark_missing([gone.path], NOON)
     catalogue.record_published(NEW, "", {"hearing": HEARING})
     assert scores.with_other_features() == []
-    assert catalogue.stamps() == {clip.path: clip.stamp}
+    assert stamps_of(catalogue) == {clip.path: clip.stamp}
     catalogue.record_published("test-3", "", {"hearing": "test/2"})
-    assert scores.with_other_features() == [clip.path]
-    assert catalogue.stamps() == {clip.path: NO_STAMP}
+    assert scores.with_other_features() == [clip.id]
+    assert stamps_of(catalogue) == {clip.path: NO_STAMP}
     catalogue.record_published("test-4", "", {})
     assert scores.with_other_features() == []
 
@@ -113,8 +113,8 @@ def test_files_count_as_changed_by_the_features_of_a_bundle_that_will_be_publish
 ) -> None:
     clip = record(catalogue, "/m/a.mp3")
     catalogue.record_published(clip_bundle(catalogue, clip), "", {"hearing": HEARING})
-    assert catalogue.stamps(HEARING) == {clip.path: clip.stamp}
-    assert catalogue.stamps("test/2") == {clip.path: NO_STAMP}
+    assert stamps_of(catalogue, HEARING) == {clip.path: clip.stamp}
+    assert stamps_of(catalogue, "test/2") == {clip.path: NO_STAMP}
     assert catalogue.vector_of(clip.identity, "test/2") is None
     assert catalogue.vector_of(clip.identity, HEARING)
     assert list(catalogue.queries.vectors("test/2")) == []

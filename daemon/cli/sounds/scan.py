@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from config.settings import FolderSettings
     from daemon.service.app import RunResult
     from daemon.service.run_config import RunConfig
-    from daemon.watch.scanner import FolderComparison
+    from daemon.watch.folder_comparison import FolderComparison
     from storage.schema.records import Failure
 
 
@@ -98,8 +98,8 @@ def _configured(loaded: LoadedSettings) -> Sequence[FolderSettings]:
 
 def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     from daemon.watch.file_filter import FileFilter
+    from daemon.watch.folder_comparison import NothingKnown, compare
     from daemon.watch.nested_mounts import NestedMounts, remembered_mounts
-    from daemon.watch.scanner import compare
     from storage.database.catalogue_file import file_of
     from trainer.features.extract import CANONICAL
 
@@ -107,16 +107,14 @@ def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     folders = [folder.path for folder in config.folders]
     file_filter = FileFilter(watch.suffixes, watch.ignore)
     if not file_of(config.url).exists():
-        return compare(folders, file_filter, {}, {}, NestedMounts(folders))
-    with open_catalogue(loaded) as catalogue:
-        return compare(
-            folders,
-            file_filter,
-            # The first scan after an upgrade publishes a bundle of these settings.
-            catalogue.stamps(CANONICAL.key),
-            catalogue.queued_stamps(),
-            remembered_mounts(config.folders, catalogue),
-        )
+        return compare(folders, file_filter, NothingKnown(), NestedMounts(folders))
+    with (
+        open_catalogue(loaded) as catalogue,
+        # The first scan after an upgrade publishes a bundle of these settings.
+        catalogue.known_files(CANONICAL.key) as known,
+    ):
+        mounts = remembered_mounts(config.folders, catalogue)
+        return compare(folders, file_filter, known, mounts)
 
 
 def _print_comparison(comparison: FolderComparison, output: str) -> None:
@@ -126,15 +124,15 @@ def _print_comparison(comparison: FolderComparison, output: str) -> None:
         report = {
             "known": comparison.known,
             "new": [str(path) for path in new],
-            "gone": [str(path) for path in gone],
+            "gone": gone,
             "unread": {str(path): reason for path, reason in comparison.unreadable.items()},
         }
         print_json(report)
         return
     for path in new:
         say(f"would analyse  {path}")
-    for path in gone:
-        say(f"missing        {path}")
+    for name in gone:
+        say(f"missing        {name}")
     for path, reason in comparison.unreadable.items():
         warn(f"{path}: cannot be listed: {reason}")
     say(f"{len(new)} to analyse, {comparison.known} known, {len(gone)} missing", err=True)

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TEMPORARY = re.compile(r"\.valenced-[0-9a-f]{16}(?:\.\d+\.\d+)?\.(?:tmp|rescue)")
+_START = ".valenced-"
 _RESCUE = ".rescue"
 
 
 def is_temporary(name: str) -> bool:
     """Tell whether a file name, without folders, is one of our temporary names."""
-    return _TEMPORARY.fullmatch(name) is not None
+    # Nearly every name is another, and a scan asks for each.
+    return name.startswith(_START) and _TEMPORARY.fullmatch(name) is not None
 
 
 def new_temporary() -> str:

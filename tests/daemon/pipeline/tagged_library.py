@@ -31,8 +31,8 @@ from daemon.tagging.formats.detect import container_of
 from daemon.tagging.parsing.tag_requests import answer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.file_state import stamp_at
+from daemon.watch.folder_comparison import compare
 from daemon.watch.nested_mounts import NestedMounts
-from daemon.watch.scanner import compare
 from daemon.worker.tag_client import TagClient
 from daemon.worker.worker_client import WorkerClient
 from storage.annotations import GivenAnnotation
@@ -206,11 +206,12 @@ class Library:
     def scan(self) -> None:
         """Compare the folder with the catalogue, and process what differs."""
         bare = self._bare_and_kept()
-        recorded, queued = self.catalogue.stamps(), self.catalogue.queued_stamps()
-        found = compare(self.folders, self._filter, recorded, queued, self._mounts)
+        queued = self.catalogue.queued_stamps()
+        with self.catalogue.known_files() as known:
+            found = compare(self.folders, self._filter, known, self._mounts)
         self.catalogue.restamp(found.restamped)
         if found.gone:
-            self.catalogue.mark_missing(found.gone, self._clock())
+            self.catalogue.mark_missing(map(Path, found.gone), self._clock())
         if found.new:
             new = sorted((file.path, file.stamp) for file in found.new)
             self.catalogue.queue.put(new, self._clock())

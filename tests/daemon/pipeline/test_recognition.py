@@ -18,8 +18,8 @@ from daemon.pipeline.recognition import is_same, look_of
 from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_sync import TagSync
 from daemon.watch.file_filter import FileFilter
+from daemon.watch.folder_comparison import FolderComparison, compare
 from daemon.watch.nested_mounts import NestedMounts
-from daemon.watch.scanner import FolderComparison, compare
 from daemon.worker.active_bundle import ActiveBundle
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
@@ -77,8 +77,8 @@ class Library:
 
     def compared(self) -> FolderComparison:
         mounts = NestedMounts([self.folder])
-        known = self.catalogue.stamps(), self.catalogue.queued_stamps()
-        return compare([self.folder], FileFilter(["mp3"], []), *known, mounts)
+        with self.catalogue.known_files() as known:
+            return compare([self.folder], FileFilter(["mp3"], []), known, mounts)
 
     def reconcile(self) -> tuple[list[str], list[str]]:
         """Process what differs; return the names of the files read whole, and of those heard."""

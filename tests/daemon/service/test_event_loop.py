@@ -240,7 +240,7 @@ def test_a_locked_catalogue_is_waited_for_and_nothing_reported_meanwhile_is_lost
         wait_until(lambda: loop.catalogue.jobs.is_requested(LEARN) or running.done())
         loop.messages.put(Stop())
         running.result(PATIENCE_S)
-    assert loop.catalogue.queue.untried() == files
+    assert sorted(loop.catalogue.queue.untried()) == files
     assert "waiting for the catalogue" in caplog.text
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
+from daemon.watch.folder_comparison import FolderComparison
 from daemon.watch.nested_mounts import NestedMounts
 from storage.catalogue import Catalogue
 from storage.schema.file_stamps import FileStamp
-from tests.records import NOON, record_entry
+from tests.records import NOON, record_entry, stamps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,13 @@ def made(folder: Path, catalogue: Catalogue, calls: list[str], now: datetime) ->
     )
 
 
+def reconciled(enqueuer: Enqueuer, now_s: float) -> FolderComparison:
+    found = FolderComparison()
+    for _ in enqueuer.reconciling(found, lambda: now_s):
+        pass
+    return found
+
+
 def process_all(catalogue: Catalogue) -> None:
     """Record a result for every queued file."""
     while (entry := catalogue.queue.claim(NOON)) is not None:
@@ -93,7 +101,7 @@ def test_a_file_that_is_open_for_writing_waits_even_without_events(
         for turn in range(1, 4):
             enqueuer.settle(turn * SETTLE_S)
         assert queued(catalogue) == []
-        assert enqueuer.reconcile(3 * SETTLE_S).known == 0
+        assert reconciled(enqueuer, 3 * SETTLE_S).known == 0
         assert queued(catalogue) == []
     enqueuer.settle(10 * SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]
@@ -199,8 +207,9 @@ def test_a_reconcile_queues_old_files_at_once_and_lets_fresh_ones_settle(
     (folder / "a.mp3").write_bytes(b"x")
     now = datetime.fromtimestamp((folder / "a.mp3").stat().st_ctime + age_s, UTC)
     enqueuer = made(folder, catalogue, [], now)
-    assert len(enqueuer.reconcile(0.0).new) == 1
+    reconciled(enqueuer, 0.0)
     assert queued(catalogue) == at_once
+    assert len(enqueuer.unsettled()) == 1 - len(at_once)
 
 
 def test_a_reconcile_marks_what_is_gone_and_queues_it_when_it_returns(
@@ -213,9 +222,9 @@ def test_a_reconcile_marks_what_is_gone_and_queues_it_when_it_returns(
     process_all(catalogue)
     (folder / "cover.jpg").write_bytes(b"something else is still there")
     file.rename(folder.parent / "away")
-    assert enqueuer.reconcile(10.0).gone == [file]
-    assert catalogue.stamps() == {}
+    assert reconciled(enqueuer, 10.0).gone == [str(file)]
+    assert stamps_of(catalogue) == {}
     (folder.parent / "away").rename(file)
-    enqueuer.reconcile(20.0)
+    reconciled(enqueuer, 20.0)
     enqueuer.settle(20.0 + SETTLE_S)
     assert queued(catalogue) == ["a.mp3"]

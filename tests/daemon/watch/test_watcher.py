@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config.settings import FolderSettings
+from daemon.watch.file_filter import FileFilter
 from daemon.watch.nested_mounts import NestedMounts
+from daemon.watch.scanner import SkippedEntries, folders_in
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher, granted_watches
 from tests.driving import PATIENCE_S
@@ -62,11 +64,18 @@ def watcher(reports: Reports) -> Iterator[Watcher]:
         yield started
 
 
+def watch_whole(watcher: Watcher, folder: Path) -> None:
+    """Watch a folder with all that is inside, as a comparison does."""
+    watcher.watch([FolderSettings(path=folder)])
+    for _ in folders_in(folder, FileFilter(["mp3"], []), SkippedEntries(), watcher.add):
+        pass
+
+
 def test_files_made_moved_and_deleted_anywhere_below_are_reported(
     tmp_path: Path, watcher: Watcher, reports: Reports
 ) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
-    watcher.watch([FolderSettings(path=tmp_path)])
+    watch_whole(watcher, tmp_path)
     file = tmp_path / "deep" / "er" / os.fsdecode(b"caf\xe9\n.mp3")
     file.write_bytes(b"x")
     reports.wait_for(file)

@@ -18,7 +18,7 @@ from storage.database.catalogue_file import file_of
 from storage.schema.records import Mood, Sound, TagState
 from storage.schema.sound_filter import SORT_KEYS, SoundFilter
 from storage.search.finder import Finder
-from tests.records import NOON, analysis, stamp
+from tests.records import NOON, analysis, stamp, stamps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
             for someone in ("ann", "bob")
         ]
         catalogue.annotations.add(given, NOON)
-        catalogue.mark_missing(list(catalogue.stamps())[::17], NOON)
+        catalogue.mark_missing(list(stamps_of(catalogue))[::17], NOON)
         yield catalogue
 
 
