@@ -11,6 +11,7 @@
 #   make bench                            speed, compared with other programs
 #   make rescore-bench                    time to rescore 100,000 known sounds
 #   make search-bench SEARCHED=DIR        time of every form of query on a catalogue of a million sounds, made in DIR if there is none
+#   make scale-bench LIBRARIES=DIR        start, comparison and idling with 10 and 100 thousand known files, made in DIR if there are none
 #   make long-run                         50,000 short files through one service, plotted into docs/long_run.svg
 #   make torture                          the service under kills, failing disks and floods of files
 #   make zoo                              2,000 files of every kind, tagged and restored, read by three other programs
@@ -30,6 +31,7 @@ MEDIA ?=
 TAGS ?= yes
 CORPORA ?=
 SEARCHED ?= .search-bench
+LIBRARIES ?= .scale-bench
 BIN := .venv/bin
 PAGE := daemon/page/source
 HOME_MEDIA := $(MEDIA:~/%=$(HOME)/%)
@@ -39,7 +41,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs wheel examples page page-check bench rescore-bench search-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
+.PHONY: run test lint docs wheel examples page page-check bench rescore-bench search-bench scale-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -91,6 +93,9 @@ rescore-bench: .venv/.dev
 search-bench: .venv/.dev
 	@test -e '$(SEARCHED)/catalogue.db' || $(BIN)/python -m bench.search.made_catalogue '$(SEARCHED)'
 	$(BIN)/python -m bench.search.query_times '$(SEARCHED)/catalogue.db'
+
+scale-bench: .venv/.dev
+	$(BIN)/python -m bench.scale.start_and_idle '$(LIBRARIES)'
 
 long-run: .venv/.dev
 	@echo 'this takes about an hour and a half; the figures come at the end'
