@@ -83,9 +83,9 @@ def test_the_bundle_that_learned_is_fitted_again_with_its_layer(
     layers = [bundles / name / "listener.npz" for name in ("learned-1", "learned-1.refit-1")]
     assert layers[0].read_bytes() == layers[1].read_bytes()
     for name in release.originals:
-        # By another recipe: without a layer the two are up to 0.32 apart on these sounds.
+        # By another recipe, up to 0.38 apart on these sounds; without the layer, up to 0.88.
         values = found[name]["arousal"], found[name]["valence"]
-        assert values == pytest.approx(release.values(name), abs=0.3)
+        assert values == pytest.approx(release.values(name), abs=0.4)
         assert found[name]["bundle"] == "learned-1.refit-1"
         assert found[name]["kind"] in {"music", "voice", "sound"}
     assert upgraded.read("status")["known"] == len(release.sounds)

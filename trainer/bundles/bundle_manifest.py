@@ -20,8 +20,8 @@ from trainer.trainer_errors import (
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
 
-LAYOUT: Final = 3
-"""Grows when the classes in ``model.joblib`` move to other modules. 1: a manifest without it.
+LAYOUT: Final = 4
+"""Grows when the classes in ``model.joblib`` move or have other fields. 1: a manifest without it.
 
 A bundle of another layout, older or newer, is fitted again from its table: the format says what
 the table means, the layout only where the pickled classes are.

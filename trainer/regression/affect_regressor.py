@@ -14,6 +14,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from trainer.regression.equal_level import at_usual_level, level_powers
+from trainer.regression.heard_descriptors import heard_descriptors
 from trainer.regression.kind_classifier import fit_kinds
 from trainer.regression.kind_kernel import (
     KINDS,
@@ -25,7 +26,7 @@ from trainer.regression.kind_kernel import (
 )
 from trainer.regression.level_curve import level_db
 from trainer.regression.quantile_scale import QuantileScale
-from trainer.regression.relevance import heaviest, known_level, relevance_of, same_norm
+from trainer.regression.relevance import heaviest, known_level, relevance_of, same_norm, with_share
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -62,6 +63,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         voice_level: the same for voices.
         arousal_by_level: factor on the curve of arousal by level, which is not for music.
         valence_by_level: the same for valence.
+        heard: variance of what is surely no music that `heard_descriptors` alone explain.
+        heard_slope: the same, in proportion to them.
         norm_noise: variance that clips of a corpus with the very same ratings have in common: they
             are the norm of a class, which differs from the true ratings of its clips together.
         harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
@@ -81,7 +84,9 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         voice_level: float = 0.3,
         arousal_by_level: float = 0.5,
         valence_by_level: float = 0.2,
-        norm_noise: float = 0.3,
+        heard: float = 1.0,
+        heard_slope: float = 0.3,
+        norm_noise: float = 0.1,
         harmony: float = 0.25,
         kind_penalty: float = 0.3,
         steadiness: NDArray[np.float32] | None = None,
@@ -95,6 +100,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self.voice_level = voice_level
         self.arousal_by_level = arousal_by_level
         self.valence_by_level = valence_by_level
+        self.heard = heard
+        self.heard_slope = heard_slope
         self.norm_noise = norm_noise
         self.harmony = harmony
         self.kind_penalty = kind_penalty
@@ -177,7 +184,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         scores = scale.scores(at_usual_level(vectors[rows], powers, level[rows]))
         relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
         heavy, weights = heaviest(self._normalised(relevance), HEAVIEST)
-        used = np.unique(heavy)
+        heard = heard_descriptors(vectors.shape[1])
+        used = np.union1d(heavy, heard)
         columns, scores = np.searchsorted(used, heavy), scores[:, used]
         kind_weights, kind_offsets = fit_kinds(scores, kind[rows], self.kind_penalty, self.seed)
         known = tuple(scores[:, chosen] for chosen in columns)
@@ -187,6 +195,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             shape=KernelShape(
                 reach=self.reach,
                 shared=self.shared,
+                heard=self.heard,
+                heard_slope=self.heard_slope,
                 by_level=(self.music_level, self.voice_level, 0.0),
                 level_effect=(self.arousal_by_level, self.valence_by_level),
             ),
@@ -196,6 +206,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             used=used,
             columns=columns,
             weights=weights,
+            heard=np.searchsorted(used, heard),
             kind_weights=kind_weights,
             kind_offsets=kind_offsets,
             kinds=probabilities(scores, kind_weights, kind_offsets),
@@ -204,25 +215,17 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             duals=np.zeros((len(rows), ratings.shape[1])),
             farthest=float(np.quantile(nearest, _NOVEL_AT)) or 1.0,
             known=known,
+            known_heard=scores[:, np.searchsorted(used, heard)],
         )
 
     def _normalised(self, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scale weights to a mean of 1, with a fixed share for harmony and rhythm.
-
-        Otherwise these few dozen descriptors would have no influence among thousands of others.
-        """
         if self.steadiness is not None:
             relevance = relevance * np.square(self.steadiness.astype(np.float64))
-        size = relevance.shape[1]
-        chosen = np.zeros(size, np.bool_) if self.is_harmony is None else self.is_harmony
-        parts = [(~chosen, 1.0 - self.harmony), (chosen, self.harmony)]
-        parts = [(columns, share) for columns, share in parts if columns.any()]
-        whole = sum(share for _, share in parts)
-        scaled = np.empty(relevance.shape)
-        for columns, share in parts:
-            own = relevance[:, columns]
-            scaled[:, columns] = own * (size * share / whole) / own.sum(axis=1, keepdims=True)
-        return scaled
+        return (
+            relevance
+            if self.is_harmony is None
+            else with_share(relevance, self.is_harmony, self.harmony)
+        )
 
     def _duals(
         self,
@@ -242,8 +245,9 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             return self._nystroem(vectors, ratings, weight, corpus, rows=rows)
         same = same_norm(ratings[rows], corpus[rows])
         duals = np.empty(residual.shape)
+        beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
         for target in range(residual.shape[1]):
-            kernel, _ = fitted.covariance(fitted.known[target], target, fitted.kinds, fitted.level)
+            kernel, _ = fitted.covariance(fitted.known[target], target, fitted.kinds, beside)
             ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
             centred = residual[:, target] - fitted.centre[target]
             ridge.fit(
@@ -268,9 +272,10 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         """
         fitted = self.kind_kernel_
         level = known_level(vectors, corpus)
+        beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
         spans = [
             self.noise
-            * fitted.covariance(known, target, fitted.kinds, fitted.level)[0].astype(np.float64)
+            * fitted.covariance(known, target, fitted.kinds, beside)[0].astype(np.float64)
             for target, known in enumerate(fitted.known)
         ]
         right = np.zeros((len(spans), len(fitted.rows)))
@@ -279,8 +284,9 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             scores = fitted.used_scores(vectors[block])
             kinds = fitted.kinds_of(scores)
             residual = ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
+            beside = fitted.beside(scores[:, fitted.heard], kinds, level[block])
             for target, columns in enumerate(fitted.columns):
-                kernel = fitted.covariance(scores[:, columns], target, kinds, level[block])[0]
+                kernel = fitted.covariance(scores[:, columns], target, kinds, beside)[0]
                 kernel = kernel.astype(np.float64)
                 weighted = kernel.T * weight[block]
                 spans[target] += weighted @ kernel

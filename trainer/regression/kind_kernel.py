@@ -4,12 +4,15 @@ One kernel ties every clip to every other (the intrinsic model of coregionalisat
 and Williams, Multi-task Gaussian process prediction, 2008):
 
     k(x, x') = (s + (1 - s) p(x)·p(x')) r(x, x') + sum_i l_i q_i(x) q_i(x') g(level, level')
+               + n(x) n(x') (h r'(x, x') + b z·z' / m)
 
 p are the probabilities of music, voice and everyday sound; r is rational quadratic in the mean
 weighted squared difference of normal scores, g a Gaussian of the difference in level, and q is
-2p - 1 where that is positive: level counts only for what is surely of a kind. So kinds share what
-they have in common. The descriptors do not know the level of a clip (`equal_level`); for voices and
-everyday sounds the curve of `level_curve` is added.
+2p - 1 where that is positive: level counts only for what is surely of a kind. n is the same of the
+probability that a clip is not music, z are the scores of the m descriptors of `heard_descriptors`,
+and r' is as r, of these, all with the same weight. So kinds share what they have in common. The
+descriptors do not know the level of a clip (`equal_level`); for voices and everyday sounds the
+curve of `level_curve` is added.
 `trainer.regression.affect_regressor` fits it.
 """
 
@@ -66,6 +69,8 @@ class KernelShape:
 
     reach: float
     shared: float
+    heard: float
+    heard_slope: float
     by_level: tuple[float, float, float]
     level_effect: tuple[float, float]
 
@@ -82,6 +87,7 @@ class KindKernel:
         used: the descriptors that predictions depend on, shape (used,).
         columns: those of `used` that count for each target, shape (targets, chosen).
         weights: of these, float32, with a mean of 1.
+        heard: those of `used` that are in `heard_descriptors`, shape (heard,).
         kind_weights: of the classifier of kinds, shape (used, 3), float32.
         kind_offsets: shape (3,).
         kinds: probabilities of the clips, shape (clips, 3).
@@ -90,6 +96,7 @@ class KindKernel:
         duals: dual coefficients, shape (clips, targets).
         farthest: the 95th percentile of the clips' distances to their neighbours.
         known: scores of the clips, for each target those that count, (clips, chosen), float32.
+        known_heard: scores of the clips in what is heard, (clips, heard), float32.
         part: the scale of the descriptors that are used; derived.
     """
 
@@ -100,6 +107,7 @@ class KindKernel:
     used: NDArray[np.intp]
     columns: NDArray[np.intp]
     weights: NDArray[np.float32]
+    heard: NDArray[np.intp]
     kind_weights: NDArray[np.float32]
     kind_offsets: NDArray[np.float64]
     kinds: NDArray[np.float64]
@@ -108,22 +116,25 @@ class KindKernel:
     duals: NDArray[np.float64]
     farthest: float
     known: tuple[NDArray[np.float32], ...] = field(repr=False)
+    known_heard: NDArray[np.float32] = field(repr=False)
     part: QuantileScale | None = field(default=None, repr=False)
 
     def detached(self) -> KindKernel:
         """Return this without what `attach` restores."""
-        return replace(self, known=(), part=None)
+        return replace(self, known=(), known_heard=np.empty((0, 0), np.float32), part=None)
 
     def attach(self, vectors: NDArray[np.float32]) -> None:
         """Restore the rest from the vectors of the table, shape (table's clips, descriptors)."""
         known = [np.empty((len(self.rows), size), np.float32) for size in map(len, self.columns)]
+        heard = np.empty((len(self.rows), len(self.heard)), np.float32)
         for start in range(0, len(self.rows), _BLOCK):
             # In blocks, since a worker that loads a bundle has little memory.
             block = slice(start, start + _BLOCK)
             scores = self.used_scores(vectors[self.rows[block]])
             for each, columns in zip(known, self.columns, strict=True):
                 each[block] = scores[:, columns]
-        self.known = tuple(known)
+            heard[block] = scores[:, self.heard]
+        self.known, self.known_heard = tuple(known), heard
 
     def scores_of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the normal scores of vectors at the usual level, shape (clips, descriptors)."""
@@ -146,9 +157,10 @@ class KindKernel:
         scores = self.used_scores(vectors) if scores is None else scores[:, self.used]
         kinds, level = self.kinds_of(scores), level_db(vectors)
         affect = self.shift(kinds, level) + self.centre
-        nearness = np.zeros((len(vectors), len(self.rows)), dtype=np.float32)
+        beside = self.beside(scores[:, self.heard], kinds, level)
+        nearness = np.zeros(beside.shape, dtype=np.float32)
         for target, columns in enumerate(self.columns):
-            kernel, distance = self.covariance(scores[:, columns], target, kinds, level)
+            kernel, distance = self.covariance(scores[:, columns], target, kinds, beside)
             nearness += distance / np.float32(len(self.centre))
             affect[:, target] += kernel.astype(np.float64) @ self.duals[:, target]
         novelty = mean_nearest(nearness) / self.farthest
@@ -171,24 +183,52 @@ class KindKernel:
         scores: NDArray[np.float32],
         target: int,
         kinds: NDArray[np.float64],
-        level: NDArray[np.float64],
+        beside: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return kernel and distance to the fitted clips, each (clips, fitted clips).
 
-        `scores` are those of the columns that count for the target, shape (clips, chosen).
+        `scores` are those of the columns that count for the target, shape (clips, chosen), and
+        `beside` is what all targets have in common.
         """
-        shape, single = self.shape, np.float32
+        single = np.float32
         distance = distances(scores, self.known[target], self.weights[target])
-        kernel = distance / single(shape.reach)
+        kernel = distance / single(self.shape.reach)
         kernel += single(1.0)
         alike = kinds.astype(single) @ self.kinds.astype(single).T
-        alike *= single(1.0 - shape.shared)
-        alike += single(shape.shared)
+        alike *= single(1.0 - self.shape.shared)
+        alike += single(self.shape.shared)
         np.divide(alike, kernel, out=kernel)
+        kernel += beside
+        return kernel, distance
+
+    def beside(
+        self, heard: NDArray[np.float32], kinds: NDArray[np.float64], level: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Return the part of the kernel that level and what is heard add, for any target.
+
+        `heard` are scores of shape (clips, heard).
+        """
+        shape, single = self.shape, np.float32
         by_level = ((surely(kinds) * shape.by_level) @ surely(self.kinds).T).astype(single)
         steps = ((level[:, None] - self.level) / _LEVEL_WIDTH_DB).astype(single)
-        kernel += by_level * np.exp(single(-0.5) * np.square(steps))
-        return kernel, distance
+        by_level *= np.exp(single(-0.5) * np.square(steps))
+        if len(self.heard):
+            other, others = (
+                surely(each @ _NOT_MUSIC).astype(single) for each in (kinds, self.kinds)
+            )
+            by_level += np.outer(other, others) * self._alike_to_the_ear(heard)
+        return by_level
+
+    def _alike_to_the_ear(self, heard: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what descriptors of hearing explain, with a bounded part and a linear one."""
+        shape, single = self.shape, np.float32
+        size = len(self.heard)
+        distance = distances(heard, self.known_heard, np.ones(size, single))
+        bounded = single(shape.heard) / (distance / single(shape.reach) + single(1.0))
+        linear: NDArray[np.float32] = heard @ self.known_heard.T
+        linear *= single(shape.heard_slope / size)
+        linear += bounded
+        return linear
 
 
 def surely(probability: NDArray[np.float64]) -> NDArray[np.float64]:

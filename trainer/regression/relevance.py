@@ -74,6 +74,29 @@ def relevance_of(
     return relevance if relevance.any() else relevance + 1.0
 
 
+def with_share(
+    weights: NDArray[np.float64], chosen: NDArray[np.bool_], share: float
+) -> NDArray[np.float64]:
+    """Scale weights to a mean of 1, with a fixed share for the chosen descriptors.
+
+    Otherwise a few dozen of them would have no influence among thousands of others.
+
+    Args:
+        weights: shape (targets, descriptors).
+        chosen: shape (descriptors,).
+        share: of the chosen in the weights of all, in [0, 1].
+    """
+    parts = [(~chosen, 1.0 - share), (chosen, share)]
+    parts = [(columns, part) for columns, part in parts if columns.any()]
+    whole = sum(part for _, part in parts)
+    scaled = np.empty(weights.shape)
+    for columns, part in parts:
+        own = weights[:, columns]
+        size = weights.shape[1] * part / whole
+        scaled[:, columns] = own * size / own.sum(axis=1, keepdims=True)
+    return scaled
+
+
 def heaviest(
     weights: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

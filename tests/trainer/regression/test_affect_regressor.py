@@ -58,7 +58,8 @@ def test_its_prediction_is_that_of_a_kernel_ridge() -> None:
         def of(rows: np.ndarray, target: int = target) -> np.ndarray:
             usual = np.full(len(rows), -18.6)
             chosen, kinds = rows[:, kernel.columns[target]], kernel.kinds_of(rows)
-            return kernel.covariance(chosen, target, kinds, usual)[0].astype(np.float64)
+            beside = kernel.beside(rows[:, kernel.heard], kinds, usual)
+            return kernel.covariance(chosen, target, kinds, beside)[0].astype(np.float64)
 
         ridge = KernelRidge(alpha=fitted.noise, kernel="precomputed").fit(
             of(known), table.ratings[:, target] - kernel.centre[target], sample_weight=table.weight
