@@ -79,6 +79,11 @@ def features_in(answer: Answer, identity: str) -> tuple[FeatureRecord, list[byte
 
 def analysis_in(answer: Answer, identity: str, bundle: str) -> Analysis:
     """Return the features, the prediction by a bundle of this name, and the curve of a sound."""
+    return Analysis(_features(answer, identity), *prediction_in(answer, bundle))
+
+
+def prediction_in(answer: Answer, bundle: str) -> tuple[Prediction, list[CurvePoint]]:
+    """Return the prediction by a bundle of this name, and the curve of a sound."""
     predicted = answer["prediction"]
     if predicted.keys() != _PREDICTED:
         raise ValueError("other values than were requested")
@@ -90,24 +95,27 @@ def analysis_in(answer: Answer, identity: str, bundle: str) -> Analysis:
     values = {name: _number(predicted[name]) for name in _PREDICTED - _NOT_AFFECT}
     curve = [
         CurvePoint(
-            _number(window["start_s"], 0.0, _LARGEST),
-            _number(window["arousal"]),
-            _number(window["valence"]),
+            seconds_in(window["start_s"]), _number(window["arousal"]), _number(window["valence"])
         )
         for window in answer["windows"]
     ]
     prediction = Prediction(
         bundle=bundle, novelty=novelty, kind=kind, kind_probability=probability, **values
     )
-    return Analysis(_features(answer, identity), prediction, curve)
+    return prediction, curve
 
 
 def _features(answer: Answer, identity: str) -> FeatureRecord:
     settings = answer["settings"]
     if not re.fullmatch("[!-~]{1,200}", settings):
         raise ValueError("no key of feature settings")
-    duration_s = _number(answer["duration_s"], 0.0, _LARGEST)
+    duration_s = seconds_in(answer["duration_s"])
     return FeatureRecord(identity, settings, duration_s, _vector(answer["vector"]))
+
+
+def seconds_in(value: object) -> float:
+    """Return a number of seconds, finite and not negative."""
+    return _number(value, 0.0, _LARGEST)
 
 
 def hash_in(text: str) -> str:

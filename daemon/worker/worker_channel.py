@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_FILES: Final = 4
 """The most files that come with one request."""
 
+UNCONFINED: Final = frozenset({"prepare", "warm"})
+"""Requests that meet no hostile file; a worker confines itself before the first other one."""
+
 _LENGTH: Final = struct.Struct("!I")
 _PIECE: Final = 2**18
 

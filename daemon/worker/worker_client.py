@@ -25,7 +25,7 @@ from daemon.worker.worker_answers import (
     reading_in,
     refusal_in,
 )
-from daemon.worker.worker_channel import has_something, receive_answer, send
+from daemon.worker.worker_channel import UNCONFINED, has_something, receive_answer, send
 from trainer.audio.sandbox import NEEDED
 from trainer.audio.sound_file import SoundFile, opened
 from trainer.trainer_errors import BundleError, ClipError, UnreadableClip
@@ -232,7 +232,7 @@ class WorkerClient:
             self._end()
             raise UnreadableClip(path, _INVALID)
         try:
-            refusal = refusal_in(answer, path, reads_file=bool(files))
+            refusal = refusal_in(answer, path, reads_file=request["do"] not in UNCONFINED)
         except INVALID as error:
             self._end()
             raise UnreadableClip(path, _INVALID) from error

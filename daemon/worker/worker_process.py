@@ -8,7 +8,11 @@ JSON messages over the inherited socket; the field `do` names the request:
     read_back   name, hashed           1      audio_hash, metadata
     credits     name                   1      artist, title
     analyse     name, bundle, digest   1      settings, duration_s, vector, prediction, windows
-    extract     name                   1      settings, duration_s, vector, windows
+    extract     name                   1      settings, duration_s, vector, starts_s, windows
+    decode      name                   1      rate_hz, duration_s, starts_s, windows
+    describe    name, and as decode           as extract
+    predict     bundle, digest, vector,       prediction, windows
+                starts_s, windows
     transcode   name                   1      sound
     prepare     registry                      directory, manifest
     warm        bundle, digest
@@ -20,8 +24,9 @@ Files come as open descriptors; `name` is that of the first, without its folder.
 
 Answers hold only text and numbers: the service must be able to read them without trusting a
 process that has just decoded somebody's file. Vectors are packed (`trainer.features.vector_codec`)
-and in base64. A window has `start_s`, `arousal` and `valence` in the answer to `analyse`; in that
-to `extract` it is a vector.
+and in base64. A window has `start_s`, `arousal` and `valence` in the answer to `analyse` and
+`predict`; in that to `extract` it is a vector, and decoded it is its samples, float32, in base64.
+`decode`, `describe` and `predict` are the parts of `analyse`, which several machines can share.
 
 A file that cannot be used is answered by `unreadable` or `unusable`, a bundle that cannot by
 `bundle`, each with the reason. `confine` gives up all but reading, and says by which layers
@@ -34,14 +39,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
-from daemon.worker.worker_channel import receive_request, send
+from daemon.worker.worker_channel import UNCONFINED, receive_request, send
 from trainer.audio.sandbox import confine
 from trainer.audio.sound_file import SoundFile
 from trainer.trainer_errors import NEEDS_MEMORY, BundleError, UnreadableClip, UnusableClip
@@ -87,14 +92,20 @@ def _analyse(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
 
     bundle = _bundle(request["bundle"], request["digest"])
     features = extract_features(_sound(request, files))
-    columns = asdict(bundle.predict(np.vstack([features.vector, features.windows])))
+    vectors = np.vstack([features.vector, features.windows])
+    return _answered(features) | _predicted(bundle, vectors, features.starts_s)
+
+
+def _predicted(bundle: Bundle, vectors: FloatArray, starts_s: Sequence[float]) -> Answer:
+    """Predict a sound, whose vector comes first, and each of its windows."""
+    columns = asdict(bundle.predict(vectors))
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     prediction, *windows = (dict(zip(columns, row, strict=True)) for row in rows)
-    return _answered(features) | {
+    return {
         "prediction": prediction,
         "windows": [
             {"start_s": start_s, "arousal": window["arousal"], "valence": window["valence"]}
-            for start_s, window in zip(map(float, features.starts_s), windows, strict=True)
+            for start_s, window in zip(map(float, starts_s), windows, strict=True)
         ],
     }
 
@@ -102,8 +113,42 @@ def _analyse(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
 def _extract(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     from trainer.features.extract import extract_features  # noqa: PLC0415
 
-    features = extract_features(_sound(request, files))
-    return _answered(features) | {"windows": [_encoded(window) for window in features.windows]}
+    return _described(extract_features(_sound(request, files)))
+
+
+def _decode(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
+    from trainer.audio.decode import decode_windows  # noqa: PLC0415
+    from trainer.features.extract import CANONICAL  # noqa: PLC0415
+
+    clip = decode_windows(_sound(request, files), CANONICAL)
+    samples = (window.astype("<f4").tobytes() for window in clip.windows)
+    return {
+        "rate_hz": clip.rate_hz,
+        "duration_s": float(clip.duration_s),
+        "starts_s": [*map(float, clip.starts_s)],
+        "windows": [b64encode(each).decode("ascii") for each in samples],
+    }
+
+
+def _describe(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
+    import numpy as np  # noqa: PLC0415
+
+    from trainer.audio.decode import DecodedClip  # noqa: PLC0415
+    from trainer.features.extract import describe_clip  # noqa: PLC0415
+
+    samples = (np.frombuffer(b64decode(each), "<f4") for each in request["windows"])
+    windows = tuple(each.astype(np.float32) for each in samples)
+    times = tuple(request["starts_s"]), request["duration_s"]
+    clip = DecodedClip(windows, *times, request["rate_hz"])
+    return _described(describe_clip(clip, Path(request["name"])))
+
+
+def _predict(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
+    from trainer.features.vector_codec import unpack_many  # noqa: PLC0415
+
+    bundle = _bundle(request["bundle"], request["digest"])
+    packed = [b64decode(each) for each in (request["vector"], *request["windows"])]
+    return _predicted(bundle, unpack_many(packed), request["starts_s"])
 
 
 def _answered(features: ClipFeatures) -> Answer:
@@ -111,6 +156,13 @@ def _answered(features: ClipFeatures) -> Answer:
         "settings": features.key,
         "duration_s": float(features.duration_s),
         "vector": _encoded(features.vector),
+    }
+
+
+def _described(features: ClipFeatures) -> Answer:
+    return _answered(features) | {
+        "starts_s": [*map(float, features.starts_s)],
+        "windows": [_encoded(window) for window in features.windows],
     }
 
 
@@ -178,6 +230,9 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "transcode": _transcode,
     "analyse": _analyse,
     "extract": _extract,
+    "decode": _decode,
+    "describe": _describe,
+    "predict": _predict,
     "prepare": _prepare,
     "warm": _warm,
     "tags_read": _tags,
@@ -185,9 +240,6 @@ REQUESTS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], Answer]] = {
     "tags_prove": _tags,
     "confine": _confine,
 }
-
-UNCONFINED = frozenset({"prepare", "warm"})
-"""Requests that meet no hostile file; the process confines itself before the first other one."""
 
 
 def _answer(request: Mapping[str, Any], files: Sequence[int]) -> Answer:

@@ -82,8 +82,18 @@ def extract_features(
         UnreadableClip: the file cannot be opened or is not sound.
         UnusableClip: it decodes to nothing, to silence, or to too little sound.
     """
-    clip = decode_windows(source, settings)
     path = source.path if isinstance(source, SoundFile) else source
+    return describe_clip(decode_windows(source, settings), path, settings)
+
+
+def describe_clip(
+    clip: DecodedClip, path: Path, settings: FeatureSettings = CANONICAL
+) -> ClipFeatures:
+    """Extracts the features of a clip that was decoded under the settings; `path` is for errors.
+
+    Raises:
+        UnusableClip: it holds silence, or too little sound.
+    """
     described = describe_windows(usable_windows(clip, path), clip.rate_hz, path)
     return ClipFeatures(
         vector=rounded(described.mean(axis=0, dtype=np.float64).astype(np.float32)),
