@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from config.default_paths import DefaultPaths, default_paths
 from config.defaults import default_values, flattened
 from config.errors import SettingsError
-from config.settings import FolderSettings, PlaylistSettings, Settings
+from config.settings import ClusterPath, FolderSettings, PlaylistSettings, Settings, SettingsSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +27,12 @@ DEFAULT_SOURCE: Final = "default"
 LARGEST_FILE: Final = 256 * 1024
 MOST_PROBLEMS: Final = 50
 _LONGEST_QUOTE: Final = 200
+
+_TABLES: Final[Mapping[str, type[SettingsSection]]] = {
+    "playlist": PlaylistSettings,
+    "watch.folder": FolderSettings,
+    "analysis.cluster_path": ClusterPath,
+}
 
 RENAMED_VALUES: Final = {("analysis.on_battery", "go on"): "continue"}
 """Old values of settings, by key and value, that this release still accepts as the new ones."""
@@ -213,7 +219,7 @@ def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
     )
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        table = PlaylistSettings if key == "playlist" else FolderSettings
+        table = _TABLES[key]
         nearest = _nearest(str(detail["loc"][-1]), table.model_fields)
         message = f"unknown setting; the nearest is {nearest}"
     found = ""

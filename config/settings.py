@@ -31,9 +31,13 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _has_port(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdecimal() and int(port) <= 65535  # noqa: PLR2004 - the highest port there is
+
+
 def _listenable(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if text and not (host and colon and port.isascii() and port.isdecimal() and int(port) <= 65535):  # noqa: PLR2004 - the highest port there is
+    if text and not _has_port(text):
         raise ValueError('"host:port" is accepted, or an empty text')
     return text
 
@@ -43,6 +47,14 @@ def _network(text: str) -> str:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
         raise ValueError('an address or a network is accepted, such as "10.0.0.0/24"') from error
+
+
+def cluster_address(text: str) -> str:
+    """Return an address of a scheduler, or an empty text; raises ValueError for any other."""
+    scheme, _, rest = text.partition("://")
+    if text and not (scheme in {"tcp", "tls"} and _has_port(rest)):
+        raise ValueError('"tcp://host:port" or "tls://host:port" is accepted, or an empty text')
+    return text
 
 
 def _sqlite(url: str) -> str:
@@ -89,6 +101,13 @@ class WatchSettings(SettingsSection):
     follow_links: bool
 
 
+class ClusterPath(SettingsSection):
+    """How the machines of the cluster spell the paths below a folder."""
+
+    here: AbsolutePath
+    there: AbsolutePath
+
+
 class AnalysisSettings(SettingsSection):
     """The workers, their limits, and when they wait for other programs."""
 
@@ -99,6 +118,8 @@ class AnalysisSettings(SettingsSection):
     renew_after: Annotated[int, Field(ge=1, le=1_000_000)]
     max_load: Annotated[float, Field(ge=0, le=1000)]
     on_battery: Literal["pause", "continue"]
+    cluster: Annotated[str, AfterValidator(cluster_address)]
+    cluster_path: Annotated[tuple[ClusterPath, ...], Field(max_length=MOST_ENTRIES)]
 
 
 class TagSettings(SettingsSection):

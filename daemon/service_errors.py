@@ -15,6 +15,10 @@ class WorkerError(ValencedError):
     """No worker process can be started at present; nothing is lost, and it is tried again."""
 
 
+class ClusterError(ValencedError):
+    """The cluster cannot be used at present; nothing is lost, and sounds are heard here."""
+
+
 class InstallError(ValencedError):
     """The units cannot be installed or removed; the message names the file or program."""
 

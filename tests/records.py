@@ -33,6 +33,8 @@ WORKER_LIMITS = AnalysisSettings(
     renew_after=1000,
     max_load=0,
     on_battery="continue",
+    cluster="",
+    cluster_path=(),
 )
 
 

@@ -47,6 +47,7 @@ LAYERS = (
     "daemon/tagging/disk",
     "daemon/tagging",
     "daemon/worker",
+    "daemon/cluster",
     "daemon/backup",
     "daemon/watch",
     "daemon/pipeline",
@@ -93,6 +94,7 @@ OWNERS = {
     "prometheus_client": {"daemon"},
     "fastapi": {"daemon"},
     "uvicorn": {"daemon"},
+    "distributed": {"daemon"},
 }
 SINGLE_MODULES = {
     "opensmile": {"trainer/features/opensmile.py"},
@@ -111,6 +113,7 @@ SINGLE_MODULES = {
         "daemon/watch/watcher.py",
     },
     "prometheus_client": {"daemon/monitoring/prometheus_metrics.py"},
+    "distributed": {"daemon/cluster/dask_cluster.py"},
 }
 TAKEN_NAMES = {
     "daemon": {"daemon", "pidfile"},

@@ -54,6 +54,8 @@ LIMITS = AnalysisSettings(
     renew_after=1000,
     max_load=0,
     on_battery="continue",
+    cluster="",
+    cluster_path=(),
 )
 
 # A worker that does not answer in time gets another second to end, then it is killed. The rest is

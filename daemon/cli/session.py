@@ -187,7 +187,7 @@ def run_config(
         annotations=annotation_folder(loaded),
         corpora=loaded.paths.corpora,
         folders=folders,
-        **options,
+        **{"cluster": loaded.settings.analysis.cluster, **options},
     )
 
 

@@ -1,4 +1,4 @@
-"""The unit of the socket that systemd opens for the service at `page.listen`."""
+"""What of the network the service gets: the socket of `page.listen`, the address of a cluster."""
 
 from __future__ import annotations
 
@@ -41,14 +41,26 @@ def socket_problem(address: str, units: Path) -> str | None:
     return f"{units / SOCKET} says {', '.join(found) or 'nothing'}"
 
 
-def _numeric(address: str) -> str:
+def network_of(scheduler: str) -> list[str]:
+    """Return the lines that let the service reach the scheduler of a cluster, and nothing else.
+
+    Raises:
+        InstallError: there is no such host.
+    """
+    numeric = _numeric(scheduler.partition("://")[2], "analysis.cluster")
+    host = numeric.rpartition(":")[0].strip("[]")
+    families = "RestrictAddressFamilies=AF_INET AF_INET6"
+    return ["PrivateNetwork=no", families, f"IPAddressAllow={host}"]
+
+
+def _numeric(address: str, key: str = "page.listen") -> str:
     """Return an address as systemd writes it, with numbers only."""
     host, _, port = address.rpartition(":")
     if not int(port):
-        raise InstallError(f"page.listen = {address!r}: a service needs a port of its own, not 0")
+        raise InstallError(f"{key} = {address!r}: a service needs a port of its own, not 0")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise InstallError(f"page.listen = {address!r}: there is no host {host!r}") from error
+        raise InstallError(f"{key} = {address!r}: there is no host {host!r}") from error
     family, *_, where = found[0]
     return f"[{where[0]}]:{port}" if family == socket.AF_INET6 else f"{where[0]}:{port}"

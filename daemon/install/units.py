@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from daemon.install.socket_unit import REQUIRED, SOCKET, for_address
+from daemon.install.socket_unit import REQUIRED, SOCKET, for_address, network_of
 from daemon.paths import printable
 from daemon.service_errors import InstallError
 from daemon.watch.file_filter import FileFilter
@@ -71,13 +71,15 @@ def user_files(configuration: Path, settings: Settings, command: Path) -> Iterat
 def _listening(unit: str, settings: Settings) -> str:
     """Let a user's unit open network sockets if the settings need them."""
     families = "RestrictAddressFamilies=AF_UNIX"
-    return unit.replace(families, f"{families} AF_INET AF_INET6") if settings.page.listen else unit
+    needs_network = settings.page.listen or settings.analysis.cluster
+    return unit.replace(families, f"{families} AF_INET AF_INET6") if needs_network else unit
 
 
 def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     """Return the drop-in that opens the watched folders for tags, the program's for reading.
 
-    If the settings need a network socket, it requires the unit that opens it for the service.
+    If the settings need a network socket, it requires the unit that opens it for the service; if
+    they name a cluster, it lets the service reach that address.
     """
     lines = []
     for path, writes in _wanted(settings):
@@ -93,6 +95,8 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     if settings.annotations.folder is not None:
         path = settings.annotations.folder.resolve()
         lines.append(f"{'BindPaths' if is_hidden(path) else 'ReadWritePaths'}={_quoted(path)}")
+    if settings.analysis.cluster:
+        lines += network_of(settings.analysis.cluster)
     lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
     body = "\n".join(dict.fromkeys(lines))
     sockets = REQUIRED if settings.page.listen else ""

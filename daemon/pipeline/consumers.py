@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.run_stats import RunStats
     from daemon.pipeline.stages import Pipeline
     from daemon.system.load_throttle import LoadThrottle
-    from daemon.worker.worker_client import WorkerClient
+    from daemon.worker.sound_reader import SoundReader
     from storage.catalogue import Catalogue
     from storage.schema.records import Clip, QueueEntry
 
@@ -50,7 +50,7 @@ class ConsumerPool:
 
     def __init__(
         self,
-        workers: Sequence[WorkerClient],
+        workers: Sequence[SoundReader],
         catalogue: Catalogue,
         pipeline: Pipeline,
         *,
@@ -132,7 +132,7 @@ class ConsumerPool:
             if thread.ident is not None:
                 thread.join()
 
-    def _consume(self, worker: WorkerClient) -> None:
+    def _consume(self, worker: SoundReader) -> None:
         crash: BaseException | None = None
         try:
             self._loop(worker)
@@ -148,7 +148,7 @@ class ConsumerPool:
             if is_last or crash:
                 self._ended(self._crash)
 
-    def _loop(self, worker: WorkerClient) -> None:
+    def _loop(self, worker: SoundReader) -> None:
         idle_since_s = time.monotonic()
         name = threading.current_thread().name
         while not self._stops:
@@ -190,7 +190,7 @@ class ConsumerPool:
             log.info("%s", reason or "work continues")
         return reason is not None
 
-    def _process_next(self, worker: WorkerClient) -> bool:
+    def _process_next(self, worker: SoundReader) -> bool:
         """Process a file from the queue, and tell whether there was one."""
         self._release_entries()
         entry = self._catalogue.queue.claim(self._clock())
@@ -207,7 +207,7 @@ class ConsumerPool:
         self._stats.stalled = None
         return entry is not None
 
-    def _write_next_tags(self, worker: WorkerClient) -> bool:
+    def _write_next_tags(self, worker: SoundReader) -> bool:
         """Write the tags of a clip, and tell whether there was one."""
         with self._change:
             if not self._untagged:
@@ -246,7 +246,7 @@ class ConsumerPool:
         with self._change:
             self._change.wait_for(lambda: self._stops, seconds)
 
-    def _sleep(self, worker: WorkerClient, idle_since_s: float, seen: int) -> None:
+    def _sleep(self, worker: SoundReader, idle_since_s: float, seen: int) -> None:
         """Sleep until something changes or is due; end a worker that was idle for long."""
         due = self._catalogue.queue.next_due()
         until_due_s = LONGEST_SLEEP_S if due is None else (due - self._clock()).total_seconds()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.tag_sync import TagSync
     from daemon.tagging.tag_parser import TagParser
     from daemon.worker.active_bundle import ActiveBundle
-    from daemon.worker.worker_client import WorkerClient
+    from daemon.worker.sound_reader import SoundReader
     from storage.catalogue import Catalogue
     from storage.schema.file_stamps import FileLook
     from storage.schema.records import Analysis, Clip, QueueEntry
@@ -68,7 +68,7 @@ class CurrentFile:
     """
 
     entry: QueueEntry
-    worker: WorkerClient
+    worker: SoundReader
     bundle: ActiveBundle
     identity: str = ""
     analysis: Analysis | None = None
@@ -115,7 +115,7 @@ class Pipeline:
         self._failure_log = TagFailureLog(clock)
         self.stages = (self.identified, self.analysed, self.recorded, self.tagged)
 
-    def process(self, entry: QueueEntry, worker: WorkerClient) -> FileResult:
+    def process(self, entry: QueueEntry, worker: SoundReader) -> FileResult:
         """Run a file through every stage, or as far as it gets.
 
         Raises:
@@ -201,13 +201,13 @@ class Pipeline:
         if current.clip.tag_state is TagState.PENDING:
             self.write_tags(current.clip, current.worker)
 
-    def write_tags(self, clip: Clip, worker: WorkerClient) -> None:
+    def write_tags(self, clip: Clip, worker: SoundReader) -> None:
         """Write a clip's tags, and again as long as its values change meanwhile."""
         due: Clip | None = clip
         while due is not None and not self._try_tags(due, worker):
             due = self._catalogue.clip_at(due.path)
 
-    def _try_tags(self, clip: Clip, worker: WorkerClient) -> bool:
+    def _try_tags(self, clip: Clip, worker: SoundReader) -> bool:
         """Write a clip's tags; return False if its values have changed meanwhile."""
         if not self._wants_tags(clip.path):
             self._catalogue.tag_journal.record(clip, TagOutcome(TagState.OFF))
@@ -243,7 +243,7 @@ class Pipeline:
             log.info("%s: renamed from %s", entry.path, old_path, extra={"clip": entry.path})
         return clip
 
-    def _find_tag_edits(self, known: Clip | None, worker: WorkerClient) -> None:
+    def _find_tag_edits(self, known: Clip | None, worker: SoundReader) -> None:
         # An interrupted write of ours would look like values set by hand.
         record = self.record_tag_edits
         if record and known and not self._catalogue.tag_journal.was_interrupted(known):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
+from daemon.cluster.hearing_team import cluster_hearers
 from daemon.monitoring.status_replies import StatusReplies
 from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.querying.kept_playlists import kept_playlists
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from daemon.service.event_loop import EventLoop
     from daemon.service.run_config import RunConfig
+    from daemon.worker.sound_reader import SoundReader
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ def run(
         BackupError: a restore was interrupted, and what it left cannot be understood.
         SettingsError: `page.listen` is no address.
         ListenError: that address is in use.
+        ClusterError: a single pass is to use a cluster, and it cannot be used.
     """
     notifier = notifier or Notifier()
     if os.geteuid() == 0:
@@ -106,9 +109,12 @@ def run(
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         workers = _workers(config)
         stack.callback(workers[0].close)
+        readers = _readers(config, workers, stack)
         active = ActiveConfig(config)
         progress = ProgressReporter(console, says_when_done=config.keep_watching)
-        loop = Assembly(active, catalogue, stack, workers, progress, notifier, clock).event_loop()
+        loop = Assembly(
+            active, catalogue, stack, workers, readers, progress, notifier, clock
+        ).event_loop()
         stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
         replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
         renew_page = stack.enter_context(served_page(active, replies))
@@ -202,3 +208,16 @@ def _workers(config: RunConfig) -> list[WorkerClient]:
     analysis = config.settings.analysis
     count = config.jobs or analysis.workers or usable_processors()
     return [WorkerClient(analysis) for _ in range(count)]
+
+
+def _readers(
+    config: RunConfig, workers: Sequence[WorkerClient], stack: ExitStack
+) -> Sequence[SoundReader]:
+    """Return what reads the sounds of each consumer: the workers themselves, or a cluster."""
+    if not config.cluster:
+        return workers
+    analysis = config.settings.analysis
+    # Who waits for one pass is told at once; the service goes on until the cluster is there.
+    is_required = not config.keep_watching
+    team = cluster_hearers(analysis, config.cluster, workers, is_required=is_required)
+    return stack.enter_context(team)

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from daemon.clock import ClockWatch
+from daemon.cluster.hearing_team import longest_s
 from daemon.install.sandbox_check import sandbox_problem
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.run_stats import RunStats
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from daemon.service.run_config import ActiveConfig
     from daemon.system.sd_notify import Notifier
     from daemon.worker.active_bundle import ActiveBundle
+    from daemon.worker.sound_reader import SoundReader
     from daemon.worker.worker_client import WorkerClient
     from storage.catalogue import Catalogue
 
@@ -46,12 +48,17 @@ REQUESTS_A_FILE, MARGIN_S = 5, 60.0
 
 @dataclass(frozen=True)
 class Assembly:
-    """Builds the event loop of one run with all its parts; `stack` closes them in reverse order."""
+    """Builds the event loop of one run with all its parts; `stack` closes them in reverse order.
+
+    The `workers` are the processes of this machine; each of the `readers` serves one consumer, by
+    such a process or by a cluster.
+    """
 
     active: ActiveConfig
     catalogue: Catalogue
     stack: ExitStack
     workers: Sequence[WorkerClient]
+    readers: Sequence[SoundReader]
     progress: ProgressReporter
     notifier: Notifier
     clock: Callable[[], datetime]
@@ -64,7 +71,7 @@ class Assembly:
             BundleError: no bundle can be used.
         """
         config, clock = self.active.config, self.clock
-        stats = RunStats(len(self.workers))
+        stats = RunStats(len(self.readers))
         self.stack.callback(self.progress.hide)
         bundle = load_published(config.registry, self.catalogue, self.workers[0].prepare)
         consumers = self._consumers(bundle, stats)
@@ -97,10 +104,15 @@ class Assembly:
             stats=stats,
             notifier=self.notifier,
             confinement=self._confinement,
-            hang_after_s=REQUESTS_A_FILE * settings.analysis.timeout_s + MARGIN_S,
+            hang_after_s=self._longest_s(settings.analysis.timeout_s),
         )
         self.stack.callback(loop.retraining.stop)
         return loop
+
+    def _longest_s(self, timeout_s: float) -> float:
+        """Return how long a file may take, in seconds, before its consumer counts as stuck."""
+        here_s = REQUESTS_A_FILE * timeout_s + MARGIN_S
+        return here_s + (longest_s(timeout_s) if self.active.config.cluster else 0.0)
 
     def _confinement(self) -> str | None:
         return next((told for worker in self.workers if (told := worker.confinement)), None)
@@ -117,11 +129,15 @@ class Assembly:
             tag_edits_for(settings, self.catalogue, self.clock),
         )
         consumers = ConsumerPool(
-            self.workers,
+            self.readers,
             self.catalogue,
             pipeline,
             clock=self.clock,
-            throttle=LoadThrottle(settings.analysis.max_load, settings.analysis.on_battery),
+            throttle=LoadThrottle(
+                settings.analysis.max_load,
+                settings.analysis.on_battery,
+                processes=len(self.workers),
+            ),
             stats=stats,
             ended=lambda broken_by: self.messages.put(Stop(broken_by)),
         )

@@ -32,6 +32,7 @@ class RunConfig:
         tags: False writes no tags at all.
         keep_watching: False ends after one pass.
         jobs: number of workers, 0 for one per processor.
+        cluster: of Dask, on which sounds are heard; empty for this machine.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class RunConfig:
     tags: bool = True
     keep_watching: bool = True
     jobs: int = 0
+    cluster: str = ""
 
     def wants_tags(self, path: Path) -> bool:
         """Whether tags must be written at a path."""

@@ -44,6 +44,7 @@ class LoadThrottle:
         load: returns the load averages of the machine, over one minute first.
         clock: the monotonic clock, in seconds.
         supplies: a folder in the form of `/sys/class/power_supply`.
+        processes: the most processes of ours that load this machine; None for any number.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class LoadThrottle:
         load: Callable[[], tuple[float, ...]] = load_averages,
         clock: Callable[[], float] = time.monotonic,
         supplies: Path = SUPPLIES,
+        processes: int | None = None,
     ) -> None:
         self._max_load = max_load
+        self._processes = processes
         self._pauses_on_battery = on_battery == "pause"
         self._load = load
         self._clock = clock
@@ -68,12 +71,13 @@ class LoadThrottle:
         """Return in one line why no file must be started now, None if one may.
 
         Args:
-            busy: number of our workers that are processing a file.
+            busy: number of files that we are processing.
         """
         if self._pauses_on_battery and is_on_battery(self._supplies):
             return "paused on battery (analysis.on_battery)"
         if self._max_load:
-            others = max(self._load()[0] - self._own(busy), 0.0)
+            loading = busy if self._processes is None else min(busy, self._processes)
+            others = max(self._load()[0] - self._own(loading), 0.0)
             if others > self._max_load:
                 return (
                     f"paused while the load of others is {others:.1f}, above {self._max_load:g}"

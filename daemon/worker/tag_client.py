@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from daemon.tagging.basics.keys import Items
     from daemon.tagging.basics.tag_jobs import Claim, TagJob, TagPlan
     from daemon.tagging.disk.source import SourceFile
-    from daemon.worker.worker_client import WorkerClient
+    from daemon.worker.sound_reader import SoundReader
 
 _Value = TypeVar("_Value")
 
@@ -31,7 +31,7 @@ class TagClient:
         worker: does the work.
     """
 
-    def __init__(self, worker: WorkerClient) -> None:
+    def __init__(self, worker: SoundReader) -> None:
         self._worker = worker
 
     def read_tags(self, source: SourceFile) -> Items:

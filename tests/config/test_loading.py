@@ -78,6 +78,22 @@ def test_an_unknown_key_of_a_folder_names_the_nearest(tmp_path: Path) -> None:
     assert any("modus" in line and "mode" in line for line in problems(file=file))
 
 
+def test_a_cluster_and_its_paths_are_read_or_refused(tmp_path: Path) -> None:
+    paths = "[[analysis.cluster_path]]\nhere = '/mnt/a'\nthere = '/srv/b'\n"
+    file = written(tmp_path, f"[analysis]\ncluster = 'tls://[::1]:8786'\n{paths}")
+    analysis = load(environ=NOWHERE, file=file).settings.analysis
+    assert analysis.cluster == "tls://[::1]:8786"
+    assert [(str(each.here), str(each.there)) for each in analysis.cluster_path] == [
+        ("/mnt/a", "/srv/b")
+    ]
+    for address in ("scheduler:8786", "http://scheduler:80", "tcp://", "tcp://a", "tcp://a:b"):
+        assert '"tcp://host:port"' in problems(overrides=[f"analysis.cluster={address}"])[0]
+    told = problems(file=written(tmp_path, paths + "their = '/c'\n"))
+    assert any("their" in line and "nearest is there" in line for line in told)
+    told = problems(file=written(tmp_path, paths.replace("/srv", "srv")))
+    assert any(line.startswith("analysis.cluster_path[0].there") for line in told)
+
+
 def test_an_unknown_variable_is_an_error_that_names_the_nearest() -> None:
     told = problems(environ=NOWHERE | {"VALENCED_WATCH_SETLE_S": "1"})
     assert "VALENCED_WATCH_SETTLE_S" in told[0]

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from storage.schema.records import Failure
 
 
+def _cluster_address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    from config.settings import cluster_address
+
+    try:
+        return None if text is None else cluster_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @click.command("scan")
 @click.argument(
     "paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path)
@@ -33,6 +42,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would be analysed; change nothing.")
 @click.option("--no-tags", is_flag=True, help="Write no tags.")
 @click.option("--jobs", type=click.IntRange(0, 64), default=0, help="Workers; 0 for automatic.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    callback=_cluster_address,
+    help="Hear on the Dask cluster of this scheduler, such as tcp://host:8786.",
+)
 @format_option
 @with_settings
 def command(
@@ -42,6 +57,7 @@ def command(
     dry_run: bool,
     no_tags: bool,
     jobs: int,
+    cluster: str | None,
     output: str,
 ) -> int:
     """Analyse new files at or below the PATHs (or the folders of the settings), then stop.
@@ -58,6 +74,7 @@ def command(
         tags=not no_tags,
         keep_watching=False,
         jobs=jobs,
+        cluster=loaded.settings.analysis.cluster if cluster is None else cluster,
     )
     if dry_run:
         comparison = _compared(loaded, config)

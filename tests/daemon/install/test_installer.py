@@ -159,6 +159,23 @@ def test_check_tells_who_opens_the_address(tmp_path: Path) -> None:
     assert "says nothing" in (socket_problem("127.0.0.1:9420", folder) or "")
 
 
+@pytest.mark.parametrize(
+    ("address", "host"), [("tcp://10.0.0.1:8786", "10.0.0.1"), ("tls://[fd00::1]:8786", "fd00::1")]
+)
+def test_the_service_may_reach_the_scheduler_of_its_cluster(address: str, host: str) -> None:
+    settings = settings_with(more=f"analysis.cluster='{address}'")
+    lines = drop_in(settings, []).splitlines()
+    assert {
+        "PrivateNetwork=no",
+        "RestrictAddressFamilies=AF_INET AF_INET6",
+        f"IPAddressAllow={host}",
+    } <= set(lines)
+    (users,) = user_files(Path("/home/ann/.config"), settings, COMMAND)
+    assert "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6" in users.text.splitlines()
+    with pytest.raises(InstallError, match=r"analysis\.cluster"):
+        drop_in(settings_with(more="analysis.cluster='tcp://no.host.invalid:80'"), [])
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "no.host.invalid:80"])
 def test_an_address_that_no_socket_unit_can_name_is_refused(address: str) -> None:
     with pytest.raises(InstallError, match=r"page\.listen"):

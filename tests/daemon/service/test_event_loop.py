@@ -78,12 +78,12 @@ def loop(active: ActiveConfig) -> Iterator[EventLoop]:
 
 @contextmanager
 def built_loop(active: ActiveConfig) -> Iterator[EventLoop]:
-    worker = WorkerClient(active.config.settings.analysis)
+    workers = [WorkerClient(active.config.settings.analysis)]
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(active.config.url)))
-        stack.callback(worker.close)
+        stack.callback(workers[0].close)
         yield Assembly(
-            active, catalogue, stack, [worker], ProgressReporter(None), Notifier(), utc_now
+            active, catalogue, stack, workers, workers, ProgressReporter(None), Notifier(), utc_now
         ).event_loop()
 
 

@@ -50,6 +50,19 @@ def test_the_load_of_others_counts_and_our_own_does_not() -> None:
     assert throttle.reason_to_wait(busy=0) is None
 
 
+def test_files_that_a_cluster_hears_do_not_load_this_machine() -> None:
+    machine = Machine()
+    throttle = LoadThrottle(
+        1.0,
+        "continue",
+        load=lambda: (machine.load, 9.0, 9.0),
+        clock=lambda: machine.now_s,
+        processes=2,
+    )
+    machine.now_s, machine.load = 600.0, 3.5
+    assert "the load of others is 1.5" in str(throttle.reason_to_wait(busy=24))
+
+
 def test_no_work_waits_without_a_limit() -> None:
     machine = Machine()
     machine.load = 99.0

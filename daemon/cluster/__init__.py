@@ -1,0 +1,1 @@
+"""Hearing on the machines of a Dask cluster."""
