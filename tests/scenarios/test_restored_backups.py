@@ -165,7 +165,7 @@ def test_our_own_backups_predict_as_before_and_keep_the_personal_layer(tmp_path:
     first = predicted(restored, "learned-1.refit-1")
     for name in release.originals:
         # By another recipe, as in the upgrade; a backup of the same release predicts the same.
-        assert first[name] == pytest.approx(release.values(name), abs=0.3)
+        assert first[name] == pytest.approx(release.values(name), abs=0.4)
     fitted = tmp_path / "restored" / "bundles" / "learned-1.refit-1"
     assert (fitted / PERSONAL).read_bytes() == (
         release.state / "bundles" / "learned-1" / PERSONAL
