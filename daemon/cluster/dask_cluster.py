@@ -72,6 +72,7 @@ class DaskCluster:
             raise
         except Exception as error:
             raise ClusterError(_line(error)) from error
+        self._client.loop.asyncio_loop.set_exception_handler(_on_loop_error)
         self._seen: Mapping[str, int] = {}
         self._seen_at_s = -LOOK_S
 
@@ -156,6 +157,15 @@ class DaskCluster:
         """Close the connection."""
         with suppress(Exception):
             self._client.close(timeout=LOOK_S)
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong in a task that nobody waits for, but no task that was cancelled.
+
+    Dask ends the tasks of a cancelled result by an exception of its own, and asks for none of them.
+    """
+    if type(context.get("exception")).__name__ != "AllExit":
+        loop.default_exception_handler(context)
 
 
 def _security(distributed: Any, address: str) -> Any:
