@@ -29,7 +29,6 @@ class SharedWorkers:
         self._free: LifoQueue[tuple[WorkerClient, ThreadPoolExecutor]] = LifoQueue()
         for worker in workers:
             self._free.put((worker, ThreadPoolExecutor(1, "worker")))
-        self._count = len(workers)
         self._lock = threading.Lock()
         self._users: set[object] = set()
 
@@ -49,10 +48,8 @@ class SharedWorkers:
             self._users.discard(user)
             if self._users:
                 return
-        for worker, thread in (lanes := self._all_free()):
-            worker.close()
-            del thread
-        for lane in lanes:
+        for lane in self._all_free():
+            lane[0].close()
             self._free.put(lane)
 
     def close(self) -> None:

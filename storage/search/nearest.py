@@ -34,6 +34,7 @@ def nearest(
 ) -> list[Row]:
     """Return the nearest rows: search ever larger squares, until a circle in one holds enough."""
     point = [round(MILLION * value) for value in near]
+    distance = distance_from(near)
     # Nothing that matches is closer.
     closest = ceil(
         hypot(*(_gap(at, demands.spans.get(axis)) for axis, at in zip(AXES, point, strict=True)))
@@ -48,7 +49,6 @@ def nearest(
         more *= 2
         if is_last or lookups.has_as_many(closer, limit, by):
             name = f"nearest within {reach / MILLION:g}"
-            distance = distance_from(near)
             rows = lookups.read(_plan(lookups, name, closer, order, distance, limit, by))
             if is_last:
                 return rows
