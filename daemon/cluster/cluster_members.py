@@ -34,7 +34,7 @@ _LONGEST_VERSION: Final = 60
 
 @dataclass
 class _Member:
-    """A worker: how many sounds it hears at once and has in hand, and its faults in a row."""
+    """A worker: its threads, its unfinished sounds, and its consecutive faults."""
 
     threads: int
     in_hand: int = 0

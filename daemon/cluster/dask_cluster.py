@@ -57,7 +57,7 @@ class DaskCluster:
     def __init__(self, address: str) -> None:
         # Only who has a cluster has the package.
         distributed: Any = import_module("distributed")
-        # What it would log of lost connections is said here, in one line each.
+        # Dask logs a traceback for each lost connection; the caller logs one line instead.
         for name in ("distributed", "distributed.client", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:

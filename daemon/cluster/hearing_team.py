@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from daemon.worker.worker_client import WorkerClient
 
 IN_HAND: Final = 12
-"""Sounds in hand at once for each worker of this machine: it identifies, predicts and tags more
-sounds meanwhile than one other machine hears, but not many times more."""
+"""Unfinished sounds at a time for each worker of this machine, which identifies, predicts and tags
+several sounds in the time that another machine takes to hear one."""
 
 MOST_IN_HAND: Final = 64
 

@@ -217,7 +217,7 @@ def _readers(
     if not config.cluster:
         return workers
     analysis = config.settings.analysis
-    # Who waits for one pass is told at once; the service goes on until the cluster is there.
+    # A single pass fails without its cluster; the service works here until it can connect.
     is_required = not config.keep_watching
     team = cluster_hearers(analysis, config.cluster, workers, is_required=is_required)
     return stack.enter_context(team)

@@ -194,7 +194,7 @@ class _Comparing:
 
     def check_mount(self, point: Path, mounts: NestedMounts) -> None:
         """Treat a former mount point without sound files as one whose disk is away."""
-        # Looked at anew: the disk may have been there when the folder was listed.
+        # Checked again: the disk may still have been there when the folder was listed.
         has_sound = any(True for _ in walk(point, self.file_filter, SkippedEntries()))
         known = 0 if has_sound else self._count_below(point)
         if known:

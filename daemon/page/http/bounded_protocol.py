@@ -11,11 +11,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST_CONNECTIONS: Final = 64
 REQUEST_S: Final = 10.0
-"""As long may the whole of a request take to arrive."""
+"""How long the whole of a request may take to arrive."""
 
 UNREAD_S: Final = 20.0
 LEAST_READ: Final = 16 * 1024
-"""Whoever leaves an answer unread must take so many bytes in each `UNREAD_S`."""
+"""A client that reads fewer bytes of an answer than this in `UNREAD_S` is disconnected."""
 
 
 class BoundedProtocol(H11Protocol):

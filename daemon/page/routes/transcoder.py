@@ -22,7 +22,7 @@ UNUSED_S: Final = 20.0
 """After so long without work, the worker is closed."""
 
 STOP_S: Final = 2.0
-"""So long is waited for a sound in hand; its worker ends with this process in any case."""
+"""How long closing waits for a sound in progress; its worker ends with this process anyway."""
 
 _Task = Callable[[], None]
 
@@ -77,7 +77,7 @@ class Transcoder:
                 self._waiting -= 1
 
     def close(self) -> None:
-        """Close the worker; what is in hand is given up."""
+        """Close the worker; a sound that is being transcoded is not finished."""
         if self._thread is not None:
             self._tasks.put(None)
             self._thread.join(STOP_S)
