@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from daemon.tagging.basics.byte_views import Assembled, OpenFile, common_length
+from daemon.tagging.disk.atomic_copy import digest_of
 from daemon.tagging.disk.leases import READ_LEASE
 from daemon.tagging.rescue import RescueKept
 from daemon.tagging.undo_record import from_text
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _SAVED: Final = (
     "another program saved it while its tags were written; what it saved is {} beside it: compare"
     " them, and give that the name of the file, or delete it"
+)
+_GONE: Final = (
+    "it is gone since its tags were written; {} beside it is what it was before: give that the name"
+    " of the file, or delete it"
 )
 _OPEN: Final = "a program has {} beside it open, the file of before its tags were written"
 
@@ -46,6 +51,12 @@ def settled(found: Rescue, note: BegunWrite, disk: DiskCalls) -> str:
     if _is_copy(os.fstat(found.descriptor), note):
         return "removed"
     _require_closed(found, disk)
+    if note.digest == digest_of(found.descriptor):
+        # Whatever became of the copy, nobody has saved anything here. A file system that lost the
+        # copy's name looks like somebody who deleted the file.
+        if disk.status_of(found.folder, note.path.name) is None:
+            raise RescueKept(_GONE.format(found.name))
+        return "removed"
     try:
         present = disk.open_to_read(found.folder, note.path.name)
     except OSError as error:

@@ -186,6 +186,7 @@ class BegunWrite:
         audio_hash: of all audio packets of both.
         way_back: how to make the file as it was of the rescue copy, None if that is not known.
         trouble: why the rescue copy is kept, in one line; None until clean-up has seen it.
+        digest: of all bytes of the file before an exchange; None if it is written in place.
     """
 
     rescue: str
@@ -198,6 +199,7 @@ class BegunWrite:
     audio_hash: str
     way_back: str | None = None
     trouble: str | None = None
+    digest: str | None = None
 
     @property
     def rescue_path(self) -> Path:

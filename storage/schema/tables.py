@@ -150,5 +150,5 @@ begun_writes = table(
     (String, "rescue"),
     (PathText, "path"),
     (Integer, "device inode rescue_inode rescue_size owner"),
-    (String, "audio_hash way_back trouble"),
+    (String, "audio_hash way_back trouble digest"),
 )

@@ -16,6 +16,7 @@ from trainer.audio.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from tests.torture.file_activity import ExpectedFile
 
@@ -44,7 +45,8 @@ def file_faults(
         rows = [Row(Path(path), *rest) for path, *rest in opened.execute(_ROWS)]
         failures = {Path(path): reason for path, reason in opened.execute(_FAILURES)}
         yield from _catalogue_faults(opened)
-    yield from _wrong_folders(folders, expected)
+        noted = {Path(path).with_name(name) for name, path in opened.execute(_KEPT)}
+    yield from _wrong_folders(folders, expected, noted)
     yield from _wrong_rows(rows, failures, expected)
     for row in rows:
         file = expected.get(row.path)
@@ -53,6 +55,9 @@ def file_faults(
 
 
 _FAILURES = "SELECT path, reason FROM failures"
+
+_KEPT = "SELECT rescue, path FROM begun_writes WHERE trouble LIKE 'it is gone since %'"
+"""Originals of files that somebody deleted or moved between a kill and the next start."""
 
 
 def _catalogue_faults(catalogue: sqlite3.Connection) -> Iterator[str]:
@@ -65,16 +70,18 @@ def _catalogue_faults(catalogue: sqlite3.Connection) -> Iterator[str]:
         yield f"{path}: still in the queue ({state})"
 
 
-def _wrong_folders(folders: Sequence[Path], expected: Mapping[Path, ExpectedFile]) -> Iterator[str]:
+def _wrong_folders(
+    folders: Sequence[Path], expected: Mapping[Path, ExpectedFile], noted: AbstractSet[Path]
+) -> Iterator[str]:
     existing = {
         Path(base, name) for top in folders for base, _, names in os.walk(top) for name in names
     }
-    for path in sorted(existing - set(expected)):
+    for path in sorted(existing - set(expected) - noted):
         yield f"{path}: nobody wrote it"
     for path in sorted(set(expected) - existing):
         yield f"{path}: it is gone, though nobody deleted it"
     for folder in folders:
-        for path in temporaries(folder):
+        for path in set(temporaries(folder)) - noted:
             yield f"{path}: a temporary file is left"
 
 

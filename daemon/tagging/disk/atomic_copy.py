@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import stat
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _SIGNATURES = {"security.ima", "security.evm"}
 # What would let a file run with other rights is not given to new content.
 _PRIVILEGES = {"security.capability"}
+_CHUNK = 1 << 20
 _PERMISSION_BITS = 0o7777 & ~(stat.S_ISUID | stat.S_ISGID)
 
 
@@ -137,7 +140,8 @@ def _noted(write: FileWrite, copy: Copy) -> Iterator[None]:
     name, begun = copy.file.name, write.begun
     assert name is not None
     if begun is not None:
-        begun.keep(note_of(write, copy, name))
+        original = digest_of(write.source.descriptor)
+        begun.keep(dataclasses.replace(note_of(write, copy, name), digest=original))
     try:
         yield
     finally:
@@ -152,6 +156,18 @@ def note_of(write: FileWrite, copy: Copy, name: str) -> BegunWrite:
     original = (write.source.path, status.st_dev, status.st_ino)
     numbers = (made.st_ino, made.st_size, made.st_uid)
     return BegunWrite(name, *original, *numbers, copy.audio_hash, write.way_back(copy))
+
+
+def digest_of(descriptor: int) -> str:
+    """Return a digest of all bytes of an open file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    view, digest = OpenFile(descriptor), hashlib.sha256()
+    for at in range(0, view.size, _CHUNK):
+        digest.update(view.read(at, _CHUNK))
+    return digest.hexdigest()
 
 
 def _after_renaming(before: os.stat_result, after: os.stat_result) -> os.stat_result:

@@ -161,3 +161,35 @@ def test_of_two_that_were_saved_both_are_kept_and_status_says_where(
     left.unlink()
     assert cleaned(tmp_path, begun) == []
     assert begun.all() == []
+
+
+def test_a_file_that_was_saved_after_the_kill_stays_and_the_original_is_removed(
+    tmp_path: Path, affect: Items, begun: BegunWrites
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    killed(path, affect, begun, is_saved=False)
+    with path.open("ab") as editor:
+        editor.write(b"more")
+    edited = path.read_bytes()
+    assert cleaned(tmp_path, begun) == ["removed"]
+    assert path.read_bytes() == edited
+    assert list(tmp_path.iterdir()) == [path]
+    assert begun.all() == []
+
+
+def test_the_original_of_a_file_that_is_gone_is_kept_and_status_says_where(
+    tmp_path: Path, affect: Items, begun: BegunWrites
+) -> None:
+    path = sound_file(tmp_path, "mp3")
+    left = killed(path, affect, begun, is_saved=False)
+    path.unlink()
+    (outcome,) = cleaned(tmp_path, begun)
+    assert outcome.startswith("kept: it is gone since")
+    assert left.read_bytes() == sound("mp3")
+    (note,) = begun.all()
+    problem = problem_with(note, is_running=True)
+    assert problem is not None
+    assert problem.startswith(f"{path}: it is gone since its tags were written; {left.name}")
+    left.rename(path)
+    assert cleaned(tmp_path, begun) == []
+    assert begun.all() == []
