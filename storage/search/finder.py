@@ -12,7 +12,7 @@ from storage.search.found_rows import SOUND_ID, RowReader
 from storage.search.lookups import BUDGET_STEPS, FEW, Lookups
 from storage.search.nearest import nearest
 from storage.search.orders import BY_PATH, groups_of, order_of
-from storage.search.search_plans import from_files, from_numbers, from_sounds
+from storage.search.search_plans import from_files, from_numbers, from_sounds, numbers_by_path
 from storage.search.thresholds import thresholds_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
+FEW_PATHS: Final = 8_000
+"""The paths of as many sounds are sorted in less time than a walk that finds none may take."""
+
 MANY: Final = 60_000
 """To sort more rows takes longer than to read all files in order."""
 
@@ -36,6 +39,7 @@ class Finder:
     Args:
         plain: a connection that returns names as `os.fsdecode` does, within a transaction.
         few: rows that are read and sorted without looking for a better way.
+        few_paths: rows that are sorted by path without reading them in this order first.
         many: rows that are not sorted to find the first.
         budget: steps of SQLite's machine after which an attempt is given up.
     """
@@ -45,10 +49,11 @@ class Finder:
         plain: sqlite3.Connection,
         *,
         few: int = FEW,
+        few_paths: int = FEW_PATHS,
         many: int = MANY,
         budget: int = BUDGET_STEPS,
     ) -> None:
-        self._plain, self._many = plain, many
+        self._plain, self._few_paths, self._many = plain, few_paths, many
         self._lookups = Lookups(plain, few, budget)
 
     @property
@@ -181,13 +186,16 @@ class Finder:
         """Read rows in their order until there are enough.
 
         If that takes too long, what matches lies far back in the order: it is sorted, unless it is
-        too much.
+        too much. What is not much is sorted at once.
         """
+        look = self._lookups
+        is_quick = order.is_by_path and not demands.are_files_chosen
+        if is_quick and look.about_joint(demands) <= self._few_paths:
+            return self._sorted_by_path(demands, order, limit)
         if order.column is None:
             plan = from_files("by path", demands, order, limit)
         else:
             plan = from_sounds(f"by {order.column}", demands, order, limit, by=order.column)
-        look = self._lookups
         if (rows := look.read_soon(plan)) is not None:
             return rows
         if demands.are_files_chosen and (files := look.all_files(demands)) is not None:
@@ -197,7 +205,18 @@ class Finder:
         if look.has_as_many(demands, self._many):
             # To sort so many takes longer than to go on.
             return look.read(plan)
+        if order.is_by_path:
+            return self._sorted_by_path(demands, order, limit)
         return look.read(from_sounds("all sorted", demands, order, limit, by="shown_arousal"))
+
+    def _sorted_by_path(self, demands: Demands, order: Order, limit: int) -> list[Row]:
+        """Sort the paths of all that match, and read the first rows."""
+        numbers = [
+            number for (number,) in self._lookups.read(numbers_by_path(demands, order, limit))
+        ]
+        return self._lookups.read(
+            from_numbers("first paths", "files", numbers, demands, order, limit)
+        )
 
 
 def _is_joint(demands: Demands) -> bool:

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from storage.schema.column_formats import MILLION
-from storage.search.demands import all_of, between
+from storage.search.demands import Span, all_of, between
 from storage.search.orders import AXES, COUNTED_STEP, INDEXES
 from storage.search.text_search import files_with_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.search.demands import Clause, Demands, Span
+    from storage.search.demands import Clause, Demands
     from storage.search.search_plans import Plan
 
     Row = tuple[Any, ...]
@@ -105,6 +105,14 @@ class Lookups:
             (AXES.index(axis), *steps),
         ).fetchone()
         return int(count) + 1
+
+    def about_joint(self, demands: Demands) -> int:
+        """Return about how many sounds lie in the spans of both axes, if the two are independent.
+
+        Other conditions can only leave fewer.
+        """
+        arousal, valence = (self.about(axis, demands.spans.get(axis, Span())) for axis in AXES)
+        return arousal * valence // self.about(AXES[0], Span())
 
     def has_as_many(self, demands: Demands, limit: int, by: str = "shown_arousal") -> bool:
         """Tell whether as many sounds as wanted match, from the index of a column."""

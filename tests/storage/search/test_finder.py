@@ -169,7 +169,7 @@ def test_any_filter_in_any_order_finds_what_every_row_says(
     chance, plans = random.Random(few + budget), set()
     with closing(sqlite3.connect(file_of(library.url))) as plain:
         plain.text_factory = os.fsdecode
-        finder = Finder(plain, few=few, many=40, budget=budget)
+        finder = Finder(plain, few=few, few_paths=40, many=40, budget=budget)
         for _ in range(300):
             wanted = _random_filter(chance)
             found = [sound.path for sound in finder.sounds(wanted)]
@@ -180,7 +180,7 @@ def test_any_filter_in_any_order_finds_what_every_row_says(
         {"few files", "few by shown_arousal"} if few > 100 else {"nearest", "few sounds"}
     )
     if few < 100:
-        assert plans >= {"before the last", "by novelty", "all sorted"}
+        assert plans >= {"before the last", "by novelty", "all sorted", "by path", "first paths"}
 
 
 @pytest.mark.parametrize(
