@@ -183,11 +183,7 @@ class Finder:
         return rows
 
     def _walk(self, demands: Demands, order: Order, limit: int) -> list[Row]:
-        """Read rows in their order until there are enough.
-
-        If that takes too long, what matches lies far back in the order: it is sorted, unless it is
-        too much. What is not much is sorted at once.
-        """
+        """Read rows in their order until there are enough; what is not much is sorted at once."""
         look = self._lookups
         is_quick = order.is_by_path and not demands.are_files_chosen
         if is_quick and look.about_joint(demands) <= self._few_paths:
@@ -196,8 +192,15 @@ class Finder:
             plan = from_files("by path", demands, order, limit)
         else:
             plan = from_sounds(f"by {order.column}", demands, order, limit, by=order.column)
-        if (rows := look.read_soon(plan)) is not None:
-            return rows
+        rows = look.read_soon(plan)
+        return self._sorted_instead(plan, demands, order, limit) if rows is None else rows
+
+    def _sorted_instead(self, plan: Plan, demands: Demands, order: Order, limit: int) -> list[Row]:
+        """Sort what matches, unless it is too much.
+
+        To read it in its order by a plan takes too long, as it lies far back in this order.
+        """
+        look = self._lookups
         if demands.are_files_chosen and (files := look.all_files(demands)) is not None:
             return look.read(from_numbers("few files", "files", files, demands, order, limit))
         if (few := self._few_sounds(demands, order, limit)) is not None:
