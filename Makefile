@@ -48,9 +48,10 @@ run: .venv/.run
 	@test -n "$(MEDIA)" || { echo 'which folder? make run MEDIA=~/Music'; exit 2; }
 	@exec $(BIN)/valenced run $(if $(filter no,$(TAGS)),--no-tags) "$(HOME_MEDIA)"
 
-# There is one process for each core already; threads of linear algebra would only compete with them.
+# A third of the time tests wait, so there is one process more than cores. Threads of linear algebra would
+# only compete with them.
 test: .venv/.dev
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $$(($$(nproc) + 1))
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from storage.schema.column_types import Moment, PathText
-from storage.schema.tables import given_annotations, identities
+from storage.schema.tables import given_annotations, identities, import_under_way
 from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class AnnotationStaging:
         connection.commit()
         connection.execution_options(read_only=False)
         with connection.begin():
+            connection.execute(insert(import_under_way).values(only=1))
             _merge(connection)
             replaced = select(_own.before).where(_own.before.is_not(None))
             connection.execute(
@@ -106,6 +107,8 @@ class AnnotationStaging:
                     [*_GIVEN, "made_at", "origin"], select(*columns, made_at, line)
                 )
             ).rowcount
+            connection.execute(delete(import_under_way))
+            _show(connection)
             changed = connection.execute(
                 select(identities.c.id)
                 .distinct()
@@ -128,6 +131,14 @@ def annotation_staging(engine: Engine) -> Iterator[AnnotationStaging]:
             connection.execution_options(read_only=True)
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS temp.{_staged.name}")
             connection.commit()
+
+
+def _show(connection: Connection) -> None:
+    """Touch one annotation of each sound, by which what is shown of the sound follows all."""
+    of_sound = select(func.min(_given.id)).where(_given.identity.in_(select(_own.identity)))
+    first = of_sound.group_by(_given.identity)
+    touched = update(given_annotations).where(_given.id.in_(first))
+    connection.execute(touched.values(identity=_given.identity))
 
 
 def _merge(connection: Connection) -> None:

@@ -194,7 +194,11 @@ def test_a_backup_of_a_release_that_left_corpora_out_leaves_them_as_they_are(
     assert not list(state_of(valenced).glob("corpora.before-*"))
 
 
-BEGUN = "INSERT INTO begun_writes VALUES ('{0}', '/m/{0}', 1, 2, 3, 4, 5, 'hash', NULL, NULL)"
+BEGUN = (
+    "INSERT INTO begun_writes"
+    " (rescue, path, device, inode, rescue_inode, rescue_size, owner, audio_hash)"
+    " VALUES ('{0}', '/m/{0}', 1, 2, 3, 4, 5, 'hash')"
+)
 
 
 def test_begun_writes_are_those_of_this_disk_not_of_the_backup(

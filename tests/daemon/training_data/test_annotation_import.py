@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +18,12 @@ from daemon.training_data.annotation_import import (
     import_table,
 )
 from storage.catalogue import Catalogue
+from storage.schema.sound_filter import SoundFilter
 from tests.records import NOON, record
 from trainer.rating_scale import RatingScale, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from storage.annotations import Annotation, AnnotationStore
 
@@ -293,6 +294,28 @@ def test_as_many_rows_as_are_accepted_are_imported_in_little_memory(tmp_path: Pa
             record(catalogue, f"/m/{number}.mp3")
         rows = (f"{n % 100}.mp3,0.5,rater {n // 100}\n".encode() for n in range(100_000))
         assert imported(catalogue.annotations, HEADING + b"".join(rows)) == (100_000, 100_000)
+        sounds = catalogue.queries.sounds(SoundFilter())
+        assert [sound.arousal for sound in sounds] == [0.5] * 100
+
+
+def test_the_mean_of_all_is_shown_also_after_a_table_was_imported_again(tmp_path: Path) -> None:
+    with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as catalogue:
+        for name in ("a", "b"):
+            record(catalogue, f"/m/{name}.mp3")
+        heading = "path,annotator,arousal\n"
+        imported(catalogue.annotations, f"{heading}a.mp3,ann,0.5\na.mp3,bob,0.25\nb.mp3,ann,1\n")
+        imported(catalogue.annotations, f"{heading}a.mp3,ann,-0.5\n")
+        shown = {sound.path.stem: sound for sound in catalogue.queries.sounds(SoundFilter())}
+        assert (shown["a"].arousal, shown["b"].arousal) == (-0.125, 1.0)
+        assert shown["a"].arousal_low < -0.125 < shown["a"].arousal_high
+        catalogue.annotations.withdraw(identity_of(catalogue, "/m/a.mp3"), "bob", NOON)
+        assert catalogue.queries.sounds(SoundFilter())[0].arousal == -0.5
+
+
+def identity_of(catalogue: Catalogue, path: str) -> str:
+    clip = catalogue.clip_at(Path(path))
+    assert clip is not None
+    return clip.identity
 
 
 def test_a_table_that_changes_while_it_is_read_is_postponed(

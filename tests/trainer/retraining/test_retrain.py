@@ -149,7 +149,8 @@ def test_what_was_learned_is_kept_dimension_by_dimension(
     assert taught.personal is not None
     assert taught.personal.valence is None
     predicted, before = (each.predict(library.sounds.vectors[:50]) for each in (taught, base))
-    np.testing.assert_array_equal(predicted.valence, before.valence)
+    # Where arrays begin in memory changes the last digits of sums.
+    np.testing.assert_allclose(predicted.valence, before.valence, rtol=0, atol=1e-5)
     assert not np.allclose(predicted.arousal, before.arousal)
 
 
