@@ -12,7 +12,7 @@ from storage.search.found_rows import SOUND_ID, RowReader
 from storage.search.lookups import BUDGET_STEPS, FEW, Lookups
 from storage.search.nearest import nearest
 from storage.search.orders import BY_PATH, groups_of, order_of
-from storage.search.search_plans import from_files, from_numbers, from_sounds, numbers_by_path
+from storage.search.search_plans import from_files, from_first_folders, from_numbers, from_sounds
 from storage.search.thresholds import thresholds_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-FEW_PATHS: Final = 8_000
+FEW_PATHS: Final = 12_000
 """The paths of as many sounds are sorted in less time than a walk that finds none may take."""
 
 MANY: Final = 60_000
@@ -208,17 +208,17 @@ class Finder:
         if look.has_as_many(demands, self._many):
             # To sort so many takes longer than to go on.
             return look.read(plan)
-        if order.is_by_path:
+        if order.is_by_path and not demands.are_files_chosen:
             return self._sorted_by_path(demands, order, limit)
         return look.read(from_sounds("all sorted", demands, order, limit, by="shown_arousal"))
 
     def _sorted_by_path(self, demands: Demands, order: Order, limit: int) -> list[Row]:
-        """Sort the paths of all that match, and read the first rows."""
-        numbers = [
-            number for (number,) in self._lookups.read(numbers_by_path(demands, order, limit))
-        ]
+        """Find the first folders with what matches, and sort that."""
+        rows = self._lookups.read(from_first_folders(demands, order, limit))
+        if len(rows) == limit:
+            return rows
         return self._lookups.read(
-            from_numbers("first paths", "files", numbers, demands, order, limit)
+            from_sounds("all sorted", demands, order, limit, by="shown_arousal")
         )
 
 

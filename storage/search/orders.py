@@ -87,7 +87,7 @@ def order_of(wanted: SoundFilter) -> Order:
     by = " DESC" if down else ""
     if key == "path":
         last = f"d.path{by}, c.name{by}"
-        own = Order(Clause(last), is_by_path=True)
+        own = Order(Clause(last), is_by_path=True, is_down=bool(down))
     elif key == "mood":
         mood = Clause(_MOOD, _mood_values(wanted.thresholds))
         own = Order(

@@ -180,7 +180,7 @@ def test_any_filter_in_any_order_finds_what_every_row_says(
         {"few files", "few by shown_arousal"} if few > 100 else {"nearest", "few sounds"}
     )
     if few < 100:
-        assert plans >= {"before the last", "by novelty", "all sorted", "by path", "first paths"}
+        assert plans >= {"before the last", "by novelty", "all sorted", "by path", "first folders"}
 
 
 @pytest.mark.parametrize(
