@@ -92,15 +92,17 @@ def _plan(
     are equally far.
     """
     if not demands.are_files_chosen:
+        # One of them may be the file that is left out.
+        most = limit + 1
         where = all_of(demands.sounds)
         found = lookups.plain.execute(
             f"SELECT p.sound_id, {distance.sql} AS distance"  # noqa: S608
             f" FROM predictions AS p INDEXED BY {INDEXES[by]}"
             f" WHERE {where.sql} ORDER BY distance LIMIT ?",
-            (*distance.values, *where.values, limit + _EQUALLY_FAR),
+            (*distance.values, *where.values, most + _EQUALLY_FAR),
         ).fetchall()
-        if len(found) < limit + _EQUALLY_FAR or found[limit - 1][1] < found[-1][1]:
-            numbers = [number for number, far in found if far <= found[:limit][-1][1]]
+        if len(found) < most + _EQUALLY_FAR or found[most - 1][1] < found[-1][1]:
+            numbers = [number for number, far in found if far <= found[:most][-1][1]]
             return from_numbers(name, "sounds", numbers, demands, order, limit)
     return from_sounds(name, demands, order, limit, by=by)
 

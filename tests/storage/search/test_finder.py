@@ -172,6 +172,10 @@ def test_any_filter_in_any_order_finds_what_every_row_says(
         finder = Finder(plain, few=few, few_paths=40, many=40, budget=budget)
         for _ in range(300):
             wanted = _random_filter(chance)
+            if chance.random() < 0.2:
+                alike = chance.choice(everything)
+                near = (alike.arousal, alike.valence)
+                wanted = replace(wanted, but=alike.path, near=near)
             found = [sound.path for sound in finder.sounds(wanted)]
             plans |= {plan.name.split(" within")[0] for plan in finder.plans}
             plan = finder.plans[-1].sql if finder.plans else ""
