@@ -19,6 +19,10 @@ class ClusterError(ValencedError):
     """The cluster cannot be used at present; nothing is lost, and sounds are heard here."""
 
 
+class FitsLost(ClusterError):
+    """Some fits got lost with the machines of the cluster that made them."""
+
+
 class InstallError(ValencedError):
     """The units cannot be installed or removed; the message names the file or program."""
 

@@ -98,7 +98,7 @@ OWNERS = {
 }
 SINGLE_MODULES = {
     "opensmile": {"trainer/features/opensmile.py"},
-    "joblib": {"trainer/bundles/bundle.py"},
+    "joblib": {"trainer/bundles/bundle.py", "trainer/experiments/cells.py"},
     "openpyxl": {"trainer/corpora/tables/xlsx.py"},
     "mutagen": {
         "daemon/tagging/formats/ape_tag.py",

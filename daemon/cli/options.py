@@ -132,6 +132,25 @@ def take_settings(kwargs: dict[str, Any]) -> GivenSettings:
     return GivenSettings(files[-1] if files else None, overrides, level)
 
 
+def cluster_option(does: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the decorator for the option of a Dask cluster that does something."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        callback=_cluster_address,
+        help=f"{does} on the Dask cluster of this scheduler, such as tcp://host:8786.",
+    )
+
+
+def _cluster_address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    from config.settings import cluster_address
+
+    try:
+        return None if text is None else cluster_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 def _given_to_groups(ctx: click.Context) -> list[dict[str, Any]]:
     """Return the parameters of the groups around a command, the outermost first."""
     above = ctx.parent

@@ -16,7 +16,7 @@ from daemon.service_errors import ClusterError
 from daemon.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from daemon.cluster.dask_cluster import DaskCluster
 
@@ -28,7 +28,7 @@ AGAIN_S: Final = 30.0
 MOST_FAULTS: Final = 3
 """So many faults in a row end the work of a worker."""
 
-_VERSIONS_LIMIT_S: Final = 60.0
+VERSIONS_LIMIT_S: Final = 60.0
 _LONGEST_VERSION: Final = 60
 
 
@@ -197,13 +197,13 @@ class Cluster:
         """Take up the workers that have appeared, if their versions are ours, and forget others."""
         present = dask.workers()
         new = present.keys() - self._members.keys()
-        answers = dask.ask(new, versions, limit_s=_VERSIONS_LIMIT_S)
+        answers = dask.ask(new, versions, limit_s=VERSIONS_LIMIT_S)
         with self._change:
             for gone in self._members.keys() - present.keys():
                 log.warning("cluster worker %s is gone", gone)
                 del self._members[gone]
             for address, answer in answers.items():
-                problem = self._difference(answer)
+                problem = difference(self.versions, answer)
                 self._members[address] = _Member(max(1, present[address]), is_refused=bool(problem))
                 if problem:
                     log.error("cluster worker %s gets no work: %s", address, problem)
@@ -212,18 +212,6 @@ class Cluster:
             if self._usable():
                 self._trouble = ""
             self._change.notify_all()
-
-    def _difference(self, answer: Any) -> str | None:
-        """Return in one line how the versions that a worker has answered differ from ours."""
-        if isinstance(answer, WorkerFault):
-            return f"it cannot be asked for its versions: {printable(str(answer))}"
-        if not isinstance(answer, dict):
-            return "its answer about its versions is invalid"
-        for name, ours in self.versions.items():
-            if (theirs := answer.get(name)) != ours:
-                shown = printable(str(theirs)[:_LONGEST_VERSION])
-                return f"it has {name} {shown}, here is {ours}"
-        return None
 
     def _lose(self, dask: DaskCluster | None, error: ClusterError) -> None:
         """Close a connection that is of no use any more, and let another be tried later."""
@@ -243,3 +231,16 @@ class Cluster:
         if trouble != self._trouble:
             self._trouble = trouble
             log.warning("cluster %s: %s; sounds are heard here meanwhile", self.address, trouble)
+
+
+def difference(versions: Mapping[str, str], answer: Any) -> str | None:
+    """Return in one line how the versions that a worker has answered differ from ours."""
+    if isinstance(answer, WorkerFault):
+        return f"it cannot be asked for its versions: {printable(str(answer))}"
+    if not isinstance(answer, dict):
+        return "its answer about its versions is invalid"
+    for name, ours in versions.items():
+        if (theirs := answer.get(name)) != ours:
+            shown = printable(str(theirs)[:_LONGEST_VERSION])
+            return f"it has {name} {shown}, here is {ours}"
+    return None

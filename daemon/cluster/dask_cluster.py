@@ -71,7 +71,7 @@ class DaskCluster:
         except ClusterError:
             raise
         except Exception as error:
-            raise ClusterError(_line(error)) from error
+            raise ClusterError(one_line(error)) from error
         self._client.loop.asyncio_loop.set_exception_handler(_on_loop_error)
         self._seen: Mapping[str, int] = {}
         self._seen_at_s = -LOOK_S
@@ -88,7 +88,7 @@ class DaskCluster:
             try:
                 self._seen = self._looked()
             except Exception as error:
-                raise ClusterError(f"the scheduler does not answer: {_line(error)}") from error
+                raise ClusterError(f"the scheduler does not answer: {one_line(error)}") from error
         return self._seen
 
     def _looked(self) -> dict[str, int]:
@@ -126,7 +126,7 @@ class DaskCluster:
                 function, *arguments, workers=[worker], allow_other_workers=False, pure=False
             )
         except Exception as error:
-            raise ClusterError(f"the scheduler takes no task: {_line(error)}") from error
+            raise ClusterError(f"the scheduler takes no task: {one_line(error)}") from error
 
     def _result(self, worker: str, future: Any, ends_at_s: float) -> Any:
         # Not `future.result(timeout)`: short time limits in several threads make it fail at times.
@@ -147,11 +147,16 @@ class DaskCluster:
             if self._client.status != "running":
                 raise ClusterError("the scheduler is gone") from error
             # Whatever the function raised there, or Dask here.
-            return WorkerFault(_line(error))
+            return WorkerFault(one_line(error))
         finally:
             coming.cancel()
             with suppress(Exception):
                 future.cancel()
+
+    @property
+    def client(self) -> Any:
+        """The client of Dask itself, for libraries that use one."""
+        return self._client
 
     def close(self) -> None:
         """Close the connection."""
@@ -177,6 +182,7 @@ def _security(distributed: Any, address: str) -> Any:
     return security
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return what went wrong, in one line that is not too long."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"

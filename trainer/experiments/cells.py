@@ -8,11 +8,11 @@ import json
 import os
 import shutil
 import warnings
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -24,6 +24,7 @@ from trainer.experiments.splits import domains_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
     _Cell = tuple[TrainingRecipe, int]
     """A recipe and the number of a split."""
+
+    Fitters = Callable[[object], AbstractContextManager[object]]
+    """Within what it returns, joblib calls in parallel; what all calls share is its argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +119,31 @@ class Study:
         return digest.hexdigest()
 
 
+def on_threads(jobs: int) -> Fitters:
+    """Return what lets joblib fit on this machine, `jobs` cells at a time."""
+    return lambda _: joblib.parallel_config(backend="threading", n_jobs=jobs)
+
+
+def on_dask(client: Any, workers: Sequence[str]) -> Fitters:
+    """Return what lets joblib fit on some workers of a Dask cluster, by its client."""
+    return lambda shared: joblib.parallel_config(
+        backend="dask",
+        client=client,
+        scatter=[shared],
+        workers=list(workers),
+        allow_other_workers=False,
+    )
+
+
 def fit_cells(
     study: Study,
     recipes: Iterable[TrainingRecipe],
     *,
     store: CellStore,
-    jobs: int,
+    fitters: Fitters,
     progress: Callable[[int, int], None],
 ) -> dict[TrainingRecipe, list[CellResult]]:
-    """Fit every recipe on every split, `jobs` cells at a time; report cells done and all.
+    """Fit every recipe on every split, in parallel; report cells done and all.
 
     Returns:
         For each recipe its results, in the order of the splits.
@@ -136,34 +156,35 @@ def fit_cells(
     cells = [(recipe, number) for recipe in wanted for number in numbers]
     found: dict[_Cell, CellResult] = {}
     progress(0, len(cells))
-    for cell, result in _results(study, cells, store, jobs):
+    for cell, result in _results(study, cells, store, fitters):
         found[cell] = result
         progress(len(found), len(cells))
     return {recipe: [found[recipe, number] for number in numbers] for recipe in wanted}
 
 
 def _results(
-    study: Study, cells: Sequence[_Cell], store: CellStore, jobs: int
+    study: Study, cells: Sequence[_Cell], store: CellStore, fitters: Fitters
 ) -> Iterator[tuple[_Cell, CellResult]]:
-    def fit(cell: _Cell) -> tuple[_Cell, CellResult]:
-        recipe, split = cell[0], study.splits[cell[1]]
-        result = store.get(recipe, split)
-        if result is None:
-            result = study.fit_cell(recipe, split)
-            store.put(recipe, split, result)
-        return cell, result
-
-    # A cell is too small for several threads of linear algebra.
-    with threadpool_limits(1), warnings.catch_warnings(), ThreadPoolExecutor(jobs) as pool:
+    left = []
+    for cell in cells:
+        known = store.get(cell[0], study.splits[cell[1]])
+        if known is None:
+            left.append(cell)
+        else:
+            yield cell, known
+    calls = (joblib.delayed(_fitted)(study, *cell) for cell in left)
+    with warnings.catch_warnings(), fitters(study):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        running = {pool.submit(fit, cell) for cell in cells}
-        try:
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for each in done:
-                    yield each.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for cell, result in joblib.Parallel(return_as="generator_unordered")(calls):
+            store.put(cell[0], study.splits[cell[1]], result)
+            yield cell, result
+
+
+def _fitted(study: Study, recipe: TrainingRecipe, number: int) -> tuple[_Cell, CellResult]:
+    """Fit one cell, perhaps on another machine."""
+    # A cell is too small for several threads of linear algebra.
+    with threadpool_limits(1):
+        return (recipe, number), study.fit_cell(recipe, study.splits[number])
 
 
 class CellStore:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from trainer.experiments.cells import Fitters
     from trainer.experiments.dataset import Dataset
     from trainer.experiments.fitting import Fitting
     from trainer.experiments.outcomes import ExperimentResult
@@ -40,10 +41,10 @@ def evaluate(
     context: ReportContext,
     folder: Path,
     *,
-    jobs: int,
+    fitters: Fitters,
     progress: Callable[[int, int], None],
 ) -> tuple[list[ExperimentResult], CellStore]:
-    """Run experiments, `jobs` fits at a time. A cell that several of them need is fitted once.
+    """Run experiments, many fits at a time. A cell that several of them need is fitted once.
 
     Finished cells are stored below `folder`, which must exist, to be cleared once the report is
     written. `progress` is called with the number of finished fits and of all.
@@ -58,5 +59,5 @@ def evaluate(
     study = Study(table, splits, context.fitting, families, grouping)
     store = CellStore(folder / CELLS, study.fingerprint)
     recipes = [recipe for plan in plans for recipe in plan.recipes]
-    results = fit_cells(study, recipes, store=store, jobs=jobs, progress=progress)
+    results = fit_cells(study, recipes, store=store, fitters=fitters, progress=progress)
     return [outcome_of(plan, study, results, context.protocol.seed) for plan in plans], store

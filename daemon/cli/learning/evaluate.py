@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ValencedError
-from daemon.cli.options import format_option, with_settings
+from daemon.cli.options import cluster_option, format_option, with_settings
 from daemon.cli.output import print_bytes, say
 from daemon.cli.session import progress_bar
 from daemon.clock import utc_now
 from daemon.paths import printable
+from daemon.service_errors import FitsLost
 from daemon.system.cpu_quota import usable_processors
 from trainer.files.atomic_dir import replace_file
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from config.loading import LoadedSettings
+    from trainer.experiments.cells import CellStore, Fitters
+    from trainer.experiments.outcomes import ExperimentResult
     from trainer.experiments.run_experiments import ReportContext
 
 EXPERIMENTS = (
@@ -45,6 +48,7 @@ FIGURES = "report.json"
 log = logging.getLogger(__name__)
 
 _NICE = 10
+_TRIES = 4
 
 
 @click.command("evaluate")
@@ -78,6 +82,7 @@ _NICE = 10
 @click.option(
     "--jobs", type=click.IntRange(0, 256), default=0, help="Fits in parallel; 0 for automatic."
 )
+@cluster_option("Fit")
 @click.option(
     "--output",
     "folder",
@@ -100,16 +105,12 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
     from trainer.experiments.report.html import page_of
     from trainer.experiments.report.report_files import files_of
     from trainer.experiments.report.terminal import summary_of
-    from trainer.experiments.run_experiments import evaluate
 
     os.nice(_NICE)
-    jobs = chosen["jobs"] or usable_processors()
     try:
         context = _context(loaded, chosen)
-        with _created(folder), progress_bar("fitting", "fits") as progress:
-            outcomes, cells = evaluate(
-                _names(chosen), context, folder, jobs=jobs, progress=_told(progress)
-            )
+        with _created(folder):
+            outcomes, cells = _evaluated(context, folder, chosen)
     except ValencedError as error:
         # A name may hold control characters.
         raise ValencedError(printable(str(error))) from error
@@ -129,6 +130,38 @@ def command(loaded: LoadedSettings, *, folder: Path, output: str, **chosen: Any)
         for line in summary_of(document):
             say(line)
     say(f"report: {folder / PAGE}, {FIGURES}, figures/ and tables/", err=True)
+
+
+def _evaluated(
+    context: ReportContext, folder: Path, chosen: Mapping[str, Any]
+) -> tuple[list[ExperimentResult], CellStore]:
+    """Run the experiments; on a cluster that loses workers, go on with those that are left."""
+    from trainer.experiments.run_experiments import evaluate
+
+    for left in reversed(range(_TRIES)):
+        try:
+            with _fitters(chosen) as fitters, progress_bar("fitting", "fits") as progress:
+                return evaluate(
+                    _names(chosen), context, folder, fitters=fitters, progress=_told(progress)
+                )
+        except FitsLost as error:
+            if not left:
+                raise
+            log.warning("%s; going on with the workers that are left", error)
+    raise AssertionError
+
+
+@contextmanager
+def _fitters(chosen: Mapping[str, Any]) -> Iterator[Fitters]:
+    if chosen["cluster"] is None:
+        from trainer.experiments.cells import on_threads
+
+        yield on_threads(chosen["jobs"] or usable_processors())
+    else:
+        from daemon.cluster.cluster_fits import fitted_on
+
+        with fitted_on(chosen["cluster"]) as fitters:
+            yield fitters
 
 
 def _told(progress: Callable[[int, int], None]) -> Callable[[int, int], None]:

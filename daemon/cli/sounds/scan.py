@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from config.errors import SettingsError
-from daemon.cli.options import format_option, with_settings
+from daemon.cli.options import cluster_option, format_option, with_settings
 from daemon.cli.output import print_json, say, warn
 from daemon.cli.session import open_catalogue, progress_terminal, run_config
 from daemon.paths import canonical_path, printable
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
     from storage.schema.records import Failure
 
 
-def _cluster_address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    from config.settings import cluster_address
-
-    try:
-        return None if text is None else cluster_address(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command("scan")
 @click.argument(
     "paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path)
@@ -42,12 +33,7 @@ def _cluster_address(_: click.Context, __: click.Parameter, text: str | None) ->
 @click.option("--dry-run", is_flag=True, help="Show what would be analysed; change nothing.")
 @click.option("--no-tags", is_flag=True, help="Write no tags.")
 @click.option("--jobs", type=click.IntRange(0, 64), default=0, help="Workers; 0 for automatic.")
-@click.option(
-    "--cluster",
-    metavar="ADDRESS",
-    callback=_cluster_address,
-    help="Hear on the Dask cluster of this scheduler, such as tcp://host:8786.",
-)
+@cluster_option("Hear")
 @format_option
 @with_settings
 def command(

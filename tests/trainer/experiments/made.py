@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.trainer.regression.rated import small_draft, small_table
-from trainer.experiments.cells import CellStore, Study, fit_cells
+from trainer.experiments.cells import CellStore, Study, fit_cells, on_threads
 from trainer.experiments.dataset import Dataset
 from trainer.experiments.fitting import Fitting
 from trainer.experiments.grouping import Grouping
@@ -51,7 +51,7 @@ def experiment(
     study = Study(table, splits, fitting(regression), FAMILIES, grouping)
     store = CellStore(folder / "cells", study.fingerprint)
     results = fit_cells(
-        study, plan.recipes, store=store, jobs=2, progress=lambda _done, _total: None
+        study, plan.recipes, store=store, fitters=on_threads(2), progress=lambda _done, _total: None
     )
     return outcome_of(plan, study, results, 1)
 

@@ -20,7 +20,7 @@ from tests.trainer.experiments.made import (
 )
 from tests.trainer.regression.rated import of_two_corpora
 from trainer.corpora.corpus_store import CorpusManifest
-from trainer.experiments.cells import CellResult, CellStore, Study, fit_cells
+from trainer.experiments.cells import CellResult, CellStore, Study, fit_cells, on_threads
 from trainer.experiments.conditions import JOINT, TrainingRecipe
 from trainer.experiments.grouping import grouping_of, values_of
 from trainer.experiments.paired_test import NOTHING
@@ -293,9 +293,9 @@ class TestCellStore:
         return Study(table, SplitProtocol(3, 1, 1).splits(table), fitting("own"), FAMILIES)
 
     def made(self, study: Study, kept: CellStore) -> list[CellResult]:
-        return fit_cells(study, [JOINT], store=kept, jobs=1, progress=lambda _done, _total: None)[
-            JOINT
-        ]
+        return fit_cells(
+            study, [JOINT], store=kept, fitters=on_threads(1), progress=lambda _done, _total: None
+        )[JOINT]
 
     def test_finished_cells_are_not_fitted_again(self, tmp_path: Path) -> None:
         study = self.study(spoken())
