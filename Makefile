@@ -151,8 +151,8 @@ regressions: .venv/.bench
 
 lock: .venv/.dev
 	$(COMPILE) --group build -o requirements-run.lock
-	$(COMPILE) --extra cluster --group dev -o requirements-dev.lock
-	$(COMPILE) --extra cluster --group dev --group bench -o requirements-bench.lock
+	$(COMPILE) --extra cluster --extra postgresql --group dev -o requirements-dev.lock
+	$(COMPILE) --extra cluster --extra postgresql --group dev --group bench -o requirements-bench.lock
 
 clean:
 	rm -rf .venv site $(PAGE)/node_modules

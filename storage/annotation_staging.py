@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    cast,
     delete,
     func,
     insert,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from storage.database.sessions import is_sqlite
 from storage.schema.column_types import Moment, PathText
 from storage.schema.tables import given_annotations, identities, import_under_way
 from storage.stale_tags import mark_stale
@@ -43,7 +45,7 @@ _staged: Final = Table(
     Column("valence", Float),
     Column("source", String),
     Column("before", Integer),
-    # SQLite puts it into a file of this connection alone, and deletes it with the connection.
+    # The database puts it into a file of this connection alone, and deletes it with the connection.
     prefixes=["TEMPORARY"],
 )
 _given, _own = given_annotations.c, _staged.c
@@ -91,7 +93,7 @@ class AnnotationStaging:
         """
         connection = self._connection
         connection.commit()
-        connection.execution_options(read_only=False)
+        connection.execution_options(read_only=False, takes_no_turn=False)
         with connection.begin():
             connection.execute(insert(import_under_way).values(only=1))
             _merge(connection)
@@ -99,13 +101,14 @@ class AnnotationStaging:
             connection.execute(
                 update(given_annotations).where(_given.id.in_(replaced)).values(withdrawn_at=now)
             )
-            line = literal(origin).op("||")(":").op("||")(_own.line)
+            line = literal(origin, String).op("||")(":").op("||")(cast(_own.line, String))
             columns = [_own[name] for name in _GIVEN]
             made_at = literal(now, Moment)
             count = connection.execute(
                 insert(given_annotations).from_select(
                     [*_GIVEN, "made_at", "origin"], select(*columns, made_at, line)
-                )
+                ),
+                execution_options={"preserve_rowcount": True},
             ).rowcount
             connection.execute(delete(import_under_way))
             _show(connection)
@@ -122,14 +125,15 @@ class AnnotationStaging:
 def annotation_staging(engine: Engine) -> Iterator[AnnotationStaging]:
     """Open a staging for the duration of a block; what was not added is forgotten at its end."""
     with engine.connect() as connection:
-        connection.execution_options(read_only=True)
+        alone = {"read_only": is_sqlite(engine), "takes_no_turn": True}
+        connection.execution_options(**alone)
         _staged.create(connection)
         try:
             yield AnnotationStaging(connection)
         finally:
             connection.rollback()
-            connection.execution_options(read_only=True)
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS temp.{_staged.name}")
+            connection.execution_options(**alone)
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_staged.name}")
             connection.commit()
 
 

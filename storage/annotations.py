@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import String, bindparam, func, insert, or_, select, type_coerce, update
 
 from storage.annotation_staging import annotation_staging
 from storage.database.sessions import CataloguePart, batches, reading
 from storage.schema.clip_rows import FILES, PATH, is_at
+from storage.schema.column_types import PathText
 from storage.schema.tables import clips, given_annotations, identities
-from storage.schema.views import annotations_view
 from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class GivenAnnotation:
 
 @dataclass(frozen=True)
 class Annotation:
-    """One row of the view `annotations`; the fields are its columns, in order."""
+    """An annotation in force, as the view `annotations` has it."""
 
     id: int
     path: Path
@@ -124,16 +124,24 @@ class AnnotationStore(CataloguePart):
 
     def all(self, path: Path | None = None) -> list[Annotation]:
         """Return the annotations in force, of every sound or of the one at a path."""
-        statement = select(annotations_view).order_by(
-            annotations_view.c.path, annotations_view.c.annotator
+        given = given_annotations.c
+        statement = (
+            select(
+                given.id,
+                func.coalesce(_FIRST_PATH, given.named, type_=PathText()).label("path"),
+                given.arousal,
+                given.valence,
+                given.annotator,
+                type_coerce(given.made_at, String),
+                given.source,
+            )
+            .where(given.withdrawn_at.is_(None))
+            .order_by("path", given.annotator)
         )
         if path is not None:
             at_path = select(clips.c.sound_id).where(is_at(path)).scalar_subquery()
             identity = select(identities.c.identity).where(identities.c.id == at_path)
-            own = select(given_annotations.c.id).where(
-                given_annotations.c.identity == identity.scalar_subquery()
-            )
-            statement = statement.where(annotations_view.c.id.in_(own))
+            statement = statement.where(given.identity == identity.scalar_subquery())
         return [Annotation(*row) for row in self._rows(statement)]
 
     def changed_since(self, moment: datetime | None) -> int:
@@ -179,6 +187,16 @@ class AnnotationStore(CataloguePart):
 
 _IDENTITIES = select(identities.c.identity).select_from(
     FILES.join(identities, identities.c.id == clips.c.sound_id)
+)
+
+_FIRST_PATH = (
+    select(PATH)
+    .select_from(FILES.join(identities, identities.c.id == clips.c.sound_id))
+    .where(identities.c.identity == given_annotations.c.identity)
+    .order_by(clips.c.missing_since.is_not(None), PATH)
+    .limit(1)
+    .correlate(given_annotations)
+    .scalar_subquery()
 )
 
 _WITHDRAW = (

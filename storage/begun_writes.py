@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.database.sessions import CataloguePart
 from storage.schema.records import BegunWrite
 from storage.schema.tables import begun_writes
+from storage.schema.upserts import upsert
 
 
 class BegunWrites(CataloguePart):

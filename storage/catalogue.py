@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
-from storage.database.sessions import CataloguePart, batches, reading
+from storage.database.sessions import CataloguePart, batches, is_sqlite, plain_connection, reading
 from storage.jobs import JobStore
 from storage.known_files import KnownFiles
 from storage.queries import Queries
@@ -52,6 +51,7 @@ from storage.schema.tables import (
     predictions,
 )
 from storage.schema.tables import queue as queue_table
+from storage.schema.upserts import upsert
 from storage.schema.views import felt
 from storage.service_notes import ServiceNotes
 from storage.sketches import SketchStore
@@ -76,7 +76,7 @@ class Catalogue(CataloguePart):
     """One open catalogue.
 
     Args:
-        url: an SQLite URL that names a file.
+        url: names a file of SQLite, or a database on a PostgreSQL server.
         reads_only: whether every attempt to write fails.
 
     Raises:
@@ -141,11 +141,11 @@ class Catalogue(CataloguePart):
         `hearing`, counts as changed, so that its file is analysed again.
         """
         outdated = self.rescoring.with_other_features(hearing)
-        with closing(self.engine.raw_connection()) as pooled:
-            plain = pooled.driver_connection
-            assert isinstance(plain, sqlite3.Connection)
+        with self.engine.connect() as connection:
+            if not is_sqlite(self.engine):
+                connection.execution_options(isolation_level="AUTOCOMMIT")
             try:
-                yield KnownFiles(plain, outdated)
+                yield KnownFiles(plain_connection(connection), outdated)
             except sqlite3.Error as error:
                 raise CatalogueError(f"{self.engine.url.database}: {error}") from error
 
@@ -256,7 +256,7 @@ class Catalogue(CataloguePart):
         """Yield the clips in one tag state that are not missing, a thousand rows in memory."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
         with reading(self.engine) as connection:
-            rows = connection.execution_options(yield_per=MANY).execute(CLIPS.where(own))
+            rows = connection.execute(CLIPS.where(own), execution_options={"yield_per": MANY})
             yield from map(clip_of, rows)
 
     def record_published(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:

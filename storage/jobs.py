@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.database.sessions import CataloguePart
 from storage.schema.tables import timetable, trainings, wishes
+from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
     from datetime import datetime

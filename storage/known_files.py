@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from storage.schema.file_stamps import NO_STAMP, FileStamp
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
+
+    from storage.schema.plain_connection import PlainConnection
 
 FileNumbers = tuple[int, int, int, int | None]
 """The fields of a `FileStamp`, in order."""
@@ -46,11 +47,11 @@ class KnownFiles:
     write-ahead log for as long as a comparison takes.
 
     Args:
-        plain: the driver's connection, outside of a transaction.
+        plain: a connection outside of a transaction.
         outdated: numbers of clips that count as changed, so that their files are analysed again.
     """
 
-    def __init__(self, plain: sqlite3.Connection, outdated: Collection[int]) -> None:
+    def __init__(self, plain: PlainConnection, outdated: Collection[int]) -> None:
         self._plain = plain
         self._outdated = frozenset(outdated)
 

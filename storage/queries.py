@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import String, case, func, select, type_coerce
 
-from storage.database.sessions import CataloguePart, driver_connection, reading
+from storage.database.sessions import CataloguePart, driver_connection, is_sqlite, reading
+from storage.queue import GIVEN_UP
 from storage.schema.clip_rows import FILES, PATH, sound_with
 from storage.schema.packed_curve import unpack_curve
 from storage.schema.records import Counts, Failure, FolderState, TagState
@@ -19,7 +20,6 @@ from storage.schema.tables import (
     predictions,
     queue,
 )
-from storage.schema.views import failures
 from storage.search.finder import Finder
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import ColumnElement
+    from sqlalchemy.engine import Connection
 
     from storage.schema.records import CurvePoint, Sound
     from storage.schema.sound_filter import SoundFilter
+    from storage.search.found_rows import SoundSearch
 
 
 class Queries(CataloguePart):
@@ -41,7 +43,7 @@ class Queries(CataloguePart):
         with reading(self.engine) as connection:
             # What begins a transaction of SQLAlchemy begins the snapshot, too.
             connection.begin()
-            return Finder(driver_connection(connection)).sounds(wanted)
+            return _search_on(connection).sounds(wanted)
 
     def vectors(self, feature_settings: str) -> Iterator[tuple[Path, bytes]]:
         """Yield path and packed feature vector, of these settings, of each sound with a file."""
@@ -53,7 +55,7 @@ class Queries(CataloguePart):
             .where(clips.c.missing_since.is_(None), labels.c.label == feature_settings)
         )
         with reading(self.engine) as connection:
-            for row in connection.execution_options(yield_per=256).execute(statement):
+            for row in connection.execute(statement, execution_options={"yield_per": 256}):
                 yield row.path, row.vector
 
     def curve(self, identity: str) -> list[CurvePoint]:
@@ -64,9 +66,10 @@ class Queries(CataloguePart):
 
     def failures(self, path: Path | None = None) -> list[Failure]:
         """Return the failures of all files, or of one."""
-        statement = select(failures).order_by(failures.c.path)
+        columns = queue.c.path, queue.c.reason, queue.c.attempts, _RETRY_AT
+        statement = select(*columns).where(queue.c.reason.is_not(None)).order_by(queue.c.path)
         if path is not None:
-            statement = statement.where(failures.c.path == path)
+            statement = statement.where(queue.c.path == path)
         return [Failure(*row) for row in self._rows(statement)]
 
     def counts(self, now: datetime) -> Counts:
@@ -90,6 +93,17 @@ class Queries(CataloguePart):
     def published_bundle(self) -> str | None:
         """Return the name of the published bundle, None before the first start."""
         return self._value(select(known_bundles.c.name).where(known_bundles.c.in_service == 1))
+
+
+def _search_on(connection: Connection) -> SoundSearch:
+    if is_sqlite(connection):
+        return Finder(driver_connection(connection))
+    from storage.search.postgresql_finder import PostgresqlFinder  # noqa: PLC0415 - seldom needed
+
+    return PostgresqlFinder(connection)
+
+
+_RETRY_AT: Final = case((queue.c.state != GIVEN_UP, type_coerce(queue.c.due_at, String)))
 
 
 def _count(column: ColumnElement[Any], condition: ColumnElement[bool]) -> Any:

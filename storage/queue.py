@@ -6,7 +6,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, case, delete, func, not_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from storage.database.sessions import CataloguePart, batches
 from storage.schema.column_types import PathText
@@ -14,6 +13,7 @@ from storage.schema.file_stamps import FileStamp
 from storage.schema.records import QueueEntry
 from storage.schema.row_mapping import stamp_of
 from storage.schema.tables import at_or_below, queue
+from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,9 @@ class Queue(CataloguePart):
         self._write(
             update(queue)
             .where(queue.c.path == entry.path)
-            .values(state=WAITING, attempts=func.max(queue.c.attempts - 1, 0))
+            .values(
+                state=WAITING, attempts=case((queue.c.attempts > 0, queue.c.attempts - 1), else_=0)
+            )
         )
 
     def postpone(self, entry: QueueEntry, stamp: FileStamp, due_at: datetime) -> None:
@@ -182,7 +184,7 @@ def _same(stamp: Any) -> ColumnElement[bool]:
     return and_(*(queue.c[name].is_not_distinct_from(getattr(stamp, name)) for name in _STAMP))
 
 
-_UPSERT = insert(queue)
+_UPSERT = upsert(queue)
 _UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=[queue.c.path],
     set_={
@@ -192,4 +194,4 @@ _UPSERT = _UPSERT.on_conflict_do_update(
         "reason": None,
     },
     where=not_(_same(_UPSERT.excluded)),
-)
+).execution_options(preserve_rowcount=True)

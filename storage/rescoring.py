@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -60,19 +61,18 @@ class Rescoring(CataloguePart):
         Sounds with features of other settings than the bundle's do not count: they have to be
         analysed again.
         """
-        settings = (
-            select(func.json_extract(known_bundles.c.manifest, "$.hearing"))
-            .where(known_bundles.c.name == bundle)
-            .scalar_subquery()
+        manifest = self._value(
+            select(known_bundles.c.manifest).where(known_bundles.c.name == bundle)
         )
-        own = label_of(hearings.c.settings)
-        fitting = own == func.coalesce(settings, own)
+        settings = None if manifest is None else _settings_in(manifest)
         statement = (
             select(predictions.c.bundle)
             .join(hearings, hearings.c.sound_id == predictions.c.sound_id)
             .limit(1)
         )
-        return any(self._row(statement.where(by_other, fitting)) for by_other in _by_others(bundle))
+        if settings is not None:
+            statement = statement.where(label_of(hearings.c.settings) == settings)
+        return any(self._row(statement.where(by_other)) for by_other in _by_others(bundle))
 
     def with_other_features(self, hearing: str | None = None) -> list[int]:
         """Return the clips, by number, whose features have other settings than the published's.
@@ -80,9 +80,9 @@ class Rescoring(CataloguePart):
         What that bundle has predicted has its features, so that only the rest is read. With
         `hearing`, the key of the settings of a bundle that is yet to be published, all are.
         """
-        published = select(
-            known_bundles.c.name, func.json_extract(known_bundles.c.manifest, "$.hearing")
-        ).where(known_bundles.c.in_service == 1)
+        published = select(known_bundles.c.name, known_bundles.c.manifest).where(
+            known_bundles.c.in_service == 1
+        )
         statement = (
             select(clips.c.id)
             .join(predictions, predictions.c.sound_id == clips.c.sound_id)
@@ -90,15 +90,15 @@ class Rescoring(CataloguePart):
             .where(clips.c.missing_since.is_(None))
         )
         if hearing is not None:
-            other = hearings.c.settings.is_not(_number(hearing))
+            other = hearings.c.settings.is_distinct_from(_number(hearing))
             return [row.id for row in self._rows(statement.where(other))]
         return [
             row.id
-            for bundle, settings in self._rows(published)
-            if settings is not None
+            for bundle, manifest in self._rows(published)
+            if (settings := _settings_in(manifest)) is not None
             for by_other in _by_others(bundle)
             for row in self._rows(
-                statement.where(by_other, hearings.c.settings.is_not(_number(settings)))
+                statement.where(by_other, hearings.c.settings.is_distinct_from(_number(settings)))
             )
         ]
 
@@ -134,7 +134,7 @@ class Rescoring(CataloguePart):
             .join(predictions, predictions.c.sound_id == hearings.c.sound_id)
             .join(identities, identities.c.id == hearings.c.sound_id)
             .where(hearings.c.settings == _number(feature_settings))
-            .where(predictions.c.bundle.is_not(_number(bundle)))
+            .where(predictions.c.bundle.is_distinct_from(_number(bundle)))
             .order_by(hearings.c.sound_id)
             .limit(size)
         )
@@ -207,6 +207,12 @@ class Rescoring(CataloguePart):
                 files = [(row.path, stamp_of(row)) for row in connection.execute(found).all()]
                 count += put(connection, files, now)
         return count
+
+
+def _settings_in(manifest: str) -> str | None:
+    """Return the key of the feature settings in a bundle's manifest, None if it has none."""
+    settings: str | None = json.loads(manifest).get("hearing")
+    return settings
 
 
 def _number(label: str) -> Any:

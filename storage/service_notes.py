@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.database.sessions import CataloguePart
 from storage.schema.tables import notes
+from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import delete, select, update
 
 from storage.database.sessions import CataloguePart, batches
 from storage.schema.clip_rows import label_number
 from storage.schema.tables import hearings, labels, sketch_state, sketches, unsketched
+from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -68,8 +68,10 @@ class SketchStore(CataloguePart):
                 connection.execute(
                     row.on_conflict_do_update(index_elements=["block"], set_=changed)
                 )
-            last = func.max(sketch_state.c.up_to, max(seen))
-            connection.execute(update(sketch_state).values(up_to=last))
+            last = max(seen)
+            connection.execute(
+                update(sketch_state).where(sketch_state.c.up_to < last).values(up_to=last)
+            )
             for batch in batches(seen):
                 done = unsketched.c.sound_id.in_(batch)
                 connection.execute(delete(unsketched).where(done))

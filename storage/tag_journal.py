@@ -111,10 +111,12 @@ class TagJournal(CataloguePart):
 
     def note_restored(self, clip: Clip) -> None:
         """Note in the undo record of a file that our keys are left as they were before us."""
-        noted = func.json_set(tag_journal.c.before, "$.restored", func.json("true"))
-        self._write(
-            update(tag_journal).where(tag_journal.c.id == _last_of(clip)).values(before=noted)
-        )
+        last = tag_journal.c.id == _last_of(clip)
+        with self.engine.begin() as connection:
+            before = connection.execute(select(tag_journal.c.before).where(last)).scalar()
+            if before is not None:
+                noted = json.dumps(json.loads(before) | {"restored": True})
+                connection.execute(update(tag_journal).where(last).values(before=noted))
 
     def _before(self, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
         statement = select(tag_journal.c.before).where(condition)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Float, func, select, type_coerce
+from sqlalchemy import Float, case, func, select, type_coerce
 
 from storage.database.sessions import CataloguePart
 from storage.schema.clip_rows import FILES, PATH
 from storage.schema.column_formats import MILLION
-from storage.schema.column_types import PathText
 from storage.schema.tables import (
     clips,
     given_annotations,
@@ -81,14 +80,12 @@ class TrainingExamples(CataloguePart):
                 rated.c.arousal,
                 rated.c.valence,
                 rated.c.annotators,
-                _FIRST_PATH,
+                _first_path(),
             )
             .select_from(rated)
             .join(identities, identities.c.identity == rated.c.identity)
             .join(hearings, hearings.c.sound_id == identities.c.id)
-            .join(FILES, clips.c.sound_id == identities.c.id)
-            .where(_has(feature_settings))
-            .group_by(rated.c.identity)
+            .where(_has(feature_settings), identities.c.id.in_(select(clips.c.sound_id)))
             .order_by(rated.c.identity)
         )
         return [RatedSound(*row) for row in self._rows(statement)]
@@ -117,34 +114,41 @@ class TrainingExamples(CataloguePart):
             for name in ("arousal", "valence")
         )
         # The interval of a novel sound can be too narrow.
-        novelty = func.min(_real(predicted.novelty), 3.0)
+        novelty = case(
+            (_real(predicted.novelty) < _MOST_NOVELTY, _real(predicted.novelty)),
+            else_=_MOST_NOVELTY,
+        )
         uncertainty = ((sum(widths) / 2 + 0.01) * (1 + novelty)).label("uncertainty")
         statement = (
             select(
-                _FIRST_PATH,
+                _first_path(clips.c.missing_since.is_(None)),
                 identities.c.identity,
                 predicted.arousal,
                 predicted.valence,
                 uncertainty,
                 hearings.c.vector,
             )
-            .select_from(FILES)
-            .join(identities, identities.c.id == clips.c.sound_id)
-            .join(predictions, predicted.sound_id == clips.c.sound_id)
-            .join(hearings, hearings.c.sound_id == clips.c.sound_id)
+            .select_from(predictions)
+            .join(identities, identities.c.id == predicted.sound_id)
+            .join(hearings, hearings.c.sound_id == predicted.sound_id)
             .where(
-                clips.c.missing_since.is_(None),
+                predicted.files > 0,
                 _has(feature_settings),
                 identities.c.identity.not_in(select(rated.c.identity)),
             )
-            .group_by(identities.c.identity)
             .order_by(uncertainty.desc(), identities.c.identity)
             .limit(limit)
         )
         return [UnratedSound(*row) for row in self._rows(statement)]
 
 
-_FIRST_PATH: Final = func.min(PATH, type_=PathText()).label("path")
+_MOST_NOVELTY: Final = 3.0
+
+
+def _first_path(*conditions: ColumnElement[bool]) -> Any:
+    """Return the first path of a sound, as part of a statement."""
+    own = select(PATH).select_from(FILES).where(clips.c.sound_id == identities.c.id, *conditions)
+    return own.order_by(PATH).limit(1).correlate(identities).scalar_subquery().label("path")
 
 
 def _has(feature_settings: str) -> ColumnElement[bool]:

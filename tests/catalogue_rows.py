@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
+from storage.database.catalogue_file import file_of
+from storage.database.server_address import is_on_server
 from storage.schema.clip_rows import label_number
 from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Tagged
@@ -43,6 +48,28 @@ CURVE_POINTS = (
     " FROM predictions JOIN identities ON identities.id = sound_id"
     " JOIN json_each(curve) AS start ON start.key % 3 = 0)"
 )
+
+
+def rows_outside(catalogue: Catalogue, sql: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement, as another program reads them."""
+    with closing(_driver_of(catalogue.url)) as plain:
+        return [tuple(row) for row in plain.execute(sql).fetchall()]
+
+
+def columns_outside(catalogue: Catalogue, name: str) -> list[str]:
+    """Return the names of the columns of a table or view."""
+    with closing(_driver_of(catalogue.url)) as plain:
+        return [column[0] for column in plain.execute(f"SELECT * FROM {name} LIMIT 0").description]
+
+
+def _driver_of(url: str) -> Any:
+    if is_on_server(url):
+        import psycopg  # noqa: PLC0415 - an extra
+
+        return psycopg.connect(url.replace("+psycopg", ""))
+    plain = sqlite3.connect(file_of(url))
+    plain.text_factory = os.fsdecode
+    return plain
 
 
 class KnownSound(NamedTuple):

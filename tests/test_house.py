@@ -80,6 +80,7 @@ LONGEST_FUNCTION = 40
 OWNERS = {
     "pydantic": {"config", "trainer", "daemon"},
     "sqlalchemy": {"storage"},
+    "psycopg": {"storage"},
     "opensmile": {"trainer"},
     "av": {"trainer"},
     "sklearn": {"trainer"},
@@ -99,6 +100,7 @@ OWNERS = {
 SINGLE_MODULES = {
     "opensmile": {"trainer/features/opensmile.py"},
     "joblib": {"trainer/bundles/bundle.py", "trainer/experiments/cells.py"},
+    "psycopg": {"storage/database/plain_postgresql.py"},
     "openpyxl": {"trainer/corpora/tables/xlsx.py"},
     "mutagen": {
         "daemon/tagging/formats/ape_tag.py",

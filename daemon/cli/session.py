@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from config.settings import FolderSettings
     from daemon.service.run_config import RunConfig
     from storage.catalogue import Catalogue
-    from storage.search.finder import Finder
+    from storage.search.found_rows import SoundSearch
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def open_catalogue(loaded: LoadedSettings, *, may_create: bool = False) -> Itera
 
 
 @contextmanager
-def open_finder(loaded: LoadedSettings) -> Iterator[Finder]:
+def open_finder(loaded: LoadedSettings) -> Iterator[SoundSearch]:
     """Open the catalogue for searches only, within the block.
 
     Raises:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storage.catalogue import Catalogue
     from storage.schema.records import Sound
     from storage.schema.sound_filter import SoundFilter
-    from storage.search.finder import Finder
+    from storage.search.found_rows import SoundSearch
     from trainer.bundles.bundle import Bundle
 
 _BATCH: Final = 512
@@ -64,7 +64,7 @@ class Similarity:
         self,
         file: Path,
         wanted: SoundFilter,
-        finder: Finder,
+        finder: SoundSearch,
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[SimilarSound]:
         """Return the sounds that match, without the file itself, the most similar first.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from config.settings import MoodSettings, PlaylistSettings
     from daemon.tagging.disk.syscalls import DiskCalls
-    from storage.search.finder import Finder
+    from storage.search.found_rows import SoundSearch
 
 MARK: Final = "# Kept up to date by valenced: changes are overwritten."
 _READABLE: Final = 0o644
@@ -39,7 +39,7 @@ class KeptPlaylist:
     file: Path
     asked: Asked
 
-    def content(self, finder: Finder) -> bytes:
+    def content(self, finder: SoundSearch) -> bytes:
         """Return what the file should hold; paths are relative to its folder."""
         head, *lines = playlist_lines(self.asked.sounds(finder), self.file.parent)
         title = f"#PLAYLIST:{printable(self.name)}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from config.settings import MoodSettings
     from storage.schema.records import Sound
-    from storage.search.finder import Finder
+    from storage.search.found_rows import SoundSearch
 
     End = tuple[float, float] | Mood
 
@@ -98,7 +98,7 @@ class Asked:
     wanted: SoundFilter
     journey: Journey | None
 
-    def sounds(self, finder: Finder) -> list[Sound]:
+    def sounds(self, finder: SoundSearch) -> list[Sound]:
         """Return the sounds, in order."""
         if self.journey is None:
             return finder.sounds(self.wanted)

@@ -1,4 +1,4 @@
-"""Opens the catalogue's SQLite file at the newest schema."""
+"""Opens the catalogue, an SQLite file or a database on a server, at the newest schema."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from storage.database.catalogue_copy import BUSY_TIMEOUT_S
 from storage.database.catalogue_file import file_of, writer_of
 from storage.database.migrate import migrate
+from storage.database.server_address import is_on_server
 from storage.database.sqlite_library import require_usable_sqlite
 from storage.schema.catalogue_errors import CatalogueError
 
@@ -21,26 +22,36 @@ if TYPE_CHECKING:
 
 
 def absolute_url(url: str) -> str:
-    """Return the URL of the same file for a process in another directory.
+    """Return the URL of the same catalogue for a process in another directory.
 
     Raises:
         CatalogueError: as `file_of`.
     """
+    if is_on_server(url):
+        return url
     file = file_of(url).absolute()
     return make_url(url).set(database=str(file)).render_as_string(hide_password=False)
 
 
 def open_engine(url: str, *, reads_only: bool = False) -> Engine:
-    """Open the catalogue's file at the newest schema; create it and its folder where needed.
+    """Open the catalogue at the newest schema; create its file and folder where needed.
 
     Args:
-        url: names the file.
+        url: names the file, or the database on a server.
         reads_only: whether, once it is at the newest schema, its connections refuse to write.
 
     Raises:
-        CatalogueError: the file cannot be opened, is not a catalogue, or SQLite lacks something.
+        CatalogueError: it cannot be opened or is not a catalogue, or SQLite lacks something.
         SchemaTooNew: a later release wrote it.
     """
+    if is_on_server(url):
+        from storage.database.postgresql_engine import open_on_server  # noqa: PLC0415 - an extra
+
+        return open_on_server(url, reads_only=reads_only)
+    return _open_file(url, reads_only=reads_only)
+
+
+def _open_file(url: str, *, reads_only: bool) -> Engine:
     file = file_of(url)
     require_usable_sqlite()
     try:

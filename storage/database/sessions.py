@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable, Select
     from sqlalchemy.engine import Connection, Engine
 
+    from storage.schema.plain_connection import PlainConnection
+
 _BATCH: Final = 500
 
 _Value = TypeVar("_Value")
@@ -48,8 +50,23 @@ def reading(engine: Engine) -> Connection:
     return engine.connect().execution_options(read_only=True)
 
 
+def plain_connection(connection: Connection) -> PlainConnection:
+    """Return what executes statements that are text, on either database."""
+    if is_sqlite(connection):
+        return driver_connection(connection)
+    from storage.database.plain_postgresql import PlainPostgresql  # noqa: PLC0415 - an extra
+
+    url = connection.engine.url.render_as_string()
+    return PlainPostgresql(connection.connection.driver_connection, url)
+
+
+def is_sqlite(of: Connection | Engine) -> bool:
+    """Tell whether the catalogue is a file of SQLite, not on a server."""
+    return of.dialect.name == "sqlite"
+
+
 def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the driver's own connection, for statements that are text."""
+    """Return the connection of SQLite's driver."""
     plain = connection.connection.driver_connection
     assert isinstance(plain, sqlite3.Connection)
     return plain

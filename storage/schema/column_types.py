@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Integer, LargeBinary, String, cast
+from sqlalchemy import BigInteger, LargeBinary, String, cast
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from storage.schema.column_formats import MILLION, as_text
@@ -23,7 +24,7 @@ _Name = TypeVar("_Name", Path, str)
 
 
 class _ExactText(UserDefinedType[Any]):
-    """TEXT, as the target of a cast that keeps bytes as they are."""
+    """The type of a name, as the target of a cast that keeps bytes as they are."""
 
     cache_ok = True
 
@@ -31,11 +32,16 @@ class _ExactText(UserDefinedType[Any]):
         return "TEXT"
 
 
-class _ExactName(TypeDecorator[_Name]):
-    """TEXT that holds the exact bytes of a name, valid UTF-8 or not.
+@compiles(_ExactText, "postgresql")
+def _as_bytes(*_: Any, **__: Any) -> str:
+    return "BYTEA"
 
-    Python's driver does not bind lone surrogates, so the bytes are bound as a blob and cast to
-    TEXT. Reading needs the text factory of `storage.database.engine`.
+
+class _ExactName(TypeDecorator[_Name]):
+    """The exact bytes of a name, valid UTF-8 or not: TEXT in SQLite, BYTEA in PostgreSQL.
+
+    Python's driver for SQLite does not bind lone surrogates, so the bytes are bound as a blob and
+    cast to TEXT. Reading needs the text factory of `storage.database.engine`.
     """
 
     impl = LargeBinary
@@ -48,13 +54,13 @@ class _ExactName(TypeDecorator[_Name]):
         return None if value is None else os.fsencode(value)
 
     def bind_expression(self, bindvalue: BindParameter[_Name]) -> ColumnElement[_Name]:
-        """Cast the bound bytes to TEXT."""
+        """Cast the bound bytes to the type of the column."""
         return cast(bindvalue, _ExactText())
 
     def process_result_value(self, value: Any, dialect: Dialect) -> _Name | None:
-        """Return the text of the driver as a path or a string."""
+        """Return the text or the bytes of the driver as a path or a string."""
         del dialect
-        return None if value is None else self.of(value)
+        return None if value is None else self.of(os.fsdecode(value))
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Skip the processor of the blob type, which would turn text into bytes."""
@@ -113,7 +119,7 @@ class Moment(TypeDecorator[datetime]):
 class Milliseconds(TypeDecorator[datetime]):
     """A point in time as a number of milliseconds since 1970."""
 
-    impl = Integer
+    impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
@@ -130,7 +136,7 @@ class Milliseconds(TypeDecorator[datetime]):
 class Millionths(TypeDecorator[float]):
     """A number as a whole number of millionths: three bytes instead of eight."""
 
-    impl = Integer
+    impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> int | None:

@@ -6,7 +6,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, insert, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.schema.clip_rows import (
     directory_number,
@@ -20,6 +19,7 @@ from storage.schema.file_stamps import FileLook, FileStamp
 from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Clip, Tagged, TagState
 from storage.schema.tables import clips, hearings, predictions, queue
+from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
     from datetime import datetime

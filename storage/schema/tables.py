@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, literal
+from sqlalchemy import BigInteger, Column, Float, LargeBinary, MetaData, String, Table, literal
 from sqlalchemy.types import TypeEngine
 
 from storage.schema.column_types import (
@@ -55,37 +55,40 @@ def table(name: str, *groups: _Group, keys: int = 1) -> Table:
     return Table(name, metadata, *columns)
 
 
-directories = table("directories", (Integer, "id"), (NameText, "path"), (Integer, "kinds"))
+directories = table("directories", (BigInteger, "id"), (NameText, "path"), (BigInteger, "kinds"))
 """The folders of the files; each path ends in a slash."""
 
-labels = table("labels", (Integer, "id"), (String, "label"))
+labels = table("labels", (BigInteger, "id"), (String, "label"))
 """Names of bundles, keys of feature settings, attributes of files."""
 
-identities = table("identities", (Integer, "id"), (String, "identity"))
+identities = table("identities", (BigInteger, "id"), (String, "identity"))
 clips = table(
     "clips",
-    (Integer, "id directory_id"),
+    (BigInteger, "id directory_id"),
     (NameText, "name"),
-    (Integer, "sound_id size mtime_ns inode"),
+    (BigInteger, "sound_id size mtime_ns inode"),
     (Milliseconds, "found_at missing_since"),
     (String, "tag_state tag_reason"),
-    (Integer, "tagged_arousal tagged_valence tagged_bundle tag_tries ctime_ns attributes"),
+    (BigInteger, "tagged_arousal tagged_valence tagged_bundle tag_tries ctime_ns attributes"),
     (HexBytes, "sample"),
-    (Integer, "tag_contests"),
+    (BigInteger, "tag_contests"),
 )
 hearings = table(
-    "hearings", (Integer, "sound_id settings"), (Milliseconds, "heard_at"), (LargeBinary, "vector")
+    "hearings",
+    (BigInteger, "sound_id settings"),
+    (Milliseconds, "heard_at"),
+    (LargeBinary, "vector"),
 )
 predictions = table(
     "predictions",
-    (Integer, "sound_id bundle"),
+    (BigInteger, "sound_id bundle"),
     (Millionths, f"{AFFECT} novelty"),
     (String, "kind"),
     (Millionths, "kind_probability"),
     (Milliseconds, "analysed_at"),
-    (Integer, "duration_ms"),
+    (BigInteger, "duration_ms"),
     (String, "curve"),
-    (Integer, "files"),
+    (BigInteger, "files"),
     (Millionths, "rated_arousal arousal_reach rated_valence valence_reach"),
     (Millionths, "shown_arousal shown_valence width"),
 )
@@ -93,28 +96,28 @@ predictions = table(
 
 The last ten are never written by statements: triggers and SQLite itself fill them.
 """
-sketches = table("sketches", (Integer, "block"), (LargeBinary, "sketches"))
-sketch_state = table("sketch_state", (Integer, "only bundle up_to"))
-unsketched = table("unsketched", (Integer, "sound_id"))
+sketches = table("sketches", (BigInteger, "block"), (LargeBinary, "sketches"))
+sketch_state = table("sketch_state", (BigInteger, "only bundle up_to"))
+unsketched = table("unsketched", (BigInteger, "sound_id"))
 queue = table(
     "queue",
     (PathText, "path"),
-    (Integer, "size mtime_ns inode"),
+    (BigInteger, "size mtime_ns inode"),
     (String, "state"),
-    (Integer, "attempts"),
+    (BigInteger, "attempts"),
     (Moment, "queued_at due_at"),
     (String, "reason"),
-    (Integer, "ctime_ns"),
+    (BigInteger, "ctime_ns"),
 )
 tag_journal = table(
     "tag_journal",
-    (Integer, "id clip_id sound_id"),
+    (BigInteger, "id clip_id sound_id"),
     (Milliseconds, "written_at"),
     (String, "before"),
-    (Integer, "size"),
+    (BigInteger, "size"),
 )
 known_bundles = table(
-    "known_bundles", (String, "name created_at manifest"), (Integer, "in_service")
+    "known_bundles", (String, "name created_at manifest"), (BigInteger, "in_service")
 )
 folders = table(
     "folders",
@@ -123,10 +126,10 @@ folders = table(
     (Moment, "reconciled_at"),
     (String, "trouble"),
 )
-mood_thresholds = table("mood_thresholds", (Integer, "only"), (Float, "arousal valence"))
+mood_thresholds = table("mood_thresholds", (BigInteger, "only"), (Float, "arousal valence"))
 given_annotations = table(
     "given_annotations",
-    (Integer, "id"),
+    (BigInteger, "id"),
     (String, "identity"),
     (PathText, "named"),
     (String, "annotator"),
@@ -137,9 +140,9 @@ given_annotations = table(
 )
 trainings = table(
     "trainings",
-    (Integer, "id"),
+    (BigInteger, "id"),
     (Moment, "begun_at ended_at"),
-    (Integer, "annotations"),
+    (BigInteger, "annotations"),
     (String, "outcome reason bundle"),
 )
 wishes = table("wishes", (String, "errand"), (Moment, "asked_at"))
@@ -152,6 +155,6 @@ begun_writes = table(
     "begun_writes",
     (String, "rescue"),
     (PathText, "path"),
-    (Integer, "device inode rescue_inode rescue_size owner"),
+    (BigInteger, "device inode rescue_inode rescue_size owner"),
     (String, "audio_hash way_back trouble digest"),
 )

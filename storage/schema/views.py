@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, Integer, String
+from sqlalchemy import BigInteger, Float, String
 
-from storage.schema.column_types import Moment, PathText
+from storage.schema.column_types import Moment
 from storage.schema.tables import AFFECT, table
 
-sounds = table(
-    "sounds",
-    (PathText, "path"),
-    (Float, AFFECT),
-    (String, "mood"),
-    (Float, "novelty duration_s"),
-    (String, "bundle analysed_at tag_state kind"),
-    (Float, "kind_probability"),
-    keys=0,
-)
-failures = table(
-    "failures",
-    (PathText, "path"),
-    (String, "reason"),
-    (Integer, "attempts"),
-    (String, "retry_at"),
-    keys=0,
-)
 felt = table(
     "felt",
     (String, "identity"),
@@ -45,13 +27,6 @@ rated = table(
     "rated",
     (String, "identity"),
     (Float, "arousal valence"),
-    (Integer, "annotators"),
+    (BigInteger, "annotators"),
     (Float, "arousal_reach valence_reach"),
-)
-annotations_view = table(
-    "annotations",
-    (Integer, "id"),
-    (PathText, "path"),
-    (Float, "arousal valence"),
-    (String, "annotator made_at source"),
 )

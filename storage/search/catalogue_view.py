@@ -6,28 +6,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from storage.database.sessions import batches
 from storage.schema.packed_curve import unpack_curve
 from storage.schema.records import Failure
-from storage.search.demands import Clause, Demands
-from storage.search.finder import Finder
 from storage.search.found_rows import FILE_ID, RowReader
-from storage.search.map_points import OTHER_FOLDER, points_of
-from storage.search.orders import Order
+from storage.search.map_points import OTHER_FOLDER, pack_points
 from storage.search.reader import open_snapshot
-from storage.search.search_plans import from_numbers
 from storage.search.text_search import TEXT, as_text
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+    from storage.schema.plain_connection import PlainConnection
     from storage.schema.records import CurvePoint, Sound
     from storage.schema.sound_filter import SoundFilter
-    from storage.search.finder import Row
+    from storage.search.found_rows import Row, SoundSearch
 
 MOST_POINTS: Final = 2_000_000
-_PRESENT: Final = Demands({}, (), (Clause("c.missing_since IS NULL"),), are_files_chosen=True)
-_AS_GIVEN: Final = Order(Clause("number.key"))
 
 
 class NumberedSound(NamedTuple):
@@ -51,9 +46,8 @@ class CatalogueView:
         finder: searches it.
     """
 
-    def __init__(self, plain: sqlite3.Connection) -> None:
-        self._plain = plain
-        self.finder = Finder(plain)
+    def __init__(self, plain: PlainConnection, finder: SoundSearch) -> None:
+        self._plain, self.finder = plain, finder
 
     def sounds(self, wanted: SoundFilter, skipped: int = 0) -> list[NumberedSound]:
         """Return the sounds that match, in the order of the filter, without the first ones."""
@@ -63,8 +57,7 @@ class CatalogueView:
         self, numbers: Sequence[int], thresholds: tuple[float, float]
     ) -> list[NumberedSound]:
         """Return the sounds of the files with some numbers, in their order; others are left out."""
-        plan = from_numbers("numbers", "files", numbers, _PRESENT, _AS_GIVEN, None)
-        return self._numbered(self._plain.execute(plan.sql, plan.values), thresholds)
+        return self._numbered(self.finder.rows_of_files(numbers), thresholds)
 
     def numbered(self, sounds: Sequence[Sound]) -> list[NumberedSound]:
         """Return sounds with the numbers of their files, in order."""
@@ -118,17 +111,19 @@ class CatalogueView:
 
     def paths_of_failures(self, numbers: Sequence[int]) -> list[Path]:
         """Return the paths of the failures with some numbers, without those that are gone."""
-        found = self._plain.execute(
-            "SELECT path FROM queue WHERE rowid IN (SELECT value FROM json_each(?))"
-            " AND reason IS NOT NULL",
-            (f"[{','.join(map(str, numbers))}]",),
-        )
+        found: list[tuple[str]] = []
+        for some in batches(numbers):
+            places = ", ".join("?" * len(some))
+            found += self._plain.execute(
+                f"SELECT path FROM queue WHERE rowid IN ({places}) AND reason IS NOT NULL",  # noqa: S608
+                some,
+            )
         return [Path(path) for (path,) in found]
 
     def points(self, wanted: SoundFilter) -> bytes:
         """Return the sounds that match, packed for a map, in no order."""
         places = {number: place for place, (number, _) in enumerate(self._folders())}
-        return points_of(self._plain, self.finder.demands(wanted), places, MOST_POINTS)
+        return pack_points(self.finder.points(wanted, MOST_POINTS), places)
 
     def folders(self) -> list[str]:
         """Return the folders of the sounds, to whose places in this list the points refer."""
@@ -150,5 +145,5 @@ class CatalogueView:
 @contextmanager
 def open_view(url: str) -> Iterator[CatalogueView]:
     """Open a catalogue within the block; raises as `open_snapshot`."""
-    with open_snapshot(url) as plain:
-        yield CatalogueView(plain)
+    with open_snapshot(url) as (plain, finder):
+        yield CatalogueView(plain, finder)

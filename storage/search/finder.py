@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
-from storage.schema.column_formats import MILLION
-from storage.schema.sound_filter import SoundFilter
-from storage.search.demands import Clause, all_of, demands_of
-from storage.search.found_rows import SOUND_ID, RowReader
+from storage.search.demands import Clause, Demands, all_of, demands_of
+from storage.search.found_rows import SoundSearch
 from storage.search.lookups import BUDGET_STEPS, FEW, Lookups
+from storage.search.map_points import read_points
 from storage.search.nearest import nearest
-from storage.search.orders import BY_PATH, groups_of, order_of
+from storage.search.orders import BY_PATH, Order, groups_of, order_of
 from storage.search.search_plans import from_files, from_first_folders, from_numbers, from_sounds
 from storage.search.thresholds import thresholds_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from storage.schema.records import Mood, Sound
-    from storage.search.demands import Demands, Thresholds
-    from storage.search.orders import Order
+    from storage.schema.sound_filter import SoundFilter
+    from storage.search.demands import Thresholds
     from storage.search.search_plans import Plan
 
     Row = tuple[Any, ...]
@@ -32,9 +29,12 @@ FEW_PATHS: Final = 12_000
 MANY: Final = 60_000
 """To sort more rows takes longer than to read all files in order."""
 
+_PRESENT: Final = Demands({}, (), (Clause("c.missing_since IS NULL"),), are_files_chosen=True)
+_AS_GIVEN: Final = Order(Clause("number.key"))
 
-class Finder:
-    """Finds sounds in one snapshot of a catalogue.
+
+class Finder(SoundSearch):
+    """Finds sounds in one snapshot of an SQLite catalogue.
 
     Args:
         plain: a connection that returns names as `os.fsdecode` does, within a transaction.
@@ -53,6 +53,7 @@ class Finder:
         many: int = MANY,
         budget: int = BUDGET_STEPS,
     ) -> None:
+        super().__init__(plain)
         self._plain, self._few_paths, self._many = plain, few_paths, many
         self._lookups = Lookups(plain, few, budget)
 
@@ -60,15 +61,6 @@ class Finder:
     def plans(self) -> list[Plan]:
         """The plans of the last query, of which the last has led to its rows."""
         return self._lookups.plans
-
-    def sounds(self, wanted: SoundFilter) -> list[Sound]:
-        """Return the sounds that match, in the order of the filter."""
-        return self.as_sounds(self.rows(wanted), wanted)
-
-    def as_sounds(self, rows: Iterable[Row], wanted: SoundFilter) -> list[Sound]:
-        """Return the sounds in rows, with their moods by the thresholds of a filter."""
-        reader = RowReader(self._plain, wanted.thresholds)
-        return [reader.sound(row) for row in rows]
 
     def demands(self, wanted: SoundFilter) -> Demands:
         """Return the conditions of a query in this catalogue."""
@@ -119,24 +111,20 @@ class Finder:
         """Return the thresholds of a query."""
         return thresholds_of(self._plain, wanted)
 
-    def centre_of(self, mood: Mood) -> tuple[float, float]:
-        """Return arousal and valence of the quartiles, in this library, that a mood stands for."""
-        bounds = thresholds_of(self._plain, SoundFilter(mood=mood, percentile=25.0))
-        return bounds.calm_below / MILLION, bounds.pleasant_from / MILLION
-
-    def among(self, wanted: SoundFilter, numbers: Sequence[int]) -> list[tuple[int, Sound]]:
-        """Return those of some sounds that match, each with its number; the limit is left out."""
+    def rows_of_sounds(self, wanted: SoundFilter, numbers: Sequence[int]) -> list[Row]:
+        """Return the rows of some sounds that match, in order; the limit is left out."""
         demands, order = self.demands(wanted), order_of(wanted)
-        rows = self._lookups.read(from_numbers("given", "sounds", numbers, demands, order, None))
-        return [
-            (row[SOUND_ID], sound)
-            for row, sound in zip(rows, self.as_sounds(rows, wanted), strict=True)
-        ]
+        return self._lookups.read(from_numbers("given", "sounds", numbers, demands, order, None))
 
-    def is_empty(self) -> bool:
-        """Tell whether no sound has a file."""
-        first = "SELECT 1 FROM predictions WHERE files > 0 LIMIT 1"
-        return self._plain.execute(first).fetchone() is None
+    def rows_of_files(self, numbers: Sequence[int]) -> list[Row]:
+        """Return the rows of the files with some numbers, in their order; others are left out."""
+        return self._lookups.read(
+            from_numbers("numbers", "files", numbers, _PRESENT, _AS_GIVEN, None)
+        )
+
+    def points(self, wanted: SoundFilter, limit: int) -> Iterator[list[Row]]:
+        """Yield what a map shows of the sounds that match, in no order, many at once."""
+        return read_points(self._plain, self.demands(wanted), limit)
 
     def _few(self, demands: Demands, order: Order, limit: int | None) -> Plan | None:
         """Return a plan that reads and sorts few rows, None if no single condition leads to few."""

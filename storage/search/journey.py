@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from storage.schema.records import Sound
     from storage.schema.sound_filter import SoundFilter
-    from storage.search.finder import Finder, Row
+    from storage.search.found_rows import Row, SoundSearch
 
     Point = tuple[float, float]
 
@@ -52,7 +52,10 @@ class Visit(NamedTuple):
 
 
 def journey(
-    finder: Finder, wanted: SoundFilter, ends: tuple[Point | Mood, Point | Mood], length_s: float
+    finder: SoundSearch,
+    wanted: SoundFilter,
+    ends: tuple[Point | Mood, Point | Mood],
+    length_s: float,
 ) -> list[Sound]:
     """Return a playlist that glides between two points, or moods as this library has them.
 
@@ -141,7 +144,7 @@ def _squared(a: Point, b: Point, largest: float) -> float:
 
 
 def _layers(
-    finder: Finder, wanted: SoundFilter, points: Sequence[Point], looked_at: int
+    finder: SoundSearch, wanted: SoundFilter, points: Sequence[Point], looked_at: int
 ) -> list[list[Visit]]:
     """Return the stops that belong to each point, the nearest first."""
     layers: list[list[Visit]] = [[] for _ in points]
@@ -155,7 +158,7 @@ def _layers(
 
 
 def _candidates(
-    finder: Finder, wanted: SoundFilter, points: Sequence[Point], looked_at: int
+    finder: SoundSearch, wanted: SoundFilter, points: Sequence[Point], looked_at: int
 ) -> Iterator[Visit]:
     """Yield the sounds near the points, each once, however many files share it."""
     seen: set[int] = set()

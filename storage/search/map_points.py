@@ -11,7 +11,7 @@ from storage.search.demands import all_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from storage.search.demands import Demands
 
@@ -34,7 +34,7 @@ ANNOTATED: Final = 1
 """The lowest bit of the flags."""
 
 _FOLDERS: Final = " CROSS JOIN directories AS d ON d.id = c.directory_id"
-_AT_ONCE: Final = 20_000
+AT_ONCE: Final = 20_000
 _TYPES: Final = "IhhBBHBB"
 _ALIGNED: Final = 8
 _MARK: Final = b"VLP1"
@@ -66,10 +66,33 @@ _COLUMNS: Final = ", ".join(
 )
 
 
-def points_of(
-    plain: sqlite3.Connection, demands: Demands, folders: Mapping[int, int], limit: int
-) -> bytes:
-    """Return the sounds that match, in no order, packed for a map.
+_NUMBERS: Final = {f".{suffix}": number for number, suffix in enumerate(FORMATS)}
+
+
+def format_of(name: str) -> int:
+    """Return the number of a file's format, by the end of its name."""
+    _, dot, suffix = name.rpartition(".")
+    return _NUMBERS.get(dot + suffix.lower(), OTHER_FORMAT)
+
+
+def read_points(plain: sqlite3.Connection, demands: Demands, limit: int) -> Iterator[list[Any]]:
+    """Yield the columns that `pack_points` takes of the sounds that match, many at once."""
+    if demands.is_impossible:
+        return
+    where = all_of([*demands.files, *demands.sounds])
+    # A walk through the table of files finds neighbouring sounds next to each other.
+    found = plain.execute(
+        f"SELECT {_COLUMNS} FROM clips AS c CROSS JOIN predictions AS p"  # noqa: S608 - parts of ours
+        f" ON p.sound_id = c.sound_id{_FOLDERS * demands.are_files_chosen}"
+        f" WHERE {where.sql} LIMIT ?",
+        (*where.values, limit),
+    )
+    while rows := found.fetchmany(AT_ONCE):
+        yield rows
+
+
+def pack_points(found: Iterable[list[Any]], folders: Mapping[int, int]) -> bytes:
+    """Return sounds, in no order, packed for a map.
 
     After the mark `VLP1` and the count (uint32) comes one column after the other, each padded to 8
     bytes, all little-endian: number of the file (uint32), arousal and valence (int16, in
@@ -77,23 +100,12 @@ def points_of(
     `NOVELTY_STEPS`), folder (uint16), format (uint8), flags (uint8).
 
     Args:
-        plain: a connection within a transaction.
-        demands: the conditions.
+        found: many rows at once.
         folders: what stands for the folder with a number; `OTHER_FOLDER` for those left out.
-        limit: the most sounds.
     """
     columns = [array(kind) for kind in _TYPES]
-    if not demands.is_impossible:
-        where = all_of([*demands.files, *demands.sounds])
-        # A walk through the table of files finds neighbouring sounds next to each other.
-        found = plain.execute(
-            f"SELECT {_COLUMNS} FROM clips AS c CROSS JOIN predictions AS p"  # noqa: S608 - parts of ours
-            f" ON p.sound_id = c.sound_id{_FOLDERS * demands.are_files_chosen}"
-            f" WHERE {where.sql} LIMIT ?",
-            (*where.values, limit),
-        )
-        while rows := found.fetchmany(_AT_ONCE):
-            _append(columns, rows, folders)
+    for rows in found:
+        _append(columns, rows, folders)
     head = _MARK + len(columns[0]).to_bytes(4, "little")
     return head + b"".join(map(_packed, columns))
 

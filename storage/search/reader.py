@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from storage.database.catalogue_copy import BUSY_TIMEOUT_S
 from storage.database.catalogue_file import file_of
 from storage.database.migrate import newest_schema
+from storage.database.server_address import is_on_server
 from storage.database.sqlite_library import require_usable_sqlite
 from storage.schema.catalogue_errors import CatalogueError
 from storage.search.finder import Finder
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from storage.schema.plain_connection import PlainConnection
+    from storage.search.found_rows import SoundSearch
+
 
 @contextmanager
-def open_finder(url: str) -> Iterator[Finder]:
+def open_finder(url: str) -> Iterator[SoundSearch]:
     """Open a catalogue for searches within the block; raises as `open_snapshot`."""
-    with open_snapshot(url) as plain:
-        yield Finder(plain)
+    with open_snapshot(url) as (_, finder):
+        yield finder
 
 
 @contextmanager
-def open_snapshot(url: str) -> Iterator[sqlite3.Connection]:
+def open_snapshot(url: str) -> Iterator[tuple[PlainConnection, SoundSearch]]:
     """Open a catalogue within the block: a snapshot that nothing is written to.
 
     One of an earlier release is migrated first.
@@ -39,6 +43,18 @@ def open_snapshot(url: str) -> Iterator[sqlite3.Connection]:
         CatalogueError: it cannot be opened or read, or SQLite lacks something.
         SchemaTooNew: a later release wrote it.
     """
+    if is_on_server(url):
+        from storage.search.postgresql_finder import server_snapshot  # noqa: PLC0415 - an extra
+
+        with server_snapshot(url) as snapshot:
+            yield snapshot
+        return
+    with _snapshot_of_file(url) as plain:
+        yield plain, Finder(plain)
+
+
+@contextmanager
+def _snapshot_of_file(url: str) -> Iterator[sqlite3.Connection]:
     file = file_of(url)
     require_usable_sqlite()
     try:

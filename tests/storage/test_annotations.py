@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +9,10 @@ import numpy as np
 import pytest
 
 from storage.annotations import Annotation, AnnotationStore, GivenAnnotation
-from storage.database.catalogue_file import file_of
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Mood, Tagged, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
+from tests.catalogue_rows import columns_outside, rows_outside
 from tests.records import A_MINUTE, NOON, record
 
 if TYPE_CHECKING:
@@ -48,12 +46,10 @@ def test_an_annotation_replaces_the_prediction(
 ) -> None:
     given.add([said(heard, -0.5, 0.25)], NOON)
     assert shown(catalogue) == (-0.5, 0.25, Mood.CALM, "annotation")
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        assert plain.execute("SELECT path FROM calm").fetchall() == [("/m/a.mp3",)]
-        ends = plain.execute("SELECT arousal_low, arousal_high FROM sounds").fetchone()
-        predicted = plain.execute("SELECT arousal / 1e6 FROM predictions").fetchone()
-    assert ends == (-0.5, -0.5)
-    assert predicted == (0.5,)
+    assert rows_outside(catalogue, "SELECT path FROM calm") == [("/m/a.mp3",)]
+    ends = rows_outside(catalogue, "SELECT arousal_low, arousal_high FROM sounds")
+    assert ends == [(-0.5, -0.5)]
+    assert rows_outside(catalogue, "SELECT arousal FROM predictions") == [(500_000,)]
 
 
 def test_several_people_count_by_their_mean(
@@ -68,9 +64,8 @@ def test_several_people_count_by_their_mean(
 
 def ends(catalogue: Catalogue) -> tuple[float, ...]:
     """Return the intervals of the only sound as an outsider reads them, arousal first."""
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        columns = "arousal_low, arousal_high, valence_low, valence_high"
-        (row,) = plain.execute(f"SELECT {columns} FROM sounds").fetchall()
+    columns = "arousal_low, arousal_high, valence_low, valence_high"
+    (row,) = rows_outside(catalogue, f"SELECT {columns} FROM sounds")
     return tuple(round(end, 3) for end in row)
 
 
@@ -283,6 +278,5 @@ def test_the_same_annotation_again_changes_nothing(given: AnnotationStore, heard
 
 
 def test_the_view_annotations_has_the_promised_columns(catalogue: Catalogue) -> None:
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        columns = [row[1] for row in plain.execute("PRAGMA table_info(annotations)")]
+    columns = columns_outside(catalogue, "annotations")
     assert columns == [column.name for column in fields(Annotation)]

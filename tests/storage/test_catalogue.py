@@ -12,10 +12,12 @@ import pytest
 
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import file_of, only_writer, writer_of
+from storage.database.server_address import is_on_server
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.schema.records import Mood, Sound, TagOutcome, TagState
 from storage.schema.sound_filter import SoundFilter
 from storage.schema.tables import metadata
+from tests.catalogue_rows import columns_outside, rows_outside
 from tests.records import NOON, analysis, record, stamp
 
 ODD_NAMES = [
@@ -55,25 +57,24 @@ def test_sounds_of_a_kind_are_found(catalogue: Catalogue) -> None:
 
 
 def test_a_recorded_sound_is_in_its_view_and_off_the_queue(four_moods: Catalogue) -> None:
-    with closing(sqlite3.connect(file_of(str(four_moods.engine.url)))) as plain:
-        for mood in Mood:
-            rows = plain.execute(f"SELECT path, mood FROM {mood}").fetchall()
-            assert [(Path(path).stem, word) for path, word in rows] == [(mood.value, mood.value)]
-        assert plain.execute("SELECT count(*) FROM queue").fetchone() == (0,)
-        assert plain.execute("SELECT count(*) FROM curves").fetchone() == (8,)
+    for mood in Mood:
+        rows = rows_outside(four_moods, f"SELECT path, mood FROM {mood}")
+        assert [(Path(path).stem, word) for path, word in rows] == [(mood.value, mood.value)]
+    assert rows_outside(four_moods, "SELECT count(*) FROM queue") == [(0,)]
+    assert rows_outside(four_moods, "SELECT count(*) FROM curves") == [(8,)]
 
 
 def test_the_view_sounds_has_the_promised_columns_in_order(catalogue: Catalogue) -> None:
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        columns = [row[1] for row in plain.execute("PRAGMA table_info(sounds)")]
+    columns = columns_outside(catalogue, "sounds")
     assert columns == [column.name for column in fields(Sound)]
 
 
 def test_the_tables_known_to_the_program_are_those_of_the_migrations(catalogue: Catalogue) -> None:
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        for table in metadata.tables.values():
-            columns = [row[1] for row in plain.execute(f"PRAGMA table_xinfo({table.name})")]
-            assert columns == [column.name for column in table.columns], table.name
+    for table in metadata.tables.values():
+        columns = columns_outside(catalogue, table.name)
+        # SQLite numbers the rows of every table.
+        known = [column for column in columns if (table.name, column) != ("queue", "rowid")]
+        assert known == [column.name for column in table.columns], table.name
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -84,9 +85,10 @@ def test_a_name_of_any_bytes_survives_the_round_trip(catalogue: Catalogue, name:
     assert clip is not None
     assert os.fsencode(clip.path) == name
     assert found(catalogue, under=path.parent) == [path.name]
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        plain.text_factory = bytes
-        assert plain.execute("SELECT path FROM energetic").fetchall() == [(name,)]
+    shown = os.fsdecode(name)
+    if is_on_server(catalogue.url) and not shown.isprintable():
+        shown = "".join(chr(x) if x < 128 else f"\\{x:03o}" for x in name)
+    assert rows_outside(catalogue, "SELECT path FROM energetic") == [(shown,)]
 
 
 def test_each_filter_selects_its_sounds(four_moods: Catalogue) -> None:
@@ -106,8 +108,7 @@ def test_thresholds_and_percentiles_move_the_moods(four_moods: Catalogue) -> Non
     four_moods.set_mood_thresholds(0.6, -0.6)
     moods = [sound.mood for sound in four_moods.queries.sounds(SoundFilter())]
     assert Mood.CALM in moods
-    with closing(sqlite3.connect(file_of(str(four_moods.engine.url)))) as plain:
-        assert plain.execute("SELECT path FROM energetic").fetchall() == [("/mm/tense.mp3",)]
+    assert rows_outside(four_moods, "SELECT path FROM energetic") == [("/mm/tense.mp3",)]
 
 
 def test_a_missing_file_is_hidden_but_not_forgotten(four_moods: Catalogue) -> None:
@@ -155,8 +156,7 @@ def test_only_the_last_journal_entry_outlives_a_finished_write(catalogue: Catalo
     assert catalogue.tag_journal.undos(clip) == kept
     catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN, stamp=stamp(size=140)))
     assert catalogue.tag_journal.undos(clip) == kept[:1]
-    with closing(sqlite3.connect(file_of(str(catalogue.engine.url)))) as plain:
-        assert plain.execute("SELECT count(*) FROM tag_journal").fetchone() == (1,)
+    assert rows_outside(catalogue, "SELECT count(*) FROM tag_journal") == [(1,)]
 
 
 def test_a_second_writer_is_refused_with_the_id_of_the_first(url: str) -> None:
@@ -179,26 +179,26 @@ def test_a_second_writer_is_refused_with_the_id_of_the_first(url: str) -> None:
         assert writer_of(url) == os.getpid()
 
 
-def test_a_catalogue_of_a_later_release_is_left_untouched(url: str) -> None:
-    Catalogue(url).close()
-    file = file_of(url)
+def test_a_catalogue_of_a_later_release_is_left_untouched(file_url: str) -> None:
+    Catalogue(file_url).close()
+    file = file_of(file_url)
     with closing(sqlite3.connect(file)) as plain:
         plain.execute("PRAGMA user_version = 99")
     before = file.read_bytes()
     with pytest.raises(SchemaTooNew, match="schema 99"):
-        Catalogue(url)
+        Catalogue(file_url)
     assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     "content", [b"this is not a database at all, but a long enough text" * 40, b"SQLite format 3\0"]
 )
-def test_a_file_that_is_no_catalogue_is_refused_in_one_line(url: str, content: bytes) -> None:
-    file = file_of(url)
+def test_a_file_that_is_no_catalogue_is_refused_in_one_line(file_url: str, content: bytes) -> None:
+    file = file_of(file_url)
     file.parent.mkdir()
     file.write_bytes(content)
     with pytest.raises(CatalogueError) as caught:
-        Catalogue(url)
+        Catalogue(file_url)
     assert "\n" not in str(caught.value)
     assert str(file) in str(caught.value)
 

@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from storage.annotations import GivenAnnotation
-from storage.database.sessions import driver_connection
+from storage.database.sessions import driver_connection, is_sqlite
 from storage.schema.records import Prediction, TagState
 from storage.schema.row_mapping import record_analysis
 from tests.records import NOON, analysis, stamp
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from storage.catalogue import Catalogue
 
 _KEPT = """
@@ -44,7 +46,7 @@ ORDER BY 1, 2
 _UNMARKED = """
 SELECT directories.path, kind FROM clips
 JOIN directories ON directories.id = directory_id JOIN predictions USING (sound_id)
-WHERE missing_since IS NULL AND NOT kinds
+WHERE missing_since IS NULL AND 0 = kinds
     & CASE kind WHEN 'music' THEN 1 WHEN 'voice' THEN 2 WHEN 'sound' THEN 4 ELSE 8 END
 """
 _IN_NAMES = "SELECT rowid FROM names WHERE names MATCH ? ORDER BY 1"
@@ -111,6 +113,19 @@ class Library:
         return self.chance.uniform(-1, 1)
 
 
+def check_own_tables_of_sqlite(connection: Connection) -> None:
+    """Check what PostgreSQL's planner knows by itself."""
+    counted, counts = (
+        [tuple(row) for row in connection.execute(text(sql))] for sql in (_COUNTED, _COUNTS)
+    )
+    assert counted == counts
+    for name in ("1.mp", "3.mp"):
+        sql = "SELECT id FROM clips WHERE name LIKE :name || '%' ORDER BY id"
+        expected = [row[0] for row in connection.execute(text(sql), {"name": name})]
+        match = f'"{name[:3]}" AND "{name[1:]}"'
+        assert connection.exec_driver_sql(_IN_NAMES, (match,)).scalars().all() == expected
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_after_any_operations_what_is_kept_is_what_would_be_computed(
     catalogue: Catalogue, seed: int
@@ -123,21 +138,13 @@ def test_after_any_operations_what_is_kept_is_what_would_be_computed(
         operation = library.chance.choice(operations)
         operation()
         with catalogue.engine.connect() as connection:
-            kept, computed, counted, counts, unmarked = (
+            kept, computed, unmarked = (
                 [tuple(row) for row in connection.execute(text(statement))]
-                for statement in (_KEPT, _COMPUTED, _COUNTED, _COUNTS, _UNMARKED)
+                for statement in (_KEPT, _COMPUTED, _UNMARKED)
             )
-            numbers = {
-                name: [row[0] for row in connection.execute(text(sql), {"name": name})]
-                for name in ("1.mp", "3.mp")
-                for sql in ("SELECT id FROM clips WHERE name LIKE :name || '%' ORDER BY id",)
-            }
-            for name, expected in numbers.items():
-                match = f'"{name[:3]}" AND "{name[1:]}"'
-                found = connection.exec_driver_sql(_IN_NAMES, (match,)).scalars().all()
-                assert found == expected, operation.__name__
+            if is_sqlite(connection):
+                check_own_tables_of_sqlite(connection)
         assert kept == computed, operation.__name__
-        assert counted == counts, operation.__name__
         assert unmarked == [], operation.__name__
     assert any(row[2] is not None for row in kept)
     assert {row[1] for row in kept} > {0}
@@ -158,7 +165,10 @@ def test_a_sound_is_shown_as_its_annotation_from_the_moment_it_is_analysed(
     assert (affect.arousal, affect.valence, affect.bundle) == (-0.5, 0.25, "annotation")
 
 
-def test_an_analysis_takes_no_longer_with_many_annotations_of_others(catalogue: Catalogue) -> None:
+def test_an_analysis_takes_no_longer_with_many_annotations_of_others(
+    file_catalogue: Catalogue,
+) -> None:
+    catalogue = file_catalogue
     catalogue.queue.put([(Path("/m/a.mp3"), stamp())], NOON)
     entry = catalogue.queue.claim(NOON)
     assert entry is not None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from config.loading import LoadedSettings
     from daemon.querying.query_options import Asked
     from storage.schema.records import Sound
-    from storage.search.finder import Finder
+    from storage.search.found_rows import SoundSearch
 
     Found = tuple[list[Sound], Mapping[Path, float | None] | None]
 
@@ -122,7 +122,7 @@ def _own_order(like: Path | None, asked: Asked) -> str | None:
     return "--like"
 
 
-def _alike(loaded: LoadedSettings, like: Path, wanted: SoundFilter, finder: Finder) -> Found:
+def _alike(loaded: LoadedSettings, like: Path, wanted: SoundFilter, finder: SoundSearch) -> Found:
     """Find the sounds that feel like a file, the nearest first."""
     own = finder.sounds(SoundFilter(path=like))
     affect = (own[0].arousal, own[0].valence) if own else _affect_of(loaded, like)
@@ -143,7 +143,7 @@ def _affect_of(loaded: LoadedSettings, file: Path) -> tuple[float, float]:
         return affect_of_file(file, catalogue, worker, loaded.paths.bundles)
 
 
-def _similar(loaded: LoadedSettings, like: Path, wanted: SoundFilter, finder: Finder) -> Found:
+def _similar(loaded: LoadedSettings, like: Path, wanted: SoundFilter, finder: SoundSearch) -> Found:
     """Find the sounds that sound like a file, the most similar first."""
     from daemon.pipeline.similarity import Similarity
     from daemon.worker.worker_client import WorkerClient

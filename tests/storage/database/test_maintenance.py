@@ -18,15 +18,15 @@ MANY = 4 * KEPT_FREE
 
 
 @pytest.fixture
-def emptied(url: str) -> str:
+def emptied(file_url: str) -> str:
     """A catalogue from which most has gone."""
-    Catalogue(url).close()
-    with closing(sqlite3.connect(file_of(url))) as plain, plain:
+    Catalogue(file_url).close()
+    with closing(sqlite3.connect(file_of(file_url))) as plain, plain:
         rows = ((number, bytes(4096)) for number in range(MANY))
         plain.executemany("INSERT INTO hearings VALUES (?, 1, 0, ?)", rows)
-    with closing(sqlite3.connect(file_of(url))) as plain, plain:
+    with closing(sqlite3.connect(file_of(file_url))) as plain, plain:
         plain.execute("DELETE FROM hearings")
-    return url
+    return file_url
 
 
 def test_free_pages_are_released_except_for_a_reserve(emptied: str) -> None:

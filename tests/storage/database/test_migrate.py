@@ -136,10 +136,10 @@ def test_the_scripts_are_numbered_by_the_schema_that_they_lead_to() -> None:
 
 
 @pytest.mark.parametrize("schema", RELEASED)
-def test_a_migration_keeps_everything(url: str, schema: int) -> None:
-    file = old_catalogue(url, schema)
+def test_a_migration_keeps_everything(file_url: str, schema: int) -> None:
+    file = old_catalogue(file_url, schema)
     before = everything(file)
-    with closing(Catalogue(url)) as catalogue:
+    with closing(Catalogue(file_url)) as catalogue:
         assert len(catalogue.queries.sounds(SoundFilter())) == SOUNDS
         assert catalogue.queue.release_claims() == 1
         entry = catalogue.queue.claim(NOON)
@@ -173,32 +173,32 @@ def test_a_migration_keeps_everything(url: str, schema: int) -> None:
     assert copy.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_other_programs_left_does_not_stop_a_migration(url: str) -> None:
+def test_what_other_programs_left_does_not_stop_a_migration(file_url: str) -> None:
     """Rows of a clip that was deleted without foreign keys, and a novelty beyond all bounds."""
-    file = old_catalogue(url, NUMBERED - 1)
+    file = old_catalogue(file_url, NUMBERED - 1)
     with closing(sqlite3.connect(file)) as plain, plain:
         plain.execute("DELETE FROM clips WHERE id = 2")
         plain.execute("DELETE FROM hearings WHERE identity = 'sound 2'")
         plain.execute("UPDATE predictions SET novelty = 9e999 WHERE identity = 'sound 3'")
-    with closing(Catalogue(url)) as catalogue:
+    with closing(Catalogue(file_url)) as catalogue:
         assert len(catalogue.queries.sounds(SoundFilter())) == SOUNDS - 2
         assert len(catalogue.queries.sounds(SoundFilter(novelty=(2.0, None)))) == 1
     assert rows_of(file, "PRAGMA foreign_key_check") == []
     assert rows_of(file, "SELECT * FROM tag_journal") == []
 
 
-def test_an_old_small_file_can_shrink_from_then_on_as_a_new_one_can(url: str) -> None:
-    file = old_catalogue(url, NEWEST - 1)
+def test_an_old_small_file_can_shrink_from_then_on_as_a_new_one_can(file_url: str) -> None:
+    file = old_catalogue(file_url, NEWEST - 1)
     assert rows_of(file, "PRAGMA auto_vacuum") == [(0,)]
-    Catalogue(url).close()
+    Catalogue(file_url).close()
     assert rows_of(file, "PRAGMA auto_vacuum") == [(2,)]
 
 
-def test_only_the_newest_copy_stays_and_a_new_catalogue_has_none(url: str) -> None:
-    file = old_catalogue(url, 1)
+def test_only_the_newest_copy_stays_and_a_new_catalogue_has_none(file_url: str) -> None:
+    file = old_catalogue(file_url, 1)
     stale = file.with_name("catalogue.schema-0.db")
     stale.write_bytes(b"")
-    Catalogue(url).close()
+    Catalogue(file_url).close()
     assert sorted(path.name for path in file.parent.glob("*.schema-*")) == ["catalogue.schema-1.db"]
     fresh = f"sqlite:///{file.parent / 'new' / 'catalogue.db'}"
     Catalogue(fresh).close()
@@ -206,31 +206,31 @@ def test_only_the_newest_copy_stays_and_a_new_catalogue_has_none(url: str) -> No
     assert rows_of(file_of(fresh), "PRAGMA auto_vacuum") == [(2,)]
 
 
-def test_several_processes_at_once_migrate_it_once(url: str) -> None:
-    file = old_catalogue(url, 1)
+def test_several_processes_at_once_migrate_it_once(file_url: str) -> None:
+    file = old_catalogue(file_url, 1)
     script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
-    all_ = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(3)]
+    all_ = [subprocess.Popen([sys.executable, "-c", script, file_url]) for _ in range(3)]
     assert [process.wait() for process in all_] == [0, 0, 0]
     assert rows_of(file, "PRAGMA user_version") == [(NEWEST,)]
     assert rows_of(file.with_name("catalogue.schema-1.db"), "PRAGMA user_version") == [(1,)]
 
 
-def test_nothing_changes_under_a_service_of_an_earlier_release(url: str) -> None:
-    file = old_catalogue(url, 1)
+def test_nothing_changes_under_a_service_of_an_earlier_release(file_url: str) -> None:
+    file = old_catalogue(file_url, 1)
     script = (
         "import sys\nfrom storage.database.catalogue_file import only_writer\n"
         "with only_writer(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", script, file_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(CatalogueBusy, match=f"process {holder.pid} .* stop that process"):
-            Catalogue(url)
+            Catalogue(file_url)
         holder.kill()
     assert rows_of(file, "PRAGMA user_version") == [(1,)]
-    Catalogue(url).close()
+    Catalogue(file_url).close()
 
 
 @pytest.mark.parametrize("for_the_copy", [False, True])
@@ -269,12 +269,12 @@ def test_a_full_disk_leaves_the_old_catalogue_as_it_was(
         pytest.skip(str(error))
 
 
-def test_a_newer_schema_is_left_untouched(url: str) -> None:
-    file = old_catalogue(url, NEWEST - 1)
+def test_a_newer_schema_is_left_untouched(file_url: str) -> None:
+    file = old_catalogue(file_url, NEWEST - 1)
     with closing(sqlite3.connect(file)) as plain:
         plain.execute(f"PRAGMA user_version = {NEWEST + 1}")
     before = file.read_bytes()
     with pytest.raises(SchemaTooNew, match="upgrade valenced"):
-        Catalogue(url)
+        Catalogue(file_url)
     assert file.read_bytes() == before
     assert not list(file.parent.glob("*.schema-*"))

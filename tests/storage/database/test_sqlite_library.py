@@ -50,22 +50,22 @@ def test_this_sqlite_can_hold_a_catalogue() -> None:
 
 
 @pytest.mark.usefixtures("without_fts5")
-def test_a_new_catalogue_is_not_made_without_it(url: str) -> None:
+def test_a_new_catalogue_is_not_made_without_it(file_url: str) -> None:
     with pytest.raises(CatalogueError, match=r"^SQLite \S+ lacks FTS5, .* has it$"):
-        Catalogue(url)
-    assert not file_of(url).exists()
+        Catalogue(file_url)
+    assert not file_of(file_url).exists()
 
 
 def test_an_existing_catalogue_is_not_opened_and_the_check_says_so_once(
-    url: str, tmp_path: Path, request: pytest.FixtureRequest
+    file_url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    Catalogue(url).close()
+    Catalogue(file_url).close()
     request.getfixturevalue("without_fts5")
     with pytest.raises(CatalogueError, match="lacks FTS5"):
-        Catalogue(url)
-    with pytest.raises(CatalogueError, match="lacks FTS5"), open_finder(url):
+        Catalogue(file_url)
+    with pytest.raises(CatalogueError, match="lacks FTS5"), open_finder(file_url):
         pass
     settings = load(environ={"HOME": str(tmp_path)}).settings
-    results = list(run_checks(settings, url, tmp_path, tmp_path / "none"))
+    results = list(run_checks(settings, file_url, tmp_path, tmp_path / "none"))
     assert [result.level for result in results if "FTS5" in result.what] == ["fail"]
     assert not any("catalogue.db" in result.what for result in results)

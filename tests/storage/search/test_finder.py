@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,17 @@ from storage.catalogue import Catalogue
 from storage.database.catalogue_file import file_of
 from storage.schema.records import Mood, Sound, TagState
 from storage.schema.sound_filter import SORT_KEYS, SoundFilter
+from storage.search.catalogue_view import open_view
 from storage.search.finder import Finder
+from storage.search.reader import open_finder
+from tests.catalogue_rows import rows_outside
 from tests.records import NOON, analysis, stamp, stamps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from storage.schema.records import QueueEntry
+    from tests.postgresql_server import PostgresqlServer
 
 SOUNDS = 150
 FOLDERS = ("/m", "/m/a", "/m/a b", "/m/a/deep", "/m/50%_off", "/n")
@@ -31,9 +35,21 @@ FOLDERS = ("/m", "/m/a", "/m/a b", "/m/a/deep", "/m/50%_off", "/n")
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    """Sounds with equal values, copies, missing files, annotations, and one that failed."""
-    chance = random.Random(5)
     url = f"sqlite:///{tmp_path_factory.mktemp('find') / 'catalogue.db'}"
+    with filled(url) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture(scope="module")
+def server_library(server: PostgresqlServer) -> Iterator[Catalogue]:
+    with filled(server.new_catalogue()) as catalogue:
+        yield catalogue
+
+
+@contextmanager
+def filled(url: str) -> Iterator[Catalogue]:
+    """Open sounds with equal values, copies, missing files, annotations, and one that failed."""
+    chance = random.Random(5)
     with closing(Catalogue(url)) as catalogue:
         for number in range(SOUNDS):
             folder = chance.choice(FOLDERS)
@@ -74,9 +90,12 @@ def _record(catalogue: Catalogue, entry: QueueEntry, chance: random.Random, numb
 
 @pytest.fixture(scope="module")
 def everything(library: Catalogue) -> list[Sound]:
-    with closing(sqlite3.connect(file_of(library.url))) as plain:
-        plain.text_factory = os.fsdecode
-        rows = plain.execute("SELECT * FROM sounds").fetchall()
+    return sounds_outside(library)
+
+
+def sounds_outside(library: Catalogue) -> list[Sound]:
+    """Return every row of the view `sounds`."""
+    rows = rows_outside(library, "SELECT * FROM sounds")
     return [Sound(**{**_named(row), "path": Path(row[0])}) for row in rows]
 
 
@@ -187,6 +206,20 @@ def test_any_filter_in_any_order_finds_what_every_row_says(
         assert plans >= {"before the last", "by novelty", "all sorted", "by path", "first folders"}
 
 
+def test_a_server_finds_the_same_as_a_file(
+    server_library: Catalogue, everything: list[Sound]
+) -> None:
+    assert {sound.path: sound for sound in sounds_outside(server_library)} == {
+        sound.path: sound for sound in everything
+    }
+    chance = random.Random(11)
+    with open_view(server_library.url) as view:
+        for _ in range(300):
+            wanted = _random_filter(chance)
+            found = [sound.path for sound in view.finder.sounds(wanted)]
+            assert found == expected(everything, wanted), wanted
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -203,16 +236,15 @@ def test_a_filter_that_makes_no_sense_cannot_be_made(asked: dict[str, Any]) -> N
         SoundFilter(**asked)
 
 
-def test_a_percentile_is_that_of_the_sounds_that_have_files(library: Catalogue) -> None:
-    with closing(sqlite3.connect(file_of(library.url))) as plain:
-        values = [
-            row[0]
-            for row in plain.execute(
-                "SELECT shown_arousal FROM predictions WHERE files > 0 ORDER BY 1"
-            )
-        ]
-        bound = values[round(0.25 * (len(values) - 1))] / 1e6
-        plain.text_factory = os.fsdecode
-        calm = Finder(plain).sounds(SoundFilter(mood=Mood.CALM, percentile=25.0))
+@pytest.mark.parametrize("name", ["library", "server_library"])
+def test_a_percentile_is_that_of_the_sounds_that_have_files(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    library: Catalogue = request.getfixturevalue(name)
+    shown = "SELECT shown_arousal FROM predictions WHERE files > 0 ORDER BY 1"
+    values = [value for (value,) in rows_outside(library, shown)]
+    bound = values[round(0.25 * (len(values) - 1))] / 1e6
+    with open_finder(library.url) as finder:
+        calm = finder.sounds(SoundFilter(mood=Mood.CALM, percentile=25.0))
     assert calm
     assert all(sound.arousal < bound for sound in calm)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
-from contextlib import closing
 from itertools import pairwise, product
 from math import hypot
 from pathlib import Path
@@ -13,18 +11,19 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from storage.database.catalogue_file import file_of
 from storage.schema.records import Mood, Prediction
 from storage.schema.sound_filter import SoundFilter
-from storage.search.finder import Finder
 from storage.search.journey import Visit, journey, smoothest, waypoints
+from storage.search.reader import open_finder
 from tests.catalogue_rows import KnownSound, add_sounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from storage.catalogue import Catalogue
+    from storage.search.found_rows import SoundSearch
 
 Point = tuple[float, float]
 points = st.tuples(*(st.floats(-1, 1).map(lambda value: round(value, 2)),) * 2)
@@ -64,7 +63,7 @@ def test_waypoints_lie_evenly_between_both_ends(start: Point, end: Point, count:
 
 
 @pytest.fixture
-def finder(catalogue: Catalogue) -> Iterator[Finder]:
+def finder(catalogue: Catalogue) -> Iterator[SoundSearch]:
     """400 sounds all over the plane, each with a copy in another folder."""
     chance = random.Random(3)
     sounds = [KnownSound(f"{number}", Path(f"/m/{number}.mp3"), b"") for number in range(400)]
@@ -73,23 +72,26 @@ def finder(catalogue: Catalogue) -> Iterator[Finder]:
     with catalogue.engine.begin() as connection:
         for number in range(1, 401):
             drawn = (chance.randint(-(10**6), 10**6), chance.randint(-(10**6), 10**6))
-            connection.exec_driver_sql(
-                "UPDATE predictions SET arousal = ?, valence = ?, duration_ms = ?"
-                " WHERE sound_id = ?",
-                (*drawn, chance.randint(120_000, 360_000), number),
+            place = {"a": drawn[0], "v": drawn[1], "d": chance.randint(120_000, 360_000)}
+            connection.execute(
+                text(
+                    "UPDATE predictions SET arousal = :a, valence = :v, duration_ms = :d"
+                    " WHERE sound_id = :number"
+                ),
+                place | {"number": number},
             )
         connection.exec_driver_sql(
             "INSERT INTO clips (directory_id, name, sound_id, size, mtime_ns, inode, found_at,"
             " tag_state) SELECT directory_id, name || '.copy', sound_id, 1, 1, 1, 1, 'off'"
             " FROM clips"
         )
-    with closing(sqlite3.connect(file_of(catalogue.url))) as plain:
-        yield Finder(plain)
+    with open_finder(catalogue.url) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("minutes", [1, 20, 45, 120])
 def test_a_journey_is_as_long_as_wanted_and_plays_nothing_twice(
-    finder: Finder, minutes: int
+    finder: SoundSearch, minutes: int
 ) -> None:
     ends = (-0.7, 0.6), (0.8, 0.5)
     sounds = journey(finder, SoundFilter(), ends, 60 * minutes)
@@ -107,7 +109,7 @@ def test_a_journey_is_as_long_as_wanted_and_plays_nothing_twice(
     assert max(jumps([ends[0], *way, ends[1]])) <= step + 0.4
 
 
-def test_moods_are_those_of_the_library_and_conditions_hold(finder: Finder) -> None:
+def test_moods_are_those_of_the_library_and_conditions_hold(finder: SoundSearch) -> None:
     wanted = SoundFilter(valence=(0.0, 1.0))
     sounds = journey(finder, wanted, (Mood.CALM, Mood.ENERGETIC), 1800)
     assert sounds
@@ -119,5 +121,5 @@ def test_moods_are_those_of_the_library_and_conditions_hold(finder: Finder) -> N
 
 
 def test_a_library_without_sounds_has_no_journey(catalogue: Catalogue) -> None:
-    with closing(sqlite3.connect(file_of(catalogue.url))) as plain:
-        assert journey(Finder(plain), SoundFilter(), (Mood.SAD, (1.0, 1.0)), 600) == []
+    with open_finder(catalogue.url) as opened:
+        assert journey(opened, SoundFilter(), (Mood.SAD, (1.0, 1.0)), 600) == []
