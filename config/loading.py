@@ -223,7 +223,8 @@ def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
         nearest = _nearest(str(detail["loc"][-1]), table.model_fields)
         message = f"unknown setting; the nearest is {nearest}"
     found = ""
-    if detail["type"] not in {"missing", "extra_forbidden"}:
+    # An address may hold a password.
+    if detail["type"] not in {"missing", "extra_forbidden"} and key != "catalogue.url":
         found = f" = {_cut(repr(detail['input']))}"
     source = entries[key].source
     return f"{key}{inner}{found} (from {source}): {message[0].lower()}{message[1:]}"

@@ -57,11 +57,23 @@ def cluster_address(text: str) -> str:
     return text
 
 
-def _sqlite(url: str) -> str:
-    if url and not url.startswith("sqlite:///"):
-        raise ValueError('"sqlite:////absolute/path.db" is accepted, or an empty text')
+def _catalogue_url(url: str) -> str:
+    if url and not url.startswith(("sqlite:///", _SERVER)):
+        raise ValueError(
+            f'"sqlite:////absolute/path.db" or "{_SERVER}user@host/database" is accepted,'
+            " or an empty text"
+        )
+    authority, _, query = url.removeprefix(_SERVER).partition("?")
+    user = authority.rpartition("@")[0]
+    if url.startswith(_SERVER) and (":" in user or "password=" in query):
+        raise ValueError(
+            "a password is not accepted here, as others could read it: put it into the file"
+            " ~/.pgpass of the service's user, or another that PGPASSFILE names"
+        )
     return url
 
+
+_SERVER = "postgresql+psycopg://"
 
 AbsolutePath = Annotated[Path, BeforeValidator(_expanded), AfterValidator(_absolute)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=253)]
@@ -135,7 +147,7 @@ class TagSettings(SettingsSection):
 class CatalogueSettings(SettingsSection):
     """Where the catalogue is; an empty URL means the state directory."""
 
-    url: Annotated[str, AfterValidator(_sqlite)]
+    url: Annotated[str, AfterValidator(_catalogue_url)]
 
 
 class MoodSettings(SettingsSection):

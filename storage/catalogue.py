@@ -78,6 +78,7 @@ class Catalogue(CataloguePart):
     Args:
         url: names a file of SQLite, or a database on a PostgreSQL server.
         reads_only: whether every attempt to write fails.
+        service: name of the service that claims files, if several may.
 
     Raises:
         CatalogueError: it cannot be opened.
@@ -98,8 +99,8 @@ class Catalogue(CataloguePart):
         sketches: by which alike sounds are found.
     """
 
-    def __init__(self, url: str, *, reads_only: bool = False) -> None:
-        super().__init__(open_engine(url, reads_only=reads_only))
+    def __init__(self, url: str, *, reads_only: bool = False, service: str | None = None) -> None:
+        super().__init__(open_engine(url, reads_only=reads_only, service=service))
         self.url = url
         self.queue = Queue(self.engine)
         self.queries = Queries(self.engine)

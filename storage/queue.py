@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, case, delete, func, not_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, not_, select, text, update
 
-from storage.database.sessions import CataloguePart, batches
+from storage.database.sessions import CataloguePart, batches, is_sqlite
 from storage.schema.column_types import PathText
 from storage.schema.file_stamps import FileStamp
 from storage.schema.records import QueueEntry
@@ -58,6 +58,8 @@ class Queue(CataloguePart):
             .where(queue.c.state == WAITING, queue.c.due_at <= now)
             .order_by(queue.c.due_at, queue.c.path)
             .limit(1)
+            # SQLite knows no other claim at the same time.
+            .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
         statement = (
@@ -66,8 +68,9 @@ class Queue(CataloguePart):
             .values(state=RUNNING, attempts=queue.c.attempts + 1)
             .returning(queue)
         )
-        with self.engine.begin() as connection:
+        with self.engine.connect().execution_options(takes_no_turn=True) as connection:
             row = connection.execute(statement).one_or_none()
+            connection.commit()
         return None if row is None else QueueEntry(row.path, stamp_of(row), row.attempts)
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
@@ -124,8 +127,12 @@ class Queue(CataloguePart):
         return self._write(update(queue).where(late).values(due_at=now))
 
     def release_claims(self) -> int:
-        """Return what an earlier process had claimed when it ended; call once at start."""
-        return self._write(update(queue).where(queue.c.state == RUNNING).values(state=WAITING))
+        """Return what an earlier process of this service had claimed; call once at start."""
+        claimed = queue.c.state == RUNNING
+        if not is_sqlite(self.engine):
+            own = "claimed_by IS NOT DISTINCT FROM current_setting('valenced.service', true)"
+            claimed &= text(own)
+        return self._write(update(queue).where(claimed).values(state=WAITING))
 
     def untried(self) -> list[Path]:
         """Return the files that wait for their first attempt, due or not."""

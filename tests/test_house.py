@@ -55,6 +55,7 @@ LAYERS = (
     "daemon/monitoring",
     "daemon/training_data",
     "daemon/querying",
+    "daemon/sharing",
     "daemon/service",
     "daemon/page/http",
     "daemon/page/routes",

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "check": ("service", "Find problems before they stop the service."),
     "backup": ("service", "Write catalogue, bundles and corpora into one file."),
     "restore": ("service", "Replace catalogue, bundles and corpora by those of a backup."),
+    "catalogue": ("service", "Copy the catalogue to another database."),
     "config": ("service", "Make, edit and show the settings."),
     "install": ("service", "Install the systemd units, man pages and completions."),
     "uninstall": ("service", "Stop the service, and remove its units and man pages."),
@@ -42,7 +43,7 @@ COMMANDS: Final = {
 """Folder and summary of each command's module, in the order in which a newcomer needs them."""
 
 
-_MODULES: Final = {"annotations": "annotation_tables"}
+_MODULES: Final = {"annotations": "annotation_tables", "catalogue": "catalogue_database"}
 """Modules that are not called as their commands, since another module has that name."""
 
 

@@ -128,8 +128,11 @@ def require_catalogue(loaded: LoadedSettings) -> None:
         CatalogueError: there is none, or it cannot be reached.
     """
     from storage.database.catalogue_file import file_of
+    from storage.database.server_address import is_on_server
     from storage.schema.catalogue_errors import CatalogueError
 
+    if is_on_server(catalogue_url(loaded)):
+        return
     file = file_of(catalogue_url(loaded))
     try:
         file.stat()
@@ -145,7 +148,10 @@ def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
     """Return how to `ask` the machine's service, if there is one and it has another catalogue."""
     from daemon.install.units import other_catalogue_hint
     from storage.database.catalogue_file import file_of
+    from storage.database.server_address import is_on_server
 
+    if is_on_server(catalogue_url(loaded)):
+        return None
     command = Path(sys.argv[0]).absolute()
     return other_catalogue_hint(file_of(catalogue_url(loaded)), command, ask=ask)
 

@@ -105,7 +105,8 @@ def _catalogue_metrics(status: ServiceStatus) -> Iterator[Metric]:
         "valenced_bundle", "The published bundle.", value={"name": status.bundle or ""}
     )
     yield _gauge("catalogue_bytes", "Size of the catalogue.", status.catalogue_bytes)
-    yield _gauge("free_bytes", "Free space where the catalogue is.", status.free_bytes)
+    if status.free_bytes is not None:
+        yield _gauge("free_bytes", "Free space where the catalogue is.", status.free_bytes)
     degraded = GaugeMetricFamily(
         "valenced_degraded", "How many problems break a promise at present.", labels=["promise"]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -13,8 +12,8 @@ from daemon.pipeline.run_stats import LONGEST_TURN_S
 from daemon.tagging.basics.tag_errors import READ_ONLY
 from daemon.tagging.rescue import problem_with
 from daemon.watch.watcher import POLLED_INSTEAD
-from storage.database.catalogue_file import file_of, writer_of
-from storage.database.maintenance import size_of
+from storage.database.catalogue_file import writer_of
+from storage.database.maintenance import free_beside, size_of
 from storage.schema.records import TagState
 from storage.service_notes import BUNDLE, CONFINEMENT, PAUSED, SETTINGS
 
@@ -82,7 +81,7 @@ class ServiceStatus:
         training: the last one, None if there was none.
         paused: why the load throttle pauses work, None if it does not.
         confinement: what confines the workers of the running service; None if that is not known.
-        free_bytes: on the disk of the catalogue.
+        free_bytes: on the disk of the catalogue, None if it is on a server.
     """
 
     running: int | None
@@ -100,7 +99,7 @@ class ServiceStatus:
     paused: ServiceNote | None
     confinement: ServiceNote | None
     catalogue_bytes: int
-    free_bytes: int
+    free_bytes: int | None
     problems: list[Problem]
 
 
@@ -134,7 +133,7 @@ def status_of(
         paused=None if running is None else catalogue.notes.get(PAUSED),
         confinement=None if running is None else catalogue.notes.get(CONFINEMENT),
         catalogue_bytes=size_of(url),
-        free_bytes=shutil.disk_usage(file_of(url).parent).free,
+        free_bytes=free_beside(url),
         problems=[],
     )
     status.problems.extend(_folder_problems(status, reconcile_s, now))
@@ -189,7 +188,7 @@ def _catalogue_problems(status: ServiceStatus, catalogue: Catalogue) -> Iterator
             yield Problem(Promise.TAGS, why)
     if status.training is not None and status.training.outcome == "failed":
         yield Problem(Promise.LEARNING, f"retraining failed: {status.training.reason}")
-    if status.free_bytes < LEAST_FREE_BYTES:
+    if status.free_bytes is not None and status.free_bytes < LEAST_FREE_BYTES:
         free = status.free_bytes >> 20
         yield Problem(
             Promise.ROOM, f"only {free} MiB free where the catalogue is; it needs room to grow"

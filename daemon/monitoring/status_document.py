@@ -10,12 +10,11 @@ from storage.schema.column_formats import as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from daemon.monitoring.service_status import ServiceStatus
 
 
-def document_of(status: ServiceStatus, catalogue: Path, now: datetime) -> dict[str, Any]:
+def document_of(status: ServiceStatus, catalogue: str, now: datetime) -> dict[str, Any]:
     """Return what `status --format json` prints, mostly the fields of `ServiceStatus`.
 
     `broken` names the promises of `degraded`, in the same order. `oldest_due_s` is how long the
@@ -28,7 +27,7 @@ def document_of(status: ServiceStatus, catalogue: Path, now: datetime) -> dict[s
         "degraded": [problem.why for problem in status.problems],
         "broken": [problem.promise for problem in status.problems],
         "bundle": status.bundle,
-        "catalogue": str(catalogue),
+        "catalogue": catalogue,
         "folders": [
             {
                 "path": str(folder.path),

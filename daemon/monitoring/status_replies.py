@@ -9,7 +9,7 @@ from daemon.monitoring.page_messages import JSON, TEXT, Reply
 from daemon.monitoring.service_status import Problem, Promise, status_of
 from daemon.monitoring.status_document import document_of
 from daemon.paths import printable
-from storage.database.catalogue_file import file_of
+from storage.database.catalogue_file import place_of
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class StatusReplies:
         return Reply(200, CONTENT_TYPE, self._metrics.text())
 
     def _document(self) -> Reply:
-        file, now = file_of(self._catalogue.url), self._clock()
-        document = document_of(self._status(), file, now)
+        place, now = place_of(self._catalogue.url), self._clock()
+        document = document_of(self._status(), place, now)
         return Reply(200, JSON, json.dumps(document).encode("ascii") + b"\n")
 
 

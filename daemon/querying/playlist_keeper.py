@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from contextlib import closing
 from threading import Event, Thread
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from config.errors import ValencedError
 from daemon.querying.kept_playlists import write_playlist
-from storage.database.catalogue_file import file_of
 from storage.search.reader import open_finder
+from storage.search.revision import CatalogueRevision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,20 +85,19 @@ class PlaylistKeeper:
         return is_new
 
     def _run(self) -> None:
-        address = f"{file_of(self._url).absolute().as_uri()}?mode=rw"
         while not self._stopped.is_set():
             try:
-                with closing(sqlite3.connect(address, uri=True)) as plain:
-                    self._follow(plain)
-            except (ValencedError, sqlite3.Error) as error:
+                with closing(CatalogueRevision(self._url)) as revision:
+                    self._follow(revision)
+            except ValencedError as error:
                 log.debug("playlists wait: %s", error)
                 self._stopped.wait(self._pause_s)
 
-    def _follow(self, plain: sqlite3.Connection) -> None:
+    def _follow(self, revision: CatalogueRevision) -> None:
         """Refresh whenever the catalogue has changed, until an error or the end."""
         seen, pause_s = None, 0.0
         while not self._stopped.wait(pause_s):
-            version = plain.execute("PRAGMA data_version").fetchone()
+            version = revision.current()
             began_s = time.monotonic()
             if version != seen:
                 self.refresh()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from daemon.backup.restore_archive import exclusive_access
 from daemon.clock import utc_now
 from daemon.cluster.hearing_team import cluster_hearers
 from daemon.monitoring.status_replies import StatusReplies
@@ -17,6 +16,7 @@ from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.querying.kept_playlists import kept_playlists
 from daemon.querying.playlist_keeper import PlaylistKeeper
 from daemon.service.assembly import Assembly
+from daemon.service.helper import Helper
 from daemon.service.messages import CheckFolders, MaintenanceDue, ReconcileDue, RetrainDue, Stop
 from daemon.service.page_of_run import served_page
 from daemon.service.progress import ProgressReporter
@@ -33,6 +33,7 @@ from daemon.service.scheduler import (
     running_scheduler,
 )
 from daemon.service.signals import signals_as_messages
+from daemon.sharing.service_access import service_access
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.sd_notify import Notifier
 from daemon.tagging.disk.leases import keep_capabilities_from_children
@@ -40,6 +41,7 @@ from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.recovery import clean_up
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
+from storage.schema.catalogue_errors import CatalogueBusy
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from daemon.service.event_loop import EventLoop
     from daemon.service.run_config import RunConfig
+    from daemon.sharing.service_access import ServiceAccess
     from daemon.worker.sound_reader import SoundReader
 
 log = logging.getLogger(__name__)
@@ -102,9 +105,11 @@ def run(
     keep_capabilities_from_children()
     with ExitStack() as stack:
         stack.callback(notifier.close)
-        stack.enter_context(exclusive_access(config.url, config.registry))
         notifier.status("opening the catalogue")
-        catalogue = stack.enter_context(closing(Catalogue(config.url)))
+        access = stack.enter_context(service_access(config.url, config.registry))
+        if not access.is_main and (helped := _helped(config, access, notifier, clock, ready)):
+            return helped
+        catalogue = stack.enter_context(closing(Catalogue(config.url, service=access.name)))
         mood = config.settings.mood
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         workers = _workers(config)
@@ -115,6 +120,7 @@ def run(
         loop = Assembly(
             active, catalogue, stack, workers, readers, progress, notifier, clock
         ).event_loop()
+        access.lost = lambda error: loop.messages.put(Stop(error))
         stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
         replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
         renew_page = stack.enter_context(served_page(active, replies))
@@ -127,6 +133,29 @@ def run(
     return RunResult(
         loop.stats.processed, loop.stats.failed, loop.unsettled, loop.comparisons.unread
     )
+
+
+def _helped(
+    config: RunConfig,
+    access: ServiceAccess,
+    notifier: Notifier,
+    clock: Callable[[], datetime],
+    ready: Callable[[], None],
+) -> RunResult | None:
+    """Help the main service; return what was done when stopped, None once this is the main one."""
+    if not config.keep_watching:
+        raise CatalogueBusy(
+            f"{config.url}: a service works on this catalogue; it finds new files in its folders"
+        )
+    with ExitStack() as stack:
+        workers = _workers(config)
+        stack.callback(workers[0].close)
+        helper = Helper(config, access, workers, notifier, clock)
+        ready()
+        if helper.run():
+            return None
+        notifier.stopping()
+    return RunResult(helper.stats.processed, helper.stats.failed)
 
 
 def _start(

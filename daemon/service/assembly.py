@@ -74,7 +74,7 @@ class Assembly:
         stats = RunStats(len(self.readers))
         self.stack.callback(self.progress.hide)
         bundle = load_published(config.registry, self.catalogue, self.workers[0].prepare)
-        consumers = self._consumers(bundle, stats)
+        consumers = self.consumers(bundle, stats)
         folders, enqueuer = self._watching(consumers)
 
         def enqueue_tags(states: Collection[TagState]) -> None:
@@ -104,22 +104,27 @@ class Assembly:
             stats=stats,
             notifier=self.notifier,
             confinement=self._confinement,
-            hang_after_s=self._longest_s(settings.analysis.timeout_s),
+            hang_after_s=self.hang_s,
         )
         self.stack.callback(loop.retraining.stop)
         return loop
 
-    def _longest_s(self, timeout_s: float) -> float:
-        """Return how long a file may take, in seconds, before its consumer counts as stuck."""
+    @property
+    def hang_s(self) -> float:
+        """How long a file may take, in seconds, before its consumer counts as stuck."""
+        timeout_s = self.active.config.settings.analysis.timeout_s
         here_s = REQUESTS_A_FILE * timeout_s + MARGIN_S
         return here_s + (longest_s(timeout_s) if self.active.config.cluster else 0.0)
 
     def _confinement(self) -> str | None:
         return next((told for worker in self.workers if (told := worker.confinement)), None)
 
-    def _consumers(self, bundle: ActiveBundle, stats: RunStats) -> ConsumerPool:
+    def consumers(
+        self, bundle: ActiveBundle, stats: RunStats, stages: type[Pipeline] = Pipeline
+    ) -> ConsumerPool:
+        """Build the consumers, which run files through some stages; none is started yet."""
         settings = self.active.config.settings
-        pipeline = Pipeline(
+        pipeline = stages(
             self.catalogue,
             bundle,
             TagSync(settings.tags, settings.mood, self.catalogue, self.clock),

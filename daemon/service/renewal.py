@@ -9,7 +9,7 @@ from config.errors import ValencedError
 from daemon.service.background_job import rescore_job
 from daemon.worker.active_bundle import load_published
 from storage.catalogue import Catalogue
-from storage.database.catalogue_file import file_of, writer_of
+from storage.database.catalogue_file import is_there, writer_of
 from trainer.bundles.registry import published
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def renew_predictions(url: str, registry: Path, step: int) -> str:
     """
     if writer_of(url):
         return "the running service renews values and tags within seconds"
-    if not file_of(url).is_file():
+    if not is_there(url):
         return "no sound is known yet that could be scored again"
     try:
         with closing(Catalogue(url)) as catalogue:

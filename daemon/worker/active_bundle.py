@@ -52,18 +52,26 @@ def load_published(
     Raises:
         BundleError: none can be used.
     """
-    from trainer.bundles.bundle import authenticated  # noqa: PLC0415 - spares others the import
-
-    directory, _ = verified(registry)
-    manifest, digest = authenticated(directory)
-    name = manifest.name
+    bundle, manifest = load_bundle(registry, verified)
+    name = bundle.name
     if manifest.refitted_from:
         log.info("bundle %s was fitted again from its own table", name)
     catalogue.record_published(name, manifest.created_at, manifest.model_dump())
     log.info("published bundle: %s", name, extra={"bundle": name})
     if files := len(catalogue.rescoring.with_other_features()):
         log.info("%d files have features of other settings; watched ones are analysed again", files)
-    return ActiveBundle(directory, name, manifest.hearing, digest)
+    return bundle
+
+
+def load_bundle(
+    registry: Path, verified: Callable[[Path], tuple[Path, Manifest]]
+) -> tuple[ActiveBundle, Manifest]:
+    """Return the published bundle, verified, and its manifest; arguments and errors as above."""
+    from trainer.bundles.bundle import authenticated  # noqa: PLC0415 - spares others the import
+
+    directory, _ = verified(registry)
+    manifest, digest = authenticated(directory)
+    return ActiveBundle(directory, manifest.name, manifest.hearing, digest), manifest
 
 
 def problem_with(registry: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""The file of a catalogue: which it is, and the lock that only one service holds.
+"""Where a catalogue is, and the lock on its file that only one service holds.
 
 SQLAlchemy is not needed for it, whose import takes half a second of processor time.
 """
@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from storage.database.server_address import is_on_server
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError
 
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ def file_of(url: str) -> Path:
     return Path(database)
 
 
+def place_of(url: str) -> str:
+    """Return the file of a catalogue, or the URL of its database on a server; for messages."""
+    return url if is_on_server(url) else str(file_of(url))
+
+
+def is_there(url: str) -> bool:
+    """Tell whether a catalogue's file exists; that on a server is created by whoever opens it."""
+    return is_on_server(url) or file_of(url).exists()
+
+
 @contextmanager
 def only_writer(url: str) -> Iterator[None]:
     """Hold the catalogue's lock, which the kernel frees when the process ends.
@@ -45,7 +56,24 @@ def only_writer(url: str) -> Iterator[None]:
         CatalogueBusy: another process holds it; the message says which.
         CatalogueError: the lock file cannot be created.
     """
-    lock = file_of(url).with_suffix(".lock")
+    file = file_of(url)
+    with only_process(file.with_suffix(".lock"), file, "works on this catalogue"):
+        yield
+
+
+@contextmanager
+def only_process(lock: Path, of: Path, does: str) -> Iterator[None]:
+    """Hold a lock file, which the kernel frees when the process ends.
+
+    Args:
+        lock: the file; it and its folder are created.
+        of: what it protects, and what its holder does, for the message.
+        does: as above.
+
+    Raises:
+        CatalogueBusy: another process holds it; the message says which.
+        CatalogueError: the lock file cannot be created.
+    """
     try:
         lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -56,9 +84,7 @@ def only_writer(url: str) -> Iterator[None]:
             _lock(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise CatalogueBusy(
-                f"{file_of(url)}: process {holder} already works on this catalogue; stop it first"
-            ) from error
+            raise CatalogueBusy(f"{of}: process {holder} already {does}; stop it first") from error
         os.ftruncate(descriptor, 0)
         # The process id is only for the message above, so a full disk does not matter here.
         with suppress(OSError):
@@ -81,7 +107,15 @@ def _lock(descriptor: int) -> None:
 
 
 def writer_of(url: str) -> int | None:
-    """Return the id of the process that works on a catalogue, None if none does."""
+    """Return the id of the process that works on a catalogue, None if none does.
+
+    Raises:
+        CatalogueError: it is on a server, which cannot be reached.
+    """
+    if is_on_server(url):
+        from storage.database.service_lease import main_process  # noqa: PLC0415 - an extra
+
+        return main_process(url)
     try:
         descriptor = os.open(file_of(url).with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

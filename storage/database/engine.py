@@ -33,12 +33,13 @@ def absolute_url(url: str) -> str:
     return make_url(url).set(database=str(file)).render_as_string(hide_password=False)
 
 
-def open_engine(url: str, *, reads_only: bool = False) -> Engine:
+def open_engine(url: str, *, reads_only: bool = False, service: str | None = None) -> Engine:
     """Open the catalogue at the newest schema; create its file and folder where needed.
 
     Args:
         url: names the file, or the database on a server.
         reads_only: whether, once it is at the newest schema, its connections refuse to write.
+        service: whose the claims of files on a server are.
 
     Raises:
         CatalogueError: it cannot be opened or is not a catalogue, or SQLite lacks something.
@@ -47,7 +48,7 @@ def open_engine(url: str, *, reads_only: bool = False) -> Engine:
     if is_on_server(url):
         from storage.database.postgresql_engine import open_on_server  # noqa: PLC0415 - an extra
 
-        return open_on_server(url, reads_only=reads_only)
+        return open_on_server(url, reads_only=reads_only, service=service)
     return _open_file(url, reads_only=reads_only)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from storage.database.catalogue_file import file_of
+from storage.database.server_address import is_on_server
 from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ def maintain(url: str, *, is_idle: bool) -> Maintenance:
     Raises:
         CatalogueError: the catalogue cannot be read or written.
     """
+    if is_on_server(url):
+        # PostgreSQL does all of it by itself.
+        return Maintenance(0, is_log_empty=False)
     file = file_of(url)
     try:
         with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as plain:
@@ -62,8 +67,17 @@ def maintain(url: str, *, is_idle: bool) -> Maintenance:
 
 def size_of(url: str) -> int:
     """Return the size of the catalogue in bytes, including its write-ahead log."""
+    if is_on_server(url):
+        from storage.database.service_lease import database_size  # noqa: PLC0415 - an extra
+
+        return database_size(url)
     file = file_of(url)
     return sum(_size(file.with_name(file.name + end)) for end in ("", "-wal", "-shm"))
+
+
+def free_beside(url: str) -> int | None:
+    """Return the free bytes on the disk of the catalogue, None if it is on a server."""
+    return None if is_on_server(url) else shutil.disk_usage(file_of(url).parent).free
 
 
 def _size(file: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -29,12 +29,13 @@ _TAKE_TURN: Final = (
 )
 
 
-def open_on_server(url: str, *, reads_only: bool = False) -> Engine:
+def open_on_server(url: str, *, reads_only: bool = False, service: str | None = None) -> Engine:
     """Open a catalogue on a server at the newest schema; create its tables where needed.
 
     Args:
         url: names the database.
         reads_only: whether, once it is at the newest schema, its connections refuse to write.
+        service: whose the claims of files are.
 
     Raises:
         CatalogueError: the server cannot be reached, the database is not a catalogue, or the extra
@@ -56,6 +57,8 @@ def open_on_server(url: str, *, reads_only: bool = False) -> Engine:
         ) from error
     except (ArgumentError, NoSuchModuleError, ValueError, TypeError) as error:
         raise CatalogueError(f"{url}: {' '.join(str(error).split())}") from error
+    if service is not None:
+        event.listen(engine, "connect", partial(_name_service, service))
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", partial(_translate, url))
     try:
@@ -64,6 +67,11 @@ def open_on_server(url: str, *, reads_only: bool = False) -> Engine:
         engine.dispose()
         raise
     return engine.execution_options(read_only=True) if reads_only else engine
+
+
+def _name_service(service: str, connection: Any, _record: object) -> None:
+    connection.execute("SELECT set_config('valenced.service', %s, false)", (service,))
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:

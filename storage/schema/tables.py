@@ -148,7 +148,7 @@ trainings = table(
 wishes = table("wishes", (String, "errand"), (Moment, "asked_at"))
 timetable = table("timetable", (String, "job schedule"), (Moment, "next_at"))
 notes = table("notes", (String, "about said"), (Moment, "since"))
-import_under_way = table("import_under_way", (Integer, "only"))
+import_under_way = table("import_under_way", (BigInteger, "only"))
 """While it has its row, what is shown of sounds does not follow their annotations."""
 
 begun_writes = table(

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.errors import ValencedError
 from storage.catalogue import Catalogue
-from storage.database.catalogue_file import file_of
+from storage.database.catalogue_file import is_there, place_of
 from storage.rescoring import OutdatedSound, Rescoring
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import Prediction
@@ -124,9 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         bundle = load(chosen.bundle)
-        file = file_of(chosen.catalogue)
-        if not file.is_file():
-            raise CatalogueError(f"{file}: there is no catalogue")
+        if not is_there(chosen.catalogue):
+            raise CatalogueError(f"{place_of(chosen.catalogue)}: there is no catalogue")
         with closing(Catalogue(chosen.catalogue)) as catalogue:
             job = RescoreJob(catalogue.rescoring, bundle, chosen.step)
             done = job.run(len(os.sched_getaffinity(0)))

@@ -20,7 +20,7 @@ import numpy as np
 
 from config.errors import ValencedError
 from storage.catalogue import Catalogue
-from storage.database.catalogue_file import file_of
+from storage.database.catalogue_file import is_there
 from storage.jobs import TrainingRun
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.features.extract import CANONICAL
@@ -60,7 +60,7 @@ def retrain_from_catalogue(
             `TooFewAnnotations` nor `TrainingUnderWay`.
     """
     tables = _tables(corpora)
-    if not (tables or file_of(url).exists()):
+    if not (tables or is_there(url)):
         raise TooFewAnnotations(_NOTHING)
     with closing(Catalogue(url)) as catalogue:
         begun_at = datetime.now(UTC)

@@ -32,8 +32,14 @@ def command(loaded: LoadedSettings, file: Path, *, replace: bool) -> None:
     from daemon.backup.restore_archive import is_restore_interrupted
     from storage.database.catalogue_copy import copy_catalogue
     from storage.database.catalogue_file import file_of
+    from storage.database.server_address import is_on_server
     from storage.schema.column_formats import as_text
 
+    if is_on_server(catalogue_url(loaded)):
+        raise BackupError(
+            "the catalogue is on a server: save it with pg_dump, and the bundles and corpora by"
+            f" copying {loaded.paths.bundles} and {loaded.paths.corpora}"
+        )
     catalogue, archive = file_of(catalogue_url(loaded)), file.absolute()
     if not catalogue.exists():
         raise BackupError(f"{catalogue}: there is no catalogue yet")

@@ -36,7 +36,8 @@ def command(loaded: LoadedSettings, *, user: str | None, output: str) -> int:
 
     Exit code 1 if there is a problem.
     """
-    from daemon.monitoring.preflight import CheckResult, run_checks
+    from daemon.monitoring.catalogue_preflight import CheckResult
+    from daemon.monitoring.preflight import run_checks
 
     if hint := other_catalogue(loaded, ask="check"):
         say(hint, err=True)

@@ -89,8 +89,8 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
 @with_settings
 def path(loaded: LoadedSettings) -> None:
     """Show the paths of the settings files, and of the catalogue."""
-    from storage.database.catalogue_file import file_of
+    from storage.database.catalogue_file import place_of
 
     for file in loaded.paths.settings_files:
         say(f"settings   {file}{'' if file.is_file() else '  (absent)'}")
-    say(f"catalogue  {file_of(catalogue_url(loaded))}")
+    say(f"catalogue  {place_of(catalogue_url(loaded))}")

@@ -12,6 +12,7 @@ from daemon.cli.output import say
 from daemon.cli.session import catalogue_url
 from daemon.clock import utc_now
 from daemon.paths import printable
+from daemon.service_errors import BackupError
 
 if TYPE_CHECKING:
     from config.loading import LoadedSettings
@@ -26,7 +27,10 @@ def command(loaded: LoadedSettings, file: Path) -> None:
     Stop the service first. Tags that were written into sound files since the backup stay.
     """
     from daemon.backup.restore_archive import restore
+    from storage.database.server_address import is_on_server
 
+    if is_on_server(catalogue_url(loaded)):
+        raise BackupError("the catalogue is on a server: restore what pg_dump saved with psql")
     stamp = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
     url, registry = catalogue_url(loaded), loaded.paths.bundles
     label, aside = restore(url, registry, file.absolute(), stamp)

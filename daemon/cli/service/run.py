@@ -91,7 +91,7 @@ def _announce_tags(config: RunConfig) -> None:
 
 
 def _announce_folders(config: RunConfig) -> None:
-    from storage.database.catalogue_file import file_of
+    from storage.database.catalogue_file import place_of
 
     say(*(f"watching {folder.path}" for folder in config.folders), err=True)
-    say(f"catalogue {file_of(config.url)}", err=True)
+    say(f"catalogue {place_of(config.url)}", err=True)

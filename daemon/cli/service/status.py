@@ -25,18 +25,18 @@ def command(loaded: LoadedSettings, *, output: str) -> None:
     """Show the state of the service: files, folders, failures, scheduled jobs, problems."""
     from daemon.cli.service.status_report import lines_of
     from daemon.monitoring.status_document import document_of
-    from storage.database.catalogue_file import file_of
+    from storage.database.catalogue_file import place_of
 
-    file = file_of(catalogue_url(loaded))
+    place = place_of(catalogue_url(loaded))
     require_catalogue(loaded)
     now = utc_now()
     status = _status(loaded, now)
     if status.running is None and (hint := other_catalogue(loaded)):
         say(hint, err=True)
     if output == "json":
-        print_json(document_of(status, file, now))
+        print_json(document_of(status, place, now))
         return
-    for heading, text in lines_of(status, file, now):
+    for heading, text in lines_of(status, place, now):
         say(f"{heading:<10} {text}")
 
 

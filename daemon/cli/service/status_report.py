@@ -11,7 +11,6 @@ from storage.schema.column_formats import as_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from daemon.monitoring.service_status import ServiceStatus
     from storage.statistics import ReasonCount
@@ -20,7 +19,7 @@ _DISPLAYED: Final = {"kept back": "not published", "learn": "training"}
 """Words of the catalogue, and what is shown instead."""
 
 
-def lines_of(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[tuple[str, str]]:
+def lines_of(status: ServiceStatus, catalogue: str, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield the lines of the text, each with its heading."""
     counts = status.counts
     yield "service", f"process {status.running}" if status.running else "not running"
@@ -46,8 +45,8 @@ def lines_of(status: ServiceStatus, catalogue: Path, now: datetime) -> Iterator[
         yield "", f"last at {as_text(last.begun_at)}, {outcome}: {last.reason}"
     for job in status.jobs:
         yield "next", f"{_DISPLAYED.get(job.job, job.job)} at {as_text(job.next_at)}"
-    size, free = status.catalogue_bytes / 2**20, status.free_bytes / 2**20
-    yield "catalogue", f"{catalogue}   ({size:.1f} MiB, {free:.0f} MiB free)"
+    free = "" if status.free_bytes is None else f", {status.free_bytes / 2**20:.0f} MiB free"
+    yield "catalogue", f"{catalogue}   ({status.catalogue_bytes / 2**20:.1f} MiB{free})"
     for folder in status.folders:
         watched = "not watched" if folder.watched_by == "nothing" else folder.watched_by
         state = watched + ", away" * is_away(folder)

@@ -103,13 +103,13 @@ def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     from daemon.watch.file_filter import FileFilter
     from daemon.watch.folder_comparison import NothingKnown, compare
     from daemon.watch.nested_mounts import NestedMounts, remembered_mounts
-    from storage.database.catalogue_file import file_of
+    from storage.database.catalogue_file import is_there
     from trainer.features.extract import CANONICAL
 
     watch = config.settings.watch
     folders = [folder.path for folder in config.folders]
     file_filter = FileFilter(watch.suffixes, watch.ignore)
-    if not file_of(config.url).exists():
+    if not is_there(config.url):
         return compare(folders, file_filter, NothingKnown(), NestedMounts(folders))
     with (
         open_catalogue(loaded) as catalogue,

@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +44,7 @@ from trainer.audio.sandbox import NEEDED
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from daemon.service.event_loop import EventLoop
 
@@ -125,9 +125,9 @@ def test_status_shows_what_confines_the_workers(loop: EventLoop, active: ActiveC
         layers = worker.layers()
         loop.handle([CheckFolders()])
         status = status_of(loop.catalogue, 60.0, utc_now())
-    ((_, text),) = [line for line in lines_of(status, Path("x"), utc_now()) if line[0] == "workers"]
+    ((_, text),) = [line for line in lines_of(status, "x", utc_now()) if line[0] == "workers"]
     assert "confined: " in text
-    assert document_of(status, Path("x"), utc_now())["confinement"] == text
+    assert document_of(status, "x", utc_now())["confinement"] == text
     missing = [layer for layer in NEEDED if layer not in layers]
     assert all(layer in text for layer in missing or layers)
     assert text.startswith("not ") is bool(missing)

@@ -146,5 +146,5 @@ export interface Status {
   training: { begun_at: string; outcome: string; reason: string } | null;
   jobs: { job: string; next_at: string }[];
   catalogue_bytes: number;
-  free_bytes: number;
+  free_bytes: number | null;
 }

@@ -24,6 +24,11 @@ export function StatusView() {
   );
 }
 
+function room(now: Status): string {
+  const held = size(now.catalogue_bytes);
+  return now.free_bytes === null ? held : `${held}, ${size(now.free_bytes)} free`;
+}
+
 function Report({ of: now }: { of: Status }) {
   const total = now.known + now.pending;
   return (
@@ -50,7 +55,7 @@ function Report({ of: now }: { of: Status }) {
         <Figure name="Tags waiting" value={count(now.tags_pending)} />
         <Figure name="Annotations" value={count(now.annotations)} />
         <Figure name="Bundle" value={now.bundle ?? "none used so far"} />
-        <Figure name="Catalogue" value={`${size(now.catalogue_bytes)}, ${size(now.free_bytes)} free`} />
+        <Figure name="Catalogue" value={room(now)} />
       </dl>
       {now.pending > 0 && (
         <label class="progress">

@@ -138,7 +138,19 @@ CREATE TABLE sketch_state (
 INSERT INTO sketch_state VALUES (1, NULL, 0);
 CREATE TABLE unsketched (sound_id BIGINT PRIMARY KEY);
 
--- `rowid` numbers the files of the queue, as SQLite does unasked.
+-- The services that work on this catalogue, each with the process that it is, and when it was last
+-- heard of. One at most watches its folders and trains; it is the main one.
+
+CREATE TABLE services (
+    name    TEXT COLLATE "C" PRIMARY KEY,
+    process BIGINT NOT NULL,
+    is_main BOOLEAN NOT NULL DEFAULT false,
+    seen_at TIMESTAMPTZ NOT NULL
+);
+CREATE UNIQUE INDEX services_by_main ON services (is_main) WHERE is_main;
+
+-- `rowid` numbers the files of the queue, as SQLite does unasked. `claimed_by` is the service that
+-- has a file in hand, by the setting `valenced.service` of its connections.
 
 CREATE TABLE queue (
     path      BYTEA PRIMARY KEY,
@@ -151,9 +163,22 @@ CREATE TABLE queue (
     due_at    TEXT COLLATE "C" NOT NULL,
     reason    TEXT COLLATE "C",
     ctime_ns  BIGINT,
-    rowid     BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE
+    rowid     BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
+    claimed_by TEXT COLLATE "C"
 );
 CREATE INDEX queue_by_due ON queue (state, due_at, path);
+
+CREATE FUNCTION note_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state <> 'running' THEN
+        NEW.claimed_by := NULL;
+    ELSIF OLD.state <> 'running' THEN
+        NEW.claimed_by := current_setting('valenced.service', true);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER file_claimed BEFORE UPDATE OF state ON queue
+FOR EACH ROW EXECUTE FUNCTION note_claim();
 
 CREATE TABLE known_bundles (
     name       TEXT COLLATE "C" PRIMARY KEY,
@@ -316,10 +341,15 @@ END $$;
 CREATE TRIGGER sound_heard AFTER INSERT ON hearings
 FOR EACH ROW EXECUTE FUNCTION note_hearing();
 
+CREATE TABLE import_under_way ("only" BIGINT PRIMARY KEY);
+
 CREATE FUNCTION rate_sound() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed TEXT;
 BEGIN
+    IF EXISTS (SELECT 1 FROM import_under_way) THEN
+        RETURN NULL;
+    END IF;
     changed := CASE WHEN TG_OP = 'DELETE' THEN OLD.identity ELSE NEW.identity END;
     UPDATE predictions
     SET (rated_arousal, arousal_reach, rated_valence, valence_reach) =
