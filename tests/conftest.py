@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.driving import Valenced
+from tests.postgresql_server import PostgresqlServer, running_server, why_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,15 @@ def same_umask() -> Iterator[None]:
 @pytest.fixture
 def valenced(tmp_path: Path) -> Valenced:
     return Valenced(tmp_path / "state", "watch.settle_s=0.3")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresqlServer]:
+    """Start a PostgreSQL server, one for all tests of this process."""
+    if (reason := why_missing()) is not None:
+        pytest.skip(reason)
+    with running_server() as started:
+        yield started
 
 
 @pytest.fixture

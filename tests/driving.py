@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 COMMAND = Path(sys.executable).with_name("valenced")
+_GROUPS = {"annotations", "bundles", "catalogue", "config", "corpus", "tags"}
 PATIENCE_S = 300.0
 """How long anything may take, and a process be silent, on a machine that is busy."""
 POLL_S = 0.02
@@ -160,7 +161,7 @@ class Valenced:
 
     def line(self, *arguments: str | Path) -> list[str | Path]:
         """Return the command line with this installation's settings inserted."""
-        split = 2 if arguments[0] in {"annotations", "bundles", "config", "corpus", "tags"} else 1
+        split = 2 if arguments[0] in _GROUPS else 1
         return [*self._by, COMMAND, *arguments[:split], *self._settings, *arguments[split:]]
 
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.catalogue import Catalogue
 
@@ -97,12 +97,16 @@ class PostgresqlServer:
             pass
         return TEMPLATE
 
-    def _ask(self, statement: str) -> None:
+    def run_sql(self, url: str, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement in a database, and return its rows."""
         import psycopg  # noqa: PLC0415 - an extra
 
-        address = f"host={self.folder} user=valenced dbname=postgres"
-        with closing(psycopg.connect(address, autocommit=True)) as plain:
-            plain.execute(statement.encode())
+        with closing(psycopg.connect(url.replace("+psycopg", ""), autocommit=True)) as plain:
+            done = plain.execute(statement.encode())
+            return done.fetchall() if done.description else []
+
+    def _ask(self, statement: str) -> None:
+        self.run_sql(self.url_of("postgres"), statement)
 
     def _run(self, program: str, *arguments: str) -> None:
         folder = programs()

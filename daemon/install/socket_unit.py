@@ -41,13 +41,13 @@ def socket_problem(address: str, units: Path) -> str | None:
     return f"{units / SOCKET} says {', '.join(found) or 'nothing'}"
 
 
-def network_of(scheduler: str) -> list[str]:
-    """Return the lines that let the service reach the scheduler of a cluster, and nothing else.
+def network_of(address: str, key: str) -> list[str]:
+    """Return the lines that let the service reach the address of a setting, and nothing else.
 
     Raises:
         InstallError: there is no such host.
     """
-    numeric = _numeric(scheduler.partition("://")[2], "analysis.cluster")
+    numeric = _numeric(address, key)
     host = numeric.rpartition(":")[0].strip("[]")
     families = "RestrictAddressFamilies=AF_INET AF_INET6"
     return ["PrivateNetwork=no", families, f"IPAddressAllow={host}"]

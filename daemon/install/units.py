@@ -15,6 +15,7 @@ from daemon.paths import printable
 from daemon.service_errors import InstallError
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.symlinks import with_targets
+from storage.database.server_address import server_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +72,8 @@ def user_files(configuration: Path, settings: Settings, command: Path) -> Iterat
 def _listening(unit: str, settings: Settings) -> str:
     """Let a user's unit open network sockets if the settings need them."""
     families = "RestrictAddressFamilies=AF_UNIX"
-    needs_network = settings.page.listen or settings.analysis.cluster
+    named = settings.page.listen, settings.analysis.cluster, server_host(settings.catalogue.url)
+    needs_network = any(named)
     return unit.replace(families, f"{families} AF_INET AF_INET6") if needs_network else unit
 
 
@@ -79,7 +81,7 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
     """Return the drop-in that opens the watched folders for tags, the program's for reading.
 
     If the settings need a network socket, it requires the unit that opens it for the service; if
-    they name a cluster, it lets the service reach that address.
+    they name a cluster or a database server, it lets the service reach that address.
     """
     lines = []
     for path, writes in _wanted(settings):
@@ -96,7 +98,9 @@ def drop_in(settings: Settings, program_folders: Iterable[Path]) -> str:
         path = settings.annotations.folder.resolve()
         lines.append(f"{'BindPaths' if is_hidden(path) else 'ReadWritePaths'}={_quoted(path)}")
     if settings.analysis.cluster:
-        lines += network_of(settings.analysis.cluster)
+        lines += network_of(settings.analysis.cluster.partition("://")[2], "analysis.cluster")
+    if server := server_host(settings.catalogue.url):
+        lines += network_of(server, "catalogue.url")
     lines.append(f"TimeoutStopSec={settings.analysis.timeout_s + _STOP_MARGIN_S:g}s")
     body = "\n".join(dict.fromkeys(lines))
     sockets = REQUIRED if settings.page.listen else ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RENEWED_EACH_S: Final = 10.0
+RENEWED_EACH_S: Final = 5.0
 RETRIED_EACH_S: Final = 2.0
 
 

@@ -48,6 +48,8 @@ def open_on_server(url: str, *, reads_only: bool = False, service: str | None = 
             url,
             # A connection that a restart of the server has closed is replaced.
             pool_pre_ping=True,
+            # Each consumer may hold one; what is too much for the server, the server says.
+            max_overflow=-1,
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "valenced"},
         )
     except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from storage.schema.catalogue_errors import CatalogueError
 
 SCHEME: Final = "postgresql+psycopg://"
+PORT: Final = 5432
 
 
 def is_on_server(url: str) -> bool:
@@ -37,6 +38,18 @@ def require_usable_address(url: str) -> None:
         )
     if not is_complete:
         raise CatalogueError(f"catalogue.url: names no database; {_ACCEPTED}")
+
+
+def server_host(url: str) -> str | None:
+    """Return host and port of a server that is reached by TCP, None for a socket or a file."""
+    if not is_on_server(url):
+        return None
+    parts = urlsplit(url)
+    named = parse_qs(parts.query).get("host", [""])[-1]
+    host = parts.hostname or named
+    if not host or host.startswith("/"):
+        return None
+    return f"[{host}]:{parts.port or PORT}" if ":" in host else f"{host}:{parts.port or PORT}"
 
 
 def message_of(error: BaseException) -> str:

@@ -6,21 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.catalogue import Catalogue
-from tests.postgresql_server import PostgresqlServer, running_server, why_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.postgresql_server import PostgresqlServer
+
 DATABASES = ("sqlite", "postgresql")
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresqlServer]:
-    if (reason := why_missing()) is not None:
-        pytest.skip(reason)
-    with running_server() as started:
-        yield started
 
 
 @pytest.fixture

@@ -172,6 +172,10 @@ def test_the_service_may_reach_the_scheduler_of_its_cluster(address: str, host: 
     } <= set(lines)
     (users,) = user_files(Path("/home/ann/.config"), settings, COMMAND)
     assert "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6" in users.text.splitlines()
+    server = settings_with(more=f"catalogue.url='postgresql+psycopg://u@{address[6:]}/d'")
+    assert f"IPAddressAllow={host}" in drop_in(server, []).splitlines()
+    local = settings_with(more="catalogue.url='postgresql+psycopg:///d'")
+    assert "IPAddressAllow" not in drop_in(local, [])
     with pytest.raises(InstallError, match=r"analysis\.cluster"):
         drop_in(settings_with(more="analysis.cluster='tcp://no.host.invalid:80'"), [])
 

@@ -220,6 +220,34 @@ def test_a_server_finds_the_same_as_a_file(
             assert found == expected(everything, wanted), wanted
 
 
+def test_a_view_of_a_server_shows_what_that_of_a_file_shows(
+    library: Catalogue, server_library: Catalogue
+) -> None:
+    wanted = SoundFilter(arousal=(-0.5, 0.9))
+    with open_view(library.url) as file, open_view(server_library.url) as server:
+        assert sorted(server.folders()) == sorted(file.folders())
+        shown = [
+            sorted(
+                (*row[1:5], *row[6:]) for rows in view.finder.points(wanted, 999) for row in rows
+            )
+            for view in (file, server)
+        ]
+        assert shown[0] == shown[1]
+        assert len(server.points(wanted)) == len(file.points(wanted))
+        numbered = server.sounds(SoundFilter(sort="-arousal"), skipped=3)
+        numbers = [each.number for each in numbered[::-1]]
+        again = server.sounds_numbered([*numbers, 10**9], (0.0, 0.0))
+        assert [each.number for each in again] == numbers
+        path = numbered[0].sound.path
+        assert server.numbers_of([path, Path("/none")]) == {path: numbers[-1]}
+        assert server.path_of(numbers[-1]) == path
+        assert server.curve_of(numbers[-1]) == file.curve_of(file.numbers_of([path])[path])
+        sounds = [row[-1] for row in server.finder.rows(wanted)]
+        assert [one for _, one in server.finder.among(wanted, sounds)] == server.finder.sounds(
+            wanted
+        )
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -1,0 +1,113 @@
+"""What is wrong with a server or its address is said in one line, without a password."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.catalogue import Catalogue
+from storage.database.migrate import newest_schema
+from storage.database.postgresql_schema import server_schemas
+from storage.database.server_address import server_host
+from storage.schema.catalogue_errors import CatalogueError, SchemaTooNew
+from storage.search.reader import open_finder
+from tests.postgresql_server import running_server, why_missing
+from tests.records import NOON, record
+
+if TYPE_CHECKING:
+    from tests.postgresql_server import PostgresqlServer
+
+NOBODY = "postgresql+psycopg://u@127.0.0.1:1/d"
+
+
+def test_both_databases_have_the_same_newest_schema() -> None:
+    assert max(server_schemas()) == newest_schema()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://u:secret@h/d",
+        "postgresql+psycopg://h/d?user=u&password=secret",
+        "postgresql+psycopg://u:secret@[h/d",
+        "postgresql+psycopg://u:sec@ret@h:port/d",
+    ],
+)
+def test_a_password_is_refused_and_never_repeated(url: str) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        Catalogue(url)
+    assert "sec" not in str(caught.value)
+    assert caught.value.exit_code == CatalogueError.exit_code
+
+
+@pytest.mark.parametrize("url", [NOBODY, "postgresql+psycopg://h", "postgresql+psycopg://h:x/d"])
+def test_what_cannot_be_opened_is_said_in_one_line(url: str) -> None:
+    for opened in (lambda: Catalogue(url).close(), lambda: open_finder(url).__enter__()):
+        with pytest.raises(CatalogueError) as caught:
+            opened()
+        assert "\n" not in str(caught.value)
+
+
+def test_without_the_extra_the_message_says_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['psycopg'] = None\nfrom storage.catalogue import Catalogue\n"
+        f"try:\n    Catalogue({NOBODY!r})\nexcept Exception as error:\n    print(error)"
+    )
+    told = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert told.strip().endswith("install valenced[postgresql] instead of valenced")
+
+
+def test_a_database_that_is_no_catalogue_stays_as_it_is(server: PostgresqlServer) -> None:
+    url = server.new_database()
+    server.run_sql(url, "CREATE TABLE accounts (id INTEGER)")
+    with pytest.raises(CatalogueError, match="tables that are not a catalogue"):
+        Catalogue(url)
+    assert server.run_sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [
+        ("accounts",)
+    ]
+
+
+def test_a_catalogue_of_a_later_release_is_refused(server: PostgresqlServer) -> None:
+    url = server.new_catalogue()
+    server.run_sql(url, "UPDATE catalogue_schema SET version = 99")
+    with pytest.raises(SchemaTooNew, match="schema 99"):
+        Catalogue(url)
+
+
+def test_a_catalogue_for_reading_refuses_to_write(server: PostgresqlServer) -> None:
+    url = server.new_catalogue()
+    with closing(Catalogue(url, reads_only=True)) as catalogue:
+        assert catalogue.queue.next_due() is None
+        with pytest.raises(CatalogueError, match="read-only"):
+            catalogue.jobs.request("learn", NOON)
+
+
+def test_a_server_that_was_restarted_is_used_again() -> None:
+    if (reason := why_missing()) is not None:
+        pytest.skip(reason)
+    with running_server() as own, closing(Catalogue(own.new_catalogue())) as catalogue:
+        record(catalogue, "/m/a.mp3")
+        own.stop()
+        with pytest.raises(CatalogueError, match="connection"):
+            catalogue.queue.claim(NOON)
+        own.start()
+        assert record(catalogue, "/m/b.mp3").id == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("sqlite:////x.db", None),
+        ("postgresql+psycopg:///d", None),
+        ("postgresql+psycopg://u@/d?host=/run/postgresql", None),
+        ("postgresql+psycopg://u@db.home/d", "db.home:5432"),
+        ("postgresql+psycopg://u@[fd00::1]:5433/d", "[fd00::1]:5433"),
+        ("postgresql+psycopg:///d?host=10.0.0.9", "10.0.0.9:5432"),
+    ],
+)
+def test_the_host_that_a_sandbox_must_open_is_told(url: str, host: str | None) -> None:
+    assert server_host(url) == host
