@@ -107,7 +107,7 @@ def run(
         stack.callback(notifier.close)
         notifier.status("opening the catalogue")
         access = stack.enter_context(service_access(config.url, config.registry))
-        if not access.is_main and (helped := _helped(config, access, notifier, clock, ready)):
+        if not access.is_main and (helped := _helped(config, access, notifier, clock)):
             return helped
         catalogue = stack.enter_context(closing(Catalogue(config.url, service=access.name)))
         mood = config.settings.mood
@@ -120,7 +120,7 @@ def run(
         loop = Assembly(
             active, catalogue, stack, workers, readers, progress, notifier, clock
         ).event_loop()
-        access.lost = lambda error: loop.messages.put(Stop(error))
+        access.when_lost(lambda error: loop.messages.put(Stop(error)))
         stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
         replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
         renew_page = stack.enter_context(served_page(active, replies))
@@ -136,11 +136,7 @@ def run(
 
 
 def _helped(
-    config: RunConfig,
-    access: ServiceAccess,
-    notifier: Notifier,
-    clock: Callable[[], datetime],
-    ready: Callable[[], None],
+    config: RunConfig, access: ServiceAccess, notifier: Notifier, clock: Callable[[], datetime]
 ) -> RunResult | None:
     """Help the main service; return what was done when stopped, None once this is the main one."""
     if not config.keep_watching:
@@ -151,7 +147,6 @@ def _helped(
         workers = _workers(config)
         stack.callback(workers[0].close)
         helper = Helper(config, access, workers, notifier, clock)
-        ready()
         if helper.run():
             return None
         notifier.stopping()

@@ -27,7 +27,6 @@ from daemon.service.messages import (
 )
 from daemon.service_errors import WorkerError
 from storage.database.maintenance import maintain
-from storage.database.server_address import is_on_server
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import TagState
 from storage.service_notes import BUNDLE, CONFINEMENT, PAUSED, SETTINGS
@@ -248,9 +247,6 @@ class EventLoop:
             self.comparisons.ask("a folder went away or came back", list(TagState))
         if self.catalogue.queue.waiting(self.clock()):
             self.consumers.wake()
-        elif is_on_server(self.catalogue.url) and not self.stats.busy:
-            # Services that help leave the tags of what they hear to this one.
-            self.enqueue_tags([TagState.PENDING])
         self.retraining.check()
         self._store_notes()
 

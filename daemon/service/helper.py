@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from daemon.service.run_config import ActiveConfig
 from daemon.service.signals import signals_as_messages
 from daemon.worker.active_bundle import load_bundle
 from storage.catalogue import Catalogue
+from storage.jobs import RETAG
 from storage.schema.catalogue_errors import CatalogueError
 from trainer.bundles.registry import published_name
 
@@ -63,6 +64,7 @@ class Helper:
         self._messages: MessageQueue = SimpleQueue()
         self._consumers: ConsumerPool | None = None
         self._told: str | None = None
+        self._left = 0
         self.stats = RunStats(len(workers))
 
     def run(self) -> bool:
@@ -88,6 +90,8 @@ class Helper:
                         return False
             finally:
                 self._end()
+                with suppress(CatalogueError):
+                    self._leave_tags(catalogue)
         log.info("the other service has ended: this one watches the folders from now on")
         return True
 
@@ -105,6 +109,8 @@ class Helper:
                 self._start(assembly, published)
             elif catalogue.queue.waiting(self._clock()):
                 self._consumers.wake()
+            elif not self.stats.busy:
+                self._leave_tags(catalogue)
         except CatalogueError as error:
             self._tell(f"waiting for the catalogue: {error}")
 
@@ -121,6 +127,12 @@ class Helper:
             f"waiting: the main service predicts by {published or 'no bundle yet'}, which is not"
             f" published here; copy its folder of bundles to {registry}"
         )
+
+    def _leave_tags(self, catalogue: Catalogue) -> None:
+        """Ask the main service to write the tags of what was heard since it was asked last."""
+        if self.stats.processed != self._left:
+            self._left = self.stats.processed
+            catalogue.jobs.request(RETAG, self._clock())
 
     def _end(self) -> None:
         if self._consumers is not None:

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 RENEWED_EACH_S: Final = 5.0
 RETRIED_EACH_S: Final = 2.0
+_TAKEN_OVER: Final = (
+    "another service has taken over, since this one was not heard of for too long; start it again"
+)
 
 
 class ServiceAccess:
@@ -32,13 +35,18 @@ class ServiceAccess:
     Attributes:
         name: of this service, which its claims bear; None if it is the only one.
         is_main: whether this is the one that watches the folders, tags and trains.
-        lost: called when another service has taken that over.
     """
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
         self.is_main = True
-        self.lost: Callable[[CatalogueBusy], None] = lambda _error: None
+        self._lost: Callable[[CatalogueBusy], None] | None = None
+
+    def when_lost(self, lost: Callable[[CatalogueBusy], None]) -> None:
+        """Call a function once another service has taken over, or now if it has."""
+        self._lost = lost
+        if not self.is_main:
+            lost(CatalogueBusy(_TAKEN_OVER))
 
 
 class _SharedAccess(ServiceAccess):
@@ -89,12 +97,9 @@ class _SharedAccess(ServiceAccess):
             log.info("%d files that an ended service had in hand wait again", renewal.released)
         was_main, self.is_main = self.is_main, renewal.is_main
         if was_main and not self.is_main:
-            self.lost(
-                CatalogueBusy(
-                    "another service has taken over, since this one was not heard of for too long;"
-                    " start it again"
-                )
-            )
+            log.error("%s", _TAKEN_OVER)
+            if self._lost is not None:
+                self._lost(CatalogueBusy(_TAKEN_OVER))
 
 
 @contextmanager

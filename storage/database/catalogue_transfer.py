@@ -105,6 +105,9 @@ def _copied(old: Engine, new: Engine, place: str) -> int:
 
 def _copy_table(source: Connection, target: Connection, table: Table) -> int:
     count = 0
+    if table.name == tables.predictions.name and not is_sqlite(target):
+        # Its triggers look into the other tables, whose sizes the planner does not know yet.
+        target.exec_driver_sql("ANALYZE")
     found = source.execute(select(table), execution_options={"yield_per": _AT_ONCE})
     for some in found.mappings().partitions():
         rows = [dict(row) for row in some]

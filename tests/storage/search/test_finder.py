@@ -226,13 +226,11 @@ def test_a_view_of_a_server_shows_what_that_of_a_file_shows(
     wanted = SoundFilter(arousal=(-0.5, 0.9))
     with open_view(library.url) as file, open_view(server_library.url) as server:
         assert sorted(server.folders()) == sorted(file.folders())
-        shown = [
-            sorted(
-                (*row[1:5], *row[6:]) for rows in view.finder.points(wanted, 999) for row in rows
-            )
-            for view in (file, server)
-        ]
-        assert shown[0] == shown[1]
+        shown, same = (
+            sorted((*row[1:5], *row[6:]) for rows in finder.points(wanted, 999) for row in rows)
+            for finder in (file.finder, server.finder)
+        )
+        assert shown == same
         assert len(server.points(wanted)) == len(file.points(wanted))
         numbered = server.sounds(SoundFilter(sort="-arousal"), skipped=3)
         numbers = [each.number for each in numbered[::-1]]
