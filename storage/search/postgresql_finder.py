@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from math import isqrt
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, and_, case, func, literal, not_, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    and_,
+    case,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import array
 
 from storage.database.postgresql_engine import open_on_server
@@ -31,6 +43,7 @@ if TYPE_CHECKING:
     from storage.schema.sound_filter import SoundFilter
 
     Row = tuple[Any, ...]
+    _Point = tuple[float, float]
 
 
 def _whole(column: str) -> ColumnElement[int]:
@@ -98,7 +111,10 @@ class PostgresqlFinder(SoundSearch):
 
     def rows(self, wanted: SoundFilter) -> Sequence[Row]:
         """Return the rows of `COLUMNS` that match, in the order of the filter."""
-        return self._read(self._matching(wanted).order_by(*_order(wanted)).limit(wanted.limit))
+        statement = self._matching(wanted)
+        if wanted.near is not None and wanted.limit is not None:
+            statement = self._within_reach(statement, wanted.near, wanted.limit)
+        return self._read(statement.order_by(*_order(wanted)).limit(wanted.limit))
 
     def rows_of_sounds(self, wanted: SoundFilter, numbers: Sequence[int]) -> Sequence[Row]:
         """Return the rows of some sounds that match, in order; the limit is left out."""
@@ -148,6 +164,26 @@ class PostgresqlFinder(SoundSearch):
             conditions.append(predictions.c.kind == wanted.kind)
         return select(*_COLUMNS).select_from(_FROM).where(*conditions)
 
+    def _within_reach(self, statement: Select[Any], near: _Point, limit: int) -> Select[Any]:
+        """Return a statement without the rows that are farther than the last of the nearest.
+
+        The index of places tells the nearest, but rounds distances, which the order must not.
+        """
+        place = func.point(_whole("shown_arousal"), _whole("shown_valence"))
+        arousal, valence = (round(MILLION * value) for value in near)
+        distance = _distance(near).label("distance")
+        nearest = statement.with_only_columns(distance).order_by(
+            place.op("<->")(func.point(arousal, valence))
+        )
+        found = self._own.execute(nearest.limit(limit)).scalars().all()
+        if len(found) < limit:
+            return statement
+        farthest = max(found)
+        reach = isqrt(farthest) + 1
+        corners = (func.point(arousal + sign * reach, valence + sign * reach) for sign in (-1, 1))
+        is_in_square = place.op("<@", return_type=Boolean())(func.box(*corners))
+        return statement.where(is_in_square, distance <= farthest)
+
     def _read(self, statement: Select[Any]) -> list[Row]:
         return [tuple(row) for row in self._own.execute(statement)]
 
@@ -183,11 +219,7 @@ def _is(path: Path) -> ColumnElement[bool]:
 def _order(wanted: SoundFilter) -> Iterator[Any]:
     """Yield the order of a query: by nearness, then by its key, then by path."""
     if wanted.near is not None:
-        arousal, valence = (
-            _whole(f"shown_{axis}") - round(MILLION * value)
-            for axis, value in zip(("arousal", "valence"), wanted.near, strict=True)
-        )
-        yield arousal * arousal + valence * valence
+        yield _distance(wanted.near)
     key, is_down = (wanted.sort or "path").removeprefix("-"), (wanted.sort or "").startswith("-")
     if key == "path":
         yield from (column.desc() if is_down else column for column in _BY_PATH)
@@ -200,6 +232,15 @@ def _order(wanted: SoundFilter) -> Iterator[Any]:
         value = _mood(wanted.thresholds) if key == "mood" else _KEYS[key]
         yield value.desc() if is_down else value
     yield from _BY_PATH
+
+
+def _distance(near: _Point) -> ColumnElement[int]:
+    """Return the square of the distance of a sound from a point (arousal, valence)."""
+    arousal, valence = (
+        _whole(f"shown_{axis}") - round(MILLION * value)
+        for axis, value in zip(("arousal", "valence"), near, strict=True)
+    )
+    return arousal * arousal + valence * valence
 
 
 def _mood(thresholds: tuple[float, float]) -> ColumnElement[str]:

@@ -125,6 +125,8 @@ CREATE INDEX shown_by_duration ON predictions (duration_ms) WHERE files > 0;
 CREATE INDEX shown_by_novelty ON predictions (novelty) WHERE files > 0;
 CREATE INDEX shown_by_width ON predictions (width) WHERE files > 0;
 CREATE INDEX shown_by_time ON predictions (analysed_at) WHERE files > 0;
+CREATE INDEX shown_by_place ON predictions
+    USING gist (point(shown_arousal, shown_valence)) WHERE files > 0;
 
 CREATE TABLE sketches (
     block    BIGINT PRIMARY KEY,
