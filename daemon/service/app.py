@@ -107,8 +107,11 @@ def run(
         stack.callback(notifier.close)
         notifier.status("opening the catalogue")
         access = stack.enter_context(service_access(config.url, config.registry))
-        if not access.is_main and (helped := _helped(config, access, notifier, clock)):
-            return helped
+        if not access.is_main:
+            reloads = read_config is not None
+            helped = _helped(config, access, notifier, clock, reloads=reloads)
+            if helped is not None:
+                return helped
         catalogue = stack.enter_context(closing(Catalogue(config.url, service=access.name)))
         mood = config.settings.mood
         catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
@@ -136,7 +139,12 @@ def run(
 
 
 def _helped(
-    config: RunConfig, access: ServiceAccess, notifier: Notifier, clock: Callable[[], datetime]
+    config: RunConfig,
+    access: ServiceAccess,
+    notifier: Notifier,
+    clock: Callable[[], datetime],
+    *,
+    reloads: bool,
 ) -> RunResult | None:
     """Help the main service; return what was done when stopped, None once this is the main one."""
     if not config.keep_watching:
@@ -147,7 +155,7 @@ def _helped(
         workers = _workers(config)
         stack.callback(workers[0].close)
         helper = Helper(config, access, workers, notifier, clock)
-        if helper.run():
+        if helper.run(reloads=reloads):
             return None
         notifier.stopping()
     return RunResult(helper.stats.processed, helper.stats.failed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.pipeline.helping import HelpingPipeline
 from daemon.pipeline.run_stats import RunStats
 from daemon.service.assembly import Assembly
-from daemon.service.messages import Message, MessageQueue, stops
+from daemon.service.messages import Message, MessageQueue, Reload, stops
 from daemon.service.progress import ProgressReporter
 from daemon.service.run_config import ActiveConfig
 from daemon.service.signals import signals_as_messages
@@ -67,8 +67,12 @@ class Helper:
         self._left = 0
         self.stats = RunStats(len(workers))
 
-    def run(self) -> bool:
+    def run(self, *, reloads: bool) -> bool:
         """Help; return True if this is the main service now, False if it was stopped.
+
+        Args:
+            reloads: whether SIGHUP asks for new settings, which come into force at the next start;
+                otherwise it stops the run.
 
         Raises:
             CatalogueError: the catalogue cannot be opened.
@@ -77,7 +81,7 @@ class Helper:
         """
         with (
             closing(Catalogue(self._config.url, service=self._access.name)) as catalogue,
-            signals_as_messages(self._messages, reloads=False),
+            signals_as_messages(self._messages, reloads=reloads),
         ):
             catalogue.queue.release_claims()
             assembly = self._assembly(catalogue)
@@ -154,9 +158,14 @@ class Helper:
 
     def _next_messages(self) -> list[Message]:
         try:
-            return [self._messages.get(timeout=LOOKS_EACH_S)]
+            message = self._messages.get(timeout=LOOKS_EACH_S)
         except Empty:
             return []
+        if isinstance(message, Reload):
+            log.info("a service that helps reads its settings at its next start")
+            self._notifier.reloading()
+            self._notifier.ready()
+        return [message]
 
     def _tell(self, text: str) -> None:
         if text != self._told:

@@ -71,6 +71,13 @@ def test_a_database_that_is_no_catalogue_stays_as_it_is(server: PostgresqlServer
     ]
 
 
+def test_several_processes_at_once_make_one_catalogue(server: PostgresqlServer) -> None:
+    url = server.new_database()
+    script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
+    started = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(3)]
+    assert [process.wait() for process in started] == [0, 0, 0]
+
+
 def test_a_catalogue_of_a_later_release_is_refused(server: PostgresqlServer) -> None:
     url = server.new_catalogue()
     server.run_sql(url, "UPDATE catalogue_schema SET version = 99")
