@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "template_catalogue"
 _RUNS_AS = "postgres"
+_PATIENT = ("-w", "-t", "300")
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -70,11 +71,11 @@ class PostgresqlServer:
         """Start it, and wait until it answers."""
         settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
         options = f"-k {self.folder} {settings}"
-        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+        self._run("pg_ctl", *_PATIENT, "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
         """Stop it, and end every connection."""
-        self._run("pg_ctl", "-w", "-m", "fast", "stop")
+        self._run("pg_ctl", *_PATIENT, "-m", "fast", "stop")
 
     def url_of(self, database: str) -> str:
         """Return the URL of a database."""
