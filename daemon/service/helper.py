@@ -129,7 +129,7 @@ class Helper:
                 return
         self._tell(
             f"waiting: the main service predicts by {published or 'no bundle yet'}, which is not"
-            f" published here; copy its folder of bundles to {registry}"
+            f" published here; copy its bundles and bundles.key to {registry.parent}"
         )
 
     def _leave_tags(self, catalogue: Catalogue) -> None:
