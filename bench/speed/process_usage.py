@@ -15,12 +15,21 @@ def resident_mib(process: int) -> float:
     return 0.0
 
 
-def processor_s(process: int) -> float:
-    """Returns the processor seconds of a process and of its children that have ended."""
+def proportional_mib(process: int) -> float:
+    """Returns the memory of a process in MiB; each shared page counts in parts (Pss)."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def processor_s(process: int, *, ended_children: bool = True) -> float:
+    """Returns the processor seconds of a process, and of its children that have ended."""
     with suppress(OSError, ValueError, IndexError):
         # Fields are counted after the name in parentheses, which may contain anything.
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(int, fields[11 : 15 if ended_children else 13])) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 

@@ -62,14 +62,17 @@ class FileActivity:
         folders: the watched ones.
         factory: makes new sounds.
         rng: decides what happens.
+        albums: how many folders are made in each of them.
 
     Attributes:
         expected: what each existing file must hold.
         done: how often each action was taken.
     """
 
-    def __init__(self, folders: Sequence[Path], factory: SoundFactory, rng: Random) -> None:
-        self._albums = [folder / f"album {n}" for folder in folders for n in range(ALBUMS)]
+    def __init__(
+        self, folders: Sequence[Path], factory: SoundFactory, rng: Random, albums: int = ALBUMS
+    ) -> None:
+        self._albums = [folder / f"album {n}" for folder in folders for n in range(albums)]
         self._folders = folders
         self._factory = factory
         self._rng = rng
