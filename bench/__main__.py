@@ -27,7 +27,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Final
 
-from bench.figures import number, table
+from bench.figures import table
 from bench.scale import made_library, start_and_idle
 from bench.search import made_catalogue, query_times
 from bench.speed import extraction_cost, first_pass, rescoring
@@ -163,7 +163,7 @@ def main() -> int:
     for part in chosen.parts or PARTS:
         for figure in PARTS[part](bench):
             print(
-                f"{figure.what}, {figure.of}: {number(figure.median)} {figure.unit}",
+                f"{figure.group}, {figure.of}, {figure.what}: {figure.text} {figure.unit}",
                 file=sys.stderr,
             )
             figures.append(figure)

@@ -75,7 +75,10 @@ def measure(folder: Path, idle_s: float, mode: str = "native") -> list[Figure]:
         }
         service.stop()
     of, size = f"{files:,.0f} files", round(files)
-    return [Figure(what, of, unit, values, size=size) for (what, unit), values in measured.items()]
+    return [
+        Figure("known library", of, what, unit, values, size=size)
+        for (what, unit), values in measured.items()
+    ]
 
 
 def _compared(service: Running) -> tuple[float, ...]:

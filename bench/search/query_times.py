@@ -150,7 +150,7 @@ def measure(catalogue: Path, sounds: int, repeat: int) -> list[Figure]:
         folders = folders_of(finder, random.Random(1))
         times = {name: ask(finder, FORMS[name], folders, 1, repeat) for name in TYPICAL}
     return [
-        Figure(f"query: {name}", f"{sounds:,} sounds", "processor ms", one.processor, size=sounds)
+        Figure("query", f"{sounds:,} sounds", name, "processor ms", one.processor, size=sounds)
         for name, one in times.items()
     ]
 

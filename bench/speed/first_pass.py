@@ -11,14 +11,11 @@ import shutil
 import tempfile
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from bench.figures import Figure, number
 from bench.speed.process_usage import Usage, usage_of
 from config.defaults import default_values
 from tests.driving import Valenced
-
-WHAT: Final = "first pass"
 
 
 def recordings_in(folder: Path, files: int) -> list[Path]:
@@ -36,19 +33,16 @@ def measure(recordings: list[Path], rounds: int) -> list[Figure]:
     for _ in range(rounds):
         for count, usages in used.items():
             usages.append(_pass(recordings, set(cores[:count])))
+    group, files = f"first pass over {len(recordings)} files", len(recordings)
     figures: list[Figure] = []
     for count, usages in used.items():
-        of = f"{len(recordings)} files, {count} core{'s' * (count > 1)}"
-        elapsed = Figure(WHAT, of, "elapsed s", [usage.elapsed_s for usage in usages])
-        processor = Figure(WHAT, of, "processor s", [usage.processor_s for usage in usages])
-        rate = f"{number(len(recordings) / elapsed.median)} files a second"
+        of = f"{count} core{'s' * (count > 1)}"
+        elapsed = Figure(group, of, "all files", "elapsed s", [one.elapsed_s for one in usages])
+        each = [one.processor_s / files for one in usages]
+        rate = f"{number(files / elapsed.median)} files a second on {of}"
         if figures:
-            efficiency = figures[0].median / elapsed.median / count
-            rate += f", efficiency {efficiency:.0%}"
-        each = f"{number(processor.median / len(recordings))} a file"
-        if figures:
-            each += f", {number(processor.median / figures[1].median)} times that on 1 core"
-        figures += [elapsed._replace(beside=rate), processor._replace(beside=each)]
+            rate += f", efficiency {figures[0].median / elapsed.median / count:.0%}"
+        figures += [elapsed._replace(beside=rate), Figure(group, of, "a file", "processor s", each)]
     return figures
 
 

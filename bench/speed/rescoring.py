@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.figures import Figure, number
+from bench.figures import Figure
 from bench.speed.process_usage import usage_of
 from storage.catalogue import Catalogue
 from storage.schema.records import CurvePoint, Prediction
@@ -61,11 +61,14 @@ def measure(folder: Path, sounds: int) -> list[Figure]:
     # Not with low priority as in the service: other load must not change the figures.
     module = ["-m", "trainer.processes.rescore_process"]
     used = usage_of([sys.executable, *module, url, bundle, "--nice", "0"])
-    rate = f"{number(sounds / used.elapsed_s)} sounds a second"
-    of, what = f"{sounds:,} sounds", "rescoring"
+    measured = {
+        ("all sounds", "processor s"): used.processor_s,
+        ("all sounds", "elapsed s"): used.elapsed_s,
+        ("a second", "sounds"): sounds / used.elapsed_s,
+        ("memory", "peak MiB"): used.peak_mib,
+        ("catalogue, a sound", "bytes"): file.stat().st_size / sounds,
+    }
     return [
-        Figure(what, of, "processor s", [used.processor_s], size=sounds),
-        Figure(what, of, "elapsed s", [used.elapsed_s], rate, sounds),
-        Figure(what, of, "peak MiB", [used.peak_mib], size=sounds),
-        Figure(what, of, "catalogue bytes a sound", [file.stat().st_size / sounds], size=sounds),
+        Figure("rescoring", f"{sounds:,} sounds", what, unit, [value], size=sounds)
+        for (what, unit), value in measured.items()
     ]
