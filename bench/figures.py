@@ -81,4 +81,4 @@ def _beside(row: list[Figure]) -> str:
         for before, after in pairwise(row)
         if before.size and after.size and before.median and after.median
     ]
-    return "; ".join([*said, *(f"×{times}" for times in grown)])
+    return "; ".join([*said, *(f"{times} times" for times in grown)])

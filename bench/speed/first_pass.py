@@ -42,7 +42,9 @@ def measure(recordings: list[Path], rounds: int) -> list[Figure]:
         rate = f"{number(files / elapsed.median)} files a second on {of}"
         if figures:
             rate += f", efficiency {figures[0].median / elapsed.median / count:.0%}"
-        figures += [elapsed._replace(beside=rate), Figure(group, of, "a file", "processor s", each)]
+        processor = Figure(group, of, "a file", "processor s", each)
+        work = f"{number(processor.median / figures[1].median)} times on {of}" if figures else ""
+        figures += [elapsed._replace(beside=rate), processor._replace(beside=work)]
     return figures
 
 

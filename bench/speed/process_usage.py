@@ -8,10 +8,13 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+POLL_S: Final = 0.05
 
 
 class Usage(NamedTuple):
@@ -20,7 +23,7 @@ class Usage(NamedTuple):
     Attributes:
         elapsed_s: seconds from start to end.
         processor_s: processor seconds, all threads.
-        peak_mib: the most memory that one of the processes had at once.
+        peak_mib: the most memory that it had at once, its own processes not included.
     """
 
     elapsed_s: float
@@ -47,12 +50,17 @@ def usage_of(
         stderr=subprocess.DEVNULL,
         preexec_fn=confine,  # noqa: PLW1509 - this process has no threads
     )
-    _, status, used = os.wait4(process.pid, 0)
+    # What the kernel says of its peak at its end includes that of this process, which it was first.
+    peak = 0.0
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        peak = max(peak, peak_mib(process.pid))
+        time.sleep(POLL_S)
     elapsed_s = time.monotonic() - began_s
+    _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, line)
-    return Usage(elapsed_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Usage(elapsed_s, used.ru_utime + used.ru_stime, peak)
 
 
 def busy_s() -> float:
