@@ -267,6 +267,8 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
+    if any(chosen.folder.iterdir()):
+        sys.exit(f"{chosen.folder}: not empty; name a folder that is, or that does not exist")
     began_s = time.monotonic()
     soak = Soak(chosen.folder.resolve(), chosen)
     print(f"{chosen.files} files made in {time.monotonic() - began_s:.0f} s", file=sys.stderr)
