@@ -8,10 +8,8 @@
 #   make examples                         the answers shown in README, the picture, and the commands in docs/reference.md
 #   make page                             the page's script and style sheet, into daemon/page/static; needs Node 20 and npm
 #   make page-check                       whether a build gives the committed files, to the last byte
-#   make bench                            speed, compared with other programs
-#   make rescore-bench                    time to rescore 100,000 known sounds
-#   make search-bench SEARCHED=DIR        time of every form of query on a catalogue of a million sounds, made in DIR if there is none
-#   make scale-bench LIBRARIES=DIR        start, comparison and idling with 10 and 100 thousand known files, made in DIR if there are none
+#   make bench RECORDINGS=DIR MADE=DIR    speed beside other programs, and growth up to a million files, made in MADE; SHORT=yes takes minutes
+#   make soak SOAKED=DIR                  10,000 changes in an hour to a library of 100,000 files, made in DIR
 #   make long-run                         50,000 short files through one service, plotted into docs/long_run.svg
 #   make torture                          the service under kills, failing disks and floods of files
 #   make zoo                              2,000 files of every kind, tagged and restored, read by three other programs
@@ -30,8 +28,10 @@ PYTHON ?= python3
 MEDIA ?=
 TAGS ?= yes
 CORPORA ?=
-SEARCHED ?= .search-bench
-LIBRARIES ?= .scale-bench
+RECORDINGS ?=
+MADE ?= .bench
+SHORT ?= no
+SOAKED ?= .soak
 BIN := .venv/bin
 PAGE := daemon/page/source
 HOME_MEDIA := $(MEDIA:~/%=$(HOME)/%)
@@ -41,7 +41,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
            --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml
 
-.PHONY: run test lint docs wheel examples page page-check bench rescore-bench search-bench scale-bench long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
+.PHONY: run test lint docs wheel examples page page-check bench soak long-run torture zoo sequences fuzz starter starter-report extraction-settings encoding-effects real-size many-ratings regressions lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -86,17 +86,11 @@ $(PAGE)/node_modules/.package-lock.json: $(PAGE)/package-lock.json
 	@touch $@
 
 bench: .venv/.bench
-	$(BIN)/python bench/speed/extraction_cost.py
+	$(BIN)/python -m bench --into '$(MADE)' $(if $(RECORDINGS),--recordings '$(RECORDINGS)') $(if $(filter yes,$(SHORT)),--short)
 
-rescore-bench: .venv/.dev
-	$(BIN)/python bench/speed/rescoring.py
-
-search-bench: .venv/.dev
-	@test -e '$(SEARCHED)/catalogue.db' || $(BIN)/python -m bench.search.made_catalogue '$(SEARCHED)'
-	$(BIN)/python -m bench.search.query_times '$(SEARCHED)/catalogue.db'
-
-scale-bench: .venv/.dev
-	$(BIN)/python -m bench.scale.start_and_idle '$(LIBRARIES)'
+soak: .venv/.dev
+	@echo 'this takes an hour and ten minutes; a line comes each minute'
+	$(BIN)/python -m bench.scale.soak '$(SOAKED)'
 
 long-run: .venv/.dev
 	@echo 'this takes about an hour and a half; the figures come at the end'

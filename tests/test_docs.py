@@ -204,10 +204,11 @@ def options_in(line: str) -> set[str]:
 
 def module_of(name: str) -> Path:
     spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{name}.__main__")
     assert spec is not None, name
     assert spec.origin is not None, name
-    origin = Path(spec.origin)
-    return origin.with_name("__main__.py") if origin.name == "__init__.py" else origin
+    return Path(spec.origin)
 
 
 def flattened(table: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -13,8 +13,9 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bench.figures import Figure
 from storage.schema.records import SOUND_KINDS, Mood
 from storage.schema.sound_filter import SoundFilter
 from storage.search.finder import Finder
@@ -93,11 +94,67 @@ FORMS: Final[dict[str, Form]] = {
 }
 
 
+TYPICAL: Final = (
+    "mood",
+    "mood, percentile",
+    "two ranges, narrow",
+    "near",
+    "near, kind",
+    "near, mood, duration",
+    "under, sort",
+    "text, rare",
+)
+"""The forms that the table of all benchmarks shows."""
+
+
 def folders_of(finder: SoundSearch, chance: random.Random) -> list[Path]:
     """Return some folders, from a single album to the whole library."""
     found = [sound.path for sound in finder.sounds(SoundFilter(near=(0.0, 0.0), limit=200))]
     parents = [list(path.parents)[: chance.choice([1, 2, 3, 4])][-1] for path in found]
     return [*parents, Path("/srv/library/voices"), Path("/srv/library")]
+
+
+class Times(NamedTuple):
+    """How long the questions of one form took, in milliseconds, in order of size.
+
+    Attributes:
+        rows: how many were found, on average.
+        elapsed: of each question.
+        processor: of each question.
+        plan: the one that most questions took.
+    """
+
+    rows: float
+    elapsed: list[float]
+    processor: list[float]
+    plan: str
+
+
+def ask(finder: SoundSearch, form: Form, folders: Sequence[Path], seed: int, repeat: int) -> Times:
+    """Ask one form again and again."""
+    chance = random.Random(seed)
+    elapsed, processor, plans, rows = [], [], Counter[str](), 0
+    for _ in range(repeat):
+        wanted = form(chance, folders)
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        rows += len(finder.rows(wanted))
+        elapsed.append(1000 * (time.perf_counter() - began_s))
+        processor.append(1000 * (time.process_time() - cpu_s))
+        tried = finder.plans if isinstance(finder, Finder) else ()
+        plans[" > ".join(plan.name for plan in tried)] += 1
+    plan = plans.most_common(1)[0][0]
+    return Times(rows / repeat, sorted(elapsed), sorted(processor), plan)
+
+
+def measure(catalogue: Path, sounds: int, repeat: int) -> list[Figure]:
+    """Times some forms."""
+    with open_finder(f"sqlite:///{catalogue}") as finder:
+        folders = folders_of(finder, random.Random(1))
+        times = {name: ask(finder, FORMS[name], folders, 1, repeat) for name in TYPICAL}
+    return [
+        Figure("query", f"{sounds:,} sounds", name, "processor ms", one.processor, size=sounds)
+        for name, one in times.items()
+    ]
 
 
 def main() -> None:
@@ -114,27 +171,16 @@ def main() -> None:
     with open_finder(url) as finder:
         folders = folders_of(finder, random.Random(chosen.seed))
         for name, form in FORMS.items():
-            chance = random.Random(chosen.seed)
-            walls, cpus, plans, rows = [], [], Counter[str](), 0
-            for _ in range(chosen.repeat):
-                wanted = form(chance, folders)
-                began_s, cpu_s = time.perf_counter(), time.process_time()
-                rows += len(finder.rows(wanted))
-                walls.append(1000 * (time.perf_counter() - began_s))
-                cpus.append(1000 * (time.process_time() - cpu_s))
-                tried = finder.plans if isinstance(finder, Finder) else ()
-                plans[" > ".join(plan.name for plan in tried)] += 1
-            plan = plans.most_common(1)[0][0]
+            times = ask(finder, form, folders, chosen.seed, chosen.repeat)
             print(
-                f"| {name} | {rows / chosen.repeat:.0f} | {_figures(walls)} | {_figures(cpus)} |"
-                f" {plan} |",
+                f"| {name} | {times.rows:.0f} | {_figures(times.elapsed)} |"
+                f" {_figures(times.processor)} | {times.plan} |",
                 flush=True,
             )
 
 
 def _figures(times: list[float]) -> str:
     """Return the median and the 99th percentile."""
-    times = sorted(times)
     return f"{times[len(times) // 2]:.1f} | {times[int(0.99 * (len(times) - 1))]:.1f}"
 
 

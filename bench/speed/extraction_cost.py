@@ -1,33 +1,34 @@
-"""Compares the processor time of feature extraction with two other programs on a 4-minute MP3.
-
-    python bench/speed/extraction_cost.py [--track FILE] [--rounds N]
+"""Compares the processor time of feature extraction with other programs on a 4-minute MP3.
 
 Each program runs in its own process, which warms up once. Rounds are interleaved, so that a machine
 that slows down slows all alike. Figures are processor seconds (user and system, all threads) for
-one file, including decoding. The targets are 0.40 of bliss-rs and 0.05 of Essentia's
+one file, including decoding. openSMILE's own class extracts the functionals of ComParE 2016 from
+the whole file, at its own rate. The targets are 0.40 of bliss-rs and 0.05 of Essentia's
 MusicExtractor.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bench.speed.reference_track import write_track
+import av
+import numpy as np
+
+from bench.figures import Figure, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TARGETS = {"bliss-rs": 0.40, "Essentia MusicExtractor": 0.05}
-OURS = "valenced"
+TARGETS: Final = {"bliss-rs": 0.40, "Essentia MusicExtractor": 0.05}
+OURS: Final = "valenced"
+GROUP: Final = "features of a 4-minute MP3"
 
 
 # Each program is loaded in its own process only.
@@ -49,12 +50,42 @@ def _essentia() -> Callable[[str], Any]:
     return extractor
 
 
-PROGRAMS = {OURS: _valenced, "bliss-rs": _bliss, "Essentia MusicExtractor": _essentia}
+def _opensmile() -> Callable[[str], Any]:
+    opensmile = import_module("opensmile")
+    smile = opensmile.Smile(
+        feature_set=opensmile.FeatureSet.ComParE_2016,
+        feature_level=opensmile.FeatureLevel.Functionals,
+    )
+
+    def analyse(track: str) -> Any:
+        # Its own reader knows no MP3.
+        with av.open(track) as container:
+            rate_hz = container.streams.audio[0].rate
+            mono = av.AudioResampler("fltp", "mono", rate_hz)
+            frames = [part for frame in container.decode(audio=0) for part in mono.resample(frame)]
+        return smile.process_signal(np.hstack([frame.to_ndarray() for frame in frames]), rate_hz)
+
+    return analyse
+
+
+class Program(NamedTuple):
+    """A program that is measured: the package it needs, and what makes its function."""
+
+    package: str
+    start: Callable[[], Callable[[str], Any]]
+
+
+PROGRAMS: Final = {
+    OURS: Program("trainer", _valenced),
+    "bliss-rs": Program("bliss_audio", _bliss),
+    "Essentia MusicExtractor": Program("essentia", _essentia),
+    "openSMILE's class": Program("opensmile", _opensmile),
+}
 
 
 def serve(program: str, track: str) -> None:
     """Analyses the track once for each line on stdin, and prints the processor seconds."""
-    analyse = PROGRAMS[program]()
+    analyse = PROGRAMS[program].start()
     analyse(track)
     for _ in sys.stdin:
         started_s = time.process_time()
@@ -62,62 +93,54 @@ def serve(program: str, track: str) -> None:
         print(json.dumps(time.process_time() - started_s), flush=True)
 
 
-def measure(track: Path, rounds: int) -> dict[str, list[float]]:
-    """Runs all programs in turn, `rounds` times; returns the seconds of each."""
+def missing() -> list[str]:
+    """Returns the programs that are not installed."""
+    return [name for name, program in PROGRAMS.items() if find_spec(program.package) is None]
+
+
+def measure(track: Path, rounds: int) -> list[Figure]:
+    """Runs all installed programs in turn, `rounds` times."""
     running = {
         name: subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, "--track", str(track)],
+            [sys.executable, "-m", __spec__.name, name, track],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for name in PROGRAMS
+        for name in PROGRAMS.keys() - missing()
     }
-    seconds_of: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    seconds_of: dict[str, list[float]] = {name: [] for name in PROGRAMS if name in running}
     for _ in range(rounds):
-        for name, process in running.items():
+        for name, seconds in seconds_of.items():
+            process = running[name]
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write("\n")
             process.stdin.flush()
-            seconds_of[name].append(float(json.loads(process.stdout.readline())))
+            seconds.append(float(json.loads(process.stdout.readline())))
     for process in running.values():
         process.communicate()
-    return seconds_of
+    figures = [
+        Figure(GROUP, name, "a file", "processor s", seconds)
+        for name, seconds in seconds_of.items()
+    ]
+    return [figure._replace(beside=_ratio(figures[0], figure)) for figure in figures]
 
 
-def report(seconds_of: dict[str, list[float]]) -> bool:
-    """Prints the table; returns whether both targets are met."""
-    ours = statistics.median(seconds_of[OURS])
-    met = True
-    print(f"{'program':<26}{'median s':>10}{'min':>8}{'max':>8}{'ours / its':>11}{'target':>8}")
-    for name, seconds in seconds_of.items():
-        line = f"{name:<26}{statistics.median(seconds):>10.3f}{min(seconds):>8.3f}"
-        line += f"{max(seconds):>8.3f}"
-        if name in TARGETS:
-            ratio = ours / statistics.median(seconds)
-            met = met and ratio <= TARGETS[name]
-            line += f"{ratio:>11.3f}{TARGETS[name]:>8.2f}"
-        print(line)
-    return met
+def misses_target(figures: list[Figure]) -> bool:
+    """Tells whether ours costs more than the targets allow."""
+    ours = [figure.median for figure in figures if figure.of == OURS]
+    return any(
+        ours[0] > TARGETS[figure.of] * figure.median for figure in figures if figure.of in TARGETS
+    )
 
 
-def main() -> int:
-    """Synthesises the track unless one is given, measures, reports."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--track", type=Path, help="a 4-minute recording to use instead")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--serve", choices=PROGRAMS, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.serve:
-        serve(chosen.serve, str(chosen.track))
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        track = chosen.track or Path(folder) / "track.mp3"
-        if chosen.track is None:
-            write_track(track)
-        return 0 if report(measure(track, chosen.rounds)) else 1
+def _ratio(ours: Figure, other: Figure) -> str:
+    if other is ours:
+        return ""
+    target = f" (target {TARGETS[other.of]})" if other.of in TARGETS else ""
+    return f"ours is {number(ours.median / other.median)} of {other.of}{target}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    serve(*sys.argv[1:])

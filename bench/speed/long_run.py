@@ -104,7 +104,7 @@ def _sample(process: int, done: int, at_s: float) -> Sample:
     )
 
 
-def _curve(title: str, files: list[int], values: list[float], *, may_grow: float) -> Curve:
+def curve_of(title: str, files: list[int], values: list[float], *, may_grow: float) -> Curve:
     """Checks a figure by a straight line."""
     start = int(len(values) * WARM_SHARE)
     later, at = np.array(values[start:]), np.array(files[start:], float)
@@ -134,11 +134,11 @@ def curves_of(samples: list[Sample]) -> list[Curve]:
     worker = [sample.worker_mib for sample in samples]
     descriptors = [float(sample.descriptors) for sample in samples]
     return [
-        _curve("MiB of the main process", files, main, may_grow=GROWTH),
-        _curve("MiB of the largest worker", files, worker, may_grow=GROWTH),
+        curve_of("MiB of the main process", files, main, may_grow=GROWTH),
+        curve_of("MiB of the largest worker", files, worker, may_grow=GROWTH),
         _counted("descriptors of the main process", files, descriptors),
-        _curve("processor seconds per file", ends, used, may_grow=GROWTH),
-        _curve("seconds per file", ends, took, may_grow=inf),
+        curve_of("processor seconds per file", ends, used, may_grow=GROWTH),
+        curve_of("seconds per file", ends, took, may_grow=inf),
     ]
 
 

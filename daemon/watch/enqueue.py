@@ -88,11 +88,13 @@ class Enqueuer:
             stamp = stamp_at(path)
             if stamp is None:
                 self._tracker.forget(path)
-            elif not self._tracker.check(path, stamp, now_s) or self._is_known(path, stamp):
+            elif not self._tracker.check(path, stamp, now_s):
                 continue
+            # Asked first: it costs a fiftieth of a look into the catalogue, and a program may have
+            # hundreds of files open for hours.
             elif is_being_written(path):
                 self._tracker.touch(path, stamp, now_s)
-            else:
+            elif not self._is_known(path, stamp):
                 complete.append((path, stamp))
         self._enqueue(complete)
 

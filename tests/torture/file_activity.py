@@ -23,6 +23,7 @@ LONGEST_PAUSE_S = 0.06
 ALBUMS = 3
 BAD_SHARE = 0.03
 FINISH_SHARE = 0.25
+MOST_PARTIAL = 10
 ACTIONS = {
     "rename": 0.1,
     "move": 0.08,
@@ -62,14 +63,17 @@ class FileActivity:
         folders: the watched ones.
         factory: makes new sounds.
         rng: decides what happens.
+        albums: how many folders are made in each of them.
 
     Attributes:
         expected: what each existing file must hold.
         done: how often each action was taken.
     """
 
-    def __init__(self, folders: Sequence[Path], factory: SoundFactory, rng: Random) -> None:
-        self._albums = [folder / f"album {n}" for folder in folders for n in range(ALBUMS)]
+    def __init__(
+        self, folders: Sequence[Path], factory: SoundFactory, rng: Random, albums: int = ALBUMS
+    ) -> None:
+        self._albums = [folder / f"album {n}" for folder in folders for n in range(albums)]
         self._folders = folders
         self._factory = factory
         self._rng = rng
@@ -83,7 +87,8 @@ class FileActivity:
     def act(self, action: str) -> None:
         """Take one action, after a pause."""
         time.sleep(self._rng.uniform(0, LONGEST_PAUSE_S))
-        if self._partial and self._rng.random() < FINISH_SHARE:
+        is_full = len(self._partial) >= MOST_PARTIAL
+        if is_full or (self._partial and self._rng.random() < FINISH_SHARE):
             self._finish(self._partial.pop(0))
         getattr(self, "_" + action.replace(" ", "_"))()
         self.done[action] += 1

@@ -6,8 +6,10 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from storage.schema.file_stamps import FileStamp
 from tests.catalogue_rows import CLIPS
 from tests.daemon.tagging.readers import read
 from tests.torture.file_activity import title_of
@@ -20,10 +22,9 @@ if TYPE_CHECKING:
 
     from tests.torture.file_activity import ExpectedFile
 
-_ROWS = f"""
-SELECT sounds.path, identity, arousal, valence, sounds.tag_state
-FROM sounds JOIN {CLIPS} USING (path)
-"""
+# Joined here: no index serves paths, which both put together from folder and name.
+_SOUNDS = "SELECT path, arousal, valence, tag_state FROM sounds"
+_IDENTITIES = f"SELECT path, identity FROM {CLIPS}"
 
 
 class Row(NamedTuple):
@@ -37,12 +38,26 @@ class Row(NamedTuple):
 
 
 def file_faults(
-    catalogue: Path, folders: Sequence[Path], expected: Mapping[Path, ExpectedFile]
+    catalogue: Path,
+    folders: Sequence[Path],
+    expected: Mapping[Path, ExpectedFile],
+    untouched: Mapping[Path, FileStamp] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield each broken promise in a line."""
+    """Yield each broken promise in a line.
+
+    Args:
+        catalogue: its file.
+        folders: the watched ones.
+        expected: what each file must hold.
+        untouched: the stamps of files that nobody has changed, which are not read then.
+    """
     with closing(sqlite3.connect(catalogue)) as opened:
         opened.text_factory = os.fsdecode
-        rows = [Row(Path(path), *rest) for path, *rest in opened.execute(_ROWS)]
+        identities: dict[str, str] = dict(opened.execute(_IDENTITIES).fetchall())
+        rows = [
+            Row(Path(path), identities[path], *rest)
+            for path, *rest in opened.execute(_SOUNDS).fetchall()
+        ]
         failures = {Path(path): reason for path, reason in opened.execute(_FAILURES)}
         yield from _catalogue_faults(opened)
         noted = {Path(path).with_name(name) for name, path in opened.execute(_KEPT)}
@@ -50,7 +65,11 @@ def file_faults(
     yield from _wrong_rows(rows, failures, expected)
     for row in rows:
         file = expected.get(row.path)
-        if file is not None and file.identity is not None and row.path.exists():
+        if file is None or file.identity is None or not row.path.exists():
+            continue
+        if row.path in untouched:
+            yield from _wrong_stamp(row, file, untouched[row.path])
+        else:
             yield from _wrong_file(row, file)
 
 
@@ -98,6 +117,13 @@ def _wrong_rows(
         yield f"{path}: in the view, and should not be"
     for path in sorted(set(failures) ^ (set(expected) - good)):
         yield f"{path}: a failure of a sound, or no failure of what is none"
+
+
+def _wrong_stamp(row: Row, file: ExpectedFile, stamp: FileStamp) -> Iterator[str]:
+    if FileStamp.of(row.path.stat()) != stamp:
+        yield f"{row.path}: written to, though nobody had changed it"
+    if (row.identity, row.tag_state) != (file.identity, "written"):
+        yield f"{row.path}: recorded anew, though nobody had changed it"
 
 
 def _wrong_file(row: Row, file: ExpectedFile) -> Iterator[str]:

@@ -173,7 +173,7 @@ class ObservedService:
     def freeze(self) -> None:
         """Stop it and its jobs, not its workers, and wait until they are stopped."""
         self._send(signal.SIGSTOP)
-        while self._is_running() and _field(self._pid, 0) not in "Tt":
+        while self._is_running() and _field(self.pid, 0) not in "Tt":
             time.sleep(POLL_S / 10)
         for job in self.jobs():
             send(job, signal.SIGSTOP)
@@ -205,11 +205,11 @@ class ObservedService:
         if self._process is None:
             return []
         numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return [number for number in numbers if _field(number, 1) == str(self._pid)]
+        return [number for number in numbers if _field(number, 1) == str(self.pid)]
 
     def peak_mib(self) -> float:
         """Return the peak memory of its main process, in MiB."""
-        status = Path(f"/proc/{self._pid}/status").read_text(encoding="utf-8")
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) / 1024
 
@@ -241,7 +241,8 @@ class ObservedService:
         )
 
     @property
-    def _pid(self) -> int:
+    def pid(self) -> int:
+        """The process number of its main process."""
         assert self._process is not None
         return self._process.pid
 

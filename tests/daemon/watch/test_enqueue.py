@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
 
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
@@ -104,6 +105,23 @@ def test_a_file_that_is_open_for_writing_waits_even_without_events(
         assert reconciled(enqueuer, 3 * SETTLE_S).known == 0
         assert queued(catalogue) == []
     enqueuer.settle(10 * SETTLE_S)
+    assert queued(catalogue) == ["a.mp3"]
+
+
+def test_a_file_that_stays_open_for_writing_costs_no_look_into_the_catalogue(
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path
+) -> None:
+    file, statements = folder / "a.mp3", list[str]()
+    with file.open("wb"):
+        enqueuer.path_changed(file, 0.0)
+        event.listen(
+            catalogue.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
+        )
+        for turn in range(1, 4):
+            enqueuer.settle(turn * SETTLE_S)
+        assert statements == []
+    enqueuer.settle(10 * SETTLE_S)
+    assert statements
     assert queued(catalogue) == ["a.mp3"]
 
 
