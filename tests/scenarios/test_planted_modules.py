@@ -30,6 +30,8 @@ PLANTED = {
 
 FEW = ("--regression", "elasticnet", "--folds", "2", "--repeats", "1")
 
+NOBODY_THERE = "postgresql+psycopg://127.0.0.1:1/sounds"
+
 LINES = {
     "scan": ["scan", "."],
     "show": ["show", "song.flac"],
@@ -57,6 +59,7 @@ LINES = {
     "check": ["check"],
     "backup": ["backup", "backup.tar"],
     "restore": ["restore", "backup.tar"],
+    "catalogue copy": ["catalogue", "copy", NOBODY_THERE, "sqlite:///copy.db"],
     "config path": ["config", "path"],
     "config show": ["config", "show"],
     "config init": ["config", "init", "--config", "settings.toml"],
