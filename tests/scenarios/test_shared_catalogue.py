@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,8 +72,11 @@ def test_one_is_killed_and_the_server_restarted_and_every_sound_is_heard_once(
     with running_server() as server:
         url = server.new_catalogue()
         first, second = (installation(tmp_path / name, url) for name in ("first", "second"))
-        with first.start("run", music) as main, second.start("run", music) as helper:
+        with ExitStack() as running:
+            main = running.enter_context(first.start("run", music))
+            # The first that starts is the main one.
             main.wait_for("watching")
+            helper = running.enter_context(second.start("run", music))
             helper.wait_for("helping with the bundle")
             for seed, file in enumerate(files[:4]):
                 write_audio(file, noise(2, seed=seed))
