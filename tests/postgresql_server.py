@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "template_catalogue"
 _RUNS_AS = "postgres"
+_MEMORY = Path("/dev/shm")
 _PATIENT = ("-w", "-t", "300")
 _SETTINGS = {
     "listen_addresses": "",
@@ -129,14 +130,16 @@ class PostgresqlServer:
         assert done.returncode == 0, done.stderr
 
 
+def _has_room(folder: Path) -> bool:
+    # In containers it is often small. A server begins with 40 MB, and each catalogue takes 8.
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= 2 << 30
+
+
 @contextmanager
 def running_server() -> Iterator[PostgresqlServer]:
     """Start a server within the block."""
     # Its path is short enough for a socket, and its user can reach it, unlike pytest's folders.
-    memory = Path("/dev/shm")
-    folder = Path(
-        tempfile.mkdtemp(prefix="pg-", dir=memory if os.access(memory, os.W_OK) else None)
-    )
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if _has_room(_MEMORY) else None))
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, _RUNS_AS)
