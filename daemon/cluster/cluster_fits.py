@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from config.errors import ValencedError
 from daemon.cluster import cluster_task
-from daemon.cluster.cluster_members import VERSIONS_LIMIT_S, difference
+from daemon.cluster.cluster_members import VERSIONS_LIMIT_S, require_usable, with_versions
 from daemon.cluster.dask_cluster import LOOK_S, DaskCluster, one_line, require_distributed
 from daemon.service_errors import ClusterError, FitsLost
-from daemon.wording import counted
 from trainer.bundles.bundle_manifest import library_versions
 from trainer.experiments.cells import on_dask
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from trainer.experiments.cells import Fitters
-
-log = logging.getLogger(__name__)
 
 
 def fit_versions() -> dict[str, str]:
@@ -55,8 +51,8 @@ def fitted_on(address: str) -> Iterator[Fitters]:
         raise
     except Exception as error:
         raise FitsLost(
-            f"cluster {address}: {one_line(error)}; what is fitted is kept, and the same command"
-            " goes on from there, with --cluster or without"
+            f"cluster {address}: {one_line(error)}; finished fits are kept: to continue, give"
+            " the same command again, with --cluster or without it"
         ) from error
 
 
@@ -82,14 +78,7 @@ def _closed_without(dask: DaskCluster, usable: Sequence[str]) -> Iterator[None]:
 
 
 def _usable(dask: DaskCluster) -> list[str]:
-    ours, usable = fit_versions(), []
     answers = dask.ask(dask.workers(), fit_versions, limit_s=VERSIONS_LIMIT_S)
-    for worker, answer in answers.items():
-        if problem := difference(ours, answer):
-            log.error("cluster worker %s gets no work: %s", worker, problem)
-        else:
-            usable.append(worker)
-    if not usable:
-        found = f"its {counted(len(answers), 'worker')} cannot be used"
-        raise ClusterError(found if answers else "its scheduler has no worker")
+    usable = with_versions(fit_versions(), answers)
+    require_usable(usable, len(answers))
     return usable

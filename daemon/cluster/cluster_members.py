@@ -77,16 +77,11 @@ class Cluster:
         try:
             self._dask = self._connect()
             self._compare(self._dask)
-            self._require_usable()
+            require_usable(self._usable(), len(self._members))
         except ClusterError as error:
             if is_required:
                 raise ClusterError(f"cluster {self.address}: {error}") from error
             self._lose(self._dask, error)
-
-    def _require_usable(self) -> None:
-        if not self._usable():
-            found = f"its {counted(len(self._members), 'worker')} cannot be used"
-            raise ClusterError(found if self._members else "its scheduler has no worker")
 
     def close(self) -> None:
         """Close the connection."""
@@ -202,13 +197,12 @@ class Cluster:
             for gone in self._members.keys() - present.keys():
                 log.warning("cluster worker %s is gone", gone)
                 del self._members[gone]
-            for address, answer in answers.items():
-                problem = difference(self.versions, answer)
-                self._members[address] = _Member(max(1, present[address]), is_refused=bool(problem))
-                if problem:
-                    log.error("cluster worker %s gets no work: %s", address, problem)
-                else:
-                    log.debug("cluster worker %s hears, too", address)
+            fit = with_versions(self.versions, answers)
+            for address in answers:
+                is_refused = address not in fit
+                self._members[address] = _Member(max(1, present[address]), is_refused=is_refused)
+            for address in fit:
+                log.debug("cluster worker %s hears, too", address)
             if self._usable():
                 self._trouble = ""
             self._change.notify_all()
@@ -233,7 +227,25 @@ class Cluster:
             log.warning("cluster %s: %s; sounds are heard here meanwhile", self.address, trouble)
 
 
-def difference(versions: Mapping[str, str], answer: Any) -> str | None:
+def require_usable(usable: Collection[str], workers: int) -> None:
+    """Raise ClusterError if no worker can be used, of so many that there are."""
+    if not usable:
+        found = f"its {counted(workers, 'worker')} cannot be used"
+        raise ClusterError(found if workers else "its scheduler has no worker")
+
+
+def with_versions(versions: Mapping[str, str], answers: Mapping[str, Any]) -> list[str]:
+    """Return the workers that have answered our versions, and log how the others differ."""
+    found = []
+    for worker, answer in answers.items():
+        if problem := _difference(versions, answer):
+            log.error("cluster worker %s gets no work: %s", worker, problem)
+        else:
+            found.append(worker)
+    return found
+
+
+def _difference(versions: Mapping[str, str], answer: Any) -> str | None:
     """Return in one line how the versions that a worker has answered differ from ours."""
     if isinstance(answer, WorkerFault):
         return f"it cannot be asked for its versions: {printable(str(answer))}"

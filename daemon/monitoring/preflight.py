@@ -175,7 +175,7 @@ def _check_confinement(limits: AnalysisSettings) -> CheckResult:
 
 def _folders_of_service(url: str) -> Sequence[FolderState]:
     """Return the folders of the service that runs now, none if none runs."""
-    # What is wrong with a catalogue is said above.
+    # Another check reports a catalogue that cannot be opened.
     with suppress(CatalogueError, OSError):
         if is_there(url) and writer_of(url) is not None:
             with closing(Catalogue(url)) as catalogue:

@@ -94,7 +94,7 @@ class _SharedAccess(ServiceAccess):
         renewal = self._lease.renew()
         log.debug("lease renewed in %.3f s", time.monotonic() - began_s)
         if renewal.released:
-            log.info("%d files that an ended service had in hand wait again", renewal.released)
+            log.info("%d unfinished files of a service that has ended wait again", renewal.released)
         was_main, self.is_main = self.is_main, renewal.is_main
         if was_main and not self.is_main:
             log.error("%s", _TAKEN_OVER)

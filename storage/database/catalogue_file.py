@@ -44,7 +44,7 @@ def place_of(url: str) -> str:
 
 
 def is_there(url: str) -> bool:
-    """Tell whether a catalogue's file exists; that on a server is created by whoever opens it."""
+    """Tell whether a catalogue exists; one on a server always counts, as opening it makes it."""
     return is_on_server(url) or file_of(url).exists()
 
 

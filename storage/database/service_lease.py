@@ -49,7 +49,7 @@ class Renewal:
 
     Attributes:
         is_main: whether this service is the main one from now on.
-        released: files that services which have ended had in hand; they wait again.
+        released: unfinished files of services that have ended; they wait again.
     """
 
     is_main: bool

@@ -9,27 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.daemon.cluster.machines import Machine, Machines, machines
 from tests.driving import PATIENCE_S, Valenced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.daemon.cluster.machines import Machine, Machines
 
 FITS = (
     *("--experiment", "mixing", "--corpora", "vgmidi,naturalsounds"),
     *("--folds", "2", "--repeats", "1", "--seed", "7"),
 )
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with machines(tmp_path_factory.mktemp("machines")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def scheduler(cluster: Machines) -> Machine:
-    return cluster.scheduler()
 
 
 def figures(report: Path) -> dict[str, Any]:

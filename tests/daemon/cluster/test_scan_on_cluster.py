@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.cluster.dask_cluster import GONE, DaskCluster
-from tests.daemon.cluster.machines import Machine, Machines, machines
 from tests.driving import PATIENCE_S, Valenced, scanned
 from tests.sounds import music_like, write_audio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.daemon.cluster.machines import Machine, Machines
     from tests.driving import Running
 
 SOUNDS = {"killed": 36, "lost": 5, "lies": 5, "seen": 2, "unseen": 2}
@@ -54,17 +52,6 @@ def local(tmp_path_factory: pytest.TempPathFactory, music: Path) -> dict[str, li
 def there(tmp_path_factory: pytest.TempPathFactory) -> Valenced:
     """An installation whose scans use a cluster."""
     return Valenced(tmp_path_factory.mktemp("there"), "watch.settle_s=0.3", "tags.mode=none")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with machines(tmp_path_factory.mktemp("machines")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def scheduler(cluster: Machines) -> Machine:
-    return cluster.scheduler()
 
 
 def values(installed: Valenced) -> dict[str, list[float]]:
