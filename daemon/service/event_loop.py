@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from queue import Empty
 from typing import TYPE_CHECKING
 
 from daemon.monitoring.waiting_count import WaitingCount
@@ -23,6 +22,7 @@ from daemon.service.messages import (
     ReconcileDue,
     Reload,
     RetrainDue,
+    next_messages,
     stops,
 )
 from daemon.service_errors import WorkerError
@@ -87,6 +87,7 @@ class EventLoop:
     unsettled: list[Path] = field(default_factory=list)
     monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
+    _waits_no_more: bool = False
     _stored_notes: tuple[str | None, ...] = (None, None, None, None)
 
     def heartbeat(self) -> None:
@@ -123,7 +124,7 @@ class EventLoop:
         self.comparisons.ask("the service starts", ())
         while self.comparisons.is_busy:
             self.heartbeat()
-            if self.handle(self._next_messages(0.0)):
+            if self.handle(next_messages(self.messages, 0.0)):
                 return True
             self.comparisons.work()
         return False
@@ -137,20 +138,27 @@ class EventLoop:
         Raises:
             Exception: whatever broke a consumer.
         """
-        while True:
-            self.heartbeat()
-            messages: list[Message] = []
-            try:
-                if self.single_pass is not None:
-                    self._end_if_done(self.single_pass, self.monotonic())
-                messages = self._next_messages(self._timeout_s())
-                if self.handle(messages):
-                    return
-                self.comparisons.work()
-                self.stats.problem = None
-            except (CatalogueError, WorkerError) as error:
-                if self._waits_after(error, messages):
-                    return
+        while not self._run_once():
+            pass
+        if self._waits_no_more:
+            # Known only now that the consumers have ended: a postponed file is claimed at times.
+            self.unsettled = sorted({*self.enqueuer.unsettled(), *self.catalogue.queue.untried()})
+
+    def _run_once(self) -> bool:
+        """Handle the messages that there are, and return whether to stop."""
+        self.heartbeat()
+        messages: list[Message] = []
+        try:
+            if self.single_pass is not None:
+                self._end_if_done(self.single_pass, self.monotonic())
+            messages = next_messages(self.messages, self._timeout_s())
+            if self.handle(messages):
+                return True
+            self.comparisons.work()
+            self.stats.problem = None
+        except (CatalogueError, WorkerError) as error:
+            return self._waits_after(error, messages)
+        return False
 
     def handle(self, messages: list[Message]) -> bool:
         """Handle some messages, queue the files that have settled, and return whether to stop.
@@ -192,7 +200,7 @@ class EventLoop:
         again: set[Message] = {*handled} & {RetrainDue()}
         until_s = self.monotonic() + RETRY_S
         while (rest_s := until_s - self.monotonic()) > 0:
-            messages = self._next_messages(rest_s)
+            messages = next_messages(self.messages, rest_s)
             if stops(messages):
                 return True
             again |= {*messages} & {RetrainDue(), Reload()}
@@ -207,8 +215,8 @@ class EventLoop:
         if self.enqueuer.next_due() is None:
             self.consumers.stop_when_all_tried()
         waiting = self.waiting()
-        if not self.unsettled and single_pass.is_overdue(self.stats.attempts, waiting, now_s):
-            self.unsettled = sorted({*self.enqueuer.unsettled(), *self.catalogue.queue.untried()})
+        if not self._waits_no_more and single_pass.is_overdue(self.stats.attempts, waiting, now_s):
+            self._waits_no_more = True
             self.consumers.stop_when_idle()
 
     def _reload(self) -> None:
@@ -257,16 +265,6 @@ class EventLoop:
             for about, text in zip(_NOTES, notes, strict=True):
                 self.catalogue.notes.set(about, text, self.clock())
             self._stored_notes = notes
-
-    def _next_messages(self, timeout_s: float | None) -> list[Message]:
-        """Wait for a message, then take all there are: one file often sends many equal ones."""
-        messages: list[Message] = []
-        try:
-            messages.append(self.messages.get(timeout=timeout_s))
-            while True:
-                messages.append(self.messages.get_nowait())
-        except Empty:
-            return list(dict.fromkeys(messages))
 
     def _timeout_s(self) -> float | None:
         """Show progress; return how long to wait for messages, None without limit."""

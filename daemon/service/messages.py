@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,3 +86,18 @@ def stops(messages: Iterable[Message]) -> bool:
                 raise message.broken_by
             return True
     return False
+
+
+def next_messages(queue: MessageQueue, timeout_s: float | None) -> list[Message]:
+    """Wait for a message, then take all there are: one file often sends many equal ones.
+
+    Returns:
+        Each message once; none if none came within `timeout_s` seconds.
+    """
+    messages: list[Message] = []
+    try:
+        messages.append(queue.get(timeout=timeout_s))
+        while True:
+            messages.append(queue.get_nowait())
+    except Empty:
+        return list(dict.fromkeys(messages))

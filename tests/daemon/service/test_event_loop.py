@@ -33,6 +33,7 @@ from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.system.sd_notify import Notifier
 from daemon.watch.file_state import stamp_at
+from daemon.watch.single_pass import SinglePass
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer
@@ -271,3 +272,28 @@ def test_a_clock_that_is_set_back_delays_no_file_and_no_training(
     last = loop.catalogue.jobs.last_training()
     assert last is not None
     assert abs(last.begun_at - now) < timedelta(seconds=1)
+
+
+def test_a_file_that_a_consumer_looks_at_when_waiting_ends_counts_as_unsettled(
+    loop: EventLoop, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = music / "a.wav"
+    file.write_bytes(bytes(100))
+    stamp = stamp_at(file)
+    assert stamp is not None
+    now = utc_now()
+    queue = loop.catalogue.queue
+    queue.put([(file, stamp)], now)
+    entry = queue.claim(now)
+    assert entry is not None
+    # Counted just before the claim.
+    monkeypatch.setattr(loop, "waiting", lambda: 0)
+    loop.single_pass = SinglePass(settle_s=0)
+
+    def postpone_and_end() -> None:
+        queue.postpone(entry, stamp, now + timedelta(days=1))
+        loop.messages.put(Stop())
+
+    monkeypatch.setattr(loop.consumers, "stop_when_idle", postpone_and_end)
+    loop.run()
+    assert loop.unsettled == [file]
