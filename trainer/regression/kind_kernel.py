@@ -97,6 +97,7 @@ class KindKernel:
         farthest: the 95th percentile of the clips' distances to their neighbours.
         known: scores of the clips, for each target those that count, (clips, chosen), float32.
         known_heard: scores of the clips in what is heard, (clips, heard), float32.
+        squares: weighted squared lengths of `known`, each (clips,), float32; derived.
         part: the scale of the descriptors that are used; derived.
     """
 
@@ -117,11 +118,13 @@ class KindKernel:
     farthest: float
     known: tuple[NDArray[np.float32], ...] = field(repr=False)
     known_heard: NDArray[np.float32] = field(repr=False)
+    squares: tuple[NDArray[np.float32], ...] = field(default=(), repr=False)
     part: QuantileScale | None = field(default=None, repr=False)
 
     def detached(self) -> KindKernel:
         """Return this without what `attach` restores."""
-        return replace(self, known=(), known_heard=np.empty((0, 0), np.float32), part=None)
+        nothing = np.empty((0, 0), np.float32)
+        return replace(self, known=(), known_heard=nothing, squares=(), part=None)
 
     def attach(self, vectors: NDArray[np.float32]) -> None:
         """Restore the rest from the vectors of the table, shape (table's clips, descriptors)."""
@@ -134,7 +137,7 @@ class KindKernel:
             for each, columns in zip(known, self.columns, strict=True):
                 each[block] = scores[:, columns]
             heard[block] = scores[:, self.heard]
-        self.known, self.known_heard = tuple(known), heard
+        self.known, self.known_heard, self.squares = tuple(known), heard, ()
 
     def scores_of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the normal scores of vectors at the usual level, shape (clips, descriptors)."""
@@ -191,7 +194,9 @@ class KindKernel:
         `beside` is what all targets have in common.
         """
         single = np.float32
-        distance = distances(scores, self.known[target], self.weights[target])
+        if not self.squares:
+            self.squares = tuple(map(weighted_squares, self.known, self.weights))
+        distance = distances(scores, self.known[target], self.weights[target], self.squares[target])
         kernel = distance / single(self.shape.reach)
         kernel += single(1.0)
         alike = kinds.astype(single) @ self.kinds.astype(single).T
@@ -249,17 +254,29 @@ def probabilities(
 
 
 def distances(
-    first: NDArray[np.float32], second: NDArray[np.float32], weight: NDArray[np.float32]
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    squares: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return mean weighted squared differences, shape (clips of first, clips of second)."""
-    squares = [np.asarray(np.square(each) @ weight, np.float32) for each in (first, second)]
+    """Return mean weighted squared differences, shape (clips of first, clips of second).
+
+    `squares` are the weighted squared lengths of the second, if already computed.
+    """
     distance = np.asarray((first * weight) @ second.T, np.float32)
     distance *= np.float32(-2.0)
-    distance += squares[0][:, None]
-    distance += squares[1]
+    distance += weighted_squares(first, weight)[:, None]
+    distance += weighted_squares(second, weight) if squares is None else squares
     np.maximum(distance, 0.0, out=distance)
     distance /= np.float32(first.shape[1])
     return distance
+
+
+def weighted_squares(
+    scores: NDArray[np.float32], weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return weighted squared lengths of scores, shape (clips,)."""
+    return np.asarray(np.square(scores) @ weight, np.float32)
 
 
 def mean_nearest(distance: NDArray[np.float32], *, skipped: int = 0) -> NDArray[np.float32]:
