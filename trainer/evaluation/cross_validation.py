@@ -12,6 +12,7 @@ from trainer.evaluation.scores import SCORES, coverage, estimate
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from
 from trainer.regression.kind_kernel import DIMENSIONS, KINDS
+from trainer.regression.relevance import known_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,15 +47,16 @@ def cross_validate(
     """Predict each of five grouped folds by a fit on the other four.
 
     Everything is fitted on these four, including rank scales, relevance, kinds and intervals. Only
-    the steadiness of the descriptors, which does not depend on ratings, comes from all clips.
+    what does not depend on ratings comes from all clips: the steadiness of the descriptors, and
+    which corpora have one level for all of their clips.
 
     Raises:
         TrainingError: a fit fails.
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
-    return _held_out(
-        table, regression, [(folds == fold, folds != fold) for fold in range(OUTER_FOLDS)]
-    )
+    splits = [(folds == fold, folds != fold) for fold in range(OUTER_FOLDS)]
+    level = known_level(table.vectors, table.corpus)
+    return _held_out(table, regression, splits, level)
 
 
 def leave_corpora_out(table: TrainingTable, regression: JointRegression) -> HeldOutPredictions:
@@ -78,14 +80,15 @@ def predict_within_kind(
     The folds are those of `cross_validate` with the same seed.
     """
     folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
+    level = known_level(table.vectors, table.corpus)
     affect = np.empty(table.ratings.shape)
     for kind in sorted(set(table.domain.tolist())):
         for fold in range(OUTER_FOLDS):
             out = (table.domain == kind) & (folds == fold)
             known = table.subset((table.domain == kind) & (folds != fold))
-            affect[out] = np.clip(
-                regression.fit_kernel(known).predict(table.vectors[out]).affect, -1.0, 1.0
-            )
+            fitted = regression.fit_kernel(known)
+            predicted = fitted.predict(table.vectors[out], level=level[out])
+            affect[out] = np.clip(predicted.affect, -1.0, 1.0)
     return affect
 
 
@@ -93,13 +96,15 @@ def _held_out(
     table: TrainingTable,
     regression: JointRegression,
     splits: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+    level: NDArray[np.float64] | None = None,
 ) -> HeldOutPredictions:
     """Predict the clips left out in each split by a fit on those that are known."""
     affect, low, high = (np.empty(table.ratings.shape) for _ in range(3))
     novelty, kind = np.empty(len(table)), np.empty(len(table), dtype="<U5")
     for out, known in splits:
         fitted = regression_from(regression.get_params()).fit(table.subset(known))
-        predicted = fitted.predict_all(table.vectors[out])
+        own = None if level is None else level[out]
+        predicted = fitted.predict_all(table.vectors[out], level=own)
         for dim, name in enumerate(DIMENSIONS):
             affect[out, dim] = getattr(predicted, name)
             low[out, dim] = getattr(predicted, f"{name}_low")

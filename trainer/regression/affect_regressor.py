@@ -26,7 +26,15 @@ from trainer.regression.kind_kernel import (
 )
 from trainer.regression.level_curve import level_db
 from trainer.regression.quantile_scale import QuantileScale
-from trainer.regression.relevance import heaviest, known_level, relevance_of, same_norm, with_share
+from trainer.regression.relevance import (
+    RatedClips,
+    heaviest,
+    known_level,
+    relevance_of,
+    same_norm,
+    same_origin,
+    with_share,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -67,6 +75,8 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         heard_slope: the same, in proportion to them.
         norm_noise: variance that clips of a corpus with the very same ratings have in common: they
             are the norm of a class, which differs from the true ratings of its clips together.
+        origin_noise: variance of what the ratings of a corpus have in common where they are
+            proxies: their scale may begin elsewhere.
         harmony: share of harmony and rhythm in the weights of all descriptors, in [0, 1].
         kind_penalty: inverse strength of the classifier's penalty.
         steadiness: of each descriptor, in [0, 1]; None for all 1.
@@ -78,17 +88,18 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self,
         *,
         reach: float = 1.0,
-        noise: float = 0.08,
-        shared: float = 0.5,
+        noise: float = 0.12,
+        shared: float = 0.7,
         music_level: float = 0.008,
         voice_level: float = 0.3,
-        arousal_by_level: float = 0.5,
-        valence_by_level: float = 0.2,
+        arousal_by_level: float = 0.2,
+        valence_by_level: float = 0.1,
         heard: float = 1.0,
         heard_slope: float = 0.3,
         norm_noise: float = 0.1,
+        origin_noise: float = 0.5,
         harmony: float = 0.25,
-        kind_penalty: float = 0.3,
+        kind_penalty: float = 0.8,
         steadiness: NDArray[np.float32] | None = None,
         is_harmony: NDArray[np.bool_] | None = None,
         seed: int = 20240229,
@@ -103,6 +114,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self.heard = heard
         self.heard_slope = heard_slope
         self.norm_noise = norm_noise
+        self.origin_noise = origin_noise
         self.harmony = harmony
         self.kind_penalty = kind_penalty
         self.steadiness = steadiness
@@ -133,26 +145,24 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             ValueError: the arrays do not fit together, or a value is not finite.
         """
         given = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float32)
-        vectors, rated = (np.asarray(each) for each in given)
-        self.one_target_ = rated.ndim == 1
-        ratings = rated.astype(np.float64).reshape(len(rated), -1)
+        vectors, ratings = (np.asarray(each) for each in given)
+        self.one_target_ = ratings.ndim == 1
+        ratings = ratings.astype(np.float64).reshape(len(ratings), -1)
         weight = _check_sample_weight(
             sample_weight, vectors, dtype=np.float64, ensure_non_negative=True
         )
-        used = weight > 0
         kinds, corpora = (
             np.full(len(vectors), default) if column is None else np.asarray(column)
             for column, default in ((kind, KINDS[-1]), (corpus, ""))
         )
+        used = weight > 0
         anchors = used if sets_scale is None else used & np.asarray(sets_scale, dtype=bool)
         anchors = anchors if anchors.sum() >= FEWEST_FOR_SCALE else used
+        clips = RatedClips(vectors, ratings, weight, kinds, corpora)
         rows = self._spanning(np.flatnonzero(used))
-        self.kind_kernel_ = self._kernel(
-            vectors, ratings, weight, kinds, corpora, rows=rows, anchors=anchors
-        )
-        self.kind_kernel_.duals = self._duals(
-            vectors, ratings, weight, corpora, rows=np.flatnonzero(used)
-        )
+        self.kind_kernel_ = self._kernel(clips.at(rows), vectors[anchors])
+        self.kind_kernel_.rows = rows
+        self.kind_kernel_.duals = self._duals(clips.at(rows), clips.at(used))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
@@ -167,27 +177,23 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             return rows
         return np.sort(np.random.default_rng(self.seed).permutation(rows)[:MOST_ROWS])
 
-    def _kernel(
-        self,
-        vectors: NDArray[np.float32],
-        ratings: NDArray[np.float64],
-        weight: NDArray[np.float64],
-        kind: NDArray[np.str_],
-        corpus: NDArray[np.str_],
-        *,
-        rows: NDArray[np.intp],
-        anchors: NDArray[np.bool_],
-    ) -> KindKernel:
-        """Fit everything but the dual coefficients, on the clips that span the kernel."""
-        powers, level = level_powers(vectors.shape[1]), level_db(vectors)
-        scale = QuantileScale(at_usual_level(vectors[anchors], powers, level[anchors]))
-        scores = scale.scores(at_usual_level(vectors[rows], powers, level[rows]))
-        relevance = relevance_of(scores, ratings[rows], weight[rows], kind[rows], corpus[rows])
+    def _kernel(self, spanning: RatedClips, anchors: NDArray[np.float32]) -> KindKernel:
+        """Fit everything but the dual coefficients.
+
+        Args:
+            spanning: the clips that span the kernel.
+            anchors: vectors that the quantile scale is fitted on.
+        """
+        vectors = spanning.vectors
+        powers = level_powers(vectors.shape[1])
+        scale = QuantileScale(at_usual_level(anchors, powers, level_db(anchors)))
+        scores = scale.scores(at_usual_level(vectors, powers, level_db(vectors)))
+        relevance = relevance_of(scores, spanning)
         heavy, weights = heaviest(self._normalised(relevance), HEAVIEST)
         heard = heard_descriptors(vectors.shape[1])
         used = np.union1d(heavy, heard)
         columns, scores = np.searchsorted(used, heavy), scores[:, used]
-        kind_weights, kind_offsets = fit_kinds(scores, kind[rows], self.kind_penalty, self.seed)
+        kind_weights, kind_offsets = fit_kinds(scores, spanning.kind, self.kind_penalty, self.seed)
         known = tuple(scores[:, chosen] for chosen in columns)
         apart = [distances(each, each, own) for each, own in zip(known, weights, strict=True)]
         nearest = mean_nearest(np.mean(apart, axis=0), skipped=1)
@@ -202,7 +208,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             ),
             powers=powers,
             scale=scale,
-            rows=rows,
+            rows=np.arange(len(vectors)),
             used=used,
             columns=columns,
             weights=weights,
@@ -210,9 +216,9 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             kind_weights=kind_weights,
             kind_offsets=kind_offsets,
             kinds=probabilities(scores, kind_weights, kind_offsets),
-            level=known_level(vectors[rows], corpus[rows]),
-            centre=np.zeros(ratings.shape[1]),
-            duals=np.zeros((len(rows), ratings.shape[1])),
+            level=known_level(vectors, spanning.corpus),
+            centre=np.zeros(spanning.ratings.shape[1]),
+            duals=np.zeros(spanning.ratings.shape),
             farthest=float(np.quantile(nearest, _NOVEL_AT)) or 1.0,
             known=known,
             known_heard=scores[:, np.searchsorted(used, heard)],
@@ -227,51 +233,33 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             else with_share(relevance, self.is_harmony, self.harmony)
         )
 
-    def _duals(
-        self,
-        vectors: NDArray[np.float32],
-        ratings: NDArray[np.float64],
-        weight: NDArray[np.float64],
-        corpus: NDArray[np.str_],
-        *,
-        rows: NDArray[np.intp],
-    ) -> NDArray[np.float64]:
-        """Return the dual coefficients, and set the centre."""
+    def _duals(self, spanning: RatedClips, clips: RatedClips) -> NDArray[np.float64]:
+        """Return the dual coefficients of the clips that span the kernel, and set the centre."""
         fitted = self.kind_kernel_
-        shift = fitted.shift(fitted.kinds, fitted.level)
-        residual, weights = ratings[fitted.rows] - shift, weight[fitted.rows]
-        fitted.centre = np.average(residual, axis=0, weights=weights)
-        if len(rows) > len(fitted.rows):
-            return self._nystroem(vectors, ratings, weight, corpus, rows=rows)
-        same = same_norm(ratings[rows], corpus[rows])
+        residual = spanning.ratings - fitted.shift(fitted.kinds, fitted.level)
+        fitted.centre = np.average(residual, axis=0, weights=spanning.weight)
+        if len(clips.weight) > len(spanning.weight):
+            return self._nystroem(clips)
+        errors = self.norm_noise * same_norm(clips.ratings, clips.corpus)
+        errors += self.origin_noise * same_origin(clips.weight, clips.corpus)
         duals = np.empty(residual.shape)
         beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
         for target in range(residual.shape[1]):
             kernel, _ = fitted.covariance(fitted.known[target], target, fitted.kinds, beside)
             ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
             centred = residual[:, target] - fitted.centre[target]
-            ridge.fit(
-                kernel.astype(np.float64) + self.norm_noise * same, centred, sample_weight=weights
-            )
+            ridge.fit(kernel.astype(np.float64) + errors, centred, sample_weight=clips.weight)
             duals[:, target] = ridge.dual_coef_
         return duals
 
-    def _nystroem(
-        self,
-        vectors: NDArray[np.float32],
-        ratings: NDArray[np.float64],
-        weight: NDArray[np.float64],
-        corpus: NDArray[np.str_],
-        *,
-        rows: NDArray[np.intp],
-    ) -> NDArray[np.float64]:
+    def _nystroem(self, clips: RatedClips) -> NDArray[np.float64]:
         """Return the duals of the clips that span the kernel, fitted to all clips.
 
         The subset of regressors (Rasmussen and Williams, 2006, section 8.3.1), whose normal
         equations are added up in blocks of clips.
         """
         fitted = self.kind_kernel_
-        level = known_level(vectors, corpus)
+        level = known_level(clips.vectors, clips.corpus)
         beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
         spans = [
             self.noise
@@ -279,16 +267,16 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             for target, known in enumerate(fitted.known)
         ]
         right = np.zeros((len(spans), len(fitted.rows)))
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            scores = fitted.used_scores(vectors[block])
+        for start in range(0, len(level), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            scores = fitted.used_scores(clips.vectors[block])
             kinds = fitted.kinds_of(scores)
-            residual = ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
+            residual = clips.ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
             beside = fitted.beside(scores[:, fitted.heard], kinds, level[block])
             for target, columns in enumerate(fitted.columns):
                 kernel = fitted.covariance(scores[:, columns], target, kinds, beside)[0]
                 kernel = kernel.astype(np.float64)
-                weighted = kernel.T * weight[block]
+                weighted = kernel.T * clips.weight[block]
                 spans[target] += weighted @ kernel
                 right[target] += weighted @ residual[:, target]
         for normal in spans:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from trainer.regression.kind_kernel import KindKernel
     from trainer.regression.training_table import TrainingTable
 
-RECIPE: Final = "joint-kernel-2"
+RECIPE: Final = "joint-kernel-3"
 """Name of this way of fitting; the digit grows when equal settings would fit differently."""
 
-OLDER_RECIPES: Final = frozenset({"two-experts-2", "joint-kernel-1"})
+OLDER_RECIPES: Final = frozenset({"two-experts-2", "joint-kernel-1", "joint-kernel-2"})
 """Bundles of these are fitted again by this recipe, with its default settings."""
 
 LEVEL: Final = 0.8
@@ -83,13 +83,16 @@ class JointRegression:
         return np.clip(self.kernel_.predict(vectors).affect, -1.0, 1.0)
 
     def predict_all(
-        self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
+        self,
+        vectors: NDArray[np.float32],
+        scores: NDArray[np.float32] | None = None,
+        level: NDArray[np.float64] | None = None,
     ) -> Predictions:
         """Predict affect, intervals, novelty and kinds from vectors as in `predict`.
 
-        `scores` are their normal scores, if already computed.
+        `scores` and `level` are as in `KindKernel.predict`.
         """
-        found = self.kernel_.predict(vectors, scores)
+        found = self.kernel_.predict(vectors, scores, level)
         affect = np.clip(found.affect, -1.0, 1.0)
         half = self.widths_.half_widths(found.kinds, found.novelty)
         low, high = np.clip(affect - half, -1.0, 1.0), np.clip(affect + half, -1.0, 1.0)

@@ -151,14 +151,18 @@ class KindKernel:
         return self.part.scores(equal)
 
     def predict(
-        self, vectors: NDArray[np.float32], scores: NDArray[np.float32] | None = None
+        self,
+        vectors: NDArray[np.float32],
+        scores: NDArray[np.float32] | None = None,
+        level: NDArray[np.float64] | None = None,
     ) -> KernelPrediction:
         """Predict from vectors of shape (clips, descriptors), float32, finite.
 
-        `scores` are the normal scores of all descriptors, if already computed.
+        `scores` are the normal scores of all descriptors, if already computed, and `level` what is
+        known of the level of each clip in dB, if that differs from its own.
         """
         scores = self.used_scores(vectors) if scores is None else scores[:, self.used]
-        kinds, level = self.kinds_of(scores), level_db(vectors)
+        kinds, level = self.kinds_of(scores), level_db(vectors) if level is None else level
         affect = self.shift(kinds, level) + self.centre
         beside = self.beside(scores[:, self.heard], kinds, level)
         nearness = np.zeros(beside.shape, dtype=np.float32)

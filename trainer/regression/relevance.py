@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,32 @@ _RATED_BY_CLIP: Final = 0.4
 """Mean weight from which the ratings of a corpus are those of its clips, not norms of classes."""
 
 _FEWEST_EFFECTIVE: Final = 50
+
+_COUNTS: Final = {"sound": 3.0}
+"""How often a clip counts of a kind of which few are rated. Music gains by it, too."""
+
+_PROXY_WEIGHT: Final = 0.5
+"""Mean weight up to which the ratings of a corpus are proxies, with an origin of their own."""
+
+
+class RatedClips(NamedTuple):
+    """What is known of some clips: arrays as in `TrainingTable`, ratings (clips, targets)."""
+
+    vectors: NDArray[np.float32]
+    ratings: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    kind: NDArray[np.str_]
+    corpus: NDArray[np.str_]
+
+    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> RatedClips:
+        """Return some of the clips."""
+        return RatedClips(
+            self.vectors[rows],
+            self.ratings[rows],
+            self.weight[rows],
+            self.kind[rows],
+            self.corpus[rows],
+        )
 
 
 def known_level(vectors: NDArray[np.float32], corpus: NDArray[np.str_]) -> NDArray[np.float64]:
@@ -39,13 +65,16 @@ def same_norm(ratings: NDArray[np.float64], corpus: NDArray[np.str_]) -> NDArray
     return same
 
 
-def relevance_of(
-    scores: NDArray[np.float32],
-    ratings: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    kind: NDArray[np.str_],
-    corpus: NDArray[np.str_],
-) -> NDArray[np.float64]:
+def same_origin(weight: NDArray[np.float64], corpus: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Return which clips have proxies of one corpus as ratings, shape (clips, clips)."""
+    names, number = np.unique(corpus, return_inverse=True)
+    means = [weight[number == each].mean() for each in range(len(names))]
+    is_proxy = np.array(means)[number] <= _PROXY_WEIGHT
+    same: NDArray[np.bool_] = (number[:, None] == number) & is_proxy
+    return same
+
+
+def relevance_of(scores: NDArray[np.float32], clips: RatedClips) -> NDArray[np.float64]:
     """Return the squared correlation with each target within corpora, added up over the kinds.
 
     A corpus counts by its clips, fewer where their ratings are norms of a class. Descriptors may
@@ -54,9 +83,10 @@ def relevance_of(
     Returns:
         Shape (targets, descriptors); 1 throughout if no corpus has three clips of a kind.
     """
+    _, ratings, weight, kind, corpus = clips
     relevance = np.zeros((ratings.shape[1], scores.shape[1]))
     for each in KINDS:
-        mean, clips = np.zeros_like(relevance), 0.0
+        mean, total = np.zeros_like(relevance), 0.0
         for name in np.unique(corpus[kind == each]):
             own = (kind == each) & (corpus == name)
             if own.sum() <= 2:  # noqa: PLR2004 - two clips always correlate
@@ -66,11 +96,13 @@ def relevance_of(
             spread = np.outer(np.square(rated).sum(axis=0), np.square(centred).sum(axis=0))
             count = own.sum() * min(1.0, weight[own].mean() / _RATED_BY_CLIP)
             mean += count * (rated.T @ centred) / np.sqrt(np.maximum(spread, 1e-12))
-            clips += count
-        if clips:
+            total += count
+        if total:
             # 1/n is the expected square of a chance correlation; it keeps every descriptor.
-            own_part = np.square(mean / clips) + 1.0 / max(clips, _FEWEST_EFFECTIVE)
-            relevance += clips * own_part / own_part.mean(axis=1, keepdims=True)
+            own_part = np.square(mean / total) + 1.0 / max(total, _FEWEST_EFFECTIVE)
+            relevance += (
+                _COUNTS.get(each, 1.0) * total * own_part / own_part.mean(axis=1, keepdims=True)
+            )
     return relevance if relevance.any() else relevance + 1.0
 
 
