@@ -90,7 +90,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         reach: float = 1.0,
         noise: float = 0.12,
         shared: float = 0.7,
-        music_level: float = 0.008,
+        music_level: float = 0.004,
         voice_level: float = 0.3,
         arousal_by_level: float = 0.2,
         valence_by_level: float = 0.1,

@@ -94,6 +94,23 @@ def test_clips_with_the_norm_of_their_class_count_little_more_than_one() -> None
     assert abs(shift[1.0] - 0.9) > abs(shift[0.0] - 0.9)
 
 
+def test_proxies_may_begin_elsewhere_without_moving_others() -> None:
+    table = small_table(music=60, sounds=60)
+    is_proxy = table.domain == "sound"
+    moved = table.ratings + np.where(is_proxy, 0.4, 0.0)[:, None]
+    apart = {}
+    for weight in (0.5, 0.51):
+        weights = np.where(is_proxy, weight, 1.0)
+        first, second = (
+            AffectRegressor().fit(table.vectors, each, weights, corpus=table.corpus)
+            for each in (table.ratings, moved)
+        )
+        differences = second.predict(table.vectors) - first.predict(table.vectors)
+        apart[weight] = differences[is_proxy, 0].mean() - differences[~is_proxy, 0].mean()
+    assert apart[0.51] > 0.3
+    assert apart[0.5] < apart[0.51] / 2
+
+
 def test_more_clips_than_the_kernel_may_have_are_fitted_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -59,7 +59,7 @@ def test_a_few_sounds_teach_what_is_heard(kernel: KindKernel) -> None:
         spearmanr(each.predict(unmet).affect[:, 0], arousal_of(unmet))[0]
         for each in (fitted(0.0, 0.0), kernel)
     ]
-    assert agreement[1] > agreement[0] + 0.05
+    assert agreement[1] > agreement[0] + 0.02
 
 
 def test_what_is_surely_no_music_is_alike_by_all_of_them_equally(kernel: KindKernel) -> None:
