@@ -39,8 +39,8 @@ _SLACK_S = 0.25
 # Where seeking fails, the sound is decoded from the beginning, but no further than this.
 _LONGEST_SEQUENTIAL_S = 600.0
 
-# Frames that are mixed and resampled at once. The memory for so few is used again by the next, while
-# that for a window goes back to the system each time, and fetching it anew costs a sixth of decoding.
+# Frames that are mixed and resampled at once. The memory for a whole window may go back to the
+# system after each and be fetched anew, which took up to a quarter of the time of decoding.
 _BATCH = 32
 
 
