@@ -29,7 +29,7 @@ _TYPES: Final = {
 
 def mono(frames: Sequence[AudioFrame]) -> FloatArray:
     """Return the mean of the channels of frames of one format, shape (samples,), float32."""
-    samples = np.concatenate([_samples(frame) for frame in frames], axis=1)
+    samples = _samples(frames)
     if not frames[0].format.is_planar:
         samples = samples.reshape(-1, frames[0].layout.nb_channels).T
     if samples.dtype.kind == "u":
@@ -58,18 +58,20 @@ def narrowed(frame: AudioFrame) -> AudioFrame:
     return made
 
 
-def _samples(frame: AudioFrame) -> NDArray[Any]:
+def _samples(frames: Sequence[AudioFrame]) -> NDArray[Any]:
     """Return the samples of each plane, shape (planes, samples of a plane).
 
     PyAV's own `planes` and `to_ndarray` read past the end of a table where a frame has eight
     planes or more, and take what lies there for the address of another.
     """
-    channels = frame.layout.nb_channels
-    planes, count = (channels, 1) if frame.format.is_planar else (1, channels)
-    kind, count = _TYPES[frame.format.name.removesuffix("p")], count * frame.samples
-    return np.stack(
-        [
-            np.frombuffer(memoryview(AudioPlane(frame, plane)), kind, count)
-            for plane in range(planes)
-        ]
-    )
+    channels, kind = frames[0].layout.nb_channels, frames[0].format
+    planes, width = (channels, 1) if kind.is_planar else (1, channels)
+    counts = [frame.samples * width for frame in frames]
+    samples = np.empty((planes, sum(counts)), _TYPES[kind.name.removesuffix("p")])
+    first = 0
+    for frame, count in zip(frames, counts, strict=True):
+        for plane in range(planes):
+            part = np.frombuffer(memoryview(AudioPlane(frame, plane)), samples.dtype, count)
+            samples[plane, first : first + count] = part
+        first += count
+    return samples

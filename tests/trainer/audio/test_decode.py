@@ -16,7 +16,7 @@ from bench.fuzz.crafted_files import dff, dsf, speex
 from tests.daemon.tagging.sounds import musepack
 from tests.sounds import KINDS, music_like, noise, silence, stereo, tone, write_audio, write_video
 from tests.trainer.audio.outer_blocks import ID3V1, apev2, id3v2
-from trainer.audio import stream
+from trainer.audio import decode, stream
 from trainer.audio.container import sound_packets
 from trainer.audio.decode import decode_windows, window_starts
 from trainer.features.extract import FeatureSettings
@@ -48,6 +48,20 @@ def test_windows_are_spread_evenly_inside_the_file(duration_s: float, windows: i
     gaps_s = np.diff([-duration_s / windows / 2, *starts_s, duration_s])
     assert np.allclose(gaps_s[1:-1] - duration_s / windows / 2, starts_s[0])
     assert np.isclose(gaps_s[-1] - duration_s / windows / 2, starts_s[0])
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100, 96000])
+def test_parts_that_are_resampled_at_once_do_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate_hz: int
+) -> None:
+    path = write_audio(tmp_path / "a.wav", noise(3, rate_hz), rate_hz)
+    found = []
+    for frames in (1, 5, 100_000):
+        monkeypatch.setattr(decode, "_BATCH", frames)
+        found.append(np.stack(decode_windows(path, BRIEF).windows))
+    assert found[0].any()
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

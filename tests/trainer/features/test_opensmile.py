@@ -79,6 +79,36 @@ def test_every_rate_and_length_gives_every_window(rate_hz: int, window_s: float)
     assert describe(windows, rate_hz, HERE).shape == (3, FEATURES)
 
 
+def plain(windows: list[np.ndarray], rate_hz: int) -> np.ndarray:
+    """Return what openSMILE finds when nothing is cut or left out for it."""
+    window_s = len(windows[0]) * 100 // rate_hz / 100
+    pcm = opensmile._pcm16(
+        np.concatenate([window[: round(window_s * rate_hz)] for window in windows]), rate_hz
+    )
+    options = opensmile._options(len(pcm) // 2, rate_hz, window_s)
+    with opensmile._smile("compare_windows.conf", options) as smile:
+        return np.stack(opensmile._rows(pcm, smile)[: len(windows)])
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 12800, 22050])
+@pytest.mark.parametrize("window_s", [SHORTEST_S, 0.25, 1.0])
+def test_shortcuts_change_no_bit(window_s: float, rate_hz: int) -> None:
+    window_s += 1 / rate_hz
+    windows = [
+        music_like(window_s, rate_hz),
+        tone(window_s, rate_hz, hz=61.0),
+        tone(window_s, rate_hz, hz=220.0, gain=7.0),
+        noise(window_s, rate_hz) * tone(window_s, rate_hz, hz=2.0),
+    ]
+    np.testing.assert_array_equal(describe(windows, rate_hz, HERE), plain(windows, rate_hz))
+
+
+def test_shortcuts_change_no_bit_of_windows_as_they_are_used() -> None:
+    windows = [music_like(4, 12800, seed=seed) for seed in range(3)]
+    windows.append(silence(4, 12800))
+    np.testing.assert_array_equal(describe(windows, 12800, HERE), plain(windows, 12800))
+
+
 @pytest.mark.parametrize("samples", [1, 100, 900])
 def test_too_short_says_how_much_is_needed(samples: int) -> None:
     with pytest.raises(UnusableClip, match=r"0\.06 s are needed"):
@@ -103,8 +133,8 @@ def test_what_is_finite_in_no_window_is_named() -> None:
 def test_an_installation_path_of_any_letters_works(tmp_path: Path) -> None:
     folder = tmp_path / "répertoire à moi"
     folder.mkdir()
-    for name in ("compare_windows.conf", "compare_frames.conf.inc"):
-        (folder / name).write_bytes((opensmile._HERE / name).read_bytes())
+    for file in opensmile._HERE.glob("compare_*"):
+        (folder / file.name).write_bytes(file.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opensmile, "_HERE", folder)
         assert describe([noise(1, RATE_HZ)], RATE_HZ, HERE).shape == (1, FEATURES)

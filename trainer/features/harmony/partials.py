@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -55,11 +56,17 @@ class Partials:
         return shares
 
 
-def spectra(sound: FloatArray, frame: int, hop: int) -> NDArray[np.float32]:
-    """Return the magnitude spectra of a sound, shape (frames, frame // 2 + 1)."""
+def spectra(sound: FloatArray, frame: int, hop: int, bins: int | None = None) -> FloatArray:
+    """Return the magnitude spectra of a sound, shape (frames, bins); by default of all bins."""
     padded = np.pad(sound, (0, max(0, frame - len(sound))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
-    return np.abs(np.fft.rfft(frames * np.hanning(frame).astype(np.float32))).astype(np.float32)
+    magnitudes: FloatArray = np.abs(np.fft.rfft(frames * _hanning(frame))[:, :bins])
+    return magnitudes.astype(np.float32, copy=False)
+
+
+@cache
+def _hanning(frame: int) -> FloatArray:
+    return np.hanning(frame).astype(np.float32)
 
 
 def partials_of(sound: FloatArray, rate_hz: int) -> Partials | None:
@@ -70,7 +77,7 @@ def partials_of(sound: FloatArray, rate_hz: int) -> Partials | None:
     """
     frame = round(_FRAME_S * rate_hz)
     highest = int(_HIGHEST_HZ * frame / rate_hz) + 2
-    spectrum = spectra(sound, frame, round(HOP_S * rate_hz))[:, :highest]
+    spectrum = spectra(sound, frame, round(HOP_S * rate_hz), highest)
     loudest = spectrum.max(axis=1, keepdims=True)
     if not loudest.any():
         return None

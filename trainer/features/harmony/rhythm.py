@@ -32,7 +32,7 @@ def rhythm(sound: FloatArray, rate_hz: int) -> dict[str, float]:
     """
     spectrum = spectra(sound, round(_FRAME_S * rate_hz), round(_HOP_S * rate_hz))
     levels = np.log1p(spectrum / (_FAINT * spectrum.max() + 1e-12)).astype(np.float64)
-    rises = np.maximum(np.diff(levels, axis=0, append=levels[-1:]), 0.0).sum(axis=1)
+    rises = np.append(np.maximum(levels[1:] - levels[:-1], 0.0).sum(axis=1), 0.0)
     mean_level = levels.sum(axis=1).mean() + 1e-9
     curve = rises - np.convolve(rises, np.full(_AROUND, 1 / _AROUND), "same")[: len(rises)]
     pulses = _autocorrelation(curve)

@@ -76,8 +76,8 @@ def _keys(chroma: NDArray[np.float64], mean: NDArray[np.float64]) -> dict[str, f
         "key_clarity": max(major, minor) - np.sort(fits)[-3],
         "key_mode_of_phrases": np.mean(phrases[:, :12].max(axis=1) - phrases[:, 12:].max(axis=1)),
         "key_of_phrases": phrases.max(axis=1).mean(),
-        "scale_major": (_rotations(_notes(_MAJOR_SCALE)) @ mean).max(),
-        "scale_harmonic_minor": (_rotations(_notes(_HARMONIC_MINOR_SCALE)) @ mean).max(),
+        "scale_major": (_MAJOR_SCALES @ mean).max(),
+        "scale_harmonic_minor": (_HARMONIC_MINOR_SCALES @ mean).max(),
     }
 
 
@@ -152,5 +152,7 @@ def _templates(profile: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 _SIZES: Final = range(1, 7)
+_MAJOR_SCALES: Final = _rotations(_notes(_MAJOR_SCALE))
+_HARMONIC_MINOR_SCALES: Final = _rotations(_notes(_HARMONIC_MINOR_SCALE))
 _KEYS: Final = np.concatenate([_templates(np.array(_MAJOR)), _templates(np.array(_MINOR))])
 _CHORD_TEMPLATES: Final = {kind: _templates(_notes(notes)) for kind, notes in _CHORDS.items()}
