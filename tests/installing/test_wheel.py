@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -27,39 +26,6 @@ def run(*line: str | Path, **environment: str | Path) -> subprocess.CompletedPro
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def context() -> list[str]:
-    """Return what of the repository a build of the image gets, and so suffices for the wheel."""
-    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
-    assert "*" in lines
-    return [line[1:] for line in lines if line.startswith("!")]
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with what `make wheel` makes."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for path in subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        capture_output=True,
-        check=True,
-    ).stdout.split(b"\0")[:-1]:
-        name = os.fsdecode(path)
-        if name.split("/")[0] in {*context(), "Makefile"} and (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-    (folder / ".venv").symlink_to(BIN.parent)
-    # The environment is there: only the commands of the target itself are to run.
-    stamps = ("--assume-old=.venv/.run", "--assume-old=.venv/bin/python")
-    run("make", "-C", folder, "wheel", *stamps, f"BIN={BIN}")
-    return folder / "dist"
-
-
-@pytest.fixture(scope="module")
-def wheel(dist: Path) -> Path:
-    (found,) = dist.glob("*.whl")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -134,29 +100,6 @@ def test_the_lists_beside_the_wheel_are_those_of_the_lock_file(dist: Path) -> No
     pinned = (dist / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert [re.sub(r" ?\\$", "", line) for line in lock.splitlines() if line[0] != " "] == pinned
     run("sh", "-c", f"cd {dist} && sha256sum --check --strict SHA256SUMS")
-
-
-def test_uv_installs_it_as_a_command(dist: Path, wheel: Path, tmp_path: Path) -> None:
-    line: list[str | Path] = [
-        BIN / "uv",
-        "tool",
-        "install",
-        "--constraints",
-        dist / "constraints.txt",
-        wheel,
-    ]
-    run(
-        *line,
-        UV_TOOL_DIR=tmp_path / "env",
-        UV_TOOL_BIN_DIR=tmp_path / "bin",
-        UV_PYTHON=sys.executable,
-        UV_PYTHON_DOWNLOADS="never",
-    )
-    command = tmp_path / "bin" / "valenced"
-    assert run(command, "--version").stdout.startswith("valenced, version ")
-    shared = command.resolve().parents[1] / "share"
-    assert (shared / "man" / "man1" / "valenced-query.1").is_file()
-    assert (shared / "valenced" / "systemd" / "valenced.service").is_file()
 
 
 def test_the_newest_release_has_a_date_and_the_version_of_the_wheel(wheel: Path) -> None:
