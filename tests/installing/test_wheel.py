@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docs.commands import all_commands, option_names
+from tests.docs.pages import ROOT, page_at
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -102,10 +102,13 @@ def test_the_lists_beside_the_wheel_are_those_of_the_lock_file(dist: Path) -> No
     run("sh", "-c", f"cd {dist} && sha256sum --check --strict SHA256SUMS")
 
 
-def test_the_newest_release_has_a_date_and_the_version_of_the_wheel(wheel: Path) -> None:
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_version_changelog_and_upgrade_page_name_the_same_release(wheel: Path) -> None:
+    changelog = page_at(ROOT / "CHANGELOG.md").text
     unreleased, *releases = re.findall(r"^## (.+)$", changelog, re.MULTILINE)
     assert unreleased == "Unreleased"
     for release in releases:
         assert re.fullmatch(r"\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)", release)
-    assert releases[0].split()[0] == wheel.name.split("-")[1]
+    newest, before = (release.split()[0] for release in releases[:2])
+    assert newest == wheel.name.split("-")[1]
+    upgrading = page_at(ROOT / "docs" / "upgrading.md").text
+    assert re.findall(r"^## (From .+)$", upgrading, re.MULTILINE)[0] == f"From {before} to {newest}"
