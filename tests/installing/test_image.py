@@ -1,18 +1,24 @@
-"""The image and its service, as far as they can be read without a builder."""
+"""The image and its service, read line by line; without a builder, its steps are run, too."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from pathlib import Path
-from typing import Any
+import shutil
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from config.default_paths import default_paths
 from config.loading import load
+from tests.docs.pages import ROOT
+from tests.installing import podman
+from tests.installing.documented import is_tagged, run
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -77,3 +83,29 @@ def test_the_service_may_write_its_volumes_only_and_has_no_network() -> None:
     assert inside == [":/media", ":/etc/valenced:ro", "state:/var/lib/valenced"]
     assert composed["build"]["dockerfile"] == "Containerfile"
     assert set(composed["build"]["args"]) == {"UID", "GID"}
+
+
+@pytest.mark.skipif(not podman.why_missing(), reason="test_built_image.py builds it")
+@pytest.mark.xdist_group("wheel")
+def test_its_steps_lead_to_a_tagged_sound_without_a_builder(
+    checkout: Path, home: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+
+    def inside(text: str) -> str:
+        return re.sub(r"/(?:opt|var/lib|etc)/valenced|/media|/src", rf"{root}\g<0>", text)
+
+    numbers = {"UID": str(os.getuid()), "GID": str(os.getgid())}
+    place = root
+    for word, rest in instructions():
+        if word == "WORKDIR":
+            place = root / rest.lstrip("/")
+            place.mkdir(parents=True, exist_ok=True)
+        elif word == "COPY" and "--from" not in rest:
+            shutil.copytree(checkout, place, symlinks=True, dirs_exist_ok=True)
+        elif word == "RUN" and "apt-get" not in rest:  # which would change this machine
+            run(inside(rest), place, os.environ | numbers)
+    variables = {name: inside(value) for name, value in environment().items()}
+    run(f"valenced scan {home / 'Music'}", root, os.environ | variables)
+    assert is_tagged(home / "Music" / "song.flac")
+    shutil.rmtree(root)
