@@ -105,10 +105,7 @@ class WorkerClient:
         return self._layers or []
 
     def prepare(self, registry: Path) -> tuple[Path, Manifest]:
-        """Make sure that a usable bundle is published, fitted again if libraries have changed.
-
-        Returns:
-            Its directory and its verified manifest.
+        """Publish a usable bundle if there is none; return its directory and verified manifest.
 
         Raises:
             BundleError: none can be used.
@@ -118,6 +115,9 @@ class WorkerClient:
             self.close()
         request = {"do": "prepare", "registry": str(registry.absolute())}
         answer = self._request(registry, request, PREPARE_LIMIT_S)
+        if not answer["alone"]:
+            # A fit leaves threads, for which Landlock would not hold.
+            self.close()
         from trainer.bundles.bundle_manifest import Manifest  # noqa: PLC0415 - only the service prepares
 
         return Path(answer["directory"]), Manifest.model_validate_json(answer["manifest"])

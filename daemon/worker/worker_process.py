@@ -47,7 +47,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from daemon.worker.worker_channel import UNCONFINED, receive_request, send
-from trainer.audio.sandbox import confine
+from trainer.audio.sandbox import confine, is_alone
 from trainer.audio.sound_file import SoundFile
 from trainer.trainer_errors import NEEDS_MEMORY, BundleError, UnreadableClip, UnusableClip
 
@@ -183,7 +183,8 @@ def _prepare(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
     from trainer.bundles.registry import prepare  # noqa: PLC0415
 
     directory, manifest = prepare(Path(request["registry"]))
-    return {"directory": str(directory), "manifest": manifest.model_dump_json()}
+    told = {"directory": str(directory), "manifest": manifest.model_dump_json()}
+    return told | {"alone": is_alone()}
 
 
 @cache

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docs.commands import all_commands, option_names
+from tests.docs.pages import ROOT, page_at
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -27,39 +26,6 @@ def run(*line: str | Path, **environment: str | Path) -> subprocess.CompletedPro
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def context() -> list[str]:
-    """Return what of the repository a build of the image gets, and so suffices for the wheel."""
-    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
-    assert "*" in lines
-    return [line[1:] for line in lines if line.startswith("!")]
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with what `make wheel` makes."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for path in subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        capture_output=True,
-        check=True,
-    ).stdout.split(b"\0")[:-1]:
-        name = os.fsdecode(path)
-        if name.split("/")[0] in {*context(), "Makefile"} and (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-    (folder / ".venv").symlink_to(BIN.parent)
-    # The environment is there: only the commands of the target itself are to run.
-    stamps = ("--assume-old=.venv/.run", "--assume-old=.venv/bin/python")
-    run("make", "-C", folder, "wheel", *stamps, f"BIN={BIN}")
-    return folder / "dist"
-
-
-@pytest.fixture(scope="module")
-def wheel(dist: Path) -> Path:
-    (found,) = dist.glob("*.whl")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -136,33 +102,13 @@ def test_the_lists_beside_the_wheel_are_those_of_the_lock_file(dist: Path) -> No
     run("sh", "-c", f"cd {dist} && sha256sum --check --strict SHA256SUMS")
 
 
-def test_uv_installs_it_as_a_command(dist: Path, wheel: Path, tmp_path: Path) -> None:
-    line: list[str | Path] = [
-        BIN / "uv",
-        "tool",
-        "install",
-        "--constraints",
-        dist / "constraints.txt",
-        wheel,
-    ]
-    run(
-        *line,
-        UV_TOOL_DIR=tmp_path / "env",
-        UV_TOOL_BIN_DIR=tmp_path / "bin",
-        UV_PYTHON=sys.executable,
-        UV_PYTHON_DOWNLOADS="never",
-    )
-    command = tmp_path / "bin" / "valenced"
-    assert run(command, "--version").stdout.startswith("valenced, version ")
-    shared = command.resolve().parents[1] / "share"
-    assert (shared / "man" / "man1" / "valenced-query.1").is_file()
-    assert (shared / "valenced" / "systemd" / "valenced.service").is_file()
-
-
-def test_the_newest_release_has_a_date_and_the_version_of_the_wheel(wheel: Path) -> None:
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_version_changelog_and_upgrade_page_name_the_same_release(wheel: Path) -> None:
+    changelog = page_at(ROOT / "CHANGELOG.md").text
     unreleased, *releases = re.findall(r"^## (.+)$", changelog, re.MULTILINE)
     assert unreleased == "Unreleased"
     for release in releases:
         assert re.fullmatch(r"\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)", release)
-    assert releases[0].split()[0] == wheel.name.split("-")[1]
+    newest, before = (release.split()[0] for release in releases[:2])
+    assert newest == wheel.name.split("-")[1]
+    upgrading = page_at(ROOT / "docs" / "upgrading.md").text
+    assert re.findall(r"^## (From .+)$", upgrading, re.MULTILINE)[0] == f"From {before} to {newest}"

@@ -50,10 +50,15 @@ def confine(memory_mib: int) -> list[str]:
     # The folders of the first could be found no more, and the last reads settings of the system.
     for package in ("config", "storage", "hashlib"):
         import_module(package)
-    # Landlock would not hold for threads that exist already.
-    alone = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names are enough
     _set_limits(memory_mib)
-    return [LIMITS, *(enter_landlock(_readable()) if alone else []), *filter_system_calls()]
+    # Landlock would not hold for threads that exist already.
+    layers = enter_landlock(_readable()) if is_alone() else []
+    return [LIMITS, *layers, *filter_system_calls()]
+
+
+def is_alone() -> bool:
+    """Tell whether this is the only thread of the process."""
+    return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names are enough
 
 
 def _set_limits(memory_mib: int) -> None:

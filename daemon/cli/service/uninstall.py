@@ -35,12 +35,15 @@ def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
     configuration = user_config_folder(os.environ) if user else None
     if root is None:
         stop_service(configuration)
+    had_units = False
     for path in installed_paths(configuration):
         for line in remove_file(path, root or Path("/")):
+            had_units = True
             say(line, err=True)
     data = data_folder(os.environ) if user else MACHINE_DATA
     if count := remove_links(data, root or Path("/")):
         say(f"removed {count} man pages and completions", err=True)
-    if root is None:
+    # After `install --no-service`, there may be no systemd.
+    if root is None and had_units:
         reload_systemd(user=user, makes_user=False)
     say("catalogue and settings are kept", err=True)

@@ -230,6 +230,20 @@ def test_a_users_unit_is_in_the_users_own_configuration(
     assert not place.exists()
 
 
+def test_without_a_unit_nothing_is_asked_of_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    environment = Valenced(tmp_path / "state")
+    environment("uninstall", "--user")
+    unit = tmp_path / "systemd" / "user" / "valenced.service"
+    unit.parent.mkdir(parents=True)
+    unit.symlink_to("/dev/null")
+    environment("uninstall", "--user", exit_code=1)
+    assert "systemctl" in environment.stderr
+
+
 def test_a_file_of_another_origin_is_not_overwritten_or_removed(
     valenced: Valenced, tmp_path: Path
 ) -> None:
