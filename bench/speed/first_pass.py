@@ -70,5 +70,5 @@ def _both(recordings: list[Path], cores: set[int]) -> tuple[Usage, Usage]:
         passed = usage_of(line, valenced.environment, cores)
         # As in workers, each process has one thread for linear algebra.
         environment = valenced.environment | {"OPENBLAS_NUM_THREADS": "1"}
-        alone = [sys.executable, "-m", "bench.speed.hearing_alone", library, count]
+        alone = [sys.executable, "-m", "bench.speed.hearing_alone", f"{library}", count]
         return passed, usage_of(alone, environment, cores)
