@@ -47,49 +47,45 @@ def may(path: Path | str, rights: int) -> bool:
 
 def check_catalogue(url: str) -> Iterator[CheckResult]:
     """Check that the catalogue opens, and that it has room."""
-    if is_on_server(url):
-        yield from _check_server(url)
-    elif lacking := sqlite_problem():
-        yield fail(lacking)
-    else:
-        yield ok(f"SQLite {sqlite3.sqlite_version}")
-        yield from _check_file(url)
-
-
-def _check_server(url: str) -> Iterator[CheckResult]:
     try:
-        with closing(Catalogue(url)) as catalogue:
-            newest = catalogue.statistics.last_analysed_at()
-        holder = writer_of(url)
+        if is_on_server(url):
+            use = ", here or on another machine, works on this catalogue"
+            yield from _check_opening(url, url, use)
+        elif lacking := sqlite_problem():
+            yield fail(lacking)
+        else:
+            yield ok(f"SQLite {sqlite3.sqlite_version}")
+            yield from _check_file(url)
     except CatalogueError as error:
         yield fail(str(error))
-        return
-    yield ok(f"{url}: opens")
+
+
+def _check_opening(url: str, name: str, use: str) -> Iterator[CheckResult]:
+    """Check that a catalogue opens; `use` follows the process that works on it in the result.
+
+    Raises:
+        CatalogueError: it does not open.
+    """
+    with closing(Catalogue(url)) as catalogue:
+        newest = catalogue.statistics.last_analysed_at()
+    holder = writer_of(url)
+    yield ok(f"{name}: opens")
     if holder is not None:
-        yield ok(f"process {holder}, here or on another machine, works on this catalogue")
+        yield ok(f"process {holder}{use}")
     yield _check_clock(newest)
 
 
 def _check_file(url: str) -> Iterator[CheckResult]:
-    try:
-        file = file_of(url)
-        if closed := _closed_above(file):
-            yield fail(f"{file}: this user may not look into {closed}; check as the service's user")
-            return
-        if not file.exists():
-            # Made now, it would belong to this user, perhaps not to the service's.
-            yield _check_new_catalogue(file)
-            return
-        holder = writer_of(url)
-        with closing(Catalogue(url)) as catalogue:
-            newest = catalogue.statistics.last_analysed_at()
-    except CatalogueError as error:
-        yield fail(str(error))
+    file = file_of(url)
+    if closed := _closed_above(file):
+        yield fail(f"{file}: this user may not look into {closed}; check as the service's user")
         return
-    yield ok(f"{file}: opens")
-    if holder is not None:
-        yield ok(f"process {holder} works on this catalogue; a second start is refused")
-    yield _check_clock(newest)
+    if not file.exists():
+        # Made now, it would belong to this user, perhaps not to the service's.
+        yield _check_new_catalogue(file)
+        return
+    use = " works on this catalogue; a second start is refused"
+    yield from _check_opening(url, f"{file}", use)
     free = shutil.disk_usage(file.parent).free
     result, only = (warn, "only ") if free < LEAST_FREE_BYTES else (ok, "")
     yield result(f"{file.parent}: {only}{free >> 20} MiB free")
