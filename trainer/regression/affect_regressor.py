@@ -160,9 +160,11 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         anchors = anchors if anchors.sum() >= FEWEST_FOR_SCALE else used
         clips = RatedClips(vectors, ratings, weight, kinds, corpora)
         rows = self._spanning(np.flatnonzero(used))
-        self.kind_kernel_ = self._kernel(clips.at(rows), vectors[anchors])
-        self.kind_kernel_.rows = rows
-        self.kind_kernel_.duals = self._duals(clips.at(rows), clips.at(used))
+        spanning = clips.at(rows)
+        self.kind_kernel_ = self._kernel(spanning, rows, vectors[anchors])
+        # A copy of 20,000 vectors would take half a gigabyte.
+        clips = clips if used.all() else clips.at(used)
+        self.kind_kernel_.duals = self._duals(spanning, clips)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
@@ -177,11 +179,14 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             return rows
         return np.sort(np.random.default_rng(self.seed).permutation(rows)[:MOST_ROWS])
 
-    def _kernel(self, spanning: RatedClips, anchors: NDArray[np.float32]) -> KindKernel:
+    def _kernel(
+        self, spanning: RatedClips, rows: NDArray[np.intp], anchors: NDArray[np.float32]
+    ) -> KindKernel:
         """Fit everything but the dual coefficients.
 
         Args:
             spanning: the clips that span the kernel.
+            rows: of the table, in which they are.
             anchors: vectors that the quantile scale is fitted on.
         """
         vectors = spanning.vectors
@@ -208,7 +213,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             ),
             powers=powers,
             scale=scale,
-            rows=np.arange(len(vectors)),
+            rows=rows,
             used=used,
             columns=columns,
             weights=weights,
