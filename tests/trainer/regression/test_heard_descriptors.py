@@ -35,7 +35,7 @@ def fitted(heard: float, slope: float) -> KindKernel:
     vectors = full_vectors(1)
     arousal = arousal_of(vectors)
     kinds = np.array(["music"] * MUSIC + ["sound"] * SOUNDS)
-    regressor = AffectRegressor(heard=heard, heard_slope=slope, noise=0.3)
+    regressor = AffectRegressor(heard=heard, heard_slope=slope, noise=0.3, shared=0.5)
     kernel: KindKernel = regressor.fit(vectors, arousal, kind=kinds).kind_kernel_
     return kernel
 
@@ -59,7 +59,7 @@ def test_a_few_sounds_teach_what_is_heard(kernel: KindKernel) -> None:
         spearmanr(each.predict(unmet).affect[:, 0], arousal_of(unmet))[0]
         for each in (fitted(0.0, 0.0), kernel)
     ]
-    assert agreement[1] > agreement[0] + 0.02
+    assert agreement[1] > agreement[0] + 0.05
 
 
 def test_what_is_surely_no_music_is_alike_by_all_of_them_equally(kernel: KindKernel) -> None:
