@@ -112,7 +112,7 @@ def _copy_table(source: Connection, target: Connection, table: Table) -> int:
     for some in found.mappings().partitions():
         rows = [dict(row) for row in some]
         if table.name == tables.queue.name:
-            # Nobody has it in hand.
+            # No service is analysing it in the new catalogue.
             rows = [row | {"state": row["state"].replace("running", "waiting")} for row in rows]
         target.execute(table.insert(), rows)
         count += len(rows)

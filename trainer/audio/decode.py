@@ -39,8 +39,8 @@ _SLACK_S = 0.25
 # Where seeking fails, the sound is decoded from the beginning, but no further than this.
 _LONGEST_SEQUENTIAL_S = 600.0
 
-# Frames that are mixed and resampled at once. The memory for a whole window may go back to the
-# system after each and be fetched anew, which took up to a quarter of the time of decoding.
+# Frames that are mixed and resampled at once. Memory for a whole window may be returned to the
+# system and allocated again for each, which took up to a quarter of the time of decoding.
 _BATCH = 32
 
 
