@@ -24,6 +24,7 @@ LAYERS = (
     "storage",
     "trainer",
     "trainer/audio",
+    "trainer/audio/packets",
     "trainer/files",
     "trainer/features/harmony",
     "trainer/features",

@@ -16,7 +16,7 @@ from daemon.pipeline.recognition import look_of
 from storage.schema.file_stamps import FileStamp
 from tests.catalogue_rows import CLIPS
 from tests.sounds import music_like, write_audio
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

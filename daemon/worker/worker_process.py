@@ -68,19 +68,19 @@ def _sound(request: Mapping[str, Any], files: Sequence[int]) -> SoundFile:
 
 
 def _identify(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
-    from trainer.audio.fingerprint import identify  # noqa: PLC0415 - each request loads only what it needs
+    from trainer.audio.packets.fingerprint import identify  # noqa: PLC0415 - each request loads only what it needs
 
     return {"identity": identify(_sound(request, files))}
 
 
 def _read_back(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
-    from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
+    from trainer.audio.packets.ffmpeg_reading import read_back  # noqa: PLC0415
 
     return read_back(_sound(request, files), hashed=bool(request["hashed"]))
 
 
 def _credits(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
-    from trainer.audio.ffmpeg_reading import credits_of  # noqa: PLC0415
+    from trainer.audio.packets.ffmpeg_reading import credits_of  # noqa: PLC0415
 
     return dict(credits_of(_sound(request, files)))
 
@@ -217,7 +217,7 @@ def _tags(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
     from daemon.tagging.parsing.tag_requests import answer  # noqa: PLC0415
 
     def read_by_ffmpeg(file: int, *, hashed: bool = True) -> FileReading:
-        from trainer.audio.ffmpeg_reading import read_back  # noqa: PLC0415
+        from trainer.audio.packets.ffmpeg_reading import read_back  # noqa: PLC0415
 
         return FileReading(**read_back(_sound(request, [file]), hashed=hashed))
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.driving import PATIENCE_S, Valenced
 from tests.sounds import music_like, write_audio
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 from trainer.trainer_errors import ClipError
 
 if TYPE_CHECKING:

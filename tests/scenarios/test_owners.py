@@ -14,7 +14,7 @@ import pytest
 from storage.catalogue import Catalogue
 from tests.driving import COMMAND, Valenced
 from tests.sounds import music_like, write_audio
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

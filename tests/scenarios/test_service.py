@@ -15,7 +15,7 @@ import pytest
 from tests.catalogue_rows import CLIPS
 from tests.driving import Valenced, scanned
 from tests.sounds import music_like, noise, tone, write_audio
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 ODD = os.fsdecode(b'caf\xe9 "two\nlines".ogg')
 EVERY_KIND = ("wav", "aiff", "flac", "mp3", "m4a", "ogg", "opus")

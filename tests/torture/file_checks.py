@@ -14,7 +14,7 @@ from tests.catalogue_rows import CLIPS
 from tests.daemon.tagging.readers import read
 from tests.torture.file_activity import title_of
 from tests.torture.observed_service import temporaries
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

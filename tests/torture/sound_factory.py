@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.sounds import music_like, noise, write_audio
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path

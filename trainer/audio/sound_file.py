@@ -122,7 +122,7 @@ class FileView:
         if self._within is None:
             found = os.pread(self._descriptor, length, self._at)
         else:
-            length = max(0, min(length, self._size() - self._at))
+            length = max(0, min(length, self.size - self._at))
             found = os.pread(self._descriptor, length, self._within.start + self._at)
         self._at += len(found)
         return found
@@ -133,7 +133,7 @@ class FileView:
         PyAV would raise an exception at its next call, which may have nothing to do with this.
         """
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
-        position = offset + (self._size() if origin is None else origin)
+        position = offset + (self.size if origin is None else origin)
         if position < 0:
             return -errno.EINVAL
         self._at = position
@@ -143,7 +143,15 @@ class FileView:
         """Return the position."""
         return self._at
 
-    def _size(self) -> int:
+    def pieces(self, extent: Extent) -> Iterator[bytes]:
+        """Yield the bytes of an extent in order, as far as there are any; raises OSError."""
+        self._at = extent.start
+        while piece := self.read(extent.end - self._at):
+            yield piece
+
+    @property
+    def size(self) -> int:
+        """How many bytes can be read."""
         if self._within is None:
             return os.fstat(self._descriptor).st_size
         return self._within.end - self._within.start

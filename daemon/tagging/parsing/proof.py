@@ -87,7 +87,7 @@ def _demand_same_by_ffmpeg(
 
 
 def _known_texts(before: list[tuple[str, str]], repeated: Mapping[str, str]) -> set[str]:
-    from trainer.audio.ffmpeg_reading import text_digest  # noqa: PLC0415 - loads ffmpeg
+    from trainer.audio.packets.ffmpeg_reading import text_digest  # noqa: PLC0415 - loads ffmpeg
 
     return {"", *map(text_digest, repeated.values()), *(digest for _, digest in before)}
 

@@ -41,7 +41,7 @@ from tests.daemon.tagging.memory import Memory, put
 from tests.daemon.tagging.readers import PARSER, blind
 from tests.daemon.tagging.sounds import sound
 from tests.records import NOON, WORKER_LIMITS, analysis
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

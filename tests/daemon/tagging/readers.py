@@ -15,7 +15,7 @@ from daemon.tagging.basics.tag_jobs import FileReading
 from daemon.tagging.parsing.tag_requests import answer
 from daemon.worker.tag_answers import items_in, plan_in, proof_in
 from daemon.worker.tag_client import request_of
-from trainer.audio.ffmpeg_reading import read_back
+from trainer.audio.packets.ffmpeg_reading import read_back
 
 if TYPE_CHECKING:
     from daemon.tagging.basics.keys import Items

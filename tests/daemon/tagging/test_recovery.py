@@ -15,7 +15,7 @@ from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.recovery import clean_up
 from tests.daemon.tagging.readers import PARSER, read
 from tests.daemon.tagging.sounds import sound, sound_file
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

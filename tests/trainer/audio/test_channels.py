@@ -17,7 +17,7 @@ from tests.sounds import music_like, noise, silence, write_audio
 from trainer.audio.channels import mono
 from trainer.audio.container import open_sound
 from trainer.audio.decode import decode_windows
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 from trainer.audio.stream import SoundStream
 from trainer.features.extract import CANONICAL, extract_features
 from trainer.trainer_errors import UnusableClip

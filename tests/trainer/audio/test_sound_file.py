@@ -8,8 +8,8 @@ import pytest
 
 from tests.sounds import noise, tone, write_audio
 from trainer.audio.decode import decode_windows
-from trainer.audio.ffmpeg_reading import read_back
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.ffmpeg_reading import read_back
+from trainer.audio.packets.fingerprint import identify
 from trainer.audio.sound_file import Extent, FileView, SoundFile, opened
 from trainer.audio.window_plan import WindowPlan
 from trainer.trainer_errors import UnreadableClip

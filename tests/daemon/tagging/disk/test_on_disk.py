@@ -26,7 +26,7 @@ from daemon.tagging.file_history import FileHistory
 from daemon.tagging.recovery import clean_up
 from tests.daemon.tagging.readers import PARSER, LocalParser, ffmpeg, path_of, read
 from tests.daemon.tagging.sounds import encoded, sound, sound_file
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:

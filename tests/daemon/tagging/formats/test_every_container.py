@@ -18,7 +18,7 @@ from daemon.tagging.formats.foreign_tags import foreign_tags
 from tests.daemon.tagging.memory import Memory, put
 from tests.daemon.tagging.readers import LocalParser, by_name, read
 from tests.daemon.tagging.sounds import TAGGED_KINDS, sound, sound_file
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path

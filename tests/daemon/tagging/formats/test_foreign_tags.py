@@ -24,7 +24,7 @@ from tests.daemon.tagging import sounds
 from tests.daemon.tagging.readers import read
 from tests.daemon.tagging.round_trip import round_trip
 from tests.daemon.tagging.sounds import chunk, encoded, frame, id3_tag, sound, sound_file, wav_with
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path

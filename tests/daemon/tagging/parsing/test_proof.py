@@ -8,7 +8,7 @@ from daemon.service_errors import TagWriteError
 from daemon.tagging.api import WriteOptions, write
 from tests.daemon.tagging.readers import BLIND_PARSER, LocalParser, ffmpeg, path_of, read
 from tests.daemon.tagging.sounds import sound, sound_file
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from av.stream import Discard, Disposition
 
 from trainer.audio.container import open_sound
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.fingerprint import identify
 from trainer.audio.sound_file import opened
 from trainer.trainer_errors import UnreadableClip
 
@@ -48,7 +48,7 @@ def read_back(source: Path | SoundFile, *, hashed: bool = True) -> dict[str, Any
         audio_hash = identify(file, every_packet=True) if hashed else None
         try:
             # Unlike the hash, this must see the tags in front of the sound and behind it.
-            with open_sound(file) as (container, _):
+            with open_sound(file, decoded=False) as (container, _):
                 return {"audio_hash": audio_hash, "metadata": sorted(_items(container))}
         except UnreadableClip:
             return {"audio_hash": audio_hash, "metadata": None}
@@ -63,7 +63,7 @@ def credits_of(source: Path | SoundFile) -> dict[str, str]:
     Raises:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
-    with opened(source) as file, open_sound(file) as (container, stream):
+    with opened(source) as file, open_sound(file, decoded=False) as (container, stream):
         # Ogg keeps its tags in the stream.
         texts = {**stream.metadata, **container.metadata}
         found = {key.lower(): value for key, value in texts.items()}

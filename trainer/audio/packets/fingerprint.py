@@ -15,15 +15,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from trainer.audio.container import open_sound, sound_packets
-from trainer.audio.sound_file import opened
+from trainer.audio.container import open_sound
+from trainer.audio.packets.packet_bytes import each_packet, packet_bytes
+from trainer.audio.sound_file import FileView, opened
 from trainer.audio.tag_blocks import between_tags
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
-
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer
 
     from trainer.audio.sound_file import SoundFile
 
@@ -55,28 +54,26 @@ def identify(source: Path | SoundFile, *, every_packet: bool = False) -> str:
     Raises:
         UnreadableClip: the file cannot be opened or holds no audio stream.
     """
-    with opened(source) as file, open_sound(file, between_tags(file)) as (container, stream):
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        exact = container.format.name in _SEEKS_EXACTLY and bool(stream.duration)
-        limit = HEAD_BYTES if exact and not every_packet else None
-        if _hash_packets(digest, container, stream, limit):
-            first, duration = stream.start_time or 0, stream.duration or 0
-            for index in range(1, CHUNKS + 1):
-                container.seek(first + duration * index // (CHUNKS + 1), stream=stream)
-                _hash_packets(digest, container, stream, CHUNK_BYTES)
-        return digest.hexdigest()
+    with opened(source) as file:
+        within = between_tags(file)
+        with open_sound(file, within, decoded=False) as (container, stream):
+            digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+            exact = container.format.name in _SEEKS_EXACTLY and bool(stream.duration)
+            limit = HEAD_BYTES if exact and not every_packet else None
+            if _hash(digest, packet_bytes(FileView(file, within), container, stream), limit):
+                first, duration = stream.start_time or 0, stream.duration or 0
+                for index in range(1, CHUNKS + 1):
+                    container.seek(first + duration * index // (CHUNKS + 1), stream=stream)
+                    _hash(digest, each_packet(container, stream), CHUNK_BYTES)
+            return digest.hexdigest()
 
 
-def _hash_packets(
-    digest: hashlib.blake2b, container: InputContainer, stream: AudioStream, limit: int | None
-) -> bool:
-    """Hashes packets up to `limit` bytes; returns whether there were more."""
-    for packet in sound_packets(container, stream):
-        if not packet.size:
-            continue
-        digest.update(memoryview(packet)[:limit])
+def _hash(digest: hashlib.blake2b, pieces: Iterable[memoryview], limit: int | None) -> bool:
+    """Hashes up to `limit` bytes; returns whether there were more."""
+    for piece in pieces:
+        digest.update(piece[:limit])
         if limit is not None:
-            limit -= packet.size
+            limit -= len(piece)
             if limit < 0:
                 return True
     return False

@@ -19,10 +19,10 @@ from bench.fuzz.good_files import MORE_KINDS, good_files
 from tests.daemon.tagging.sounds import chunk, oggflac
 from tests.sounds import KINDS, music_like, noise, stereo, write_audio, write_video
 from tests.trainer.audio.outer_blocks import AROUND, ID3V1, apev2, id3v2
-from trainer.audio import fingerprint
 from trainer.audio.container import open_sound, sound_packets
 from trainer.audio.decode import decode_windows
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets import fingerprint
+from trainer.audio.packets.fingerprint import identify
 from trainer.features.extract import CANONICAL
 from trainer.trainer_errors import UnreadableClip
 

@@ -8,8 +8,8 @@ import mutagen.mp4
 import pytest
 
 from tests.daemon.tagging.sounds import TAGGED_KINDS, encoded, sound_file
-from trainer.audio.ffmpeg_reading import read_back
-from trainer.audio.fingerprint import identify
+from trainer.audio.packets.ffmpeg_reading import read_back
+from trainer.audio.packets.fingerprint import identify
 from trainer.trainer_errors import UnreadableClip
 
 if TYPE_CHECKING:
