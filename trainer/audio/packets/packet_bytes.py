@@ -6,6 +6,7 @@ them. Where only their bytes in order count, and it is known where these lie, th
     PCM in WAV, W64, AIFF, AU  from the first packet to one near the end, which is sought
     MP3                        from the first packet to the end, if all that follows are frames
     AAC and ALAC in MP4        where the index says, if it is whole
+    Vorbis and Opus in Ogg     from page to page, if none is damaged or lost
 
 Anything else, and most of what is damaged, is read packet by packet. The bytes are the same.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from trainer.audio.container import sound_packets
 from trainer.audio.packets.mpeg_frames import frames_adjoin
+from trainer.audio.packets.ogg_pages import sound_extents
 from trainer.audio.sound_file import Extent
 
 if TYPE_CHECKING:
@@ -81,10 +83,12 @@ def _parts(
         return _up_to_the_end(container, stream, begin, first.pts)
     if kind == "mp3" and frames_adjoin(view, begin):
         return [Extent(begin, view.size)], ()
+    extents: list[Extent] = []
     if kind == _MP4 and codec in _INDEXED:
         extents = _indexed(stream, view.size)
-        return (extents, ()) if extents else None
-    return None
+    elif kind == "ogg":
+        extents = sound_extents(view, codec)
+    return (extents, ()) if extents else None
 
 
 def _up_to_the_end(

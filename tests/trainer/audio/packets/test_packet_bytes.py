@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.fuzz.good_files import Sample
 
-ADJOIN = ["wav", "f32.wav", "aiff", "mp3", "m4a", "alac.m4a"]
+ADJOIN = ["wav", "f32.wav", "aiff", "mp3", "m4a", "alac.m4a", "ogg", "opus"]
 DAMAGED = {*ADJOIN, "au", "w64", "adpcm.wav", "mp4"}
 SEED = 20163
 INPUTS = 250
@@ -54,8 +54,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 
 
 def written(folder: Path, kind: str) -> Path:
-    sound = music_like(3, 44100)
-    return write_audio(folder / f"sound.{kind}", stereo(sound, sound), 44100, kind=kind)
+    rate_hz = 48000 if kind == "opus" else 44100
+    sound = music_like(3, rate_hz)
+    return write_audio(folder / f"sound.{kind}", stereo(sound, sound), rate_hz, kind=kind)
 
 
 @pytest.mark.parametrize("kind", ADJOIN)
