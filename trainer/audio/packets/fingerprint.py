@@ -68,7 +68,7 @@ def identify(source: Path | SoundFile, *, every_packet: bool = False) -> str:
             return digest.hexdigest()
 
 
-def _hash(digest: hashlib.blake2b, pieces: Iterable[memoryview], limit: int | None) -> bool:
+def _hash(digest: hashlib.blake2b, pieces: Iterable[bytes], limit: int | None) -> bool:
     """Hashes up to `limit` bytes; returns whether there were more."""
     for piece in pieces:
         digest.update(piece[:limit])

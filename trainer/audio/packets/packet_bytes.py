@@ -39,14 +39,16 @@ _INDEXED: Final = frozenset({"aac", "alac"})
 
 
 def packet_bytes(
-    view: FileView, container: InputContainer, stream: AudioStream
-) -> Iterator[memoryview]:
+    view: FileView, container: InputContainer, stream: AudioStream, *, compared: bool = False
+) -> Iterator[bytes]:
     """Yields the bytes of the packets of a stream up to its end, as `sound_packets` finds them.
 
     Args:
         view: what the container reads, by a position of its own.
         container: was just opened.
         stream: of it.
+        compared: FLAC may be read with bytes of damaged frames, which its parser leaves out; which
+            it leaves out follows from the bytes.
 
     Raises:
         OSError: the file cannot be read.
@@ -55,15 +57,18 @@ def packet_bytes(
     first = next(packets, None)
     if first is None:
         return
+    if compared and container.format.name == "flac" and first.pos is not None:
+        yield from view.pieces(Extent(first.pos, view.size))
+        return
     extents, rest = _parts(view, container, stream, first) or ([], chain([first], packets))
     for extent in extents:
-        yield from (memoryview(piece) for piece in view.pieces(extent))
-    yield from (memoryview(packet) for packet in rest)
+        yield from view.pieces(extent)
+    yield from map(bytes, rest)
 
 
-def each_packet(container: InputContainer, stream: AudioStream) -> Iterator[memoryview]:
+def each_packet(container: InputContainer, stream: AudioStream) -> Iterator[bytes]:
     """Yields the bytes of each packet from the present position on, as `sound_packets` does."""
-    return map(memoryview, _packets(container, stream))
+    return map(bytes, _packets(container, stream))
 
 
 def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

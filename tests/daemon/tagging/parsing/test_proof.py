@@ -32,15 +32,26 @@ class Watching:
 def test_only_the_copy_is_hashed_where_the_hash_of_the_file_is_known(
     tmp_path: Path, affect: Items
 ) -> None:
-    path, reader = sound_file(tmp_path, "flac"), Watching()
+    path, reader = sound_file(tmp_path, "mp3"), Watching()
     write(path, affect, WriteOptions(LocalParser(reader), audio_hash=identify(path)))
     assert len(reader.hashed) == 1
     assert path not in reader.hashed
 
 
+@pytest.mark.parametrize("kind", ["flac", "wav", "aiff"])
+def test_neither_is_hashed_where_the_bytes_can_be_compared(
+    tmp_path: Path, affect: Items, kind: str
+) -> None:
+    path, reader = sound_file(tmp_path, kind), Watching()
+    identity = identify(path)
+    write(path, affect, WriteOptions(LocalParser(reader), audio_hash=identity))
+    assert reader.hashed == []
+    assert identify(path) == identity
+
+
 @pytest.mark.parametrize("known", [None, "of parts of a long file"])
 def test_both_are_hashed_where_it_is_not(tmp_path: Path, affect: Items, known: str | None) -> None:
-    path, reader = sound_file(tmp_path, "flac"), Watching()
+    path, reader = sound_file(tmp_path, "mp3"), Watching()
     write(path, affect, WriteOptions(LocalParser(reader), audio_hash=known))
     assert len(reader.hashed) == 2
     assert path in reader.hashed
