@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # How ffmpeg calls our mood in ID3v2.4 and ASF.
 _OURS_IN_FFMPEG = {"TMOO": MOOD, "WM/MOOD": MOOD}
-_COMPARED = frozenset({"flac", "wav", "aiff"})
+_COMPARED = frozenset({"flac", "mp3", "wav", "aiff"})
 # What ffmpeg reads of an ID3v1 block where there are no other tags.
 _ID3V1_KEYS = frozenset({"title", "artist", "album", "comment", "genre", "track", "date"})
 

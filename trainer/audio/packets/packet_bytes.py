@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _PCM: Final = frozenset({"wav", "w64", "aiff", "au"})
 _MP4: Final = "mov,mp4,m4a,3gp,3g2,mj2"
+_STREAMS: Final = frozenset({"flac", "mp3"})
 _INDEXED: Final = frozenset({"aac", "alac"})
 
 
@@ -47,8 +48,8 @@ def packet_bytes(
         view: what the container reads, by a position of its own.
         container: was just opened.
         stream: of it.
-        compared: FLAC may be read with bytes of damaged frames, which its parser leaves out; which
-            it leaves out follows from the bytes.
+        compared: FLAC and MP3 may be read with bytes of damaged frames, which parsers leave out;
+            which they leave out follows from the bytes.
 
     Raises:
         OSError: the file cannot be read.
@@ -57,7 +58,7 @@ def packet_bytes(
     first = next(packets, None)
     if first is None:
         return
-    if compared and container.format.name == "flac" and first.pos is not None:
+    if compared and container.format.name in _STREAMS and first.pos is not None:
         yield from view.pieces(Extent(first.pos, view.size))
         return
     extents, rest = _parts(view, container, stream, first) or ([], chain([first], packets))

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from trainer.audio.sound_file import SoundFile
 
-_COMPARED: Final = frozenset({"flac", "wav", "w64", "aiff"})
+_COMPARED: Final = frozenset({"flac", "mp3", "wav", "w64", "aiff"})
 
 
 def same_sound(first: SoundFile, second: SoundFile) -> bool:
     """Returns whether ffmpeg reads the same packets from two files, as far as bytes can tell.
 
     It is true if both state the same and have the same bytes from the first packet to the end of
-    the sound. False where that is not so or not known: for other kinds than FLAC and PCM, for files
-    of more than `HEAD_BYTES`, whose identity is not that of all their packets, and for what cannot
-    be read.
+    the sound. False where that is not so or not known: for other kinds than FLAC, MP3 and PCM, for
+    files of more than `HEAD_BYTES`, whose identity is not that of all their packets, and for what
+    cannot be read.
 
     Raises:
         OSError: a file cannot be read.

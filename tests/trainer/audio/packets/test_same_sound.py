@@ -16,7 +16,7 @@ from trainer.audio.sound_file import opened
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMPARED = ["flac", "wav", "aiff", "f32.wav"]
+COMPARED = ["flac", "mp3", "wav", "aiff", "f32.wav"]
 
 
 def same(first: Path, second: Path) -> bool:
@@ -82,14 +82,14 @@ def test_the_same_bytes_at_another_rate_are_another_sound(tmp_path: Path) -> Non
     assert not same(path, copy)
 
 
-@pytest.mark.parametrize("kind", ["mp3", "ogg", "m4a"])
+@pytest.mark.parametrize("kind", ["ogg", "m4a", "wma"])
 def test_of_other_kinds_nothing_is_known(tmp_path: Path, kind: str) -> None:
     path = written(tmp_path, kind)
     assert not same(path, path)
 
 
 def test_of_large_files_nothing_is_known(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HEAD_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr(module, "HEAD_BYTES", 10_000)
     assert not same(path, path)
 
 
