@@ -26,6 +26,8 @@ SEARCHED_BYTES = 1 << 20
 
 # Searches are the slow part, so a long gap gets fewer of them.
 _SEARCH_EVERY, _LONG_GAP = 64, 4096
+# A literal that is not longer stays: a search for its parts reads megabytes, and saves little.
+_SHORT = 256
 _PIECE_COST = 8
 _CACHED = 1 << 16
 
@@ -35,7 +37,7 @@ def briefly(content: Assembled, most_bytes: int) -> list[Piece]:
 
     Args:
         content: ranges of its base and literal bytes.
-        most_bytes: a literal of which more is new stays as it is.
+        most_bytes: a literal of which more is new stays as it is, like a short one.
     """
     pieces: list[Piece] = []
     at, size = 0, content.base.size
@@ -44,6 +46,9 @@ def briefly(content: Assembled, most_bytes: int) -> list[Piece]:
         if isinstance(piece, Kept):
             pieces.append(piece)
             at = piece.offset + piece.length
+            continue
+        if len(piece) <= _SHORT:
+            pieces.append(piece)
             continue
         end = after.offset if isinstance(after, Kept) else size
         guesses = (at, end - len(piece))
