@@ -2,7 +2,8 @@
 
 The recordings are copied, since the pass writes tags into them. Elapsed times include the start of
 the command and of its workers, and depend on what else the machine does. Beside the pass stands
-what the same files take if their features are extracted and nothing else is done.
+what the same files take if no tags are written, and if their features are extracted and nothing
+else is done.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.figures import Figure, number
 from bench.speed.process_usage import Usage, usage_of
 from config.defaults import default_values
 from tests.driving import Valenced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def recordings_in(folder: Path, files: int) -> list[Path]:
@@ -27,48 +33,72 @@ def recordings_in(folder: Path, files: int) -> list[Path]:
     return Random(1).sample(found, min(files, len(found)))
 
 
+class _Usages(NamedTuple):
+    """What each way took, for each round."""
+
+    passes: list[Usage]
+    untagged: list[Usage]
+    alone: list[Usage]
+
+
 def measure(recordings: list[Path], rounds: int) -> list[Figure]:
     """Runs the pass on one core and on all that this process may use, in turn."""
     cores = sorted(os.sched_getaffinity(0))
     counts = sorted({1, len(cores)})
-    passes: dict[int, list[Usage]] = {count: [] for count in counts}
-    alone: dict[int, list[Usage]] = {count: [] for count in counts}
+    used = {count: _Usages([], [], []) for count in counts}
     for _ in range(rounds):
         for count in counts:
-            both = _both(recordings, set(cores[:count]))
-            passes[count].append(both[0])
-            alone[count].append(both[1])
+            for usages, one in zip(used[count], _ways(recordings, set(cores[:count])), strict=True):
+                usages.append(one)
     group, files = f"first pass over {len(recordings)} files", len(recordings)
     figures: list[Figure] = []
     for count in counts:
         of = f"{count} core{'s' * (count > 1)}"
-        elapsed, hearing = (
-            Figure(group, of, what, "elapsed s", [one.elapsed_s for one in usages[count]])
-            for what, usages in (("all files", passes), ("hearing them alone", alone))
+        elapsed, untagged, hearing = (
+            Figure(group, of, what, "elapsed s", [one.elapsed_s for one in usages])
+            for what, usages in zip(
+                ("all files", "without tags", "hearing them alone"), used[count], strict=True
+            )
         )
-        share = f"{hearing.median / elapsed.median:.0%} of the rate of hearing alone"
-        rate = f"{number(files / elapsed.median)} files a second on {of}, {share}"
+        shares = (
+            f"{other.median / elapsed.median:.0%} of the rate {how}"
+            for other, how in ((untagged, "without tags"), (hearing, "of hearing alone"))
+        )
+        rate = f"{number(files / elapsed.median)} files a second on {of}, {', '.join(shares)}"
         if figures:
             rate += f", efficiency {figures[0].median / elapsed.median / count:.0%}"
-        each = [one.processor_s / files for one in passes[count]]
+        each = [one.processor_s / files for one in used[count].passes]
         processor = Figure(group, of, "a file", "processor s", each)
         work = f"{number(processor.median / figures[1].median)} times on {of}" if figures else ""
-        figures += [elapsed._replace(beside=rate), processor._replace(beside=work), hearing]
+        figures += [
+            elapsed._replace(beside=rate),
+            processor._replace(beside=work),
+            untagged,
+            hearing,
+        ]
     return figures
 
 
-def _both(recordings: list[Path], cores: set[int]) -> tuple[Usage, Usage]:
-    """Returns what the pass uses, and what extracting the features alone uses."""
+def _ways(recordings: list[Path], cores: set[int]) -> Iterator[Usage]:
+    """Yields what the pass uses, the same without tags, and what extracting features alone uses."""
+    count = f"{len(cores)}"
+    for options in ((), ("--no-tags",)):
+        with _library(recordings) as library:
+            valenced = Valenced(library.parent / "state", "watch.settle_s=0.1")
+            line = valenced.line("scan", "--jobs", count, *options, library)
+            yield usage_of(line, valenced.environment, cores)
+    with _library(recordings) as library:
+        # As in workers, each process has one thread for linear algebra.
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        alone = [sys.executable, "-m", "bench.speed.hearing_alone", f"{library}", count]
+        yield usage_of(alone, environment, cores)
+
+
+@contextmanager
+def _library(recordings: list[Path]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         library = Path(temporary) / "library"
         library.mkdir()
         for number_, recording in enumerate(recordings):
             shutil.copyfile(recording, library / f"{number_}{recording.suffix}")
-        valenced = Valenced(Path(temporary) / "state", "watch.settle_s=0.1")
-        count = f"{len(cores)}"
-        line = valenced.line("scan", "--jobs", count, library)
-        passed = usage_of(line, valenced.environment, cores)
-        # As in workers, each process has one thread for linear algebra.
-        environment = valenced.environment | {"OPENBLAS_NUM_THREADS": "1"}
-        alone = [sys.executable, "-m", "bench.speed.hearing_alone", f"{library}", count]
-        return passed, usage_of(alone, environment, cores)
+        yield library
