@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
 from storage.database.sessions import CataloguePart, batches, is_sqlite, plain_connection, reading
+from storage.folder_states import replace_states
 from storage.jobs import JobStore
 from storage.known_files import KnownFiles
 from storage.queries import Queries
@@ -43,7 +44,6 @@ from storage.schema.row_mapping import (
 )
 from storage.schema.tables import (
     clips,
-    folders,
     hearings,
     known_bundles,
     labels,
@@ -271,9 +271,9 @@ class Catalogue(CataloguePart):
         )
 
     def record_folders(self, states: Iterable[FolderState]) -> None:
-        """Replace the states of the watched folders."""
-        rows = (insert(folders).values(**vars(state)) for state in states)
-        self._write(delete(folders), *rows)
+        """Replace the states of the folders that this service watches."""
+        with self.engine.begin() as connection:
+            replace_states(connection, list(states))
 
     def set_mood_thresholds(self, arousal: float, valence: float) -> None:
         """Set the mood thresholds that the views use."""

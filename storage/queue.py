@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, case, delete, func, not_, select, text, update
+from sqlalchemy import (
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
 from storage.database.sessions import CataloguePart, batches, is_sqlite
 from storage.schema.column_types import PathText
@@ -16,7 +29,7 @@ from storage.schema.tables import at_or_below, queue
 from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -31,7 +44,13 @@ _STAMP: Final = tuple(column.name for column in fields(FileStamp))
 
 
 class Queue(CataloguePart):
-    """Files that wait to be analysed, in the order in which they are due."""
+    """Files that wait to be analysed, in the order in which they are due.
+
+    Attributes:
+        folders: only files at or below these are claimed, and count as waiting; None for all.
+    """
+
+    folders: Sequence[Path] | None = None
 
     def put(
         self,
@@ -55,7 +74,7 @@ class Queue(CataloguePart):
         """Claim the file that has been due longest, and count the attempt before it is made."""
         due = (
             select(queue.c.path)
-            .where(queue.c.state == WAITING, queue.c.due_at <= now)
+            .where(queue.c.state == WAITING, queue.c.due_at <= now, self._own())
             .order_by(queue.c.due_at, queue.c.path)
             .limit(1)
             # SQLite knows no other claim at the same time.
@@ -124,7 +143,7 @@ class Queue(CataloguePart):
     def expedite(self, now: datetime, later_than: datetime) -> int:
         """Make files due now that would be due later than a time; return their number."""
         late = (queue.c.state == WAITING) & (queue.c.due_at > later_than)
-        return self._write(update(queue).where(late).values(due_at=now))
+        return self._write(update(queue).where(late, self._own()).values(due_at=now))
 
     def release_claims(self) -> int:
         """Return what an earlier process of this service had claimed; call once at start."""
@@ -136,20 +155,27 @@ class Queue(CataloguePart):
 
     def untried(self) -> list[Path]:
         """Return the files that wait for their first attempt, due or not."""
-        statement = select(queue.c.path).where(queue.c.state == WAITING, queue.c.attempts == 0)
-        return [row.path for row in self._rows(statement)]
+        untried = (queue.c.state == WAITING) & (queue.c.attempts == 0)
+        return [row.path for row in self._rows(select(queue.c.path).where(untried, self._own()))]
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting file is due, None if none waits."""
-        statement = select(queue.c.due_at).where(queue.c.state == WAITING)
+        statement = select(queue.c.due_at).where(queue.c.state == WAITING, self._own())
         return self._value(statement.order_by(queue.c.due_at).limit(1))
 
     def waiting(self, now: datetime) -> int:
         """Count the files that are due or being analysed."""
         # Each by the index; one condition for both would collect the rows first.
-        running = select(func.count()).where(queue.c.state == RUNNING)
-        due = select(func.count()).where(queue.c.state == WAITING, queue.c.due_at <= now)
+        running = select(func.count()).where(queue.c.state == RUNNING, self._own())
+        due = select(func.count()).where(
+            queue.c.state == WAITING, queue.c.due_at <= now, self._own()
+        )
         return self._value(select(running.scalar_subquery() + due.scalar_subquery())) or 0
+
+    def _own(self) -> ColumnElement[bool]:
+        if self.folders is None:
+            return true()
+        return or_(false(), *(at_or_below(queue.c.path, folder) for folder in self.folders))
 
 
 def put(

@@ -11,7 +11,7 @@ from daemon.system.mounts import is_read_only
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from config.settings import FolderSettings, Settings
     from storage.catalogue import Catalogue
@@ -72,6 +72,14 @@ class ActiveConfig:
         """Whether tags must be written at a path at present."""
         return self.config.wants_tags(path)
 
+    def roots(self) -> list[Path]:
+        """Return the folders to watch or to scan at present."""
+        return [folder.path for folder in self.config.folders]
+
+    def sees(self, path: Path) -> bool:
+        """Whether a path lies in a folder that this run knows at present."""
+        return any(map(path.is_relative_to, self.roots()))
+
     def settle_s(self) -> float:
         """Return for how many seconds a file must be silent to be complete, at present."""
         return self.config.settings.watch.settle_s
@@ -87,9 +95,15 @@ def with_real_path(folder: FolderSettings) -> FolderSettings:
 
 
 def clips_needing_tags(
-    catalogue: Catalogue, config: RunConfig, states: Collection[TagState]
+    catalogue: Catalogue,
+    config: RunConfig,
+    states: Collection[TagState],
+    holds: Callable[[Path], bool] = lambda _: True,
 ) -> Iterator[Clip]:
-    """Yield the clips in some tag states whose tags are wanted, not written yet, and writable."""
+    """Yield the clips in some tag states whose tags are wanted, not written yet, and writable.
+
+    Only those are yielded that this service `holds`.
+    """
     for state in states:
         if state is TagState.WRITTEN:
             continue
@@ -99,6 +113,7 @@ def clips_needing_tags(
             if (
                 not removed_by_request
                 and config.wants_tags(clip.path)
+                and holds(clip.path)
                 and not is_read_only(clip.path.parent)
             ):
                 yield clip

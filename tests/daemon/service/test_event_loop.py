@@ -30,7 +30,9 @@ from daemon.service.messages import (
 )
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
+from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import ActiveConfig, RunConfig
+from daemon.sharing.service_access import ServiceAccess
 from daemon.system.sd_notify import Notifier
 from daemon.watch.file_state import stamp_at
 from daemon.watch.single_pass import SinglePass
@@ -191,8 +193,11 @@ def test_a_reload_changes_how_long_an_annotation_table_must_be_left_alone(
 ) -> None:
     def reload_with(settle_s: float) -> None:
         config = configured(tmp_path, f"watch.settle_s={settle_s}")
-        loop.reload = Reloader(lambda: config, active, loop, set_reconcile_s=lambda _: None)
+        loop.reload = Reloader(
+            lambda: config, active, loop, ServiceAccess(), set_reconcile_s=lambda _: None
+        )
         loop.handle([Reload(), CheckFolders()])
+        assert isinstance(loop.retraining, RetrainControl)
         look = loop.retraining._thread._look
         assert look is not None
         look.result(PATIENCE_S)

@@ -65,7 +65,7 @@ def test_who_has_been_replaced_is_told(server: PostgresqlServer) -> None:
         closing(Catalogue(url)) as catalogue,
         closing(_SharedAccess(ServiceLease(url, "one"), "one", renewed_each_s=0.05)) as access,
     ):
-        access.when_lost(lost)
+        access.when_changed(lost, lambda: None)
         with catalogue.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE services SET is_main = false")
             connection.exec_driver_sql(
