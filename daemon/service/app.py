@@ -88,14 +88,14 @@ def run(
     *,
     console: Console | None = None,
     clock: Callable[[], datetime] = utc_now,
-    ready: Callable[[], None] = lambda: None,
+    ready: Callable[[Sequence[Path]], None] = lambda _: None,
     notifier: Notifier | None = None,
     read_config: Callable[[], RunConfig] | None = None,
 ) -> RunResult:
     """Run the service until a signal stops it, or for one pass.
 
-    `ready` is called when the folders are watched. `read_config` reads the configuration again when
-    SIGHUP comes; without it, that signal stops the run.
+    `ready` is called with the folders once they are watched. `read_config` reads the configuration
+    again when SIGHUP comes; without it, that signal stops the run.
 
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process uses it.
@@ -151,7 +151,7 @@ class _Service:
     notifier: Notifier
     clock: Callable[[], datetime]
     console: Console | None
-    ready: Callable[[], None]
+    ready: Callable[[Sequence[Path]], None]
     read_config: Callable[[], RunConfig] | None
     passed: socket | None = None
     messages: MessageQueue = field(default_factory=SimpleQueue)
@@ -185,9 +185,12 @@ class _Service:
                 access,
                 is_main,
             ).event_loop()
+            if not is_main:
+                bundle = loop.consumers.pipeline.bundle.name
+                log.info("another service is the main one; this one predicts by %s, too", bundle)
             stack.enter_context(signals_as_messages(self.messages, reloads=reloads))
             self._start(loop, stack, workers[0])
-            self.ready()
+            self.ready(loop.folders.roots)
             self.notifier.ready()
             loop.run()
             self.notifier.stopping()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from storage.catalogue import Catalogue
     from storage.schema.records import QueueEntry
 
-A, B = Path("/m/a.mp3"), Path("/m/b.mp3")
+A, B, C = Path("/m/a.mp3"), Path("/m/b.mp3"), Path("/n/c.mp3")
 
 
 def claimed(catalogue: Catalogue) -> QueueEntry:
@@ -30,6 +30,37 @@ def test_files_are_claimed_in_the_order_in_which_they_are_due(catalogue: Catalog
     catalogue.queue.put([(A, stamp())], NOON)
     assert [claimed(catalogue).path, claimed(catalogue).path] == [B, A]
     assert catalogue.queue.claim(NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("folders", "own"),
+    [
+        (["/m"], {A, B}),
+        (["/m/b.mp3"], {B}),
+        (["/m/a.mp3/c", "/m/b"], set()),
+        (["/"], {A, B, C}),
+        (["/n", "/m/a.mp3"], {A, C}),
+        (["/%", "/_", "/M"], set()),
+        ([], set()),
+    ],
+)
+def test_only_files_of_own_folders_are_claimed_and_wait(
+    catalogue: Catalogue, folders: list[str], own: set[Path]
+) -> None:
+    later = NOON + 9 * A_MINUTE
+    catalogue.queue.put([(path, stamp()) for path in (A, B, C)], NOON)
+    catalogue.queue.folders = [Path(folder) for folder in folders]
+    assert catalogue.queue.waiting(NOON) == len(own)
+    assert {*catalogue.queue.untried()} == own
+    assert catalogue.queue.next_due() == (NOON if own else None)
+    claims = list(iter(lambda: catalogue.queue.claim(NOON), None))
+    assert {entry.path for entry in claims} == own
+    assert catalogue.queue.waiting(NOON) == len(own)
+    for entry in claims:
+        catalogue.queue.postpone(entry, entry.stamp, later)
+    assert catalogue.queue.expedite(NOON, NOON) == len(own)
+    catalogue.queue.folders = None
+    assert catalogue.queue.waiting(NOON) == len({A, B, C})
 
 
 def test_a_file_put_twice_in_the_same_state_is_queued_once(catalogue: Catalogue) -> None:
