@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
 GIVEN_UP: Final = "given up"
+PASSED_OVER_EACH: Final = 50
+"""After so many claims, files that have been due longer are looked for again."""
 
 _STAMP: Final = tuple(column.name for column in fields(FileStamp))
 
@@ -51,6 +53,8 @@ class Queue(CataloguePart):
     """
 
     folders: Sequence[Path] | None = None
+    _from: datetime | None = None
+    _claims: int = 0
 
     def put(
         self,
@@ -71,10 +75,22 @@ class Queue(CataloguePart):
             return put(connection, files, now, due_at=due_at)
 
     def claim(self, now: datetime) -> QueueEntry | None:
-        """Claim the file that has been due longest, and count the attempt before it is made."""
+        """Claim the file that has been due longest, and count the attempt before it is made.
+
+        Where only the files of some folders are claimed, those of others that have been due longer
+        are passed over now and then, not each time: there may be a million. So a file that was put
+        back may be claimed after one that is due later.
+        """
+        self._claims += 1
+        if self.folders is None or self._from is None or self._claims % PASSED_OVER_EACH == 0:
+            return self._claimed(queue.c.due_at <= now)
+        entry = self._claimed(queue.c.due_at.between(self._from, now))
+        return entry or self._claimed(queue.c.due_at <= now)
+
+    def _claimed(self, is_due: ColumnElement[bool]) -> QueueEntry | None:
         due = (
             select(queue.c.path)
-            .where(queue.c.state == WAITING, queue.c.due_at <= now, self._own())
+            .where(queue.c.state == WAITING, is_due, self._own())
             .order_by(queue.c.due_at, queue.c.path)
             .limit(1)
             # SQLite knows no other claim at the same time.
@@ -90,7 +106,10 @@ class Queue(CataloguePart):
         with self.engine.connect().execution_options(takes_no_turn=True) as connection:
             row = connection.execute(statement).one_or_none()
             connection.commit()
-        return None if row is None else QueueEntry(row.path, stamp_of(row), row.attempts)
+        if row is None:
+            return None
+        self._from = row.due_at
+        return QueueEntry(row.path, stamp_of(row), row.attempts)
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
         """Record a failure: retry at `retry_at`, or give up until the file changes (None)."""

@@ -250,7 +250,7 @@ class EventLoop:
         if self.folders.refresh():
             # What could not be written there before may be possible now.
             self.comparisons.ask("a folder went away or came back", list(TagState))
-        if self.catalogue.queue.waiting(self.clock()):
+        if self.waiting():
             self.consumers.wake()
         elif not self.stats.busy:
             self.handover.request_left()

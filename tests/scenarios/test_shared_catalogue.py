@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from daemon.watch.file_state import stamp_at
 from storage.catalogue import Catalogue
 from storage.database.service_lease import ServiceLease
 from storage.jobs import RETAG
+from storage.schema.catalogue_errors import CatalogueBusy
 from storage.schema.file_stamps import NO_STAMP
 from storage.schema.records import TagState
-from tests.driving import Valenced
+from tests.driving import PATIENCE_S, Valenced
 from tests.postgresql_server import running_server, why_missing
 from tests.records import NOON
 from tests.sounds import noise, write_audio
@@ -98,8 +100,7 @@ def test_each_of_two_services_watches_and_tags_its_own_folders(
         main.wait_for("a.flac", "arousal")
         other.wait_for("c.flac", "arousal")
         main.wait_until(lambda: all(map(is_tagged, files)))
-        main.process.kill()
-        list(main._lines())
+        main.process.send_signal(signal.SIGSTOP)
         end_lease(server, url)
         other.wait_for("this service has got another part")
         other.wait_for(f"{own}: watched")
@@ -109,8 +110,11 @@ def test_each_of_two_services_watches_and_tags_its_own_folders(
         other.wait_until(lambda: all(map(is_tagged, files[3:])))
         counted = "SELECT count(*) FROM clips WHERE missing_since IS NOT NULL"
         other.wait_until(lambda: server.run_sql(url, counted) == [(1,)])
+        main.process.send_signal(signal.SIGCONT)
+        main.wait_for("another service has taken over")
+        assert main.process.wait(PATIENCE_S) == CatalogueBusy.exit_code
         assert other.stop() == 0
-    assert not heard(main, files[2])
+    assert not any(heard(main, file) for file in files[2:])
     assert not heard(other, files[0])
     assert heard(main, files[1]) + heard(other, files[1]) == 1
 

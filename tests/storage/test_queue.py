@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from storage.queue import PASSED_OVER_EACH
 from storage.schema.file_stamps import FileStamp
 from tests.records import A_MINUTE, NOON, record_entry, stamp
 
@@ -61,6 +62,25 @@ def test_only_files_of_own_folders_are_claimed_and_wait(
     assert catalogue.queue.expedite(NOON, NOON) == len(own)
     catalogue.queue.folders = None
     assert catalogue.queue.waiting(NOON) == len({A, B, C})
+
+
+def test_a_file_that_was_put_back_is_claimed_again_among_those_of_own_folders(
+    catalogue: Catalogue,
+) -> None:
+    catalogue.queue.put([(A, stamp())], NOON - A_MINUTE)
+    catalogue.queue.put([(B, stamp()), (C, stamp())], NOON)
+    catalogue.queue.folders = [A.parent]
+    first = claimed(catalogue)
+    assert claimed(catalogue).path == B
+    catalogue.queue.release(first)
+    assert claimed(catalogue) == first
+    for _ in range(2 * PASSED_OVER_EACH):
+        catalogue.queue.put([(B, stamp(mtime_ns=2))], NOON)
+        catalogue.queue.release(first)
+        if claimed(catalogue) == first:
+            break
+    else:
+        pytest.fail("never claimed again")
 
 
 def test_a_file_put_twice_in_the_same_state_is_queued_once(catalogue: Catalogue) -> None:

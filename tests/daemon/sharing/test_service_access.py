@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.monitoring.catalogue_preflight import check_catalogue
 from daemon.sharing.service_access import ServiceAccess, _SharedAccess, service_access
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer, writer_of
@@ -102,6 +103,8 @@ def test_folders_are_held_as_long_as_they_are_asked_for(url: str, tmp_path: Path
             False,
         ]
         assert not two.has(music)
+        told = [result.what for result in check_catalogue(url)]
+        assert told[-2:] == [f"{path}: watched by {one.name}" for path in (music, other)]
         one.ask_for([other])
         two.ask_for([music])
         assert two.holds(music / "a.mp3")
