@@ -10,6 +10,7 @@ from daemon.service.messages import Reload, RoleChanged, next_messages, stops
 from daemon.worker.active_bundle import load_bundle
 from storage.schema.catalogue_errors import CatalogueError
 from trainer.bundles.registry import published, published_name
+from trainer.trainer_errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,14 +70,16 @@ class BundleFollower:
         """Load the bundle if it is another than the one in use.
 
         Raises:
-            RoleChanged: it is not published here, so that this service must wait for it.
+            RoleChanged: it cannot be used here, so that this service must wait for it.
             CatalogueError: the catalogue cannot be read.
-            BundleError: the published bundle cannot be used.
         """
         wanted = self._catalogue.queries.published_bundle()
         if wanted in {None, self._pipeline.bundle.name}:
             return
-        bundle = bundle_of_main(self._registry, self._catalogue, published)
+        try:
+            bundle = bundle_of_main(self._registry, self._catalogue, published)
+        except BundleError as error:
+            raise RoleChanged from error
         if bundle is None:
             raise RoleChanged
         self._pipeline.bundle = bundle
@@ -118,7 +121,6 @@ class BundleWait:
 
         Raises:
             RoleChanged: this is the main service now.
-            BundleError: the published bundle cannot be used.
         """
         is_reload_due = False
         while (why := self._why_not(registry, verified)) is not None:
@@ -144,13 +146,17 @@ class BundleWait:
     ) -> str | None:
         """Return why this service cannot predict yet, None if it can."""
         try:
-            if bundle_of_main(registry, self._catalogue, verified) is not None:
-                return None
-            self._access.ask_for([])
             name = self._catalogue.queries.published_bundle() or "no bundle yet"
+            why = (
+                f"waiting: the main service predicts by {name}, which is not published here;"
+                f" copy its bundles and bundles.key to {registry.parent}"
+            )
+            try:
+                if bundle_of_main(registry, self._catalogue, verified) is not None:
+                    return None
+            except BundleError as error:
+                why = f"waiting for the bundle {name}: {error}"
+            self._access.ask_for([])
         except CatalogueError as error:
             return f"waiting for the catalogue: {error}"
-        return (
-            f"waiting: the main service predicts by {name}, which is not published here;"
-            f" copy its bundles and bundles.key to {registry.parent}"
-        )
+        return why

@@ -199,6 +199,9 @@ class EventLoop:
         The reconcile that follows finds what is reported meanwhile. What it does not find, of the
         messages that were handled as well, is sent again.
         """
+        # That another service has taken over is no reason to wait.
+        if stops(handled):
+            return True
         if str(error) != self.stats.problem:
             log.error("waiting for the catalogue, tried again each %g s: %s", RETRY_S, error)
         self.stats.problem = str(error)
