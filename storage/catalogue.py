@@ -14,7 +14,6 @@ from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
 from storage.database.sessions import CataloguePart, batches, is_sqlite, plain_connection, reading
-from storage.folder_states import replace_states
 from storage.jobs import JobStore
 from storage.known_files import KnownFiles
 from storage.queries import Queries
@@ -30,6 +29,7 @@ from storage.schema.clip_rows import (
     sound_number,
     sound_with,
 )
+from storage.schema.folder_states import replace_states
 from storage.schema.records import Clip, Prediction, TagState
 from storage.schema.row_mapping import (
     MISSING_CLIP,

@@ -10,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from daemon.clock import utc_now
+from daemon.clock import correct_future_times, utc_now
 from daemon.cluster.hearing_team import cluster_hearers
 from daemon.pipeline.claimed_file import RETRY_DELAYS
 from daemon.service.assembly import Assembly
@@ -40,7 +40,6 @@ from daemon.service.scheduler import (
     running_scheduler,
 )
 from daemon.service.signals import signals_as_messages
-from daemon.service.time_corrections import correct_future_times
 from daemon.sharing.service_access import service_access
 from daemon.system.cpu_quota import usable_processors
 from daemon.system.passed_sockets import passed_listener

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from daemon.clock import ClockWatch
 from daemon.cluster.hearing_team import longest_s
 from daemon.install.sandbox_check import sandbox_problem
+from daemon.monitoring.status_notes import StatusNotes
 from daemon.pipeline.consumers import ConsumerPool
 from daemon.pipeline.file_rights import ALL_FILES, FileRights
 from daemon.pipeline.run_stats import RunStats
@@ -28,9 +29,8 @@ from daemon.service.messages import (
 )
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
-from daemon.service.status_notes import StatusNotes
-from daemon.service.tag_handover import TagHandover
 from daemon.sharing.service_access import ServiceAccess
+from daemon.sharing.tag_handover import TagHandover
 from daemon.system.load_throttle import LoadThrottle
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
@@ -221,5 +221,5 @@ class Assembly:
             queued=consumers.wake,
             expected=consumers.expect_file,
         )
-        enqueuer.require_lease = self.access.require
+        enqueuer.holds = self.access.holds
         return folders, enqueuer

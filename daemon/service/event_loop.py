@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from daemon.clock import correct_future_times
 from daemon.monitoring.waiting_count import WaitingCount
 from daemon.service.comparisons import Comparisons
 from daemon.service.messages import (
@@ -24,7 +25,6 @@ from daemon.service.messages import (
     next_messages,
     stops,
 )
-from daemon.service.time_corrections import correct_future_times
 from daemon.service_errors import WorkerError
 from storage.database.maintenance import maintain
 from storage.jobs import LEARN
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
     from config.errors import ValencedError
     from daemon.clock import ClockWatch
+    from daemon.monitoring.status_notes import StatusNotes
     from daemon.pipeline.consumers import ConsumerPool
     from daemon.pipeline.run_stats import RunStats
     from daemon.service.bundle_follower import BundleFollower
     from daemon.service.progress import ProgressReporter
     from daemon.service.retrain_control import RetrainControl
-    from daemon.service.status_notes import StatusNotes
-    from daemon.service.tag_handover import TagHandover
+    from daemon.sharing.tag_handover import TagHandover
     from daemon.system.sd_notify import Notifier
     from daemon.watch.enqueue import Enqueuer
     from daemon.watch.single_pass import SinglePass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemon.monitoring.endpoints import serve_page
 from daemon.monitoring.status_replies import StatusReplies
 from daemon.querying.kept_playlists import kept_playlists
 from daemon.querying.playlist_keeper import PlaylistKeeper
-from daemon.service.page_of_run import served_page
 from daemon.tagging.disk.syscalls import DiskCalls
 
 if TYPE_CHECKING:
@@ -45,9 +45,13 @@ def start_main_parts(
     catalogue.notes.clear()
     if not active.config.keep_watching:
         return lambda: None
+    config = active.config
     replies = StatusReplies(catalogue, active.reconcile_s, loop.clock, loop.stats)
-    renew_page = stack.enter_context(served_page(active, replies, passed))
-    keeper = _playlist_keeper(active.config)
+    # The run may serve the page again, on the same socket.
+    own = None if passed is None else passed.dup()
+    page = serve_page(active.settings, config.url, config.registry, replies, own)
+    renew_page = stack.enter_context(page)
+    keeper = _playlist_keeper(config)
     stack.callback(keeper.stop)
     keeper.start()
     return renew_page

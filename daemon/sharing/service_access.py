@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from daemon.backup.restore_archive import exclusive_access
+from daemon.clock import steady_s
 from storage.database.catalogue_file import only_process
 from storage.database.postgresql_schema import LEASE_S
 from storage.database.server_address import is_on_server
@@ -66,16 +66,12 @@ class ServiceAccess:
         del folder
         return True
 
-    def require(self) -> None:
-        """Raise CatalogueError if others may believe that this service has ended."""
-
     def holds(self, path: Path) -> bool:
         """Return whether the file at a path is for this service to write to, or to call missing.
 
         Raises:
             CatalogueError: others may believe that this service has ended.
         """
-        self.require()
         return self.has(path)
 
 
@@ -125,10 +121,11 @@ class _SharedAccess(ServiceAccess):
         """See `ServiceAccess`."""
         return any(map(folder.is_relative_to, self._held))
 
-    def require(self) -> None:
+    def holds(self, path: Path) -> bool:
         """See `ServiceAccess`."""
-        if _since_boot_s() > self._ends_s:
+        if steady_s() > self._ends_s:
             raise CatalogueError(f"the lease of this service was not renewed for {LEASE_S} s")
+        return self.has(path)
 
     def close(self) -> None:
         """End the thread, and leave the place to others at once if the server can be reached."""
@@ -152,9 +149,9 @@ class _SharedAccess(ServiceAccess):
     def _renew(self) -> bool:
         """Renew the leases; return whether this service has got another part than before."""
         with self._one_at_a_time:
-            began_s, wanted = _since_boot_s(), self._wanted
+            began_s, wanted = steady_s(), self._wanted
             renewal = self._lease.renew(wanted)
-            log.debug("leases renewed in %.3f s", _since_boot_s() - began_s)
+            log.debug("leases renewed in %.3f s", steady_s() - began_s)
             was_main, held = self.is_main, self._held
             self.is_main, self._held = renewal.is_main, renewal.folders
             self._ends_s = began_s + LEASE_S
@@ -169,11 +166,6 @@ class _SharedAccess(ServiceAccess):
             log.error("%s", _TAKEN_OVER)
             self._lost(CatalogueBusy(_TAKEN_OVER))
         return was_main < self.is_main or bool(renewal.folders - held)
-
-
-def _since_boot_s() -> float:
-    """Return the time since this machine was started, in seconds, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @contextmanager

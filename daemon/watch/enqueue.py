@@ -40,7 +40,8 @@ class Enqueuer:
         expected: called when a file will be complete soon.
 
     Attributes:
-        require_lease: raises CatalogueError while another service may watch these folders.
+        holds: whether the file at a path is for this service to call missing; raises CatalogueError
+            while that is not certain.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Enqueuer:
         self._clock = clock
         self._queued = queued
         self._expected = expected
-        self.require_lease: Callable[[], None] = lambda: None
+        self.holds: Callable[[Path], bool] = lambda _: True
         self.change(roots, file_filter)
 
     def change(self, roots: list[Path], file_filter: FileFilter) -> None:
@@ -184,8 +185,8 @@ class Enqueuer:
         self._tracker.forget(path)
         self._forget(gone)
 
-    def _forget(self, gone: list[Path]) -> None:
-        self.require_lease()
+    def _forget(self, paths: list[Path]) -> None:
+        gone = list(filter(self.holds, paths))
         self._catalogue.queue.forget(gone)
         self._catalogue.mark_missing(gone, self._clock())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from pathlib import Path
 from threading import Event
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.clock import steady_s
 from daemon.monitoring.catalogue_preflight import check_catalogue
 from daemon.sharing.service_access import ServiceAccess, _SharedAccess, service_access
 from storage.catalogue import Catalogue
@@ -138,8 +138,8 @@ def test_who_could_not_renew_its_lease_for_long_writes_nothing(
         access.ask_for([tmp_path])
         assert access.holds(tmp_path)
         # As after it was frozen.
-        now_s = time.clock_gettime(time.CLOCK_BOOTTIME) + LEASE_S + 1
-        monkeypatch.setattr("daemon.sharing.service_access._since_boot_s", lambda: now_s)
+        now_s = steady_s() + LEASE_S + 1
+        monkeypatch.setattr("daemon.sharing.service_access.steady_s", lambda: now_s)
         with pytest.raises(CatalogueError, match="not renewed for 60 s"):
             access.holds(tmp_path)
         access.ask_for([tmp_path])

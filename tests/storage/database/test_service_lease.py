@@ -13,7 +13,7 @@ from sqlalchemy import text
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import writer_of
 from storage.database.service_lease import ServiceLease, folder_holders
-from storage.folder_states import FORGOTTEN_AFTER
+from storage.schema.folder_states import FORGOTTEN_AFTER
 from storage.schema.records import FolderState
 from tests.records import A_MINUTE, NOON, record_entry, stamp
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, insert, or_, text
 
-from storage.database.sessions import is_sqlite
 from storage.schema.tables import at_or_below, folders
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ def replace_states(connection: Connection, states: Sequence[FolderState]) -> Non
     Those that other services on a server have recorded stay, unless this one watches them now.
     """
     old = delete(folders)
-    if not is_sqlite(connection):
+    # A file has one service.
+    if connection.dialect.name != "sqlite":
         taken_over = (at_or_below(folders.c.path, state.path) for state in states)
         is_own = or_(text(_OWN), *taken_over)
         if states:
