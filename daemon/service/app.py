@@ -134,7 +134,7 @@ def run(
             try:
                 return service.run()
             except RoleChanged:
-                log.info("this service has got another part; it begins again")
+                log.info("the role or the folders of this service changed; its parts start again")
 
 
 @dataclass

@@ -88,10 +88,11 @@ class Assembly:
         config, clock = self.active.config, self.clock
         stats = RunStats(len(self.readers))
         self.stack.callback(self.progress.hide)
-        consumers = self._consumers(self._bundle(), stats)
-        pipeline = consumers.pipeline
-        folders, enqueuer = self._watching(consumers)
+        pipeline = self._pipeline(self._bundle())
         handover = TagHandover(self.catalogue.jobs, pipeline, clock)
+        self.stack.callback(handover.close)
+        consumers = self._consumers(pipeline, stats)
+        folders, enqueuer = self._watching(consumers)
 
         def enqueue_tags(states: Collection[TagState]) -> None:
             config, holds = self.active.config, self.access.holds
@@ -161,9 +162,9 @@ class Assembly:
     def _confinement(self) -> str | None:
         return next((told for worker in self.workers if (told := worker.confinement)), None)
 
-    def _consumers(self, bundle: ActiveBundle, stats: RunStats) -> ConsumerPool:
+    def _pipeline(self, bundle: ActiveBundle) -> Pipeline:
         settings = self.active.config.settings
-        pipeline = Pipeline(
+        return Pipeline(
             self.catalogue,
             bundle,
             TagSync(settings.tags, settings.mood, self.catalogue, self.clock),
@@ -173,15 +174,16 @@ class Assembly:
             tag_edits_for(settings, self.catalogue, self.clock),
             self._rights(),
         )
+
+    def _consumers(self, pipeline: Pipeline, stats: RunStats) -> ConsumerPool:
+        analysis = self.active.config.settings.analysis
         consumers = ConsumerPool(
             self.readers,
             self.catalogue,
             pipeline,
             clock=self.clock,
             throttle=LoadThrottle(
-                settings.analysis.max_load,
-                settings.analysis.on_battery,
-                processes=len(self.workers),
+                analysis.max_load, analysis.on_battery, processes=len(self.workers)
             ),
             stats=stats,
             ended=lambda broken_by: self.messages.put(Stop(broken_by)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from storage.jobs import RETAG
@@ -45,6 +46,11 @@ class TagHandover:
             CatalogueError: the catalogue cannot be written.
         """
         self._jobs.request(RETAG, self._clock())
+
+    def close(self) -> None:
+        """Request what was left, if the catalogue can be written; a comparison finds it as well."""
+        with suppress(CatalogueError):
+            self.request_left()
 
     def request_left(self) -> None:
         """Have those tags written that this service left to others since it asked last.

@@ -71,7 +71,7 @@ def test_a_service_hears_for_who_holds_the_folder_and_takes_its_place(
             assert clip.tag_state is TagState.PENDING
             assert not is_tagged(file)
             lease.give_up()
-            running.wait_for("this service has got another part")
+            running.wait_for("its parts start again")
             running.wait_until(lambda: is_tagged(file))
             assert running.stop() == 0
         assert heard(running, file) == 1
@@ -102,7 +102,7 @@ def test_each_of_two_services_watches_and_tags_its_own_folders(
         main.wait_until(lambda: all(map(is_tagged, files)))
         main.process.send_signal(signal.SIGSTOP)
         end_lease(server, url)
-        other.wait_for("this service has got another part")
+        other.wait_for("its parts start again")
         other.wait_for(f"{own}: watched")
         other.wait_for(f"{inner}: watched")
         files += [write_audio(folder / "d.flac", noise(2, seed=9)) for folder in (own, inner)]

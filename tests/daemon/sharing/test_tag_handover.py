@@ -51,7 +51,7 @@ def test_tags_that_were_left_are_requested_of_every_service(catalogue: Catalogue
     leaving.request_left()
     assert not any(holder.is_requested() for holder in holders), "nothing was left since"
     pipeline.has_left_tags = True
-    leaving.request_left()
+    leaving.close()
     assert all(holder.is_requested() for holder in holders)
     # All that is pending is written when a service starts.
     assert not handover_of(catalogue, pipeline).is_requested()
@@ -63,4 +63,5 @@ def test_a_request_that_fails_is_made_later(catalogue: Catalogue) -> None:
         leaving = handover_of(reading, pipeline)
         with pytest.raises(CatalogueError):
             leaving.request_left()
+        leaving.close()
     assert pipeline.has_left_tags
