@@ -124,7 +124,8 @@ def run(
             ActiveConfig(config), access, notifier, clock, console, ready, read_config
         )
         if config.keep_watching:
-            service.passed = stack.enter_context(passed_listener(config.settings.page.listen))
+            passed = passed_listener(config.settings.page.listen, os.environ)
+            service.passed = stack.enter_context(passed)
         messages = service.messages
         access.when_changed(
             lost=lambda error: messages.put(Stop(error)),

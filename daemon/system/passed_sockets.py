@@ -51,12 +51,14 @@ def take_listener(
 
 
 @contextmanager
-def passed_listener(address: str) -> Iterator[socket.socket | None]:
+def passed_listener(
+    address: str, environment: MutableMapping[str, str], first: int = _FIRST
+) -> Iterator[socket.socket | None]:
     """Yield the listening socket that this process got, closed at the end of the block.
 
     None without one, or if it serves no `address`.
     """
-    passed = take_listener(os.environ)
+    passed = take_listener(environment, first)
     if passed is not None and not address:
         passed.close()
         passed = None
