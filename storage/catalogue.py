@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import false, or_, select, update
 
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
@@ -253,10 +253,13 @@ class Catalogue(CataloguePart):
         """Return the clips anywhere below a folder that are not missing."""
         return self._clips(is_below(folder) & clips.c.missing_since.is_(None))
 
-    def clips_in(self, state: TagState) -> Iterator[Clip]:
-        """Yield the clips in one tag state that are not missing, a thousand rows in memory."""
+    def clips_in(self, state: TagState, folders: Iterable[Path] | None = None) -> Iterator[Clip]:
+        """Yield the clips in a tag state that are not missing, at or below `folders` if given."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
+        if folders is not None:
+            own &= or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
         with reading(self.engine) as connection:
+            # There may be more than fit into memory.
             rows = connection.execute(CLIPS.where(own), execution_options={"yield_per": MANY})
             yield from map(clip_of, rows)
 

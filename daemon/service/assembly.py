@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from contextlib import ExitStack
     from datetime import datetime
+    from pathlib import Path
 
     from daemon.service.progress import ProgressReporter
     from daemon.service.run_config import ActiveConfig
@@ -95,8 +96,9 @@ class Assembly:
         folders, enqueuer = self._watching(consumers)
 
         def enqueue_tags(states: Collection[TagState]) -> None:
-            config, holds = self.active.config, self.access.holds
-            consumers.add_untagged(clips_needing_tags(self.catalogue, config, states, holds))
+            own = None if self.access.name is None else self._held()
+            clips = clips_needing_tags(self.catalogue, self.active.config, states, own)
+            consumers.add_untagged(clips)
 
         settings = config.settings
         loop = EventLoop(
@@ -196,6 +198,9 @@ class Assembly:
             return ALL_FILES
         return FileRights(self.access.holds, self.active.sees)
 
+    def _held(self) -> list[Path]:
+        return list(filter(self.access.has, self.active.roots()))
+
     def _watching(self, consumers: ConsumerPool) -> tuple[WatchedFolders, Enqueuer]:
         config = self.active.config
         held = [folder for folder in config.folders if self.access.has(folder.path)]
@@ -214,7 +219,7 @@ class Assembly:
             restriction=lambda path: sandbox_problem(path, writes=self.active.wants_tags(path)),
         )
         enqueuer = Enqueuer(
-            [folder.path for folder in held],
+            self._held(),
             FileFilter(config.settings.watch.suffixes, config.settings.watch.ignore),
             self.active.settle_s,
             self.catalogue,

@@ -11,7 +11,7 @@ from daemon.system.mounts import is_read_only
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from config.settings import FolderSettings, Settings
     from storage.catalogue import Catalogue
@@ -98,22 +98,21 @@ def clips_needing_tags(
     catalogue: Catalogue,
     config: RunConfig,
     states: Collection[TagState],
-    holds: Callable[[Path], bool] = lambda _: True,
+    folders: Collection[Path] | None = None,
 ) -> Iterator[Clip]:
     """Yield the clips in some tag states whose tags are wanted, not written yet, and writable.
 
-    Only those are yielded that this service `holds`.
+    Where `folders` are given, only those at or below one of them.
     """
     for state in states:
         if state is TagState.WRITTEN:
             continue
-        for clip in catalogue.clips_in(state):
+        for clip in catalogue.clips_in(state, folders):
             removed_by_request = state is TagState.OFF and clip.tag_reason
             # A large library that can only be read is not opened file by file each time.
             if (
                 not removed_by_request
                 and config.wants_tags(clip.path)
-                and holds(clip.path)
                 and not is_read_only(clip.path.parent)
             ):
                 yield clip

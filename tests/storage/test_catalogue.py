@@ -214,3 +214,27 @@ def test_two_processes_can_open_a_new_catalogue_at_once(url: str) -> None:
     script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
     both = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(4)]
     assert [process.wait() for process in both] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (None, "abc"),
+        (["/"], "abc"),
+        (["/m"], "ab"),
+        (["/m/in"], "b"),
+        (["/m/a.mp3", "/n"], "ac"),
+        (["/m/%", "/M", "/m/a"], ""),
+        ([], ""),
+    ],
+)
+def test_clips_are_found_by_the_state_of_their_tags_and_by_folders(
+    catalogue: Catalogue, folders: list[str] | None, names: str
+) -> None:
+    for path in ("/m/a.mp3", "/m/in/b.mp3", "/n/c.mp3", "/m/gone.mp3"):
+        record(catalogue, path)
+    catalogue.mark_missing([Path("/m/gone.mp3")], NOON)
+    wanted = None if folders is None else [Path(folder) for folder in folders]
+    found = catalogue.clips_in(TagState.PENDING, wanted)
+    assert sorted(clip.path.stem for clip in found) == [*names]
+    assert not list(catalogue.clips_in(TagState.WRITTEN, wanted))
