@@ -88,8 +88,10 @@ def test_each_of_two_services_watches_and_tags_its_own_folders(
     own.mkdir()
     inner.mkdir()
     first, second = (installation(tmp_path / name, url) for name in ("first", "second"))
-    with first.start("run", music) as main, second.start("run", own, inner) as other:
+    with ExitStack() as running:
+        main = running.enter_context(first.start("run", music))
         main.wait_for(f"{music}: watched")
+        other = running.enter_context(second.start("run", own, inner))
         other.wait_for(f"{inner}: not watched here")
         other.wait_for(f"{own}: watched")
         files = [
@@ -132,8 +134,8 @@ def test_one_is_killed_and_the_server_restarted_and_every_sound_is_heard_once(
             main = running.enter_context(first.start("run", music))
             # The first that starts is the main one.
             main.wait_for(f"{music}: watched")
-            helper = running.enter_context(second.start("run", music))
-            helper.wait_for("not watched here")
+            other = running.enter_context(second.start("run", music))
+            other.wait_for("not watched here")
             for seed, file in enumerate(files[:4]):
                 write_audio(file, noise(2, seed=seed))
             counted = "SELECT count(*) FROM clips WHERE tag_state = 'written'"
@@ -142,14 +144,14 @@ def test_one_is_killed_and_the_server_restarted_and_every_sound_is_heard_once(
             # To its end.
             list(main._lines())
             end_lease(server, url)
-            helper.wait_for(f"watching {music}")
+            other.wait_for(f"watching {music}")
             server.stop()
             write_audio(files[4], noise(2, seed=4))
-            helper.wait_for("waiting for the catalogue")
+            other.wait_for("waiting for the catalogue")
             server.start()
-            helper.wait_for("4.flac", "arousal")
+            other.wait_for("4.flac", "arousal")
             write_audio(files[5], noise(2, seed=5))
-            helper.wait_for("5.flac", "arousal")
-            assert helper.stop() == 0
+            other.wait_for("5.flac", "arousal")
+            assert other.stop() == 0
         assert server.run_sql(url, "SELECT count(*) FROM hearings") == [(6,)]
-        assert [heard(main, file) + heard(helper, file) for file in files] == [1] * 6
+        assert [heard(main, file) + heard(other, file) for file in files] == [1] * 6
