@@ -34,6 +34,7 @@ from daemon.service.reload import Reloader
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import ActiveConfig, RunConfig
 from daemon.sharing.service_access import ServiceAccess, service_access
+from daemon.sharing.tag_handover import TagHandover
 from daemon.system.sd_notify import Notifier
 from daemon.watch.file_state import stamp_at
 from daemon.watch.single_pass import SinglePass
@@ -339,3 +340,16 @@ def test_a_reload_gives_up_folders_and_gets_those_that_no_other_service_has(
             assert list(loop.catalogue.queued_stamps()) == [taken / "a.wav"]
         other.ask_for([music])
         assert [other.has(path) for path in (music, taken, free)] == [True, False, False]
+
+
+def test_tags_of_new_predictions_are_requested_of_every_service(
+    server: PostgresqlServer, tmp_path: Path, music: Path
+) -> None:
+    config = replace(configured(tmp_path), url=server.new_catalogue())
+    with service_access(config.url, config.registry) as own:
+        own.ask_for([music])
+        with built_loop(ActiveConfig(config), own) as loop:
+            others = TagHandover(loop.catalogue.jobs, loop.consumers.pipeline, utc_now)
+            assert isinstance(loop.retraining, RetrainControl)
+            loop.retraining._retag()
+            assert others.is_requested()
