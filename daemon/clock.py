@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from storage.catalogue import Catalogue
 
 SHORTEST_STEP_S = 2.0
 """A clock that is adjusted gently moves less between two looks."""
@@ -46,3 +48,20 @@ class ClockWatch:
 
     def _offset(self) -> float:
         return self._clock().timestamp() - self._steady_s()
+
+
+def correct_future_times(
+    catalogue: Catalogue, now: datetime, allowed: timedelta = timedelta()
+) -> None:
+    """Correct what a clock that was set back since would leave undone until then.
+
+    Args:
+        catalogue: with files that are due, and trainings.
+        now: the time.
+        allowed: how far from now a file may be due.
+
+    Raises:
+        CatalogueError: the catalogue cannot be written.
+    """
+    catalogue.queue.expedite(now, now + allowed)
+    catalogue.jobs.correct_future_trainings(now)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import false, or_, select, update
 
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
@@ -29,6 +29,7 @@ from storage.schema.clip_rows import (
     sound_number,
     sound_with,
 )
+from storage.schema.folder_states import replace_states
 from storage.schema.records import Clip, Prediction, TagState
 from storage.schema.row_mapping import (
     MISSING_CLIP,
@@ -43,7 +44,6 @@ from storage.schema.row_mapping import (
 )
 from storage.schema.tables import (
     clips,
-    folders,
     hearings,
     known_bundles,
     labels,
@@ -253,10 +253,13 @@ class Catalogue(CataloguePart):
         """Return the clips anywhere below a folder that are not missing."""
         return self._clips(is_below(folder) & clips.c.missing_since.is_(None))
 
-    def clips_in(self, state: TagState) -> Iterator[Clip]:
-        """Yield the clips in one tag state that are not missing, a thousand rows in memory."""
+    def clips_in(self, state: TagState, folders: Iterable[Path] | None = None) -> Iterator[Clip]:
+        """Yield the clips in a tag state that are not missing, at or below `folders` if given."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
+        if folders is not None:
+            own &= or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
         with reading(self.engine) as connection:
+            # There may be more than fit into memory.
             rows = connection.execute(CLIPS.where(own), execution_options={"yield_per": MANY})
             yield from map(clip_of, rows)
 
@@ -271,9 +274,9 @@ class Catalogue(CataloguePart):
         )
 
     def record_folders(self, states: Iterable[FolderState]) -> None:
-        """Replace the states of the watched folders."""
-        rows = (insert(folders).values(**vars(state)) for state in states)
-        self._write(delete(folders), *rows)
+        """Replace the states of the folders that this service watches."""
+        with self.engine.begin() as connection:
+            replace_states(connection, list(states))
 
     def set_mood_thresholds(self, arousal: float, valence: float) -> None:
         """Set the mood thresholds that the views use."""

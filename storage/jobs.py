@@ -61,12 +61,20 @@ class JobStore(CataloguePart):
         )
 
     def request(self, job: str, now: datetime) -> None:
-        """Request a job; a second request changes nothing."""
-        self._write(upsert(wishes).values(errand=job, asked_at=now).on_conflict_do_nothing())
+        """Request a job; a second request changes only when it was requested last."""
+        self._write(
+            upsert(wishes)
+            .values(errand=job, asked_at=now)
+            .on_conflict_do_update(index_elements=["errand"], set_={"asked_at": now})
+        )
+
+    def requested_at(self, job: str) -> datetime | None:
+        """Return when a job was requested last, None if it was not since it was done last."""
+        return self._value(select(wishes.c.asked_at).where(wishes.c.errand == job))
 
     def is_requested(self, job: str) -> bool:
         """Return whether a job is requested."""
-        return self._row(select(wishes.c.errand).where(wishes.c.errand == job)) is not None
+        return self.requested_at(job) is not None
 
     def clear_request(self, job: str) -> None:
         """Delete the request of a job that is done, or cannot be done."""

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, case, delete, func, not_, select, text, update
+from sqlalchemy import (
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
 from storage.database.sessions import CataloguePart, batches, is_sqlite
 from storage.schema.column_types import PathText
@@ -16,7 +29,7 @@ from storage.schema.tables import at_or_below, queue
 from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -26,12 +39,22 @@ if TYPE_CHECKING:
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
 GIVEN_UP: Final = "given up"
+PASSED_OVER_EACH: Final = 50
+"""After so many claims, files that have been due longer are looked for again."""
 
 _STAMP: Final = tuple(column.name for column in fields(FileStamp))
 
 
 class Queue(CataloguePart):
-    """Files that wait to be analysed, in the order in which they are due."""
+    """Files that wait to be analysed, in the order in which they are due.
+
+    Attributes:
+        folders: only files at or below these are claimed, and count as waiting; None for all.
+    """
+
+    folders: Sequence[Path] | None = None
+    _from: datetime | None = None
+    _claims: int = 0
 
     def put(
         self,
@@ -52,10 +75,22 @@ class Queue(CataloguePart):
             return put(connection, files, now, due_at=due_at)
 
     def claim(self, now: datetime) -> QueueEntry | None:
-        """Claim the file that has been due longest, and count the attempt before it is made."""
+        """Claim the file that has been due longest, and count the attempt before it is made.
+
+        Where only the files of some folders are claimed, those of others that have been due longer
+        are passed over now and then, not each time: there may be a million. So a file that was put
+        back may be claimed after one that is due later.
+        """
+        self._claims += 1
+        if self.folders is None or self._from is None or self._claims % PASSED_OVER_EACH == 0:
+            return self._claimed(queue.c.due_at <= now)
+        entry = self._claimed(queue.c.due_at.between(self._from, now))
+        return entry or self._claimed(queue.c.due_at <= now)
+
+    def _claimed(self, is_due: ColumnElement[bool]) -> QueueEntry | None:
         due = (
             select(queue.c.path)
-            .where(queue.c.state == WAITING, queue.c.due_at <= now)
+            .where(queue.c.state == WAITING, is_due, self._own())
             .order_by(queue.c.due_at, queue.c.path)
             .limit(1)
             # SQLite knows no other claim at the same time.
@@ -71,7 +106,10 @@ class Queue(CataloguePart):
         with self.engine.connect().execution_options(takes_no_turn=True) as connection:
             row = connection.execute(statement).one_or_none()
             connection.commit()
-        return None if row is None else QueueEntry(row.path, stamp_of(row), row.attempts)
+        if row is None:
+            return None
+        self._from = row.due_at
+        return QueueEntry(row.path, stamp_of(row), row.attempts)
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
         """Record a failure: retry at `retry_at`, or give up until the file changes (None)."""
@@ -124,7 +162,7 @@ class Queue(CataloguePart):
     def expedite(self, now: datetime, later_than: datetime) -> int:
         """Make files due now that would be due later than a time; return their number."""
         late = (queue.c.state == WAITING) & (queue.c.due_at > later_than)
-        return self._write(update(queue).where(late).values(due_at=now))
+        return self._write(update(queue).where(late, self._own()).values(due_at=now))
 
     def release_claims(self) -> int:
         """Return what an earlier process of this service had claimed; call once at start."""
@@ -136,20 +174,27 @@ class Queue(CataloguePart):
 
     def untried(self) -> list[Path]:
         """Return the files that wait for their first attempt, due or not."""
-        statement = select(queue.c.path).where(queue.c.state == WAITING, queue.c.attempts == 0)
-        return [row.path for row in self._rows(statement)]
+        untried = (queue.c.state == WAITING) & (queue.c.attempts == 0)
+        return [row.path for row in self._rows(select(queue.c.path).where(untried, self._own()))]
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting file is due, None if none waits."""
-        statement = select(queue.c.due_at).where(queue.c.state == WAITING)
+        statement = select(queue.c.due_at).where(queue.c.state == WAITING, self._own())
         return self._value(statement.order_by(queue.c.due_at).limit(1))
 
     def waiting(self, now: datetime) -> int:
         """Count the files that are due or being analysed."""
         # Each by the index; one condition for both would collect the rows first.
-        running = select(func.count()).where(queue.c.state == RUNNING)
-        due = select(func.count()).where(queue.c.state == WAITING, queue.c.due_at <= now)
+        running = select(func.count()).where(queue.c.state == RUNNING, self._own())
+        due = select(func.count()).where(
+            queue.c.state == WAITING, queue.c.due_at <= now, self._own()
+        )
         return self._value(select(running.scalar_subquery() + due.scalar_subquery())) or 0
+
+    def _own(self) -> ColumnElement[bool]:
+        if self.folders is None:
+            return true()
+        return or_(false(), *(at_or_below(queue.c.path, folder) for folder in self.folders))
 
 
 def put(

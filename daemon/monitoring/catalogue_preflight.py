@@ -51,6 +51,7 @@ def check_catalogue(url: str) -> Iterator[CheckResult]:
         if is_on_server(url):
             use = ", here or on another machine, works on this catalogue"
             yield from _check_opening(url, url, use)
+            yield from (ok(f"{path}: watched by {name}") for path, name in _holders(url).items())
         elif lacking := sqlite_problem():
             yield fail(lacking)
         else:
@@ -73,6 +74,13 @@ def _check_opening(url: str, name: str, use: str) -> Iterator[CheckResult]:
     if holder is not None:
         yield ok(f"process {holder}{use}")
     yield _check_clock(newest)
+
+
+def _holders(url: str) -> dict[Path, str]:
+    """Return which service watches which folder."""
+    from storage.database.service_lease import folder_holders  # noqa: PLC0415 - an extra
+
+    return folder_holders(url)
 
 
 def _check_file(url: str) -> Iterator[CheckResult]:

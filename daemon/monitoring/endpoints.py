@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Final
 
 from daemon.monitoring.page_messages import PageConfig
 from daemon.monitoring.service_status import Problem, Promise
-from daemon.system.passed_sockets import take_listener
 from storage.database.engine import absolute_url
 from trainer.bundles.installation_key import make_key, page_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from socket import socket
 
     from config.settings import Settings
     from daemon.monitoring.status_replies import StatusReplies
@@ -30,7 +29,11 @@ LARGEST_ANSWER: Final = 1 << 20
 
 @contextmanager
 def serve_page(
-    settings: Callable[[], Settings], url: str, registry: Path, replies: StatusReplies
+    settings: Callable[[], Settings],
+    url: str,
+    registry: Path,
+    replies: StatusReplies,
+    passed: socket | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Serve the page at `page.listen`, for the duration of a block; an empty address at none.
 
@@ -39,6 +42,7 @@ def serve_page(
         url: of the catalogue.
         registry: folder of the bundles.
         replies: what is told of the service.
+        passed: a socket of systemd that listens already; it is closed at the end.
 
     Yields:
         What has it take up the present settings.
@@ -49,7 +53,6 @@ def serve_page(
         BundleError: the key of this installation, of which its token is made, cannot be had.
     """
     address = settings().page.listen
-    passed = take_listener(os.environ)
     if not address:
         if passed is not None:
             passed.close()

@@ -42,7 +42,8 @@ class ConsumerPool:
         clock: the time, aware of its zone.
         throttle: decides when work must wait.
         stats: counts results.
-        ended: called when the last consumer has ended, or any has crashed, with what crashed it.
+        ended: called when the last consumer has ended, unless by `stop`, or any has crashed, with
+            what crashed it.
 
     Attributes:
         pipeline: as above.
@@ -145,7 +146,7 @@ class ConsumerPool:
                 self._active -= 1
                 self._crash = self._crash or crash
                 is_last = self._active == 0
-            if is_last or crash:
+            if crash or (is_last and not self._stops):
                 self._ended(self._crash)
 
     def _loop(self, worker: SoundReader) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from daemon.watch.file_state import is_gone, stamp_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -34,13 +35,20 @@ class Known(NamedTuple):
     old_path: Path | None = None
 
 
-def known_at(catalogue: Catalogue, entry: QueueEntry, identity: str, now: datetime) -> Known:
+def known_at(
+    catalogue: Catalogue,
+    entry: QueueEntry,
+    identity: str,
+    now: datetime,
+    knows: Callable[[Clip], bool] = lambda _: True,
+) -> Known:
     """Return what is known of the file of an entry, after its record has got its present path.
 
-    The record of another file, which had the path before, makes room.
+    The record of another file, which had the path before, makes room. A file was not renamed if
+    `knows` does not hold of its clip: another machine may still have it.
     """
     there = catalogue.clip_at(entry.path)
-    origin = _origin_of(catalogue, entry, identity, there)
+    origin = _origin_of(catalogue, entry, identity, there, knows)
     if origin is None and (there is None or there.identity == identity):
         return Known(there)
     if there is not None:
@@ -52,7 +60,11 @@ def known_at(catalogue: Catalogue, entry: QueueEntry, identity: str, now: dateti
 
 
 def _origin_of(
-    catalogue: Catalogue, entry: QueueEntry, identity: str, known: Clip | None
+    catalogue: Catalogue,
+    entry: QueueEntry,
+    identity: str,
+    known: Clip | None,
+    knows: Callable[[Clip], bool],
 ) -> Clip | None:
     """Return the clip of the file that was renamed to the path of an entry, None if none was.
 
@@ -70,7 +82,7 @@ def _origin_of(
         same = [clip for clip in clips if _is_as(clip, new)]
         clips = same or [clip for clip in clips if clip.stamp.inode == new.inode]
     left = (clip for clip in clips if is_gone(clip.path) or is_renamed(clip, new))
-    return next((clip for clip in left if clip.path != entry.path), None)
+    return next((clip for clip in left if clip.path != entry.path and knows(clip)), None)
 
 
 def is_renamed(clip: Clip, new: FileStamp) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ from daemon.pipeline.claimed_file import (
     as_queued,
     require_unchanged,
 )
+from daemon.pipeline.file_rights import ALL_FILES
+from daemon.pipeline.postponing import Postponing
 from daemon.pipeline.recognition import is_same, look_of
 from daemon.pipeline.renamed_files import is_renamed, known_at
 from daemon.pipeline.tag_failure_log import TagFailureLog
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from daemon.pipeline.file_rights import FileRights
     from daemon.pipeline.tag_sync import TagSync
     from daemon.tagging.tag_parser import TagParser
     from daemon.worker.active_bundle import ActiveBundle
@@ -87,11 +89,13 @@ class Pipeline:
         settle_s: returns for how many seconds a file that changed meanwhile is left alone.
         clock: the time, aware of its zone.
         record_tag_edits: records values that people wrote over ours; None to ignore them.
+        rights: of this service.
 
     Attributes:
         bundle: as above; this and the next two may be replaced at any time.
         tag_sync: as above.
         record_tag_edits: as above.
+        has_left_tags: whether tags were left to the service that holds their folder.
         stages: in order.
     """
 
@@ -104,14 +108,17 @@ class Pipeline:
         settle_s: Callable[[], float],
         clock: Callable[[], datetime],
         record_tag_edits: Callable[[Clip, TagParser], None] | None = None,
+        rights: FileRights = ALL_FILES,
     ) -> None:
         self._catalogue = catalogue
         self.bundle = bundle
         self.tag_sync = tag_sync
         self._wants_tags = wants_tags
-        self._settle_s = settle_s
         self._clock = clock
         self.record_tag_edits = record_tag_edits
+        self._rights = rights
+        self._postponing = Postponing(catalogue, settle_s, clock, rights)
+        self.has_left_tags = False
         self._failure_log = TagFailureLog(clock)
         self.stages = (self.identified, self.analysed, self.recorded, self.tagged)
 
@@ -158,7 +165,8 @@ class Pipeline:
 
     def _renamed_from(self, entry: QueueEntry) -> Iterator[Clip]:
         clips = self._catalogue.clips_with_inode(entry.stamp.inode)
-        return (clip for clip in clips if is_renamed(clip, entry.stamp))
+        known = filter(self._rights.knows, clips)
+        return (clip for clip in known if is_renamed(clip, entry.stamp))
 
     def _is_finished(self, clip: Clip, path: Path) -> bool:
         """Tell whether the stages would change nothing at a path with the content of a clip."""
@@ -202,7 +210,14 @@ class Pipeline:
             self.write_tags(current.clip, current.worker)
 
     def write_tags(self, clip: Clip, worker: SoundReader) -> None:
-        """Write a clip's tags, and again as long as its values change meanwhile."""
+        """Write a clip's tags, and again as long as its values change meanwhile.
+
+        They stay pending if another service holds the folder: only the service that wrote into a
+        file takes up what it was interrupted at.
+        """
+        if not self._rights.holds(clip.path):
+            self.has_left_tags = True
+            return
         due: Clip | None = clip
         while due is not None and not self._try_tags(due, worker):
             due = self._catalogue.clip_at(due.path)
@@ -223,7 +238,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
             outcome = TagOutcome(TagState.NOT_WRITTEN, _unexpected(clip.path, error).reason)
         if outcome is None:
-            self._queue_again(clip.path)
+            self._postponing.queue_again(clip.path)
             return True
         is_current = self._catalogue.tag_journal.record(clip, outcome)
         self._failure_log.report(clip, outcome)
@@ -236,7 +251,9 @@ class Pipeline:
 
     def _known(self, entry: QueueEntry, identity: str) -> Clip | None:
         """Return the record of a file, None if it is new; one of a renamed file moves with it."""
-        clip, old_path = known_at(self._catalogue, entry, identity, self._clock())
+        clip, old_path = known_at(
+            self._catalogue, entry, identity, self._clock(), self._rights.knows
+        )
         if old_path is not None:
             if self._wants_tags(old_path):
                 self.tag_sync.discard_old_sidecar(old_path)
@@ -250,23 +267,8 @@ class Pipeline:
             record(known, TagClient(worker))
 
     def _postpone(self, entry: QueueEntry) -> FileResult:
-        """Wait until a file that changed is complete again; forget one that is gone."""
-        stamp = stamp_at(entry.path)
-        if stamp is None:
-            self._catalogue.queue.remove(entry)
-            self._catalogue.mark_missing([entry.path], self._clock())
-        else:
-            self._catalogue.queue.postpone(entry, stamp, self._settled_at())
+        self._postponing.postpone(entry)
         return FileResult.POSTPONED
-
-    def _queue_again(self, path: Path) -> None:
-        stamp = stamp_at(path)
-        if stamp is not None:
-            due_at = self._settled_at()
-            self._catalogue.queue.put([(path, stamp)], self._clock(), due_at=due_at)
-
-    def _settled_at(self) -> datetime:
-        return self._clock() + timedelta(seconds=self._settle_s())
 
     def _fail(self, entry: QueueEntry, error: ClipError) -> FileResult:
         """Record why a file failed, and when it is tried again."""

@@ -7,24 +7,31 @@ import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from daemon.clock import utc_now
+from daemon.clock import correct_future_times, utc_now
 from daemon.cluster.hearing_team import cluster_hearers
-from daemon.monitoring.status_replies import StatusReplies
 from daemon.pipeline.claimed_file import RETRY_DELAYS
-from daemon.querying.kept_playlists import kept_playlists
-from daemon.querying.playlist_keeper import PlaylistKeeper
 from daemon.service.assembly import Assembly
-from daemon.service.helper import Helper
-from daemon.service.messages import CheckFolders, MaintenanceDue, ReconcileDue, RetrainDue, Stop
-from daemon.service.page_of_run import served_page
+from daemon.service.bundle_follower import BundleWait
+from daemon.service.main_parts import start_main_parts
+from daemon.service.messages import (
+    CheckFolders,
+    MaintenanceDue,
+    MessageQueue,
+    ReconcileDue,
+    RetrainDue,
+    RoleChanged,
+    Stop,
+)
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
 from daemon.service.run_config import ActiveConfig
 from daemon.service.scheduler import (
     CHECK_CALENDAR_S,
     CHECK_FOLDERS_S,
+    CHECK_SHARED_S,
     MAINTENANCE_S,
     CalendarJob,
     PeriodicJob,
@@ -35,9 +42,9 @@ from daemon.service.scheduler import (
 from daemon.service.signals import signals_as_messages
 from daemon.sharing.service_access import service_access
 from daemon.system.cpu_quota import usable_processors
+from daemon.system.passed_sockets import passed_listener
 from daemon.system.sd_notify import Notifier
 from daemon.tagging.disk.leases import keep_capabilities_from_children
-from daemon.tagging.disk.syscalls import DiskCalls
 from daemon.tagging.recovery import clean_up
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
@@ -48,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+    from socket import socket
 
     from rich.console import Console
 
@@ -79,14 +87,14 @@ def run(
     *,
     console: Console | None = None,
     clock: Callable[[], datetime] = utc_now,
-    ready: Callable[[], None] = lambda: None,
+    ready: Callable[[Sequence[Path]], None] = lambda _: None,
     notifier: Notifier | None = None,
     read_config: Callable[[], RunConfig] | None = None,
 ) -> RunResult:
     """Run the service until a signal stops it, or for one pass.
 
-    `ready` is called when the folders are watched. `read_config` reads the configuration again when
-    SIGHUP comes; without it, that signal stops the run.
+    `ready` is called with the folders once they are watched. `read_config` reads the configuration
+    again when SIGHUP comes; without it, that signal stops the run.
 
     Raises:
         CatalogueError: the catalogue cannot be opened, or another process uses it.
@@ -107,106 +115,139 @@ def run(
         stack.callback(notifier.close)
         notifier.status("opening the catalogue")
         access = stack.enter_context(service_access(config.url, config.registry))
-        if not access.is_main:
-            reloads = read_config is not None
-            helped = _helped(config, access, notifier, clock, reloads=reloads)
-            if helped is not None:
-                return helped
-        catalogue = stack.enter_context(closing(Catalogue(config.url, service=access.name)))
-        mood = config.settings.mood
-        catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
-        workers = _workers(config)
-        stack.callback(workers[0].close)
-        readers = _readers(config, workers, stack)
-        active = ActiveConfig(config)
-        progress = ProgressReporter(console, says_when_done=config.keep_watching)
-        loop = Assembly(
-            active, catalogue, stack, workers, readers, progress, notifier, clock
-        ).event_loop()
-        access.when_lost(lambda error: loop.messages.put(Stop(error)))
-        stack.enter_context(signals_as_messages(loop.messages, reloads=read_config is not None))
-        replies = StatusReplies(catalogue, active.reconcile_s, clock, loop.stats)
-        renew_page = stack.enter_context(served_page(active, replies))
-        _start(active, loop, stack, workers[0], read_config, renew_page)
-        ready()
-        notifier.ready()
-        loop.run()
-        notifier.stopping()
-        notifier.status("finishing the files being processed")
-    return RunResult(
-        loop.stats.processed, loop.stats.failed, loop.unsettled, loop.comparisons.unread
-    )
-
-
-def _helped(
-    config: RunConfig,
-    access: ServiceAccess,
-    notifier: Notifier,
-    clock: Callable[[], datetime],
-    *,
-    reloads: bool,
-) -> RunResult | None:
-    """Help the main service; return what was done when stopped, None once this is the main one."""
-    if not config.keep_watching:
-        raise CatalogueBusy(
-            f"{config.url}: a service works on this catalogue; it finds new files in its folders"
+        if not access.is_main and not config.keep_watching:
+            raise CatalogueBusy(
+                f"{config.url}: a service works on this catalogue;"
+                " it finds new files in its folders"
+            )
+        service = _Service(
+            ActiveConfig(config), access, notifier, clock, console, ready, read_config
         )
-    with ExitStack() as stack:
-        workers = _workers(config)
-        stack.callback(workers[0].close)
-        helper = Helper(config, access, workers, notifier, clock)
-        if helper.run(reloads=reloads):
-            return None
-        notifier.stopping()
-    return RunResult(helper.stats.processed, helper.stats.failed)
+        if config.keep_watching:
+            passed = passed_listener(config.settings.page.listen, os.environ)
+            service.passed = stack.enter_context(passed)
+        messages = service.messages
+        access.when_changed(
+            lost=lambda error: messages.put(Stop(error)),
+            gained=lambda: messages.put(Stop(RoleChanged())),
+        )
+        while True:
+            try:
+                return service.run()
+            except RoleChanged:
+                log.info("the role or the folders of this service changed; its parts start again")
 
 
-def _start(
-    active: ActiveConfig,
-    loop: EventLoop,
-    stack: ExitStack,
-    worker: WorkerClient,
-    read_config: Callable[[], RunConfig] | None,
-    renew_page: Callable[[], None],
-) -> None:
-    """Start the parts: watching before the first scan, so that no change falls between the two."""
-    catalogue = loop.catalogue
-    catalogue.queue.release_claims()
-    loop.correct_future_times(RETRY_DELAYS[-1])
-    catalogue.notes.clear()
-    loop.folders.start()
-    if active.config.keep_watching:
-        keeper = _playlist_keeper(active.config)
-        stack.callback(keeper.stop)
-        keeper.start()
-        jobs = _periodic_jobs(active.config, loop)
-        scheduler = stack.enter_context(running_scheduler(jobs))
-        if read_config is not None:
-            set_reconcile_s = partial(change_interval, scheduler, "reconcile")
-            loop.reload = Reloader(read_config, active, loop, set_reconcile_s, renew_page)
-        # Retraining or rescoring that was killed continues now, not at the next interval.
-        loop.messages.put(CheckFolders())
-    else:
-        loop.retraining.catch_up()
-    if loop.compare_first():
-        loop.messages.put(Stop())
-        return
-    for cleaned in clean_up(
-        loop.comparisons.leftovers,
-        catalogue.begun_writes,
-        audio_hash=lambda file: worker.read_back(file).audio_hash,
-    ):
-        log.info("%s: %s", cleaned.path, cleaned.outcome)
-    loop.enqueue_tags(list(TagState))
-    loop.consumers.start()
+@dataclass
+class _Service:
+    """Runs the parts that this service has by its present place among others.
+
+    Attributes:
+        passed: a socket for the page that systemd has opened.
+    """
+
+    active: ActiveConfig
+    access: ServiceAccess
+    notifier: Notifier
+    clock: Callable[[], datetime]
+    console: Console | None
+    ready: Callable[[Sequence[Path]], None]
+    read_config: Callable[[], RunConfig] | None
+    passed: socket | None = None
+    messages: MessageQueue = field(default_factory=SimpleQueue)
+
+    def run(self) -> RunResult:
+        """Run until stopped; raises RoleChanged if the parts must be built again."""
+        config, access = self.active.config, self.access
+        is_main, reloads = access.is_main, self.read_config is not None
+        with ExitStack() as stack:
+            catalogue = stack.enter_context(closing(Catalogue(config.url, service=access.name)))
+            workers = _workers(config)
+            stack.callback(workers[0].close)
+            if not is_main:
+                wait = BundleWait(catalogue, access, self.messages, self.notifier)
+                with signals_as_messages(self.messages, reloads=reloads):
+                    if not wait.wait(config.registry, workers[0].prepare):
+                        return RunResult(0, 0)
+            self._take_folders(catalogue)
+            readers = _readers(config, workers, stack)
+            progress = ProgressReporter(self.console, says_when_done=config.keep_watching)
+            loop = Assembly(
+                self.active,
+                catalogue,
+                stack,
+                workers,
+                readers,
+                progress,
+                self.notifier,
+                self.clock,
+                self.messages,
+                access,
+                is_main,
+            ).event_loop()
+            if not is_main:
+                bundle = loop.consumers.pipeline.bundle.name
+                log.info("another service is the main one; this one predicts by %s, too", bundle)
+            stack.enter_context(signals_as_messages(self.messages, reloads=reloads))
+            self._start(loop, stack, workers[0])
+            self.ready(loop.folders.roots)
+            self.notifier.ready()
+            loop.run()
+            self.notifier.stopping()
+            self.notifier.status("finishing the files being processed")
+        return RunResult(
+            loop.stats.processed, loop.stats.failed, loop.unsettled, loop.comparisons.unread
+        )
+
+    def _take_folders(self, catalogue: Catalogue) -> None:
+        """Ask for the folders, and claim the files in them alone where others have others."""
+        roots = self.active.roots()
+        self.access.ask_for(roots)
+        if self.access.name is not None:
+            catalogue.queue.folders = roots
+
+    def _start(self, loop: EventLoop, stack: ExitStack, worker: WorkerClient) -> None:
+        """Start the parts: watching before the first scan, so that no change falls between."""
+        config, catalogue = self.active.config, loop.catalogue
+        renew_page = start_main_parts(self.active, loop, stack, self.passed)
+        catalogue.queue.release_claims()
+        correct_future_times(catalogue, self.clock(), RETRY_DELAYS[-1])
+        loop.folders.start()
+        if config.keep_watching:
+            scheduler = stack.enter_context(running_scheduler(_periodic_jobs(config, loop)))
+            if self.read_config is not None:
+                set_reconcile_s = partial(change_interval, scheduler, "reconcile")
+                loop.reload = Reloader(
+                    self.read_config, self.active, loop, self.access, set_reconcile_s, renew_page
+                )
+            # Retraining or rescoring that was killed continues now, not at the next interval.
+            loop.messages.put(CheckFolders())
+        else:
+            loop.retraining.catch_up()
+        if loop.compare_first():
+            loop.messages.put(Stop())
+            return
+        for cleaned in clean_up(
+            loop.comparisons.leftovers,
+            catalogue.begun_writes,
+            audio_hash=lambda file: worker.read_back(file).audio_hash,
+            is_own=self.access.holds,
+        ):
+            log.info("%s: %s", cleaned.path, cleaned.outcome)
+        loop.enqueue_tags(list(TagState))
+        loop.consumers.start()
 
 
 def _periodic_jobs(config: RunConfig, loop: EventLoop) -> Iterator[PeriodicJob]:
     """Yield the jobs of the scheduler; each only sends a message to the event loop."""
     reconcile_s, schedule = config.settings.watch.reconcile_s, config.settings.retrain.schedule
     messages = loop.messages
+    # Others put files into the queue of a server.
+    check_s = CHECK_FOLDERS_S if loop.catalogue.queue.folders is None else CHECK_SHARED_S
     yield PeriodicJob("reconcile", lambda: messages.put(ReconcileDue()), reconcile_s)
-    yield PeriodicJob("check folders", lambda: messages.put(CheckFolders()), CHECK_FOLDERS_S)
+    yield PeriodicJob("check folders", lambda: messages.put(CheckFolders()), check_s)
+    if loop.notes is None:
+        return
     yield PeriodicJob("maintenance", lambda: messages.put(MaintenanceDue()), MAINTENANCE_S)
     if schedule:
         # The name is stored in the catalogue.
@@ -219,21 +260,6 @@ def _periodic_jobs(config: RunConfig, loop: EventLoop) -> Iterator[PeriodicJob]:
         )
         learn.check()
         yield PeriodicJob("calendar", learn.check, CHECK_CALENDAR_S)
-
-
-def _playlist_keeper(config: RunConfig) -> PlaylistKeeper:
-    """Return what keeps the playlists of the settings up to date.
-
-    Raises:
-        SettingsError: a query is wrong, or a file may not be where it is.
-    """
-    own = config.registry.parent / "playlists"
-    allowed = [own, *(folder.path for folder in config.folders)]
-    settings = config.settings
-    playlists = kept_playlists(settings.playlist, settings.mood, allowed)
-    if any(playlist.file.is_relative_to(own) for playlist in playlists):
-        own.mkdir(mode=0o700, exist_ok=True)
-    return PlaylistKeeper(config.url, playlists, DiskCalls())
 
 
 def _workers(config: RunConfig) -> list[WorkerClient]:

@@ -10,15 +10,27 @@ from typing import TYPE_CHECKING
 from daemon.clock import ClockWatch
 from daemon.cluster.hearing_team import longest_s
 from daemon.install.sandbox_check import sandbox_problem
+from daemon.monitoring.status_notes import StatusNotes
 from daemon.pipeline.consumers import ConsumerPool
+from daemon.pipeline.file_rights import ALL_FILES, FileRights
 from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_edits import tag_edits_for
 from daemon.pipeline.tag_sync import TagSync
+from daemon.service.bundle_follower import BundleFollower, bundle_of_main
 from daemon.service.event_loop import EventLoop
-from daemon.service.messages import CheckFolders, EventsLost, MessageQueue, PathChanged, Stop
+from daemon.service.messages import (
+    CheckFolders,
+    EventsLost,
+    MessageQueue,
+    PathChanged,
+    RoleChanged,
+    Stop,
+)
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
+from daemon.sharing.service_access import ServiceAccess
+from daemon.sharing.tag_handover import TagHandover
 from daemon.system.load_throttle import LoadThrottle
 from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from contextlib import ExitStack
     from datetime import datetime
+    from pathlib import Path
 
     from daemon.service.progress import ProgressReporter
     from daemon.service.run_config import ActiveConfig
@@ -51,7 +64,7 @@ class Assembly:
     """Builds the event loop of one run with all its parts; `stack` closes them in reverse order.
 
     The `workers` are the processes of this machine; each of the `readers` serves one consumer, by
-    such a process or by a cluster.
+    such a process or by a cluster. Of the folders, those are watched that `access` holds.
     """
 
     active: ActiveConfig
@@ -63,22 +76,28 @@ class Assembly:
     notifier: Notifier
     clock: Callable[[], datetime]
     messages: MessageQueue = field(default_factory=SimpleQueue)
+    access: ServiceAccess = field(default_factory=ServiceAccess)
+    is_main: bool = True
 
     def event_loop(self) -> EventLoop:
         """Build everything; nothing is started yet.
 
         Raises:
             BundleError: no bundle can be used.
+            RoleChanged: the main service predicts by another bundle than this one can.
         """
         config, clock = self.active.config, self.clock
         stats = RunStats(len(self.readers))
         self.stack.callback(self.progress.hide)
-        bundle = load_published(config.registry, self.catalogue, self.workers[0].prepare)
-        consumers = self.consumers(bundle, stats)
+        pipeline = self._pipeline(self._bundle())
+        handover = TagHandover(self.catalogue.jobs, pipeline, clock)
+        self.stack.callback(handover.close)
+        consumers = self._consumers(pipeline, stats)
         folders, enqueuer = self._watching(consumers)
 
         def enqueue_tags(states: Collection[TagState]) -> None:
-            clips = clips_needing_tags(self.catalogue, self.active.config, states)
+            own = None if self.access.name is None else self._held()
+            clips = clips_needing_tags(self.catalogue, self.active.config, states, own)
             consumers.add_untagged(clips)
 
         settings = config.settings
@@ -90,27 +109,53 @@ class Assembly:
             catalogue=self.catalogue,
             progress=self.progress,
             enqueue_tags=enqueue_tags,
-            retraining=RetrainControl(
-                self.active,
-                self.catalogue,
-                consumers.pipeline,
-                clock,
-                retag=partial(enqueue_tags, [TagState.PENDING]),
-                imported=partial(self.messages.put, CheckFolders()),
-            ),
+            retraining=self._retraining(pipeline, enqueue_tags, handover),
+            handover=handover,
+            notes=StatusNotes(self.catalogue.notes, clock) if self.is_main else None,
             clock=clock,
             clock_watch=ClockWatch(clock),
             single_pass=None if config.keep_watching else SinglePass(settings.watch.settle_s),
             stats=stats,
             notifier=self.notifier,
             confinement=self._confinement,
-            hang_after_s=self.hang_s,
+            hang_after_s=self._hang_s(),
         )
         self.stack.callback(loop.retraining.stop)
         return loop
 
-    @property
-    def hang_s(self) -> float:
+    def _bundle(self) -> ActiveBundle:
+        registry, prepare = self.active.config.registry, self.workers[0].prepare
+        if self.is_main:
+            return load_published(registry, self.catalogue, prepare)
+        bundle = bundle_of_main(registry, self.catalogue, prepare)
+        if bundle is None:
+            raise RoleChanged
+        return bundle
+
+    def _retraining(
+        self,
+        pipeline: Pipeline,
+        enqueue_tags: Callable[[Collection[TagState]], None],
+        handover: TagHandover,
+    ) -> RetrainControl | BundleFollower:
+        if not self.is_main:
+            return BundleFollower(self.active.config.registry, self.catalogue, pipeline)
+
+        def retag() -> None:
+            enqueue_tags([TagState.PENDING])
+            if self.access.name is not None:
+                handover.request()
+
+        return RetrainControl(
+            self.active,
+            self.catalogue,
+            pipeline,
+            self.clock,
+            retag=retag,
+            imported=partial(self.messages.put, CheckFolders()),
+        )
+
+    def _hang_s(self) -> float:
         """How long a file may take, in seconds, before its consumer counts as stuck."""
         timeout_s = self.active.config.settings.analysis.timeout_s
         here_s = REQUESTS_A_FILE * timeout_s + MARGIN_S
@@ -119,12 +164,9 @@ class Assembly:
     def _confinement(self) -> str | None:
         return next((told for worker in self.workers if (told := worker.confinement)), None)
 
-    def consumers(
-        self, bundle: ActiveBundle, stats: RunStats, stages: type[Pipeline] = Pipeline
-    ) -> ConsumerPool:
-        """Build the consumers, which run files through some stages; none is started yet."""
+    def _pipeline(self, bundle: ActiveBundle) -> Pipeline:
         settings = self.active.config.settings
-        pipeline = stages(
+        return Pipeline(
             self.catalogue,
             bundle,
             TagSync(settings.tags, settings.mood, self.catalogue, self.clock),
@@ -132,16 +174,18 @@ class Assembly:
             self.active.settle_s,
             self.clock,
             tag_edits_for(settings, self.catalogue, self.clock),
+            self._rights(),
         )
+
+    def _consumers(self, pipeline: Pipeline, stats: RunStats) -> ConsumerPool:
+        analysis = self.active.config.settings.analysis
         consumers = ConsumerPool(
             self.readers,
             self.catalogue,
             pipeline,
             clock=self.clock,
             throttle=LoadThrottle(
-                settings.analysis.max_load,
-                settings.analysis.on_battery,
-                processes=len(self.workers),
+                analysis.max_load, analysis.on_battery, processes=len(self.workers)
             ),
             stats=stats,
             ended=lambda broken_by: self.messages.put(Stop(broken_by)),
@@ -149,8 +193,17 @@ class Assembly:
         self.stack.callback(consumers.stop)
         return consumers
 
+    def _rights(self) -> FileRights:
+        if self.access.name is None:
+            return ALL_FILES
+        return FileRights(self.access.holds, self.active.sees)
+
+    def _held(self) -> list[Path]:
+        return list(filter(self.access.has, self.active.roots()))
+
     def _watching(self, consumers: ConsumerPool) -> tuple[WatchedFolders, Enqueuer]:
         config = self.active.config
+        held = [folder for folder in config.folders if self.access.has(folder.path)]
         watcher = None
         if config.keep_watching:
             watcher = Watcher(
@@ -158,15 +211,15 @@ class Assembly:
                 overflowed=lambda: self.messages.put(EventsLost()),
             )
             self.stack.callback(watcher.stop)
-        mounts = remembered_mounts(config.folders, self.catalogue)
+        mounts = remembered_mounts(held, self.catalogue)
         folders = WatchedFolders(
-            config.folders,
+            held,
             watcher,
             mounts,
             restriction=lambda path: sandbox_problem(path, writes=self.active.wants_tags(path)),
         )
         enqueuer = Enqueuer(
-            [folder.path for folder in config.folders],
+            self._held(),
             FileFilter(config.settings.watch.suffixes, config.settings.watch.ignore),
             self.active.settle_s,
             self.catalogue,
@@ -175,4 +228,5 @@ class Assembly:
             queued=consumers.wake,
             expected=consumers.expect_file,
         )
+        enqueuer.holds = self.access.holds
         return folders, enqueuer

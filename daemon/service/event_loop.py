@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from daemon.clock import correct_future_times
 from daemon.monitoring.waiting_count import WaitingCount
 from daemon.service.comparisons import Comparisons
 from daemon.service.messages import (
@@ -27,9 +27,9 @@ from daemon.service.messages import (
 )
 from daemon.service_errors import WorkerError
 from storage.database.maintenance import maintain
+from storage.jobs import LEARN
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.records import TagState
-from storage.service_notes import BUNDLE, CONFINEMENT, PAUSED, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -38,10 +38,13 @@ if TYPE_CHECKING:
 
     from config.errors import ValencedError
     from daemon.clock import ClockWatch
+    from daemon.monitoring.status_notes import StatusNotes
     from daemon.pipeline.consumers import ConsumerPool
     from daemon.pipeline.run_stats import RunStats
+    from daemon.service.bundle_follower import BundleFollower
     from daemon.service.progress import ProgressReporter
     from daemon.service.retrain_control import RetrainControl
+    from daemon.sharing.tag_handover import TagHandover
     from daemon.system.sd_notify import Notifier
     from daemon.watch.enqueue import Enqueuer
     from daemon.watch.single_pass import SinglePass
@@ -52,7 +55,6 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 RETRY_S = 5.0
-_NOTES = (PAUSED, BUNDLE, SETTINGS, CONFINEMENT)
 
 
 @dataclass
@@ -61,6 +63,9 @@ class EventLoop:
 
     Attributes:
         enqueue_tags: gives the consumers the clips in some states whose tags must be written.
+        retraining: of the main service; another one follows its bundles.
+        handover: says when others have left tags to this service.
+        notes: what other processes are told of the main service; None in another one.
         single_pass: ends the run once every file was tried; None keeps watching.
         hang_after_s: how long a consumer may take for one task before it counts as hung.
         reload: applies the present settings; returns why they were refused, None if they were not.
@@ -75,7 +80,9 @@ class EventLoop:
     catalogue: Catalogue
     progress: ProgressReporter
     enqueue_tags: Callable[[Collection[TagState]], None]
-    retraining: RetrainControl
+    retraining: RetrainControl | BundleFollower
+    handover: TagHandover
+    notes: StatusNotes | None
     clock: Callable[[], datetime]
     clock_watch: ClockWatch
     single_pass: SinglePass | None
@@ -88,7 +95,6 @@ class EventLoop:
     monotonic: Callable[[], float] = time.monotonic
     _refused: str | None = None
     _waits_no_more: bool = False
-    _stored_notes: tuple[str | None, ...] = (None, None, None, None)
 
     def heartbeat(self) -> None:
         """Report that the loop is alive; while a consumer hangs, let the supervisor restart us."""
@@ -180,7 +186,7 @@ class EventLoop:
                 case Reload():
                     self._reload()
                 case RetrainDue():
-                    self.retraining.request()
+                    self.catalogue.jobs.request(LEARN, self.clock())
                 case MaintenanceDue():
                     is_idle = not self.catalogue.queue.waiting(self.clock())
                     log.debug("catalogue: %s", maintain(self.catalogue.url, is_idle=is_idle))
@@ -193,6 +199,9 @@ class EventLoop:
         The reconcile that follows finds what is reported meanwhile. What it does not find, of the
         messages that were handled as well, is sent again.
         """
+        # That another service has taken over is no reason to wait.
+        if stops(handled):
+            return True
         if str(error) != self.stats.problem:
             log.error("waiting for the catalogue, tried again each %g s: %s", RETRY_S, error)
         self.stats.problem = str(error)
@@ -230,21 +239,12 @@ class EventLoop:
         finally:
             self.notifier.ready()
 
-    def correct_future_times(self, allowed: timedelta = timedelta()) -> None:
-        """Correct what a clock that was set back since would leave undone until then.
-
-        `allowed` is how far from now a file may be due.
-        """
-        now = self.clock()
-        self.catalogue.queue.expedite(now, now + allowed)
-        self.catalogue.jobs.correct_future_trainings(now)
-
     def _check_clock(self) -> None:
         step_s = self.clock_watch.step_s()
         if step_s:
             direction = "forward" if step_s > 0 else "back"
             log.info("the clock was set %s by %.0f s", direction, abs(step_s))
-            self.correct_future_times()
+            correct_future_times(self.catalogue, self.clock())
             self.comparisons.ask("the clock was set")
 
     def _check_folders(self) -> None:
@@ -253,18 +253,19 @@ class EventLoop:
         if self.folders.refresh():
             # What could not be written there before may be possible now.
             self.comparisons.ask("a folder went away or came back", list(TagState))
-        if self.catalogue.queue.waiting(self.clock()):
+        if self.waiting():
             self.consumers.wake()
+        elif not self.stats.busy:
+            self.handover.request_left()
+        if self.handover.is_requested():
+            self.enqueue_tags([TagState.PENDING])
         self.retraining.check()
         self._store_notes()
 
     def _store_notes(self) -> None:
-        """Store for other processes what this one knows; written only when it has changed."""
-        notes = (self.stats.paused, self.retraining.problem, self._refused, self.confinement())
-        if notes != self._stored_notes:
-            for about, text in zip(_NOTES, notes, strict=True):
-                self.catalogue.notes.set(about, text, self.clock())
-            self._stored_notes = notes
+        if self.notes is not None:
+            paused, problem = self.stats.paused, self.retraining.problem
+            self.notes.store(paused, problem, self._refused, self.confinement())
 
     def _timeout_s(self) -> float | None:
         """Show progress; return how long to wait for messages, None without limit."""

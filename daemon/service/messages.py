@@ -62,6 +62,10 @@ class Stop:
     broken_by: BaseException | None = None
 
 
+class RoleChanged(Exception):
+    """This service must do another part than before; the parts of a run are built again."""
+
+
 Message = (
     PathChanged
     | Reconcile
@@ -79,13 +83,17 @@ MessageQueue = SimpleQueue[Message]
 
 
 def stops(messages: Iterable[Message]) -> bool:
-    """Return whether one of the messages says stop; raise what broke a consumer."""
-    for message in messages:
-        if isinstance(message, Stop):
-            if message.broken_by is not None:
-                raise message.broken_by
-            return True
-    return False
+    """Return whether one of the messages says stop.
+
+    Raises:
+        RoleChanged: this is all that a message says.
+        Exception: what broke a consumer.
+    """
+    ends = [message.broken_by for message in messages if isinstance(message, Stop)]
+    ends.sort(key=lambda broken_by: isinstance(broken_by, RoleChanged))
+    if ends and ends[0] is not None:
+        raise ends[0]
+    return bool(ends)
 
 
 def next_messages(queue: MessageQueue, timeout_s: float | None) -> list[Message]:

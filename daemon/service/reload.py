@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from daemon.service.event_loop import EventLoop
     from daemon.service.run_config import ActiveConfig, RunConfig
+    from daemon.sharing.service_access import ServiceAccess
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Reloader:
         read_config: makes a configuration of the present settings; raises SettingsError.
         active: the configuration in use.
         loop: the parts.
+        access: the place of this service, which may watch only some of its folders.
         set_reconcile_s: changes how often the folders are compared, in seconds.
         renew_page: has the page take up the settings, if there is one.
     """
@@ -41,6 +43,7 @@ class Reloader:
     read_config: Callable[[], RunConfig]
     active: ActiveConfig
     loop: EventLoop
+    access: ServiceAccess
     set_reconcile_s: Callable[[float], None]
     renew_page: Callable[[], None] = lambda: None
 
@@ -81,16 +84,21 @@ class Reloader:
         loop, settings = self.loop, new.settings
         mood, watch = settings.mood, settings.watch
         # What can fail comes first.
-        loop.catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
+        if self.access.is_main:
+            loop.catalogue.set_mood_thresholds(mood.arousal_threshold, mood.valence_threshold)
         self._clear_queue(old, new)
+        self.access.ask_for(folder.path for folder in new.folders)
         self.active.config = new
+        if self.access.name is not None:
+            loop.catalogue.queue.folders = self.active.roots()
         pipeline = loop.consumers.pipeline
         pipeline.tag_sync = TagSync(settings.tags, mood, loop.catalogue, loop.clock)
         pipeline.record_tag_edits = tag_edits_for(settings, loop.catalogue, loop.clock)
-        roots = [folder.path for folder in new.folders]
+        held = [folder for folder in new.folders if self.access.has(folder.path)]
         loop.comparisons.abandon()
-        loop.enqueuer.change(roots, FileFilter(watch.suffixes, watch.ignore))
-        loop.folders.change(new.folders)
+        file_filter = FileFilter(watch.suffixes, watch.ignore)
+        loop.enqueuer.change([folder.path for folder in held], file_filter)
+        loop.folders.change(held)
         if watch.reconcile_s != old.settings.watch.reconcile_s:
             self.set_reconcile_s(watch.reconcile_s)
         change_level(old.settings.log.level, settings.log.level)
@@ -101,7 +109,7 @@ class Reloader:
     def _clear_queue(self, old: RunConfig, new: RunConfig) -> None:
         """Remove from the queue the files of folders that are no longer watched."""
         roots = {folder.path for folder in new.folders}
-        removed = {folder.path for folder in old.folders} - roots
+        removed = {folder.path for folder in old.folders if self.access.has(folder.path)} - roots
         if removed:
             queue = self.loop.catalogue.queue
             queue.forget(

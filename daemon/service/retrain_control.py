@@ -9,7 +9,7 @@ from daemon.service.background_job import TRAINING, rescore_job, retrain_job
 from daemon.training_data.annotation_folder import AnnotationFolder
 from daemon.training_data.annotation_thread import AnnotationThread
 from daemon.worker.active_bundle import load_published
-from storage.jobs import LEARN, RETAG
+from storage.jobs import LEARN
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError, TrainingUnderWay
 
@@ -36,7 +36,7 @@ class RetrainControl:
         catalogue: holds annotations and predictions.
         pipeline: uses the bundle, and gets each new one.
         clock: the time, aware of its zone.
-        retag: called when tags may have become due.
+        retag: called when tags may have become due, of whatever folder.
         imported: called by another thread when there are new annotations, to have `check` called.
 
     Attributes:
@@ -71,10 +71,6 @@ class RetrainControl:
         self._rejected: str | None = None
         self.problem: str | None = None
 
-    def request(self) -> None:
-        """Store in the catalogue that retraining is due."""
-        self._catalogue.jobs.request(LEARN, self._clock())
-
     def check(self) -> None:
         """Process what came in since the last check, and start the job that is due.
 
@@ -82,10 +78,7 @@ class RetrainControl:
             CatalogueError: the catalogue cannot be read or written at present.
             WorkerError: no process can be started at present.
         """
-        jobs = self._catalogue.jobs
-        new = self._thread.check() if self._imports_tables else 0
-        if new or jobs.is_requested(RETAG):
-            jobs.clear_request(RETAG)
+        if self._imports_tables and self._thread.check():
             self._retag()
         self._load_published()
         if self._job is not None:

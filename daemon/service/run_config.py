@@ -72,6 +72,14 @@ class ActiveConfig:
         """Whether tags must be written at a path at present."""
         return self.config.wants_tags(path)
 
+    def roots(self) -> list[Path]:
+        """Return the folders to watch or to scan at present."""
+        return [folder.path for folder in self.config.folders]
+
+    def sees(self, path: Path) -> bool:
+        """Whether a path lies in a folder that this run knows at present."""
+        return any(map(path.is_relative_to, self.roots()))
+
     def settle_s(self) -> float:
         """Return for how many seconds a file must be silent to be complete, at present."""
         return self.config.settings.watch.settle_s
@@ -87,13 +95,19 @@ def with_real_path(folder: FolderSettings) -> FolderSettings:
 
 
 def clips_needing_tags(
-    catalogue: Catalogue, config: RunConfig, states: Collection[TagState]
+    catalogue: Catalogue,
+    config: RunConfig,
+    states: Collection[TagState],
+    folders: Collection[Path] | None = None,
 ) -> Iterator[Clip]:
-    """Yield the clips in some tag states whose tags are wanted, not written yet, and writable."""
+    """Yield the clips in some tag states whose tags are wanted, not written yet, and writable.
+
+    Where `folders` are given, only those at or below one of them.
+    """
     for state in states:
         if state is TagState.WRITTEN:
             continue
-        for clip in catalogue.clips_in(state):
+        for clip in catalogue.clips_in(state, folders):
             removed_by_request = state is TagState.OFF and clip.tag_reason
             # A large library that can only be read is not opened file by file each time.
             if (

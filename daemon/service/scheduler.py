@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 CHECK_FOLDERS_S = 10.0
 """Interval of checking whether a disk was mounted again, in seconds."""
 
+CHECK_SHARED_S = 2.0
+"""The same where other services put files into the queue, which are looked for then as well."""
+
 MAINTENANCE_S = 3600.0
 """Interval of database maintenance, in seconds."""
 

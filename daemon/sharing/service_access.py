@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from daemon.backup.restore_archive import exclusive_access
+from daemon.clock import steady_s
 from storage.database.catalogue_file import only_process
+from storage.database.postgresql_schema import LEASE_S
 from storage.database.server_address import is_on_server
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from storage.database.service_lease import ServiceLease
@@ -32,25 +33,50 @@ _TAKEN_OVER: Final = (
 class ServiceAccess:
     """The place of this service among those that work on a catalogue.
 
+    This one is alone, as with a file: it is the main one, and every folder is its own.
+
     Attributes:
         name: of this service, which its claims bear; None if it is the only one.
-        is_main: whether this is the one that watches the folders, tags and trains.
+        is_main: whether this is the one that trains, imports annotations and serves the page.
     """
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
         self.is_main = True
-        self._lost: Callable[[CatalogueBusy], None] | None = None
 
-    def when_lost(self, lost: Callable[[CatalogueBusy], None]) -> None:
-        """Call a function once another service has taken over, or now if it has."""
-        self._lost = lost
-        if not self.is_main:
-            lost(CatalogueBusy(_TAKEN_OVER))
+    def when_changed(
+        self, lost: Callable[[CatalogueBusy], None], gained: Callable[[], None]
+    ) -> None:
+        """Call one function once another service has taken over, and one if this has.
+
+        Args:
+            lost: called when this service has lost its place, or a folder that it held.
+            gained: called when it has become the main one, or got a folder.
+        """
+
+    def ask_for(self, folders: Iterable[Path]) -> None:
+        """Hold these folders of those that are free, now or later, and no others.
+
+        Raises:
+            CatalogueError: the server cannot be reached; they are asked for nevertheless.
+        """
+
+    def has(self, folder: Path) -> bool:
+        """Return whether this service watches a folder, and writes the tags of its files."""
+        del folder
+        return True
+
+    def holds(self, path: Path) -> bool:
+        """Return whether the file at a path is for this service to write to, or to call missing.
+
+        Raises:
+            CatalogueError: others may believe that this service has ended.
+        """
+        return self.has(path)
 
 
 class _SharedAccess(ServiceAccess):
-    """Renews the lease of this service by a thread of its own, until it is closed.
+    """Renews the leases of this service by a thread of its own, until it is closed.
 
     Args:
         lease: of this service.
@@ -66,10 +92,40 @@ class _SharedAccess(ServiceAccess):
     ) -> None:
         super().__init__(name)
         self._lease, self._renewed_each_s = lease, renewed_each_s
-        self.is_main = lease.renew().is_main
+        self._lost: Callable[[CatalogueBusy], None] = lambda _: None
+        self._gained: Callable[[], None] = lambda: None
+        self._wanted: frozenset[Path] = frozenset()
+        self._held: frozenset[Path] = frozenset()
+        self._refused: Mapping[Path, str] = {}
+        self._one_at_a_time = Lock()
+        self.is_main = False
+        self._renew()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="service lease", daemon=True)
         self._thread.start()
+
+    def when_changed(
+        self, lost: Callable[[CatalogueBusy], None], gained: Callable[[], None]
+    ) -> None:
+        """See `ServiceAccess`."""
+        self._lost, self._gained = lost, gained
+
+    def ask_for(self, folders: Iterable[Path]) -> None:
+        """See `ServiceAccess`."""
+        self._wanted, was_main = frozenset(folders), self.is_main
+        self._renew()
+        if was_main < self.is_main:
+            self._gained()
+
+    def has(self, folder: Path) -> bool:
+        """See `ServiceAccess`."""
+        return any(map(folder.is_relative_to, self._held))
+
+    def holds(self, path: Path) -> bool:
+        """See `ServiceAccess`."""
+        if steady_s() > self._ends_s:
+            raise CatalogueError(f"the lease of this service was not renewed for {LEASE_S} s")
+        return self.has(path)
 
     def close(self) -> None:
         """End the thread, and leave the place to others at once if the server can be reached."""
@@ -83,23 +139,33 @@ class _SharedAccess(ServiceAccess):
         pause_s = self._renewed_each_s
         while not self._stopped.wait(pause_s):
             try:
-                self._renew()
+                if self._renew():
+                    self._gained()
                 pause_s = self._renewed_each_s
             except CatalogueError as error:
                 log.debug("the lease of this service waits: %s", error)
                 pause_s = min(RETRIED_EACH_S, self._renewed_each_s)
 
-    def _renew(self) -> None:
-        began_s = time.monotonic()
-        renewal = self._lease.renew()
-        log.debug("lease renewed in %.3f s", time.monotonic() - began_s)
+    def _renew(self) -> bool:
+        """Renew the leases; return whether this service has got another part than before."""
+        with self._one_at_a_time:
+            began_s, wanted = steady_s(), self._wanted
+            renewal = self._lease.renew(wanted)
+            log.debug("leases renewed in %.3f s", steady_s() - began_s)
+            was_main, held = self.is_main, self._held
+            self.is_main, self._held = renewal.is_main, renewal.folders
+            self._ends_s = began_s + LEASE_S
+            refused, self._refused = self._refused, renewal.refused
         if renewal.released:
             log.info("%d unfinished files of a service that has ended wait again", renewal.released)
-        was_main, self.is_main = self.is_main, renewal.is_main
-        if was_main and not self.is_main:
+        for folder, service in renewal.refused.items():
+            if refused.get(folder) != service:
+                told = "%s: not watched here: %s watches it, or a folder inside or around it"
+                log.info(told, folder, service, extra={"folder": folder})
+        if was_main > self.is_main or (held & wanted) - renewal.folders:
             log.error("%s", _TAKEN_OVER)
-            if self._lost is not None:
-                self._lost(CatalogueBusy(_TAKEN_OVER))
+            self._lost(CatalogueBusy(_TAKEN_OVER))
+        return was_main < self.is_main or bool(renewal.folders - held)
 
 
 @contextmanager

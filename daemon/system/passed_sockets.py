@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,25 @@ def take_listener(
         else:
             passed.close()
     return found
+
+
+@contextmanager
+def passed_listener(
+    address: str, environment: MutableMapping[str, str], first: int = _FIRST
+) -> Iterator[socket.socket | None]:
+    """Yield the listening socket that this process got, closed at the end of the block.
+
+    None without one, or if it serves no `address`.
+    """
+    passed = take_listener(environment, first)
+    if passed is not None and not address:
+        passed.close()
+        passed = None
+    try:
+        yield passed
+    finally:
+        if passed is not None:
+            passed.close()
 
 
 def _listens(passed: socket.socket) -> bool:

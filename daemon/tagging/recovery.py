@@ -27,7 +27,7 @@ from daemon.tagging.rescue import (
 from daemon.tagging.unfinished_exchange import settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from daemon.tagging.rescue import AudioHash
@@ -48,7 +48,12 @@ class RecoveredFile(NamedTuple):
 
 
 def clean_up(
-    folders: Iterable[Path], begun: BegunWrites, audio_hash: AudioHash, disk: DiskCalls = DISK
+    folders: Iterable[Path],
+    begun: BegunWrites,
+    audio_hash: AudioHash,
+    disk: DiskCalls = DISK,
+    *,
+    is_own: Callable[[Path], bool] = lambda _: True,
 ) -> Iterator[RecoveredFile]:
     """Remove our temporary files that no running write uses, and restore from rescue copies.
 
@@ -58,11 +63,12 @@ def clean_up(
         begun: the noted writes.
         audio_hash: hashes every audio packet of a file; raises ClipError.
         disk: does the system calls.
+        is_own: whether the file at a path is for this service to write to.
 
     Yields:
         What was done with each temporary file.
     """
-    notes = {note.rescue: note for note in begun.all()}
+    notes = {note.rescue: note for note in begun.all() if is_own(note.path)}
     for path in sorted({*folders, *(note.path.parent for note in notes.values())}):
         try:
             with _handle(path, disk) as folder:

@@ -38,6 +38,10 @@ class Enqueuer:
         clock: the time, aware of its zone.
         queued: called when files were queued.
         expected: called when a file will be complete soon.
+
+    Attributes:
+        holds: whether the file at a path is for this service to call missing; raises CatalogueError
+            while that is not certain.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Enqueuer:
         self._clock = clock
         self._queued = queued
         self._expected = expected
+        self.holds: Callable[[Path], bool] = lambda _: True
         self.change(roots, file_filter)
 
     def change(self, roots: list[Path], file_filter: FileFilter) -> None:
@@ -152,8 +157,7 @@ class Enqueuer:
         """Mark files as missing, except those that came back since they were not found."""
         back = [path for path in paths if self._is_there(path)]
         gone = [path for path in paths if path not in back] if back else paths
-        self._catalogue.queue.forget(gone)
-        self._catalogue.mark_missing(gone, self._clock())
+        self._forget(gone)
         for path in back:
             self.path_changed(path, now_s)
 
@@ -179,6 +183,10 @@ class Enqueuer:
             return
         gone = [path, *(clip.path for clip in self._catalogue.clips_below(path))]
         self._tracker.forget(path)
+        self._forget(gone)
+
+    def _forget(self, paths: list[Path]) -> None:
+        gone = list(filter(self.holds, paths))
         self._catalogue.queue.forget(gone)
         self._catalogue.mark_missing(gone, self._clock())
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import logging
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from storage.schema.catalogue_errors import CatalogueError, SchemaTooNew
+from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 log = logging.getLogger(__name__)
 
+LEASE_S: Final = 60
+"""A service that was not heard of for so long counts as ended, by the clock of the server."""
+
+_AT_WORK: Final = (
+    "SELECT process FROM services"
+    " WHERE seen_at >= clock_timestamp() - make_interval(secs => %(lease_s)s) LIMIT 1"
+)
+
 
 def server_schemas() -> dict[int, str]:
     """Return the scripts by the number of the schema that they lead to, in this order.
 
-    The first makes the whole catalogue as it was when PostgreSQL was first supported.
+    The first makes the whole catalogue as it was when PostgreSQL was first supported. The numbers
+    are not those of the schemas of SQLite: some changes concern one of the two alone.
     """
     folder = resources.files("storage.database.migrations").joinpath("postgresql")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
@@ -29,6 +38,7 @@ def prepare_schema(engine: Engine, url: str) -> None:
 
     Raises:
         SchemaTooNew: a later release wrote it.
+        CatalogueBusy: it must change, and a service of an earlier release works on it.
         CatalogueError: other tables are in the way, the database does not hold Unicode, or it
             cannot be changed; it is as it was.
     """
@@ -42,6 +52,8 @@ def prepare_schema(engine: Engine, url: str) -> None:
     with engine.begin() as connection:
         found = _schema(connection, url)
         _require_known(found, newest, url)
+        if 0 < found < newest:
+            _require_idle(connection, found, newest, url)
         for number, script in scripts.items():
             if number > found:
                 plain = connection.execution_options(no_parameters=True)
@@ -68,6 +80,15 @@ def _schema(connection: Connection, url: str) -> int:
         return 0
     number: int = connection.exec_driver_sql("SELECT version FROM catalogue_schema").scalar_one()
     return number
+
+
+def _require_idle(connection: Connection, found: int, newest: int, url: str) -> None:
+    process = connection.exec_driver_sql(_AT_WORK, {"lease_s": LEASE_S}).scalar()
+    if process is not None:
+        raise CatalogueBusy(
+            f"{url}: process {process} of an earlier release works on it, and it must be"
+            f" migrated from schema {found} to {newest}; stop every service first"
+        )
 
 
 def _require_known(found: int, newest: int, url: str) -> None:

@@ -1,24 +1,24 @@
-"""Which services work on a catalogue on a server, and which of them is the main one."""
+"""Which services work on a catalogue on a server: which is the main one, which has which folder."""
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Column, MetaData, String, Table, delete, insert, select, text
 
 from storage.database.postgresql_engine import open_on_server
+from storage.database.postgresql_schema import LEASE_S
 from storage.database.sessions import reading
+from storage.schema.column_types import PathText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from sqlalchemy.engine import Connection
-
-LEASE_S: Final = 60
-"""A service that was not heard of for so long counts as ended, by the clock of the server."""
 
 _FORGET_DEAD: Final = text(
     "DELETE FROM services WHERE name <> :name"
@@ -41,6 +41,9 @@ _MAIN: Final = text(
     "SELECT process FROM services WHERE is_main"
     " AND seen_at >= clock_timestamp() - make_interval(secs => :lease_s)"
 )
+_LEASES: Final = Table(
+    "folder_leases", MetaData(), Column("folder", PathText), Column("service", String)
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,15 @@ class Renewal:
     Attributes:
         is_main: whether this service is the main one from now on.
         released: unfinished files of services that have ended; they wait again.
+        folders: those that this service holds from now on.
+        refused: those that it does not get, each with the service that holds it, or a folder
+            inside or around it.
     """
 
     is_main: bool
     released: int
+    folders: frozenset[Path] = frozenset()
+    refused: Mapping[Path, str] = field(default_factory=dict)
 
 
 class ServiceLease:
@@ -69,10 +77,13 @@ class ServiceLease:
 
     def __init__(self, url: str, name: str) -> None:
         self._engine = open_on_server(url)
-        self._own = {"name": name, "process": os.getpid()}
+        self._own: dict[str, Any] = {"name": name, "process": os.getpid()}
 
-    def renew(self) -> Renewal:
+    def renew(self, folders: Collection[Path] = ()) -> Renewal:
         """Tell the others that this service lives; make it the main one if there is none.
+
+        Args:
+            folders: those that it wants to hold. Others that it holds are given up.
 
         Raises:
             CatalogueError: the server cannot be reached.
@@ -82,7 +93,8 @@ class ServiceLease:
             connection.execute(_COME, self._own)
             is_main = connection.execute(_BE_MAIN, self._own).rowcount > 0
             released = connection.execute(_RELEASE_OF_DEAD).rowcount
-        return Renewal(is_main, released)
+            refused = _lease(connection, self._own["name"], folders)
+        return Renewal(is_main, released, frozenset(folders) - refused.keys(), refused)
 
     def give_up(self) -> None:
         """Leave the place to others; raises CatalogueError if the server cannot be reached."""
@@ -93,6 +105,33 @@ class ServiceLease:
     def close(self) -> None:
         """Close the connection."""
         self._engine.dispose()
+
+
+def _lease(connection: Connection, name: str, wanted: Collection[Path]) -> dict[Path, str]:
+    """Give a service the folders that it wants, but those that it does not get; return these.
+
+    One that tries to get others at the same moment waits: writers take turns.
+    """
+    held = {row.folder: row.service for row in connection.execute(select(_LEASES))}
+    own = {folder for folder, service in held.items() if service == name}
+    refused = {
+        folder: service
+        for folder in wanted
+        for other, service in held.items()
+        if service != name and (folder.is_relative_to(other) or other.is_relative_to(folder))
+    }
+    if given_up := own.difference(wanted):
+        connection.execute(delete(_LEASES).where(_LEASES.c.folder.in_(given_up)))
+    if new := set(wanted) - own - refused.keys():
+        connection.execute(insert(_LEASES), [{"folder": each, "service": name} for each in new])
+    return refused
+
+
+def folder_holders(url: str) -> dict[Path, str]:
+    """Return the folders that are held, each with its service, in the order of their paths."""
+    with _connection(url) as connection:
+        rows = connection.execute(select(_LEASES).order_by(_LEASES.c.folder))
+        return {row.folder: row.service for row in rows}
 
 
 def main_process(url: str) -> int | None:

@@ -72,9 +72,9 @@ def test_the_view_sounds_has_the_promised_columns_in_order(catalogue: Catalogue)
 def test_the_tables_known_to_the_program_are_those_of_the_migrations(catalogue: Catalogue) -> None:
     for table in metadata.tables.values():
         columns = columns_outside(catalogue, table.name)
-        if table.name == "queue":
-            # SQLite numbers the rows of every table, and has one service.
-            columns = [name for name in columns if name not in {"rowid", "claimed_by"}]
+        # SQLite numbers the rows of every table, and has one service.
+        more = {"queue": {"rowid", "claimed_by"}, "folders": {"service"}}
+        columns = [name for name in columns if name not in more.get(table.name, set())]
         assert columns == [column.name for column in table.columns], table.name
 
 
@@ -214,3 +214,27 @@ def test_two_processes_can_open_a_new_catalogue_at_once(url: str) -> None:
     script = "import sys\nfrom storage.catalogue import Catalogue\nCatalogue(sys.argv[1]).close()"
     both = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(4)]
     assert [process.wait() for process in both] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (None, "abc"),
+        (["/"], "abc"),
+        (["/m"], "ab"),
+        (["/m/in"], "b"),
+        (["/m/a.mp3", "/n"], "ac"),
+        (["/m/%", "/M", "/m/a"], ""),
+        ([], ""),
+    ],
+)
+def test_clips_are_found_by_the_state_of_their_tags_and_by_folders(
+    catalogue: Catalogue, folders: list[str] | None, names: str
+) -> None:
+    for path in ("/m/a.mp3", "/m/in/b.mp3", "/n/c.mp3", "/m/gone.mp3"):
+        record(catalogue, path)
+    catalogue.mark_missing([Path("/m/gone.mp3")], NOON)
+    wanted = None if folders is None else [Path(folder) for folder in folders]
+    found = catalogue.clips_in(TagState.PENDING, wanted)
+    assert sorted(clip.path.stem for clip in found) == [*names]
+    assert not list(catalogue.clips_in(TagState.WRITTEN, wanted))

@@ -22,6 +22,7 @@ def test_a_request_lasts_until_it_is_cleared(errands: JobStore) -> None:
     errands.request("train", NOON)
     errands.request("train", NOON + A_MINUTE)
     assert errands.is_requested("train")
+    assert errands.requested_at("train") == NOON + A_MINUTE
     assert not errands.is_requested("something else")
     errands.clear_request("train")
     assert not errands.is_requested("train")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from storage.queue import PASSED_OVER_EACH
 from storage.schema.file_stamps import FileStamp
 from tests.records import A_MINUTE, NOON, record_entry, stamp
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from storage.catalogue import Catalogue
     from storage.schema.records import QueueEntry
 
-A, B = Path("/m/a.mp3"), Path("/m/b.mp3")
+A, B, C = Path("/m/a.mp3"), Path("/m/b.mp3"), Path("/n/c.mp3")
 
 
 def claimed(catalogue: Catalogue) -> QueueEntry:
@@ -30,6 +31,56 @@ def test_files_are_claimed_in_the_order_in_which_they_are_due(catalogue: Catalog
     catalogue.queue.put([(A, stamp())], NOON)
     assert [claimed(catalogue).path, claimed(catalogue).path] == [B, A]
     assert catalogue.queue.claim(NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("folders", "own"),
+    [
+        (["/m"], {A, B}),
+        (["/m/b.mp3"], {B}),
+        (["/m/a.mp3/c", "/m/b"], set()),
+        (["/"], {A, B, C}),
+        (["/n", "/m/a.mp3"], {A, C}),
+        (["/%", "/_", "/M"], set()),
+        ([], set()),
+    ],
+)
+def test_only_files_of_own_folders_are_claimed_and_wait(
+    catalogue: Catalogue, folders: list[str], own: set[Path]
+) -> None:
+    later = NOON + 9 * A_MINUTE
+    catalogue.queue.put([(path, stamp()) for path in (A, B, C)], NOON)
+    catalogue.queue.folders = [Path(folder) for folder in folders]
+    assert catalogue.queue.waiting(NOON) == len(own)
+    assert {*catalogue.queue.untried()} == own
+    assert catalogue.queue.next_due() == (NOON if own else None)
+    claims = list(iter(lambda: catalogue.queue.claim(NOON), None))
+    assert {entry.path for entry in claims} == own
+    assert catalogue.queue.waiting(NOON) == len(own)
+    for entry in claims:
+        catalogue.queue.postpone(entry, entry.stamp, later)
+    assert catalogue.queue.expedite(NOON, NOON) == len(own)
+    catalogue.queue.folders = None
+    assert catalogue.queue.waiting(NOON) == len({A, B, C})
+
+
+def test_a_file_that_was_put_back_is_claimed_again_among_those_of_own_folders(
+    catalogue: Catalogue,
+) -> None:
+    catalogue.queue.put([(A, stamp())], NOON - A_MINUTE)
+    catalogue.queue.put([(B, stamp()), (C, stamp())], NOON)
+    catalogue.queue.folders = [A.parent]
+    first = claimed(catalogue)
+    assert claimed(catalogue).path == B
+    catalogue.queue.release(first)
+    assert claimed(catalogue) == first
+    for _ in range(2 * PASSED_OVER_EACH):
+        catalogue.queue.put([(B, stamp(mtime_ns=2))], NOON)
+        catalogue.queue.release(first)
+        if claimed(catalogue) == first:
+            break
+    else:
+        pytest.fail("never claimed again")
 
 
 def test_a_file_put_twice_in_the_same_state_is_queued_once(catalogue: Catalogue) -> None:

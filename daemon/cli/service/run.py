@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from daemon.cli.output import say
 from daemon.cli.session import log_warnings, progress_terminal, run_config
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from config.loading import LoadedSettings
     from daemon.service.run_config import RunConfig
 
@@ -42,7 +45,7 @@ def command(loaded: LoadedSettings, folders: tuple[Path, ...], *, no_tags: bool)
     result = run(
         config,
         console=progress_terminal(),
-        ready=lambda: _announce_folders(config),
+        ready=partial(_announce_folders, config),
         notifier=Notifier.of(os.environ),
         # In a terminal, SIGHUP means that it was closed.
         read_config=None
@@ -90,8 +93,7 @@ def _announce_tags(config: RunConfig) -> None:
         )
 
 
-def _announce_folders(config: RunConfig) -> None:
+def _announce_folders(config: RunConfig, watched: Sequence[Path]) -> None:
     from storage.database.catalogue_file import place_of
 
-    say(*(f"watching {folder.path}" for folder in config.folders), err=True)
-    say(f"catalogue {place_of(config.url)}", err=True)
+    say(*(f"watching {path}" for path in watched), f"catalogue {place_of(config.url)}", err=True)

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,10 @@ from daemon.service.messages import (
 )
 from daemon.service.progress import ProgressReporter
 from daemon.service.reload import Reloader
+from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import ActiveConfig, RunConfig
+from daemon.sharing.service_access import ServiceAccess, service_access
+from daemon.sharing.tag_handover import TagHandover
 from daemon.system.sd_notify import Notifier
 from daemon.watch.file_state import stamp_at
 from daemon.watch.single_pass import SinglePass
@@ -38,6 +42,7 @@ from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer
 from storage.jobs import LEARN, TrainingRun
+from storage.schema.file_stamps import NO_STAMP
 from storage.service_notes import CONFINEMENT, PAUSED
 from tests.driving import notifications
 from trainer.audio.sandbox import NEEDED
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.service.event_loop import EventLoop
+    from tests.postgresql_server import PostgresqlServer
 
 
 PATIENCE_S = 300.0
@@ -78,13 +84,21 @@ def loop(active: ActiveConfig) -> Iterator[EventLoop]:
 
 
 @contextmanager
-def built_loop(active: ActiveConfig) -> Iterator[EventLoop]:
+def built_loop(active: ActiveConfig, access: ServiceAccess | None = None) -> Iterator[EventLoop]:
     workers = [WorkerClient(active.config.settings.analysis)]
     with ExitStack() as stack:
         catalogue = stack.enter_context(closing(Catalogue(active.config.url)))
         stack.callback(workers[0].close)
         yield Assembly(
-            active, catalogue, stack, workers, workers, ProgressReporter(None), Notifier(), utc_now
+            active,
+            catalogue,
+            stack,
+            workers,
+            workers,
+            ProgressReporter(None),
+            Notifier(),
+            utc_now,
+            access=access or ServiceAccess(),
         ).event_loop()
 
 
@@ -191,8 +205,11 @@ def test_a_reload_changes_how_long_an_annotation_table_must_be_left_alone(
 ) -> None:
     def reload_with(settle_s: float) -> None:
         config = configured(tmp_path, f"watch.settle_s={settle_s}")
-        loop.reload = Reloader(lambda: config, active, loop, set_reconcile_s=lambda _: None)
+        loop.reload = Reloader(
+            lambda: config, active, loop, ServiceAccess(), set_reconcile_s=lambda _: None
+        )
         loop.handle([Reload(), CheckFolders()])
+        assert isinstance(loop.retraining, RetrainControl)
         look = loop.retraining._thread._look
         assert look is not None
         look.result(PATIENCE_S)
@@ -297,3 +314,42 @@ def test_a_file_that_a_consumer_looks_at_when_waiting_ends_counts_as_unsettled(
     monkeypatch.setattr(loop.consumers, "stop_when_idle", postpone_and_end)
     loop.run()
     assert loop.unsettled == [file]
+
+
+def test_a_reload_gives_up_folders_and_gets_those_that_no_other_service_has(
+    server: PostgresqlServer, tmp_path: Path, music: Path
+) -> None:
+    url, taken, free = server.new_catalogue(), tmp_path / "taken", tmp_path / "free"
+    config = replace(configured(tmp_path), url=url)
+    new = replace(config, folders=[FolderSettings(path=path) for path in (taken, free)])
+    with (
+        service_access(url, config.registry) as own,
+        service_access(url, tmp_path / "other" / "bundles") as other,
+    ):
+        own.ask_for([music])
+        other.ask_for([taken])
+        active = ActiveConfig(config)
+        with built_loop(active, own) as loop:
+            assert loop.folders.roots == [music]
+            queue = loop.catalogue.queue
+            queue.put([(path / "a.wav", NO_STAMP) for path in (music, taken)], utc_now())
+            loop.reload = Reloader(lambda: new, active, loop, own, set_reconcile_s=lambda _: None)
+            loop.handle([Reload()])
+            assert loop.folders.roots == [free]
+            assert queue.folders == [taken, free]
+            assert list(loop.catalogue.queued_stamps()) == [taken / "a.wav"]
+        other.ask_for([music])
+        assert [other.has(path) for path in (music, taken, free)] == [True, False, False]
+
+
+def test_tags_of_new_predictions_are_requested_of_every_service(
+    server: PostgresqlServer, tmp_path: Path, music: Path
+) -> None:
+    config = replace(configured(tmp_path), url=server.new_catalogue())
+    with service_access(config.url, config.registry) as own:
+        own.ask_for([music])
+        with built_loop(ActiveConfig(config), own) as loop:
+            others = TagHandover(loop.catalogue.jobs, loop.consumers.pipeline, utc_now)
+            assert isinstance(loop.retraining, RetrainControl)
+            loop.retraining._retag()
+            assert others.is_requested()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.sharing.service_access import _SharedAccess, service_access
+from daemon.clock import steady_s
+from daemon.monitoring.catalogue_preflight import check_catalogue
+from daemon.sharing.service_access import ServiceAccess, _SharedAccess, service_access
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer, writer_of
+from storage.database.postgresql_schema import LEASE_S
 from storage.database.service_lease import ServiceLease
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.postgresql_server import PostgresqlServer
 
 PATIENCE_S = 300
@@ -65,7 +67,7 @@ def test_who_has_been_replaced_is_told(server: PostgresqlServer) -> None:
         closing(Catalogue(url)) as catalogue,
         closing(_SharedAccess(ServiceLease(url, "one"), "one", renewed_each_s=0.05)) as access,
     ):
-        access.when_lost(lost)
+        access.when_changed(lost, lambda: None)
         with catalogue.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE services SET is_main = false")
             connection.exec_driver_sql(
@@ -74,3 +76,71 @@ def test_who_has_been_replaced_is_told(server: PostgresqlServer) -> None:
         assert told.wait(PATIENCE_S)
         assert not access.is_main
     assert "another service has taken over" in str(reasons[0])
+
+
+@pytest.fixture
+def url(server: PostgresqlServer) -> str:
+    return server.new_catalogue()
+
+
+def test_who_is_alone_has_every_folder(tmp_path: Path) -> None:
+    alone = ServiceAccess()
+    alone.ask_for([tmp_path])
+    assert alone.holds(Path("/elsewhere"))
+
+
+def test_folders_are_held_as_long_as_they_are_asked_for(url: str, tmp_path: Path) -> None:
+    music, other = tmp_path / "music", tmp_path / "other"
+    with (
+        service_access(url, tmp_path / "one" / "bundles") as one,
+        service_access(url, tmp_path / "two" / "bundles") as two,
+    ):
+        one.ask_for([music, other])
+        two.ask_for([music])
+        assert [one.holds(path) for path in (music, music / "a.mp3", tmp_path)] == [
+            True,
+            True,
+            False,
+        ]
+        assert not two.has(music)
+        told = [result.what for result in check_catalogue(url)]
+        assert told[-2:] == [f"{path}: watched by {one.name}" for path in (music, other)]
+        one.ask_for([other])
+        two.ask_for([music])
+        assert two.holds(music / "a.mp3")
+        assert [one.has(music), one.has(other)] == [False, True]
+
+
+def test_who_has_lost_a_folder_is_told_and_who_gets_it(
+    server: PostgresqlServer, url: str, tmp_path: Path
+) -> None:
+    lost, gained = Event(), Event()
+    with closing(_SharedAccess(ServiceLease(url, "two"), "two", renewed_each_s=0.05)) as two:
+        two.when_changed(lambda _: lost.set(), gained.set)
+        two.ask_for([tmp_path / "inside"])
+        soon = "clock_timestamp() + interval '1 day'"
+        server.run_sql(url, f"INSERT INTO services VALUES ('one', 1, false, {soon})")
+        server.run_sql(url, "UPDATE folder_leases SET service = 'one'")
+        assert lost.wait(PATIENCE_S)
+        assert not two.has(tmp_path / "inside")
+        assert not gained.is_set()
+        server.run_sql(url, "DELETE FROM services WHERE name = 'one'")
+        assert gained.wait(PATIENCE_S)
+        assert two.has(tmp_path / "inside")
+
+
+def test_who_could_not_renew_its_lease_for_long_writes_nothing(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(
+        _SharedAccess(ServiceLease(url, "one"), "one", renewed_each_s=PATIENCE_S)
+    ) as access:
+        access.ask_for([tmp_path])
+        assert access.holds(tmp_path)
+        # As after it was frozen.
+        now_s = steady_s() + LEASE_S + 1
+        monkeypatch.setattr("daemon.sharing.service_access.steady_s", lambda: now_s)
+        with pytest.raises(CatalogueError, match="not renewed for 60 s"):
+            access.holds(tmp_path)
+        access.ask_for([tmp_path])
+        assert access.holds(tmp_path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.monitoring.listening_socket import listening_socket
-from daemon.system.passed_sockets import take_listener
+from daemon.system.passed_sockets import passed_listener, take_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,17 @@ def test_a_socket_is_taken_over_and_no_child_gets_it(listener: socket.socket) ->
             assert not taken.get_inheritable()
         assert environment == {"HOME": "/"}
         assert take_listener(environment, FIRST) is None
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8000"])
+def test_a_socket_stays_open_for_a_run_that_serves_an_address(
+    listener: socket.socket, address: str
+) -> None:
+    with ExitStack() as stack:
+        with passed_listener(address, handed(stack, listener.fileno()), FIRST) as passed:
+            assert (passed is not None) is bool(address)
+            assert is_open(FIRST) is bool(address)
+        assert not is_open(FIRST)
 
 
 def test_it_is_found_among_others_which_are_closed(listener: socket.socket) -> None:

@@ -141,6 +141,12 @@ def test_a_rescue_copy_in_use_stays_as_it_is(torn: Path, begun: BegunWrites) -> 
     assert begun.all() == before
 
 
+def test_a_write_of_another_service_is_left_to_it(torn: Path, begun: BegunWrites) -> None:
+    before, there = begun.all(), names_in(torn.parent)
+    assert list(clean_up([], begun, HASH, is_own=lambda path: path != torn)) == []
+    assert (begun.all(), names_in(torn.parent)) == (before, there)
+
+
 def test_a_rescue_copy_that_the_user_took_is_forgotten(torn: Path, begun: BegunWrites) -> None:
     rescue_in(torn.parent).rename(torn)
     assert cleaned(torn.parent, begun) == []

@@ -218,6 +218,25 @@ def test_a_folder_moved_out_takes_its_files_along(
     assert clip.is_missing
 
 
+def test_nothing_is_missing_where_another_service_watches_now(
+    enqueuer: Enqueuer, catalogue: Catalogue, folder: Path
+) -> None:
+    file = folder / "a.mp3"
+    file.write_bytes(b"x")
+    (folder / "cover.jpg").write_bytes(b"something else is still there")
+    enqueuer.path_changed(file, 0.0)
+    enqueuer.settle(SETTLE_S)
+    process_all(catalogue)
+    enqueuer.holds = lambda path: path != file
+    file.unlink()
+    enqueuer.path_changed(file, 10.0)
+    reconciled(enqueuer, 20.0)
+    assert [*stamps_of(catalogue)] == [file]
+    enqueuer.holds = lambda _: True
+    enqueuer.path_changed(file, 30.0)
+    assert not stamps_of(catalogue)
+
+
 @pytest.mark.parametrize(("age_s", "at_once"), [(SETTLE_S + 1, ["a.mp3"]), (SETTLE_S - 1, [])])
 def test_a_reconcile_queues_old_files_at_once_and_lets_fresh_ones_settle(
     catalogue: Catalogue, folder: Path, age_s: float, at_once: list[str]

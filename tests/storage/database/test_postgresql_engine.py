@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.catalogue import Catalogue
-from storage.database.migrate import newest_schema
 from storage.database.postgresql_schema import server_schemas
 from storage.database.server_address import server_host
-from storage.schema.catalogue_errors import CatalogueError, SchemaTooNew
+from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.search.reader import open_finder
 from tests.postgresql_server import running_server, why_missing
 from tests.records import NOON, record
@@ -24,8 +24,22 @@ if TYPE_CHECKING:
 NOBODY = "postgresql+psycopg://u@127.0.0.1:1/d"
 
 
-def test_both_databases_have_the_same_newest_schema() -> None:
-    assert max(server_schemas()) == newest_schema()
+def test_a_catalogue_is_migrated_unless_a_service_works_on_it(server: PostgresqlServer) -> None:
+    url = server.new_database()
+    first = min(server_schemas())
+    server.run_sql(url, server_schemas()[first])
+    server.run_sql(
+        url, "INSERT INTO folders VALUES ('/m', 'events', '2026-01-01T00:00:00.000Z', NULL)"
+    )
+    server.run_sql(url, "INSERT INTO services VALUES ('one', 7, true, clock_timestamp())")
+    with pytest.raises(CatalogueBusy, match="process 7 of an earlier release"):
+        Catalogue(url)
+    assert server.run_sql(url, "SELECT version FROM catalogue_schema") == [(first,)]
+    server.run_sql(url, "UPDATE services SET seen_at = seen_at - interval '1 hour'")
+    with closing(Catalogue(url)) as catalogue:
+        assert [state.path for state in catalogue.queries.folders()] == [Path("/m")]
+    newest = max(server_schemas())
+    assert server.run_sql(url, "SELECT version FROM catalogue_schema") == [(newest,)]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""One service is the main one; claims and the lease of one that has ended go to others."""
+"""One service is the main one, a folder has one; what one that has ended had goes to others."""
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,14 @@ from sqlalchemy import text
 
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import writer_of
-from storage.database.service_lease import ServiceLease
-from tests.records import NOON, record_entry, stamp
+from storage.database.service_lease import ServiceLease, folder_holders
+from storage.schema.folder_states import FORGOTTEN_AFTER
+from storage.schema.records import FolderState
+from tests.records import A_MINUTE, NOON, record_entry, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from tests.postgresql_server import PostgresqlServer
 
@@ -107,3 +111,62 @@ def test_a_claim_does_not_wait_for_a_writer(catalogues: tuple[Catalogue, Catalog
     assert first is not None
     record_entry(two, first)
     assert [entry.path for entry in iter(lambda: one.queue.claim(NOON), None)] == [B]
+
+
+def test_a_folder_has_one_service_and_so_have_those_inside_and_around_it(there: str) -> None:
+    music, jazz, odd = (
+        Path("/m/music"),
+        Path("/m/music/jazz"),
+        Path(os.fsdecode(b"/m/mus\xe9 \xff")),
+    )
+    with closing(ServiceLease(there, "one")) as one, closing(ServiceLease(there, "two")) as two:
+        assert one.renew([music, jazz]).folders == {music, jazz}
+        second = two.renew([Path("/m"), music, jazz / "x", Path("/m/music2"), odd])
+        assert second.folders == {Path("/m/music2"), odd}
+        assert second.refused == dict.fromkeys([Path("/m"), music, jazz / "x"], "one")
+        assert folder_holders(there) == {
+            music: "one",
+            jazz: "one",
+            Path("/m/music2"): "two",
+            odd: "two",
+        }
+        assert one.renew([jazz]).folders == {jazz}
+        assert two.renew([Path("/"), music, odd]).refused == {Path("/"): "one", music: "one"}
+        one.give_up()
+        assert two.renew([Path("/")]).folders == {Path("/")}
+        assert one.renew([music]).refused == {music: "two"}
+        assert folder_holders(there) == {Path("/"): "two"}
+
+
+def test_the_folders_of_a_service_that_is_not_heard_of_are_free(
+    there: str, catalogues: tuple[Catalogue, Catalogue]
+) -> None:
+    music = Path("/m/music")
+    with closing(ServiceLease(there, "one")) as one, closing(ServiceLease(there, "two")) as two:
+        assert one.renew([music]).folders == {music}
+        assert not two.renew([music]).folders
+        die(catalogues[0], "one")
+        assert two.renew([music]).folders == {music}
+        assert not one.renew([music]).folders
+
+
+def test_each_service_records_the_states_of_its_own_folders(
+    catalogues: tuple[Catalogue, Catalogue],
+) -> None:
+    def state(path: str, at: datetime = NOON) -> FolderState:
+        return FolderState(Path(path), "events", at, None)
+
+    def paths() -> list[str]:
+        return [str(each.path) for each in one.queries.folders()]
+
+    one, two = catalogues
+    one.record_folders([state("/m"), state("/m/usb"), state("/gone")])
+    two.record_folders([state("/n")])
+    one.record_folders([state("/m"), state("/m/usb")])
+    assert paths() == ["/m", "/m/usb", "/n"]
+    two.record_folders([state("/m"), state("/n")])
+    assert paths() == ["/m", "/n"], "it has taken the place of the other"
+    one.record_folders([])
+    assert paths() == ["/m", "/n"]
+    one.record_folders([state("/o", NOON + FORGOTTEN_AFTER + A_MINUTE)])
+    assert paths() == ["/o"]

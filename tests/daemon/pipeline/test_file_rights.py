@@ -1,0 +1,91 @@
+"""What a service leaves alone of files that another one watches, or another machine has."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.pipeline.file_rights import ALL_FILES, FileRights
+from daemon.pipeline.postponing import LEFT_FOR, Postponing
+from daemon.pipeline.renamed_files import known_at
+from daemon.watch.file_state import stamp_at
+from storage.catalogue import Catalogue
+from storage.schema.catalogue_errors import CatalogueError
+from tests.records import A_MINUTE, NOON, record, record_entry, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as opened:
+        yield opened
+
+
+def postponing(catalogue: Catalogue, rights: FileRights) -> Postponing:
+    return Postponing(catalogue, lambda: 0.0, lambda: NOON, rights)
+
+
+def test_a_file_that_another_service_watches_is_left_to_it(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    away = tmp_path / "away.mp3"
+    record(catalogue, away)
+    catalogue.queue.put([(away, stamp(size=7))], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    postponing(catalogue, FileRights(holds=lambda _: False)).postpone(entry)
+    assert catalogue.queued_stamps() == {away: entry.stamp}
+    assert catalogue.queue.next_due() == NOON + LEFT_FOR
+    clip = catalogue.clip_at(away)
+    assert clip is not None
+    assert not clip.is_missing
+    again = catalogue.queue.claim(NOON + LEFT_FOR)
+    assert again is not None
+    postponing(catalogue, ALL_FILES).postpone(again)
+    clip = catalogue.clip_at(away)
+    assert clip is not None
+    assert clip.is_missing
+    assert catalogue.queued_stamps() == {}
+
+
+def test_nothing_is_called_missing_while_the_lease_is_uncertain(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    def holds(path: Path) -> bool:
+        raise CatalogueError(f"{path}: not renewed")
+
+    away = tmp_path / "away.mp3"
+    catalogue.queue.put([(away, stamp())], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    with pytest.raises(CatalogueError, match="not renewed"):
+        postponing(catalogue, FileRights(holds=holds)).postpone(entry)
+    assert catalogue.queued_stamps() == {away: entry.stamp}
+
+
+@pytest.mark.parametrize("sees", [True, False], ids=["seen", "not seen"])
+@pytest.mark.parametrize("is_missing", [True, False], ids=["missing", "there"])
+def test_a_file_of_a_disk_that_another_machine_has_was_not_renamed(
+    catalogue: Catalogue, tmp_path: Path, *, sees: bool, is_missing: bool
+) -> None:
+    origin = record(catalogue, tmp_path / "elsewhere" / "a.mp3")
+    if is_missing:
+        catalogue.mark_missing([origin.path], NOON)
+    copy = tmp_path / "copy.mp3"
+    copy.write_bytes(b"sound")
+    present = stamp_at(copy)
+    assert present is not None
+    catalogue.queue.put([(copy, present)], NOON)
+    entry = catalogue.queue.claim(NOON + A_MINUTE)
+    assert entry is not None
+    rights = FileRights(sees=lambda path: sees or path.parent == tmp_path)
+    known = known_at(catalogue, entry, origin.identity, NOON, rights.knows)
+    was_moved = sees or is_missing
+    assert known.old_path == (origin.path if was_moved else None)
+    assert (catalogue.clip_at(origin.path) is None) is was_moved
+    record_entry(catalogue, entry)
