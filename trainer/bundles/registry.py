@@ -31,7 +31,7 @@ HISTORY: Final = "history"
 STAGING: Final = ".retraining"
 """Where a candidate is while it is written, and a bundle while it is removed."""
 
-SHIPPED: Final = Path(__file__).parent / "starter-4"
+SHIPPED: Final = Path(__file__).parent / "starter-5"
 """The starter bundle inside the package."""
 
 _LONGEST_HISTORY: Final = 100

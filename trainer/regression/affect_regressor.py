@@ -65,7 +65,9 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     Args:
         reach: the mean squared difference of weighted scores at which the kernel is 1/2.
         noise: variance of a rating of weight 1, relative to a prior variance of 1.
-        shared: share of the variance that all kinds of sound have in common, in [0, 1].
+        arousal_noise: the same for arousal, the first target.
+        shared: share of the variance that different kinds of sound have in common, in [0, 1].
+        voice_sound: the same for the arousal of voices and everyday sounds, at most `shared`.
         music_level: variance of music that only level explains; it bounds how far loud and quiet
             copies of a piece are apart.
         voice_level: the same for voices.
@@ -89,24 +91,28 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         *,
         reach: float = 1.0,
         noise: float = 0.12,
+        arousal_noise: float = 0.2,
         shared: float = 0.7,
+        voice_sound: float = 0.0,
         music_level: float = 0.004,
         voice_level: float = 0.3,
         arousal_by_level: float = 0.2,
         valence_by_level: float = 0.1,
-        heard: float = 1.0,
-        heard_slope: float = 0.3,
+        heard: float = 0.2,
+        heard_slope: float = 0.6,
         norm_noise: float = 0.1,
         origin_noise: float = 0.5,
         harmony: float = 0.25,
-        kind_penalty: float = 0.8,
+        kind_penalty: float = 1.5,
         steadiness: NDArray[np.float32] | None = None,
         is_harmony: NDArray[np.bool_] | None = None,
         seed: int = 20240229,
     ) -> None:
         self.reach = reach
         self.noise = noise
+        self.arousal_noise = arousal_noise
         self.shared = shared
+        self.voice_sound = voice_sound
         self.music_level = music_level
         self.voice_level = voice_level
         self.arousal_by_level = arousal_by_level
@@ -206,6 +212,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             shape=KernelShape(
                 reach=self.reach,
                 shared=self.shared,
+                voice_sound=(min(self.voice_sound, self.shared), self.shared),
                 heard=self.heard,
                 heard_slope=self.heard_slope,
                 by_level=(self.music_level, self.voice_level, 0.0),
@@ -251,11 +258,14 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
         for target in range(residual.shape[1]):
             kernel, _ = fitted.covariance(fitted.known[target], target, fitted.kinds, beside)
-            ridge = KernelRidge(kernel="precomputed", alpha=self.noise)
+            ridge = KernelRidge(kernel="precomputed", alpha=self._noise_of(target))
             centred = residual[:, target] - fitted.centre[target]
             ridge.fit(kernel.astype(np.float64) + errors, centred, sample_weight=clips.weight)
             duals[:, target] = ridge.dual_coef_
         return duals
+
+    def _noise_of(self, target: int) -> float:
+        return self.noise if target else self.arousal_noise
 
     def _nystroem(self, clips: RatedClips) -> NDArray[np.float64]:
         """Return the duals of the clips that span the kernel, fitted to all clips.
@@ -267,7 +277,7 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         level = known_level(clips.vectors, clips.corpus)
         beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
         spans = [
-            self.noise
+            self._noise_of(target)
             * fitted.covariance(known, target, fitted.kinds, beside)[0].astype(np.float64)
             for target, known in enumerate(fitted.known)
         ]

@@ -3,16 +3,16 @@
 One kernel ties every clip to every other (the intrinsic model of coregionalisation; Bonilla, Chai
 and Williams, Multi-task Gaussian process prediction, 2008):
 
-    k(x, x') = (s + (1 - s) p(x)·p(x')) r(x, x') + sum_i l_i q_i(x) q_i(x') g(level, level')
+    k(x, x') = p(x)·B p(x') r(x, x') + sum_i l_i q_i(x) q_i(x') g(level, level')
                + n(x) n(x') (h r'(x, x') + b z·z' / m)
 
-p are the probabilities of music, voice and everyday sound; r is rational quadratic in the mean
-weighted squared difference of normal scores, g a Gaussian of the difference in level, and q is
-2p - 1 where that is positive: level counts only for what is surely of a kind. n is the same of the
-probability that a clip is not music, z are the scores of the m descriptors of `heard_descriptors`,
-and r' is as r, of these, all with the same weight. So kinds share what they have in common. The
-descriptors do not know the level of a clip (`equal_level`); for voices and everyday sounds the
-curve of `level_curve` is added.
+p are the probabilities of music, voice and everyday sound. B says what kinds have in common: 1 on
+its diagonal and `shared` beside it, but less for the arousal of voices and everyday sounds. r is
+rational quadratic in the mean weighted squared difference of normal scores, g a Gaussian of the
+difference in level, and q is 2p - 1 where that is positive: level counts for what is surely of a
+kind. n is the same of the probability that a clip is not music, z are the scores of the m
+descriptors of `heard_descriptors`, and r' is as r, of these, equally weighted. Descriptors do not
+know the level (`equal_level`); for voices and everyday sounds that of `level_curve` is added.
 `trainer.regression.affect_regressor` fits it.
 """
 
@@ -39,6 +39,7 @@ DIMENSIONS: Final = ("arousal", "valence")
 NEIGHBOURS: Final = 5
 """Novelty is the mean distance to so many nearest clips."""
 
+_FEW: Final = 64
 _BLOCK: Final = 200
 """Clips whose scores are restored together."""
 
@@ -50,10 +51,7 @@ _NOT_MUSIC: Final = np.array([0.0, 1.0, 1.0])
 
 
 class KernelPrediction(NamedTuple):
-    """Predictions of clips: affect, not clipped to [-1, 1], of shape (clips, targets).
-
-    Probabilities of `KINDS` have shape (clips, 3), and novelty has shape (clips,).
-    """
+    """Affect, not clipped, (clips, targets), probabilities of `KINDS`, (clips, 3), and novelty."""
 
     affect: NDArray[np.float64]
     kinds: NDArray[np.float64]
@@ -64,15 +62,26 @@ class KernelPrediction(NamedTuple):
 class KernelShape:
     """What sets the kernel; the names are those of `AffectRegressor`.
 
-    `by_level` are the variances that only level explains, of each of `KINDS`.
+    `by_level` are the variances that only level explains, of each of `KINDS`, and `voice_sound` is
+    what voices and everyday sounds have in common for each of `DIMENSIONS`.
     """
 
     reach: float
     shared: float
+    voice_sound: tuple[float, float]
     heard: float
     heard_slope: float
     by_level: tuple[float, float, float]
     level_effect: tuple[float, float]
+
+    def in_common(self, target: int) -> NDArray[np.float32]:
+        """Return which share of the variance of a target two kinds have in common, shape (3, 3)."""
+        common = np.full((len(KINDS), len(KINDS)), self.shared, np.float32)
+        if target < len(self.voice_sound):
+            # With less, this were no covariance of three kinds.
+            common[1:, 1:] = max(self.voice_sound[target], 2.0 * self.shared**2 - 1.0)
+        np.fill_diagonal(common, 1.0)
+        return common
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,8 +97,7 @@ class KindKernel:
         columns: those of `used` that count for each target, shape (targets, chosen).
         weights: of these, float32, with a mean of 1.
         heard: those of `used` that are in `heard_descriptors`, shape (heard,).
-        kind_weights: of the classifier of kinds, shape (used, 3), float32.
-        kind_offsets: shape (3,).
+        kind_weights: of the classifier of kinds, shape (used, 3), float32; offsets, shape (3,).
         kinds: probabilities of the clips, shape (clips, 3).
         level: of the clips, in dB, shape (clips,).
         centre: the mean rating, shape (targets,).
@@ -203,9 +211,7 @@ class KindKernel:
         distance = distances(scores, self.known[target], self.weights[target], self.squares[target])
         kernel = distance / single(self.shape.reach)
         kernel += single(1.0)
-        alike = kinds.astype(single) @ self.kinds.astype(single).T
-        alike *= single(1.0 - self.shape.shared)
-        alike += single(self.shape.shared)
+        alike = kinds.astype(single) @ self.shape.in_common(target) @ self.kinds.astype(single).T
         np.divide(alike, kernel, out=kernel)
         kernel += beside
         return kernel, distance
@@ -222,16 +228,14 @@ class KindKernel:
         steps = ((level[:, None] - self.level) / _LEVEL_WIDTH_DB).astype(single)
         by_level *= np.exp(single(-0.5) * np.square(steps))
         if len(self.heard):
-            other, others = (
-                surely(each @ _NOT_MUSIC).astype(single) for each in (kinds, self.kinds)
-            )
-            by_level += np.outer(other, others) * self._alike_to_the_ear(heard)
+            other, others = (surely(each @ _NOT_MUSIC) for each in (kinds, self.kinds))
+            both = np.outer(other, others).astype(single)
+            by_level += both * self._alike_to_the_ear(heard)
         return by_level
 
     def _alike_to_the_ear(self, heard: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what descriptors of hearing explain, with a bounded part and a linear one."""
-        shape, single = self.shape, np.float32
-        size = len(self.heard)
+        shape, single, size = self.shape, np.float32, len(self.heard)
         distance = distances(heard, self.known_heard, np.ones(size, single))
         bounded = single(shape.heard) / (distance / single(shape.reach) + single(1.0))
         linear: NDArray[np.float32] = heard @ self.known_heard.T
@@ -260,27 +264,30 @@ def probabilities(
 def distances(
     first: NDArray[np.float32],
     second: NDArray[np.float32],
-    weight: NDArray[np.float32],
+    weight: NDArray[np.floating],
     squares: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return mean weighted squared differences, shape (clips of first, clips of second).
 
     `squares` are the weighted squared lengths of the second, if already computed.
     """
-    distance = np.asarray((first * weight) @ second.T, np.float32)
+    if first.shape[1] < _FEW:
+        weight = weight.astype(np.float64)  # costs nothing, and each clip is then as in any batch
+    distance = (first * weight) @ second.T
     distance *= np.float32(-2.0)
     distance += weighted_squares(first, weight)[:, None]
     distance += weighted_squares(second, weight) if squares is None else squares
     np.maximum(distance, 0.0, out=distance)
     distance /= np.float32(first.shape[1])
-    return distance
+    return distance.astype(np.float32, copy=False)
 
 
 def weighted_squares(
-    scores: NDArray[np.float32], weight: NDArray[np.float32]
-) -> NDArray[np.float32]:
+    scores: NDArray[np.float32], weight: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """Return weighted squared lengths of scores, shape (clips,)."""
-    return np.asarray(np.square(scores) @ weight, np.float32)
+    squares: NDArray[np.floating] = np.square(scores) @ weight
+    return squares
 
 
 def mean_nearest(distance: NDArray[np.float32], *, skipped: int = 0) -> NDArray[np.float32]:

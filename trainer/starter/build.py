@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from trainer.corpora.rated_clip import RatedClip
     from trainer.regression.training_table import TrainingTable
 
-NAME: Final = "starter-4"
+NAME: Final = "starter-5"
 SEED: Final = 20240229
 
 WEAKNESS: Final = (

@@ -61,7 +61,8 @@ def test_its_prediction_is_that_of_a_kernel_ridge() -> None:
             beside = kernel.beside(rows[:, kernel.heard], kinds, usual)
             return kernel.covariance(chosen, target, kinds, beside)[0].astype(np.float64)
 
-        ridge = KernelRidge(alpha=fitted.noise, kernel="precomputed").fit(
+        noise = fitted.noise if target else fitted.arousal_noise
+        ridge = KernelRidge(alpha=noise, kernel="precomputed").fit(
             of(known), table.ratings[:, target] - kernel.centre[target], sample_weight=table.weight
         )
         theirs = ridge.predict(of(scores)) + kernel.centre[target]
