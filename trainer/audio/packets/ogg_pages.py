@@ -27,6 +27,8 @@ _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _FULL: Final = 255
 _EMPTY: Final = re.compile(rb"[^\xff]\0")
 _FURTHEST: Final = 2**48
+# Ten hours of Opus; a crafted file has a page for each 27 bytes, which would fill the memory.
+_MOST_PAGES: Final = 200_000
 
 # Ogg's checksum is that of zlib with the bits of each byte in the other order.
 _TURNED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -62,7 +64,7 @@ def sound_extents(view: FileView, codec: str) -> list[Extent]:
 
     Returns:
         None of them for other codecs than Vorbis and Opus, if a page is damaged or lost, if there
-        are several streams or more headers, or if a packet is empty or cut off.
+        are several streams, more headers or very many pages, or if a packet is empty or cut off.
 
     Raises:
         OSError: the file cannot be read.
@@ -74,7 +76,7 @@ def sound_extents(view: FileView, codec: str) -> list[Extent]:
     before: _Page | None = None
     position = 0
     for page in _pages(view):
-        if not _may_follow(before, page):
+        if not _may_follow(before, page) or len(extents) >= _MOST_PAGES:
             return []
         if page.ends:
             # ffmpeg leaves sound out where positions go back.

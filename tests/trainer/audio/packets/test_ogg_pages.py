@@ -6,6 +6,7 @@ import pytest
 
 from tests.sounds import music_like, stereo, write_audio
 from trainer.audio.container import open_sound, sound_packets
+from trainer.audio.packets import ogg_pages
 from trainer.audio.packets.ogg_pages import sound_extents
 from trainer.audio.sound_file import FileView, opened
 
@@ -77,6 +78,16 @@ def test_the_packets_of_a_whole_file_are_found(path: Path, codec: str) -> None:
     assert found == packets_of(path)
     path.write_bytes(joined(pages_of(path.read_bytes())))
     assert found_in(path, codec) == found
+
+
+def test_a_file_of_very_many_pages_is_left_to_ffmpeg(
+    path: Path, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = len(pages_of(path.read_bytes())) - 2
+    monkeypatch.setattr(ogg_pages, "_MOST_PAGES", pages)
+    assert found_in(path, codec)
+    monkeypatch.setattr(ogg_pages, "_MOST_PAGES", 2)
+    assert found_in(path, codec) == b""
 
 
 def test_other_codecs_are_left_to_ffmpeg(path: Path) -> None:
