@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # How ffmpeg calls our mood in ID3v2.4 and ASF.
 _OURS_IN_FFMPEG = {"TMOO": MOOD, "WM/MOOD": MOOD}
-_COMPARED = frozenset({"flac", "mp3", "wav", "aiff"})
 # What ffmpeg reads of an ID3v1 block where there are no other tags.
 _ID3V1_KEYS = frozenset({"title", "artist", "album", "comment", "genre", "track", "date"})
 
@@ -77,10 +76,10 @@ def prove(original: int, copy: int, claim: Claim, reader: FfmpegReader) -> str |
 
 def _is_same_sound(original: int, copy: int, claim: Claim) -> bool:
     """Return whether the sound is known to be the same without a hash of it."""
-    if claim.audio_hash is None or claim.kind not in _COMPARED:
-        return False
-    from trainer.audio.packets.same_sound import same_sound  # noqa: PLC0415 - loads ffmpeg
+    from trainer.audio.packets.same_sound import COMPARED, same_sound  # noqa: PLC0415 - loads ffmpeg
 
+    if claim.audio_hash is None or claim.kind not in COMPARED:
+        return False
     first, second = (SoundFile(Path(claim.kind), file) for file in (original, copy))
     return same_sound(first, second)
 

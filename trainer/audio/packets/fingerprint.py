@@ -16,7 +16,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from trainer.audio.container import open_sound
-from trainer.audio.packets.packet_bytes import each_packet, packet_bytes
+from trainer.audio.packets.packet_bytes import MP4, each_packet, packet_bytes
 from trainer.audio.sound_file import FileView, opened
 from trainer.audio.tag_blocks import between_tags
 
@@ -35,7 +35,7 @@ CHUNKS = 8
 CHUNK_BYTES = 4 * 2**20
 """Length of each piece."""
 
-_SEEKS_EXACTLY = frozenset({"wav", "w64", "aiff", "caf", "au", "mov,mp4,m4a,3gp,3g2,mj2"})
+_SEEKS_EXACTLY = frozenset({"wav", "w64", "aiff", "caf", "au", MP4})
 
 _DIGEST_BYTES = 16
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     Parts = tuple[list[Extent], Packets]
 
 _PCM: Final = frozenset({"wav", "w64", "aiff", "au"})
-_MP4: Final = "mov,mp4,m4a,3gp,3g2,mj2"
+MP4: Final = "mov,mp4,m4a,3gp,3g2,mj2"
+"""How ffmpeg calls the container of MP4 and its kin."""
+
 _STREAMS: Final = frozenset({"flac", "mp3"})
 _INDEXED: Final = frozenset({"aac", "alac"})
 
@@ -90,7 +92,7 @@ def _parts(
     if kind == "mp3" and frames_adjoin(view, begin):
         return [Extent(begin, view.size)], ()
     extents: list[Extent] = []
-    if kind == _MP4 and codec in _INDEXED:
+    if kind == MP4 and codec in _INDEXED:
         extents = _indexed(stream, view.size)
     elif kind == "ogg":
         extents = sound_extents(view, codec)

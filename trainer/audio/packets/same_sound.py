@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from trainer.audio.sound_file import SoundFile
 
-_COMPARED: Final = frozenset({"flac", "mp3", "wav", "w64", "aiff"})
+COMPARED: Final = frozenset({"flac", "mp3", "wav", "aiff"})
+"""The containers, as ffmpeg and `daemon.tagging` call them, of which it takes less to compare."""
 
 
 def same_sound(first: SoundFile, second: SoundFile) -> bool:
@@ -41,7 +42,7 @@ def same_sound(first: SoundFile, second: SoundFile) -> bool:
             (stated, sound), (also_stated, other) = (
                 stack.enter_context(_reading(file)) for file in (first, second)
             )
-            if stated != also_stated or stated[0] not in _COMPARED:
+            if stated != also_stated or stated[0] not in COMPARED:
                 return False
             return all(piece == like for piece, like in zip_longest(sound, other))
     except UnreadableClip:
@@ -56,7 +57,10 @@ def _reading(file: SoundFile) -> Iterator[tuple[tuple[object, ...], Iterator[byt
     if view.size > HEAD_BYTES:
         raise UnreadableClip(file.path, "is too large to be compared")
     with open_sound(file, within, decoded=False) as (container, stream):
-        codec = stream.codec_context
+        # Without a decoder there is none, whatever PyAV's types say.
+        codec = getattr(stream, "codec_context", None)
+        if codec is None:
+            raise UnreadableClip(file.path, "no decoder is known")
         stated = codec.name, codec.extradata, codec.sample_rate, codec.layout.name
         times = stream.start_time, stream.duration, stream.time_base
         sound = packet_bytes(view, container, stream, compared=True)

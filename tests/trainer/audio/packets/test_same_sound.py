@@ -97,3 +97,14 @@ def test_of_what_is_no_sound_nothing_is_known(path: Path) -> None:
     text = path.with_name("text.wav")
     text.write_text("not a sound\n" * 100)
     assert not same(path, text)
+
+
+def test_of_a_codec_without_a_decoder_nothing_is_known(tmp_path: Path) -> None:
+    path = written(tmp_path, "wav")
+    content = bytearray(path.read_bytes())
+    tag = content.index(b"fmt ") + 8
+    content[tag : tag + 2] = b"\x34\x12"
+    path.write_bytes(content)
+    with open_sound(path) as (_, stream):
+        assert getattr(stream, "codec_context", None) is None
+    assert not same(path, path)
