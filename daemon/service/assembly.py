@@ -219,7 +219,7 @@ class Assembly:
             restriction=lambda path: sandbox_problem(path, writes=self.active.wants_tags(path)),
         )
         enqueuer = Enqueuer(
-            self._held(),
+            [folder.path for folder in held],
             FileFilter(config.settings.watch.suffixes, config.settings.watch.ignore),
             self.active.settle_s,
             self.catalogue,
