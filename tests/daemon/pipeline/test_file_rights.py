@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,19 +10,13 @@ from daemon.pipeline.file_rights import ALL_FILES, FileRights
 from daemon.pipeline.postponing import LEFT_FOR, Postponing
 from daemon.pipeline.renamed_files import known_at
 from daemon.watch.file_state import stamp_at
-from storage.catalogue import Catalogue
 from storage.schema.catalogue_errors import CatalogueError
 from tests.records import A_MINUTE, NOON, record, record_entry, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as opened:
-        yield opened
+    from storage.catalogue import Catalogue
 
 
 def postponing(catalogue: Catalogue, rights: FileRights) -> Postponing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +16,14 @@ from daemon.querying.kept_playlists import kept_playlists, write_playlist
 from daemon.querying.playlist_keeper import PlaylistKeeper
 from daemon.service_errors import PlaylistRefused
 from daemon.tagging.disk.syscalls import DiskCalls
-from storage.catalogue import Catalogue
 from tests.driving import PATIENCE_S
 from tests.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from storage.catalogue import Catalogue
 
 MOOD = MoodSettings(arousal_threshold=0, valence_threshold=0)
 OURS = b"#EXTM3U\n# Kept up to date by valenced: changes are overwritten.\n"
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    with closing(Catalogue(f"sqlite:///{tmp_path / 'state' / 'catalogue.db'}")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -14,17 +14,9 @@ from storage.schema.catalogue_errors import CatalogueError
 from tests.records import A_MINUTE, NOON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from daemon.pipeline.stages import Pipeline
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    with closing(Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")) as opened:
-        yield opened
 
 
 def handover_of(catalogue: Catalogue, pipeline: SimpleNamespace) -> TagHandover:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,21 +11,15 @@ from daemon.watch.enqueue import Enqueuer
 from daemon.watch.file_filter import FileFilter
 from daemon.watch.folder_comparison import FolderComparison
 from daemon.watch.nested_mounts import NestedMounts
-from storage.catalogue import Catalogue
 from storage.schema.file_stamps import FileStamp
 from tests.records import NOON, record_entry, stamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from storage.catalogue import Catalogue
+
 SETTLE_S = 3.0
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    with closing(Catalogue(f"sqlite:///{tmp_path / 'state' / 'catalogue.db'}")) as opened:
-        yield opened
 
 
 @pytest.fixture
