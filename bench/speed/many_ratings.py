@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.bundles.bundle import TABLE
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED, TABLE
 from trainer.evaluation.scores import r2
 from trainer.features.vector_codec import rounded
 from trainer.regression.affect_regressor import MOST_ROWS, AffectRegressor

@@ -30,7 +30,7 @@ import numpy as np
 
 from bench.studies.treatments import EXTRACTIONS, TREATMENTS, features_of_all
 from trainer.bundles import bundle
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED
 from trainer.evaluation.scores import r2
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import regression_from

@@ -22,7 +22,7 @@ import numpy as np
 
 from bench.studies.treatments import EXTRACTIONS, features_of
 from trainer.bundles import bundle
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED
 from trainer.evaluation.cross_validation import parts_of
 from trainer.evaluation.scores import r2
 from trainer.features.vector_codec import rounded

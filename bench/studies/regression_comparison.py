@@ -33,8 +33,7 @@ from bench.studies.regression_methods import (
     ours_chosen,
     trees,
 )
-from trainer.bundles.bundle import TABLE
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED, TABLE
 from trainer.evaluation.cross_validation import OUTER_FOLDS
 from trainer.evaluation.scores import r2
 from trainer.experiments.paper import ElasticNetPipeline, SupportVectorPipeline
@@ -78,7 +77,8 @@ def methods(automl_s: float) -> dict[str, Method]:
         "ours-chosen": Method("ours, music settings chosen inside", ours_chosen),
         "svr": Method("support vectors (the paper's)", partial(by_pipeline, SupportVectorPipeline)),
         "svr-6373": Method(
-            "the same on ComParE alone", partial(by_pipeline, SupportVectorPipeline, harmony=False)
+            "the same on ComParE alone",
+            partial(by_pipeline, SupportVectorPipeline, compare_alone=True),
         ),
         "elasticnet": Method("elastic net", partial(by_pipeline, ElasticNetPipeline)),
         "pls": Method("partial least squares", partial(by_regressor, least_squares)),

@@ -17,6 +17,7 @@ from sklearn.model_selection import GroupKFold
 
 from trainer.evaluation.cross_validation import OUTER_FOLDS
 from trainer.evaluation.scores import r2
+from trainer.features.opensmile import FEATURES
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
 from trainer.regression.kind_kernel import DIMENSIONS
@@ -94,11 +95,10 @@ def by_pipeline(
     table: TrainingTable,
     seed: int,
     *,
-    harmony: bool = True,
+    compare_alone: bool = False,
 ) -> NDArray[np.float64]:
-    """Predict each corpus by a pipeline of the paper, with or without the harmony descriptors."""
-    columns = np.flatnonzero(~table.is_harmony | harmony)
-    described = table.with_descriptors(columns)
+    """Predict each corpus by a pipeline of the paper, on all descriptors or on ComParE's alone."""
+    described = table.with_descriptors(np.arange(FEATURES)) if compare_alone else table
 
     def fit_predict(train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
         return pipeline(described.subset(train), seed).predict(described.vectors[test])

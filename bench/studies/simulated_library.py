@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests.trainer.personal.listeners import Taste, halves_of_the_starter
-from trainer.bundles.bundle import Bundle
+from trainer.bundles.bundle import SHIPPED, Bundle
 from trainer.bundles.bundle_manifest import decode_manifest
-from trainer.bundles.registry import SHIPPED
 from trainer.personal.annotation_arrays import group_keys, sound_keys
 from trainer.personal.gaussian_process import RatedSounds, fit_residual_process
 from trainer.personal.layer import PersonalLayer, fit_space

@@ -10,7 +10,7 @@ import numpy as np
 from daemon.worker.active_bundle import ActiveBundle
 from trainer.audio.sound_file import opened
 from trainer.bundles.bundle import authenticated, load
-from trainer.features.packed_vector import is_packed
+from trainer.features.packed_vector import is_stored
 from trainer.features.sketch import SKETCH_BYTES, likenesses, sketches_of
 from trainer.features.vector_codec import unpack_many
 
@@ -153,7 +153,7 @@ class Similarity:
     def _usable(self, vectors: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
         """Leave out damaged vectors: a rescoring has their files analysed again."""
         features = self._bundle.manifest.features
-        return {number: vector for number, vector in vectors if is_packed(vector, features)}
+        return {number: vector for number, vector in vectors if is_stored(vector, features)}
 
     def _directions(self, packed: Sequence[bytes]) -> NDArray[np.float32]:
         """Return the normal scores of packed vectors, shape (vectors, features), norm 1."""

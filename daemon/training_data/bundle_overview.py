@@ -34,7 +34,7 @@ def bundles_in(folder: Path) -> tuple[str | None, dict[str, Manifest | BundleErr
     """Return the published bundle's name and all bundles; before the first run, the shipped one."""
     bundles = registry.list_bundles(folder)
     if not bundles:
-        shipped = bundle.verify(registry.SHIPPED, guarded=False, fitted=False)
+        shipped = bundle.verify(bundle.SHIPPED, guarded=False, fitted=False)
         return shipped.name, {shipped.name: shipped}
     try:
         return registry.published_bundle(folder).name, bundles

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainer.bundles.bundle import load
 from trainer.bundles.registry import prepare
-from trainer.features.vector_codec import unpack
+from trainer.features.vector_codec import unpack_many
 from trainer.personal.active_learning import most_informative
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def sounds_to_review(catalogue: Catalogue, registry: Path, limit: int) -> list[U
         return []
     rated = examples.rated(bundle.manifest.hearing)
     packed = [sound.vector for sound in unrated] + [sound.vector for sound in rated]
-    scores = bundle.normal_scores(np.stack([unpack(vector) for vector in packed]))
+    scores = bundle.normal_scores(unpack_many(packed))
     chosen = most_informative(
         scores[: len(unrated)],
         np.array([sound.uncertainty for sound in unrated]),

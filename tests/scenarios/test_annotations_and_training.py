@@ -392,7 +392,7 @@ def test_training_without_a_service_scores_at_once_and_says_so(
     shows = valenced("bundles", "show", "learned-2").decode().splitlines()
     counts = f"{ANNOTATED} of arousal and {ANNOTATED} of valence"
     assert shows[1] == f"learned from annotations by 1 person: {counts}"
-    assert shows[2].startswith("compared with starter-5 on held-out annotations: RMSE")
+    assert shows[2].startswith("compared with starter-6 on held-out annotations: RMSE")
     assert [line.split()[0] for line in shows[4:6]] == ["arousal", "valence"]
     assert shows[6].startswith("  it passed the test: arousal: ")
     valenced("bundles", "rollback")

@@ -17,9 +17,8 @@ from tests.driving import Valenced
 from tests.scenarios.test_upgrade import Release
 from tests.sounds import music_like, write_audio
 from tests.trainer.bundles.made_bundles import Trap
-from trainer.bundles.bundle import MANIFEST, PERSONAL, REGRESSION, TABLE
+from trainer.bundles.bundle import MANIFEST, PERSONAL, REGRESSION, SHIPPED, TABLE
 from trainer.bundles.installation_key import CODE
-from trainer.bundles.registry import SHIPPED
 from trainer.regression.training_table import decode_table
 
 if TYPE_CHECKING:
@@ -59,11 +58,11 @@ def strangers_bundles(mark: Path) -> dict[str, bytes]:
     objects = of_objects(table, trap)
     extra = {"model.pkl": bomb, "cache.joblib": bomb, "sitecustomize.py": b"open('sprung', 'w')"}
     sound = {REGRESSION: bomb, TABLE: table, CODE: b"0" * 64, **extra}
-    members = bundle_of("starter-5", sound)
-    members |= bundle_of("starter-5.refit-1", sound, refitted_from={"name": "starter-4"})
+    members = bundle_of("starter-6", sound)
+    members |= bundle_of("starter-6.refit-1", sound, refitted_from={"name": "starter-4"})
     members |= bundle_of("learned-1", {REGRESSION: bomb, TABLE: table, PERSONAL: objects})
     members |= bundle_of("learned-2", {REGRESSION: bomb, TABLE: objects})
-    members["bundles/history"] = b"learned-1\nlearned-2\nstarter-5\n"
+    members["bundles/history"] = b"learned-1\nlearned-2\nstarter-6\n"
     return members
 
 
@@ -84,12 +83,12 @@ def every_command(music: Path, folder: Path) -> Sequence[Sequence[str | Path]]:
     """Return each command of the program, in an order in which each has something to do."""
     sound, table = music / "a.flac", folder / "annotations.csv"
     table.write_text(f"path,arousal,valence\n{sound},0.5,0.5\n")
-    strange = ("learned-1", "learned-2", "starter-5.refit-1")
+    strange = ("learned-1", "learned-2", "starter-6.refit-1")
     few = ("--corpora", "vgmidi", "--experiment", "single-domain", "--regression", "elasticnet")
     return [
         ["check"], ["status"], ["bundles", "list"], ["bundles", "show"], ["bundles", "rollback"],
         *(["bundles", what, name] for name in strange for what in ("show", "publish")),
-        ["bundles", "publish", "starter-5"],
+        ["bundles", "publish", "starter-6"],
         ["scan", music], ["show", sound], ["query"], ["query", "--like", sound],
         ["annotate", sound, "--arousal", "0.1", "--valence", "0.2"], ["annotate", "--from", table],
         ["review"], ["corpus", "list"], ["corpus", "add", "manifest", folder],
@@ -111,7 +110,7 @@ def test_a_strangers_backup_runs_no_code_in_any_command(
     written(
         archive,
         {
-            "valenced-backup.json": label("starter-5"),
+            "valenced-backup.json": label("starter-6"),
             "catalogue.db": other.catalogue.read_bytes(),
             **strangers_bundles(sprung),
         },
@@ -120,7 +119,7 @@ def test_a_strangers_backup_runs_no_code_in_any_command(
     (tmp_path / "work").mkdir()
     write_audio(music / "b.flac", music_like(2, seed=1))
     with valenced.start("run", music) as service:
-        service.wait_for("published bundle: starter-5.refit-")
+        service.wait_for("published bundle: starter-6.refit-")
         service.wait_for("b.flac", "arousal")
         assert service.stop() == 0
     assert "fitted again" in "\n".join(service.lines)

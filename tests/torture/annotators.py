@@ -68,7 +68,7 @@ def personal_ratings(affect: NDArray[np.float64]) -> NDArray[np.float64]:
 def add_trained_bundle(registry_dir: Path, seed: int, sounds: int = 80) -> None:
     """Create a registry with the starter published and a bundle trained on annotations besides."""
     starter = bundle.load(registry.prepare(registry_dir)[0])
-    table = (registry.SHIPPED / bundle.TABLE).read_bytes()
+    table = (bundle.SHIPPED / bundle.TABLE).read_bytes()
     drawing = np.random.default_rng(seed)
     clips = drawing.permutation(decode_table(table, "the starter").vectors)[: 2 * sounds]
     # The clips that the starter was fitted on teach nothing new; each of these lies between two.
@@ -103,7 +103,7 @@ class Annotators:
     def __init__(self, valenced: Valenced, rng: Random) -> None:
         self._valenced = valenced
         self._rng = rng
-        self._starter = bundle.load(registry.SHIPPED, guarded=False)
+        self._starter = bundle.load(bundle.SHIPPED, guarded=False)
         self._training: list[subprocess.Popen[bytes] | Forked] = []
         self._number = 0
         self.given: dict[str, GivenRating] = {}

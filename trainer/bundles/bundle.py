@@ -16,6 +16,7 @@ import hashlib
 import io
 import platform
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from trainer.bundles.bundle_manifest import (
@@ -32,8 +33,6 @@ from trainer.files.trusted_read import read_files
 from trainer.trainer_errors import BundleCorrupt, BundleOutdated
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -45,6 +44,9 @@ MANIFEST: Final = "manifest.json"
 REGRESSION: Final = "model.joblib"
 TABLE: Final = "table.npz"
 PERSONAL: Final = "listener.npz"
+
+SHIPPED: Final = Path(__file__).parent / "starter-6"
+"""The starter bundle inside the package."""
 
 # A middle level of zlib: the pickle is mostly quantiles, which more effort does not make smaller.
 _PICKLE_COMPRESSION: Final = 6
@@ -72,7 +74,7 @@ class Bundle:
         """Predict affect, intervals and novelty, with the personal layer if there is one.
 
         Args:
-            vectors: shape (clips, 6439), float32, extracted under the manifest's settings.
+            vectors: shape (clips, 6457), float32, extracted under the manifest's settings.
 
         Raises:
             ValueError: another shape, or a value that is not finite.

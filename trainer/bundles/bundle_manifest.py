@@ -20,7 +20,7 @@ from trainer.trainer_errors import (
 FORMAT: Final = 1
 """Grows when a bundle's files change their meaning. 1: the first."""
 
-LAYOUT: Final = 5
+LAYOUT: Final = 6
 """Grows when the classes in ``model.joblib`` move or have other fields. 1: a manifest without it.
 
 A bundle of another layout, older or newer, is fitted again from its table: the format says what

@@ -5,10 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from trainer.bundles.bundle import REGRESSION, TABLE, pickled, read_bundle, verify, write_content
+from trainer.bundles.bundle import (
+    REGRESSION,
+    SHIPPED,
+    TABLE,
+    pickled,
+    read_bundle,
+    verify,
+    write_content,
+)
 from trainer.bundles.bundle_manifest import FitRecipe
 from trainer.trainer_errors import BundleError, BundleIncompatible, BundleOutdated
 
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trainer.bundles.bundle_manifest import Manifest
+    from trainer.regression.training_table import TrainingTable
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +108,34 @@ def refit(
         why,
     )
     table = decode_table(content[TABLE], str(directory))
+    if old.features != table.vectors.shape[1]:
+        table = _with_measured_texture(table)
+        content = {**content, TABLE: table.encoded()}
     # Settings of another recipe mean nothing in this one.
     settings = old.recipe.settings if old.recipe.name == RECIPE else {}
     regression = regression_from(settings).fit(table)
     recipe = FitRecipe(name=RECIPE, settings=regression.get_params())
     origin = {"name": old.name} | old.versions
     draft = old.model_copy(
-        update={"name": destination.name, "refitted_from": origin, "recipe": recipe}
+        update={
+            "name": destination.name,
+            "features": table.vectors.shape[1],
+            "refitted_from": origin,
+            "recipe": recipe,
+        }
     )
     fitted = {**content, REGRESSION: pickled(regression)}
     return write_content(destination, draft, fitted, registry=destination.parent)
+
+
+def _with_measured_texture(table: TrainingTable) -> TrainingTable:
+    """Return a completed table with the texture of shipped clips instead of its estimate."""
+    import numpy as np  # noqa: PLC0415 - see the top
+
+    from trainer.features.texture import TEXTURE  # noqa: PLC0415
+    from trainer.regression.training_table import decode_table  # noqa: PLC0415
+
+    shipped = decode_table((SHIPPED / TABLE).read_bytes(), str(SHIPPED)).vectors
+    measured = {vector[:-TEXTURE].tobytes(): vector for vector in shipped}
+    vectors = [measured.get(vector[:-TEXTURE].tobytes(), vector) for vector in table.vectors]
+    return replace(table, vectors=np.stack(vectors))

@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from trainer.bundles import bundle
@@ -23,6 +22,7 @@ from trainer.trainer_errors import BundleError, BundleMissing, BundleOfOtherFeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,6 @@ CURRENT: Final = "current"
 HISTORY: Final = "history"
 STAGING: Final = ".retraining"
 """Where a candidate is while it is written, and a bundle while it is removed."""
-
-SHIPPED: Final = Path(__file__).parent / "starter-5"
-"""The starter bundle inside the package."""
 
 _LONGEST_HISTORY: Final = 100
 
@@ -74,7 +71,7 @@ def published_bundle(registry_dir: Path, *, feature_key: str | None = None) -> P
 
 
 def install_starter(
-    registry_dir: Path, *, shipped: Path = SHIPPED, feature_key: str | None = None
+    registry_dir: Path, *, shipped: Path = bundle.SHIPPED, feature_key: str | None = None
 ) -> str:
     """Copy the shipped starter bundle into the registry and return its name there.
 

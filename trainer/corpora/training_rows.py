@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainer.features.harmony.describe import HARMONY
 from trainer.features.opensmile import FEATURES
 from trainer.features.vector_codec import rounded
 from trainer.regression.training_table import TrainingTable, steadiness_of
@@ -26,6 +27,7 @@ def table_of(clips: Sequence[RatedClip], features: Sequence[NDArray[np.float32]]
     """
     owner = np.repeat(np.arange(len(clips)), [len(each) - 1 for each in features])
     windows = np.concatenate([each[1:] for each in features])
+    place = np.arange(windows.shape[1])
 
     def texts(name: str) -> NDArray[np.str_]:
         return np.array([getattr(clip, name) for clip in clips], dtype=np.str_)
@@ -40,5 +42,5 @@ def table_of(clips: Sequence[RatedClip], features: Sequence[NDArray[np.float32]]
         group=texts("group"),
         sets_scale=np.ones(len(clips), np.bool_),
         steadiness=steadiness_of(windows, owner, len(clips)),
-        is_harmony=np.arange(windows.shape[1]) >= FEATURES,
+        is_harmony=(place >= FEATURES) & (place < FEATURES + HARMONY),
     )

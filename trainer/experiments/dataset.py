@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.bundles import registry
-from trainer.bundles.bundle import TABLE, read_bundle
+from trainer.bundles.bundle import SHIPPED, TABLE, read_bundle
 from trainer.corpora.corpus_store import CorpusStore
 from trainer.corpora.repeated_clips import repeated_clips
 from trainer.experiments.grouping import Grouping, grouping_of, values_of
@@ -98,7 +98,7 @@ def _bundle(registry_dir: Path) -> tuple[Path, bool]:
     try:
         return registry.published_bundle(registry_dir), True
     except BundleMissing:
-        return registry.SHIPPED, False
+        return SHIPPED, False
     except BundleOutdated:
         # Its table is as good as ever; the next start fits it again.
         current = registry.published_name(registry_dir)

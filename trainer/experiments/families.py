@@ -1,4 +1,4 @@
-"""Families of descriptors: those of ComParE, with their deltas and functionals, and of harmony."""
+"""Families of descriptors: of ComParE with deltas and functionals, of harmony, of texture."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     "keys, chords, intervals": "harmony_(key|scale|chord|interval|chroma)",
     "voices and roughness": "harmony_(tuning|pitch|partials|upper|lower|voices|roughness)",
     "onsets and pulse": "harmony_(onset|pulse)",
+    "modulation of envelopes": "texture_",
 }
 """What the names of a family's descriptors begin with."""
 

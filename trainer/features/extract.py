@@ -18,6 +18,7 @@ from trainer.audio.sound_file import SoundFile
 from trainer.audio.window_plan import WindowPlan
 from trainer.features.harmony.describe import HARMONY, describe_harmony, harmony_names
 from trainer.features.opensmile import FEATURE_SET, FEATURES, SHORTEST_S, describe, feature_names
+from trainer.features.texture import TEXTURE, describe_texture, texture_names
 from trainer.features.vector_codec import rounded
 from trainer.trainer_errors import UnusableClip
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 # Counts changes of decoding or extraction that change the numbers; part of every key.
 _REVISION = 1
 
-DESCRIPTORS = FEATURES + HARMONY
-"""How many numbers describe a sound: openSMILE's functionals, then harmony and rhythm."""
+DESCRIPTORS = FEATURES + HARMONY + TEXTURE
+"""How many numbers describe a sound: openSMILE's functionals, harmony and rhythm, texture."""
 
 # A shorter sound is mirrored up to this length: ComParE's statistics over a handful of frames are
 # unstable, and silence as padding would be described along with the sound.
@@ -45,7 +46,11 @@ class FeatureSettings(WindowPlan):
 
     @property
     def key(self) -> str:
-        """Names everything the features depend on, for catalogue and manifest."""
+        """Names what the features depend on, for catalogue and manifest.
+
+        Texture has no part in it: vectors from before it are completed where they are read
+        (`vector_codec.completed`), so they are used together with those that have it.
+        """
         spread = f"{self.windows}x{self.window_s:g}s"
         return f"{FEATURE_SET}+harmony/{self.rate_hz}Hz/{spread}/{_REVISION}"
 
@@ -59,8 +64,8 @@ class ClipFeatures:
     """The features of one file, rounded as they are stored: fresh and stored vectors are equal.
 
     Attributes:
-        vector: shape (6439,), float32, finite: the mean over the windows.
-        windows: shape (n, 6439), float32, finite: each window.
+        vector: shape (6457,), float32, finite: the mean over the windows.
+        windows: shape (n, 6457), float32, finite: each window.
         starts_s: where each window begins.
         duration_s: how long the sound is.
         key: of the settings.
@@ -105,19 +110,21 @@ def describe_clip(
 
 
 def describe_windows(windows: Sequence[FloatArray], rate_hz: int, path: Path) -> FloatArray:
-    """Describes windows by openSMILE's functionals, and by harmony and rhythm.
+    """Describes windows by openSMILE's functionals, by harmony and rhythm, and by texture.
 
     Args and errors are those of `opensmile.describe`.
 
     Returns:
-        Shape (windows, 6439), float32, finite, in the order of `descriptor_names`.
+        Shape (windows, 6457), float32, finite, in the order of `descriptor_names`.
     """
-    return np.hstack([describe(windows, rate_hz, path), describe_harmony(windows, rate_hz)])
+    functionals = describe(windows, rate_hz, path)
+    harmony = describe_harmony(windows, rate_hz)
+    return np.hstack([functionals, harmony, describe_texture(windows, rate_hz)])
 
 
 def descriptor_names() -> tuple[str, ...]:
-    """Returns the names of the 6439 descriptors, in the order of every vector."""
-    return (*feature_names(), *harmony_names())
+    """Returns the names of the 6457 descriptors, in the order of every vector."""
+    return (*feature_names(), *harmony_names(), *texture_names())
 
 
 def usable_windows(clip: DecodedClip, path: Path) -> tuple[FloatArray, ...]:

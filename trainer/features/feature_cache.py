@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from trainer.features.packed_vector import VALUES
 from trainer.features.vector_codec import pack, unpack
 from trainer.trainer_errors import TrainingError
 
@@ -44,7 +45,7 @@ class FeatureCache:
 
     def __init__(self, folder: Path, feature_key: str) -> None:
         self._folder = folder
-        self._current = folder / feature_key.replace("/", "_")
+        self._current = folder / f"{feature_key}/{VALUES}".replace("/", "_")
         try:
             self._current.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

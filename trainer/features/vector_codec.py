@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.features.packed_vector import FORMAT, is_packed
+from trainer.features.packed_vector import FORMAT, VALUES, VALUES_BEFORE_TEXTURE, is_packed
+from trainer.features.texture_estimate import shipped_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,14 +70,29 @@ def unpack(packed: bytes) -> FloatArray:
 def unpack_many(packed: Sequence[bytes]) -> FloatArray:
     """Reads one or more packed vectors of one length, into shape (vectors, n), float32, finite.
 
+    Those of 0.2.0 and earlier are completed, and may come together with later ones.
+
     Raises:
         ValueError: the bytes are not packed vectors of this format and of one length.
     """
+    if {len(each) // 2 for each in packed} == {VALUES, VALUES_BEFORE_TEXTURE}:
+        whole = np.array([len(each) // 2 == VALUES for each in packed])
+        vectors = np.empty((len(packed), VALUES), np.float32)
+        for those in (whole, ~whole):
+            vectors[those] = unpack_many([packed[row] for row in np.flatnonzero(those).tolist()])
+        return vectors
     length = len(packed[0])
     if not all(is_packed(each, length // 2) for each in packed):
         raise ValueError(f"not packed vectors of format {FORMAT} and of one length")
     rows = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), length)
-    return unpack_codes(FORMAT, np.ascontiguousarray(rows[:, 1:]).view("<u2"))
+    return completed(unpack_codes(FORMAT, np.ascontiguousarray(rows[:, 1:]).view("<u2")))
+
+
+def completed(vectors: FloatArray) -> FloatArray:
+    """Returns vectors of shape (vectors, n) with their texture estimated if they lack it."""
+    if vectors.shape[1] != VALUES_BEFORE_TEXTURE:
+        return vectors
+    return np.hstack([vectors, rounded(shipped_estimate().of(vectors))])
 
 
 def unpack_codes(code: int, codes: NDArray[np.uint16]) -> FloatArray:

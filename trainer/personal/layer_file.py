@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from trainer.features.packed_vector import VALUES, VALUES_BEFORE_TEXTURE
 from trainer.files.array_archive import read_arrays
 from trainer.personal.gaussian_process import MOST_ROWS, PARTS, RatedSounds, ResidualProcess
 from trainer.personal.layer import ComponentSpace, PersonalLayer
@@ -52,6 +53,8 @@ def encode_layer(layer: PersonalLayer) -> bytes:
 def decode_layer(content: bytes, name: str, features: int) -> PersonalLayer:
     """Read a personal layer; nothing in it is ever unpickled.
 
+    In the space of one from before texture was described, texture has no part.
+
     `name` is that of the file, for errors; `features` is the number of descriptors of a vector.
 
     Raises:
@@ -59,9 +62,10 @@ def decode_layer(content: bytes, name: str, features: int) -> PersonalLayer:
     """
     try:
         arrays = read_arrays(content, _MOST_BYTES)
-        space = ComponentSpace(
-            _array(arrays, "basis", np.float32), _array(arrays, "origin", np.float32)
-        )
+        basis = _array(arrays, "basis", np.float32)
+        if len(basis) == VALUES_BEFORE_TEXTURE and features == VALUES:
+            basis = np.pad(basis, ((0, VALUES - VALUES_BEFORE_TEXTURE), (0, 0)))
+        space = ComponentSpace(basis, _array(arrays, "origin", np.float32))
         components = len(space.origin)
         _check(space.basis.shape == (features, components) and components > 0, "basis")
         processes = {each: _process(arrays, each, components) for each in DIMENSIONS}

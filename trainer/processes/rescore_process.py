@@ -91,15 +91,15 @@ class RescoreJob:
 
     def _readable(self, outdated: list[OutdatedSound]) -> list[OutdatedSound]:
         """Leave out sounds with damaged features; their files are analysed again."""
-        from trainer.features.packed_vector import is_packed  # noqa: PLC0415 - see `main`
+        from trainer.features.packed_vector import is_stored  # noqa: PLC0415 - see `main`
 
         features = self.bundle.manifest.features
-        damaged = [sound for sound in outdated if not is_packed(sound.vector, features)]
+        damaged = [sound for sound in outdated if not is_stored(sound.vector, features)]
         if not damaged:
             return outdated
         files = self.scores.analyse_again(damaged, datetime.now(UTC))
         _report(f"features of {len(damaged)} sounds are damaged: {files} files are analysed again")
-        return [sound for sound in outdated if is_packed(sound.vector, features)]
+        return [sound for sound in outdated if is_stored(sound.vector, features)]
 
     def _predict(self, outdated: list[OutdatedSound]) -> Predicted:
         from trainer.features.vector_codec import unpack_many  # noqa: PLC0415 - see `main`

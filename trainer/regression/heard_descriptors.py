@@ -1,4 +1,4 @@
-"""The few descriptors that stand for what is heard: loudness, sharpness, roughness, pitch, onsets.
+"""The few descriptors that stand for what is heard: loudness, sharpness, texture, pitch, onsets.
 
 Few everyday sounds and voices are rated, too few to learn from thousands of descriptors what
 matters in them. These have a part of the kernel to themselves. They were chosen by their meaning;
@@ -43,7 +43,7 @@ _OTHERS: Final = (
     "harmony_onset_strength",
     "harmony_pulse",
 )
-"""Attack, decay and steadiness of loudness; roughness and rhythm."""
+"""Attack, decay and steadiness of loudness; roughness and rhythm. The texture counts, too."""
 
 
 @cache
@@ -52,7 +52,8 @@ def heard_descriptors(descriptors: int) -> NDArray[np.intp]:
     if descriptors != VECTOR_SIZE:
         return np.empty(0, dtype=np.intp)
     from trainer.features.extract import descriptor_names  # noqa: PLC0415 - loads openSMILE
+    from trainer.features.texture import texture_names  # noqa: PLC0415
 
     wanted = {f"{each}_sma_{kind}" for each in _CONTOURS for kind in ("amean", "stddev")}
-    wanted.update(_OTHERS)
+    wanted.update(_OTHERS, texture_names())
     return np.flatnonzero(np.isin(descriptor_names(), sorted(wanted)))

@@ -81,7 +81,7 @@ class JointRegression:
         return self
 
     def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return affect of shape (clips, 2) in [-1, 1] for vectors of shape (clips, 6439)."""
+        """Return affect of shape (clips, 2) in [-1, 1] for vectors of shape (clips, 6457)."""
         return np.clip(self.kernel_.predict(vectors).affect, -1.0, 1.0)
 
     def predict_all(

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainer.features.vector_codec import pack, unpack_codes
+from trainer.features.packed_vector import VALUES_BEFORE_TEXTURE
+from trainer.features.texture_estimate import shipped_estimate
+from trainer.features.vector_codec import completed, pack, unpack_codes
 from trainer.files.array_archive import read_arrays
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.trainer_errors import BundleCorrupt
@@ -97,6 +99,8 @@ class TrainingTable:
 def decode_table(content: bytes, name: str) -> TrainingTable:
     """Read a table; nothing in it is ever unpickled. `name` is that of the bundle, for errors.
 
+    That of an earlier release is completed, as `vector_codec.completed` does.
+
     Raises:
         BundleCorrupt: the bytes are not such a table.
     """
@@ -109,7 +113,12 @@ def decode_table(content: bytes, name: str) -> TrainingTable:
         if "follows" in arrays:
             # Their scale was fitted on what followed music; a personal layer lies in its space.
             columns["sets_scale"] = columns["sets_scale"] & (arrays["follows"] == "music")
-        table = TrainingTable(vectors=vectors, **columns)
+        if vectors.shape[1] == VALUES_BEFORE_TEXTURE:
+            steady = shipped_estimate().steadiness
+            no_harmony = np.zeros(len(steady), np.bool_)
+            columns["steadiness"] = np.append(columns["steadiness"], steady)
+            columns["is_harmony"] = np.append(columns["is_harmony"], no_harmony)
+        table = TrainingTable(vectors=completed(vectors), **columns)
     except Exception as error:
         # On damage, zip, zlib and numpy's header parser raise more than they document.
         raise BundleCorrupt(f"{name}: table.npz is not a feature table: {error}") from error

@@ -2,9 +2,11 @@
 
     python -m trainer.starter.build build --corpora DIR [--out DIR]
     python -m trainer.starter.build report --corpora DIR [--into docs/starter.md]
+    python -m trainer.starter.build texture --corpora DIR
 
 `build` writes the bundle and prints its scores. `report` adds corpora left out, the paper's
 pipeline on the same folds, fits on one kind, and what else docs/starter.md shows; it takes longer.
+`texture` fits what completes vectors of earlier releases; a new fit would complete them otherwise.
 The same sounds, seed and library versions give the same folds, and predictions that agree to 1e-4
 between machines and exactly on the same one.
 """
@@ -23,18 +25,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from config.errors import ValencedError
-from trainer.bundles.bundle import write_bundle
+from trainer.bundles.bundle import SHIPPED, write_bundle
 from trainer.bundles.bundle_manifest import FORMAT, FitRecipe, FittedOn, Manifest
-from trainer.bundles.registry import SHIPPED
 from trainer.corpora.data_sets.importers import read_starter_corpora
 from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import cross_validate, held_out_scores
 from trainer.features.extract import CANONICAL
+from trainer.features.texture_estimate import FITTED
 from trainer.regression.joint import LEVEL, RECIPE, JointRegression
 from trainer.regression.same_sounds import linked, same_sounds
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.starter_report import figures_text, full_report
 from trainer.starter.starter_table import extract_corpora
+from trainer.starter.texture_fit import fit_texture, write_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from trainer.corpora.rated_clip import RatedClip
     from trainer.regression.training_table import TrainingTable
 
-NAME: Final = "starter-5"
+NAME: Final = "starter-6"
 SEED: Final = 20240229
 
 WEAKNESS: Final = (
@@ -63,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = replace(table, group=linked(table.group, same_sounds(table.vectors)))
         if chosen.command == "build":
             _build(clips, table, chosen.out)
+        elif chosen.command == "texture":
+            write_estimate(fit_texture(table), FITTED)
         else:
             report = full_report(table, clips, chosen.corpora, chosen.cache, SEED, _progress)
             if chosen.into is None:
@@ -144,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     default = (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "valenced" / "heard"
     )
-    for name in ("build", "report"):
+    for name in ("build", "report", "texture"):
         command = commands.add_parser(name)
         command.add_argument("--corpora", type=Path, required=True, help="folder of all corpora")
         command.add_argument(
@@ -152,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "build":
             command.add_argument("--out", type=Path, default=SHIPPED, help="folder of the bundle")
-        else:
+        elif name == "report":
             command.add_argument("--into", type=Path, help="page whose marked part is replaced")
     return parser
 

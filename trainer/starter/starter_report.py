@@ -17,6 +17,7 @@ from trainer.evaluation.cross_validation import (
 )
 from trainer.evaluation.scores import coverage, interval_score, r2
 from trainer.features.extract import CANONICAL, FeatureSettings
+from trainer.features.opensmile import FEATURES
 from trainer.personal.acceptance import sign_flip_p
 from trainer.regression.joint import LEVEL, JointRegression
 from trainer.regression.kind_kernel import DIMENSIONS, KINDS
@@ -82,7 +83,7 @@ def full_report(
     music = [clip for clip in clips if clip.corpus in MUSIC_CORPORA]
     features = extract_corpora(corpora_dir, music, PAPER_FEATURES, cache_dir, progress)
     full = table_of(music, features)
-    paper = [paper_predictions(full, full.vectors[:, ~full.is_harmony], each) for each in seeds]
+    paper = [paper_predictions(full, full.vectors[:, :FEATURES], each) for each in seeds]
     methods = {"joint": joint.affect, "sounds alone": alone}
     return "\n\n".join(
         [

@@ -77,8 +77,7 @@ def _import_everything(settings: Settings) -> None:
     from config.settings import FolderSettings
     from daemon.monitoring.preflight import run_checks
     from storage.catalogue import Catalogue
-    from trainer.bundles.bundle import verify
-    from trainer.bundles.registry import SHIPPED
+    from trainer.bundles.bundle import SHIPPED, verify
     from trainer.trainer_errors import BundleError
 
     with tempfile.TemporaryDirectory() as name:

@@ -20,7 +20,7 @@ from tests.driving import Valenced
 from tests.records import record
 from tests.sounds import music_like, write_audio
 from tests.trainer.corpora.brought import put_sounds, put_table
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from daemon.backup.restore_archive import exclusive_access, is_restore_interrupt
 from daemon.service_errors import BackupError
 from tests.daemon.backup.test_archive import everything, known
 from tests.driving import Valenced
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from daemon.cli.learning.corpus import MOST_LISTED
 from tests.sounds import music_like, write_audio
 from tests.trainer.corpora.brought import put_sounds, put_table
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from tests.trainer.bundles.made_bundles import (
 )
 from tests.trainer.regression.rated import HEARING, small_table
 from trainer.bundles import registry
-from trainer.bundles.bundle import MANIFEST, REGRESSION, load
+from trainer.bundles.bundle import MANIFEST, REGRESSION, SHIPPED, load
 from trainer.bundles.bundle_manifest import LAYOUT, Manifest
 from trainer.trainer_errors import (
     BundleCorrupt,
@@ -194,7 +194,7 @@ def test_a_bundle_of_other_features_gives_way_to_the_starter(
 ) -> None:
     install(registry_dir, small)
     registry.publish(registry_dir, "small-1", feature_key=HEARING)
-    assert registry.prepare(registry_dir)[0].name.startswith(registry.SHIPPED.name)
+    assert registry.prepare(registry_dir)[0].name.startswith(SHIPPED.name)
     assert (registry_dir / "small-1").is_dir()
     assert registry.previous(registry_dir) == "small-1"
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.bundles.bundle import TABLE, write_bundle
+from trainer.bundles.bundle import SHIPPED, TABLE, write_bundle
 from trainer.bundles.bundle_manifest import Manifest, decode_manifest
-from trainer.bundles.registry import SHIPPED
 from trainer.personal.annotation_arrays import AnnotationArrays
 from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression

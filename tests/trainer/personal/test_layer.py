@@ -19,6 +19,8 @@ from tests.trainer.regression.rated import DESCRIPTORS, HEARING, small_table
 from trainer.bundles import bundle
 from trainer.bundles.bundle import PERSONAL, load, read_bundle, verify, write_content
 from trainer.bundles.refitting import refit
+from trainer.features.packed_vector import VALUES, VALUES_BEFORE_TEXTURE
+from trainer.features.vector_codec import completed
 from trainer.personal.annotation_arrays import AnnotationArrays, group_keys, sound_keys
 from trainer.personal.gaussian_process import (
     MOST_ROWS,
@@ -29,6 +31,7 @@ from trainer.personal.gaussian_process import (
 from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.personal.layer_file import decode_layer, encode_layer
 from trainer.regression.quantile_scale import QuantileScale
+from trainer.regression.training_table import decode_table
 from trainer.trainer_errors import BundleCorrupt, TrainingError
 
 if TYPE_CHECKING:
@@ -243,6 +246,34 @@ class TestBundleWithLayer:
         refit(taught, tmp_path / "taught-1.refit-1", feature_key=HEARING)
         after = load(tmp_path / "taught-1.refit-1", feature_key=HEARING).predict(vectors)
         np.testing.assert_allclose(after.arousal, before.arousal, atol=1e-5)
+
+    def test_a_bundle_from_before_texture_keeps_its_layer_and_what_it_has_learned(
+        self, layer: PersonalLayer, tmp_path: Path
+    ) -> None:
+        shipped, content = read_bundle(bundle.SHIPPED, guarded=False)
+        table = decode_table(content[bundle.TABLE], "shipped")
+        old = table.with_descriptors(np.arange(VALUES_BEFORE_TEXTURE)).subset(np.arange(0, 1500, 6))
+        old.vectors[0, 0] *= 2
+        basis = np.zeros((VALUES_BEFORE_TEXTURE, len(layer.space.origin)), np.float32)
+        basis[: len(layer.space.basis)] = layer.space.basis
+        of_listener = replace(layer, space=replace(layer.space, basis=basis))
+        draft = shipped.model_copy(update={"name": "old-1", "features": VALUES_BEFORE_TEXTURE})
+        content = {bundle.TABLE: old.encoded(), PERSONAL: encode_layer(of_listener)}
+        write_content(tmp_path / "old-1", draft, content, registry=tmp_path)
+        rewrite_manifest(tmp_path / "old-1", lambda document: document.update(layout=5))
+
+        manifest = refit(tmp_path / "old-1", tmp_path / "old-1.refit-1")
+        _, content = read_bundle(tmp_path / "old-1.refit-1", fitted=True)
+        again = decode_table(content[bundle.TABLE], "again")
+        loaded = load(tmp_path / "old-1.refit-1")
+        assert manifest.features == VALUES == again.vectors.shape[1]
+        # The texture of shipped clips is known; of the one that is none of them it is estimated.
+        np.testing.assert_array_equal(again.vectors[1:], table.vectors[np.arange(6, 1500, 6)])
+        np.testing.assert_array_equal(again.vectors[:1], completed(old.vectors[:1]))
+        assert loaded.personal is not None
+        scores = loaded.normal_scores(again.vectors[:20])
+        expected = of_listener.space.project(scores[:, :VALUES_BEFORE_TEXTURE])
+        np.testing.assert_allclose(loaded.personal.space.project(scores), expected, atol=1e-4)
 
     def test_the_file_contains_only_what_a_prediction_needs(
         self, taught: Path, layer: PersonalLayer

@@ -8,8 +8,7 @@ import pytest
 
 from tests.sounds import music_like, write_audio
 from tests.trainer.regression.rated import small_table
-from trainer.bundles.bundle import TABLE
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED, TABLE
 from trainer.features.extract import CANONICAL, extract_features
 from trainer.features.vector_codec import rounded
 from trainer.regression.same_sounds import linked, same_sounds

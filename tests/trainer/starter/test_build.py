@@ -8,8 +8,7 @@ import pytest
 from tests.shared_data import INBOX
 from tests.sounds import music_like, silence, write_audio
 from trainer.bundles import registry
-from trainer.bundles.bundle import TABLE, Bundle, load, verify
-from trainer.bundles.registry import SHIPPED
+from trainer.bundles.bundle import SHIPPED, TABLE, Bundle, load, verify
 from trainer.corpora.rated_clip import RatedClip
 from trainer.corpora.training_rows import table_of
 from trainer.features.extract import CANONICAL, DESCRIPTORS, FeatureSettings, extract_features

@@ -16,7 +16,7 @@ from storage.schema.records import TagState
 from tests.driving import Valenced
 from tests.records import NOON, analysis
 from tests.sounds import tone, write_audio
-from trainer.bundles import bundle, registry
+from trainer.bundles import bundle
 from trainer.features.vector_codec import pack
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def make_library(folder: Path) -> tuple[Valenced, Path]:
     """Write the sounds and their catalogue, with features that the shipped bundle can judge."""
     music = folder / "music"
     valenced = Valenced(folder / "state")
-    shipped = bundle.verify(registry.SHIPPED, guarded=False, fitted=False)
+    shipped = bundle.verify(bundle.SHIPPED, guarded=False, fitted=False)
     rng = np.random.default_rng(3)
     with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
         for name, (arousal, valence) in PLACES.items():
