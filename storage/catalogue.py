@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import fields
@@ -13,6 +12,7 @@ from sqlalchemy import false, or_, select, update
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
+from storage.database.published_bundles import PublishedBundles
 from storage.database.sessions import CataloguePart, batches, is_sqlite, plain_connection, reading
 from storage.jobs import JobStore
 from storage.known_files import KnownFiles
@@ -42,16 +42,8 @@ from storage.schema.row_mapping import (
     record_analysis,
     stamp_of,
 )
-from storage.schema.tables import (
-    clips,
-    hearings,
-    known_bundles,
-    labels,
-    mood_thresholds,
-    predictions,
-)
+from storage.schema.tables import clips, hearings, labels, mood_thresholds, predictions
 from storage.schema.tables import queue as queue_table
-from storage.schema.upserts import upsert
 from storage.schema.views import felt
 from storage.service_notes import ServiceNotes
 from storage.sketches import SketchStore
@@ -97,6 +89,7 @@ class Catalogue(CataloguePart):
         tag_journal: outcomes and undo of tag writes.
         begun_writes: writes into files themselves that have begun.
         sketches: by which alike sounds are found.
+        bundles: which one is published.
     """
 
     def __init__(self, url: str, *, reads_only: bool = False, service: str | None = None) -> None:
@@ -113,6 +106,7 @@ class Catalogue(CataloguePart):
         self.tag_journal = TagJournal(self.engine)
         self.begun_writes = BegunWrites(self.engine)
         self.sketches = SketchStore(self.engine)
+        self.bundles = PublishedBundles(self.engine)
 
     def close(self) -> None:
         """Close every connection; SQLite merges its write-ahead log into the file."""
@@ -262,16 +256,6 @@ class Catalogue(CataloguePart):
             # There may be more than fit into memory.
             rows = connection.execute(CLIPS.where(own), execution_options={"yield_per": MANY})
             yield from map(clip_of, rows)
-
-    def record_published(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
-        """Record which bundle is published."""
-        values = {"created_at": created_at, "manifest": json.dumps(manifest), "in_service": 1}
-        self._write(
-            update(known_bundles).values(in_service=0),
-            upsert(known_bundles)
-            .values(name=name, **values)
-            .on_conflict_do_update(index_elements=["name"], set_=values),
-        )
 
     def record_folders(self, states: Iterable[FolderState]) -> None:
         """Replace the states of the folders that this service watches."""

@@ -11,15 +11,7 @@ from storage.queue import GIVEN_UP
 from storage.schema.clip_rows import FILES, PATH, sound_with
 from storage.schema.packed_curve import unpack_curve
 from storage.schema.records import Counts, Failure, FolderState, TagState
-from storage.schema.tables import (
-    clips,
-    folders,
-    hearings,
-    known_bundles,
-    labels,
-    predictions,
-    queue,
-)
+from storage.schema.tables import clips, folders, hearings, labels, predictions, queue
 from storage.search.finder import Finder
 
 if TYPE_CHECKING:
@@ -89,10 +81,6 @@ class Queries(CataloguePart):
     def folders(self) -> list[FolderState]:
         """Return the states of the watched folders, as the service last recorded them."""
         return [FolderState(*row) for row in self._rows(select(folders).order_by(folders.c.path))]
-
-    def published_bundle(self) -> str | None:
-        """Return the name of the published bundle, None before the first start."""
-        return self._value(select(known_bundles.c.name).where(known_bundles.c.in_service == 1))
 
 
 def _search_on(connection: Connection) -> SoundSearch:

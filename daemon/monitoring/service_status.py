@@ -114,7 +114,7 @@ def status_of(
         CatalogueError: the catalogue cannot be read.
     """
     url, queries, statistics = catalogue.url, catalogue.queries, catalogue.statistics
-    bundle = queries.published_bundle()
+    bundle = catalogue.bundles.published()
     running = writer_of(url)
     status = ServiceStatus(
         running=running,

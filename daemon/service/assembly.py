@@ -29,6 +29,7 @@ from daemon.service.messages import (
 )
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
+from daemon.sharing.bundle_sharing import share
 from daemon.sharing.service_access import ServiceAccess
 from daemon.sharing.tag_handover import TagHandover
 from daemon.system.load_throttle import LoadThrottle
@@ -126,11 +127,13 @@ class Assembly:
     def _bundle(self) -> ActiveBundle:
         registry, prepare = self.active.config.registry, self.workers[0].prepare
         if self.is_main:
-            return load_published(registry, self.catalogue, prepare)
-        bundle = bundle_of_main(registry, self.catalogue, prepare)
-        if bundle is None:
+            bundle = load_published(registry, self.catalogue, prepare)
+            share(self.catalogue, bundle)
+            return bundle
+        found = bundle_of_main(registry, self.catalogue, prepare)
+        if found is None:
             raise RoleChanged
-        return bundle
+        return found
 
     def _retraining(
         self,

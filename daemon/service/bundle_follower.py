@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from daemon.service.messages import Reload, RoleChanged, next_messages, stops
+from daemon.sharing.bundle_sharing import shared_files, take_over
 from daemon.worker.active_bundle import load_bundle
 from storage.schema.catalogue_errors import CatalogueError
+from trainer.bundles.refitting import origin_of
 from trainer.bundles.registry import published, published_name
 from trainer.trainer_errors import BundleError
 
@@ -34,6 +37,8 @@ def bundle_of_main(
 ) -> ActiveBundle | None:
     """Return the bundle by which the main service predicts, None if it is not published here.
 
+    One that was taken over from the catalogue has the name that it has at the main service.
+
     Args:
         registry: folder of the bundles.
         catalogue: says which one it is.
@@ -43,11 +48,19 @@ def bundle_of_main(
         CatalogueError: the catalogue cannot be read.
         BundleError: the published bundle cannot be used.
     """
-    wanted = catalogue.queries.published_bundle()
-    if wanted is None or published_name(registry) not in {None, wanted}:
+    wanted, here = catalogue.bundles.published(), published_name(registry)
+    if wanted is None:
         return None
-    bundle, _ = load_bundle(registry, verified)
-    return bundle if bundle.name == wanted else None
+    shared = shared_files(catalogue, wanted)
+    names = {wanted} if shared is None else {wanted, shared.name_here}
+    if here is not None and origin_of(here) not in names and here not in names:
+        return None
+    bundle, manifest = load_bundle(registry, verified)
+    if origin_of(bundle.name) not in names and bundle.name not in names:
+        return None
+    if shared is not None and not shared.are_those_of(manifest):
+        return None
+    return replace(bundle, name=wanted)
 
 
 class BundleFollower:
@@ -73,7 +86,7 @@ class BundleFollower:
             RoleChanged: it cannot be used here, so that this service must wait for it.
             CatalogueError: the catalogue cannot be read.
         """
-        wanted = self._catalogue.queries.published_bundle()
+        wanted = self._catalogue.bundles.published()
         if wanted in {None, self._pipeline.bundle.name}:
             return
         try:
@@ -94,7 +107,7 @@ class BundleFollower:
 
 
 class BundleWait:
-    """Waits until the bundle of the main service is published here.
+    """Takes over the bundle of the main service as soon as it is in the catalogue.
 
     Meanwhile this service holds no folder, so that another one may watch it.
 
@@ -115,6 +128,7 @@ class BundleWait:
         self._catalogue, self._access = catalogue, access
         self._messages, self._notifier = messages, notifier
         self._told: str | None = None
+        self._taken: set[str] = set()
 
     def wait(self, registry: Path, verified: Callable[[Path], tuple[Path, Manifest]]) -> bool:
         """Wait; return False if a message said stop.
@@ -146,17 +160,28 @@ class BundleWait:
     ) -> str | None:
         """Return why this service cannot predict yet, None if it can."""
         try:
-            name = self._catalogue.queries.published_bundle() or "no bundle yet"
-            why = (
-                f"waiting: the main service predicts by {name}, which is not published here;"
-                f" copy its bundles and bundles.key to {registry.parent}"
-            )
+            name = self._catalogue.bundles.published() or "of the main service"
+            why = f"waiting for the bundle {name}"
             try:
                 if bundle_of_main(registry, self._catalogue, verified) is not None:
                     return None
             except BundleError as error:
-                why = f"waiting for the bundle {name}: {error}"
+                why = f"{why}: {error}"
+            try:
+                if self._take_over(name, registry):
+                    return self._why_not(registry, verified)
+            except BundleError as error:
+                why = f"{why}: {error}"
             self._access.ask_for([])
         except CatalogueError as error:
             return f"waiting for the catalogue: {error}"
         return why
+
+    def _take_over(self, name: str, registry: Path) -> bool:
+        """Publish the bundle here if it is in the catalogue, each only once."""
+        shared = shared_files(self._catalogue, name)
+        if shared is None or shared.name_here in self._taken:
+            return False
+        self._taken.add(shared.name_here)
+        take_over(self._catalogue, shared, registry)
+        return True

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from daemon.service.background_job import TRAINING, rescore_job, retrain_job
+from daemon.sharing.bundle_sharing import share
 from daemon.training_data.annotation_folder import AnnotationFolder
 from daemon.training_data.annotation_thread import AnnotationThread
 from daemon.worker.active_bundle import load_published
@@ -116,6 +117,7 @@ class RetrainControl:
             return
         try:
             self._pipeline.bundle = load_published(registry, self._catalogue, published)
+            share(self._catalogue, self._pipeline.bundle)
             self.problem = None
         except BundleError as error:
             self._rejected = name

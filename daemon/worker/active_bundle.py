@@ -56,7 +56,7 @@ def load_published(
     name = bundle.name
     if manifest.refitted_from:
         log.info("bundle %s was fitted again from its own table", name)
-    catalogue.record_published(name, manifest.created_at, manifest.model_dump())
+    catalogue.bundles.record(name, manifest.created_at, manifest.model_dump())
     log.info("published bundle: %s", name, extra={"bundle": name})
     if files := len(catalogue.rescoring.with_other_features()):
         log.info("%d files have features of other settings; watched ones are analysed again", files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.driving import PATIENCE_S, Valenced
 from tests.postgresql_server import running_server, why_missing
 from tests.records import NOON
 from tests.sounds import noise, write_audio
+from trainer.bundles.bundle import MANIFEST, SHIPPED, TABLE, read_bundle
+from trainer.files.atomic_dir import write_files
 
 if TYPE_CHECKING:
     from tests.driving import Running
@@ -119,6 +122,40 @@ def test_each_of_two_services_watches_and_tags_its_own_folders(
     assert not any(heard(main, file) for file in files[2:])
     assert not heard(other, files[0])
     assert heard(main, files[1]) + heard(other, files[1]) == 1
+
+
+def test_a_service_gets_each_bundle_of_the_main_one_from_the_catalogue(
+    server: PostgresqlServer, tmp_path: Path, music: Path
+) -> None:
+    url, own = server.new_catalogue(), tmp_path / "effects"
+    own.mkdir()
+    first, second = (installation(tmp_path / name, url) for name in ("first", "second"))
+    with ExitStack() as running:
+        main = running.enter_context(first.start("run", music))
+        main.wait_for(f"{music}: watched")
+        other = running.enter_context(second.start("run", own))
+        other.wait_for(f"{own}: watched")
+        add_bundle(first, "mine-1")
+        first("bundles", "publish", "mine-1")
+        main.wait_for("published bundle: mine-1")
+        other.wait_for("of the main service is published here as shared-")
+        other.wait_for("predicts by mine-1")
+        other.wait_until(lambda: len(server.run_sql(url, "SELECT * FROM folder_leases")) == 2)
+        write_audio(own / "a.flac", noise(2))
+        other.wait_for("a.flac", "arousal")
+        other.wait_until(lambda: is_tagged(own / "a.flac"))
+        (bundle,) = {row[0] for row in server.run_sql(url, "SELECT bundle FROM sounds")}
+        assert bundle.startswith("mine-1")
+        assert other.stop() == 0
+        assert main.stop() == 0
+
+
+def add_bundle(valenced: Valenced, name: str) -> None:
+    """Add the starter's training set under another name, for which it is fitted again."""
+    _, content = read_bundle(SHIPPED, guarded=False)
+    document = json.loads(content[MANIFEST]) | {"name": name}
+    files = {TABLE: content[TABLE], MANIFEST: json.dumps(document).encode()}
+    write_files(valenced.catalogue.parent / "bundles" / name, files)
 
 
 def test_one_is_killed_and_the_server_restarted_and_every_sound_is_heard_once(

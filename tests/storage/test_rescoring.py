@@ -86,7 +86,7 @@ def test_bundles_are_distinguished_on_either_side_of_the_alphabet(
 
 def test_features_of_other_settings_are_left_alone(catalogue: Catalogue, scores: Rescoring) -> None:
     record(catalogue, "/m/a.mp3")
-    catalogue.record_published(NEW, "", {"hearing": "test/2"})
+    catalogue.bundles.record(NEW, "", {"hearing": "test/2"})
     assert not scores.any_outdated(NEW)
     assert scores.outdated_count(NEW) == 1
     assert list(scores.outdated_chunks(NEW, "test/2", 10)) == []
@@ -98,13 +98,13 @@ def test_files_with_other_features_count_as_changed(
     clip = record(catalogue, "/m/a.mp3")
     gone = record(catalogue, "/m/gone.mp3")
     catalogue.mark_missing([gone.path], NOON)
-    catalogue.record_published(NEW, "", {"hearing": HEARING})
+    catalogue.bundles.record(NEW, "", {"hearing": HEARING})
     assert scores.with_other_features() == []
     assert stamps_of(catalogue) == {clip.path: clip.stamp}
-    catalogue.record_published("test-3", "", {"hearing": "test/2"})
+    catalogue.bundles.record("test-3", "", {"hearing": "test/2"})
     assert scores.with_other_features() == [clip.id]
     assert stamps_of(catalogue) == {clip.path: NO_STAMP}
-    catalogue.record_published("test-4", "", {})
+    catalogue.bundles.record("test-4", "", {})
     assert scores.with_other_features() == []
 
 
@@ -112,7 +112,7 @@ def test_files_count_as_changed_by_the_features_of_a_bundle_that_will_be_publish
     catalogue: Catalogue,
 ) -> None:
     clip = record(catalogue, "/m/a.mp3")
-    catalogue.record_published(clip_bundle(catalogue, clip), "", {"hearing": HEARING})
+    catalogue.bundles.record(clip_bundle(catalogue, clip), "", {"hearing": HEARING})
     assert stamps_of(catalogue, HEARING) == {clip.path: clip.stamp}
     assert stamps_of(catalogue, "test/2") == {clip.path: NO_STAMP}
     assert catalogue.vector_of(clip.identity, "test/2") is None
@@ -202,7 +202,7 @@ def test_a_bundle_that_is_not_published_records_nothing(
     catalogue: Catalogue, scores: Rescoring
 ) -> None:
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
-    catalogue.record_published("test-3", "", {})
+    catalogue.bundles.record("test-3", "", {})
     with pytest.raises(
         CatalogueError, match="test-2: cannot record its predictions, since test-3 is published"
     ):
@@ -227,7 +227,7 @@ def test_a_sound_with_damaged_features_is_analysed_again(
     clip = record(catalogue, "/m/a.mp3", 0.1, 0.1)
     gone = record(catalogue, "/m/gone.mp3")
     catalogue.mark_missing([gone.path], NOON)
-    catalogue.record_published(NEW, "", {"hearing": HEARING})
+    catalogue.bundles.record(NEW, "", {"hearing": HEARING})
     assert scores.analyse_again(outdated(scores), LATER) == 1
     assert not catalogue.is_analysed(clip.identity, HEARING)
     assert catalogue.queued_stamps() == {clip.path: clip.stamp}

@@ -114,15 +114,13 @@ def publish(
     _require_plain(name)
     manifest = usable_manifest(registry_dir, name, feature_key)
     name = manifest.name
-    with _locked(registry_dir):
+    with locked(registry_dir):
         current = published_name(registry_dir)
         if instead_of not in {None, current}:
             raise BundleError(
                 f"{registry_dir}: '{current}' was published meanwhile instead of '{instead_of}'"
             )
-        # Written first: a last name that was never published is ignored.
-        replace_file(registry_dir / HISTORY, lambda path: _write_history(path, registry_dir, name))
-        replace_file(registry_dir / CURRENT, lambda path: path.symlink_to(name))
+        link(registry_dir, name)
     return manifest
 
 
@@ -191,25 +189,37 @@ def prune(registry_dir: Path, keep: int = 5, *, feature_key: str | None = None) 
         if isinstance(found, Manifest) and found.comparison is not None and name not in stay
     ]
     doomed = [name for _, name in sorted(candidates)[: max(0, len(candidates) - keep)]]
-    staging = registry_dir / STAGING
     for name in doomed:
-        try:
-            staging.mkdir(mode=0o700, exist_ok=True)
-            # Moved away in one step, so that no half-removed bundle is ever listed.
-            (registry_dir / name).rename(staging / name)
-            shutil.rmtree(staging / name)
-        except OSError as error:
-            raise BundleError(f"{registry_dir / name}: {error.strerror}") from error
+        remove(registry_dir, name)
     return doomed
 
 
 def remove_leftovers(registry_dir: Path) -> None:
     """Remove what killed processes left unfinished; only under the lock of retraining."""
     remove_abandoned(registry_dir)
-    with _locked(registry_dir):
+    with locked(registry_dir):
         for entry in registry_dir.glob(".*.*"):
             if entry.is_symlink() or not entry.is_dir():
                 entry.unlink(missing_ok=True)
+
+
+def link(registry_dir: Path, name: str) -> None:
+    """Publish a bundle as it is; only under `locked`."""
+    # The history first: a last name that was never published is ignored.
+    replace_file(registry_dir / HISTORY, lambda path: _write_history(path, registry_dir, name))
+    replace_file(registry_dir / CURRENT, lambda path: path.symlink_to(name))
+
+
+def remove(registry_dir: Path, name: str) -> None:
+    """Remove a bundle; raises BundleError if it cannot be."""
+    staging = registry_dir / STAGING
+    try:
+        staging.mkdir(mode=0o700, exist_ok=True)
+        # Moved away in one step, so that no half-removed bundle is ever listed.
+        (registry_dir / name).rename(staging / name)
+        shutil.rmtree(staging / name)
+    except OSError as error:
+        raise BundleError(f"{registry_dir / name}: {error.strerror}") from error
 
 
 def _linked_name(registry_dir: Path) -> str:
@@ -231,7 +241,8 @@ def _is_plain(name: str) -> bool:
 
 
 @contextmanager
-def _locked(registry_dir: Path) -> Iterator[None]:
+def locked(registry_dir: Path) -> Iterator[None]:
+    """Exclude other processes that change a registry."""
     handle = os.open(registry_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -82,7 +82,7 @@ class _Suggestions:
     def numbers(self, page: PageContext) -> list[int]:
         """Return the numbers of the sounds, the one that teaches most first."""
         with self._lock:
-            bundle = page.catalogue.queries.published_bundle()
+            bundle = page.catalogue.bundles.published()
             if self._of != bundle or not self._some_left(page):
                 chosen = sounds_to_review(page.catalogue, page.config.registry, MOST_SUGGESTED)
                 paths = [each.path for each in chosen]

@@ -241,7 +241,7 @@ def test_a_dry_run_lists_what_is_new_and_changes_nothing(valenced: Valenced, mus
         entry = catalogue.queue.claim(NOON)
         assert entry is not None
         known = record_entry(catalogue, entry)
-        catalogue.record_published("test-1", "", {"hearing": known.identity})
+        catalogue.bundles.record("test-1", "", {"hearing": known.identity})
     assert valenced.read("scan", music, "--dry-run")["new"] == [str(file)]
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from daemon.service.bundle_follower import BundleFollower, BundleWait
+from daemon.service.bundle_follower import BundleFollower, BundleWait, bundle_of_main
 from daemon.service.messages import MessageQueue, Reload, RoleChanged, Stop
+from daemon.sharing.bundle_sharing import share, shared_files
 from daemon.sharing.service_access import service_access
 from daemon.system.sd_notify import Notifier
-from daemon.worker.active_bundle import load_published
+from daemon.worker.active_bundle import ActiveBundle, load_bundle, load_published
 from storage.catalogue import Catalogue
-from trainer.bundles.registry import prepare
+from tests.trainer.bundles.made_bundles import pristine, small
+from tests.trainer.regression.rated import HEARING
+from trainer.bundles.bundle import MANIFEST, TABLE, authenticated
+from trainer.bundles.registry import prepare, publish, published
+from trainer.trainer_errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
     from daemon.pipeline.stages import Pipeline
     from daemon.sharing.service_access import ServiceAccess
     from tests.postgresql_server import PostgresqlServer
+
+__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
 
 
 @pytest.fixture
@@ -54,16 +62,83 @@ def test_it_waits_for_the_bundle_and_holds_no_folder_meanwhile(
     messages.put(Reload())
     assert wait.wait(registry, prepare)
     assert access.has(tmp_path)
-    catalogue.record_published("another", "2026", {})
+    catalogue.bundles.record("another", "2026", {})
     messages.put(Stop())
     assert not wait.wait(registry, prepare)
     assert not access.has(tmp_path)
-    assert "predicts by another, which is not published here; copy its bundles" in caplog.text
-    catalogue.record_published(starter.name, "2026", {})
+    assert "waiting for the bundle another" in caplog.text
+    catalogue.bundles.record(starter.name, "2026", {})
     (starter.directory / "manifest.json").write_text("torn", encoding="utf-8")
     messages.put(Stop())
     assert not wait.wait(registry, prepare)
     assert f"waiting for the bundle {starter.name}: " in caplog.text
+
+
+def main_with(small: Path, catalogue: Catalogue) -> ActiveBundle:
+    """Let the main service predict by a bundle, and share it."""
+    manifest, digest = authenticated(small)
+    bundle = ActiveBundle(small, manifest.name, HEARING, digest)
+    catalogue.bundles.record(bundle.name, manifest.created_at, manifest.model_dump())
+    share(catalogue, bundle)
+    return bundle
+
+
+def test_it_takes_over_the_bundle_of_the_main_service(
+    catalogue: Catalogue, access: ServiceAccess, small: Path, tmp_path: Path
+) -> None:
+    registry = tmp_path / "bundles"
+    of_main = main_with(small, catalogue)
+    wait = BundleWait(catalogue, access, cast("MessageQueue", SimpleQueue()), Notifier())
+    fitted = partial(prepare, feature_key=HEARING)
+    with pytest.raises(BundleError):
+        bundle_of_main(registry, catalogue, published)
+    assert wait.wait(registry, fitted)
+    found = bundle_of_main(registry, catalogue, fitted)
+    assert found is not None
+    # Predictions are recorded under the name that all services know.
+    assert found.name == of_main.name
+    assert found.directory.name.startswith("shared-")
+    assert access.has(tmp_path)
+    # A bundle here that has the same name, but has learned something else, is none of the main one.
+    unlike = load_bundle(registry, fitted)[1].model_copy(update={"files": {TABLE: "0" * 64}})
+    there = shared_files(catalogue, of_main.name)
+    assert there is not None
+    assert not there.are_those_of(unlike)
+
+
+def test_a_bundle_that_was_copied_here_is_not_fitted_again(
+    catalogue: Catalogue, access: ServiceAccess, small: Path, tmp_path: Path
+) -> None:
+    of_main = main_with(small, catalogue)
+    prepared = partial(prepare, feature_key=HEARING)
+    publish(tmp_path, of_main.name, feature_key=HEARING)
+    wait = BundleWait(catalogue, access, cast("MessageQueue", SimpleQueue()), Notifier())
+    assert wait.wait(tmp_path, prepared)
+    assert bundle_of_main(tmp_path, catalogue, prepared) == of_main
+
+
+def test_what_is_no_bundle_in_the_catalogue_is_told_and_waited_for(
+    catalogue: Catalogue,
+    access: ServiceAccess,
+    small: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    of_main = main_with(small, catalogue)
+    catalogue.bundles.share(of_main.name, {MANIFEST: b"torn"})
+    messages = cast("MessageQueue", SimpleQueue())
+    messages.put(Reload())
+    messages.put(Stop())
+    wait = BundleWait(catalogue, access, messages, Notifier())
+    assert not wait.wait(tmp_path / "bundles", partial(prepare, feature_key=HEARING))
+    assert "manifest.json is not JSON" in caplog.text
+
+
+def test_a_catalogue_in_a_file_has_no_other_services(small: Path, tmp_path: Path) -> None:
+    with closing(Catalogue(f"sqlite:///{tmp_path}/catalogue.db")) as alone:
+        main_with(small, alone)
+        assert alone.bundles.published() == "small-1"
 
 
 def test_what_it_is_told_while_it_waits_is_not_lost(
@@ -71,11 +146,11 @@ def test_what_it_is_told_while_it_waits_is_not_lost(
 ) -> None:
     registry, messages = tmp_path / "bundles", cast("MessageQueue", SimpleQueue())
     starter = load_published(registry, catalogue, prepare)
-    catalogue.record_published("another", "2026", {})
+    catalogue.bundles.record("another", "2026", {})
     messages.put(Reload())
     told = Notifier()
     # It tells the supervisor of the reload while it waits, when the bundle comes.
-    told.reloading = lambda: catalogue.record_published(starter.name, "2026", {})  # type: ignore[method-assign]
+    told.reloading = lambda: catalogue.bundles.record(starter.name, "2026", {})  # type: ignore[method-assign]
     assert BundleWait(catalogue, access, messages, told).wait(registry, prepare)
     assert messages.get_nowait() == Reload()
 
@@ -89,7 +164,7 @@ def test_a_new_bundle_is_loaded_if_it_is_published_here(
     follower = BundleFollower(registry, catalogue, cast("Pipeline", pipeline))
     follower.check()
     assert pipeline.bundle == starter
-    catalogue.record_published("another", "2026", {})
+    catalogue.bundles.record("another", "2026", {})
     with pytest.raises(RoleChanged):
         follower.check()
     assert pipeline.bundle == starter

@@ -34,7 +34,7 @@ def filled(file_url: str) -> str:
         given = GivenAnnotation(clip.identity, clip.path, "ann", 0.25, None, "test")
         catalogue.annotations.add([given], NOON)
         catalogue.mark_missing([Path("/m/a.mp3")], NOON)
-        catalogue.record_published("test-1", "2026", {"hearing": "test/1"})
+        catalogue.bundles.record("test-1", "2026", {"hearing": "test/1"})
         catalogue.set_mood_thresholds(0.1, -0.2)
         catalogue.sketches.begin("test-1")
         catalogue.sketches.put({1: b"sketch"}, [1])

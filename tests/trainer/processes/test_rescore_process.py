@@ -229,7 +229,7 @@ def test_a_bundle_that_is_not_published_scores_nothing(
     catalogue: Catalogue, url: str, directory: Path
 ) -> None:
     fill(catalogue, 20)
-    catalogue.record_published("small-2", "", {})
+    catalogue.bundles.record("small-2", "", {})
     output = run(url, directory, exit_code=1)
     assert "small-1: cannot record its predictions, since small-2 is published" in output
     assert output.count("\n") == 1

@@ -1,0 +1,74 @@
+"""Which bundle is published; on a server also its files, which other services get from there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import (
+    Column,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from storage.database.sessions import CataloguePart, is_sqlite, reading
+from storage.schema.tables import known_bundles
+from storage.schema.upserts import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FILES: Final = Table(
+    "bundle_files",
+    MetaData(),
+    Column("bundle", String),
+    Column("name", String),
+    Column("content", LargeBinary),
+)
+_DIGEST: Final = func.encode(func.sha256(_FILES.c.content), "hex")
+
+
+class PublishedBundles(CataloguePart):
+    """The bundles by which a catalogue's predictions were made, of which one is published."""
+
+    def record(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
+        """Record which bundle is published."""
+        values = {"created_at": created_at, "manifest": json.dumps(manifest), "in_service": 1}
+        self._write(
+            update(known_bundles).values(in_service=0),
+            upsert(known_bundles)
+            .values(name=name, **values)
+            .on_conflict_do_update(index_elements=["name"], set_=values),
+        )
+
+    def published(self) -> str | None:
+        """Return the name of the published bundle, None before the first start."""
+        return self._value(select(known_bundles.c.name).where(known_bundles.c.in_service == 1))
+
+    def can_share(self) -> bool:
+        """Return whether the catalogue has room for files: a file of SQLite has one service."""
+        with reading(self.engine) as connection:
+            return not is_sqlite(connection)
+
+    def share(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Store the files of a bundle, in place of those of another."""
+        rows = [
+            {"bundle": name, "name": file, "content": content} for file, content in files.items()
+        ]
+        self._write(delete(_FILES), insert(_FILES).values(rows))
+
+    def shared_digests(self, name: str) -> set[str]:
+        """Return the SHA-256 of each file of a bundle; none if it is not shared."""
+        return {row[0] for row in self._rows(select(_DIGEST).where(_FILES.c.bundle == name))}
+
+    def shared_files(self, name: str) -> dict[str, bytes]:
+        """Return the files of a bundle by name; none if it is not shared."""
+        wanted = select(_FILES.c.name, _FILES.c.content).where(_FILES.c.bundle == name)
+        return {row.name: bytes(row.content) for row in self._rows(wanted)}
