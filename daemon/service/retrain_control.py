@@ -116,8 +116,10 @@ class RetrainControl:
         if name in {None, used, self._rejected}:
             return
         try:
-            self._pipeline.bundle = load_published(registry, self._catalogue, published)
-            share(self._catalogue, self._pipeline.bundle)
+            bundle = load_published(registry, self._catalogue, published)
+            # Before it is in use, so that it is tried again if the catalogue cannot be written.
+            share(self._catalogue, bundle)
+            self._pipeline.bundle = bundle
             self.problem = None
         except BundleError as error:
             self._rejected = name

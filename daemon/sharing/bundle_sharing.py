@@ -63,8 +63,9 @@ class SharedFiles:
 
     def are_those_of(self, manifest: Manifest) -> bool:
         """Return whether a bundle here was fitted on the same, and has learned the same."""
-        learned = (manifest.files.get(name) for name in (TABLE, PERSONAL))
-        return self.digests.issuperset(each for each in learned if each is not None)
+        learned = {manifest.files[name] for name in (TABLE, PERSONAL) if name in manifest.files}
+        # The other digest is that of the manifest.
+        return learned < self.digests and len(learned) == len(self.digests) - 1
 
 
 def shared_files(catalogue: Catalogue, bundle: str) -> SharedFiles | None:

@@ -129,13 +129,22 @@ def refit(
 
 
 def _with_measured_texture(table: TrainingTable) -> TrainingTable:
-    """Return a completed table with the texture of shipped clips instead of its estimate."""
+    """Return a completed table with the texture of shipped clips instead of its estimate.
+
+    Imported clips keep theirs, even of the same sounds: the imported corpora have no other.
+    """
     import numpy as np  # noqa: PLC0415 - see the top
 
     from trainer.features.texture import TEXTURE  # noqa: PLC0415
     from trainer.regression.training_table import decode_table  # noqa: PLC0415
 
-    shipped = decode_table((SHIPPED / TABLE).read_bytes(), str(SHIPPED)).vectors
-    measured = {vector[:-TEXTURE].tobytes(): vector for vector in shipped}
-    vectors = [measured.get(vector[:-TEXTURE].tobytes(), vector) for vector in table.vectors]
-    return replace(table, vectors=np.stack(vectors))
+    shipped = decode_table((SHIPPED / TABLE).read_bytes(), str(SHIPPED))
+    measured = dict(zip(_clips(shipped, TEXTURE), shipped.vectors, strict=True))
+    clips = zip(_clips(table, TEXTURE), table.vectors, strict=True)
+    return replace(table, vectors=np.stack([measured.get(clip, own) for clip, own in clips]))
+
+
+def _clips(table: TrainingTable, omitted: int) -> list[tuple[str, bytes]]:
+    """Return what identifies the clips of a table: corpus, and vector without its last values."""
+    vectors = (vector[:-omitted].tobytes() for vector in table.vectors)
+    return list(zip(table.corpus.tolist(), vectors, strict=True))

@@ -19,7 +19,7 @@ from daemon.worker.active_bundle import ActiveBundle, load_bundle, load_publishe
 from storage.catalogue import Catalogue
 from tests.trainer.bundles.made_bundles import pristine, small
 from tests.trainer.regression.rated import HEARING
-from trainer.bundles.bundle import MANIFEST, TABLE, authenticated
+from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, authenticated
 from trainer.bundles.registry import prepare, publish, published
 from trainer.trainer_errors import BundleError
 
@@ -100,10 +100,13 @@ def test_it_takes_over_the_bundle_of_the_main_service(
     assert found.directory.name.startswith("shared-")
     assert access.has(tmp_path)
     # A bundle here that has the same name, but has learned something else, is none of the main one.
-    unlike = load_bundle(registry, fitted)[1].model_copy(update={"files": {TABLE: "0" * 64}})
+    files = load_bundle(registry, fitted)[1].files
     there = shared_files(catalogue, of_main.name)
     assert there is not None
-    assert not there.are_those_of(unlike)
+    manifest = authenticated(small)[0]
+    learned = [files, files | {TABLE: "0" * 64}, files | {PERSONAL: "0" * 64}]
+    alike = [there.are_those_of(manifest.model_copy(update={"files": each})) for each in learned]
+    assert alike == [True, False, False]
 
 
 def test_a_bundle_that_was_copied_here_is_not_fitted_again(

@@ -32,6 +32,7 @@ from trainer.personal.layer import PersonalLayer, fit_space
 from trainer.personal.layer_file import decode_layer, encode_layer
 from trainer.regression.quantile_scale import QuantileScale
 from trainer.regression.training_table import decode_table
+from trainer.retraining.refit import contains_corpus
 from trainer.trainer_errors import BundleCorrupt, TrainingError
 
 if TYPE_CHECKING:
@@ -253,6 +254,8 @@ class TestBundleWithLayer:
         shipped, content = read_bundle(bundle.SHIPPED, guarded=False)
         table = decode_table(content[bundle.TABLE], "shipped")
         old = table.with_descriptors(np.arange(VALUES_BEFORE_TEXTURE)).subset(np.arange(0, 1500, 6))
+        # The first clip is in no shipped corpus, the second is also in one of ours.
+        old = replace(old, corpus=np.where(np.arange(len(old)) < 2, "ours", old.corpus))
         old.vectors[0, 0] *= 2
         basis = np.zeros((VALUES_BEFORE_TEXTURE, len(layer.space.origin)), np.float32)
         basis[: len(layer.space.basis)] = layer.space.basis
@@ -267,9 +270,11 @@ class TestBundleWithLayer:
         again = decode_table(content[bundle.TABLE], "again")
         loaded = load(tmp_path / "old-1.refit-1")
         assert manifest.features == VALUES == again.vectors.shape[1]
-        # The texture of shipped clips is known; of the one that is none of them it is estimated.
-        np.testing.assert_array_equal(again.vectors[1:], table.vectors[np.arange(6, 1500, 6)])
-        np.testing.assert_array_equal(again.vectors[:1], completed(old.vectors[:1]))
+        # The texture of shipped clips is known; of others it is estimated.
+        np.testing.assert_array_equal(again.vectors[2:], table.vectors[np.arange(12, 1500, 6)])
+        np.testing.assert_array_equal(again.vectors[:2], completed(old.vectors[:2]))
+        ours = decode_table(old.subset(np.arange(2)).encoded(), "a corpus as it was imported")
+        assert contains_corpus(again, ours)
         assert loaded.personal is not None
         scores = loaded.normal_scores(again.vectors[:20])
         expected = of_listener.space.project(scores[:, :VALUES_BEFORE_TEXTURE])
