@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, false, func, or_, select, update
 
 from storage.database.sessions import CataloguePart, batches
 from storage.queue import put
 from storage.schema.catalogue_errors import CatalogueError
-from storage.schema.clip_rows import CLIPS, label_number, label_of
+from storage.schema.clip_rows import CLIPS, is_at, is_below, label_number, label_of
 from storage.schema.packed_curve import shift_curve
 from storage.schema.records import Prediction
 from storage.schema.row_mapping import prediction_values, stamp_of
@@ -19,13 +19,15 @@ from storage.schema.tables import clips, hearings, identities, known_bundles, la
 from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement, Row, Select
     from sqlalchemy.engine import Connection
 
 _UNREADABLE = "unreadable"
+_AT_ONCE = 1000
 _PREDICTION_FIELDS = tuple(column.name for column in fields(Prediction))
 
 
@@ -51,8 +53,8 @@ class OutdatedSound:
 class Rescoring(CataloguePart):
     """The outdated predictions of one catalogue.
 
-    Every method is one transaction, except `outdated_chunks`. The rows alone hold the progress, so
-    that an interrupted rescoring continues where it stopped.
+    Every method is one transaction, except `outdated_chunks` and `analyse_below`. The rows alone
+    hold the progress, so that an interrupted rescoring continues where it stopped.
     """
 
     def any_outdated(self, bundle: str) -> bool:
@@ -207,6 +209,33 @@ class Rescoring(CataloguePart):
                 files = [(row.path, stamp_of(row)) for row in connection.execute(found).all()]
                 count += put(connection, files, now)
         return count
+
+    def analyse_below(self, folders: Iterable[Path], now: datetime) -> int:
+        """Forget the features of all files at or below folders, and queue the files.
+
+        Their predictions stay until they are analysed again.
+
+        Returns:
+            The number of files queued.
+        """
+        own = or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
+        own &= clips.c.missing_since.is_(None)
+        count, last = 0, 0
+        while True:
+            with self.engine.begin() as connection:
+                following = CLIPS.where(own, clips.c.id > last).order_by(clips.c.id)
+                some = connection.execute(following.limit(_AT_ONCE)).all()
+                if not some:
+                    return count
+                last = some[-1].id
+                sounds = select(clips.c.sound_id).where(clips.c.id.in_([row.id for row in some]))
+                forgotten = label_number(connection, _UNREADABLE)
+                connection.execute(
+                    update(hearings)
+                    .where(hearings.c.sound_id.in_(sounds))
+                    .values(settings=forgotten)
+                )
+                count += put(connection, [(row.path, stamp_of(row)) for row in some], now)
 
 
 def _settings_in(manifest: str) -> str | None:

@@ -70,6 +70,8 @@ class TagSync:
         self._catalogue = catalogue
         self._clock = clock
         self._dry_run = dry_run
+        # Once, since each look-up parses the metadata of the package.
+        self._version = version("valenced")
 
     @property
     def in_sidecars(self) -> bool:
@@ -226,7 +228,7 @@ class TagSync:
     def _items(self, prediction: Prediction) -> Items:
         arousal, valence = prediction.arousal, prediction.valence
         items = affect_items(arousal, valence, Preset(self._tags.preset))
-        items |= provenance_item(prediction.bundle, version("valenced"), self._clock())
+        items |= provenance_item(prediction.bundle, self._version, self._clock())
         if self._tags.mood:
             items |= mood_item(Mood.of(arousal, valence, self._thresholds))
         return items

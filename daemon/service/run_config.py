@@ -31,6 +31,7 @@ class RunConfig:
         configured: the folders of the settings, whose `tags` applies even where others are given.
         tags: False writes no tags at all.
         keep_watching: False ends after one pass.
+        again: whether known files are analysed again, too; of a single pass.
         jobs: number of workers, 0 for one per processor.
         cluster: of Dask, on which sounds are heard; empty for this machine.
     """
@@ -44,6 +45,7 @@ class RunConfig:
     configured: Sequence[FolderSettings] = ()
     tags: bool = True
     keep_watching: bool = True
+    again: bool = False
     jobs: int = 0
     cluster: str = ""
 

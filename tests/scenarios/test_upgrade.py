@@ -24,6 +24,8 @@ from daemon.install.installer import install_file
 from daemon.install.units import InstalledFile, unopened_folders
 from tests.driving import Valenced
 from tests.shared_data import ROOT
+from tests.sounds import noise, write_audio
+from trainer.features.packed_vector import VALUES, VALUES_BEFORE_TEXTURE
 
 RELEASES = ROOT / "tests" / "releases"
 MADE_IN = "/srv/valenced-0.1.0"
@@ -147,3 +149,28 @@ def test_installed_units_are_recognised_replaced_and_removed(
     assert (units / "valenced.service").read_text() != before
     upgraded("uninstall", "--root", root)
     assert not [path for path in root.rglob("*") if path.is_file()]
+
+
+def test_features_from_before_texture_serve_until_a_scan_is_asked_to_analyse_again(
+    valenced: Valenced, music: Path
+) -> None:
+    for seed, name in enumerate(("a.flac", "b/c.flac")):
+        (music / name).parent.mkdir(exist_ok=True)
+        write_audio(music / name, noise(2, seed=seed))
+    valenced("scan", music)
+    with closing(sqlite3.connect(valenced.catalogue)) as catalogue, catalogue:
+        size = 1 + 2 * VALUES_BEFORE_TEXTURE
+        catalogue.execute("UPDATE hearings SET vector = substr(vector, 1, ?)", (size,))
+    sizes = "SELECT length(vector) FROM hearings ORDER BY sound_id"
+    like = valenced.read("query", "--like", music / "a.flac", "--by", "sound")
+    assert [each["path"] for each in like] == [str(music / "b" / "c.flac")]
+    valenced("scan", music)
+    assert "0 files processed" in valenced.stderr
+    shown = valenced("scan", music / "b", "--again", "--dry-run").decode()
+    assert shown == f"would analyse  {music}/b/c.flac\n"
+    tags = (music / "b" / "c.flac").read_bytes()
+    valenced("scan", music / "b", "--again")
+    assert "1 known file will be analysed again" in valenced.stderr
+    assert "1 file processed" in valenced.stderr
+    assert [size for (size,) in valenced.select(sizes)] == [size, 1 + 2 * VALUES]
+    assert (music / "b" / "c.flac").read_bytes() == tags

@@ -237,6 +237,26 @@ def test_a_sound_with_damaged_features_is_analysed_again(
     assert outdated(scores) == []
 
 
+def test_all_files_of_a_folder_can_be_analysed_again(
+    catalogue: Catalogue, scores: Rescoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.rescoring._AT_ONCE", 2)
+    paths = ("/m/a.mp3", "/m/b/c.mp3", "/m/b/d.mp3", "/m/gone.mp3", "/mm/e.mp3")
+    one, two, three, gone, other = (record(catalogue, path) for path in paths)
+    catalogue.mark_missing([gone.path], NOON)
+    catalogue.bundles.record(clip_bundle(catalogue, one), "", {"hearing": HEARING})
+    assert scores.analyse_below([Path("/m"), Path("/m/b")], LATER) == 3
+    assert catalogue.queued_stamps() == {each.path: each.stamp for each in (one, two, three)}
+    analysed = [
+        catalogue.is_analysed(each.identity, HEARING) for each in (one, two, three, gone, other)
+    ]
+    assert analysed == [False] * 3 + [True] * 2
+    # Until then they are shown as they were.
+    assert catalogue.affect_of(two.identity) is not None
+    assert scores.analyse_below([other.path], LATER) == 1
+    assert scores.analyse_below([], LATER) == 0
+
+
 def _rows(catalogue: Catalogue) -> list[Sound]:
     return catalogue.queries.sounds(SoundFilter())
 

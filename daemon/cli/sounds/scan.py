@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     "paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True, path_type=Path)
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be analysed; change nothing.")
+@click.option("--again", is_flag=True, help="Analyse known files again, too.")
 @click.option("--no-tags", is_flag=True, help="Write no tags.")
 @click.option("--jobs", type=click.IntRange(0, 64), default=0, help="Workers; 0 for automatic.")
 @cluster_option("Hear")
@@ -41,12 +42,16 @@ def command(
     paths: tuple[Path, ...],
     *,
     dry_run: bool,
+    again: bool,
     no_tags: bool,
     jobs: int,
     cluster: str | None,
     output: str,
 ) -> int:
     """Analyse new files at or below the PATHs (or the folders of the settings), then stop.
+
+    With --again, known files keep their values until they are analysed. If it is interrupted, the
+    rest is analysed by the next scan or by the service.
 
     Exit code 1 if any file there has failed, now or before, or is still being written, or if a
     folder could not be listed.
@@ -59,6 +64,7 @@ def command(
         configured=_configured(loaded),
         tags=not no_tags,
         keep_watching=False,
+        again=again,
         jobs=jobs,
         cluster=loaded.settings.analysis.cluster if cluster is None else cluster,
     )
@@ -109,7 +115,7 @@ def _compared(loaded: LoadedSettings, config: RunConfig) -> FolderComparison:
     watch = config.settings.watch
     folders = [folder.path for folder in config.folders]
     file_filter = FileFilter(watch.suffixes, watch.ignore)
-    if not is_there(config.url):
+    if config.again or not is_there(config.url):
         return compare(folders, file_filter, NothingKnown(), NestedMounts(folders))
     with (
         open_catalogue(loaded) as catalogue,
