@@ -2,9 +2,9 @@
 
 These are two of the statistics by which McDermott and Simoncelli synthesise textures (Sound texture
 perception via statistics of the auditory periphery, Neuron 71, 2011): the modulation power and the
-variation of the envelope in each frequency band. Openly rough sounds, from 30 to 150 Hz, alarm
-(Arnal and others, Human screams occupy a privileged niche, Current Biology 25, 2015). The contours
-of ComParE are too slow for that: one value in 10 ms, smoothed over three.
+variation of the envelope in each frequency band. Modulation from 30 to 150 Hz is heard as
+roughness, which alarms (Arnal and others, Human screams occupy a privileged niche, Current Biology
+25, 2015). The contours of ComParE are too slow for it: one value in 10 ms, smoothed over three.
 """
 
 from __future__ import annotations
