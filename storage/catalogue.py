@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import false, or_, select, update
+from sqlalchemy import select, update
 
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
@@ -25,6 +25,7 @@ from storage.schema.clip_rows import (
     has_identity,
     is_at,
     is_below,
+    is_within,
     parts_of,
     sound_number,
     sound_with,
@@ -251,7 +252,7 @@ class Catalogue(CataloguePart):
         """Yield the clips in a tag state that are not missing, at or below `folders` if given."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
         if folders is not None:
-            own &= or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
+            own &= is_within(folders)
         with reading(self.engine) as connection:
             # There may be more than fit into memory.
             rows = connection.execute(CLIPS.where(own), execution_options={"yield_per": MANY})

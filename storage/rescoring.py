@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, false, func, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from storage.database.sessions import CataloguePart, batches
 from storage.queue import put
 from storage.schema.catalogue_errors import CatalogueError
-from storage.schema.clip_rows import CLIPS, is_at, is_below, label_number, label_of
+from storage.schema.clip_rows import CLIPS, is_within, label_number, label_of
 from storage.schema.packed_curve import shift_curve
 from storage.schema.records import Prediction
 from storage.schema.row_mapping import prediction_values, stamp_of
@@ -218,7 +218,7 @@ class Rescoring(CataloguePart):
         Returns:
             The number of files queued.
         """
-        own = or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
+        own = is_within(folders)
         own &= clips.c.missing_since.is_(None)
         count, last = 0, 0
         while True:

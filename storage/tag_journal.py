@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, insert, select, update
 
 from storage.database.sessions import CataloguePart, batches
-from storage.schema.clip_rows import FILES, PATH, is_at, is_below, label_number, sound_with
+from storage.schema.clip_rows import FILES, PATH, is_within, label_number, sound_with
 from storage.schema.records import TagState
 from storage.schema.row_mapping import TAGGED, look_values
 from storage.schema.tables import clips, tag_journal
@@ -137,7 +137,7 @@ class TagJournal(CataloguePart):
         failed = clips.c.tag_state.in_(["pending", "not written"]) & (clips.c.tag_reason != but)
         failed &= clips.c.missing_since.is_(None)
         if under is not None:
-            failed &= is_at(under) | is_below(under)
+            failed &= is_within([under])
         with self.engine.begin() as connection:
             rows = connection.execute(select(clips.c.id, PATH).select_from(FILES).where(failed))
             ids = [row.id for row in rows if wanted(row.path)]

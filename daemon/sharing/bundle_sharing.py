@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trainer.bundles.adopting import ADOPTED, adopt
-from trainer.bundles.bundle import PERSONAL, TABLE, read_bundle
+from trainer.bundles.bundle import authenticated, read_bundle
+from trainer.bundles.refitting import learned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +37,9 @@ def share(catalogue: Catalogue, bundle: ActiveBundle) -> None:
     """
     if not catalogue.bundles.can_share():
         return
-    _, files = read_bundle(bundle.directory, bundle.hearing)
-    digests = {hashlib.sha256(content).hexdigest() for content in files.values()}
-    if catalogue.bundles.shared_digests(bundle.name) != digests:
+    manifest, digest = authenticated(bundle.directory)
+    if catalogue.bundles.shared_digests(bundle.name) != {digest, *learned(manifest).values()}:
+        _, files = read_bundle(bundle.directory, bundle.hearing)
         catalogue.bundles.share(bundle.name, files)
         log.info("bundle %s is in the catalogue, for the other services", bundle.name)
 
@@ -63,9 +64,9 @@ class SharedFiles:
 
     def are_those_of(self, manifest: Manifest) -> bool:
         """Return whether a bundle here was fitted on the same, and has learned the same."""
-        learned = {manifest.files[name] for name in (TABLE, PERSONAL) if name in manifest.files}
+        own = set(learned(manifest).values())
         # The other digest is that of the manifest.
-        return learned < self.digests and len(learned) == len(self.digests) - 1
+        return own < self.digests and len(own) == len(self.digests) - 1
 
 
 def shared_files(catalogue: Catalogue, bundle: str) -> SharedFiles | None:

@@ -5,18 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import (
-    Column,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, delete, insert, select, update
 
 from storage.database.sessions import CataloguePart, is_sqlite, reading
 from storage.schema.tables import known_bundles
@@ -31,8 +20,8 @@ _FILES: Final = Table(
     Column("bundle", String),
     Column("name", String),
     Column("content", LargeBinary),
+    Column("digest", String),
 )
-_DIGEST: Final = func.encode(func.sha256(_FILES.c.content), "hex")
 
 
 class PublishedBundles(CataloguePart):
@@ -66,7 +55,9 @@ class PublishedBundles(CataloguePart):
 
     def shared_digests(self, name: str) -> set[str]:
         """Return the SHA-256 of each file of a bundle; none if it is not shared."""
-        return {row[0] for row in self._rows(select(_DIGEST).where(_FILES.c.bundle == name))}
+        return {
+            row[0] for row in self._rows(select(_FILES.c.digest).where(_FILES.c.bundle == name))
+        }
 
     def shared_files(self, name: str) -> dict[str, bytes]:
         """Return the files of a bundle by name; none if it is not shared."""

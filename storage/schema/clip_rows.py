@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, insert, literal, select
+from sqlalchemy import and_, false, insert, literal, or_, select
 
 from storage.schema.column_types import NameText, PathText
 from storage.schema.tables import clips, directories, identities, labels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from sqlalchemy import Column, ColumnElement, Select, Table
@@ -62,6 +63,11 @@ def is_below(folder: Path) -> ColumnElement[bool]:
     first, end = literal(start + "/", NameText), literal(start + "0", NameText)
     within = (directories.c.path >= first) & (directories.c.path < end)
     return clips.c.directory_id.in_(select(directories.c.id).where(within))
+
+
+def is_within(folders: Iterable[Path]) -> ColumnElement[bool]:
+    """Return the condition that a clip is at or anywhere below one of some paths."""
+    return or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
 
 
 def has_identity(identity: str) -> ColumnElement[bool]:

@@ -34,10 +34,7 @@ def adopt(registry_dir: Path, name: str, content: dict[str, bytes]) -> None:
     files: dict[str, bytes] = {
         file: content[file] for file in (bundle.TABLE, bundle.PERSONAL) if file in content
     }
-    try:
-        registry_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BundleError(f"{registry_dir}: cannot be made: {error.strerror}") from error
+    registry.make(registry_dir)
     if not os.path.lexists(registry_dir / name):
         renamed = manifest.model_copy(
             update={"name": name, "refitted_from": {"name": manifest.name}}

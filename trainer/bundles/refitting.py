@@ -59,11 +59,11 @@ def usable_manifest(registry_dir: Path, name: str, feature_key: str | None) -> M
                     raise
         with suppress(BundleError):
             found = verify(directory, feature_key=feature_key)
-            if _learned(found) == _learned(old):
+            if learned(found) == learned(old):
                 return found
 
 
-def _learned(manifest: Manifest) -> dict[str, str]:
+def learned(manifest: Manifest) -> dict[str, str]:
     """Return the checksums of all from which a bundle is fitted again."""
     return {name: of for name, of in manifest.files.items() if name != REGRESSION}
 

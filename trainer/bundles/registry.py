@@ -84,10 +84,7 @@ def install_starter(
     Raises:
         BundleError: the shipped bundle is damaged or the registry cannot be written.
     """
-    try:
-        registry_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BundleError(f"{registry_dir}: cannot be made: {error.strerror}") from error
+    make(registry_dir)
     try:
         manifest, content = bundle.read_bundle(shipped, feature_key, guarded=False, fitted=True)
     except BundleOutdated:
@@ -201,6 +198,14 @@ def remove_leftovers(registry_dir: Path) -> None:
         for entry in registry_dir.glob(".*.*"):
             if entry.is_symlink() or not entry.is_dir():
                 entry.unlink(missing_ok=True)
+
+
+def make(registry_dir: Path) -> None:
+    """Make a registry if it does not exist; raises BundleError if it cannot be."""
+    try:
+        registry_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BundleError(f"{registry_dir}: cannot be made: {error.strerror}") from error
 
 
 def link(registry_dir: Path, name: str) -> None:

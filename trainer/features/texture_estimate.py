@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 FITTED: Final = Path(__file__).with_name("texture_estimate.npz")
 _MOST_BYTES: Final = 1 << 20
-_WIDEST: Final = 3.0
+WIDEST: Final = 3.0
+"""How many deviations from its mean a descriptor counts at most."""
+
 _SOFTEST: Final = 1e-5
 
 
@@ -58,7 +60,7 @@ class TextureEstimate:
         """Estimate the texture from vectors of shape (clips, descriptors), with or without it."""
         equal = at_equal_level(vectors[:, self.columns], vectors[:, self.level], self.powers)
         compressed = compress(equal, self.scale)
-        places = np.clip((compressed - self.mean) / self.deviation, -_WIDEST, _WIDEST)
+        places = np.clip((compressed - self.mean) / self.deviation, -WIDEST, WIDEST)
         # Not by a matrix product, of which a row depends on how many there are.
         texture = np.einsum("cd,dt->ct", places, self.weights, optimize=False) + self.offsets
         bounded: NDArray[np.floating] = np.clip(texture, self.lowest, self.highest)

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from trainer.features.extract import descriptor_names
 from trainer.features.texture import TEXTURE
-from trainer.features.texture_estimate import TextureEstimate, at_equal_level, compress
+from trainer.features.texture_estimate import WIDEST, TextureEstimate, at_equal_level, compress
 from trainer.files.atomic_dir import replace_file
 from trainer.regression.equal_level import level_powers
 from trainer.regression.level_curve import RMS_DESCRIPTOR
@@ -79,7 +79,7 @@ def fit_texture(table: TrainingTable) -> TextureEstimate:
     scale = np.median(np.abs(used), axis=0) + _TINY
     compressed = compress(used, scale)
     mean, deviation = compressed.mean(axis=0), compressed.std(axis=0) + _TINY
-    places = np.clip((compressed - mean) / deviation, -3, 3)
+    places = np.clip((compressed - mean) / deviation, -WIDEST, WIDEST)
     ridge = Ridge(alpha=_PENALTY * len(places)).fit(places, texture)
     fitted = {
         "powers": powers,
