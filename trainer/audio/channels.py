@@ -32,12 +32,22 @@ def mono(frames: Sequence[AudioFrame]) -> FloatArray:
     samples = _samples(frames)
     if not frames[0].format.is_planar:
         samples = samples.reshape(-1, frames[0].layout.nb_channels).T
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.float32) / 128 - 1
-    elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    # One channel after another: NumPy's mean takes five times as long where they are interleaved.
     with np.errstate(invalid="ignore", over="ignore"):
-        return finite(samples.mean(axis=0, dtype=np.float32))
+        total = samples[0].astype(np.float32)
+        for channel in samples[1:]:
+            total += channel.astype(np.float32)
+        return finite(_scaled(total, samples.dtype, len(samples)))
+
+
+def _scaled(total: FloatArray, kind: np.dtype[Any], channels: int) -> FloatArray:
+    """Return the mean of channels in [-1, 1], given the sum of their samples."""
+    if kind.kind == "f":
+        return total / np.float32(channels)
+    bits = 8 * kind.itemsize
+    if kind.kind == "u":
+        total -= np.float32(channels * 2 ** (bits - 1))
+    return total / np.float32(channels * 2.0 ** (bits - 1))
 
 
 def finite(sound: FloatArray) -> FloatArray:

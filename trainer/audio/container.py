@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
+import numpy as np
 from av.audio.stream import AudioStream
 from av.stream import Discard
 
@@ -64,7 +65,21 @@ _OPTIONS = {
 # In a WAV that states PCM, ffmpeg looks through a megabyte for AC-3 or DTS: 27 ms of processor, in
 # which a minute of it is hashed. Its packets are the same either way.
 _AS_STATED = {"max_probe_packets": "1"}
-_WAVE_HEADER = 12
+_WAVE_PROBED = 2**20
+
+# The words of 16 bits by which frames of DTS and bursts of IEC 61937 begin, in any order of bytes.
+_SYNC_WORDS = (
+    (0x7FFE, 0x8001),
+    (0xFE7F, 0x0180),
+    (0x1FFF, 0xE800),
+    (0xFF1F, 0x00E8),
+    (0xF872, 0x4E1F),
+    (0x72F8, 0x1F4E),
+)
+# The word of AC-3 is so short that PCM holds it too, but not in each of its longest frames.
+_AC3_WORDS = (0x0B77, 0x770B)
+_AC3_FRAME = 3840
+_AC3_FRAMES = 64
 
 _FOREIGN_ERRORS = (
     av.error.FFmpegError,
@@ -120,16 +135,33 @@ def open_sound(
 
 def _opened(file: SoundFile, within: Extent | None, *, decoded: bool = True) -> InputContainer:
     view = FileView(file, within)
-    options = _OPTIONS if decoded or not _is_wave(view) else _OPTIONS | _AS_STATED
+    is_as_stated = _is_wave(view) and not (decoded and _may_be_wrapped(view))
+    options = _OPTIONS | _AS_STATED if is_as_stated else _OPTIONS
     # Tags in another encoding than UTF-8 are common, and no reason to refuse the sound; this way
     # their bytes can still be told apart.
     return av.open(view, "r", options=options, metadata_errors="surrogateescape")
 
 
 def _is_wave(view: FileView) -> bool:
-    start = view.read(_WAVE_HEADER)
-    view.seek(0)
+    start = _first(view, 12)
     return start[:4] in {b"RIFF", b"RF64"} and start[8:] == b"WAVE"
+
+
+def _may_be_wrapped(view: FileView) -> bool:
+    """Return whether a WAV may hold AC-3 or DTS, although it states PCM."""
+    start = _first(view, _WAVE_PROBED)
+    words = np.frombuffer(start, "<u2", len(start) // 2)
+    before, after = words[:-1], words[1:]
+    frames = min(len(start) // _AC3_FRAME // 2, _AC3_FRAMES)
+    return any(
+        ((before == first) & (after == second)).any() for first, second in _SYNC_WORDS
+    ) or any(np.count_nonzero(words == word) > frames for word in _AC3_WORDS)
+
+
+def _first(view: FileView, length: int) -> bytes:
+    start = view.read(length)
+    view.seek(0)
+    return start
 
 
 @contextmanager

@@ -8,7 +8,7 @@ found by seeking, and where it continues beyond, the rest is decoded too.
 from __future__ import annotations
 
 import math
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import av
@@ -39,9 +39,9 @@ _SLACK_S = 0.25
 # Where seeking fails, the sound is decoded from the beginning, but no further than this.
 _LONGEST_SEQUENTIAL_S = 600.0
 
-# Frames that are mixed and resampled at once. Memory for a whole window may be returned to the
+# Samples that are mixed and resampled at once. Memory for a whole window may be returned to the
 # system and allocated again for each, which took up to a quarter of the time of decoding.
-_BATCH = 32
+_BATCH = 32_768
 
 
 class DecodedClip(NamedTuple):
@@ -186,7 +186,15 @@ def _format(frame: AudioFrame) -> tuple[str, str, int]:
 
 
 def _batches(frames: Iterator[AudioFrame]) -> Iterator[list[AudioFrame]]:
-    while batch := list(islice(frames, _BATCH)):
+    batch: list[AudioFrame] = []
+    samples = 0
+    for frame in frames:
+        batch.append(frame)
+        samples += frame.samples
+        if samples >= _BATCH:
+            yield batch
+            batch, samples = [], 0
+    if batch:
         yield batch
 
 
