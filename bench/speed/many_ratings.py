@@ -11,7 +11,8 @@ Printed are time, processor seconds divided by the number of cores (the time on 
 peak memory of one fit. Then, at sizes where both can be done, the R2 on the clips kept aside of the
 exact fit, of one spanned by the usual number of clips, and of one spanned by as small a share as
 that is of the large table; and the same at full size, without the exact fit. At the end come time
-and memory of a fit with intervals, which is what a bundle is fitted by.
+and memory of a fit with intervals, which is what a bundle is fitted by, and of the cross-validation
+that `valenced train` adds to it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.bundles.bundle import SHIPPED, TABLE
+from trainer.evaluation.cross_validation import cross_validate
 from trainer.evaluation.scores import r2
 from trainer.features.vector_codec import rounded
 from trainer.regression.affect_regressor import MOST_ROWS, AffectRegressor
@@ -148,6 +150,7 @@ def main() -> None:
             print(f"| {size} | {rows} | {shown} | {used_s / CORES:.0f} |", flush=True)
     print(f"\n| | s | processor s / {CORES} | MiB |\n| --- | --- | --- | --- |", flush=True)
     timed("with intervals", lambda: JointRegression().fit(many))
+    timed("cross-validated", lambda: cross_validate(many, JointRegression(), SEED))
 
 
 if __name__ == "__main__":

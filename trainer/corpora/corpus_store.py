@@ -19,7 +19,7 @@ from trainer.bundles.bundle_manifest import NAME
 from trainer.corpora.import_request import FAMILIES, KINDS
 from trainer.corpora.rated_clip import CorpusError
 from trainer.files.atomic_dir import remove_abandoned, write_files
-from trainer.regression.linked_groups import joined_groups
+from trainer.regression.folds import joined_groups
 from trainer.regression.training_table import decode_table
 from trainer.trainer_errors import BundleError
 

@@ -26,17 +26,12 @@ from trainer.regression.kind_kernel import (
 )
 from trainer.regression.level_curve import level_db
 from trainer.regression.quantile_scale import QuantileScale
-from trainer.regression.relevance import (
-    RatedClips,
-    heaviest,
-    known_level,
-    relevance_of,
-    same_norm,
-    same_origin,
-    with_share,
-)
+from trainer.regression.relevance import RatedClips, heaviest, known_level, relevance_of, with_share
+from trainer.regression.shared_errors import SharedErrors, SpannedFit, same_norm, same_origin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
 MOST_ROWS: Final = 3000
@@ -250,51 +245,48 @@ class AffectRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         fitted = self.kind_kernel_
         residual = spanning.ratings - fitted.shift(fitted.kinds, fitted.level)
         fitted.centre = np.average(residual, axis=0, weights=spanning.weight)
-        if len(clips.weight) > len(spanning.weight):
-            return self._nystroem(clips)
-        errors = self.norm_noise * same_norm(clips.ratings, clips.corpus)
-        errors += self.origin_noise * same_origin(clips.weight, clips.corpus)
-        duals = np.empty(residual.shape)
+        errors = SharedErrors(
+            same_norm(clips.ratings, clips.corpus),
+            same_origin(clips.weight, clips.corpus),
+            self.norm_noise,
+            self.origin_noise,
+        )
         beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
-        for target in range(residual.shape[1]):
-            kernel, _ = fitted.covariance(fitted.known[target], target, fitted.kinds, beside)
+        kernels = (
+            fitted.covariance(known, target, fitted.kinds, beside)[0].astype(np.float64)
+            for target, known in enumerate(fitted.known)
+        )
+        if len(clips.weight) > len(spanning.weight):
+            return self._spanned(kernels, clips, errors)
+        shared = errors.covariance()
+        duals = np.empty(residual.shape)
+        for target, kernel in enumerate(kernels):
             ridge = KernelRidge(kernel="precomputed", alpha=self._noise_of(target))
             centred = residual[:, target] - fitted.centre[target]
-            ridge.fit(kernel.astype(np.float64) + errors, centred, sample_weight=clips.weight)
+            ridge.fit(kernel + shared, centred, sample_weight=clips.weight)
             duals[:, target] = ridge.dual_coef_
         return duals
 
     def _noise_of(self, target: int) -> float:
         return self.noise if target else self.arousal_noise
 
-    def _nystroem(self, clips: RatedClips) -> NDArray[np.float64]:
-        """Return the duals of the clips that span the kernel, fitted to all clips.
-
-        The subset of regressors (Rasmussen and Williams, 2006, section 8.3.1), whose normal
-        equations are added up in blocks of clips.
-        """
+    def _spanned(
+        self, kernels: Iterable[NDArray[np.float64]], clips: RatedClips, errors: SharedErrors
+    ) -> NDArray[np.float64]:
+        """Return the duals of the clips that span the kernel, fitted to all clips."""
         fitted = self.kind_kernel_
         level = known_level(clips.vectors, clips.corpus)
-        beside = fitted.beside(fitted.known_heard, fitted.kinds, fitted.level)
-        spans = [
-            self._noise_of(target)
-            * fitted.covariance(known, target, fitted.kinds, beside)[0].astype(np.float64)
-            for target, known in enumerate(fitted.known)
+        fits = [
+            SpannedFit(kernel, self._noise_of(target), errors)
+            for target, kernel in enumerate(kernels)
         ]
-        right = np.zeros((len(spans), len(fitted.rows)))
         for start in range(0, len(level), _BLOCK):
             block = slice(start, start + _BLOCK)
             scores = fitted.used_scores(clips.vectors[block])
             kinds = fitted.kinds_of(scores)
             residual = clips.ratings[block] - fitted.shift(kinds, level[block]) - fitted.centre
             beside = fitted.beside(scores[:, fitted.heard], kinds, level[block])
-            for target, columns in enumerate(fitted.columns):
+            for target, (fit, columns) in enumerate(zip(fits, fitted.columns, strict=True)):
                 kernel = fitted.covariance(scores[:, columns], target, kinds, beside)[0]
-                kernel = kernel.astype(np.float64)
-                weighted = kernel.T * clips.weight[block]
-                spans[target] += weighted @ kernel
-                right[target] += weighted @ residual[:, target]
-        for normal in spans:
-            normal[np.diag_indices_from(normal)] += 1e-6 * np.trace(normal) / len(normal)
-        found = [np.linalg.solve(*each) for each in zip(spans, right, strict=True)]
-        return np.stack(found, axis=1)
+                fit.add(block, kernel.astype(np.float64), residual[:, target], clips.weight[block])
+        return np.stack([fit.duals() for fit in fits], axis=1)

@@ -1,4 +1,4 @@
-"""Assigning clips to folds without splitting a group."""
+"""Joining groups that share a clip, and assigning clips to folds without splitting a group."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
     from numpy.typing import NDArray
 
 
@@ -34,3 +36,24 @@ def grouped_folds(
                 fold_of[names[i]] = fold
                 filled[fold] += counts[i]
     return np.array([fold_of[g] for g in group], dtype=np.intp)
+
+
+def joined_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
+    """Return the component of each clip, where clips with a key in common are linked.
+
+    A component is numbered by the index of its first clip.
+    """
+    parent = list(range(len(keys)))
+
+    def root(clip: int) -> int:
+        while parent[clip] != clip:
+            parent[clip] = parent[parent[clip]]
+            clip = parent[clip]
+        return clip
+
+    first: dict[Hashable, int] = {}
+    for clip, own in enumerate(keys):
+        for key in own:
+            ours, theirs = root(clip), root(first.setdefault(key, clip))
+            parent[max(ours, theirs)] = min(ours, theirs)
+    return [root(clip) for clip in range(len(keys))]

@@ -1,4 +1,4 @@
-"""What a training table says before anything is fitted: relevant descriptors, levels, norms."""
+"""What a training table says before anything is fitted: relevant descriptors and levels."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ _FEWEST_EFFECTIVE: Final = 50
 
 _COUNTS: Final = {"sound": 3.0}
 """How often a clip counts of a kind of which few are rated. Music gains by it, too."""
-
-_PROXY_WEIGHT: Final = 0.5
-"""Mean weight up to which the ratings of a corpus are proxies, with an origin of their own."""
 
 
 class RatedClips(NamedTuple):
@@ -53,25 +50,6 @@ def known_level(vectors: NDArray[np.float32], corpus: NDArray[np.str_]) -> NDArr
         if level[own].std() < _LEAST_SPREAD_DB:
             level[own] = USUAL_DB
     return level
-
-
-def same_norm(ratings: NDArray[np.float64], corpus: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Return which clips of one corpus have the very same ratings, shape (clips, clips)."""
-    numbers = np.unique(corpus, return_inverse=True)[1]
-    keyed = np.column_stack([numbers, ratings])
-    norm, counts = np.unique(keyed, axis=0, return_inverse=True, return_counts=True)[1:]
-    repeated = counts[norm] > 1
-    same: NDArray[np.bool_] = (norm[:, None] == norm) & repeated[:, None]
-    return same
-
-
-def same_origin(weight: NDArray[np.float64], corpus: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Return which clips have proxies of one corpus as ratings, shape (clips, clips)."""
-    names, number = np.unique(corpus, return_inverse=True)
-    means = [weight[number == each].mean() for each in range(len(names))]
-    is_proxy = np.array(means)[number] <= _PROXY_WEIGHT
-    same: NDArray[np.bool_] = (number[:, None] == number) & is_proxy
-    return same
 
 
 def relevance_of(scores: NDArray[np.float32], clips: RatedClips) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trainer.regression.linked_groups import joined_groups
+from trainer.regression.folds import joined_groups
 from trainer.regression.quantile_scale import QuantileScale
 
 if TYPE_CHECKING:

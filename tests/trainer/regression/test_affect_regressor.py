@@ -129,6 +129,22 @@ def test_more_clips_than_the_kernel_may_have_are_fitted_all_the_same(
     assert scores[1] > scores[0] - 0.1
 
 
+def test_what_ratings_have_in_common_is_known_where_one_clip_more_is_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A class of sounds with one norm, whose corpus begins elsewhere."""
+    table, unmet = small_table(music=60, sounds=60), small_table(seed=6)
+    ratings = np.where(table.domain[:, None] == "sound", [0.7, -0.6], table.ratings)
+    weight = np.where(table.domain == "sound", 0.3, 1.0)
+    columns = {"kind": table.domain, "corpus": table.corpus}
+    predicted = []
+    for most in (3000, 119):
+        monkeypatch.setattr(affect_regressor, "MOST_ROWS", most)
+        fitted = AffectRegressor().fit(table.vectors, ratings, weight, **columns)
+        predicted.append(fitted.predict(unmet.vectors))
+    np.testing.assert_allclose(predicted[1], predicted[0], atol=0.03)
+
+
 def test_few_descriptors_of_much_weight_predict_like_all(monkeypatch: pytest.MonkeyPatch) -> None:
     table, unmet = small_table(music=160), small_table(seed=6)
     columns = {"kind": table.domain, "corpus": table.corpus}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.regression.relevance import RatedClips, relevance_of, same_norm, same_origin
+from trainer.regression.relevance import RatedClips, relevance_of
 
 
 def clips(kind: np.ndarray, corpus: np.ndarray, ratings: np.ndarray) -> RatedClips:
@@ -13,19 +13,6 @@ def clips(kind: np.ndarray, corpus: np.ndarray, ratings: np.ndarray) -> RatedCli
         kind=kind,
         corpus=corpus,
     )
-
-
-def test_clips_of_a_corpus_share_an_origin_only_if_their_ratings_are_proxies() -> None:
-    corpus = np.array(["true", "proxy", "true", "proxy", "half"])
-    weight = np.array([1.0, 0.4, 0.2, 0.6, 0.51])
-    found = same_origin(weight, corpus)
-    assert np.argwhere(found).tolist() == [[1, 1], [1, 3], [3, 1], [3, 3]]
-
-
-def test_only_repeated_ratings_of_one_corpus_are_the_norm_of_a_class() -> None:
-    ratings = np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.3], [0.1, 0.2]])
-    found = same_norm(ratings, np.array(["a", "a", "a", "b"]))
-    assert np.argwhere(found).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
 def test_an_everyday_sound_counts_as_much_as_three_pieces_of_music() -> None:

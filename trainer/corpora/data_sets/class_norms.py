@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from trainer.corpora.rated_clip import CorpusError, Domain, RatedClip
 from trainer.corpora.tables.csv_tables import CsvRow, read_rows, sound_path
-from trainer.regression.linked_groups import joined_groups
+from trainer.regression.folds import joined_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

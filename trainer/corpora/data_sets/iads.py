@@ -29,7 +29,7 @@ from trainer.corpora.tables.rating_rows import (
 from trainer.corpora.tables.sound_files import files_below, match_sounds, sounds_below
 from trainer.corpora.tables.xlsx import read_sheet
 from trainer.rating_scale import RatingScale
-from trainer.regression.linked_groups import joined_groups
+from trainer.regression.folds import joined_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
