@@ -7,12 +7,12 @@ lies between two of the other clips of one corpus, chosen at random, at a random
 descriptors and in ratings; then each descriptor is multiplied by noise of 5 %, and each rating gets
 noise of .1. Everything but the shipped clips counts as imported, so it does not set the scale.
 
-Printed are time, processor seconds divided by the number of cores (the time on an idle machine) and
-peak memory of one fit. Then, at sizes where both can be done, the R2 on the clips kept aside of the
-exact fit, of one spanned by the usual number of clips, and of one spanned by as small a share as
-that is of the large table; and the same at full size, without the exact fit. At the end come time
-and memory of a fit with intervals, which is what a bundle is fitted by, and of the cross-validation
-that `valenced train` adds to it.
+Printed are, for 1,000, 5,000 and all of them, the time, the processor seconds divided by the number
+of cores (the time on an idle machine) and the peak memory so far: of one fit, of a fit with
+intervals, which is what a bundle is fitted by, and of the cross-validation that `valenced train`
+adds. Then, at sizes where both can be done, the R2 on the clips kept aside of the exact fit, of one
+spanned by the usual number of clips, and of one spanned by as small a share as that is of the large
+table; and the same at full size, without the exact fit.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ FOLDS = 5
 NOISE = 0.05
 RATING_NOISE = 0.1
 BLOCK = 1000
+COSTED = (1000, 5000)
 MOST_EXACT = 5000
 """Most clips that span a kernel here."""
 
@@ -102,6 +103,13 @@ def timed(name: str, run: Callable[[], object]) -> None:
     print(f"| {name} | {clock_s:.0f} | {own_s / CORES:.0f} | {peak:.0f} |", flush=True)
 
 
+def costs(table: TrainingTable) -> None:
+    """Prints what fitting and cross-validating a table take."""
+    timed(f"{len(table)}, one fit", lambda: JointRegression().fit_kernel(table))
+    timed(f"{len(table)}, with intervals", lambda: JointRegression().fit(table))
+    timed(f"{len(table)}, cross-validated", lambda: cross_validate(table, JointRegression(), SEED))
+
+
 def score(known: TrainingTable, aside: TrainingTable, most_rows: int) -> tuple[list[float], float]:
     """Returns R2 of each kind and dimension of the clips aside, and the processor seconds."""
     used_s = time.process_time()
@@ -135,12 +143,13 @@ def main() -> None:
     aside, known = shipped.subset(out), shipped.subset(~out)
     many = enlarged(known, chosen.clips)
     print(f"{len(many)} clips, {len(known)} of them shipped; load {os.getloadavg()[0]:.1f}\n")
+    drawn = np.random.default_rng(SEED).permutation(len(many))
     print(f"| | s | processor s / {CORES} | MiB |\n| --- | --- | --- | --- |", flush=True)
-    timed("one fit", lambda: JointRegression().fit_kernel(many))
+    for size in (*(each for each in COSTED if each < len(many)), len(many)):
+        costs(many.subset(drawn[:size]))
     heads = " | ".join(f"{kind}, {name}" for kind in KINDS for name in ("arousal", "valence"))
     print(f"\n| clips | spanned by | {heads} | processor s / {CORES} |")
     print("| --- " * 9 + "|", flush=True)
-    drawn = np.random.default_rng(SEED).permutation(len(many))
     for size in (*map(int, chosen.sizes.split(",")), len(many)):
         some = many.subset(drawn[:size])
         least = size * MOST_ROWS // len(many)
@@ -148,9 +157,6 @@ def main() -> None:
             scores, used_s = score(some, aside, rows)
             shown = " | ".join(f"{each:.3f}" for each in scores)
             print(f"| {size} | {rows} | {shown} | {used_s / CORES:.0f} |", flush=True)
-    print(f"\n| | s | processor s / {CORES} | MiB |\n| --- | --- | --- | --- |", flush=True)
-    timed("with intervals", lambda: JointRegression().fit(many))
-    timed("cross-validated", lambda: cross_validate(many, JointRegression(), SEED))
 
 
 if __name__ == "__main__":
