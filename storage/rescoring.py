@@ -19,7 +19,7 @@ from storage.schema.tables import clips, hearings, identities, known_bundles, la
 from storage.stale_tags import mark_stale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -210,10 +210,13 @@ class Rescoring(CataloguePart):
                 count += put(connection, files, now)
         return count
 
-    def analyse_below(self, folders: Iterable[Path], now: datetime) -> int:
+    def analyse_below(
+        self, folders: Iterable[Path], now: datetime, *, is_there: Callable[[Path], bool]
+    ) -> int:
         """Forget the features of all files at or below folders, and queue the files.
 
-        Their predictions stay until they are analysed again.
+        Their predictions stay until they are analysed again. A file that is not there is left out,
+        since its disk may be away and nothing could be heard.
 
         Returns:
             The number of files queued.
@@ -228,6 +231,7 @@ class Rescoring(CataloguePart):
                 if not some:
                     return count
                 last = some[-1].id
+                some = [row for row in some if is_there(row.path)]
                 sounds = select(clips.c.sound_id).where(clips.c.id.in_([row.id for row in some]))
                 forgotten = label_number(connection, _UNREADABLE)
                 connection.execute(

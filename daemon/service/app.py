@@ -46,6 +46,7 @@ from daemon.system.passed_sockets import passed_listener
 from daemon.system.sd_notify import Notifier
 from daemon.tagging.disk.leases import keep_capabilities_from_children
 from daemon.tagging.recovery import clean_up
+from daemon.watch.file_state import stamp_at
 from daemon.wording import counted
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
@@ -226,7 +227,9 @@ class _Service:
         else:
             loop.retraining.catch_up()
         if config.again:
-            known = catalogue.rescoring.analyse_below(self.active.roots(), self.clock())
+            known = catalogue.rescoring.analyse_below(
+                self.active.roots(), self.clock(), is_there=lambda path: stamp_at(path) is not None
+            )
             log.info("%s will be analysed again", counted(known, "known file"))
         if loop.compare_first():
             loop.messages.put(Stop())

@@ -178,10 +178,14 @@ class BundleWait:
         return why
 
     def _take_over(self, name: str, registry: Path) -> bool:
-        """Publish the bundle here if it is in the catalogue, each only once."""
+        """Publish the bundle here if it is in the catalogue; not again one that was or is none."""
         shared = shared_files(self._catalogue, name)
         if shared is None or shared.name_here in self._taken:
             return False
+        try:
+            take_over(self._catalogue, shared, registry)
+        except BundleError:
+            self._taken.add(shared.name_here)
+            raise
         self._taken.add(shared.name_here)
-        take_over(self._catalogue, shared, registry)
         return True

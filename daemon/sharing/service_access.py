@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import secrets
 import socket
 from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 RENEWED_EACH_S: Final = 5.0
 RETRIED_EACH_S: Final = 2.0
+_NUMBER: Final = re.compile("[0-9a-f]{8}")
 _TAKEN_OVER: Final = (
     "another service has taken over, since this one was not heard of for too long; start it again"
 )
@@ -162,7 +165,9 @@ class _SharedAccess(ServiceAccess):
             if refused.get(folder) != service:
                 told = "%s: not watched here: %s watches it, or a folder inside or around it"
                 log.info(told, folder, service, extra={"folder": folder})
-        if was_main > self.is_main or (held & wanted) - renewal.folders:
+        # Another may have been the main one meanwhile, and be gone again.
+        is_replaced = was_main and (renewal.is_new or not renewal.is_main)
+        if is_replaced or (held & wanted) - renewal.folders:
             log.error("%s", _TAKEN_OVER)
             self._lost(CatalogueBusy(_TAKEN_OVER))
         return was_main < self.is_main or bool(renewal.folders - held)
@@ -189,10 +194,29 @@ def service_access(url: str, registry: Path) -> Iterator[ServiceAccess]:
 
     state = registry.parent.absolute()
     with only_process(state / "service.lock", state, "works in this folder"):
-        # Its path tells it from others on this machine, and stays when it is started again.
-        name = f"{socket.gethostname()}:{state}"
+        # Machines may have one name, and state folders one path. The number stays with the folder.
+        name = f"{socket.gethostname()}:{state}#{_own_number(state)}"
         access = _SharedAccess(ServiceLease(url, name), name)
         try:
             yield access
         finally:
             access.close()
+
+
+def _own_number(state: Path) -> str:
+    """Return the number of the service in a state folder, which is made once.
+
+    Raises:
+        CatalogueError: it can be neither read nor written.
+    """
+    path = state / "service.id"
+    try:
+        with suppress(FileNotFoundError):
+            number = path.read_text(encoding="ascii", errors="replace").strip()
+            if _NUMBER.fullmatch(number):
+                return number
+        number = secrets.token_hex(4)
+        path.write_text(f"{number}\n", encoding="ascii")
+    except OSError as error:
+        raise CatalogueError(f"{path}: cannot be read or written: {error.strerror}") from error
+    return number

@@ -27,6 +27,7 @@ _FORGET_DEAD: Final = text(
 _COME: Final = text(
     "INSERT INTO services (name, process, seen_at) VALUES (:name, :process, clock_timestamp())"
     " ON CONFLICT (name) DO UPDATE SET process = :process, seen_at = clock_timestamp()"
+    " RETURNING xmax = 0"  # of a row that was inserted
 )
 _BE_MAIN: Final = text(
     "UPDATE services SET is_main = true WHERE name = :name"
@@ -56,12 +57,14 @@ class Renewal:
         folders: those that this service holds from now on.
         refused: those that it does not get, each with the service that holds it, or a folder
             inside or around it.
+        is_new: whether this service was unknown: it is new, or another has taken it for dead.
     """
 
     is_main: bool
     released: int
     folders: frozenset[Path] = frozenset()
     refused: Mapping[Path, str] = field(default_factory=dict)
+    is_new: bool = False
 
 
 class ServiceLease:
@@ -90,11 +93,11 @@ class ServiceLease:
         """
         with self._engine.begin() as connection:
             connection.execute(_FORGET_DEAD, {**self._own, "lease_s": LEASE_S})
-            connection.execute(_COME, self._own)
+            is_new = bool(connection.execute(_COME, self._own).scalar_one())
             is_main = connection.execute(_BE_MAIN, self._own).rowcount > 0
             released = connection.execute(_RELEASE_OF_DEAD).rowcount
             refused = _lease(connection, self._own["name"], folders)
-        return Renewal(is_main, released, frozenset(folders) - refused.keys(), refused)
+        return Renewal(is_main, released, frozenset(folders) - refused.keys(), refused, is_new)
 
     def give_up(self) -> None:
         """Leave the place to others; raises CatalogueError if the server cannot be reached."""

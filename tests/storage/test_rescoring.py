@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -245,7 +246,8 @@ def test_all_files_of_a_folder_can_be_analysed_again(
     one, two, three, gone, other = (record(catalogue, path) for path in paths)
     catalogue.mark_missing([gone.path], NOON)
     catalogue.bundles.record(clip_bundle(catalogue, one), "", {"hearing": HEARING})
-    assert scores.analyse_below([Path("/m"), Path("/m/b")], LATER) == 3
+    everything = partial(scores.analyse_below, now=LATER, is_there=lambda _: True)
+    assert everything([Path("/m"), Path("/m/b")]) == 3
     assert catalogue.queued_stamps() == {each.path: each.stamp for each in (one, two, three)}
     analysed = [
         catalogue.is_analysed(each.identity, HEARING) for each in (one, two, three, gone, other)
@@ -253,8 +255,20 @@ def test_all_files_of_a_folder_can_be_analysed_again(
     assert analysed == [False] * 3 + [True] * 2
     # Until then they are shown as they were.
     assert catalogue.affect_of(two.identity) is not None
-    assert scores.analyse_below([other.path], LATER) == 1
-    assert scores.analyse_below([], LATER) == 0
+    assert everything([other.path]) == 1
+    assert everything([]) == 0
+
+
+def test_a_file_whose_disk_is_away_keeps_its_features(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    here, away = (record(catalogue, path) for path in ("/m/a.mp3", "/m/disk/b.mp3"))
+    catalogue.bundles.record(clip_bundle(catalogue, here), "", {"hearing": HEARING})
+    found = scores.analyse_below([Path("/m")], LATER, is_there=lambda path: path == here.path)
+    assert found == 1
+    assert catalogue.queued_stamps() == {here.path: here.stamp}
+    assert not catalogue.is_analysed(here.identity, HEARING)
+    assert catalogue.is_analysed(away.identity, HEARING)
 
 
 def _rows(catalogue: Catalogue) -> list[Sound]:

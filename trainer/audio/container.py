@@ -66,6 +66,8 @@ _OPTIONS = {
 # which a minute of it is hashed. Its packets are the same either way.
 _AS_STATED = {"max_probe_packets": "1"}
 _WAVE_PROBED = 2**20
+_RIFF_HEADER = 12
+_MOST_CHUNKS = 100
 
 # The words of 16 bits by which frames of DTS and bursts of IEC 61937 begin, in any order of bytes.
 _SYNC_WORDS = (
@@ -143,13 +145,16 @@ def _opened(file: SoundFile, within: Extent | None, *, decoded: bool = True) -> 
 
 
 def _is_wave(view: FileView) -> bool:
-    start = _first(view, 12)
+    start = _first(view, _RIFF_HEADER)
     return start[:4] in {b"RIFF", b"RF64"} and start[8:] == b"WAVE"
 
 
 def _may_be_wrapped(view: FileView) -> bool:
-    """Return whether a WAV may hold AC-3 or DTS, although it states PCM."""
-    start = _first(view, _WAVE_PROBED)
+    """Return whether a WAV may hold AC-3 or DTS, although it states PCM.
+
+    Only they are put into WAV, for discs and receivers. ffmpeg would also find MP3 or TrueHD.
+    """
+    start = _first(view, _WAVE_PROBED, at=_wave_data(view))
     words = np.frombuffer(start, "<u2", len(start) // 2)
     before, after = words[:-1], words[1:]
     frames = min(len(start) // _AC3_FRAME // 2, _AC3_FRAMES)
@@ -158,10 +163,23 @@ def _may_be_wrapped(view: FileView) -> bool:
     ) or any(np.count_nonzero(words == word) > frames for word in _AC3_WORDS)
 
 
-def _first(view: FileView, length: int) -> bytes:
-    start = view.read(length)
+def _wave_data(view: FileView) -> int:
+    """Return where the samples of a WAV begin; its start if there are too many other chunks."""
+    at = _RIFF_HEADER
+    for _ in range(_MOST_CHUNKS):
+        chunk = _first(view, 8, at=at)
+        if len(chunk) < 8 or chunk[:4] == b"data":  # noqa: PLR2004 - name and size
+            return at
+        size = int.from_bytes(chunk[4:], "little")
+        at += 8 + size + size % 2
+    return 0
+
+
+def _first(view: FileView, length: int, *, at: int = 0) -> bytes:
+    view.seek(at)
+    found = view.read(length)
     view.seek(0)
-    return start
+    return found
 
 
 @contextmanager

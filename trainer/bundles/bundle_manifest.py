@@ -127,7 +127,11 @@ def decode_manifest(content: bytes, source: str) -> Manifest:
         BundleIncompatible: the manifest is of another format.
     """
     try:
-        document = json.loads(content, object_pairs_hook=_without_duplicates)
+        document = json.loads(
+            content, object_pairs_hook=_without_duplicates, parse_constant=_not_a_number
+        )
+        # Half of a pair of surrogates could be read, but never be written again.
+        json.dumps(document, ensure_ascii=False).encode()
     except BundleCorrupt as error:
         raise BundleCorrupt(f"{source}: manifest.json, {error}") from error
     except (ValueError, RecursionError) as error:
@@ -145,6 +149,10 @@ def decode_manifest(content: bytes, source: str) -> Manifest:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BundleCorrupt(f"{source}: manifest.json, {key}: {first['msg']}") from error
+
+
+def _not_a_number(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

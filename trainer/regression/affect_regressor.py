@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-MOST_ROWS: Final = 3000
+MOST_ROWS: Final = 3500
 """Clips that span the kernel; of more, as many are drawn (Nyström's approximation)."""
 
 HEAVIEST: Final = 1600

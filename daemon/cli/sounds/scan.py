@@ -51,7 +51,7 @@ def command(
     """Analyse new files at or below the PATHs (or the folders of the settings), then stop.
 
     With --again, known files keep their values until they are analysed. If it is interrupted, the
-    rest is analysed by the next scan or by the service.
+    rest is analysed by the next scan or by the service. Files that are not there are left out.
 
     Exit code 1 if any file there has failed, now or before, or is still being written, or if a
     folder could not be listed.

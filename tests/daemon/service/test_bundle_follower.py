@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from daemon.service import bundle_follower
 from daemon.service.bundle_follower import BundleFollower, BundleWait, bundle_of_main
-from daemon.service.messages import MessageQueue, Reload, RoleChanged, Stop
+from daemon.service.messages import CheckFolders, MessageQueue, Reload, RoleChanged, Stop
 from daemon.sharing.bundle_sharing import share, shared_files
 from daemon.sharing.service_access import service_access
 from daemon.system.sd_notify import Notifier
 from daemon.worker.active_bundle import ActiveBundle, load_bundle, load_published
 from storage.catalogue import Catalogue
+from storage.schema.catalogue_errors import CatalogueError
 from tests.trainer.bundles.made_bundles import pristine, small
 from tests.trainer.regression.rated import HEARING
 from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, authenticated
@@ -171,3 +173,27 @@ def test_a_new_bundle_is_loaded_if_it_is_published_here(
     with pytest.raises(RoleChanged):
         follower.check()
     assert pipeline.bundle == starter
+
+
+def test_a_connection_that_breaks_while_a_bundle_is_read_is_tried_again(
+    catalogue: Catalogue,
+    access: ServiceAccess,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = tmp_path / "bundles"
+    of_main = main_with(small, catalogue)
+    messages = cast("MessageQueue", SimpleQueue())
+    wait = BundleWait(catalogue, access, messages, Notifier())
+
+    def broken(*_: object) -> None:
+        monkeypatch.undo()
+        messages.put(CheckFolders())
+        raise CatalogueError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(bundle_follower, "take_over", broken)
+    assert wait.wait(registry, partial(prepare, feature_key=HEARING))
+    found = bundle_of_main(registry, catalogue, partial(prepare, feature_key=HEARING))
+    assert found is not None
+    assert found.name == of_main.name

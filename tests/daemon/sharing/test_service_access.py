@@ -11,7 +11,7 @@ import pytest
 
 from daemon.clock import steady_s
 from daemon.monitoring.catalogue_preflight import check_catalogue
-from daemon.sharing.service_access import ServiceAccess, _SharedAccess, service_access
+from daemon.sharing.service_access import ServiceAccess, _own_number, _SharedAccess, service_access
 from storage.catalogue import Catalogue
 from storage.database.catalogue_file import only_writer, writer_of
 from storage.database.postgresql_schema import LEASE_S
@@ -49,6 +49,36 @@ def test_a_folder_of_bundles_has_one_service_and_a_server_one_main_one(
     assert writer_of(url) is None, "the lease ends with the service"
 
 
+def test_machines_of_one_name_with_folders_of_one_path_are_two_services(
+    server: PostgresqlServer, tmp_path: Path
+) -> None:
+    """As cloned machines are; a folder that another has taken the place of stands for the other."""
+    url, state = server.new_catalogue(), tmp_path / "state"
+    with service_access(url, state / "bundles") as one:
+        state.rename(tmp_path / "elsewhere")
+        with service_access(url, state / "bundles") as two:
+            assert one.is_main
+            assert not two.is_main
+            assert one.name != two.name
+    with service_access(url, state / "bundles") as again:
+        assert again.name == two.name
+
+
+def test_a_service_keeps_its_number(tmp_path: Path) -> None:
+    number = _own_number(tmp_path)
+    assert _own_number(tmp_path) == number
+    kept = tmp_path / "service.id"
+    for damaged in (b"", b"\xff\x00", b"../../etc", b"0" * 10_000_000):
+        kept.write_bytes(damaged)
+        other = _own_number(tmp_path)
+        assert other != number
+        assert _own_number(tmp_path) == other
+    kept.unlink()
+    kept.mkdir()
+    with pytest.raises(CatalogueError, match=r"service\.id: cannot be read or written"):
+        _own_number(tmp_path)
+
+
 def test_a_server_that_is_away_is_said_at_once(tmp_path: Path) -> None:
     away = service_access("postgresql+psycopg://u@127.0.0.1:1/d", tmp_path / "bundles")
     with pytest.raises(CatalogueError, match="refused"), away:
@@ -76,6 +106,28 @@ def test_who_has_been_replaced_is_told(server: PostgresqlServer) -> None:
         assert told.wait(PATIENCE_S)
         assert not access.is_main
     assert "another service has taken over" in str(reasons[0])
+
+
+def test_who_was_replaced_by_one_that_is_gone_again_is_told(server: PostgresqlServer) -> None:
+    url, told = server.new_catalogue(), Event()
+    aged = f"UPDATE services SET seen_at = seen_at - interval '{2 * LEASE_S} s'"
+    with (
+        closing(Catalogue(url)) as catalogue,
+        closing(_SharedAccess(ServiceLease(url, "one"), "one", renewed_each_s=3600)) as access,
+        closing(ServiceLease(url, "two")) as other,
+    ):
+        assert access.is_main
+        access.when_changed(lambda _: told.set(), lambda: None)
+        with catalogue.engine.begin() as connection:
+            connection.exec_driver_sql(aged)
+        access.ask_for([])
+        assert not told.is_set(), "it was late, but alone"
+        with catalogue.engine.begin() as connection:
+            connection.exec_driver_sql(aged)
+        assert other.renew().is_main
+        other.give_up()
+        access.ask_for([])
+        assert told.is_set()
 
 
 @pytest.fixture

@@ -102,6 +102,18 @@ def test_wrapped_ac3_sounds_like_what_was_encoded(tmp_path: Path) -> None:
     assert np.corrcoef(spectra)[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_is_wrapped_is_found_behind_a_large_chunk(tmp_path: Path, name: str) -> None:
+    codec, data = STREAMS[name]
+    path = wrapped(tmp_path / "a.wav", data)
+    whole, junk = (
+        path.read_bytes(),
+        b"JUNK" + (3 * PROBED).to_bytes(4, "little") + bytes(3 * PROBED),
+    )
+    path.write_bytes(whole[:12] + junk + whole[12:])
+    assert codec_of(path) == codec_by_probing(path) == codec
+
+
 @pytest.mark.parametrize("kind", ["noise", "zeros", "words of ac3", "a word of dts"])
 def test_what_only_looks_wrapped_stays_pcm(tmp_path: Path, kind: str) -> None:
     data = {

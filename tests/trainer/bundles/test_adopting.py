@@ -65,7 +65,16 @@ def test_this_and_the_previous_one_stay(content: dict[str, bytes], tmp_path: Pat
     assert registry.published_name(tmp_path) == "shared-3"
 
 
-@pytest.mark.parametrize("damaged", ["nothing", "no manifest", "torn table", "another's table"])
+def changed(content: dict[str, bytes], old: bytes, new: bytes) -> dict[str, bytes]:
+    manifest = content[MANIFEST].replace(b": ", b":")
+    assert old in manifest
+    return content | {MANIFEST: manifest.replace(old, new)}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["nothing", "no manifest", "half a character", "no number", "torn table", "another's table"],
+)
 def test_what_is_no_bundle_changes_nothing(
     damaged: str, content: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -73,6 +82,8 @@ def test_what_is_no_bundle_changes_nothing(
     wrong = {
         "nothing": {},
         "no manifest": {TABLE: content[TABLE]},
+        "half a character": changed(content, b"It is small.", b"\\ud800"),
+        "no number": changed(content, b'"interval_level":0.8', b'"interval_level":NaN'),
         "torn table": content | {TABLE: content[TABLE][:-1]},
         "another's table": content | {TABLE: small_table(seed=3).encoded()},
     }[damaged]
