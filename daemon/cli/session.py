@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from config.settings import FolderSettings
     from daemon.service.run_config import RunConfig
     from storage.catalogue import Catalogue
+    from storage.schema.records import Failure
     from storage.search.found_rows import SoundSearch
 
 log = logging.getLogger(__name__)
@@ -156,8 +157,10 @@ def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
     return other_catalogue_hint(file_of(catalogue_url(loaded)), command, ask=ask)
 
 
-def not_in_catalogue(loaded: LoadedSettings, path: Path) -> ValencedError:
-    """Return the error about a file that was not analysed."""
+def not_in_catalogue(
+    loaded: LoadedSettings, path: Path, failures: Sequence[Failure] = ()
+) -> ValencedError:
+    """Return the error about a file that was not analysed, with its failures if there are any."""
     from daemon.watch.file_filter import FileFilter
     from storage.database.catalogue_file import writer_of
 
@@ -166,6 +169,8 @@ def not_in_catalogue(loaded: LoadedSettings, path: Path) -> ValencedError:
     if not os.path.lexists(path):
         return ValencedError(f"{path}: there is no such file, and the catalogue knows none there")
     watch = loaded.settings.watch
+    if failures:
+        return ValencedError(printable(f"{path}: could not be analysed: {failures[0].reason}"))
     if not FileFilter(watch.suffixes, watch.ignore).allows_file(path.name):
         advice = "files of such names are not analysed (watch.suffixes, watch.ignore)"
     elif writer_of(catalogue_url(loaded)) is not None:

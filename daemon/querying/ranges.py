@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_RANGE = "from -1 to 1, the lower end first"
+
+
 class _Range(click.ParamType[tuple[float, float]]):
     """`LO:HI`, of which either side may be empty."""
 
@@ -25,7 +28,9 @@ class _Range(click.ParamType[tuple[float, float]]):
         low_text, colon, high_text = str(value).partition(":")
         low, high = _number(low_text or "-1"), _number(high_text or "1")
         if not colon or low is None or high is None or low > high:
-            self.fail(f"{value!r}: LO:HI is accepted, such as -0.5:0.2 or 0.3:", param, ctx)
+            self.fail(
+                f"{value!r}: LO:HI is accepted, such as -0.5:0.2 or 0.3:, {_RANGE}", param, ctx
+            )
         return low, high
 
 
@@ -104,7 +109,8 @@ class _OpenRange(click.ParamType[tuple[float | None, float | None]]):
         except ValueError:
             low, high, colon = None, None, ""
         if not colon or (low is not None and high is not None and low > high):
-            self.fail(f"{value!r}: LO:HI is accepted, such as {self._example}", param, ctx)
+            why = f"LO:HI is accepted, such as {self._example}, the lower end first"
+            self.fail(f"{value!r}: {why}", param, ctx)
         return low, high
 
     def _number(self, text: str) -> float | None:

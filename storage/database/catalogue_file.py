@@ -130,13 +130,17 @@ def writer_of(url: str) -> int | None:
         os.close(descriptor)
 
 
+_ACCEPTED = '"sqlite:////absolute/path.db" or "postgresql+psycopg://user@host/database" is accepted'
+
+
 def _database_of(url: str) -> str | None:
     from sqlalchemy.engine import make_url  # noqa: PLC0415 - few URLs need it
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
     try:
-        return make_url(url).database
+        address = make_url(url)
     except ArgumentError as error:
-        raise CatalogueError(
-            f"{url}: not a database URL; sqlite:////path.db is accepted"
-        ) from error
+        raise CatalogueError(f"{url}: not a database URL; {_ACCEPTED}") from error
+    if address.get_backend_name() != "sqlite":
+        raise CatalogueError(f"{address.render_as_string()}: {_ACCEPTED}")
+    return address.database

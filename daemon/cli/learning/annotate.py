@@ -79,7 +79,7 @@ def command(
             path = canonical_path(file)
             clip = catalogue.clip_at(path)
             if clip is None:
-                raise not_in_catalogue(loaded, path)
+                raise not_in_catalogue(loaded, path, catalogue.queries.failures(path))
             if withdraw:
                 message = _withdrawn(catalogue, clip, annotator)
             else:

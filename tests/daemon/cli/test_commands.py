@@ -167,6 +167,16 @@ def test_retry_makes_a_failed_file_due_for_the_next_scan(valenced: Valenced, mus
     assert valenced.read("scan", music, exit_code=1) == scanned(0, failed=1)
 
 
+def test_a_file_that_failed_cannot_be_annotated_and_says_why(
+    valenced: Valenced, music: Path
+) -> None:
+    letter = music / "letter.mp3"
+    letter.write_text("no song\n" * 99)
+    valenced("scan", music, exit_code=1)
+    valenced("annotate", letter, "--arousal", "0.1", exit_code=1)
+    assert f"{letter}: could not be analysed: damaged, or not a sound file" in valenced.stderr
+
+
 def test_a_scan_ends_although_a_file_never_does(valenced: Valenced, music: Path) -> None:
     good = write_audio(music / "good.wav", tone(1))
     growing = write_audio(music / "two\nlines.wav", noise(60))

@@ -89,6 +89,26 @@ def test_a_catalogue_is_never_copied_over_another(filled: str, server: Postgresq
         copy_between("sqlite:////nowhere/at/all.db", there)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://valenced@/sounds?host=/run",
+        "mysql://a:secret@b/c",
+        "/m/catalogue.db",
+        "a:b",
+        "",
+    ],
+)
+@pytest.mark.parametrize("is_source", [False, True])
+def test_what_is_no_address_of_a_catalogue_is_refused(
+    filled: str, address: str, *, is_source: bool
+) -> None:
+    ends = (address, filled) if is_source else (filled, address)
+    with pytest.raises(CatalogueError, match=r"postgresql\+psycopg://user@host/database") as told:
+        copy_between(*ends)
+    assert "secret" not in str(told.value)
+
+
 def test_a_catalogue_in_use_is_not_copied(filled: str, server: PostgresqlServer) -> None:
     with only_writer(filled), pytest.raises(CatalogueBusy):
         copy_between(filled, server.new_catalogue())
