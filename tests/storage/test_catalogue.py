@@ -206,7 +206,7 @@ def test_a_file_that_is_no_catalogue_is_refused_in_one_line(file_url: str, conte
 
 @pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "not a url"])
 def test_a_url_that_names_no_file_is_refused(bad: str) -> None:
-    with pytest.raises(CatalogueError, match="sqlite:////"):
+    with pytest.raises(CatalogueError, match=r"sqlite:////(absolute/)?path\.db"):
         Catalogue(bad)
 
 
