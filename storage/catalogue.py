@@ -159,9 +159,16 @@ class Catalogue(CataloguePart):
         """Return the packed feature vector of a sound, None if it has none of these settings."""
         return self._value(_features_of(hearings.c.vector, identity, feature_settings))
 
-    def is_analysed(self, identity: str, feature_settings: str) -> bool:
-        """Return whether a sound has features of these settings, and a prediction."""
+    def is_analysed(
+        self, identity: str, feature_settings: str, since: datetime | None = None
+    ) -> bool:
+        """Return whether a sound has features of these settings, and a prediction.
+
+        With `since`, features that were extracted before that moment do not count.
+        """
         statement = _features_of(hearings.c.sound_id, identity, feature_settings)
+        if since is not None:
+            statement = statement.where(hearings.c.heard_at >= since)
         predicted = predictions.c.sound_id == hearings.c.sound_id
         return self._row(statement.join(predictions, predicted)) is not None
 

@@ -109,7 +109,7 @@ class Queue(CataloguePart):
         if row is None:
             return None
         self._from = row.due_at
-        return QueueEntry(row.path, stamp_of(row), row.attempts)
+        return QueueEntry(row.path, stamp_of(row), row.attempts, row.fresh_since)
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
         """Record a failure: retry at `retry_at`, or give up until the file changes (None)."""
@@ -203,9 +203,13 @@ def put(
     now: datetime,
     *,
     due_at: datetime | None = None,
+    fresh_since: datetime | None = None,
 ) -> int:
-    """Add files, as `Queue.put` does, within a transaction."""
-    times = {"queued_at": now, "due_at": due_at or now}
+    """Add files, as `Queue.put` does, within a transaction.
+
+    With `fresh_since`, they are analysed although they have features, unless these are as fresh.
+    """
+    times = {"queued_at": now, "due_at": due_at or now, "fresh_since": fresh_since}
     changed = 0
     for path, stamp in files:
         row = {"path": path, **vars(stamp), "state": WAITING, "attempts": 0, **times}
@@ -244,6 +248,7 @@ _UPSERT = _UPSERT.on_conflict_do_update(
         "state": case((queue.c.state == RUNNING, RUNNING), else_=WAITING),
         "attempts": 0,
         "reason": None,
+        "fresh_since": func.coalesce(_UPSERT.excluded.fresh_since, queue.c.fresh_since),
     },
-    where=not_(_same(_UPSERT.excluded)),
+    where=not_(_same(_UPSERT.excluded)) | _UPSERT.excluded.fresh_since.is_not(None),
 ).execution_options(preserve_rowcount=True)

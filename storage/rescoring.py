@@ -213,10 +213,10 @@ class Rescoring(CataloguePart):
     def analyse_below(
         self, folders: Iterable[Path], now: datetime, *, is_there: Callable[[Path], bool]
     ) -> int:
-        """Forget the features of all files at or below folders, and queue the files.
+        """Queue all files at or below folders, to be analysed although they have features.
 
-        Their predictions stay until they are analysed again. A file that is not there is left out,
-        since its disk may be away and nothing could be heard.
+        Features and predictions stay until there are new ones. A file that is not there is left
+        out, since its disk may be away.
 
         Returns:
             The number of files queued.
@@ -231,15 +231,8 @@ class Rescoring(CataloguePart):
                 if not some:
                     return count
                 last = some[-1].id
-                some = [row for row in some if is_there(row.path)]
-                sounds = select(clips.c.sound_id).where(clips.c.id.in_([row.id for row in some]))
-                forgotten = label_number(connection, _UNREADABLE)
-                connection.execute(
-                    update(hearings)
-                    .where(hearings.c.sound_id.in_(sounds))
-                    .values(settings=forgotten)
-                )
-                count += put(connection, [(row.path, stamp_of(row)) for row in some], now)
+                files = [(row.path, stamp_of(row)) for row in some if is_there(row.path)]
+                count += put(connection, files, now, fresh_since=now)
 
 
 def _settings_in(manifest: str) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from daemon.watch.file_state import stamp_at
+from daemon.watch.file_state import is_folder, stamp_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,9 @@ class Postponing:
             queue.postpone(entry, entry.stamp, self.clock() + LEFT_FOR)
         elif stamp is None:
             queue.remove(entry)
-            self.catalogue.mark_missing([entry.path], self.clock())
+            # Without its folder, it may be the disk that is gone, which a comparison finds out.
+            if is_folder(entry.path.parent):
+                self.catalogue.mark_missing([entry.path], self.clock())
         else:
             queue.postpone(entry, stamp, self._settled_at())
 

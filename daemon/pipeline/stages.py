@@ -151,7 +151,7 @@ class Pipeline:
         known = self._catalogue.clip_at(entry.path)
         renamed = () if known or self.tag_sync.in_sidecars else self._renamed_from(entry)
         for clip in (known,) if known else renamed:
-            if not self._is_finished(clip, entry.path):
+            if not self._is_finished(clip, entry):
                 continue
             with as_queued(entry) as file:
                 look = look_of(file.descriptor)
@@ -168,12 +168,12 @@ class Pipeline:
         known = filter(self._rights.knows, clips)
         return (clip for clip in known if is_renamed(clip, entry.stamp))
 
-    def _is_finished(self, clip: Clip, path: Path) -> bool:
-        """Tell whether the stages would change nothing at a path with the content of a clip."""
-        if not self._catalogue.is_analysed(clip.identity, self.bundle.hearing):
+    def _is_finished(self, clip: Clip, entry: QueueEntry) -> bool:
+        """Tell whether the stages would change nothing at a file with the content of a clip."""
+        if not self._catalogue.is_analysed(clip.identity, self.bundle.hearing, entry.fresh_since):
             return False
         is_tagged = clip.tag_state is TagState.WRITTEN
-        return is_tagged or self._tag_state(path, clip) is TagState.OFF
+        return is_tagged or self._tag_state(entry.path, clip) is TagState.OFF
 
     def identified(self, current: CurrentFile) -> None:
         """Hash the audio packets."""
@@ -184,7 +184,8 @@ class Pipeline:
 
     def analysed(self, current: CurrentFile) -> None:
         """Extract features and predict affect, unless this sound was analysed before."""
-        if self._catalogue.is_analysed(current.identity, current.bundle.hearing):
+        since = current.entry.fresh_since
+        if self._catalogue.is_analysed(current.identity, current.bundle.hearing, since):
             return
         with as_queued(current.entry) as file:
             current.analysis = current.worker.analyse(file, current.identity, current.bundle)

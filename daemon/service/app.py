@@ -48,6 +48,7 @@ from daemon.tagging.disk.leases import keep_capabilities_from_children
 from daemon.tagging.recovery import clean_up
 from daemon.watch.file_state import stamp_at
 from daemon.wording import counted
+from daemon.worker.bundle_preparing import BundlePreparer
 from daemon.worker.worker_client import WorkerClient
 from storage.catalogue import Catalogue
 from storage.schema.catalogue_errors import CatalogueBusy
@@ -169,7 +170,7 @@ class _Service:
             if not is_main:
                 wait = BundleWait(catalogue, access, self.messages, self.notifier)
                 with signals_as_messages(self.messages, reloads=reloads):
-                    if not wait.wait(config.registry, workers[0].prepare):
+                    if not wait.wait(config.registry, BundlePreparer(workers[0], self.notifier)):
                         return RunResult(0, 0)
             self._take_folders(catalogue)
             readers = _readers(config, workers, stack)

@@ -29,7 +29,7 @@ from daemon.service.messages import (
 )
 from daemon.service.retrain_control import RetrainControl
 from daemon.service.run_config import clips_needing_tags
-from daemon.sharing.bundle_sharing import share
+from daemon.sharing.bundle_sharing import share, take_over_unknown
 from daemon.sharing.service_access import ServiceAccess
 from daemon.sharing.tag_handover import TagHandover
 from daemon.system.load_throttle import LoadThrottle
@@ -40,6 +40,7 @@ from daemon.watch.single_pass import SinglePass
 from daemon.watch.watched_folders import WatchedFolders
 from daemon.watch.watcher import Watcher
 from daemon.worker.active_bundle import load_published
+from daemon.worker.bundle_preparing import BundlePreparer
 from storage.schema.records import TagState
 
 if TYPE_CHECKING:
@@ -125,8 +126,10 @@ class Assembly:
         return loop
 
     def _bundle(self) -> ActiveBundle:
-        registry, prepare = self.active.config.registry, self.workers[0].prepare
+        registry = self.active.config.registry
+        prepare = BundlePreparer(self.workers[0], self.notifier)
         if self.is_main:
+            take_over_unknown(self.catalogue, registry, prepare)
             bundle = load_published(registry, self.catalogue, prepare)
             share(self.catalogue, bundle)
             return bundle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from daemon.service.messages import Reload, RoleChanged, next_messages, stops
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from daemon.sharing.service_access import ServiceAccess
     from daemon.system.sd_notify import Notifier
     from daemon.worker.active_bundle import ActiveBundle
+    from daemon.worker.bundle_preparing import Prepares
     from storage.catalogue import Catalogue
     from trainer.bundles.bundle_manifest import Manifest
 
 log = logging.getLogger(__name__)
 
 LOOKS_EACH_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 300.0
 
 
 def bundle_of_main(
@@ -116,6 +118,7 @@ class BundleWait:
         access: the place of this service.
         messages: may say stop.
         notifier: tells a supervisor that this process lives.
+        monotonic: a clock, in seconds.
     """
 
     def __init__(
@@ -124,26 +127,28 @@ class BundleWait:
         access: ServiceAccess,
         messages: MessageQueue,
         notifier: Notifier,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalogue, self._access = catalogue, access
         self._messages, self._notifier = messages, notifier
+        self._monotonic = monotonic
         self._told: str | None = None
-        self._taken: set[str] = set()
+        self._failed: _Failure | None = None
 
-    def wait(self, registry: Path, verified: Callable[[Path], tuple[Path, Manifest]]) -> bool:
+    def wait(self, registry: Path, prepare: Prepares) -> bool:
         """Wait; return False if a message said stop.
 
         Raises:
             RoleChanged: this is the main service now.
         """
         is_reload_due = False
-        while (why := self._why_not(registry, verified)) is not None:
+        while (why := self._why_not(registry, prepare)) is not None:
             if why != self._told:
                 log.info("%s", why)
                 self._told = why
                 self._notifier.status(why)
                 self._notifier.ready()
-            self._notifier.heartbeat(time.monotonic())
+            self._notifier.heartbeat(self._monotonic())
             messages = next_messages(self._messages, LOOKS_EACH_S)
             if stops(messages):
                 return False
@@ -155,37 +160,62 @@ class BundleWait:
             self._messages.put(Reload())
         return True
 
-    def _why_not(
-        self, registry: Path, verified: Callable[[Path], tuple[Path, Manifest]]
-    ) -> str | None:
+    def _why_not(self, registry: Path, prepare: Prepares) -> str | None:
         """Return why this service cannot predict yet, None if it can."""
         try:
             name = self._catalogue.bundles.published() or "of the main service"
             why = f"waiting for the bundle {name}"
-            try:
-                if bundle_of_main(registry, self._catalogue, verified) is not None:
-                    return None
-            except BundleError as error:
-                why = f"{why}: {error}"
-            try:
-                if self._take_over(name, registry):
-                    return self._why_not(registry, verified)
-            except BundleError as error:
-                why = f"{why}: {error}"
+            tried, failed = (name, published_name(registry)), self._failed
+            if failed is not None and (failed.tried != tried or failed.is_over(self._monotonic())):
+                failed = None
+            if failed is None:
+                try:
+                    if self._is_usable(name, registry, prepare):
+                        return None
+                except BundleError as error:
+                    failed = self._fail(tried, str(error))
             self._access.ask_for([])
         except CatalogueError as error:
             return f"waiting for the catalogue: {error}"
-        return why
+        return why if failed is None else f"{why}: {failed.why}"
 
-    def _take_over(self, name: str, registry: Path) -> bool:
-        """Publish the bundle here if it is in the catalogue; not again one that was or is none."""
+    def _is_usable(self, name: str, registry: Path, prepare: Prepares) -> bool:
+        """Return whether the bundle is published here, after taking it over if need be."""
         shared = shared_files(self._catalogue, name)
-        if shared is None or shared.name_here in self._taken:
-            return False
         try:
-            take_over(self._catalogue, shared, registry)
+            if bundle_of_main(registry, self._catalogue, prepare) is not None:
+                return True
         except BundleError:
-            self._taken.add(shared.name_here)
-            raise
-        self._taken.add(shared.name_here)
-        return True
+            if shared is None:
+                raise
+        if shared is None:
+            return False
+        take_over(self._catalogue, shared, registry, prepare)
+        return bundle_of_main(registry, self._catalogue, prepare) is not None
+
+    def _fail(self, tried: tuple[str, str | None], why: str) -> _Failure:
+        last = self._failed
+        pause_s = LOOKS_EACH_S if last is None or last.tried != tried else 2 * last.pause_s
+        self._failed = _Failure(tried, why, self._monotonic(), min(pause_s, _LONGEST_PAUSE_S))
+        return self._failed
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An attempt to use a bundle, which can take minutes and fail again.
+
+    Attributes:
+        tried: name of the bundle at the main service, and of the one that is published here.
+        why: what failed.
+        at_s: when.
+        pause_s: after how many seconds it is tried again.
+    """
+
+    tried: tuple[str, str | None]
+    why: str
+    at_s: float
+    pause_s: float
+
+    def is_over(self, now_s: float) -> bool:
+        """Return whether it is time to try again."""
+        return now_s - self.at_s >= self.pause_s

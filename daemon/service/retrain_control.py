@@ -110,10 +110,11 @@ class RetrainControl:
             self._job = None
 
     def _load_published(self) -> None:
-        """Load the published bundle if it is another than the one in use."""
+        """Load the published bundle if it is another than the one in use, or than is recorded."""
         registry = self._active.config.registry
         name, used = published_name(registry), self._pipeline.bundle.name
-        if name in {None, used, self._rejected}:
+        is_known = name == used == self._catalogue.bundles.published()
+        if is_known or name in {None, self._rejected}:
             return
         try:
             bundle = load_published(registry, self._catalogue, published)

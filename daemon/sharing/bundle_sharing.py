@@ -12,14 +12,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from trainer.bundles.adopting import ADOPTED, adopt
+from trainer.bundles.adopting import ADOPTED, adopt, manifests_in, remove_adopted
 from trainer.bundles.bundle import authenticated, read_bundle
 from trainer.bundles.refitting import learned
+from trainer.trainer_errors import BundleError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.worker.active_bundle import ActiveBundle
+    from daemon.worker.bundle_preparing import Prepares
     from storage.catalogue import Catalogue
     from trainer.bundles.bundle_manifest import Manifest
 
@@ -79,19 +81,43 @@ def shared_files(catalogue: Catalogue, bundle: str) -> SharedFiles | None:
     return SharedFiles(bundle, frozenset(digests)) if digests else None
 
 
-def take_over(catalogue: Catalogue, shared: SharedFiles, registry: Path) -> None:
-    """Publish the shared bundle here, still without a fit.
+def take_over(catalogue: Catalogue, shared: SharedFiles, registry: Path, prepare: Prepares) -> None:
+    """Fit the shared bundle here, and publish it.
 
     Args:
         catalogue: holds it.
         shared: as `shared_files` returned it.
         registry: folder of the bundles.
+        prepare: fits and publishes it.
 
     Raises:
-        BundleError: what is in the catalogue is no bundle, or the registry cannot be written.
+        BundleError: it cannot be used here; what was published stays.
         CatalogueError: the catalogue cannot be read.
     """
-    adopt(registry, shared.name_here, catalogue.bundles.shared_files(shared.bundle))
+    try:
+        adopt(registry, shared.name_here, catalogue.bundles.shared_files(shared.bundle))
+        prepare(registry, shared.name_here)
+    finally:
+        remove_adopted(registry)
     log.info(
         "bundle %s of the main service is published here as %s", shared.bundle, shared.name_here
     )
+
+
+def take_over_unknown(catalogue: Catalogue, registry: Path, prepare: Prepares) -> None:
+    """Have a new main service go on with the bundle of the former one, if it was never here.
+
+    One that is here, published or not, was replaced by a decision of this installation.
+
+    Raises:
+        CatalogueError: the catalogue cannot be read.
+    """
+    if not catalogue.bundles.can_share() or (name := catalogue.bundles.published()) is None:
+        return
+    shared = shared_files(catalogue, name)
+    if shared is None or any(map(shared.are_those_of, manifests_in(registry))):
+        return
+    try:
+        take_over(catalogue, shared, registry, prepare)
+    except BundleError as error:
+        log.warning("the bundle %s of the former main service cannot be used: %s", name, error)

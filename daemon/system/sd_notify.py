@@ -6,10 +6,12 @@ import logging
 import os
 import socket
 import time
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,7 @@ _STARTING_INTERVAL_S: Final = 10.0
 
 
 class Notifier:
-    """Sends notices to a supervisor, if there is one. Used by the event loop only.
+    """Sends notices to a supervisor, if there is one. Used by one thread, but for `kept_alive`.
 
     Args:
         address: of the supervisor's socket: a path, or `@` and an abstract name; empty for none.
@@ -54,6 +56,26 @@ class Notifier:
     def watchdog_interval_s(self) -> float | None:
         """Seconds between two heartbeats; None if the supervisor expects none."""
         return self._watchdog_s / _PER_TIMEOUT if self._address and self._watchdog_s else None
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Send heartbeats within the block, which must end by a time limit of its own."""
+        ended = Event()
+
+        def beat() -> None:
+            interval_s = self.watchdog_interval_s if self._is_ready else _STARTING_INTERVAL_S
+            while interval_s is not None:
+                self.heartbeat(time.monotonic())
+                if ended.wait(interval_s):
+                    return
+
+        thread = Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def ready(self) -> None:
         """Report that the service works; also ends `reloading`."""

@@ -104,16 +104,16 @@ class WorkerClient:
         self._confine()
         return self._layers or []
 
-    def prepare(self, registry: Path) -> tuple[Path, Manifest]:
-        """Publish a usable bundle if there is none; return its directory and verified manifest.
+    def prepare(self, registry: Path, name: str | None = None) -> tuple[Path, Manifest]:
+        """Do what `trainer.bundles.registry.prepare` does, for any fit takes memory and threads.
 
         Raises:
-            BundleError: none can be used.
+            BundleError: as there; or it took too long.
         """
         if self._running is not None and self._running.is_confined:
             # It may have read a file that has taken it over, and can write no bundle.
             self.close()
-        request = {"do": "prepare", "registry": str(registry.absolute())}
+        request = {"do": "prepare", "registry": str(registry.absolute()), "name": name}
         answer = self._request(registry, request, PREPARE_LIMIT_S)
         if not answer["alone"]:
             # A fit leaves threads, for which Landlock would not hold.

@@ -14,7 +14,7 @@ JSON messages over the inherited socket; the field `do` names the request:
     predict     bundle, digest, vector,       prediction, windows
                 starts_s, windows
     transcode   name                   1      sound
-    prepare     registry                      directory, manifest
+    prepare     registry, name or null        directory, manifest
     warm        bundle, digest
     tags_...    see `daemon.tagging.parsing.tag_requests`
     confine                                   layers
@@ -179,10 +179,10 @@ def _transcode(request: Mapping[str, Any], files: Sequence[int]) -> Answer:
 
 
 def _prepare(request: Mapping[str, Any], _: Sequence[int]) -> Answer:
-    """Publish a usable bundle if there is none, fitted again if libraries have changed."""
+    """Publish the named bundle, or a usable one if there is none."""
     from trainer.bundles.registry import prepare  # noqa: PLC0415
 
-    directory, manifest = prepare(Path(request["registry"]))
+    directory, manifest = prepare(Path(request["registry"]), request["name"])
     told = {"directory": str(directory), "manifest": manifest.model_dump_json()}
     return told | {"alone": is_alone()}
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from storage.database.sessions import CataloguePart, is_sqlite, reading
+from storage.schema.catalogue_errors import CatalogueBusy
 from storage.schema.tables import known_bundles
 from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Executable
 
 _FILES: Final = Table(
     "bundle_files",
@@ -23,14 +37,24 @@ _FILES: Final = Table(
     Column("digest", String),
 )
 
+# As writers take turns, no other service becomes the main one before the transaction ends.
+_IS_REPLACED: Final = text(
+    "SELECT current_setting('valenced.service', true) <> '' AND NOT EXISTS (SELECT 1 FROM services"
+    " WHERE is_main AND name = current_setting('valenced.service', true))"
+)
+
 
 class PublishedBundles(CataloguePart):
-    """The bundles by which a catalogue's predictions were made, of which one is published."""
+    """The bundles by which a catalogue's predictions were made, of which one is published.
+
+    Of the services on a server, the main one alone may say which; `record` and `share` raise
+    CatalogueBusy for one that was taken for dead meanwhile.
+    """
 
     def record(self, name: str, created_at: str, manifest: Mapping[str, Any]) -> None:
         """Record which bundle is published."""
         values = {"created_at": created_at, "manifest": json.dumps(manifest), "in_service": 1}
-        self._write(
+        self._write_as_main(
             update(known_bundles).values(in_service=0),
             upsert(known_bundles)
             .values(name=name, **values)
@@ -51,7 +75,14 @@ class PublishedBundles(CataloguePart):
         rows = [
             {"bundle": name, "name": file, "content": content} for file, content in files.items()
         ]
-        self._write(delete(_FILES), insert(_FILES).values(rows))
+        self._write_as_main(delete(_FILES), insert(_FILES).values(rows))
+
+    def _write_as_main(self, *statements: Executable) -> None:
+        with self.engine.begin() as connection:
+            if not is_sqlite(connection) and connection.execute(_IS_REPLACED).scalar():
+                raise CatalogueBusy("another service is the main one of this catalogue now")
+            for statement in statements:
+                connection.execute(statement)
 
     def shared_digests(self, name: str) -> set[str]:
         """Return the SHA-256 of each file of a bundle; none if it is not shared."""

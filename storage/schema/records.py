@@ -65,11 +65,19 @@ class Clip:
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """A file of the queue, claimed for analysis by the holder of this record."""
+    """A file of the queue, claimed for analysis by the holder of this record.
+
+    Attributes:
+        path: of the file.
+        stamp: as it was queued.
+        attempts: how often it was claimed, with this time.
+        fresh_since: features that were extracted before do not count; None if all do.
+    """
 
     path: Path
     stamp: FileStamp
     attempts: int
+    fresh_since: datetime | None = None
 
 
 @dataclass(frozen=True)

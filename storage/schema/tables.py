@@ -108,6 +108,7 @@ queue = table(
     (Moment, "queued_at due_at"),
     (String, "reason"),
     (BigInteger, "ctime_ns"),
+    (Moment, "fresh_since"),
 )
 tag_journal = table(
     "tag_journal",

@@ -249,12 +249,25 @@ def test_all_files_of_a_folder_can_be_analysed_again(
     everything = partial(scores.analyse_below, now=LATER, is_there=lambda _: True)
     assert everything([Path("/m"), Path("/m/b")]) == 3
     assert catalogue.queued_stamps() == {each.path: each.stamp for each in (one, two, three)}
-    analysed = [
+    # Until then they keep what they have.
+    assert all(
         catalogue.is_analysed(each.identity, HEARING) for each in (one, two, three, gone, other)
-    ]
-    assert analysed == [False] * 3 + [True] * 2
-    # Until then they are shown as they were.
+    )
     assert catalogue.affect_of(two.identity) is not None
+    assert not catalogue.is_analysed(two.identity, HEARING, LATER)
+    entry = catalogue.queue.claim(LATER)
+    assert entry is not None
+    assert entry.fresh_since == LATER
+    # One that cannot be read keeps what it has, and is still to be analysed when it is tried again.
+    catalogue.queue.fail(entry, "cannot be read", LATER)
+    assert catalogue.is_analysed(one.identity, HEARING)
+    again = catalogue.queue.claim(LATER)
+    assert again is not None
+    assert (again.attempts, again.fresh_since) == (2, LATER)
+    catalogue.queue.put([(one.path, one.stamp)], LATER)
+    catalogue.queue.release(again)
+    assert catalogue.queue.claim(LATER) == again
+    catalogue.queue.release(again)
     assert everything([other.path]) == 1
     assert everything([]) == 0
 
@@ -267,8 +280,7 @@ def test_a_file_whose_disk_is_away_keeps_its_features(
     found = scores.analyse_below([Path("/m")], LATER, is_there=lambda path: path == here.path)
     assert found == 1
     assert catalogue.queued_stamps() == {here.path: here.stamp}
-    assert not catalogue.is_analysed(here.identity, HEARING)
-    assert catalogue.is_analysed(away.identity, HEARING)
+    assert away.path not in catalogue.queued_stamps()
 
 
 def _rows(catalogue: Catalogue) -> list[Sound]:

@@ -1,8 +1,9 @@
-"""Publishing a bundle of another installation here."""
+"""Taking bundles of another installation into the registry."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from trainer.bundles import bundle, registry
@@ -11,20 +12,23 @@ from trainer.bundles.refitting import origin_of
 from trainer.trainer_errors import BundleError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from trainer.bundles.bundle_manifest import Manifest
 
 ADOPTED: Final = "shared-"
 """What the names of such bundles begin with."""
 
 
 def adopt(registry_dir: Path, name: str, content: dict[str, bytes]) -> None:
-    """Publish the files of another installation's bundle under a name of our own, not fitted yet.
+    """Store the files of another installation's bundle under a name of our own, not fitted yet.
 
-    `prepare` fits it. Adopted bundles but this and the previous one are removed.
+    `registry.prepare` fits and publishes it.
 
     Args:
         registry_dir: the registry, which is made if it does not exist.
-        name: of the bundle here; one that is there already is published as it is.
+        name: of the bundle here; one that is there already is left as it is.
         content: the bytes of its files; its pickle is left out.
 
     Raises:
@@ -46,9 +50,23 @@ def adopt(registry_dir: Path, name: str, content: dict[str, bytes]) -> None:
     except BundleError:
         registry.remove(registry_dir, name)
         raise
-    with registry.locked(registry_dir):
-        registry.link(registry_dir, name)
-    stay = {origin_of(each) for each in (name, registry.previous(registry_dir)) if each is not None}
+
+
+def remove_adopted(registry_dir: Path) -> None:
+    """Remove adopted bundles other than the published and the previous one.
+
+    Raises:
+        BundleError: one cannot be removed.
+    """
+    stay = {registry.published_name(registry_dir), registry.previous(registry_dir)}
+    origins = {origin_of(name) for name in stay if name is not None}
     for directory in registry_dir.glob(f"{ADOPTED}*"):
-        if origin_of(directory.name) not in stay:
+        if origin_of(directory.name) not in origins:
             registry.remove(registry_dir, directory.name)
+
+
+def manifests_in(registry_dir: Path) -> Iterator[Manifest]:
+    """Yield the manifest of each bundle that has one, without a look at its other files."""
+    for file in registry_dir.glob(f"*/{bundle.MANIFEST}"):
+        with suppress(OSError, BundleError):
+            yield decode_manifest(file.read_bytes(), str(file.parent))

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from trainer.bundles.bundle import (
+    PERSONAL,
     REGRESSION,
     SHIPPED,
     TABLE,
@@ -94,7 +95,8 @@ def refit(
         TrainingError: the fit fails.
     """
     old, content = read_bundle(directory, feature_key, guarded=guarded)
-    from trainer.regression.joint import OLDER_RECIPES, RECIPE, regression_from  # noqa: PLC0415 - see the top
+    from trainer.personal.layer_file import decode_layer  # noqa: PLC0415 - see the top
+    from trainer.regression.joint import OLDER_RECIPES, RECIPE, regression_from  # noqa: PLC0415
     from trainer.regression.training_table import decode_table  # noqa: PLC0415
 
     if old.recipe.name not in {RECIPE, *OLDER_RECIPES}:
@@ -111,6 +113,8 @@ def refit(
     if old.features != table.vectors.shape[1]:
         table = _with_measured_texture(table)
         content = {**content, TABLE: table.encoded()}
+    if PERSONAL in content:
+        decode_layer(content[PERSONAL], str(directory / PERSONAL), table.vectors.shape[1])
     # Settings of another recipe mean nothing in this one.
     settings = old.recipe.settings if old.recipe.name == RECIPE else {}
     regression = regression_from(settings).fit(table)

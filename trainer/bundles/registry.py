@@ -34,22 +34,26 @@ STAGING: Final = ".retraining"
 _LONGEST_HISTORY: Final = 100
 
 
-def prepare(registry_dir: Path, *, feature_key: str | None = None) -> tuple[Path, Manifest]:
-    """Make sure that a usable bundle is published; return its directory and verified manifest.
+def prepare(
+    registry_dir: Path, name: str | None = None, *, feature_key: str | None = None
+) -> tuple[Path, Manifest]:
+    """Publish a bundle; return its directory and verified manifest.
 
-    The starter is published where there is no bundle, or one of other feature settings. A published
-    bundle of other library versions or of another code layout, or that this installation did not
-    write, is fitted again from its table, and the new fit is published instead.
+    Without a name, the published one stays if it is usable. The starter is published where there
+    is no bundle, or one of other feature settings. A bundle of other library versions or of another
+    code layout, or that this installation did not write, is fitted again from its table, and the
+    new fit is published instead.
 
     Raises:
-        BundleError: the published bundle cannot be used; nothing is changed then.
+        BundleError: the bundle cannot be used; nothing is changed then.
     """
-    try:
-        return published(registry_dir, feature_key=feature_key)
-    except (BundleMissing, BundleOfOtherFeatures):
-        name = install_starter(registry_dir, feature_key=feature_key)
-    except BundleOutdated:
-        name = _linked_name(registry_dir)
+    if name is None:
+        try:
+            return published(registry_dir, feature_key=feature_key)
+        except (BundleMissing, BundleOfOtherFeatures):
+            name = install_starter(registry_dir, feature_key=feature_key)
+        except BundleOutdated:
+            name = _linked_name(registry_dir)
     manifest = publish(registry_dir, name, feature_key=feature_key)
     return registry_dir / manifest.name, manifest
 

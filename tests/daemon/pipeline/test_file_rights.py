@@ -46,6 +46,22 @@ def test_a_file_that_another_service_watches_is_left_to_it(
     assert catalogue.queued_stamps() == {}
 
 
+def test_a_file_without_its_folder_is_not_called_missing(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """Its disk may be gone, of which the next comparison thinks before it forgets anything."""
+    away = tmp_path / "disk" / "away.mp3"
+    record(catalogue, away)
+    catalogue.queue.put([(away, stamp(size=7))], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    postponing(catalogue, ALL_FILES).postpone(entry)
+    clip = catalogue.clip_at(away)
+    assert clip is not None
+    assert not clip.is_missing
+    assert catalogue.queued_stamps() == {}
+
+
 def test_nothing_is_called_missing_while_the_lease_is_uncertain(
     catalogue: Catalogue, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pytest
 
 from daemon.service import bundle_follower
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from daemon.pipeline.stages import Pipeline
     from daemon.sharing.service_access import ServiceAccess
     from tests.postgresql_server import PostgresqlServer
+    from trainer.bundles.bundle_manifest import Manifest
 
 __all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
 
@@ -197,3 +199,35 @@ def test_a_connection_that_breaks_while_a_bundle_is_read_is_tried_again(
     found = bundle_of_main(registry, catalogue, partial(prepare, feature_key=HEARING))
     assert found is not None
     assert found.name == of_main.name
+
+
+def test_a_bundle_that_cannot_be_fitted_is_tried_again_after_longer_and_longer_pauses(
+    catalogue: Catalogue, access: ServiceAccess, small: Path, tmp_path: Path
+) -> None:
+    main_with(small, catalogue)
+    messages = cast("MessageQueue", SimpleQueue())
+    now_s, attempts_s, is_mended = 0.0, list[float](), False
+
+    def each_2_s() -> float:
+        return now_s
+
+    def fails(registry: Path, name: str | None = None) -> tuple[Path, Manifest]:
+        if is_mended:
+            return prepare(registry, name, feature_key=HEARING)
+        if name is not None:
+            attempts_s.append(now_s)
+        raise BundleError("no space left")
+
+    wait = BundleWait(catalogue, access, messages, Notifier(), each_2_s)
+    registry = tmp_path / "bundles"
+    while now_s < 1600:
+        messages.put(Stop())
+        assert not wait.wait(registry, fails)
+        now_s += 2
+    pauses_s = np.diff(attempts_s)
+    assert pauses_s.tolist() == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert not list(registry.glob("shared-*"))
+    # What is published here by hand is tried at once.
+    is_mended = True
+    publish(tmp_path, "small-1", feature_key=HEARING)
+    assert wait.wait(tmp_path, fails)

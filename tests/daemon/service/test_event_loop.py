@@ -112,6 +112,15 @@ def test_a_stop_is_handled_although_the_catalogue_is_broken(
     loop.run()
 
 
+def test_the_bundle_that_predicts_is_recorded_again_if_another_one_is(loop: EventLoop) -> None:
+    bundles = loop.catalogue.bundles
+    used = bundles.published()
+    assert used is not None
+    bundles.record("of-a-replaced-service", "2026", {})
+    loop.handle([CheckFolders()])
+    assert bundles.published() == used
+
+
 def test_a_file_whose_tags_are_being_written_is_not_finished(loop: EventLoop) -> None:
     with loop.stats.working():
         assert loop.unfinished(waiting=0) == 1

@@ -43,6 +43,34 @@ def test_a_heartbeat_asks_for_time_until_ready_and_then_comes_at_its_interval(
     ]
 
 
+def test_heartbeats_continue_while_something_else_is_waited_for(
+    supervisor: socket.socket, address: str
+) -> None:
+    supervisor.setblocking(True)
+    supervisor.settimeout(60)
+    with closing(Notifier(address, watchdog_s=0.04)) as notifier:
+        notifier.ready()
+        with notifier.kept_alive():
+            said = [supervisor.recv(100) for _ in range(4)]
+        notifier.stopping()
+    assert said == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+    supervisor.setblocking(False)
+    assert notifications(supervisor)[-1] == "STOPPING=1"
+
+
+def test_a_start_that_takes_long_asks_for_time(supervisor: socket.socket, address: str) -> None:
+    with closing(Notifier(address)) as notifier, notifier.kept_alive():
+        pass
+    assert notifications(supervisor) == ["EXTEND_TIMEOUT_USEC=60000000"]
+
+
+def test_who_has_no_supervisor_beats_for_nobody() -> None:
+    with closing(Notifier()) as notifier:
+        notifier.ready()
+        with notifier.kept_alive():
+            pass
+
+
 def test_an_abstract_address_is_understood_and_kept_from_children() -> None:
     name = f"valenced-test-{os.getpid()}"
     environment = {

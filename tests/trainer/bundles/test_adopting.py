@@ -12,7 +12,7 @@ import pytest
 from tests.trainer.bundles.made_bundles import Trap, pristine
 from tests.trainer.regression.rated import HEARING, small_table
 from trainer.bundles import registry
-from trainer.bundles.adopting import adopt
+from trainer.bundles.adopting import adopt, manifests_in, remove_adopted
 from trainer.bundles.bundle import MANIFEST, REGRESSION, TABLE, load, read_bundle
 from trainer.bundles.bundle_manifest import decode_manifest
 from trainer.trainer_errors import BundleCorrupt
@@ -35,7 +35,8 @@ def test_it_predicts_as_where_it_comes_from(
     trap = pickle.dumps(Trap(tmp_path / "sprung"))
     adopt(tmp_path / "bundles", "shared-1", content | {REGRESSION: trap})
     assert not (tmp_path / "bundles" / "shared-1" / REGRESSION).exists()
-    directory, manifest = registry.prepare(tmp_path / "bundles", feature_key=HEARING)
+    assert registry.published_name(tmp_path / "bundles") is None
+    directory, manifest = registry.prepare(tmp_path / "bundles", "shared-1", feature_key=HEARING)
     assert directory.name == "shared-1.refit-1" == registry.published_name(tmp_path / "bundles")
     assert manifest.files[TABLE] == hashlib.sha256(content[TABLE]).hexdigest()
     vectors = small_table(seed=9).vectors
@@ -51,7 +52,7 @@ def test_it_is_there_once_however_often_it_is_adopted(
 ) -> None:
     for _ in range(2):
         adopt(tmp_path, "shared-1", content)
-        registry.prepare(tmp_path, feature_key=HEARING)
+        registry.prepare(tmp_path, "shared-1", feature_key=HEARING)
     assert sorted(each.name for each in tmp_path.glob("shared*")) == [
         "shared-1",
         "shared-1.refit-1",
@@ -59,10 +60,24 @@ def test_it_is_there_once_however_often_it_is_adopted(
 
 
 def test_this_and_the_previous_one_stay(content: dict[str, bytes], tmp_path: Path) -> None:
-    for number in range(4):
+    for number in range(5):
         adopt(tmp_path, f"shared-{number}", content)
-    assert {each.name for each in tmp_path.glob("shared*")} == {"shared-2", "shared-3"}
-    assert registry.published_name(tmp_path) == "shared-3"
+    for number in range(4):
+        registry.prepare(tmp_path, f"shared-{number}", feature_key=HEARING)
+    remove_adopted(tmp_path)
+    assert {each.name for each in tmp_path.glob("shared*")} == {
+        "shared-2",
+        "shared-2.refit-1",
+        "shared-3",
+        "shared-3.refit-1",
+    }
+    assert registry.published_name(tmp_path) == "shared-3.refit-1"
+    (tmp_path / "shared-2" / MANIFEST).write_bytes(b"torn")
+    assert {each.name for each in manifests_in(tmp_path)} == {
+        "shared-2.refit-1",
+        "shared-3",
+        "shared-3.refit-1",
+    }
 
 
 def changed(content: dict[str, bytes], old: bytes, new: bytes) -> dict[str, bytes]:
@@ -79,6 +94,7 @@ def test_what_is_no_bundle_changes_nothing(
     damaged: str, content: dict[str, bytes], tmp_path: Path
 ) -> None:
     adopt(tmp_path, "shared-1", content)
+    registry.prepare(tmp_path, "shared-1", feature_key=HEARING)
     wrong = {
         "nothing": {},
         "no manifest": {TABLE: content[TABLE]},
@@ -89,7 +105,7 @@ def test_what_is_no_bundle_changes_nothing(
     }[damaged]
     with pytest.raises(BundleCorrupt):
         adopt(tmp_path, "shared-2", wrong)
-    assert registry.published_name(tmp_path) == "shared-1"
+    assert registry.published_name(tmp_path) == "shared-1.refit-1"
     assert not (tmp_path / "shared-2").exists()
 
 

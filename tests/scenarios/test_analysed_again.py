@@ -1,0 +1,41 @@
+"""Known files that are to be analysed again keep what they have until there is something new."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from storage.catalogue import Catalogue
+from tests.sounds import noise, write_audio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.driving import Valenced
+
+HEARD = "SELECT heard_at FROM hearings ORDER BY sound_id"
+
+
+def test_the_rest_of_a_scan_that_was_killed_is_analysed_by_the_next(
+    valenced: Valenced, music: Path
+) -> None:
+    for seed, name in enumerate(("a.flac", "b.flac")):
+        write_audio(music / name, noise(2, seed=seed))
+    (music / "copy.flac").write_bytes((music / "a.flac").read_bytes())
+    valenced("scan", music)
+    before = valenced.select(HEARD)
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        now = datetime.now(UTC)
+        assert catalogue.rescoring.analyse_below([music], now, is_there=lambda _: True) == 3
+        assert catalogue.queue.claim(now)
+    valenced("scan", music)
+    # A sound is analysed once, however many files have it.
+    assert "2 files processed" in valenced.stderr
+    # A sound is analysed once, however many files have it.
+    assert valenced.stderr.count("arousal") == 2
+    after = valenced.select(HEARD)
+    assert len(after) == len(before) == 2
+    assert all(now > then for now, then in zip(after, before, strict=True))
+    valenced("scan", music)
+    assert "0 files processed" in valenced.stderr
