@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from storage.database.sessions import CataloguePart
 from storage.schema.records import BegunWrite
@@ -33,15 +35,25 @@ class BegunWrites(CataloguePart):
 
     def keep(self, note: BegunWrite) -> None:
         """Note a write, or update where its copy is and why it is kept."""
-        values = vars(note)
-        statement = upsert(begun_writes).values(values)
-        self._write(statement.on_conflict_do_update(index_elements=["rescue"], set_=values))
+        with self.engine.begin() as connection:
+            connection.execute(_KEEP, vars(note))
 
     def finish(self, rescue: str) -> None:
         """Forget a write whose copy is gone or in place."""
-        self._write(delete(begun_writes).where(begun_writes.c.rescue == rescue))
+        with self.engine.begin() as connection:
+            connection.execute(_FINISH, {"own": rescue})
 
     def all(self) -> list[BegunWrite]:
         """Return every write that is noted, in the order of their files."""
         rows = self._rows(select(begun_writes).order_by(begun_writes.c.path))
         return [BegunWrite(*row) for row in rows]
+
+
+_KEEP = upsert(begun_writes)
+_KEEP = _KEEP.on_conflict_do_update(
+    index_elements=["rescue"],
+    set_={column.name: _KEEP.excluded[column.name] for column in fields(BegunWrite)},
+)
+_FINISH: Final = delete(begun_writes).where(
+    begun_writes.c.rescue == bindparam("own", type_=begun_writes.c.rescue.type)
+)

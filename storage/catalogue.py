@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import String, bindparam, select, update
 
 from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
@@ -21,12 +21,13 @@ from storage.queue import Queue, finish
 from storage.rescoring import Rescoring
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.clip_rows import (
+    CLIP_THERE,
     CLIPS,
-    has_identity,
-    is_at,
+    LIKELY_ORIGINS,
+    WITH_INODE,
     is_below,
     is_within,
-    parts_of,
+    place_of,
     sound_number,
     sound_with,
 )
@@ -57,12 +58,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import Column, ColumnElement, Select
+    from sqlalchemy import Column, Select
 
     from storage.schema.file_stamps import FileLook, FileStamp
     from storage.schema.records import Analysis, FolderState, QueueEntry
 
-FEW, MANY = 16, 1000
+MANY = 1000
 
 
 class Catalogue(CataloguePart):
@@ -115,7 +116,8 @@ class Catalogue(CataloguePart):
 
     def clip_at(self, path: Path) -> Clip | None:
         """Return the clip of the file at `path`."""
-        return next(iter(self._clips(is_at(path))), None)
+        row = self._row(CLIP_THERE, place_of(path))
+        return None if row is None else clip_of(row)
 
     def likely_origins(self, identity: str, stamp: FileStamp) -> list[Clip]:
         """Return a few clips that a file of this sound may have been before it was renamed.
@@ -123,11 +125,8 @@ class Catalogue(CataloguePart):
         Those with its size and time come first, then those with its inode, then those known to be
         missing.
         """
-        is_same = (clips.c.size == stamp.size) & (clips.c.mtime_ns == stamp.mtime_ns)
-        same_inode = clips.c.inode == stamp.inode
-        likeliest = is_same.desc(), same_inode.desc(), clips.c.missing_since.is_(None)
-        statement = CLIPS.where(has_identity(identity)).order_by(*likeliest)
-        return [clip_of(row) for row in self._rows(statement.limit(FEW))]
+        values = {"identity": identity, **_renamed(vars(stamp))}
+        return [clip_of(row) for row in self._rows(LIKELY_ORIGINS, values)]
 
     @contextmanager
     def known_files(self, hearing: str | None = None) -> Iterator[KnownFiles]:
@@ -151,13 +150,13 @@ class Catalogue(CataloguePart):
 
     def affect_of(self, identity: str) -> Prediction | None:
         """Return the values that hold for a sound: people's annotations, else the prediction."""
-        columns = [felt.c[column.name] for column in fields(Prediction)]
-        row = self._row(select(*columns).where(felt.c.identity == identity))
+        row = self._row(_AFFECT, {"identity": identity})
         return None if row is None else Prediction(*row)
 
     def vector_of(self, identity: str, feature_settings: str) -> bytes | None:
         """Return the packed feature vector of a sound, None if it has none of these settings."""
-        return self._value(_features_of(hearings.c.vector, identity, feature_settings))
+        row = self._row(_VECTOR, {"identity": identity, "settings": feature_settings})
+        return None if row is None else row.vector
 
     def is_analysed(
         self, identity: str, feature_settings: str, since: datetime | None = None
@@ -166,11 +165,8 @@ class Catalogue(CataloguePart):
 
         With `since`, features that were extracted before that moment do not count.
         """
-        statement = _features_of(hearings.c.sound_id, identity, feature_settings)
-        if since is not None:
-            statement = statement.where(hearings.c.heard_at >= since)
-        predicted = predictions.c.sound_id == hearings.c.sound_id
-        return self._row(statement.join(predictions, predicted)) is not None
+        row = self._row(_HEARD_AT, {"identity": identity, "settings": feature_settings})
+        return row is not None and (since is None or row.heard_at >= since)
 
     def record(
         self,
@@ -199,14 +195,13 @@ class Catalogue(CataloguePart):
             values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
             connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | {"tag_contests": 0})
             finish(connection, entry)
-            return clip_of(connection.execute(CLIPS.where(is_at(entry.path))).one())
+            return clip_of(connection.execute(CLIP_THERE, place_of(entry.path)).one())
 
     def restamp(self, stamps: Mapping[Path, FileStamp]) -> None:
         """Give files that are certainly the same the stamps that they have now."""
         rows = [
-            {"of": path, "folder": folder, "file": name, **_renamed(vars(stamp))}
+            {"of": path, **place_of(path), **_renamed(vars(stamp))}
             for path, stamp in stamps.items()
-            for folder, name in [parts_of(path)]
         ]
         if rows:
             with self.engine.begin() as connection:
@@ -223,7 +218,7 @@ class Catalogue(CataloguePart):
 
     def clips_with_inode(self, inode: int) -> list[Clip]:
         """Return a few clips whose files have, or had, an inode number, on whatever disk."""
-        return [clip_of(row) for row in self._rows(CLIPS.where(clips.c.inode == inode).limit(FEW))]
+        return [clip_of(row) for row in self._rows(WITH_INODE, {"inode": inode})]
 
     def rename_clip(self, clip: Clip, path: Path) -> None:
         """Give a clip another path, which no other clip has."""
@@ -247,13 +242,14 @@ class Catalogue(CataloguePart):
     def mark_missing(self, paths: Iterable[Path], now: datetime) -> None:
         """Record that files are missing from now on; their clips stay."""
         for some in batches(paths):
-            rows = [dict(zip(("folder", "file"), parts_of(path), strict=True)) for path in some]
+            rows = [{"now": now, **place_of(path)} for path in some]
             with self.engine.begin() as connection:
-                connection.execute(MISSING_CLIP, [row | {"now": now} for row in rows])
+                connection.execute(MISSING_CLIP, rows)
 
     def clips_below(self, folder: Path) -> list[Clip]:
         """Return the clips anywhere below a folder that are not missing."""
-        return self._clips(is_below(folder) & clips.c.missing_since.is_(None))
+        below = is_below(folder) & clips.c.missing_since.is_(None)
+        return [clip_of(row) for row in self._rows(CLIPS.where(below))]
 
     def clips_in(self, state: TagState, folders: Iterable[Path] | None = None) -> Iterator[Clip]:
         """Yield the clips in a tag state that are not missing, at or below `folders` if given."""
@@ -274,18 +270,26 @@ class Catalogue(CataloguePart):
         """Set the mood thresholds that the views use."""
         self._write(update(mood_thresholds).values(arousal=arousal, valence=valence))
 
-    def _clips(self, condition: ColumnElement[bool]) -> list[Clip]:
-        return [clip_of(row) for row in self._rows(CLIPS.where(condition))]
-
 
 def _renamed(stamp: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a stamp as parameters, whose names must not be those of columns."""
     return {f"new_{name}": value for name, value in stamp.items()}
 
 
-def _features_of(column: Column[Any], identity: str, feature_settings: str) -> Select[Any]:
+def _of_features(column: Column[Any]) -> Select[Any]:
     """Return the statement that selects a column of the features of a sound."""
-    settings = select(labels.c.id).where(labels.c.label == feature_settings).scalar_subquery()
+    label = labels.c.label == bindparam("settings", type_=String)
     return select(column).where(
-        hearings.c.sound_id == sound_with(identity), hearings.c.settings == settings
+        hearings.c.sound_id == sound_with(_IDENTITY),
+        hearings.c.settings == select(labels.c.id).where(label).scalar_subquery(),
     )
+
+
+_IDENTITY: Final = bindparam("identity", type_=String)
+_AFFECT: Final = select(*(felt.c[column.name] for column in fields(Prediction))).where(
+    felt.c.identity == _IDENTITY
+)
+_VECTOR: Final = _of_features(hearings.c.vector)
+_HEARD_AT: Final = _of_features(hearings.c.heard_at).join(
+    predictions, predictions.c.sound_id == hearings.c.sound_id
+)

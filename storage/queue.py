@@ -29,12 +29,13 @@ from storage.schema.tables import at_or_below, queue
 from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Update
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
@@ -82,29 +83,17 @@ class Queue(CataloguePart):
         back may be claimed after one that is due later.
         """
         self._claims += 1
-        if self.folders is None or self._from is None or self._claims % PASSED_OVER_EACH == 0:
-            return self._claimed(queue.c.due_at <= now)
-        entry = self._claimed(queue.c.due_at.between(self._from, now))
-        return entry or self._claimed(queue.c.due_at <= now)
+        if self.folders is None:
+            return self._claimed(_CLAIM, now)
+        if self._from is not None and self._claims % PASSED_OVER_EACH:
+            is_due = queue.c.due_at.between(self._from, _NOW)
+            if (entry := self._claimed(_claiming(is_due, self._own()), now)) is not None:
+                return entry
+        return self._claimed(_claiming(queue.c.due_at <= _NOW, self._own()), now)
 
-    def _claimed(self, is_due: ColumnElement[bool]) -> QueueEntry | None:
-        due = (
-            select(queue.c.path)
-            .where(queue.c.state == WAITING, is_due, self._own())
-            .order_by(queue.c.due_at, queue.c.path)
-            .limit(1)
-            # SQLite knows no other claim at the same time.
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
-        statement = (
-            update(queue)
-            .where(queue.c.path == due)
-            .values(state=RUNNING, attempts=queue.c.attempts + 1)
-            .returning(queue)
-        )
+    def _claimed(self, statement: ReturningUpdate[Any], now: datetime) -> QueueEntry | None:
         with self.engine.connect().execution_options(takes_no_turn=True) as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(statement, {"now": now}).one_or_none()
             connection.commit()
         if row is None:
             return None
@@ -113,12 +102,14 @@ class Queue(CataloguePart):
 
     def fail(self, entry: QueueEntry, reason: str, retry_at: datetime | None) -> None:
         """Record a failure: retry at `retry_at`, or give up until the file changes (None)."""
-        failed = update(queue).where(queue.c.path == entry.path, _same(entry.stamp))
+        failed = update(queue).where(queue.c.path == entry.path, _same(vars(entry.stamp)))
         if retry_at is None:
             failed = failed.values(state=GIVEN_UP, reason=reason)
         else:
             failed = failed.values(state=WAITING, reason=reason, due_at=retry_at)
-        self._write(failed, _release_changed(entry))
+        with self.engine.begin() as connection:
+            connection.execute(failed)
+            connection.execute(_RELEASE_CHANGED, {"own": entry.path})
 
     def release(self, entry: QueueEntry) -> None:
         """Return a claimed file, without counting the attempt, because the service stops."""
@@ -222,22 +213,47 @@ def finish(connection: Connection, entry: QueueEntry) -> None:
 
     A file that changed during its analysis stays and is due again.
     """
-    connection.execute(delete(queue).where(queue.c.path == entry.path, _same(entry.stamp)))
-    connection.execute(_release_changed(entry))
+    stamp = {f"own_{name}": value for name, value in vars(entry.stamp).items()}
+    connection.execute(_FINISH, {"own": entry.path, **stamp})
+    connection.execute(_RELEASE_CHANGED, {"own": entry.path})
 
 
-def _release_changed(entry: QueueEntry) -> Update:
-    """Return the statement that makes a file due again that changed during its analysis."""
+def _same(stamp: Mapping[str, Any]) -> ColumnElement[bool]:
+    """Return the condition that the queue has this stamp."""
+    return and_(*(queue.c[name].is_not_distinct_from(stamp[name]) for name in _STAMP))
+
+
+def _claiming(is_due: ColumnElement[bool], is_own: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    """Return the statement that claims the first file of some."""
+    first = (
+        select(queue.c.path)
+        .where(queue.c.state == WAITING, is_due, is_own)
+        .order_by(queue.c.due_at, queue.c.path)
+        .limit(1)
+        # SQLite knows no other claim at the same time.
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
     return (
         update(queue)
-        .where(queue.c.path == entry.path, queue.c.state == RUNNING)
-        .values(state=WAITING, attempts=0, reason=None)
+        .where(queue.c.path == first)
+        .values(state=RUNNING, attempts=queue.c.attempts + 1)
+        .returning(queue)
     )
 
 
-def _same(stamp: Any) -> ColumnElement[bool]:
-    """Return the condition that the queue has this stamp, which may be a row."""
-    return and_(*(queue.c[name].is_not_distinct_from(getattr(stamp, name)) for name in _STAMP))
+_NOW: Final = bindparam("now", type_=queue.c.due_at.type)
+_CLAIM: Final = _claiming(queue.c.due_at <= _NOW, true())
+_OWN: Final = queue.c.path == bindparam("own", type_=PathText)
+_FINISH: Final = delete(queue).where(
+    _OWN, _same({name: bindparam(f"own_{name}", type_=queue.c[name].type) for name in _STAMP})
+)
+_RELEASE_CHANGED: Final = (
+    update(queue)
+    .where(_OWN, queue.c.state == RUNNING)
+    .values(state=WAITING, attempts=0, reason=None)
+)
+"""Makes a file due again that changed during its analysis."""
 
 
 _UPSERT = upsert(queue)
@@ -250,5 +266,6 @@ _UPSERT = _UPSERT.on_conflict_do_update(
         "reason": None,
         "fresh_since": func.coalesce(_UPSERT.excluded.fresh_since, queue.c.fresh_since),
     },
-    where=not_(_same(_UPSERT.excluded)) | _UPSERT.excluded.fresh_since.is_not(None),
+    where=not_(_same({name: _UPSERT.excluded[name] for name in _STAMP}))
+    | _UPSERT.excluded.fresh_since.is_not(None),
 ).execution_options(preserve_rowcount=True)

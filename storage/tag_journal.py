@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import BigInteger, String, bindparam, delete, func, insert, select, update
 
 from storage.database.sessions import CataloguePart, batches
 from storage.schema.clip_rows import FILES, PATH, is_within, label_number, sound_with
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.engine import Connection
 
     from storage.schema.records import Clip, Tagged, TagOutcome
@@ -35,13 +35,15 @@ class TagJournal(CataloguePart):
 
     def begin(self, clip: Clip, undo: Mapping[str, Any], now: datetime) -> None:
         """Store what undoes a tag write, before it changes the file."""
-        values: dict[str, Any] = {"clip_id": clip.id, "sound_id": sound_with(clip.identity)}
+        values = {"clip_id": clip.id, "identity": clip.identity, "before": json.dumps(undo)}
         values |= {"written_at": now, "size": undo.get("size")}
-        self._write(insert(tag_journal).values(before=json.dumps(undo), **values))
+        with self.engine.begin() as connection:
+            connection.execute(_BEGIN, values)
 
     def count_tries(self, clip: Clip, tries: int) -> None:
         """Store how often the tags of a clip were tried, before a try that may end the service."""
-        self._write(update(clips).where(clips.c.id == clip.id).values(tag_tries=tries))
+        with self.engine.begin() as connection:
+            connection.execute(_UPDATE_CLIP, {"own": clip.id, "tag_tries": tries})
 
     def record(self, clip: Clip, outcome: TagOutcome) -> bool:
         """Record the outcome of a clip's tag write.
@@ -70,11 +72,9 @@ class TagJournal(CataloguePart):
             is_current = not _values_changed(connection, clip.identity, outcome.tagged)
             if not is_current:
                 values |= TAGS_DUE
-            connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
+            connection.execute(_UPDATE_CLIP, {"own": clip.id, **values})
             if is_made:
-                connection.execute(
-                    delete(tag_journal).where(_entries_of(clip), tag_journal.c.id < _last_of(clip))
-                )
+                connection.execute(_DROP_EARLIER, {"own": clip.id})
         return is_current
 
     def was_interrupted(self, clip: Clip) -> bool:
@@ -87,8 +87,7 @@ class TagJournal(CataloguePart):
         It is one, or two if a write was interrupted. A file that another sound has replaced under
         the same name has none.
         """
-        own = _entries_of(clip) & _same_sound(clip)
-        return self._before(own)
+        return self._before(_UNDOS, clip)
 
     def undos_of_copies(self, clip: Clip, size: int) -> list[dict[str, Any]]:
         """Return what undoes the tag writes of other files with the same sound, as `undos`.
@@ -97,8 +96,7 @@ class TagJournal(CataloguePart):
             clip: the file.
             size: of the other files as we left them, in bytes.
         """
-        others = _same_sound(clip) & (tag_journal.c.clip_id != clip.id)
-        return self._before(others & (tag_journal.c.size == size))
+        return self._before(_UNDOS_OF_COPIES, clip, size=size)
 
     def written_at(self, clip: Clip) -> datetime | None:
         """Return when the last undo record but one was stored: at the write before the last."""
@@ -118,10 +116,9 @@ class TagJournal(CataloguePart):
                 noted = json.dumps(json.loads(before) | {"restored": True})
                 connection.execute(update(tag_journal).where(last).values(before=noted))
 
-    def _before(self, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
-        statement = select(tag_journal.c.before).where(condition)
-        rows = self._rows(statement.order_by(tag_journal.c.id.desc()).limit(MOST_RECORDS))
-        return [json.loads(row.before) for row in rows]
+    def _before(self, statement: Select[Any], clip: Clip, **others: int) -> list[dict[str, Any]]:
+        values = {"own": clip.id, "identity": clip.identity, **others}
+        return [json.loads(row.before) for row in self._rows(statement, values)]
 
     def retry(self, wanted: Callable[[Path], bool], *, but: str, under: Path | None = None) -> int:
         """Mark tags that could not be written as pending again.
@@ -147,11 +144,6 @@ class TagJournal(CataloguePart):
         return len(ids)
 
 
-def _same_sound(clip: Clip) -> ColumnElement[bool]:
-    own: ColumnElement[bool] = tag_journal.c.sound_id == sound_with(clip.identity)
-    return own
-
-
 def _entries_of(clip: Clip) -> ColumnElement[bool]:
     return tag_journal.c.clip_id == clip.id
 
@@ -163,8 +155,35 @@ def _last_of(clip: Clip) -> Any:
 
 def _values_changed(connection: Connection, identity: str, tagged: Tagged | None) -> bool:
     """Return whether the catalogue's values of a sound differ from those just written."""
-    statement = select(felt.c.arousal, felt.c.valence).where(felt.c.identity == identity)
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_VALUES, {"identity": identity}).one_or_none()
     if tagged is None or row is None:
         return False
     return (round(row.arousal * 100), round(row.valence * 100)) != (tagged.arousal, tagged.valence)
+
+
+def _undos(*conditions: ColumnElement[bool]) -> Select[Any]:
+    same_sound = tag_journal.c.sound_id == sound_with(_IDENTITY)
+    statement = select(tag_journal.c.before).where(same_sound, *conditions)
+    return statement.order_by(tag_journal.c.id.desc()).limit(MOST_RECORDS)
+
+
+_IDENTITY: Final = bindparam("identity", type_=String)
+_OWN: Final = bindparam("own", type_=BigInteger)
+_VALUES: Final = select(felt.c.arousal, felt.c.valence).where(felt.c.identity == _IDENTITY)
+_UPDATE_CLIP: Final = update(clips).where(clips.c.id == _OWN)
+_UNDOS: Final = _undos(tag_journal.c.clip_id == _OWN)
+_UNDOS_OF_COPIES: Final = _undos(
+    tag_journal.c.clip_id != _OWN, tag_journal.c.size == bindparam("size", type_=BigInteger)
+)
+_BEGIN: Final = insert(tag_journal).values(
+    {
+        name: bindparam(name, type_=tag_journal.c[name].type)
+        for name in ("clip_id", "written_at", "before", "size")
+    }
+    | {"sound_id": sound_with(_IDENTITY)}
+)
+_DROP_EARLIER: Final = delete(tag_journal).where(
+    tag_journal.c.clip_id == _OWN,
+    tag_journal.c.id
+    < select(func.max(tag_journal.c.id)).where(tag_journal.c.clip_id == _OWN).scalar_subquery(),
+)

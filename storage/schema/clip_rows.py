@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import and_, false, insert, literal, or_, select
+from sqlalchemy import BigInteger, String, and_, bindparam, false, insert, literal, or_, select
 
 from storage.schema.column_types import NameText, PathText
 from storage.schema.tables import clips, directories, identities, labels
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sqlalchemy import Column, ColumnElement, Select, Table
+    from sqlalchemy import BindParameter, Column, ColumnElement, Select
     from sqlalchemy.engine import Connection
+    from sqlalchemy.sql.dml import ReturningInsert
 
+FEW: Final = 16
 PATH: Final = directories.c.path.op("||", return_type=PathText())(clips.c.name).label("path")
 
 
@@ -45,6 +47,12 @@ def parts_of(path: Path) -> tuple[str, str]:
     return folder + slash, name
 
 
+def place_of(path: Path) -> dict[str, str]:
+    """Return the parameters of `IS_THERE` for a path."""
+    folder, name = parts_of(path)
+    return {"folder": folder, "file": name}
+
+
 def is_at(path: Path) -> ColumnElement[bool]:
     """Return the condition that a clip has this path."""
     folder, name = parts_of(path)
@@ -55,6 +63,12 @@ def is_named(folder: ColumnElement[str], name: ColumnElement[str]) -> ColumnElem
     """Return the condition that a clip has this name in a folder, given with its slash."""
     own = select(directories.c.id).where(directories.c.path == folder).scalar_subquery()
     return and_(clips.c.directory_id == own, clips.c.name == name)
+
+
+IS_THERE: Final = is_named(bindparam("folder", type_=NameText), bindparam("file", type_=NameText))
+"""The condition that a clip has the path of some parameters."""
+
+CLIP_THERE: Final = CLIPS.where(IS_THERE)
 
 
 def is_below(folder: Path) -> ColumnElement[bool]:
@@ -70,35 +84,69 @@ def is_within(folders: Iterable[Path]) -> ColumnElement[bool]:
     return or_(false(), *(is_at(folder) | is_below(folder) for folder in folders))
 
 
-def has_identity(identity: str) -> ColumnElement[bool]:
+def has_identity(identity: str | BindParameter[str]) -> ColumnElement[bool]:
     """Return the condition that a clip has this sound."""
     return and_(clips.c.sound_id == sound_with(identity))
 
 
-def sound_with(identity: str) -> Any:
+def sound_with(identity: str | BindParameter[str]) -> Any:
     """Return the number of a sound, as part of a statement."""
     return select(identities.c.id).where(identities.c.identity == identity).scalar_subquery()
 
 
 def directory_number(connection: Connection, folder: str) -> int:
     """Return the number of a folder, which is added if it is new."""
-    return _number(connection, directories, directories.c.path, folder)
+    return _number(connection, _DIRECTORY, folder)
 
 
 def label_number(connection: Connection, label: str) -> int:
     """Return the number of a label, which is added if it is new."""
-    return _number(connection, labels, labels.c.label, label)
+    return _number(connection, _LABEL, label)
 
 
 def sound_number(connection: Connection, identity: str) -> int:
     """Return the number of a sound, which is added if it is new."""
-    return _number(connection, identities, identities.c.identity, identity)
+    return _number(connection, _SOUND, identity)
 
 
-def _number(connection: Connection, table: Table, column: Column[str], text: str) -> int:
-    found = connection.execute(select(table.c.id).where(column == text)).scalar()
+class _Numbering(NamedTuple):
+    find: Select[Any]
+    add: ReturningInsert[Any]
+
+
+def _numbering(column: Column[str]) -> _Numbering:
+    number, text = column.table.c.id, bindparam("text", type_=column.type)
+    return _Numbering(
+        select(number).where(column == text),
+        insert(column.table).values({column: text}).returning(number),
+    )
+
+
+_DIRECTORY: Final = _numbering(directories.c.path)
+_LABEL: Final = _numbering(labels.c.label)
+_SOUND: Final = _numbering(identities.c.identity)
+
+
+def _number(connection: Connection, numbering: _Numbering, text: str) -> int:
+    found = connection.execute(numbering.find, {"text": text}).scalar()
     if found is None:
-        added = insert(table).values({column: text}).returning(table.c.id)
-        found = connection.execute(added).scalar_one()
+        found = connection.execute(numbering.add, {"text": text}).scalar_one()
     number: int = found
     return number
+
+
+def _likely_origins() -> Select[Any]:
+    size, mtime_ns, inode = (
+        clips.c[name] == bindparam(f"new_{name}", type_=BigInteger)
+        for name in ("size", "mtime_ns", "inode")
+    )
+    likeliest = (size & mtime_ns).desc(), inode.desc(), clips.c.missing_since.is_(None)
+    return (
+        CLIPS.where(has_identity(bindparam("identity", type_=String)))
+        .order_by(*likeliest)
+        .limit(FEW)
+    )
+
+
+LIKELY_ORIGINS: Final = _likely_origins()
+WITH_INODE: Final = CLIPS.where(clips.c.inode == bindparam("inode", type_=BigInteger)).limit(FEW)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, insert, update
+from sqlalchemy import BigInteger, and_, bindparam, case, delete, insert, update
 
 from storage.schema.clip_rows import (
+    IS_THERE,
     directory_number,
-    is_named,
     label_number,
     parts_of,
     sound_number,
 )
-from storage.schema.column_types import Milliseconds, NameText, PathText
+from storage.schema.column_types import Milliseconds, PathText
 from storage.schema.file_stamps import FileLook, FileStamp
 from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Clip, Tagged, TagState
@@ -99,14 +99,19 @@ def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -
     features = analysis.features
     sound_id = sound_number(connection, features.identity)
     # The schema's cascade deletes the old prediction.
-    connection.execute(delete(hearings).where(hearings.c.sound_id == sound_id))
+    connection.execute(_FORGET, {"own": sound_id})
     settings = label_number(connection, features.settings)
     heard = {"sound_id": sound_id, "settings": settings, "heard_at": now, "vector": features.vector}
-    connection.execute(insert(hearings).values(heard))
+    connection.execute(_ADD_HEARING, heard)
     values = prediction_values(connection, analysis.prediction)
     values |= {"sound_id": sound_id, "analysed_at": now, "curve": pack_curve(analysis.curve)}
     values["duration_ms"] = round(1000 * features.duration_s)
-    connection.execute(insert(predictions).values(values))
+    connection.execute(_ADD_PREDICTION, values)
+
+
+_FORGET = delete(hearings).where(hearings.c.sound_id == bindparam("own", type_=BigInteger))
+_ADD_HEARING = insert(hearings)
+_ADD_PREDICTION = insert(predictions)
 
 
 def _restamp(table: Table, own: ColumnElement[bool]) -> Update:
@@ -120,11 +125,10 @@ def _restamp(table: Table, own: ColumnElement[bool]) -> Update:
     )
 
 
-_NAMED = is_named(bindparam("folder", type_=NameText), bindparam("file", type_=NameText))
 MISSING_CLIP = (
     update(clips)
-    .where(_NAMED, clips.c.missing_since.is_(None))
+    .where(IS_THERE, clips.c.missing_since.is_(None))
     .values(missing_since=bindparam("now", type_=Milliseconds))
 )
-RESTAMP_CLIP = _restamp(clips, _NAMED)
+RESTAMP_CLIP = _restamp(clips, IS_THERE)
 RESTAMP_ENTRY = _restamp(queue, queue.c.path == bindparam("of", type_=PathText))
