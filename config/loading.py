@@ -207,6 +207,15 @@ def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
     return settings
 
 
+_PLAIN: Final = {
+    **dict.fromkeys(("float_parsing", "float_type"), "a number is accepted"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is accepted"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is accepted"),
+    "string_type": "a text in quotes is accepted",
+}
+"""What is accepted instead, by pydantic's types of errors."""
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
@@ -217,7 +226,7 @@ def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
     inner = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][depth:]
     )
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         table = _TABLES[key]
         nearest = _nearest(str(detail["loc"][-1]), table.model_fields)

@@ -38,7 +38,7 @@ def _has_port(text: str) -> bool:
 
 def _listenable(text: str) -> str:
     if text and not _has_port(text):
-        raise ValueError('"host:port" is accepted, or an empty text')
+        raise ValueError('"host:port" with a port up to 65535 is accepted, or an empty text')
     return text
 
 

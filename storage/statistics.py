@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, not_, select
 
 from storage.database.sessions import CataloguePart
 from storage.queue import RUNNING, WAITING
+from storage.schema.clip_rows import FILES, PATH, is_within
+from storage.schema.records import TagState
 from storage.schema.tables import clips, given_annotations, hearings, queue, timetable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
+    from pathlib import Path
 
-    from sqlalchemy import Column, ColumnElement
-
-    from storage.schema.records import TagState
+    from sqlalchemy import Column, ColumnElement, Select
 
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """The number of files with one reason."""
+    """The number of files with one reason, and one of them."""
 
     reason: str
     count: int
+    example: Path
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,18 @@ class CatalogueStatistics(CataloguePart):
 
     def failures_by_reason(self, most: int) -> list[ReasonCount]:
         """Return why files could not be analysed, the commonest reason first."""
-        return self._by_reason(queue.c.reason, most)
+        return self._by_reason(queue.c.reason, most, select(queue.c.path).order_by(queue.c.path))
 
     def untagged_by_reason(self, state: TagState, most: int) -> list[ReasonCount]:
         """Return why tags are pending or not written, the commonest reason first."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
-        return self._by_reason(clips.c.tag_reason, most, own)
+        paths = select(PATH).select_from(FILES).order_by(clips.c.id)
+        return self._by_reason(clips.c.tag_reason, most, paths, own)
+
+    def tags_pending_outside(self, folders: Iterable[Path]) -> int:
+        """Count the files outside of some folders whose tags are still to be written."""
+        own = (clips.c.tag_state == TagState.PENDING) & clips.c.missing_since.is_(None)
+        return self._value(select(func.count()).where(own, not_(is_within(folders)))) or 0
 
     def oldest_due(self, now: datetime) -> datetime | None:
         """Return when the file that waits longest became due, None if none is due."""
@@ -74,7 +83,7 @@ class CatalogueStatistics(CataloguePart):
         )
 
     def _by_reason(
-        self, reason: Column[str], most: int, *conditions: ColumnElement[bool]
+        self, reason: Column[str], most: int, paths: Select[Any], *conditions: ColumnElement[bool]
     ) -> list[ReasonCount]:
         statement = (
             select(reason, func.count())
@@ -83,4 +92,8 @@ class CatalogueStatistics(CataloguePart):
             .order_by(func.count().desc(), reason)
             .limit(most)
         )
-        return [ReasonCount(*row) for row in self._rows(statement)]
+        paths = paths.where(*conditions).limit(1)
+        return [
+            ReasonCount(why, count, self._row(paths.where(reason == why)).path)
+            for why, count in self._rows(statement)
+        ]

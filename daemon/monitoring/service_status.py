@@ -76,6 +76,7 @@ class ServiceStatus:
         oldest_due: when the file that waits longest became due, None if none is due.
         failures: why files could not be analysed, the commonest reasons first.
         untagged: why files are left without tags, the commonest reasons first.
+        tags_outside: files with pending tags in no folder of the running service; 0 if none runs.
         bundle: name of the published bundle, None before the first start.
         rescoring_left: predictions that are by another bundle.
         training: the last one, None if there was none.
@@ -91,6 +92,7 @@ class ServiceStatus:
     analysed_last_hour: int
     failures: list[ReasonCount]
     untagged: list[ReasonCount]
+    tags_outside: int
     bundle: str | None
     rescoring_left: int
     jobs: list[ScheduledJob]
@@ -115,15 +117,17 @@ def status_of(
     """
     url, queries, statistics = catalogue.url, catalogue.queries, catalogue.statistics
     bundle = catalogue.bundles.published()
-    running = writer_of(url)
+    running, folders = writer_of(url), queries.folders()
+    watched = [folder.path for folder in folders]
     status = ServiceStatus(
         running=running,
         counts=queries.counts(now),
-        folders=queries.folders(),
+        folders=folders,
         oldest_due=statistics.oldest_due(now),
         analysed_last_hour=statistics.analysed_since(now - AN_HOUR),
         failures=statistics.failures_by_reason(MOST_REASONS),
         untagged=statistics.untagged_by_reason(TagState.NOT_WRITTEN, MOST_REASONS),
+        tags_outside=statistics.tags_pending_outside(watched) if running and watched else 0,
         bundle=bundle,
         rescoring_left=0 if bundle is None else catalogue.rescoring.outdated_count(bundle),
         jobs=statistics.jobs(),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from daemon.monitoring.service_status import ServiceStatus
+    from storage.statistics import ReasonCount
 
 
 def document_of(status: ServiceStatus, catalogue: str, now: datetime) -> dict[str, Any]:
@@ -39,8 +40,8 @@ def document_of(status: ServiceStatus, catalogue: str, now: datetime) -> dict[st
         ],
         "oldest_due_s": None if due is None else round((now - due).total_seconds(), 1),
         "files_per_hour": status.analysed_last_hour,
-        "failures": [asdict(group) for group in status.failures],
-        "untagged": [asdict(group) for group in status.untagged],
+        "failures": [_group(group) for group in status.failures],
+        "untagged": [_group(group) for group in status.untagged],
         "paused": None if status.paused is None else status.paused.text,
         "confinement": None if status.confinement is None else status.confinement.text,
         "rescoring_left": status.rescoring_left,
@@ -57,3 +58,7 @@ def document_of(status: ServiceStatus, catalogue: str, now: datetime) -> dict[st
         "catalogue_bytes": status.catalogue_bytes,
         "free_bytes": status.free_bytes,
     }
+
+
+def _group(group: ReasonCount) -> dict[str, Any]:
+    return asdict(group) | {"example": str(group.example)}

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from daemon.wording import counted
 from trainer.bundles.installation_key import KEY
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def narrow_state(state: Path, catalogue: Path) -> None:
             narrowed += is_open + _narrow_below(handle, deep=is_open)
     if narrowed:
         log.warning(
-            "%s: others had access to %d files and folders of ours; now their owner alone has",
+            "%s: other users had access to %s of this service; now their owner alone has",
             state,
-            narrowed,
+            counted(narrowed, "file or folder", "files and folders"),
         )
 
 

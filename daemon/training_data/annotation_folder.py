@@ -137,7 +137,7 @@ class AnnotationFolder:
             self._log_once(f"{self._folder / name}: cannot be read: {error.strerror}")
             return None, None
         given = counted(found.given, "annotation")
-        log.info("%s: %s imported, %d of them new", source, given, found.new)
+        log.info("%s: %s imported, %d new", source, given, found.new)
         return found.new, None
 
     def _moved(self, folder: FolderHandle, name: str, stream: BinaryIO, reason: str | None) -> bool:

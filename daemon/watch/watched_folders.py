@@ -64,7 +64,9 @@ class WatchedFolders:
         self._mounted = self._mounts.refresh()
         if self._watcher is not None:
             for root in self.roots:
-                log.info("%s: watched", root, extra={"folder": root})
+                is_there = self._seen[root] is not None
+                state = "watched" if is_there else "is not there; watched as soon as it is"
+                log.info("%s: %s", root, state, extra={"folder": root})
             self._watcher.watch(self._folders)
         self._warn_of_restrictions()
 

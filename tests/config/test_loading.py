@@ -131,6 +131,21 @@ def test_a_value_out_of_range_is_refused(key: str, value: str) -> None:
     assert problems(overrides=[f"{key}={value}"])[0].startswith(key)
 
 
+@pytest.mark.parametrize(
+    ("assignment", "accepted"),
+    [
+        ("watch.settle_s=abc", "a number is accepted"),
+        ("analysis.memory_mib=many", "a whole number is accepted"),
+        ("analysis.memory_mib=1000.5", "a whole number is accepted"),
+        ("page.listen=8080", "a text in quotes is accepted"),
+        ("page.listen='8080'", '"host:port" with a port up to 65535 is accepted, or an empty text'),
+    ],
+)
+def test_what_is_accepted_instead_is_said_in_plain_words(assignment: str, accepted: str) -> None:
+    (told,) = problems(overrides=[assignment])
+    assert told.endswith(f"(from --set): {accepted}")
+
+
 def spelled_as_before(way: str, folder: Path, value: str = "'go on'") -> dict[str, object]:
     arguments: dict[str, dict[str, object]] = {
         "file": {"file": written(folder, f"[analysis]\non_battery = {value}\n")},

@@ -72,6 +72,10 @@ def test_another_persons_annotation_is_not_withdrawn_without_asking(
     valenced("annotate", song, "--arousal", "0.5")
     valenced("annotate", song, "--withdraw")
     assert "1 annotation withdrawn" in valenced.stderr
+    valenced("annotate", song, "--withdraw")
+    assert f"{song}: has no annotation; nothing was withdrawn" in valenced.stderr
+    valenced("annotate", song, "--withdraw", "--by", "ann")
+    assert f"{song}: has no annotation by ann; nothing was withdrawn" in valenced.stderr
     for name in ("ann", "bob"):
         valenced("annotate", song, "--arousal", "0.5", "--by", name)
     valenced("annotate", song, "--arousal", "0.5")
@@ -81,7 +85,7 @@ def test_another_persons_annotation_is_not_withdrawn_without_asking(
     valenced("annotate", song, "--withdraw", "--by", "bob")
     assert in_force(valenced) == {b"ann", os.fsencode(you)}
     valenced("annotate", song, "--withdraw", "--by", "nobody")
-    assert "0 annotations withdrawn" in valenced.stderr
+    assert f"{song}: has no annotation by nobody; nothing was withdrawn" in valenced.stderr
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,7 @@ def test_a_table_is_imported_completely_or_not_at_all(valenced: Valenced, song: 
     assert valenced.select("SELECT count(*) FROM annotations") == [(0,)]
     table.write_text("file,arousal,valence\nsong.flac,1,9\nother.flac,9,9\n")
     valenced("annotate", "--from", table, "--scale", "1:9", "--by", "ann")
-    assert "2 annotations imported, 2 of them new" in valenced.stderr
+    assert "2 annotations imported, 2 new" in valenced.stderr
     assert shown(valenced, song)[:2] == (-1.0, 1.0)
 
 
@@ -272,7 +276,7 @@ def test_a_dropped_table_is_imported_while_it_runs(
         (folder / "bad.csv").write_text("path,arousal\nnothing.wav,0\n")
         (folder / "good.csv").write_text("path,arousal,valence\nsong.flac,0.5,-0.5\n")
         service.wait_for("bad.csv: refused")
-        service.wait_for("good.csv: 1 annotation imported, 1 of them new")
+        service.wait_for("good.csv: 1 annotation imported, 1 new")
         service.wait_until(lambda: tags(song) == ("50", "-50"))
         assert service.stop() == 0
     assert (folder / "done" / "good.csv").exists()

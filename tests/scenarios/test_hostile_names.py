@@ -162,7 +162,7 @@ def test_every_command_on_one_file_takes_its_name(
         csv.writer(stream).writerows(
             [["path", "arousal"], [f"{sound.parent.name}/{sound.name}", 1]]
         )
-    assert run("annotate", "--from", table).err == "1 annotation imported, 1 of them new\n"
+    assert run("annotate", "--from", table).err == "1 annotation imported, 1 new\n"
     assert run("annotate", "--withdraw", sound).code == 0
 
 

@@ -126,7 +126,7 @@ def imported(
         catalogue.jobs.request(RETAG, utc_now())
     except OSError as error:
         raise ValencedError(f"{path}: cannot be read: {error.strerror}") from error
-    return f"{counted(given, 'annotation')} imported, {new} of them new"
+    return f"{counted(given, 'annotation')} imported, {new} new"
 
 
 def _recorded(
@@ -150,6 +150,9 @@ def _withdrawn(catalogue: Catalogue, clip: Clip, annotator: str | None) -> str:
 
     names = [annotator] if annotator else _whose(catalogue, clip.path)
     count = withdraw_by_hand(catalogue, clip.identity, names, utc_now())
+    if not count:
+        whose = f" by {', '.join(names)}" if names else ""
+        return printable(f"{clip.path}: has no annotation{whose}; nothing was withdrawn")
     return printable(f"{clip.path}: {counted(count, 'annotation')} withdrawn")
 
 

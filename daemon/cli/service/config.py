@@ -60,8 +60,10 @@ def edit(**shared: Any) -> None:
 
     file = take_settings(shared).file or settings_file.file_in_force(os.environ)
     if settings_file.edit(file, settings_template(), os.environ):
+        systemctl = "systemctl" if file.is_relative_to("/etc") else "systemctl --user"
         say(
-            f"changed {file}; a running service reads it again: systemctl reload valenced", err=True
+            f"changed {file}; to have a service read it again: {systemctl} reload valenced",
+            err=True,
         )
     else:
         say(f"{file} stays as it was", err=True)

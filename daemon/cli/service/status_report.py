@@ -31,10 +31,18 @@ def lines_of(status: ServiceStatus, catalogue: str, now: datetime) -> Iterator[t
     due = status.oldest_due
     waits = f"   (the first for {(now - due).total_seconds():.0f} s)" if due else ""
     yield "pending", f"{counts.pending}{waits}"
-    yield "failed", f"{counts.failed}{'   (see valenced show FILE)' * bool(counts.failed)}"
+    yield (
+        "failed",
+        f"{counts.failed}{'   (one file of each reason; more: valenced show FILE)' * bool(counts.failed)}",
+    )
     yield from _groups(status.failures)
     given_up = f"; {counts.tags_given_up} given up" * bool(counts.tags_given_up)
     yield "tags", f"{counts.tags_pending} pending{given_up}"
+    if status.tags_outside:
+        yield (
+            "",
+            f"{status.tags_outside:>6}  in none of the folders below: valenced scan writes them",
+        )
     yield from _groups(status.untagged)
     left = f"; {counted(status.rescoring_left, 'prediction')} to be renewed"
     left *= bool(status.rescoring_left)
@@ -58,3 +66,4 @@ def lines_of(status: ServiceStatus, catalogue: str, now: datetime) -> Iterator[t
 def _groups(groups: list[ReasonCount]) -> Iterator[tuple[str, str]]:
     for group in groups:
         yield "", f"{group.count:>6}  {group.reason}"
+        yield "", f"        {group.example}"

@@ -46,4 +46,8 @@ def command(loaded: LoadedSettings, *, user: bool, root: Path | None) -> None:
     # After `install --no-service`, there may be no systemd.
     if root is None and had_units:
         reload_systemd(user=user, makes_user=False)
+    if not had_units and not count:
+        other = "valenced uninstall" + " --user" * (not user)
+        whose = "of the machine" if user else "of a user"
+        say(f"nothing is installed here; to remove the service {whose}: {other}", err=True)
     say("catalogue and settings are kept", err=True)

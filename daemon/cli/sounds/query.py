@@ -91,7 +91,9 @@ def command(
     if is_empty:
         say("the catalogue has no sound yet; to analyse some: valenced scan DIR", err=True)
     elif not found[0]:
-        say("no sound matches", err=True)
+        under = asked.wanted.under
+        is_lost = under is not None and not under.exists()
+        say(f"no sound matches; there is no {under}" if is_lost else "no sound matches", err=True)
 
 
 def _print_playlist(

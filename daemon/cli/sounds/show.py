@@ -14,6 +14,7 @@ from daemon.cli.output import print_json, say
 from daemon.cli.session import not_in_catalogue, open_catalogue
 from daemon.paths import canonical_path
 from daemon.service_errors import TagWriteError
+from daemon.wording import counted
 from storage.schema.sound_filter import SoundFilter
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     failure = document["failure"]
     if failure is not None:
         retry = f"next at {failure['retry_at']}" if failure["retry_at"] else "given up"
-        yield f"  failed    {failure['reason']} ({failure['attempts']} attempts, {retry})"
+        tried = counted(failure["attempts"], "attempt")
+        yield f"  failed    {failure['reason']} ({tried}, {retry})"
 
 
 def _bars(values: Sequence[float]) -> str:

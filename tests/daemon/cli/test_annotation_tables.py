@@ -55,7 +55,7 @@ def test_an_export_is_imported_elsewhere_with_the_same_values(
     (state / "other").mkdir()
     known(state / "other").close()
     monkeypatch.setenv("STATE_DIRECTORY", str(state / "other"))
-    for said in (b"6 annotations imported, 6 of them new", b"imported, 0 of them new"):
+    for said in (b"6 annotations imported, 6 new", b"imported, 0 new"):
         assert answer(monkeypatch, "annotations", "import", str(table)) == 0
         assert said in capfdbinary.readouterr().err
     assert answer(monkeypatch, "annotations", "list", "--format", "json") == 0

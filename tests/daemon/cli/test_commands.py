@@ -130,8 +130,10 @@ def test_titles_of_a_playlist_come_from_the_tags(heard: tuple[Valenced, Path]) -
 @of_the_library
 def test_an_empty_answer_says_so(heard: tuple[Valenced, Path]) -> None:
     valenced, library = heard
-    assert valenced("query", "--under", library / "nowhere") == b""
+    assert valenced("query", "--under", library, "--arousal", "1:") == b""
     assert valenced.stderr == "no sound matches\n"
+    assert valenced("query", "--under", library / "nowhere") == b""
+    assert valenced.stderr == f"no sound matches; there is no {library}/nowhere\n"
     valenced("query", "--percentile", "10", exit_code=2)
     assert "a MOOD is needed" in valenced.stderr
 

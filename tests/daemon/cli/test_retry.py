@@ -62,12 +62,26 @@ def test_tags_that_were_given_up_are_counted_by_reason(valenced: Valenced) -> No
     status = valenced.read("status")
     assert (status["tags_pending"], status["tags_given_up"]) == (1, 3)
     assert status["untagged"] == [
-        {"reason": "no permission", "count": 2},
-        {"reason": NO_SCHEME, "count": 1},
+        {"reason": "no permission", "count": 2, "example": "/m/a.mp3"},
+        {"reason": NO_SCHEME, "count": 1, "example": "/m/c.mkv"},
     ]
     lines = valenced("status").decode().splitlines()
     row = lines.index("tags       1 pending; 3 given up")
     assert lines[row + 1].split(maxsplit=1) == ["2", "no permission"]
+    assert lines[row + 2].strip() == "/m/a.mp3"
+
+
+def test_tags_that_nobody_will_write_by_itself_are_told(valenced: Valenced, music: Path) -> None:
+    (music / "watched").mkdir()
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        clip = record(catalogue, "/elsewhere/a.mp3")
+        catalogue.tag_journal.record(clip, TagOutcome(TagState.PENDING))
+    outside = "     1  in none of the folders below: valenced scan writes them"
+    assert outside not in valenced("status").decode()
+    with valenced.start("run", music / "watched") as service:
+        service.wait_for("watched")
+        service.wait_until(lambda: valenced.read("status")["folders"])
+        assert outside in valenced("status").decode()
 
 
 def test_only_failed_tags_that_are_wanted_are_retried(valenced: Valenced) -> None:

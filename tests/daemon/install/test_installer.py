@@ -52,7 +52,11 @@ def test_the_units_name_this_environment_and_open_the_watched_folders(
     assert not any("/srv/fx" in line for line in drop_in)
     valenced("install", "--root", root)
     valenced("uninstall", "--root", root)
+    assert "nothing is installed" not in valenced.stderr
     assert not [path for path in root.rglob("*") if path.is_file()]
+    valenced("uninstall", "--root", root)
+    said = "nothing is installed here; to remove the service of a user: valenced uninstall --user"
+    assert said in valenced.stderr
 
 
 def settings_with(*texts: str, more: str = "tags.mode=replace") -> Settings:

@@ -11,6 +11,8 @@ const PAGE = 100;
 
 export const rows = signal<Sound[]>([]);
 export const rowsProblem = signal<string | null>(null);
+/** Whether the first rows are still on their way. */
+export const isLoading = signal(true);
 /** Where the rows go on; null at their end. */
 export const next = signal<number | null>(null);
 
@@ -61,6 +63,7 @@ async function load(more: boolean): Promise<void> {
     remember(found);
     rows.value = more ? [...rows.peek(), ...found] : found;
     rowsProblem.value = null;
+    isLoading.value = false;
   } catch (error) {
     if (!isAbort(error)) rowsProblem.value = (error as Error).message;
   }

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 
-import { lassoedIds, loadMore, next, ORDERS, rows, rowsProblem } from "./rows";
+import { isLoading, lassoedIds, loadMore, next, ORDERS, rows, rowsProblem } from "./rows";
 import { api, MOST_EXPORTED, MOST_ROWS, type ExportFormat, type Wanted } from "../core/api";
 import { clock, count, counted, folderOf, nameOf, signed, visible } from "../core/format";
 import { complain, tell } from "../core/messages";
@@ -56,7 +56,9 @@ export function Selection() {
       <ul class="rows" onKeyDown={walk}>
         {rows.value.map((sound) => <Row key={sound.id} sound={sound} />)}
       </ul>
-      {!rows.value.length && !rowsProblem.value && <p class="hint">No sound matches.</p>}
+      {!rows.value.length && !rowsProblem.value && (
+        <p class="hint">{isLoading.value ? "Loading …" : "No sound matches."}</p>
+      )}
       {next.value !== null && <button type="button" class="more" onClick={loadMore}>Show more</button>}
       {shown.value && <TextDialog {...shown.value} onClose={() => (shown.value = null)} />}
     </section>
