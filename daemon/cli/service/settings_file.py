@@ -120,7 +120,9 @@ def _edit_until_valid(draft: Path, file: Path, environ: Mapping[str, str]) -> No
         try:
             click.edit(filename=str(draft))
         except (click.ClickException, ValueError) as error:
-            raise SettingsFileError(f"{file}: not changed: {error}") from error
+            raise SettingsFileError(
+                f"{file}: not changed: {error}; set $VISUAL or $EDITOR to an editor that works here"
+            ) from error
         problems = list(_problems(draft, file, environ))
         if not problems:
             return
