@@ -31,10 +31,8 @@ def lines_of(status: ServiceStatus, catalogue: str, now: datetime) -> Iterator[t
     due = status.oldest_due
     waits = f"   (the first for {(now - due).total_seconds():.0f} s)" if due else ""
     yield "pending", f"{counts.pending}{waits}"
-    yield (
-        "failed",
-        f"{counts.failed}{'   (one file of each reason; more: valenced show FILE)' * bool(counts.failed)}",
-    )
+    more = "   (one file of each reason; more: valenced show FILE)" * bool(counts.failed)
+    yield "failed", f"{counts.failed}{more}"
     yield from _groups(status.failures)
     given_up = f"; {counts.tags_given_up} given up" * bool(counts.tags_given_up)
     yield "tags", f"{counts.tags_pending} pending{given_up}"
