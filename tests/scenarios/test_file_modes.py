@@ -73,7 +73,7 @@ def test_a_running_service_does_so_too(valenced: Valenced, music: Path) -> None:
     state.mkdir(exist_ok=True)
     state.chmod(0o777)
     with valenced.start("run", music) as service:
-        service.wait_for("others had access to 1 files and folders")
+        service.wait_for("other users had access to 1 file or folder of this service")
         write_audio(music / "a.flac", music_like(2))
         service.wait_for("a.flac", "arousal")
         found = {path.name for path in state.iterdir()}
@@ -103,7 +103,7 @@ class TestNarrowing:
         assert modes(state) == {}
         assert stat.S_IMODE((state / "catalogue.db").stat().st_mode) == 0o600
         (line,) = caplog.messages
-        assert "others had access to 5 files and folders of ours" in line
+        assert "other users had access to 5 files and folders of this service" in line
         narrow_state(state, state / "catalogue.db")
         assert len(caplog.messages) == 1
 
