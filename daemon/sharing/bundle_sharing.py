@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from trainer.bundles.adopting import ADOPTED, adopt, manifests_in, remove_adopted
+from trainer.bundles.adopting import ADOPTED, adopt, known_manifests, remove_adopted
 from trainer.bundles.bundle import authenticated, read_bundle
 from trainer.bundles.refitting import learned
 from trainer.trainer_errors import BundleError
@@ -107,7 +107,8 @@ def take_over(catalogue: Catalogue, shared: SharedFiles, registry: Path, prepare
 def take_over_unknown(catalogue: Catalogue, registry: Path, prepare: Prepares) -> None:
     """Have a new main service go on with the bundle of the former one, if it was never here.
 
-    One that is here, published or not, was replaced by a decision of this installation.
+    One that is here, published or not, was replaced by a decision of this installation; the
+    starter is here anyway.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
@@ -115,7 +116,7 @@ def take_over_unknown(catalogue: Catalogue, registry: Path, prepare: Prepares) -
     if not catalogue.bundles.can_share() or (name := catalogue.bundles.published()) is None:
         return
     shared = shared_files(catalogue, name)
-    if shared is None or any(map(shared.are_those_of, manifests_in(registry))):
+    if shared is None or any(map(shared.are_those_of, known_manifests(registry))):
         return
     try:
         take_over(catalogue, shared, registry, prepare)

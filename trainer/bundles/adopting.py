@@ -65,8 +65,8 @@ def remove_adopted(registry_dir: Path) -> None:
             registry.remove(registry_dir, directory.name)
 
 
-def manifests_in(registry_dir: Path) -> Iterator[Manifest]:
-    """Yield the manifest of each bundle that has one, without a look at its other files."""
-    for file in registry_dir.glob(f"*/{bundle.MANIFEST}"):
+def known_manifests(registry_dir: Path) -> Iterator[Manifest]:
+    """Yield the manifest of each bundle that is here or shipped, without a look at other files."""
+    for file in (bundle.SHIPPED / bundle.MANIFEST, *registry_dir.glob(f"*/{bundle.MANIFEST}")):
         with suppress(OSError, BundleError):
             yield decode_manifest(file.read_bytes(), str(file.parent))

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.sharing.bundle_sharing import share, take_over_unknown
 from daemon.sharing.service_access import service_access
-from daemon.worker.active_bundle import ActiveBundle
+from daemon.worker.active_bundle import ActiveBundle, load_published
 from storage.catalogue import Catalogue
 from storage.schema.catalogue_errors import CatalogueBusy
 from tests.trainer.bundles.made_bundles import pristine, small
@@ -85,6 +85,12 @@ def test_there_may_be_nothing_to_take_over(catalogue: Catalogue, tmp_path: Path)
     with closing(Catalogue(f"sqlite:///{tmp_path}/catalogue.db")) as alone:
         alone.bundles.record("another", "2026", {})
         take_over_unknown(alone, tmp_path / "bundles", fitted)
+    assert not (tmp_path / "bundles").exists()
+
+
+def test_the_starter_is_not_taken_over(catalogue: Catalogue, tmp_path: Path) -> None:
+    share(catalogue, load_published(tmp_path / "former", catalogue, prepare))
+    take_over_unknown(catalogue, tmp_path / "bundles", lambda *_: pytest.fail("fitted"))
     assert not (tmp_path / "bundles").exists()
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.trainer.bundles.made_bundles import Trap, pristine
 from tests.trainer.regression.rated import HEARING, small_table
-from trainer.bundles import registry
-from trainer.bundles.adopting import adopt, manifests_in, remove_adopted
+from trainer.bundles import bundle, registry
+from trainer.bundles.adopting import adopt, known_manifests, remove_adopted
 from trainer.bundles.bundle import MANIFEST, REGRESSION, TABLE, load, read_bundle
 from trainer.bundles.bundle_manifest import decode_manifest
 from trainer.trainer_errors import BundleCorrupt
@@ -73,7 +73,8 @@ def test_this_and_the_previous_one_stay(content: dict[str, bytes], tmp_path: Pat
     }
     assert registry.published_name(tmp_path) == "shared-3.refit-1"
     (tmp_path / "shared-2" / MANIFEST).write_bytes(b"torn")
-    assert {each.name for each in manifests_in(tmp_path)} == {
+    assert {each.name for each in known_manifests(tmp_path)} == {
+        bundle.SHIPPED.name,
         "shared-2.refit-1",
         "shared-3",
         "shared-3.refit-1",
