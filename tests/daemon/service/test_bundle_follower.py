@@ -14,12 +14,13 @@ import pytest
 from daemon.service import bundle_follower
 from daemon.service.bundle_follower import BundleFollower, BundleWait, bundle_of_main
 from daemon.service.messages import CheckFolders, MessageQueue, Reload, RoleChanged, Stop
-from daemon.sharing.bundle_sharing import share, shared_files
+from daemon.sharing.bundle_sharing import shared_files
 from daemon.sharing.service_access import service_access
 from daemon.system.sd_notify import Notifier
-from daemon.worker.active_bundle import ActiveBundle, load_bundle, load_published
+from daemon.worker.active_bundle import load_bundle, load_published
 from storage.catalogue import Catalogue
 from storage.schema.catalogue_errors import CatalogueError
+from tests.daemon.sharing.shared_bundles import catalogue, main_with, url
 from tests.trainer.bundles.made_bundles import pristine, small
 from tests.trainer.regression.rated import HEARING
 from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, authenticated
@@ -32,21 +33,9 @@ if TYPE_CHECKING:
 
     from daemon.pipeline.stages import Pipeline
     from daemon.sharing.service_access import ServiceAccess
-    from tests.postgresql_server import PostgresqlServer
     from trainer.bundles.bundle_manifest import Manifest
 
-__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
-
-
-@pytest.fixture
-def url(server: PostgresqlServer) -> str:
-    return server.new_catalogue()
-
-
-@pytest.fixture
-def catalogue(url: str) -> Iterator[Catalogue]:
-    with closing(Catalogue(url)) as opened:
-        yield opened
+__all__ = ["catalogue", "pristine", "small", "url"]  # fixtures, which pytest finds by name
 
 
 @pytest.fixture
@@ -76,15 +65,6 @@ def test_it_waits_for_the_bundle_and_holds_no_folder_meanwhile(
     messages.put(Stop())
     assert not wait.wait(registry, prepare)
     assert f"waiting for the bundle {starter.name}: " in caplog.text
-
-
-def main_with(small: Path, catalogue: Catalogue) -> ActiveBundle:
-    """Let the main service predict by a bundle, and share it."""
-    manifest, digest = authenticated(small)
-    bundle = ActiveBundle(small, manifest.name, HEARING, digest)
-    catalogue.bundles.record(bundle.name, manifest.created_at, manifest.model_dump())
-    share(catalogue, bundle)
-    return bundle
 
 
 def test_it_takes_over_the_bundle_of_the_main_service(

@@ -12,43 +12,25 @@ import pytest
 
 from daemon.sharing.bundle_sharing import share, take_over_unknown
 from daemon.sharing.service_access import service_access
-from daemon.worker.active_bundle import ActiveBundle, load_published
+from daemon.worker.active_bundle import load_published
 from storage.catalogue import Catalogue
 from storage.schema.catalogue_errors import CatalogueBusy
+from tests.daemon.sharing.shared_bundles import catalogue, main_with, url
 from tests.trainer.bundles.made_bundles import pristine, small
 from tests.trainer.regression.rated import HEARING
-from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, authenticated, read_bundle
+from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, read_bundle
 from trainer.bundles.registry import install_starter, prepare, publish, published_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.postgresql_server import PostgresqlServer
 
-__all__ = ["pristine", "small"]  # fixtures, which pytest finds by name
+__all__ = ["catalogue", "pristine", "small", "url"]  # fixtures, which pytest finds by name
 
 _TORN_LAYER = (PERSONAL, b"no layer")
 
 fitted = partial(prepare, feature_key=HEARING)
-
-
-@pytest.fixture
-def url(server: PostgresqlServer) -> str:
-    return server.new_catalogue()
-
-
-@pytest.fixture
-def catalogue(url: str) -> Iterator[Catalogue]:
-    with closing(Catalogue(url)) as opened:
-        yield opened
-
-
-def main_with(small: Path, catalogue: Catalogue) -> None:
-    """Let a service that has ended have predicted by a bundle, and have shared it."""
-    manifest, digest = authenticated(small)
-    catalogue.bundles.record(manifest.name, manifest.created_at, manifest.model_dump())
-    share(catalogue, ActiveBundle(small, manifest.name, HEARING, digest))
 
 
 def test_a_new_main_service_goes_on_with_the_bundle_of_the_former(
