@@ -7,12 +7,9 @@ import platform
 import resource
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BASE = "localhost/base"
 
@@ -45,6 +42,13 @@ def configure(folder: Path) -> dict[str, str]:
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "HOME": str(folder),
     }
+
+
+def unmount(variables: dict[str, str]) -> None:
+    """Unmount what podman leaves mounted of its storage after its first image."""
+    folder = Path(variables["HOME"]) / "images" / "overlay"
+    if folder.is_mount():
+        subprocess.run(["umount", folder], check=True)
 
 
 def _limits() -> dict[str, int]:

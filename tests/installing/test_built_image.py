@@ -35,14 +35,17 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     """Return variables for Podman, which has the base image only."""
     folder = tmp_path_factory.mktemp("podman")
     made = podman.configure(folder)
-    podman.make_base(folder, made)
-    yield made
-    run(
-        "podman rm --all --force && podman volume prune --force && podman rmi --all --force",
-        folder,
-        made,
-    )
-    shutil.rmtree(folder)
+    try:
+        podman.make_base(folder, made)
+        yield made
+    finally:
+        run(
+            "podman rm --all --force && podman volume prune --force && podman rmi --all --force",
+            folder,
+            made,
+        )
+        podman.unmount(made)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,10 @@ class DiskFailureRun:
             service.start()
             service.wait_until_started()
             for number in range(self._rounds):
+                # However fast it works, there is work left when the disk fails.
+                service.freeze()
                 self._act(activity, number)
+                service.thaw()
                 self._fail(disk, service)
                 self._wait(disk, valenced)
                 disk.repair()
