@@ -36,7 +36,7 @@ def test_figures_are_those_of_this_machine_though_a_worker_dies_and_another_is_o
     valenced: Valenced, cluster: Machines, scheduler: Machine, tmp_path: Path
 ) -> None:
     valenced("evaluate", *FITS, "--output", tmp_path / "here")
-    cluster.worker(scheduler, "w1", "mortal")
+    mortal = cluster.worker(scheduler, "w1", "mortal")
     staying, old = cluster.worker(scheduler, "w2"), cluster.worker(scheduler, "old", "old")
     before_s, report = worked_s(staying), tmp_path / "there"
     line = ("evaluate", *FITS, "--cluster", scheduler.address, "--output", report)
@@ -46,8 +46,9 @@ def test_figures_are_those_of_this_machine_though_a_worker_dies_and_another_is_o
         assert evaluating.process.wait(PATIENCE_S) == 0
     assert worked_s(staying) > before_s + 0.2
     assert figures(report) == figures(tmp_path / "here")
-    staying.kill()
-    old.kill()
+    # The one that dies may have been asked for too few fits.
+    for worker in (mortal, staying, old):
+        worker.kill()
 
 
 @pytest.mark.xdist_group("cluster")
