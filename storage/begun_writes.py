@@ -35,13 +35,11 @@ class BegunWrites(CataloguePart):
 
     def keep(self, note: BegunWrite) -> None:
         """Note a write, or update where its copy is and why it is kept."""
-        with self.engine.begin() as connection:
-            connection.execute(_KEEP, vars(note))
+        self._execute(_KEEP, vars(note))
 
     def finish(self, rescue: str) -> None:
         """Forget a write whose copy is gone or in place."""
-        with self.engine.begin() as connection:
-            connection.execute(_FINISH, {"own": rescue})
+        self._execute(_FINISH, {"own": rescue})
 
     def all(self) -> list[BegunWrite]:
         """Return every write that is noted, in the order of their files."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import Column, ColumnElement, Select
+    from sqlalchemy import Column, Select
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class CatalogueStatistics(CataloguePart):
 
     def failures_by_reason(self, most: int) -> list[ReasonCount]:
         """Return why files could not be analysed, the commonest reason first."""
-        return self._by_reason(queue.c.reason, most, select(queue.c.path).order_by(queue.c.path))
+        return self._by_reason(select(queue.c.path), queue.c.reason, queue.c.path, most)
 
     def untagged_by_reason(self, state: TagState, most: int) -> list[ReasonCount]:
         """Return why tags are pending or not written, the commonest reason first."""
         own = (clips.c.tag_state == state) & clips.c.missing_since.is_(None)
-        paths = select(PATH).select_from(FILES).order_by(clips.c.id)
-        return self._by_reason(clips.c.tag_reason, most, paths, own)
+        paths = select(PATH).select_from(FILES).where(own)
+        return self._by_reason(paths, clips.c.tag_reason, clips.c.id, most)
 
     def tags_pending_outside(self, folders: Iterable[Path]) -> int:
         """Count the files outside of some folders whose tags are still to be written."""
@@ -83,17 +83,19 @@ class CatalogueStatistics(CataloguePart):
         )
 
     def _by_reason(
-        self, reason: Column[str], most: int, paths: Select[Any], *conditions: ColumnElement[bool]
+        self, paths: Select[Any], reason: Column[str], order: Column[Any], most: int
     ) -> list[ReasonCount]:
+        """Count files by reason; the example is the first of each in an order."""
+        place = func.row_number().over(partition_by=reason, order_by=order)
+        count = func.count().over(partition_by=reason)
+        numbered = paths.add_columns(
+            reason.label("why"), count.label("files"), place.label("place")
+        )
+        found = numbered.where(reason.is_not(None)).subquery().c
         statement = (
-            select(reason, func.count())
-            .where(reason.is_not(None), *conditions)
-            .group_by(reason)
-            .order_by(func.count().desc(), reason)
+            select(found.why, found.files, found.path)
+            .where(found.place == 1)
+            .order_by(found.files.desc(), found.why)
             .limit(most)
         )
-        paths = paths.where(*conditions).limit(1)
-        return [
-            ReasonCount(why, count, self._row(paths.where(reason == why)).path)
-            for why, count in self._rows(statement)
-        ]
+        return [ReasonCount(*row) for row in self._rows(statement)]

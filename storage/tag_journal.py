@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import BindParameter, ColumnElement, Select
     from sqlalchemy.engine import Connection
 
     from storage.schema.records import Clip, Tagged, TagOutcome
@@ -37,13 +37,11 @@ class TagJournal(CataloguePart):
         """Store what undoes a tag write, before it changes the file."""
         values = {"clip_id": clip.id, "identity": clip.identity, "before": json.dumps(undo)}
         values |= {"written_at": now, "size": undo.get("size")}
-        with self.engine.begin() as connection:
-            connection.execute(_BEGIN, values)
+        self._execute(_BEGIN, values)
 
     def count_tries(self, clip: Clip, tries: int) -> None:
         """Store how often the tags of a clip were tried, before a try that may end the service."""
-        with self.engine.begin() as connection:
-            connection.execute(_UPDATE_CLIP, {"own": clip.id, "tag_tries": tries})
+        self._execute(_UPDATE_CLIP, {"own": clip.id, "tag_tries": tries})
 
     def record(self, clip: Clip, outcome: TagOutcome) -> bool:
         """Record the outcome of a clip's tag write.
@@ -79,7 +77,7 @@ class TagJournal(CataloguePart):
 
     def was_interrupted(self, clip: Clip) -> bool:
         """Return whether a tag write began after the last one whose outcome was recorded."""
-        return len(self._rows(select(tag_journal.c.id).where(_entries_of(clip)).limit(2))) > 1
+        return len(self._rows(select(tag_journal.c.id).where(_entries_of(clip.id)).limit(2))) > 1
 
     def undos(self, clip: Clip) -> list[dict[str, Any]]:
         """Return what undoes the tag writes of a file, the newest first.
@@ -100,16 +98,16 @@ class TagJournal(CataloguePart):
 
     def written_at(self, clip: Clip) -> datetime | None:
         """Return when the last undo record but one was stored: at the write before the last."""
-        own = select(tag_journal.c.written_at).where(_entries_of(clip))
+        own = select(tag_journal.c.written_at).where(_entries_of(clip.id))
         return self._value(own.order_by(tag_journal.c.id.desc()).offset(1).limit(1))
 
     def abandon(self, clip: Clip) -> None:
         """Delete the undo record of a write that certainly was not made."""
-        self._write(delete(tag_journal).where(tag_journal.c.id == _last_of(clip)))
+        self._write(delete(tag_journal).where(tag_journal.c.id == _last_of(clip.id)))
 
     def note_restored(self, clip: Clip) -> None:
         """Note in the undo record of a file that our keys are left as they were before us."""
-        last = tag_journal.c.id == _last_of(clip)
+        last = tag_journal.c.id == _last_of(clip.id)
         with self.engine.begin() as connection:
             before = connection.execute(select(tag_journal.c.before).where(last)).scalar()
             if before is not None:
@@ -144,11 +142,11 @@ class TagJournal(CataloguePart):
         return len(ids)
 
 
-def _entries_of(clip: Clip) -> ColumnElement[bool]:
-    return tag_journal.c.clip_id == clip.id
+def _entries_of(clip: int | BindParameter[int]) -> ColumnElement[bool]:
+    return tag_journal.c.clip_id == clip
 
 
-def _last_of(clip: Clip) -> Any:
+def _last_of(clip: int | BindParameter[int]) -> Any:
     """Return the number of a clip's newest record, as part of a statement."""
     return select(func.max(tag_journal.c.id)).where(_entries_of(clip)).scalar_subquery()
 
@@ -171,7 +169,7 @@ _IDENTITY: Final = bindparam("identity", type_=String)
 _OWN: Final = bindparam("own", type_=BigInteger)
 _VALUES: Final = select(felt.c.arousal, felt.c.valence).where(felt.c.identity == _IDENTITY)
 _UPDATE_CLIP: Final = update(clips).where(clips.c.id == _OWN)
-_UNDOS: Final = _undos(tag_journal.c.clip_id == _OWN)
+_UNDOS: Final = _undos(_entries_of(_OWN))
 _UNDOS_OF_COPIES: Final = _undos(
     tag_journal.c.clip_id != _OWN, tag_journal.c.size == bindparam("size", type_=BigInteger)
 )
@@ -183,7 +181,5 @@ _BEGIN: Final = insert(tag_journal).values(
     | {"sound_id": sound_with(_IDENTITY)}
 )
 _DROP_EARLIER: Final = delete(tag_journal).where(
-    tag_journal.c.clip_id == _OWN,
-    tag_journal.c.id
-    < select(func.max(tag_journal.c.id)).where(tag_journal.c.clip_id == _OWN).scalar_subquery(),
+    _entries_of(_OWN), tag_journal.c.id < _last_of(_OWN)
 )

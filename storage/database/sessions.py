@@ -45,6 +45,10 @@ class CataloguePart:
         with reading(self.engine) as connection:
             return connection.execute(statement).scalar()
 
+    def _execute(self, statement: Executable, values: Mapping[str, Any]) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(statement, values)
+
     def _write(self, *statements: Executable) -> int:
         """Execute statements, and return how many rows the last one matched."""
         with self.engine.begin() as connection:
