@@ -237,6 +237,8 @@ def test_a_worker_that_crashes_is_named_as_the_cause_and_replaced(
     identity = worker.identify(tone)
     process = process_of(worker)
     os.kill(process, signal.SIGSTOP)
+    # Until it has stopped, SIGSEGV would overtake.
+    os.waitid(os.P_PID, process, os.WSTOPPED | os.WNOWAIT)
     os.kill(process, signal.SIGSEGV)
 
     def send_and_let_it_crash(*arguments: Any) -> None:
