@@ -11,8 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from trainer.evaluation.cross_validation import OUTER_FOLDS
-from trainer.regression.folds import grouped_folds
 from trainer.regression.kind_kernel import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -25,20 +23,23 @@ _PAPER_CHOICES: Final = {"svr__C": [0.3, 1.0, 3.0]}
 
 
 def paper_predictions(
-    table: TrainingTable, vectors: NDArray[np.float32], seed: int
+    table: TrainingTable, vectors: NDArray[np.float32], folds: NDArray[np.intp], seed: int
 ) -> NDArray[np.float64]:
     """Predict each corpus by the pipeline of the paper, out of fold, shape (clips, 2).
 
     Standard scaling, principal components and support vector regression, tuned by an inner grouped
-    search (Simonetta, Certo and Ntalampiras, 2024), for each corpus and dimension separately, on
-    the folds of `cross_validate`. `vectors`, shape (clips, descriptors), replace those of the
-    table.
+    search (Simonetta, Certo and Ntalampiras, 2024), for each corpus and dimension separately.
+
+    Args:
+        table: the clips.
+        vectors: replace those of the table, shape (clips, descriptors).
+        folds: of each clip; no group spans two.
+        seed: of the components.
     """
-    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)
     pipeline = make_pipeline(StandardScaler(), PCA(0.99, random_state=seed), SVR(epsilon=0.1))
     predicted = np.empty(table.ratings.shape)
     for corpus in sorted(set(table.corpus.tolist())):
-        for fold in range(OUTER_FOLDS):
+        for fold in np.unique(folds):
             train = np.flatnonzero((table.corpus == corpus) & (folds != fold))
             test = np.flatnonzero((table.corpus == corpus) & (folds == fold))
             for dim in range(len(DIMENSIONS)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from trainer.corpora.training_rows import table_of
 from trainer.evaluation.cross_validation import (
+    OUTER_FOLDS,
     cross_validate,
     held_out_scores,
     leave_corpora_out,
@@ -19,6 +21,7 @@ from trainer.evaluation.scores import coverage, interval_score, r2
 from trainer.features.extract import CANONICAL, FeatureSettings
 from trainer.features.opensmile import FEATURES
 from trainer.personal.acceptance import sign_flip_p
+from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import LEVEL, JointRegression
 from trainer.regression.kind_kernel import DIMENSIONS, KINDS
 from trainer.starter.markdown import markdown_table
@@ -83,7 +86,7 @@ def full_report(
     music = [clip for clip in clips if clip.corpus in MUSIC_CORPORA]
     features = extract_corpora(corpora_dir, music, PAPER_FEATURES, cache_dir, progress)
     full = table_of(music, features)
-    paper = [paper_predictions(full, full.vectors[:, :FEATURES], each) for each in seeds]
+    paper = [paper_beside(table, full, each) for each in seeds]
     methods = {"joint": joint.affect, "sounds alone": alone}
     return "\n\n".join(
         [
@@ -103,6 +106,23 @@ def full_report(
             kinds_text(table, joint),
         ]
     )
+
+
+def paper_beside(table: TrainingTable, full: TrainingTable, seed: int) -> NDArray[np.float64]:
+    """Predict music by the paper's pipeline, on the folds that `cross_validate` gives it.
+
+    Args:
+        table: of all corpora, by which the folds are drawn.
+        full: of its music, in the same order, with the paper's features.
+        seed: of the folds.
+
+    Returns:
+        Shape (clips of music, 2).
+    """
+    rows = np.isin(table.corpus, MUSIC_CORPORA)
+    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, seed)[rows]
+    joined = replace(full, group=table.group[rows])
+    return paper_predictions(joined, full.vectors[:, :FEATURES], folds, seed)
 
 
 def beside_text(

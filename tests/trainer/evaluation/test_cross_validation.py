@@ -8,6 +8,7 @@ import pytest
 
 from tests.trainer.regression.rated import small_table
 from trainer.evaluation.cross_validation import (
+    OUTER_FOLDS,
     cross_validate,
     held_out_scores,
     leave_corpora_out,
@@ -15,6 +16,7 @@ from trainer.evaluation.cross_validation import (
     rank_agreement,
 )
 from trainer.evaluation.scores import r2
+from trainer.regression.folds import grouped_folds
 from trainer.regression.joint import JointRegression
 from trainer.starter.markdown import put_between_marks
 from trainer.starter.paper_pipeline import paper_predictions
@@ -24,6 +26,7 @@ from trainer.starter.starter_report import (
     kinds_text,
     left_out_text,
     novelty_text,
+    paper_beside,
 )
 from trainer.trainer_errors import TrainingError
 
@@ -74,9 +77,27 @@ def test_a_corpus_of_two_domains_gives_two_parts(table: TrainingTable) -> None:
 
 
 def test_the_pipeline_of_the_paper_learns(table: TrainingTable) -> None:
-    predicted = paper_predictions(table, np.log(table.vectors), seed=1)
+    folds = grouped_folds(table.corpus, table.group, OUTER_FOLDS, 1)
+    predicted = paper_predictions(table, np.log(table.vectors), folds, seed=1)
     songs = table.corpus == "songs"
     assert r2(table.ratings[songs, 0], predicted[songs, 0]) > 0.3
+
+
+def test_the_pipeline_of_the_paper_never_sees_a_fold_that_ours_does_not(
+    table: TrainingTable,
+) -> None:
+    # Folds of corpora are drawn one after the other: another corpus before changes them.
+    named = dataclasses.replace(
+        table, corpus=np.where(table.corpus == "songs", "vgmidi", "everyday sounds")
+    )
+    music = named.corpus == "vgmidi"
+    full = named.subset(music)
+    held_out = grouped_folds(named.corpus, named.group, OUTER_FOLDS, 1)[music] == 0
+    others = np.where(held_out[:, None], -full.ratings, full.ratings)
+    predicted = paper_beside(named, full, 1)
+    changed = paper_beside(named, dataclasses.replace(full, ratings=others), 1)
+    np.testing.assert_array_equal(changed[held_out], predicted[held_out])
+    assert not np.isclose(changed[~held_out], predicted[~held_out]).any(axis=1).all()
 
 
 def test_rank_agreement_is_spearmans_rho() -> None:
