@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -133,6 +134,15 @@ def test_the_scripts_are_numbered_by_the_schema_that_they_lead_to() -> None:
     folder = resources.files("storage.database.migrations")
     names = [entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")]
     assert sorted(int(name[:4]) for name in names) == list(range(1, NEWEST + 1))
+
+
+def test_a_script_stays_as_it_was_when_catalogues_were_made_by_it() -> None:
+    folder = Path(str(resources.files("storage.database.migrations")))
+    known = Path(__file__).with_name("migrations.sha256").read_text(encoding="ascii")
+    assert dict(line.split()[::-1] for line in known.splitlines()) == {
+        script.relative_to(folder).as_posix(): hashlib.sha256(script.read_bytes()).hexdigest()
+        for script in folder.rglob("*.sql")
+    }
 
 
 @pytest.mark.parametrize("schema", RELEASED)

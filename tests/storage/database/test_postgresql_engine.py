@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from contextlib import closing
@@ -40,6 +41,30 @@ def test_a_catalogue_is_migrated_unless_a_service_works_on_it(server: Postgresql
         assert [state.path for state in catalogue.queries.folders()] == [Path("/m")]
     newest = max(server_schemas())
     assert server.run_sql(url, "SELECT version FROM catalogue_schema") == [(newest,)]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "SELECT 1",
+        # Between the releases, schema 15 had the column.
+        "ALTER TABLE bundle_files ADD COLUMN"
+        " digest TEXT GENERATED ALWAYS AS (encode(sha256(content), 'hex')) STORED",
+    ],
+)
+def test_a_catalogue_of_030_knows_the_digests_of_its_bundle(
+    server: PostgresqlServer, between: str
+) -> None:
+    url = server.new_database()
+    for number, script in server_schemas().items():
+        if number <= 15:
+            server.run_sql(url, script)
+    server.run_sql(url, between)
+    server.run_sql(url, "UPDATE catalogue_schema SET version = 15")
+    server.run_sql(url, "INSERT INTO bundle_files VALUES ('learned-1', 'table.npz', 'bytes')")
+    with closing(Catalogue(url)) as catalogue:
+        digests = catalogue.bundles.shared_digests("learned-1")
+        assert digests == {hashlib.sha256(b"bytes").hexdigest()}
 
 
 @pytest.mark.parametrize(

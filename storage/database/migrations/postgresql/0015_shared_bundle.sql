@@ -4,7 +4,6 @@ CREATE TABLE bundle_files (
     bundle  TEXT COLLATE "C" NOT NULL,
     name    TEXT COLLATE "C" NOT NULL,
     content BYTEA NOT NULL,
-    digest  TEXT GENERATED ALWAYS AS (encode(sha256(content), 'hex')) STORED,
     PRIMARY KEY (bundle, name)
 );
 
