@@ -49,6 +49,7 @@ from storage.schema.tables import queue as queue_table
 from storage.schema.views import felt
 from storage.service_notes import ServiceNotes
 from storage.sketches import SketchStore
+from storage.stale_tags import mark_stale
 from storage.statistics import CatalogueStatistics
 from storage.tag_journal import TagJournal
 from storage.training_examples import TrainingExamples
@@ -188,10 +189,12 @@ class Catalogue(CataloguePart):
             look: of the file, None if it is not known.
         """
         with self.engine.begin() as connection:
-            if analysis is not None:
-                record_analysis(connection, analysis, now)
+            sound_id = sound_number(connection, identity)
+            if analysis is not None and record_analysis(connection, analysis, now):
+                # Other files with this sound have the values of before.
+                mark_stale(connection, [sound_id], step=1)
             values = placed(connection, entry.path) | look_values(connection, look)
-            values |= {"sound_id": sound_number(connection, identity), "tag_state": tag_state}
+            values |= {"sound_id": sound_id, "tag_state": tag_state}
             values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
             connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | {"tag_contests": 0})
             finish(connection, entry)

@@ -94,12 +94,12 @@ def prediction_values(connection: Connection, prediction: Prediction) -> dict[st
     return vars(prediction) | {"bundle": label_number(connection, prediction.bundle)}
 
 
-def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> None:
-    """Replace the analysis of a sound, within a transaction."""
+def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> bool:
+    """Replace the analysis of a sound, within a transaction; return whether there was one."""
     features = analysis.features
     sound_id = sound_number(connection, features.identity)
     # The schema's cascade deletes the old prediction.
-    connection.execute(_FORGET, {"own": sound_id})
+    had_one = connection.execute(_FORGET, {"own": sound_id}).rowcount > 0
     settings = label_number(connection, features.settings)
     heard = {"sound_id": sound_id, "settings": settings, "heard_at": now, "vector": features.vector}
     connection.execute(_ADD_HEARING, heard)
@@ -107,6 +107,7 @@ def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -
     values |= {"sound_id": sound_id, "analysed_at": now, "curve": pack_curve(analysis.curve)}
     values["duration_ms"] = round(1000 * features.duration_s)
     connection.execute(_ADD_PREDICTION, values)
+    return had_one
 
 
 _FORGET = delete(hearings).where(hearings.c.sound_id == bindparam("own", type_=BigInteger))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tests.driving import Valenced
 
 HEARD = "SELECT heard_at FROM hearings ORDER BY sound_id"
+STALE = (
+    "SELECT name FROM clips JOIN predictions USING (sound_id)"
+    " WHERE abs(tagged_arousal * 10000 - shown_arousal) > 5000"
+)
 
 
 def test_the_rest_of_a_scan_that_was_killed_is_analysed_by_the_next(
@@ -30,7 +35,6 @@ def test_the_rest_of_a_scan_that_was_killed_is_analysed_by_the_next(
         assert catalogue.rescoring.analyse_below([music], now, is_there=lambda _: True) == 3
         assert catalogue.queue.claim(now)
     valenced("scan", music)
-    # A sound is analysed once, however many files have it.
     assert "2 files processed" in valenced.stderr
     # A sound is analysed once, however many files have it.
     assert valenced.stderr.count("arousal") == 2
@@ -39,3 +43,21 @@ def test_the_rest_of_a_scan_that_was_killed_is_analysed_by_the_next(
     assert all(now > then for now, then in zip(after, before, strict=True))
     valenced("scan", music)
     assert "0 files processed" in valenced.stderr
+
+
+def test_every_copy_of_a_sound_has_its_new_values_in_its_tags(
+    valenced: Valenced, music: Path
+) -> None:
+    sound = write_audio(music / "a.flac", noise(2, seed=1)).read_bytes()
+    for name in ("b.flac", "c.flac"):
+        (music / name).write_bytes(sound)
+    valenced("scan", music)
+    # As if an earlier release had heard it otherwise.
+    with closing(sqlite3.connect(valenced.catalogue)) as plain, plain:
+        plain.execute("UPDATE predictions SET arousal = arousal - 300000")
+        plain.execute("UPDATE clips SET tagged_arousal = tagged_arousal - 30")
+    assert len(valenced.select(STALE)) == 0
+    valenced("scan", "--again", music)
+    assert valenced.stderr.count("arousal") == 1
+    assert valenced.select("SELECT count(*) FROM clips WHERE tag_state = 'written'") == [(3,)]
+    assert valenced.select(STALE) == []

@@ -302,3 +302,40 @@ def test_tags_that_were_written_while_the_values_changed_are_due_again(
     assert after is not None
     assert catalogue.tag_journal.record(clip, TagOutcome(TagState.WRITTEN, tagged=Tagged.of(after)))
     assert state_of(catalogue, clip) is TagState.WRITTEN
+
+
+def test_copies_of_a_sound_that_was_analysed_again_get_its_values(catalogue: Catalogue) -> None:
+    first, rated = (tagged(catalogue, f"/m/{name}.mp3", 0.5, 0.5) for name in ("a", "rated"))
+    copies = [copy_of(catalogue, first, f"/m/{name}.mp3") for name in ("same", "off", "gone")]
+    rated_copy = copy_of(catalogue, rated, "/m/rated copy.mp3")
+    catalogue.tag_journal.record(copies[1], TagOutcome(TagState.OFF))
+    catalogue.mark_missing([copies[2].path], NOON)
+    given = GivenAnnotation(rated.identity, rated.path, "ann", 0.5, 0.5, "command")
+    catalogue.annotations.add([given], NOON)
+    analyse_anew(catalogue, first, 0.5, 0.5)
+    assert [state_of(catalogue, copy) for copy in copies] == ["written", "off", "written"]
+    for clip in (first, rated):
+        analyse_anew(catalogue, clip, -0.5, 0.5)
+    assert [state_of(catalogue, copy) for copy in copies] == ["pending", "off", "written"]
+    assert state_of(catalogue, rated_copy) is TagState.WRITTEN
+
+
+def copy_of(catalogue: Catalogue, clip: Clip, path: str) -> Clip:
+    catalogue.queue.put([(Path(path), stamp())], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    copy = catalogue.record(entry, clip.identity, TagState.PENDING, NOON, None)
+    values = catalogue.affect_of(clip.identity)
+    assert values is not None
+    catalogue.tag_journal.record(
+        copy, TagOutcome(TagState.WRITTEN, None, copy.stamp, Tagged.of(values))
+    )
+    return copy
+
+
+def analyse_anew(catalogue: Catalogue, clip: Clip, arousal: float, valence: float) -> None:
+    catalogue.rescoring.analyse_below([clip.path], LATER, is_there=lambda _: True)
+    entry = catalogue.queue.claim(LATER)
+    assert entry is not None
+    found = analysis(clip.identity, arousal, valence)
+    catalogue.record(entry, clip.identity, TagState.PENDING, LATER, found)

@@ -48,8 +48,10 @@ def test_a_catalogue_is_migrated_unless_a_service_works_on_it(server: Postgresql
     [
         "SELECT 1",
         # Between the releases, schema 15 had the column.
-        "ALTER TABLE bundle_files ADD COLUMN"
-        " digest TEXT GENERATED ALWAYS AS (encode(sha256(content), 'hex')) STORED",
+        (
+            "ALTER TABLE bundle_files ADD COLUMN"
+            " digest TEXT GENERATED ALWAYS AS (encode(sha256(content), 'hex')) STORED"
+        ),
     ],
 )
 def test_a_catalogue_of_030_knows_the_digests_of_its_bundle(
