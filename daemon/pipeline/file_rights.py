@@ -17,6 +17,11 @@ def _everywhere(path: Path) -> bool:
     return True
 
 
+def _nowhere(path: Path) -> bool:
+    del path
+    return False
+
+
 @dataclass(frozen=True)
 class FileRights:
     """What this service may do with files, and what it can tell of them.
@@ -25,10 +30,12 @@ class FileRights:
         holds: whether a path is for this service to write to, or to call missing; raises
             CatalogueError while this is not certain.
         sees: whether this machine has the folder of a path.
+        may_be_away: whether a path may lie on a disk that is not mounted.
     """
 
     holds: Callable[[Path], bool] = _everywhere
     sees: Callable[[Path], bool] = _everywhere
+    may_be_away: Callable[[Path], bool] = _nowhere
 
     def knows(self, clip: Clip) -> bool:
         """Whether a clip without a file at its path is certainly gone from there."""

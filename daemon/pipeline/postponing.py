@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from daemon.watch.file_state import is_folder, stamp_at
+from daemon.watch.file_state import stamp_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +44,18 @@ class Postponing:
             # A disk that is not mounted here must not make others forget its files.
             queue.postpone(entry, entry.stamp, self.clock() + LEFT_FOR)
         elif stamp is None:
-            queue.remove(entry)
-            # Without its folder, it may be the disk that is gone, which a comparison finds out.
-            if is_folder(entry.path.parent):
-                self.catalogue.mark_missing([entry.path], self.clock())
+            self._part_from(entry)
         else:
             queue.postpone(entry, stamp, self._settled_at())
+
+    def _part_from(self, entry: QueueEntry) -> None:
+        clip = self.catalogue.clip_at(entry.path)
+        if clip is not None and not clip.is_missing and self.rights.may_be_away(entry.path):
+            # What was asked of it is done when its disk is back.
+            self.catalogue.queue.postpone(entry, entry.stamp, self.clock() + LEFT_FOR)
+        else:
+            self.catalogue.queue.remove(entry)
+            self.catalogue.mark_missing([entry.path], self.clock())
 
     def queue_again(self, path: Path) -> None:
         """Queue a file that has changed since it was analysed, if it is there."""

@@ -12,7 +12,7 @@ from daemon.cluster.hearing_team import longest_s
 from daemon.install.sandbox_check import sandbox_problem
 from daemon.monitoring.status_notes import StatusNotes
 from daemon.pipeline.consumers import ConsumerPool
-from daemon.pipeline.file_rights import ALL_FILES, FileRights
+from daemon.pipeline.file_rights import FileRights
 from daemon.pipeline.run_stats import RunStats
 from daemon.pipeline.stages import Pipeline
 from daemon.pipeline.tag_edits import tag_edits_for
@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from config.settings import FolderSettings
     from daemon.service.progress import ProgressReporter
     from daemon.service.run_config import ActiveConfig
     from daemon.system.sd_notify import Notifier
+    from daemon.watch.nested_mounts import NestedMounts
     from daemon.worker.active_bundle import ActiveBundle
     from daemon.worker.sound_reader import SoundReader
     from daemon.worker.worker_client import WorkerClient
@@ -91,11 +93,13 @@ class Assembly:
         config, clock = self.active.config, self.clock
         stats = RunStats(len(self.readers))
         self.stack.callback(self.progress.hide)
-        pipeline = self._pipeline(self._bundle())
+        held = [folder for folder in config.folders if self.access.has(folder.path)]
+        mounts = remembered_mounts(held, self.catalogue)
+        pipeline = self._pipeline(self._bundle(), mounts)
         handover = TagHandover(self.catalogue.jobs, pipeline, clock)
         self.stack.callback(handover.close)
         consumers = self._consumers(pipeline, stats)
-        folders, enqueuer = self._watching(consumers)
+        folders, enqueuer = self._watching(consumers, held, mounts)
 
         def enqueue_tags(states: Collection[TagState]) -> None:
             own = None if self.access.name is None else self._held()
@@ -170,7 +174,7 @@ class Assembly:
     def _confinement(self) -> str | None:
         return next((told for worker in self.workers if (told := worker.confinement)), None)
 
-    def _pipeline(self, bundle: ActiveBundle) -> Pipeline:
+    def _pipeline(self, bundle: ActiveBundle, mounts: NestedMounts) -> Pipeline:
         settings = self.active.config.settings
         return Pipeline(
             self.catalogue,
@@ -180,7 +184,7 @@ class Assembly:
             self.active.settle_s,
             self.clock,
             tag_edits_for(settings, self.catalogue, self.clock),
-            self._rights(),
+            self._rights(mounts),
         )
 
     def _consumers(self, pipeline: Pipeline, stats: RunStats) -> ConsumerPool:
@@ -199,17 +203,18 @@ class Assembly:
         self.stack.callback(consumers.stop)
         return consumers
 
-    def _rights(self) -> FileRights:
+    def _rights(self, mounts: NestedMounts) -> FileRights:
         if self.access.name is None:
-            return ALL_FILES
-        return FileRights(self.access.holds, self.active.sees)
+            return FileRights(may_be_away=mounts.may_hide)
+        return FileRights(self.access.holds, self.active.sees, mounts.may_hide)
 
     def _held(self) -> list[Path]:
         return list(filter(self.access.has, self.active.roots()))
 
-    def _watching(self, consumers: ConsumerPool) -> tuple[WatchedFolders, Enqueuer]:
+    def _watching(
+        self, consumers: ConsumerPool, held: list[FolderSettings], mounts: NestedMounts
+    ) -> tuple[WatchedFolders, Enqueuer]:
         config = self.active.config
-        held = [folder for folder in config.folders if self.access.has(folder.path)]
         watcher = None
         if config.keep_watching:
             watcher = Watcher(
@@ -217,7 +222,6 @@ class Assembly:
                 overflowed=lambda: self.messages.put(EventsLost()),
             )
             self.stack.callback(watcher.stop)
-        mounts = remembered_mounts(held, self.catalogue)
         folders = WatchedFolders(
             held,
             watcher,

@@ -28,6 +28,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def has_entries(folder: Path) -> bool:
+    """Tell whether there is anything in a folder, or it cannot be known."""
+    try:
+        return any(True for _ in folder.iterdir())
+    except OSError:
+        return True
+
+
 def is_no_folder(path: Path) -> bool:
     """Tell whether there is certainly no folder at a path; what cannot be seen may be one."""
     try:

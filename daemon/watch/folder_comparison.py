@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from daemon.watch.file_state import folder_inode, is_folder, stamp_at
+from daemon.watch.file_state import folder_inode, has_entries, is_folder, stamp_at
 from daemon.watch.scanner import MANY, FoundFile, SkippedEntries, folders_in, walk
 from storage.schema.file_stamps import FileStamp
 
@@ -188,7 +188,7 @@ class _Comparing:
             if not is_seen:
                 yield from self._compare(part)
             yield
-        if is_empty and not _has_entries(root) and (count := self._count_below(root)):
+        if is_empty and not has_entries(root) and (count := self._count_below(root)):
             reason = f"empty, though {count} files are known in it; is its disk mounted?"
             self.result.unreadable.setdefault(root, reason)
 
@@ -286,11 +286,3 @@ class _Comparing:
 
     def _count_below(self, folder: Path) -> int:
         return sum(files for _, files in self.known.folders_below(folder))
-
-
-def _has_entries(folder: Path) -> bool:
-    """Tell whether there is anything in a folder, or it cannot be known."""
-    try:
-        return any(True for _ in folder.iterdir())
-    except OSError:
-        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.system.mounts import MOUNTS, mounts_below
-from daemon.watch.file_state import is_folder
+from daemon.watch.file_state import has_entries, is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,6 +66,14 @@ class NestedMounts:
         return any(map(path.is_relative_to, self._known)) and any(
             map(path.is_relative_to, self.unmounted())
         )
+
+    def may_hide(self, path: Path) -> bool:
+        """Tell whether a path may lie on a file system that is unmounted.
+
+        A watched folder that is empty may be the bare mount point of one.
+        """
+        roots = filter(path.is_relative_to, self._roots)
+        return not (is_folder(path.parent) and all(map(has_entries, roots))) or self.hides(path)
 
     def forget(self, point: Path) -> None:
         """Treat a mount point as an ordinary folder from now on."""

@@ -10,6 +10,7 @@ from daemon.pipeline.file_rights import ALL_FILES, FileRights
 from daemon.pipeline.postponing import LEFT_FOR, Postponing
 from daemon.pipeline.renamed_files import known_at
 from daemon.watch.file_state import stamp_at
+from daemon.watch.nested_mounts import NestedMounts
 from storage.schema.catalogue_errors import CatalogueError
 from tests.records import A_MINUTE, NOON, record, record_entry, stamp
 
@@ -46,19 +47,50 @@ def test_a_file_that_another_service_watches_is_left_to_it(
     assert catalogue.queued_stamps() == {}
 
 
-def test_a_file_without_its_folder_is_not_called_missing(
-    catalogue: Catalogue, tmp_path: Path
+@pytest.mark.parametrize(
+    ("away", "root"),
+    [("disk/away.mp3", "."), ("disk/away.mp3", "disk"), ("disk/album/away.mp3", ".")],
+    ids=["of a disk inside", "of a disk that is watched", "with its folder"],
+)
+def test_a_known_file_that_may_be_on_an_unmounted_disk_stays_as_it_is(
+    catalogue: Catalogue, tmp_path: Path, away: str, root: str
 ) -> None:
-    """Its disk may be gone, of which the next comparison thinks before it forgets anything."""
-    away = tmp_path / "disk" / "away.mp3"
-    record(catalogue, away)
-    catalogue.queue.put([(away, stamp(size=7))], NOON)
-    entry = catalogue.queue.claim(NOON)
-    assert entry is not None
-    postponing(catalogue, ALL_FILES).postpone(entry)
-    clip = catalogue.clip_at(away)
+    """The next comparison thinks of that before it forgets anything."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    known, new = tmp_path / away, tmp_path / away.replace("away", "new")
+    record(catalogue, known)
+    catalogue.rescoring.analyse_below([known], NOON, is_there=lambda _: True)
+    catalogue.queue.put([(new, stamp())], NOON)
+    asked = catalogue.queue.claim(NOON)
+    found = catalogue.queue.claim(NOON)
+    assert asked is not None
+    assert found is not None
+    mounts = NestedMounts([tmp_path / root], [disk])
+    for entry in (asked, found):
+        postponing(catalogue, FileRights(may_be_away=mounts.may_hide)).postpone(entry)
+    clip = catalogue.clip_at(known)
     assert clip is not None
     assert not clip.is_missing
+    # A new one is found again when its disk is back.
+    assert catalogue.queued_stamps() == {known: asked.stamp}
+    again = catalogue.queue.claim(NOON + LEFT_FOR)
+    assert again is not None
+    assert again.fresh_since == NOON
+
+
+def test_a_file_that_was_deleted_is_called_missing(catalogue: Catalogue, tmp_path: Path) -> None:
+    (tmp_path / "other.mp3").touch()
+    gone = tmp_path / "gone.mp3"
+    record(catalogue, gone)
+    catalogue.queue.put([(gone, stamp(size=7))], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    mounts = NestedMounts([tmp_path])
+    postponing(catalogue, FileRights(may_be_away=mounts.may_hide)).postpone(entry)
+    clip = catalogue.clip_at(gone)
+    assert clip is not None
+    assert clip.is_missing
     assert catalogue.queued_stamps() == {}
 
 
