@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Executable
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -194,27 +194,44 @@ def put(
     now: datetime,
     *,
     due_at: datetime | None = None,
-    fresh_since: datetime | None = None,
 ) -> int:
-    """Add files, as `Queue.put` does, within a transaction.
+    """Add files, as `Queue.put` does, within a transaction."""
+    times = {"queued_at": now, "due_at": due_at or now, "fresh_since": None}
+    return _put(connection, _UPSERT, files, times)
 
-    With `fresh_since`, they are analysed although they have features, unless these are as fresh.
+
+def put_again(
+    connection: Connection, files: Iterable[tuple[Path, FileStamp]], now: datetime
+) -> int:
+    """Have files analysed although they have features, unless these are as fresh as `now`.
+
+    Those that wait already keep their stamp, which is the newer one.
     """
-    times = {"queued_at": now, "due_at": due_at or now, "fresh_since": fresh_since}
+    times = {"queued_at": now, "due_at": now, "fresh_since": now}
+    return _put(connection, _MARK, files, times)
+
+
+def _put(
+    connection: Connection,
+    statement: Executable,
+    files: Iterable[tuple[Path, FileStamp]],
+    times: Mapping[str, datetime | None],
+) -> int:
     changed = 0
     for path, stamp in files:
         row = {"path": path, **vars(stamp), "state": WAITING, "attempts": 0, **times}
-        changed += connection.execute(_UPSERT, row).rowcount
+        changed += connection.execute(statement, row).rowcount
     return changed
 
 
 def finish(connection: Connection, entry: QueueEntry) -> None:
     """Remove a file, within the transaction that records its analysis.
 
-    A file that changed during its analysis stays and is due again.
+    A file that changed during its analysis, or is to be analysed again, stays and is due again.
     """
     stamp = {f"own_{name}": value for name, value in vars(entry.stamp).items()}
-    connection.execute(_FINISH, {"own": entry.path, **stamp})
+    fresh = {"own_fresh_since": entry.fresh_since}
+    connection.execute(_FINISH, {"own": entry.path, **stamp, **fresh})
     connection.execute(_RELEASE_CHANGED, {"own": entry.path})
 
 
@@ -246,7 +263,11 @@ _NOW: Final = bindparam("now", type_=queue.c.due_at.type)
 _CLAIM: Final = _claiming(queue.c.due_at <= _NOW, true())
 _OWN: Final = queue.c.path == bindparam("own", type_=PathText)
 _FINISH: Final = delete(queue).where(
-    _OWN, _same({name: bindparam(f"own_{name}", type_=queue.c[name].type) for name in _STAMP})
+    _OWN,
+    _same({name: bindparam(f"own_{name}", type_=queue.c[name].type) for name in _STAMP}),
+    queue.c.fresh_since.is_not_distinct_from(
+        bindparam("own_fresh_since", type_=queue.c.fresh_since.type)
+    ),
 )
 _RELEASE_CHANGED: Final = (
     update(queue)
@@ -257,15 +278,17 @@ _RELEASE_CHANGED: Final = (
 
 
 _UPSERT = upsert(queue)
+_DUE: Final = {
+    "due_at": _UPSERT.excluded.due_at,
+    "state": case((queue.c.state == RUNNING, RUNNING), else_=WAITING),
+    "attempts": 0,
+    "reason": None,
+}
+_MARK = _UPSERT.on_conflict_do_update(
+    index_elements=[queue.c.path], set_={**_DUE, "fresh_since": _UPSERT.excluded.fresh_since}
+).execution_options(preserve_rowcount=True)
 _UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=[queue.c.path],
-    set_={
-        **{name: _UPSERT.excluded[name] for name in (*_STAMP, "due_at")},
-        "state": case((queue.c.state == RUNNING, RUNNING), else_=WAITING),
-        "attempts": 0,
-        "reason": None,
-        "fresh_since": func.coalesce(_UPSERT.excluded.fresh_since, queue.c.fresh_since),
-    },
-    where=not_(_same({name: _UPSERT.excluded[name] for name in _STAMP}))
-    | _UPSERT.excluded.fresh_since.is_not(None),
+    set_={**_DUE, **{name: _UPSERT.excluded[name] for name in _STAMP}},
+    where=not_(_same({name: _UPSERT.excluded[name] for name in _STAMP})),
 ).execution_options(preserve_rowcount=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select, update
 
 from storage.database.sessions import CataloguePart, batches
-from storage.queue import put
+from storage.queue import put, put_again
 from storage.schema.catalogue_errors import CatalogueError
 from storage.schema.clip_rows import CLIPS, is_within, label_number, label_of
 from storage.schema.packed_curve import shift_curve
@@ -225,14 +225,15 @@ class Rescoring(CataloguePart):
         own &= clips.c.missing_since.is_(None)
         count, last = 0, 0
         while True:
+            following = CLIPS.where(own, clips.c.id > last).order_by(clips.c.id)
+            some = self._rows(following.limit(_AT_ONCE))
+            if not some:
+                return count
+            last = some[-1].id
+            # Outside of a transaction, as a disk may take long to answer.
+            files = [(row.path, stamp_of(row)) for row in some if is_there(row.path)]
             with self.engine.begin() as connection:
-                following = CLIPS.where(own, clips.c.id > last).order_by(clips.c.id)
-                some = connection.execute(following.limit(_AT_ONCE)).all()
-                if not some:
-                    return count
-                last = some[-1].id
-                files = [(row.path, stamp_of(row)) for row in some if is_there(row.path)]
-                count += put(connection, files, now, fresh_since=now)
+                count += put_again(connection, files, now)
 
 
 def _settings_in(manifest: str) -> str | None:

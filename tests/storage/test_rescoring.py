@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -339,3 +340,45 @@ def analyse_anew(catalogue: Catalogue, clip: Clip, arousal: float, valence: floa
     assert entry is not None
     found = analysis(clip.identity, arousal, valence)
     catalogue.record(entry, clip.identity, TagState.PENDING, LATER, found)
+
+
+def test_a_file_that_waits_already_keeps_its_newer_stamp(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    catalogue.queue.put([(clip.path, stamp(size=101))], NOON)
+    assert scores.analyse_below([clip.path], LATER, is_there=lambda _: True) == 1
+    entry = catalogue.queue.claim(LATER)
+    assert entry is not None
+    assert (entry.stamp, entry.fresh_since) == (stamp(size=101), LATER)
+
+
+def test_a_file_is_analysed_again_although_it_is_just_being_recorded(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+    catalogue.queue.put([(clip.path, stamp(size=101))], NOON)
+    entry = catalogue.queue.claim(NOON)
+    assert entry is not None
+    scores.analyse_below([clip.path], LATER, is_there=lambda _: True)
+    assert catalogue.queue.claim(LATER) is None
+    catalogue.record(entry, clip.identity, TagState.OFF, NOON, None)
+    again = catalogue.queue.claim(LATER)
+    assert again is not None
+    assert again.fresh_since == LATER
+    catalogue.record(again, clip.identity, TagState.OFF, LATER, None)
+    assert catalogue.queued_stamps() == {}
+
+
+def test_others_can_write_while_a_slow_disk_is_asked_for_its_files(
+    catalogue: Catalogue, scores: Rescoring
+) -> None:
+    clip = record(catalogue, "/m/a.mp3")
+
+    def asked(path: Path) -> bool:
+        with ThreadPoolExecutor(1) as other:
+            other.submit(catalogue.queue.put, [(Path("/m/new.mp3"), stamp())], NOON).result(20)
+        return path == clip.path
+
+    assert scores.analyse_below([Path("/m")], LATER, is_there=asked) == 1
+    assert len(catalogue.queued_stamps()) == 2
