@@ -133,9 +133,9 @@ class Assembly:
         registry = self.active.config.registry
         prepare = BundlePreparer(self.workers[0], self.notifier)
         if self.is_main:
-            take_over_unknown(self.catalogue, registry, prepare)
+            left = take_over_unknown(self.catalogue, registry, prepare)
             bundle = load_published(registry, self.catalogue, prepare)
-            share(self.catalogue, bundle)
+            share(self.catalogue, bundle, beside=left)
             return bundle
         found = bundle_of_main(registry, self.catalogue, prepare)
         if found is None:

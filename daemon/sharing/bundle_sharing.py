@@ -30,8 +30,10 @@ log = logging.getLogger(__name__)
 _DIGITS: Final = 16
 
 
-def share(catalogue: Catalogue, bundle: ActiveBundle) -> None:
+def share(catalogue: Catalogue, bundle: ActiveBundle, *, beside: str | None = None) -> None:
     """Store the files of the published bundle for the other services, if there can be any.
+
+    Those of other bundles are deleted, except of the one `beside` it.
 
     Raises:
         BundleError: it cannot be read.
@@ -42,7 +44,7 @@ def share(catalogue: Catalogue, bundle: ActiveBundle) -> None:
     manifest, digest = authenticated(bundle.directory)
     if catalogue.bundles.shared_digests(bundle.name) != {digest, *learned(manifest).values()}:
         _, files = read_bundle(bundle.directory, bundle.hearing)
-        catalogue.bundles.share(bundle.name, files)
+        catalogue.bundles.share(bundle.name, files, beside=beside)
         log.info("bundle %s is in the catalogue, for the other services", bundle.name)
 
 
@@ -104,21 +106,27 @@ def take_over(catalogue: Catalogue, shared: SharedFiles, registry: Path, prepare
     )
 
 
-def take_over_unknown(catalogue: Catalogue, registry: Path, prepare: Prepares) -> None:
+def take_over_unknown(catalogue: Catalogue, registry: Path, prepare: Prepares) -> str | None:
     """Have a new main service go on with the bundle of the former one, if it was never here.
 
     One that is here, published or not, was replaced by a decision of this installation; the
     starter is here anyway.
 
+    Returns:
+        The name of a bundle that could not be taken over, which may succeed at the next start.
+
     Raises:
         CatalogueError: the catalogue cannot be read.
     """
-    if not catalogue.bundles.can_share() or (name := catalogue.bundles.published()) is None:
-        return
-    shared = shared_files(catalogue, name)
-    if shared is None or any(map(shared.are_those_of, known_manifests(registry))):
-        return
-    try:
-        take_over(catalogue, shared, registry, prepare)
-    except BundleError as error:
-        log.warning("the bundle %s of the former main service cannot be used: %s", name, error)
+    if not catalogue.bundles.can_share():
+        return None
+    for name in catalogue.bundles.shared():
+        shared = shared_files(catalogue, name)
+        if shared is None or any(map(shared.are_those_of, known_manifests(registry))):
+            continue
+        try:
+            take_over(catalogue, shared, registry, prepare)
+        except BundleError as error:
+            log.warning("the bundle %s of the former main service cannot be used: %s", name, error)
+            return name
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from daemon.service_errors import WorkerError
 from trainer.trainer_errors import BundleError, ClipError
 
 if TYPE_CHECKING:
@@ -41,5 +42,5 @@ class BundlePreparer:
         with self._notifier.kept_alive():
             try:
                 return self._worker.prepare(registry, name)
-            except ClipError as error:
+            except (ClipError, WorkerError) as error:
                 raise BundleError(f"no bundle can be prepared: {error}") from error

@@ -70,12 +70,18 @@ class PublishedBundles(CataloguePart):
         with reading(self.engine) as connection:
             return not is_sqlite(connection)
 
-    def share(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Store the files of a bundle, in place of those of another."""
+    def share(self, name: str, files: Mapping[str, bytes], *, beside: str | None = None) -> None:
+        """Store the files of a bundle, in place of those of others but the one `beside` it."""
         rows = [
             {"bundle": name, "name": file, "content": content} for file, content in files.items()
         ]
-        self._write_as_main(delete(_FILES), insert(_FILES).values(rows))
+        is_old = _FILES.c.bundle.is_distinct_from(beside) | (_FILES.c.bundle == name)
+        self._write_as_main(delete(_FILES).where(is_old), insert(_FILES).values(rows))
+
+    def shared(self) -> list[str]:
+        """Return the names of the bundles with files, in order."""
+        named = select(_FILES.c.bundle).distinct().order_by(_FILES.c.bundle)
+        return [row.bundle for row in self._rows(named)]
 
     def _write_as_main(self, *statements: Executable) -> None:
         with self.engine.begin() as connection:

@@ -37,10 +37,8 @@ def lines_of(status: ServiceStatus, catalogue: str, now: datetime) -> Iterator[t
     given_up = f"; {counts.tags_given_up} given up" * bool(counts.tags_given_up)
     yield "tags", f"{counts.tags_pending} pending{given_up}"
     if status.tags_outside:
-        yield (
-            "",
-            f"{status.tags_outside:>6}  in none of the folders below: valenced scan writes them",
-        )
+        do = "add theirs to the settings, or stop the service for valenced scan FOLDER"
+        yield "", f"{status.tags_outside:>6}  in none of the folders below: {do}"
     yield from _groups(status.untagged)
     left = f"; {counted(status.rescoring_left, 'prediction')} to be renewed"
     left *= bool(status.rescoring_left)

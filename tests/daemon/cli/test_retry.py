@@ -76,7 +76,9 @@ def test_tags_that_nobody_will_write_by_itself_are_told(valenced: Valenced, musi
     with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
         clip = record(catalogue, "/elsewhere/a.mp3")
         catalogue.tag_journal.record(clip, TagOutcome(TagState.PENDING))
-    outside = "     1  in none of the folders below: valenced scan writes them"
+    outside = (
+        "     1  in none of the folders below: add theirs to the settings, or stop the service"
+    )
     assert outside not in valenced("status").decode()
     with valenced.start("run", music / "watched") as service:
         service.wait_for("watched")

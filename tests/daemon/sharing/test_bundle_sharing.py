@@ -6,20 +6,21 @@ import hashlib
 import json
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from daemon.sharing.bundle_sharing import share, take_over_unknown
 from daemon.sharing.service_access import service_access
-from daemon.worker.active_bundle import load_published
+from daemon.worker.active_bundle import ActiveBundle, load_published
 from storage.catalogue import Catalogue
 from storage.schema.catalogue_errors import CatalogueBusy
 from tests.daemon.sharing.shared_bundles import catalogue, main_with, url
 from tests.trainer.bundles.made_bundles import pristine, small
 from tests.trainer.regression.rated import HEARING
-from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, read_bundle
+from trainer.bundles.bundle import MANIFEST, PERSONAL, TABLE, authenticated, read_bundle
 from trainer.bundles.registry import install_starter, prepare, publish, published_name
+from trainer.trainer_errors import BundleError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,30 @@ def test_a_new_main_service_goes_on_with_the_bundle_of_the_former(
         publish(registry, starter)
         take_over_unknown(catalogue, registry, fitted)
         assert published_name(registry) == starter
+
+
+def test_a_bundle_that_cannot_be_fitted_now_is_taken_over_at_a_later_start(
+    catalogue: Catalogue, small: Path, tmp_path: Path
+) -> None:
+    def without_memory(*_: object) -> NoReturn:
+        raise BundleError("it needs more memory")
+
+    registry = tmp_path / "bundles"
+    main_with(small, catalogue)
+    learned = catalogue.bundles.shared_files("small-1")
+    for _ in range(2):
+        left = take_over_unknown(catalogue, registry, without_memory)
+        assert left == "small-1"
+        share(catalogue, load_published(registry, catalogue, prepare), beside=left)
+        assert catalogue.bundles.published() == published_name(registry)
+        assert catalogue.bundles.shared_files("small-1") == learned
+    assert take_over_unknown(catalogue, registry, fitted) is None
+    here = published_name(registry)
+    assert here is not None
+    assert here.startswith("shared-")
+    manifest, digest = authenticated(registry / here)
+    share(catalogue, ActiveBundle(registry / here, manifest.name, HEARING, digest))
+    assert catalogue.bundles.shared() == [here]
 
 
 def test_the_former_main_service_keeps_what_it_published_while_it_was_stopped(
