@@ -147,6 +147,7 @@ class _Service:
 
     Attributes:
         passed: a socket for the page that systemd has opened.
+        began_at: since when features are fresh that were to be renewed.
     """
 
     active: ActiveConfig
@@ -158,6 +159,9 @@ class _Service:
     read_config: Callable[[], RunConfig] | None
     passed: socket | None = None
     messages: MessageQueue = field(default_factory=SimpleQueue)
+
+    def __post_init__(self) -> None:
+        self.began_at = self.clock()
 
     def run(self) -> RunResult:
         """Run until stopped; raises RoleChanged if the parts must be built again."""
@@ -229,7 +233,7 @@ class _Service:
             loop.retraining.catch_up()
         if config.again:
             known = catalogue.rescoring.analyse_below(
-                self.active.roots(), self.clock(), is_there=lambda path: stamp_at(path) is not None
+                self.active.roots(), self.began_at, is_there=lambda path: stamp_at(path) is not None
             )
             log.info("%s will be analysed again", counted(known, "known file"))
         if loop.compare_first():

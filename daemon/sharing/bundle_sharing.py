@@ -100,7 +100,10 @@ def take_over(catalogue: Catalogue, shared: SharedFiles, registry: Path, prepare
         adopt(registry, shared.name_here, catalogue.bundles.shared_files(shared.bundle))
         prepare(registry, shared.name_here)
     finally:
-        remove_adopted(registry)
+        try:
+            remove_adopted(registry)
+        except BundleError as error:
+            log.warning("a bundle that is not needed any more stays: %s", error)
     log.info(
         "bundle %s of the main service is published here as %s", shared.bundle, shared.name_here
     )

@@ -224,6 +224,8 @@ def remove(registry_dir: Path, name: str) -> None:
     staging = registry_dir / STAGING
     try:
         staging.mkdir(mode=0o700, exist_ok=True)
+        # What a killed process left there, perhaps of the same name, would be in the way.
+        shutil.rmtree(staging / name, ignore_errors=True)
         # Moved away in one step, so that no half-removed bundle is ever listed.
         (registry_dir / name).rename(staging / name)
         shutil.rmtree(staging / name)

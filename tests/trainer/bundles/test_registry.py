@@ -361,6 +361,18 @@ def test_what_a_killed_publisher_leaves_is_removed_and_a_bundle_is_in_service(
     assert registry.previous(registry_dir) == "small-1"
 
 
+def test_a_bundle_is_removed_although_its_removal_was_killed_before(
+    registry_dir: Path, small: Path
+) -> None:
+    installed(registry_dir, small, "small-1")
+    left = registry_dir / registry.STAGING / "small-1"
+    left.mkdir(parents=True)
+    (left / "table.npz").touch()
+    registry.remove(registry_dir, "small-1")
+    assert not (registry_dir / "small-1").exists()
+    assert not left.exists()
+
+
 def test_what_is_written_just_now_is_no_litter_until_its_writer_is_killed(
     registry_dir: Path,
 ) -> None:
