@@ -8,6 +8,7 @@ again, and so on for ever.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from watchdog.observers.api import DEFAULT_OBSERVER_TIMEOUT, BaseObserver
@@ -36,19 +37,14 @@ class _WatchGroup(InotifyWatchGroup):
             self._is_active = True
 
     def add(self, folder: bytes) -> None:
-        """Watch one folder below, under its present path."""
-        with self._lock:
+        """Watch one folder, under its present path; the topmost may have gone, too."""
+        with self._lock, suppress(OSError):
             if self._is_active:
                 self._add_callback(folder)
 
     def _add_callback(self, path: bytes) -> None:
         """Watch one folder, whose watch has no other path any more."""
-        try:
-            watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
-        except OSError:
-            if path == self.path:
-                raise
-            return
+        watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
         earlier = self._active_callbacks_by_watch.get(watch)
         if earlier is not None and self._active_callbacks_by_path.get(earlier) == watch:
             del self._active_callbacks_by_path[earlier]

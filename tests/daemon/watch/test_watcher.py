@@ -177,6 +177,22 @@ def test_a_watch_that_is_stopped_during_many_events_logs_nothing(
     assert [text for text in caplog.messages if "overflow" not in text] == []
 
 
+def test_a_watched_folder_that_is_moved_away_is_watched_again_when_it_is_back(
+    valenced: Valenced, music: Path
+) -> None:
+    write_audio(music / "a.wav", music_like(1))
+    with valenced.start("run", "--no-tags", "--set", "log.level=debug", music) as service:
+        service.wait_for("a.wav", "arousal")
+        music.rename(music.with_name("moved"))
+        service.wait_for("is gone; its records are kept")
+        # The next comparison sets the watches of what is there.
+        service.wait_for("compared the folders")
+        music.with_name("moved").rename(music)
+        write_audio(music / "b.wav", music_like(2))
+        service.wait_for("b.wav", "arousal")
+        assert service.stop() == 0
+
+
 def test_a_polled_folder_needs_no_events(valenced: Valenced, music: Path) -> None:
     folder = f'watch.folder=[{{path = "{music}", mode = "poll"}}]'
     with valenced.start("run", "--set", folder) as service:
