@@ -48,6 +48,7 @@ def begin(file: Path | None, overrides: Sequence[str], *, level: str | None) -> 
     from storage.schema.catalogue_errors import CatalogueError
 
     loaded = load(environ=os.environ, file=file, overrides=overrides)
+    require_schedule(loaded)
     if is_quiet() and loaded.settings.log.level == "error":
         level = None
     start_logging(level or loaded.settings.log.level, os.environ)
@@ -57,6 +58,18 @@ def begin(file: Path | None, overrides: Sequence[str], *, level: str | None) -> 
     with suppress(CatalogueError):
         narrow_state(loaded.paths.state, file_of(catalogue_url(loaded)))
     return loaded
+
+
+def require_schedule(loaded: LoadedSettings) -> None:
+    """Raise SettingsError if the schedule of training is no cron line."""
+    from config.defaults import default_values
+
+    schedule = loaded.settings.retrain.schedule
+    # What reads such lines is loaded only for one that may be wrong.
+    if schedule and schedule != default_values()["retrain.schedule"]:
+        from daemon.service.scheduler import cron_trigger
+
+        cron_trigger(schedule)
 
 
 @contextmanager
@@ -157,6 +170,17 @@ def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
     return other_catalogue_hint(file_of(catalogue_url(loaded)), command, ask=ask)
 
 
+def is_absent(path: Path) -> bool:
+    """Tell whether there is certainly nothing at a path; below a closed folder there may be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def not_in_catalogue(
     loaded: LoadedSettings, path: Path, failures: Sequence[Failure] = ()
 ) -> ValencedError:
@@ -164,9 +188,10 @@ def not_in_catalogue(
     from daemon.watch.file_filter import FileFilter
     from storage.database.catalogue_file import writer_of
 
-    if path.is_dir():
+    # `Path.is_dir` would raise below a folder that is closed.
+    if os.path.isdir(path):  # noqa: PTH112
         return ValencedError(f"{path}: is a folder; name a file in it")
-    if not os.path.lexists(path):
+    if is_absent(path):
         return ValencedError(f"{path}: there is no such file, and the catalogue knows none there")
     watch = loaded.settings.watch
     if failures:

@@ -54,8 +54,6 @@ def load_published(
     """
     bundle, manifest = load_bundle(registry, verified)
     name = bundle.name
-    if manifest.refitted_from:
-        log.info("bundle %s was fitted again from its own table", name)
     catalogue.bundles.record(name, manifest.created_at, manifest.model_dump())
     log.info("published bundle: %s", name, extra={"bundle": name})
     if files := len(catalogue.rescoring.with_other_features()):

@@ -108,12 +108,12 @@ def sign_flip_p(differences: NDArray[np.float64], groups: NDArray[np.generic], s
 
 def untestable(dimension: Literal["arousal", "valence"], rated: RatedSounds) -> DimensionCompared:
     """Return the comparison of a dimension in which nothing can be held out."""
+    few = "1 annotation is" if len(rated) == 1 else f"{len(rated)} annotations are"
     return DimensionCompared(
         dimension=dimension,
         annotations=len(rated),
         groups=len(np.unique(rated.group)),
-        verdict=f"{dimension}: {len(rated)} annotations are too few for a test; "
-        "the published layer stays.",
+        verdict=f"{dimension}: {few} too few for a test; the published layer stays.",
     )
 
 

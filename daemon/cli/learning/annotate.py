@@ -27,7 +27,7 @@ SOURCE = "command"
 
 
 @click.command("annotate")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(readable=False, path_type=Path))
 @click.option("--arousal", type=NUMBER, metavar="A", help="How energetic it is, on the scale.")
 @click.option("--valence", type=NUMBER, metavar="V", help="How pleasant it is, on the scale.")
 @click.option(

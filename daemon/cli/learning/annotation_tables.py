@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("path", "arousal", "valence", "annotator", "made_at", "source")
 
 under_option = click.option(
-    "--under", type=click.Path(path_type=Path), metavar="PATH", help="Only this file, or below it."
+    "--under",
+    type=click.Path(readable=False, path_type=Path),
+    metavar="PATH",
+    help="Only this file, or below it.",
 )
 by_option = click.option("--by", "annotator", metavar="NAME", help="Only those of this annotator.")
 

@@ -12,7 +12,7 @@ import click
 from config.errors import SettingsError
 from daemon.cli.options import with_settings
 from daemon.cli.output import say
-from daemon.cli.session import log_warnings, progress_terminal, run_config
+from daemon.cli.session import log_warnings, progress_terminal, require_schedule, run_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,6 @@ def _run_config(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool
     """
     from config.settings import FolderSettings
     from daemon.service.run_config import with_real_path
-    from daemon.service.scheduler import cron_trigger
 
     named = (FolderSettings(path=folder.absolute()) for folder in folders)
     every = [with_real_path(folder) for folder in (*named, *loaded.settings.watch.folder)]
@@ -73,8 +72,7 @@ def _run_config(loaded: LoadedSettings, folders: tuple[Path, ...], *, tags: bool
         raise SettingsError(
             ["watch.folder: nothing to watch; name a folder (valenced run DIR), or set it"]
         )
-    if loaded.settings.retrain.schedule:
-        cron_trigger(loaded.settings.retrain.schedule)
+    require_schedule(loaded)
     return run_config(loaded, watched, tags=tags)
 
 

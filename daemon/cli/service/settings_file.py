@@ -136,10 +136,11 @@ def _edit_until_valid(draft: Path, file: Path, environ: Mapping[str, str]) -> No
 def _problems(draft: Path, file: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what is wrong in a draft, under the name of the file."""
     from config.loading import ENVIRONMENT_PREFIX, load
+    from daemon.cli.session import require_schedule
 
     others = {key: text for key, text in environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
     try:
-        load(environ=others, file=draft)
+        require_schedule(load(environ=others, file=draft))
     except SettingsError as error:
         yield from (line.replace(str(draft), str(file)) for line in error.problems)
 

@@ -12,7 +12,7 @@ import click
 
 from daemon.cli.options import with_settings
 from daemon.cli.output import print_json, say
-from daemon.cli.session import open_catalogue, open_finder
+from daemon.cli.session import is_absent, open_catalogue, open_finder
 from daemon.cli.sounds.smart_playlist import smart_playlist
 from daemon.cli.sounds.sound_printers import PRINTERS
 from daemon.paths import canonical_path
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 
 _SAID_EACH: Final = 512 * 40
+_SHORT: Final = 0.9
+"""A playlist that glides is told to be short below this share of what was asked for."""
 
 
 @click.command("query")
@@ -57,7 +59,7 @@ _SAID_EACH: Final = 512 * 40
 )
 @click.option(
     "--relative-to",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     metavar="DIR",
     help="With m3u8: paths relative to DIR. With nsp: Navidrome's music folder.",
 )
@@ -71,6 +73,10 @@ def command(
     """Find sounds, all of one MOOD (calm, energetic, tense, sad) or of any."""
     asked = asked_of(options, loaded.settings.mood)
     order = _own_order(options["like"], asked)
+    if options["by"] == "sound" and order != "--like":
+        raise click.UsageError("--by sound needs --like FILE")
+    if (titles and output != "m3u8") or (relative_to and output not in {"m3u8", "nsp"}):
+        raise click.UsageError("--titles is for --format m3u8, --relative-to for m3u8 and nsp")
     folder = None if relative_to is None else canonical_path(relative_to)
     with open_finder(loaded) as finder:
         if output == "nsp":
@@ -92,8 +98,17 @@ def command(
         say("the catalogue has no sound yet; to analyse some: valenced scan DIR", err=True)
     elif not found[0]:
         under = asked.wanted.under
-        is_lost = under is not None and not under.exists()
+        is_lost = under is not None and is_absent(under)
         say(f"no sound matches; there is no {under}" if is_lost else "no sound matches", err=True)
+    elif asked.journey is not None:
+        _say_if_short(found[0], asked.journey.length_s)
+
+
+def _say_if_short(sounds: Sequence[Sound], wanted_s: float) -> None:
+    found_s = sum(sound.duration_s for sound in sounds)
+    if found_s < _SHORT * wanted_s:
+        lasts, wanted = (f"{s // 60:.0f}:{s % 60:02.0f}" for s in (found_s, wanted_s))
+        say(f"the playlist lasts {lasts}, not {wanted}: no more sounds lie on the way", err=True)
 
 
 def _print_playlist(

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command("retry")
-@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument(
+    "paths", metavar="[PATH]...", nargs=-1, type=click.Path(readable=False, path_type=Path)
+)
 @with_settings
 def command(loaded: LoadedSettings, paths: tuple[Path, ...]) -> None:
     """Retry failed analyses and tag writes: all, or those at or below the PATHs.

@@ -26,7 +26,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 @click.command("show")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(readable=False, path_type=Path))
 @format_option
 @with_settings
 def command(loaded: LoadedSettings, *, file: Path, output: str) -> None:
@@ -99,7 +99,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             f"{name} {one[name]:+.2f}" for name in ("arousal", "valence") if one[name] is not None
         )
         yield f"  annotated {values}   by {one['annotator']}, {one['made_at']} ({one['source']})"
-    for key, values in document["tags"].items():
+    for key, values in sorted(document["tags"].items()):
         yield f"            {key} = {', '.join(values)}"
     failure = document["failure"]
     if failure is not None:

@@ -566,3 +566,63 @@ def test_verbose_says_which_settings_and_which_catalogue(
     lines = capfd.readouterr().err.splitlines()
     assert lines[0].endswith(f"DEBUG settings: {tmp_path}/x.toml, default")
     assert lines[1].endswith(f"DEBUG catalogue: sqlite:///{tmp_path}/catalogue.db")
+
+
+@of_the_library
+@pytest.mark.parametrize(
+    "options",
+    [["--by", "sound"], ["--by", "sound", "--near", "0,0"], ["--titles"], ["--relative-to", "/"]],
+)
+def test_an_option_that_changes_nothing_is_refused(
+    heard: tuple[Valenced, Path], options: list[str]
+) -> None:
+    heard[0]("query", *options, exit_code=2)
+
+
+@of_the_library
+def test_a_playlist_that_becomes_too_short_is_told(heard: tuple[Valenced, Path]) -> None:
+    valenced, _ = heard
+    ways = "query", "--from", "0,0", "--to", "0.1,0.1", "--length"
+    valenced(*ways, "45m")
+    assert "not 45:00: no more sounds lie on the way" in valenced.stderr
+    valenced(*ways, "3s")
+    assert "lasts" not in valenced.stderr
+
+
+def test_a_file_below_a_closed_folder_is_not_said_to_be_absent(
+    valenced: Valenced, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    inside = write_audio(closed / "a.wav", tone(1))
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")):
+        pass
+    closed.chmod(0)
+    # Root may read everything, unless it gives that up.
+    weak = Valenced(
+        valenced.catalogue.parent,
+        by=["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] * (os.geteuid() == 0),
+    )
+    try:
+        weak("show", inside, exit_code=1)
+        assert "unexpected" not in weak.stderr
+        assert "there is no" not in weak.stderr
+        weak("query", "--under", closed / "b")
+        assert "there is no" not in weak.stderr
+    finally:
+        closed.chmod(0o700)
+
+
+def test_why_a_file_failed_that_may_not_be_read_is_shown(valenced: Valenced, music: Path) -> None:
+    file = write_audio(music / "a.wav", tone(1))
+    with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+        catalogue.queue.put([(file, FileStamp.of(file.stat()))], NOON)
+        entry = catalogue.queue.claim(NOON)
+        assert entry is not None
+        catalogue.queue.fail(entry, "permission denied", None)
+    file.chmod(0)
+    weak = Valenced(
+        valenced.catalogue.parent,
+        by=["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] * (os.geteuid() == 0),
+    )
+    assert b"permission denied" in weak("show", file)

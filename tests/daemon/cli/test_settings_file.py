@@ -14,6 +14,7 @@ import pytest
 
 from config.default_paths import SYSTEM_FILE
 from config.defaults import default_values, flattened, settings_template
+from config.errors import SettingsError
 from config.loading import LARGEST_FILE, load
 from daemon.cli.service import settings_file
 from tests.driving import answer
@@ -168,3 +169,17 @@ def test_an_editor_that_does_not_exist_is_one_line(
         (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith(f"valenced: {home}/x.toml: not changed: ")
     assert list(home.iterdir()) == []
+
+
+def test_a_schedule_that_is_no_cron_line_is_refused_by_every_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = home / "x.toml"
+    file.write_text('[retrain]\nschedule = "30 5 * * sun"\n')
+    assert edit_by(monkeypatch, file, 'sed -i "s/30 5/99 5/" "$1"') == SettingsError.exit_code
+    assert "'99 5 * * sun' is not a cron line" in capfd.readouterr().err
+    assert "30 5" in file.read_text()
+    wrong = "--config", str(file), "--set", "retrain.schedule=never"
+    for command in (("config", "show"), ("check",)):
+        assert answer(monkeypatch, *command, *wrong) == SettingsError.exit_code
+        assert "retrain.schedule: 'never' is not a cron line" in capfd.readouterr().err
