@@ -12,6 +12,7 @@ from daemon.tagging.basics.keys import (
     Preset,
     affect_in,
     affect_items,
+    affect_range,
     provenance_fields,
 )
 from storage.annotations import GivenAnnotation
@@ -58,6 +59,10 @@ def record_tag_edits(
     left = [undo.get("left") for undo in catalogue.tag_journal.undos(clip)[:1]]
     if left and left[0] and left[0].get(PROVENANCE) != items.get(PROVENANCE):
         return
+    for key, texts in unusable(items, clip.tagged, preset).items():
+        text = "%s: %s = %.40r is no number from %g to %g, and is replaced"
+        values = key, "; ".join(texts), *affect_range(preset)
+        log.warning(text, clip.path, *values, extra={"clip": clip.path})
     arousal, valence = edited(items, clip.tagged, preset)
     if arousal is None and valence is None:
         return
@@ -74,10 +79,25 @@ def edited(
 
     `items` are the values of our keys in the file, `tagged` is what we last wrote.
     """
-    marks = [provenance_fields(text) for text in items.get(PROVENANCE, [])]
-    if [mark.get("bundle") for mark in marks] != [tagged.bundle]:
-        return None, None
-    ours = affect_items(tagged.arousal / 100, tagged.valence / 100, preset)
-    found = zip(ours, affect_in(items, preset), strict=True)
-    arousal, valence = (None if items.get(key) == ours[key] else value for key, value in found)
+    found = zip(_changed(items, tagged, preset), affect_in(items, preset), strict=True)
+    arousal, valence = (value if texts else None for (_, texts), value in found)
     return arousal, valence
+
+
+def unusable(items: dict[str, list[str]], tagged: Tagged, preset: Preset) -> dict[str, list[str]]:
+    """Return what a person put into our tags, by key, that is no number of their scale."""
+    found = zip(_changed(items, tagged, preset), affect_in(items, preset), strict=True)
+    return {key: texts for (key, texts), value in found if texts and value is None}
+
+
+def _changed(
+    items: dict[str, list[str]], tagged: Tagged, preset: Preset
+) -> list[tuple[str, list[str]]]:
+    """Return the keys of arousal and valence, each with its values if they are not ours."""
+    marks = [provenance_fields(text) for text in items.get(PROVENANCE, [])]
+    is_own = [mark.get("bundle") for mark in marks] == [tagged.bundle]
+    ours = affect_items(tagged.arousal / 100, tagged.valence / 100, preset)
+    return [
+        (key, found if is_own and (found := items.get(key, [])) != own else [])
+        for key, own in ours.items()
+    ]

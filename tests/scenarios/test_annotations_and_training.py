@@ -165,6 +165,21 @@ def test_a_table_is_imported_completely_or_not_at_all(valenced: Valenced, song: 
     assert shown(valenced, song)[:2] == (-1.0, 1.0)
 
 
+@pytest.mark.parametrize("text", ["300", "very calm", "nan"])
+def test_a_value_by_hand_that_is_off_the_scale_is_told_and_replaced(
+    valenced: Valenced, song: Path, text: str
+) -> None:
+    before = tags(song)
+    file = mutagen.File(song)
+    file["MOOD_AROUSAL"] = text
+    file.save()
+    valenced("scan", song.parent)
+    told = f"{song}: MOOD_AROUSAL = {text!r} is no number from -100 to 100, and is replaced"
+    assert told in valenced.stderr
+    assert tags(song) == before
+    assert in_force(valenced) == set()
+
+
 def test_values_set_by_hand_in_the_tags_are_an_annotation(valenced: Valenced, song: Path) -> None:
     before = shown(valenced, song)
     with valenced.start("run", song.parent) as service:

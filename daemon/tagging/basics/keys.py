@@ -76,6 +76,11 @@ def affect_in(
     return _affect(arousal, scale), _affect(valence, scale)
 
 
+def affect_range(preset: Preset) -> tuple[float, float]:
+    """Return the least and the largest value of a tag."""
+    return _SCALES[preset].low, _SCALES[preset].high
+
+
 def provenance_item(bundle: str, version: str, at: datetime) -> Items:
     """Return the item that names the bundle and this program's version, and the time `at`."""
     fields = {
