@@ -188,7 +188,7 @@ def not_in_catalogue(
     from daemon.watch.file_filter import FileFilter
     from storage.database.catalogue_file import writer_of
 
-    # `Path.is_dir` would raise below a folder that is closed.
+    # The functions of `Path` would raise below a folder that is closed.
     if os.path.isdir(path):  # noqa: PTH112
         return ValencedError(f"{path}: is a folder; name a file in it")
     if is_absent(path):
@@ -198,6 +198,10 @@ def not_in_catalogue(
         return ValencedError(printable(f"{path}: could not be analysed: {failures[0].reason}"))
     if not FileFilter(watch.suffixes, watch.ignore).allows_file(path.name):
         advice = "files of such names are not analysed (watch.suffixes, watch.ignore)"
+    elif os.path.islink(path):  # noqa: PTH114
+        advice = "it is a link: name the file that it leads to"
+    elif os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        advice = "it is no regular file"
     elif writer_of(catalogue_url(loaded)) is not None:
         advice = "the running service analyses it once it is in a watched folder: valenced status"
     else:

@@ -84,7 +84,8 @@ def show(loaded: LoadedSettings, *, output: str) -> None:
         print_json(report)
         return
     for key, value in rows.items():
-        say(f"{key} = {json.dumps(value)}  # {loaded.sources[key]}")
+        # As in a settings file, where an empty text stands for what is not set.
+        say(f"{key} = {json.dumps('' if value is None else value)}  # {loaded.sources[key]}")
 
 
 @command.command("path")

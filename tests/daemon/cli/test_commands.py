@@ -490,6 +490,11 @@ def test_what_to_do_about_an_unknown_file_depends_on_its_name_and_the_service(
     notes.touch()
     assert f"valenced scan '{sound}'" in str(not_in_catalogue(loaded, sound))
     assert "watch.suffixes" in str(not_in_catalogue(loaded, notes))
+    link, pipe = tmp_path / "link.flac", tmp_path / "pipe.flac"
+    link.symlink_to(sound)
+    os.mkfifo(pipe)
+    assert "name the file that it leads to" in str(not_in_catalogue(loaded, link))
+    assert "no regular file" in str(not_in_catalogue(loaded, pipe))
     with only_writer(catalogue_url(loaded)):
         said = str(not_in_catalogue(loaded, sound))
     assert "the running service" in said
