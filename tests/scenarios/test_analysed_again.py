@@ -7,8 +7,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from storage.catalogue import Catalogue
 from tests.sounds import noise, write_audio
+from tests.torture.disks import NoDisk, memory_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +65,26 @@ def test_every_copy_of_a_sound_has_its_new_values_in_its_tags(
     assert valenced.stderr.count("arousal") == 1
     assert valenced.select("SELECT count(*) FROM clips WHERE tag_state = 'written'") == [(3,)]
     assert valenced.select(STALE) == []
+
+
+def test_what_is_on_a_disk_that_is_not_mounted_waits_for_it(
+    valenced: Valenced, music: Path
+) -> None:
+    try:
+        with memory_disk(music / "disk", "size=32m"):
+            for seed in range(2):
+                write_audio(music / "disk" / f"{seed}.flac", noise(2, seed=seed))
+            valenced("scan", music)
+            with closing(Catalogue(f"sqlite:///{valenced.catalogue}")) as catalogue:
+                again = catalogue.rescoring.analyse_below
+                again([music], datetime.now(UTC), is_there=lambda _: True)
+    except NoDisk as reason:
+        pytest.skip(str(reason))
+    write_audio(music / "new.flac", noise(2, seed=2))
+    valenced("scan", music, "--set", "watch.settle_s=0.1", exit_code=1)
+    assert "1 file processed" in valenced.stderr
+    assert (
+        "0.flac and 1 more: not there; run scan again when its disk is mounted" in valenced.stderr
+    )
+    assert valenced.select("SELECT count(*) FROM clips WHERE missing_since IS NULL") == [(3,)]
+    assert valenced.select("SELECT count(*) FROM queue WHERE fresh_since IS NOT NULL") == [(2,)]

@@ -11,7 +11,7 @@ import click
 from config.errors import SettingsError
 from daemon.cli.options import cluster_option, format_option, with_settings
 from daemon.cli.output import print_json, say, warn
-from daemon.cli.session import open_catalogue, progress_terminal, run_config
+from daemon.cli.session import is_absent, open_catalogue, progress_terminal, run_config
 from daemon.paths import canonical_path, printable
 from daemon.wording import counted
 
@@ -168,7 +168,14 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
             f"{failed_before} failed before and are not due for a retry yet;"
             " to retry now: valenced retry; for the reason: valenced show FILE"
         )
-    if result.unsettled:
-        first, *others = (printable(str(path)) for path in result.unsettled)
+    away = [path for path in result.unsettled if is_absent(path)]
+    _warn_of(away, "not there; run scan again when its disk is mounted")
+    written = [path for path in result.unsettled if path not in away]
+    _warn_of(written, "still being written; run scan again")
+
+
+def _warn_of(paths: Sequence[Path], what: str) -> None:
+    if paths:
+        first, *others = (printable(str(path)) for path in paths)
         more = f" and {len(others)} more" if others else ""
-        warn(f"{first}{more}: still being written; run scan again")
+        warn(f"{first}{more}: {what}")
