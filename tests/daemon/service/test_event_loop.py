@@ -276,7 +276,7 @@ def test_a_clock_that_is_set_back_delays_no_file_and_no_training(
 ) -> None:
     now = utc_now()
     a_day = timedelta(days=1)
-    loop.clock_watch = ClockWatch(lambda: now)
+    loop.clock_watch = ClockWatch(lambda: now, steady_s=lambda: 0.0)
     found = []
     for name in ("a.wav", "b.wav"):
         file = music / name
