@@ -168,8 +168,8 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
             f"{failed_before} failed before and are not due for a retry yet;"
             " to retry now: valenced retry; for the reason: valenced show FILE"
         )
-    away = [path for path in result.unsettled if is_absent(path)]
-    _warn_of(away, "not there; run scan again when its disk is mounted")
+    away = {path for path in result.unsettled if is_absent(path)}
+    _warn_of(sorted(away), "not there; run scan again when its disk is mounted")
     written = [path for path in result.unsettled if path not in away]
     _warn_of(written, "still being written; run scan again")
 
