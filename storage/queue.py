@@ -230,8 +230,8 @@ def finish(connection: Connection, entry: QueueEntry) -> None:
     A file that changed during its analysis, or is to be analysed again, stays and is due again.
     """
     stamp = {f"own_{name}": value for name, value in vars(entry.stamp).items()}
-    fresh = {"own_fresh_since": entry.fresh_since}
-    connection.execute(_FINISH, {"own": entry.path, **stamp, **fresh})
+    known = {"own": entry.path, "own_fresh_since": entry.fresh_since}
+    connection.execute(_FINISH, known | stamp)
     connection.execute(_RELEASE_CHANGED, {"own": entry.path})
 
 

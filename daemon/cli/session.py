@@ -170,28 +170,18 @@ def other_catalogue(loaded: LoadedSettings, ask: str = "status") -> str | None:
     return other_catalogue_hint(file_of(catalogue_url(loaded)), command, ask=ask)
 
 
-def is_absent(path: Path) -> bool:
-    """Tell whether there is certainly nothing at a path; below a closed folder there may be."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def not_in_catalogue(
     loaded: LoadedSettings, path: Path, failures: Sequence[Failure] = ()
 ) -> ValencedError:
     """Return the error about a file that was not analysed, with its failures if there are any."""
     from daemon.watch.file_filter import FileFilter
+    from daemon.watch.file_state import is_gone
     from storage.database.catalogue_file import writer_of
 
     # The functions of `Path` would raise below a folder that is closed.
     if os.path.isdir(path):  # noqa: PTH112
         return ValencedError(f"{path}: is a folder; name a file in it")
-    if is_absent(path):
+    if is_gone(path):
         return ValencedError(f"{path}: there is no such file, and the catalogue knows none there")
     watch = loaded.settings.watch
     if failures:

@@ -12,12 +12,13 @@ import click
 
 from daemon.cli.options import with_settings
 from daemon.cli.output import print_json, say
-from daemon.cli.session import is_absent, open_catalogue, open_finder
+from daemon.cli.session import open_catalogue, open_finder
 from daemon.cli.sounds.smart_playlist import smart_playlist
 from daemon.cli.sounds.sound_printers import PRINTERS
 from daemon.paths import canonical_path
 from daemon.querying.playlist_lines import playlist_lines
 from daemon.querying.query_options import asked_of, with_filter
+from daemon.watch.file_state import is_gone
 from storage.schema.sound_filter import SoundFilter
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def command(
         say("the catalogue has no sound yet; to analyse some: valenced scan DIR", err=True)
     elif not found[0]:
         under = asked.wanted.under
-        is_lost = under is not None and is_absent(under)
+        is_lost = under is not None and is_gone(under)
         say(f"no sound matches; there is no {under}" if is_lost else "no sound matches", err=True)
     elif asked.journey is not None:
         _say_if_short(found[0], asked.journey.length_s)

@@ -11,8 +11,9 @@ import click
 from config.errors import SettingsError
 from daemon.cli.options import cluster_option, format_option, with_settings
 from daemon.cli.output import print_json, say, warn
-from daemon.cli.session import is_absent, open_catalogue, progress_terminal, run_config
+from daemon.cli.session import open_catalogue, progress_terminal, run_config
 from daemon.paths import canonical_path, printable
+from daemon.watch.file_state import is_gone
 from daemon.wording import counted
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _print_result(result: RunResult, failed_before: int, output: str) -> None:
             f"{failed_before} failed before and are not due for a retry yet;"
             " to retry now: valenced retry; for the reason: valenced show FILE"
         )
-    away = {path for path in result.unsettled if is_absent(path)}
+    away = {path for path in result.unsettled if is_gone(path)}
     _warn_of(sorted(away), "not there; run scan again when its disk is mounted")
     written = [path for path in result.unsettled if path not in away]
     _warn_of(written, "still being written; run scan again")

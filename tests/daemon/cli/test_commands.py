@@ -594,6 +594,12 @@ def test_a_playlist_that_becomes_too_short_is_told(heard: tuple[Valenced, Path])
     assert "lasts" not in valenced.stderr
 
 
+def without_privileges(valenced: Valenced) -> Valenced:
+    """Return the same installation for a user who may not read everything, as root may."""
+    gives_up = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    return Valenced(valenced.catalogue.parent, by=gives_up * (os.geteuid() == 0))
+
+
 def test_a_file_below_a_closed_folder_is_not_said_to_be_absent(
     valenced: Valenced, tmp_path: Path
 ) -> None:
@@ -603,11 +609,7 @@ def test_a_file_below_a_closed_folder_is_not_said_to_be_absent(
     with closing(Catalogue(f"sqlite:///{valenced.catalogue}")):
         pass
     closed.chmod(0)
-    # Root may read everything, unless it gives that up.
-    weak = Valenced(
-        valenced.catalogue.parent,
-        by=["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] * (os.geteuid() == 0),
-    )
+    weak = without_privileges(valenced)
     try:
         weak("show", inside, exit_code=1)
         assert "unexpected" not in weak.stderr
@@ -626,8 +628,5 @@ def test_why_a_file_failed_that_may_not_be_read_is_shown(valenced: Valenced, mus
         assert entry is not None
         catalogue.queue.fail(entry, "permission denied", None)
     file.chmod(0)
-    weak = Valenced(
-        valenced.catalogue.parent,
-        by=["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] * (os.geteuid() == 0),
-    )
+    weak = without_privileges(valenced)
     assert b"permission denied" in weak("show", file)
