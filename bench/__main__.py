@@ -6,6 +6,7 @@ The parts, all by default:
 
     features    of one 4-minute MP3: ours, bliss-rs, Essentia, openSMILE's own class
     first-pass  `valenced scan` over real recordings, on one core and on all
+    server      `valenced scan` with a catalogue on a server, by how far away that is
     library     start, comparison, one more file and idling with libraries of each size
     rescoring   all sounds of catalogues of each size up to 100,000
     queries     typical forms, on catalogues of each size
@@ -30,10 +31,11 @@ from typing import TYPE_CHECKING, Final
 from bench.figures import table
 from bench.scale import made_library, start_and_idle
 from bench.search import made_catalogue, query_times
-from bench.speed import extraction_cost, first_pass, rescoring
+from bench.speed import distant_server, extraction_cost, first_pass, rescoring
 from bench.speed.process_usage import busy_s
 from bench.speed.reference_track import write_track
 from storage.catalogue import Catalogue
+from tests.postgresql_server import why_missing
 from tests.shared_data import CORPORA
 
 if TYPE_CHECKING:
@@ -82,6 +84,16 @@ class Bench:
             return
         yield from first_pass.measure(recordings, min(2, self._chosen.rounds))
 
+    def server(self) -> Iterator[Figure]:
+        """Time the first pass with a catalogue on a server."""
+        recordings = first_pass.recordings_in(self._chosen.recordings, self._chosen.files // 3)
+        if not recordings:
+            self.skipped.append(f"server: no recordings in {self._chosen.recordings}")
+        elif (reason := why_missing()) is not None:
+            self.skipped.append(f"server: {reason}")
+        else:
+            yield from distant_server.measure(recordings)
+
     def library(self) -> Iterator[Figure]:
         """Time start, comparison and idling with libraries of each size."""
         for sounds in self._chosen.sizes:
@@ -121,6 +133,7 @@ class Bench:
 PARTS: Final = {
     "features": Bench.features,
     "first-pass": Bench.first_pass,
+    "server": Bench.server,
     "library": Bench.library,
     "rescoring": Bench.rescoring,
     "queries": Bench.queries,

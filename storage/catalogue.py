@@ -13,7 +13,7 @@ from storage.annotations import AnnotationStore
 from storage.begun_writes import BegunWrites
 from storage.database.engine import open_engine
 from storage.database.published_bundles import PublishedBundles
-from storage.database.sessions import CataloguePart, batches, is_sqlite, plain_connection, reading
+from storage.database.sessions import CataloguePart, batches, plain_connection, reading
 from storage.jobs import JobStore
 from storage.known_files import KnownFiles
 from storage.queries import Queries
@@ -27,20 +27,23 @@ from storage.schema.clip_rows import (
     WITH_INODE,
     is_below,
     is_within,
+    parts_of,
     place_of,
-    sound_number,
     sound_with,
 )
 from storage.schema.folder_states import replace_states
+from storage.schema.numbers import numbers_of
 from storage.schema.records import Clip, Prediction, TagState
 from storage.schema.row_mapping import (
     MISSING_CLIP,
     RESTAMP_CLIP,
     RESTAMP_ENTRY,
-    UPSERT_CLIP,
+    analysis_texts,
     clip_of,
-    look_values,
+    look_texts,
+    place_and_look,
     placed,
+    put_clip,
     record_analysis,
     stamp_of,
 )
@@ -138,8 +141,6 @@ class Catalogue(CataloguePart):
         """
         outdated = self.rescoring.with_other_features(hearing)
         with self.engine.connect() as connection:
-            if not is_sqlite(self.engine):
-                connection.execution_options(isolation_level="AUTOCOMMIT")
             try:
                 yield KnownFiles(plain_connection(connection), outdated)
             except sqlite3.Error as error:
@@ -188,24 +189,22 @@ class Catalogue(CataloguePart):
             analysis: None if this sound was analysed before.
             look: of the file, None if it is not known.
         """
+        texts = {"sound": identity, "folder": parts_of(entry.path)[0]}
+        texts |= look_texts(look) | analysis_texts(analysis)
+        clip = Clip(0, entry.path, identity, entry.stamp, tag_state, None, False, look=look)
         with self.engine.begin() as connection:
-            sound_id = sound_number(connection, identity)
-            if analysis is not None and record_analysis(connection, analysis, now):
+            numbers = numbers_of(connection, **texts)
+            if analysis is not None and record_analysis(connection, analysis, numbers, now):
                 # Other files with this sound have the values of before.
-                mark_stale(connection, [sound_id], step=1)
-            values = placed(connection, entry.path) | look_values(connection, look)
-            values |= {"sound_id": sound_id, "tag_state": tag_state}
-            values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_tries": 0}
-            connection.execute(UPSERT_CLIP, values | vars(entry.stamp) | {"tag_contests": 0})
+                mark_stale(connection, [numbers.of["sound"]], step=1)
+            clip = put_clip(connection, clip, numbers, now)
             finish(connection, entry)
-            return clip_of(connection.execute(CLIP_THERE, place_of(entry.path)).one())
+        return clip
 
     def restamp(self, stamps: Mapping[Path, FileStamp]) -> None:
         """Give files that are certainly the same the stamps that they have now."""
-        rows = [
-            {"of": path, **place_of(path), **_renamed(vars(stamp))}
-            for path, stamp in stamps.items()
-        ]
+        new = {path: _renamed(vars(stamp)) for path, stamp in stamps.items()}
+        rows = [{"of": path, **place_of(path), **values} for path, values in new.items()]
         if rows:
             with self.engine.begin() as connection:
                 connection.execute(RESTAMP_CLIP, rows)
@@ -214,8 +213,8 @@ class Catalogue(CataloguePart):
     def record_same(self, entry: QueueEntry, clip: Clip, look: FileLook) -> None:
         """Record that a claimed file has the content of a clip, perhaps under another path."""
         with self.engine.begin() as connection:
-            values = placed(connection, entry.path) | look_values(connection, look)
-            values |= {"missing_since": None} | vars(entry.stamp)
+            values = place_and_look(connection, entry.path, look) | vars(entry.stamp)
+            values["missing_since"] = None
             connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
             finish(connection, entry)
 

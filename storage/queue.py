@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database.sessions import CataloguePart, batches, is_sqlite
+from storage.database.sessions import CataloguePart, batches, is_sqlite, one_statement
 from storage.schema.column_types import PathText
 from storage.schema.file_stamps import FileStamp
 from storage.schema.records import QueueEntry
@@ -92,9 +92,9 @@ class Queue(CataloguePart):
         return self._claimed(_claiming(queue.c.due_at <= _NOW, self._own()), now)
 
     def _claimed(self, statement: ReturningUpdate[Any], now: datetime) -> QueueEntry | None:
-        with self.engine.connect().execution_options(takes_no_turn=True) as connection:
+        # Without a turn: rows that others claim at this moment are locked, and passed over.
+        with one_statement(self.engine) as connection:
             row = connection.execute(statement, {"now": now}).one_or_none()
-            connection.commit()
         if row is None:
             return None
         self._from = row.due_at
@@ -231,8 +231,8 @@ def finish(connection: Connection, entry: QueueEntry) -> None:
     """
     stamp = {f"own_{name}": value for name, value in vars(entry.stamp).items()}
     known = {"own": entry.path, "own_fresh_since": entry.fresh_since}
-    connection.execute(_FINISH, known | stamp)
-    connection.execute(_RELEASE_CHANGED, {"own": entry.path})
+    if not connection.execute(_FINISH, known | stamp).rowcount:
+        connection.execute(_RELEASE_CHANGED, {"own": entry.path})
 
 
 def _same(stamp: Mapping[str, Any]) -> ColumnElement[bool]:

@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, func, select, update
 from storage.database.sessions import CataloguePart, batches
 from storage.queue import put, put_again
 from storage.schema.catalogue_errors import CatalogueError
-from storage.schema.clip_rows import CLIPS, is_within, label_number, label_of
+from storage.schema.clip_rows import CLIPS, is_within, label_of
+from storage.schema.numbers import label_number
 from storage.schema.packed_curve import shift_curve
 from storage.schema.records import Prediction
 from storage.schema.row_mapping import prediction_values, stamp_of
@@ -168,13 +169,15 @@ class Rescoring(CataloguePart):
             CatalogueError: another bundle is published.
         """
         with self.engine.begin() as connection:
+            bundles = {}
             for bundle in {prediction.bundle for _, prediction in fresh}:
                 _require_published(connection, bundle)
+                bundles[bundle] = label_number(connection, bundle)
             before = _unchanged(connection, [sound for sound, _ in fresh])
             changes = [
                 {
                     "of": sound.sound_id,
-                    **prediction_values(connection, prediction),
+                    **prediction_values(prediction, bundles[prediction.bundle]),
                     "analysed_at": now,
                     "curve": shift_curve(
                         row.curve,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, select, update
 
 from storage.database.sessions import CataloguePart, batches
-from storage.schema.clip_rows import label_number
+from storage.schema.numbers import label_number
 from storage.schema.tables import hearings, labels, sketch_state, sketches, unsketched
 from storage.schema.upserts import upsert
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import BigInteger, String, bindparam, delete, func, insert, select, update
 
 from storage.database.sessions import CataloguePart, batches
-from storage.schema.clip_rows import FILES, PATH, is_within, label_number, sound_with
+from storage.schema.clip_rows import FILES, PATH, is_within, sound_with
+from storage.schema.numbers import numbers_of
 from storage.schema.records import TagState
-from storage.schema.row_mapping import TAGGED, look_values
+from storage.schema.row_mapping import TAGGED, look_texts, look_values
 from storage.schema.tables import clips, tag_journal
 from storage.schema.views import felt
 from storage.stale_tags import TAGS_DUE
@@ -62,11 +63,14 @@ class TagJournal(CataloguePart):
             values |= {f"tagged_{name}": tagged and getattr(tagged, name) for name in TAGGED}
         is_stripped = outcome.state is TagState.OFF and outcome.reason is not None
         is_made = outcome.state is TagState.WRITTEN or is_stripped
+        bundle = values.get("tagged_bundle")
+        texts = look_texts(outcome.look) | ({} if bundle is None else {"bundle": bundle})
         with self.engine.begin() as connection:
-            if values.get("tagged_bundle") is not None:
-                values["tagged_bundle"] = label_number(connection, values["tagged_bundle"])
+            numbers = numbers_of(connection, **texts)
+            if "bundle" in texts:
+                values["tagged_bundle"] = numbers.of["bundle"]
             if outcome.stamp is not None:
-                values |= vars(outcome.stamp) | look_values(connection, outcome.look)
+                values |= vars(outcome.stamp) | look_values(outcome.look, numbers)
             is_current = not _values_changed(connection, clip.identity, outcome.tagged)
             if not is_current:
                 values |= TAGS_DUE

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from storage.database.catalogue_file import file_of
 from storage.database.server_address import is_on_server
-from storage.schema.clip_rows import label_number
+from storage.schema.numbers import label_number
 from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Tagged
 from storage.schema.row_mapping import placed, prediction_values
@@ -94,7 +94,8 @@ def add_sounds(
         last = connection.execute(select(func.max(identities.c.id))).scalar() or 0
         numbered = list(enumerate(sounds, start=last + 1))
         label = label_number(connection, settings)
-        predicted = prediction_values(connection, prediction)
+        bundle = label_number(connection, prediction.bundle)
+        predicted = prediction_values(prediction, bundle)
         predicted |= {"analysed_at": NOON, "duration_ms": round(1000 * duration_s)}
         predicted["curve"] = pack_curve(curve)
         tagged = {f"tagged_{name}": value for name, value in vars(Tagged.of(prediction)).items()}

@@ -83,11 +83,11 @@ def _ways(recordings: list[Path], cores: set[int]) -> Iterator[Usage]:
     """Yields what the pass uses, the same without tags, and what extracting features alone uses."""
     count = f"{len(cores)}"
     for options in ((), ("--no-tags",)):
-        with _library(recordings) as library:
+        with library_of(recordings) as library:
             valenced = Valenced(library.parent / "state", "watch.settle_s=0.1")
             line = valenced.line("scan", "--jobs", count, *options, library)
             yield usage_of(line, valenced.environment, cores)
-    with _library(recordings) as library:
+    with library_of(recordings) as library:
         # As in workers, each process has one thread for linear algebra.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
         alone = [sys.executable, "-m", "bench.speed.hearing_alone", f"{library}", count]
@@ -95,7 +95,8 @@ def _ways(recordings: list[Path], cores: set[int]) -> Iterator[Usage]:
 
 
 @contextmanager
-def _library(recordings: list[Path]) -> Iterator[Path]:
+def library_of(recordings: list[Path]) -> Iterator[Path]:
+    """Copies recordings into a folder within the block."""
     with tempfile.TemporaryDirectory() as temporary:
         library = Path(temporary) / "library"
         library.mkdir()

@@ -98,8 +98,11 @@ def _refuse_to_write(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("one_statement"):
+        return
     # A deferred transaction cannot wait for another writer when it begins to write.
-    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    mode = "DEFERRED" if options.get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 

@@ -23,7 +23,7 @@ class CataloguePart:
     """A part of the catalogue. Safe to share between threads; every method is one transaction.
 
     Statements that are executed for every file are built once, with parameters: building one takes
-    as long as executing it.
+    as long as executing it. They are few, as each waits for the answer of a server.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -32,21 +32,22 @@ class CataloguePart:
     def _rows(
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
-        with reading(self.engine) as connection:
+        with one_statement(self.engine) as connection:
             return connection.execute(statement, values).all()
 
     def _row(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
         """Return the first row, None if there is none."""
-        with reading(self.engine) as connection:
+        with one_statement(self.engine) as connection:
             return connection.execute(statement, values).first()
 
     def _value(self, statement: Select[_Value]) -> _Value | None:
         """Return the column of the first row, None if there is no row."""
-        with reading(self.engine) as connection:
+        with one_statement(self.engine) as connection:
             return connection.execute(statement).scalar()
 
     def _execute(self, statement: Executable, values: Mapping[str, Any]) -> None:
-        with self.engine.begin() as connection:
+        """Execute a statement that changes rows whatever others write at the same time."""
+        with one_statement(self.engine) as connection:
             connection.execute(statement, values)
 
     def _write(self, *statements: Executable) -> int:
@@ -58,6 +59,14 @@ class CataloguePart:
 def reading(engine: Engine) -> Connection:
     """Connect for reading: a snapshot that neither blocks writers nor sees their changes."""
     return engine.connect().execution_options(read_only=True)
+
+
+def one_statement(engine: Engine) -> Connection:
+    """Connect for a single statement, which is a transaction by itself.
+
+    To begin and to end one takes SQLite as long as to read a row, and a server three answers.
+    """
+    return engine.connect().execution_options(one_statement=True)
 
 
 def plain_connection(connection: Connection) -> PlainConnection:

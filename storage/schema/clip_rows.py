@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, String, and_, bindparam, false, insert, literal, or_, select
+from sqlalchemy import BigInteger, String, and_, bindparam, false, literal, or_, select
 
 from storage.schema.column_types import NameText, PathText
 from storage.schema.tables import clips, directories, identities, labels
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sqlalchemy import BindParameter, Column, ColumnElement, Select
-    from sqlalchemy.engine import Connection
-    from sqlalchemy.sql.dml import ReturningInsert
+    from sqlalchemy import BindParameter, ColumnElement, Select
 
 FEW: Final = 16
 PATH: Final = directories.c.path.op("||", return_type=PathText())(clips.c.name).label("path")
@@ -92,47 +90,6 @@ def has_identity(identity: str | BindParameter[str]) -> ColumnElement[bool]:
 def sound_with(identity: str | BindParameter[str]) -> Any:
     """Return the number of a sound, as part of a statement."""
     return select(identities.c.id).where(identities.c.identity == identity).scalar_subquery()
-
-
-def directory_number(connection: Connection, folder: str) -> int:
-    """Return the number of a folder, which is added if it is new."""
-    return _number(connection, _DIRECTORY, folder)
-
-
-def label_number(connection: Connection, label: str) -> int:
-    """Return the number of a label, which is added if it is new."""
-    return _number(connection, _LABEL, label)
-
-
-def sound_number(connection: Connection, identity: str) -> int:
-    """Return the number of a sound, which is added if it is new."""
-    return _number(connection, _SOUND, identity)
-
-
-class _Numbering(NamedTuple):
-    find: Select[Any]
-    add: ReturningInsert[Any]
-
-
-def _numbering(column: Column[str]) -> _Numbering:
-    number, text = column.table.c.id, bindparam("text", type_=column.type)
-    return _Numbering(
-        select(number).where(column == text),
-        insert(column.table).values({column: text}).returning(number),
-    )
-
-
-_DIRECTORY: Final = _numbering(directories.c.path)
-_LABEL: Final = _numbering(labels.c.label)
-_SOUND: Final = _numbering(identities.c.identity)
-
-
-def _number(connection: Connection, numbering: _Numbering, text: str) -> int:
-    found = connection.execute(numbering.find, {"text": text}).scalar()
-    if found is None:
-        found = connection.execute(numbering.add, {"text": text}).scalar_one()
-    number: int = found
-    return number
 
 
 def _likely_origins() -> Select[Any]:

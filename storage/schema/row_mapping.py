@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, and_, bindparam, case, delete, insert, update
+from sqlalchemy import BigInteger, and_, bindparam, case, delete, insert, select, update
 
-from storage.schema.clip_rows import (
-    IS_THERE,
-    directory_number,
-    label_number,
-    parts_of,
-    sound_number,
-)
+from storage.schema.clip_rows import IS_THERE, parts_of
 from storage.schema.column_types import Milliseconds, PathText
 from storage.schema.file_stamps import FileLook, FileStamp
+from storage.schema.numbers import numbers_of
 from storage.schema.packed_curve import pack_curve
 from storage.schema.records import Clip, Tagged, TagState
-from storage.schema.tables import clips, hearings, predictions, queue
+from storage.schema.tables import clips, hearings, labels, predictions, queue
 from storage.schema.upserts import upsert
 
 if TYPE_CHECKING:
@@ -28,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table, Update
     from sqlalchemy.engine import Connection
 
+    from storage.schema.numbers import Numbers
     from storage.schema.records import Analysis, Prediction
 
 
@@ -58,13 +54,13 @@ def clip_of(row: Row[Any]) -> Clip:
 TAGGED = tuple(column.name for column in fields(Tagged))
 """The fields of the last tag write, in columns that begin with `tagged_`."""
 
-UPSERT_CLIP = upsert(clips)
-_SAME_SOUND = clips.c.sound_id == UPSERT_CLIP.excluded.sound_id
-_STAYS_OFF = and_(_SAME_SOUND, clips.c.tag_state == "off", UPSERT_CLIP.excluded.tag_state == "off")
-UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
+_UPSERT = upsert(clips)
+_SAME_SOUND = clips.c.sound_id == _UPSERT.excluded.sound_id
+_STAYS_OFF = and_(_SAME_SOUND, clips.c.tag_state == "off", _UPSERT.excluded.tag_state == "off")
+_UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=["directory_id", "name"],
     set_={
-        column.name: UPSERT_CLIP.excluded[column.name]
+        column.name: _UPSERT.excluded[column.name]
         for column in clips.columns
         if column.name not in {"id", "directory_id", "name", "found_at"}
     }
@@ -74,37 +70,81 @@ UPSERT_CLIP = UPSERT_CLIP.on_conflict_do_update(
     # Tags that were taken out on request stay out, however often others change the file.
     | {"tag_reason": case((_STAYS_OFF, clips.c.tag_reason))},
 )
+_PUT: Final = _UPSERT.returning(
+    clips.c.id, clips.c.tag_reason, clips.c.tag_contests, *(clips.c[f"tagged_{n}"] for n in TAGGED)
+)
+
+
+def put_clip(connection: Connection, clip: Clip, numbers: Numbers, now: datetime) -> Clip:
+    """Record a clip that was analysed just now, within a transaction; return it as recorded.
+
+    Its number, and what is known of its tags, are those of the clip at its path, if there is one.
+    """
+    values = {"directory_id": numbers.of["folder"], "name": clip.path.name}
+    values |= {"sound_id": numbers.of["sound"], "tag_state": clip.tag_state, "tag_tries": 0}
+    values |= {"found_at": now, "missing_since": None, "tag_reason": None, "tag_contests": 0}
+    values |= vars(clip.stamp) | look_values(clip.look, numbers)
+    row = connection.execute(_PUT, values).one()
+    tagged = None
+    if row.tagged_bundle is not None:
+        bundle = connection.execute(_LABEL, {"own": row.tagged_bundle}).scalar_one()
+        tagged = Tagged(row.tagged_arousal, row.tagged_valence, bundle)
+    known = {"tag_reason": row.tag_reason, "tag_contests": row.tag_contests}
+    return replace(clip, id=row.id, tagged=tagged, **known)
+
+
+_LABEL: Final = select(labels.c.label).where(labels.c.id == bindparam("own", type_=BigInteger))
 
 
 def placed(connection: Connection, path: Path) -> dict[str, Any]:
     """Return the columns of `clips` that hold a path."""
     folder, name = parts_of(path)
-    return {"directory_id": directory_number(connection, folder), "name": name}
+    return {"directory_id": numbers_of(connection, folder=folder).of["folder"], "name": name}
 
 
-def look_values(connection: Connection, look: FileLook | None) -> dict[str, Any]:
+def look_texts(look: FileLook | None) -> dict[str, str]:
+    """Return the text of a look whose number `look_values` needs."""
+    return {} if look is None else {"attributes": look.attributes}
+
+
+def look_values(look: FileLook | None, numbers: Numbers) -> dict[str, Any]:
     """Return the columns of `clips` that hold a look."""
     if look is None:
         return dict.fromkeys(("attributes", "sample"))
-    return {"attributes": label_number(connection, look.attributes), "sample": look.sample}
+    return {"attributes": numbers.of["attributes"], "sample": look.sample}
 
 
-def prediction_values(connection: Connection, prediction: Prediction) -> dict[str, Any]:
-    """Return the columns of `predictions` that hold a prediction."""
-    return vars(prediction) | {"bundle": label_number(connection, prediction.bundle)}
+def place_and_look(connection: Connection, path: Path, look: FileLook) -> dict[str, Any]:
+    """Return the columns of `clips` that hold a path and a look."""
+    folder, name = parts_of(path)
+    numbers = numbers_of(connection, folder=folder, **look_texts(look))
+    return {"directory_id": numbers.of["folder"], "name": name} | look_values(look, numbers)
 
 
-def record_analysis(connection: Connection, analysis: Analysis, now: datetime) -> bool:
+def prediction_values(prediction: Prediction, bundle: int) -> dict[str, Any]:
+    """Return the columns of `predictions` that hold a prediction by a bundle with a number."""
+    return vars(prediction) | {"bundle": bundle}
+
+
+def analysis_texts(analysis: Analysis | None) -> dict[str, str]:
+    """Return the texts of an analysis whose numbers `record_analysis` needs, but for the sound."""
+    if analysis is None:
+        return {}
+    return {"settings": analysis.features.settings, "bundle": analysis.prediction.bundle}
+
+
+def record_analysis(
+    connection: Connection, analysis: Analysis, numbers: Numbers, now: datetime
+) -> bool:
     """Replace the analysis of a sound, within a transaction; return whether there was one."""
-    features = analysis.features
-    sound_id = sound_number(connection, features.identity)
+    features, of = analysis.features, numbers.of
     # The schema's cascade deletes the old prediction.
-    had_one = connection.execute(_FORGET, {"own": sound_id}).rowcount > 0
-    settings = label_number(connection, features.settings)
-    heard = {"sound_id": sound_id, "settings": settings, "heard_at": now, "vector": features.vector}
-    connection.execute(_ADD_HEARING, heard)
-    values = prediction_values(connection, analysis.prediction)
-    values |= {"sound_id": sound_id, "analysed_at": now, "curve": pack_curve(analysis.curve)}
+    forget = {"own": of["sound"]}
+    had_one = "sound" not in numbers.added and connection.execute(_FORGET, forget).rowcount > 0
+    heard = {"sound_id": of["sound"], "settings": of["settings"], "heard_at": now}
+    connection.execute(_ADD_HEARING, heard | {"vector": features.vector})
+    values = prediction_values(analysis.prediction, of["bundle"])
+    values |= {"sound_id": of["sound"], "analysed_at": now, "curve": pack_curve(analysis.curve)}
     values["duration_ms"] = round(1000 * features.duration_s)
     connection.execute(_ADD_PREDICTION, values)
     return had_one

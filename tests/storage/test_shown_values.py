@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from storage.annotations import GivenAnnotation
 from storage.database.sessions import driver_connection, is_sqlite
+from storage.schema.numbers import numbers_of
 from storage.schema.records import Prediction, TagState
-from storage.schema.row_mapping import record_analysis
+from storage.schema.row_mapping import analysis_texts, record_analysis
 from tests.records import NOON, analysis, stamp
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def test_an_analysis_takes_no_longer_with_many_annotations_of_others(
         found = analysis("sound 0", 0.1, 0.1)
         catalogue.record(entry, "sound 0", TagState.OFF, NOON, found)
         with catalogue.engine.begin() as connection:
+            numbers = numbers_of(connection, sound="sound 0", **analysis_texts(found))
             steps.append(0)
             plain = driver_connection(connection)
 
@@ -189,7 +191,7 @@ def test_an_analysis_takes_no_longer_with_many_annotations_of_others(
                 steps[-1] += 1
 
             plain.set_progress_handler(count, 100)
-            record_analysis(connection, found, NOON)
+            record_analysis(connection, found, numbers, NOON)
             plain.set_progress_handler(None, 0)
     few, many = steps
     assert many <= few + 5

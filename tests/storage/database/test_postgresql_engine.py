@@ -144,6 +144,10 @@ def test_a_server_that_was_restarted_is_used_again() -> None:
             catalogue.queue.claim(NOON)
         own.start()
         assert record(catalogue, "/m/b.mp3").id == 2
+        own.stop()
+        own.start()
+        # Nothing was asked meanwhile, so nothing has failed.
+        assert record(catalogue, "/m/c.mp3").id == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""How often the catalogue waits for the answer of a server: each costs what the network takes."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.catalogue import Catalogue
+from storage.schema.records import QueueEntry, Tagged, TagOutcome, TagState
+from tests.distant_server import distant
+from tests.records import NOON, analysis, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.distant_server import Between
+    from tests.postgresql_server import PostgresqlServer
+
+
+@contextmanager
+def counting(server: PostgresqlServer) -> Iterator[tuple[Catalogue, Between]]:
+    with (
+        distant(server, server.new_catalogue()) as (url, between),
+        closing(Catalogue(url)) as catalogue,
+    ):
+        yield catalogue, between
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda catalogue: catalogue.clip_at(Path("/m/a.mp3")), id="reading"),
+        pytest.param(lambda catalogue: catalogue.queue.claim(NOON), id="claiming"),
+        pytest.param(lambda catalogue: catalogue.begun_writes.finish("copy"), id="forgetting"),
+    ],
+)
+def test_what_is_one_statement_waits_for_one_answer(
+    server: PostgresqlServer, ask: Callable[[Catalogue], Any]
+) -> None:
+    with counting(server) as (catalogue, between):
+        ask(catalogue)
+        before = between.answers
+        ask(catalogue)
+        assert between.answers - before == 1
+
+
+def test_a_new_file_waits_for_few_answers(server: PostgresqlServer) -> None:
+    waited = []
+    with counting(server) as (catalogue, between):
+        for number in range(12):
+            path, sound = Path(f"/m/{number}.mp3"), f"sound {number}"
+            found = analysis(sound, 0.1, 0.2)
+            catalogue.queue.put([(path, stamp())], NOON)
+            entry = QueueEntry(path, stamp(), 1)
+            before = between.answers
+            clip = catalogue.record(entry, sound, TagState.PENDING, NOON, found)
+            recorded = between.answers
+            outcome = TagOutcome(TagState.WRITTEN, None, stamp(), Tagged.of(found.prediction))
+            catalogue.tag_journal.record(clip, outcome)
+            waited.append((recorded - before, between.answers - recorded))
+    # For its turn, numbers, identity, features, prediction, clip, queue and the end; then for its
+    # turn, numbers, present values, clip, undo records and the end. The first files wait for more,
+    # while the driver has statements prepared.
+    assert waited[-1] == (8, 6)
