@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -80,6 +80,8 @@ def load(
         SettingsError: anything is wrong; every problem is listed, one line each.
     """
     paths = default_paths(environ)
+    if file is not None:
+        paths = replace(paths, settings_files=(file,))
     problems: list[str] = []
     entries = {key: _Entry(value, DEFAULT_SOURCE) for key, value in default_values().items()}
     known = frozenset(entries)
@@ -199,8 +201,9 @@ def _validated(entries: Mapping[str, _Entry], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate(nested)
     except ValidationError as error:
-        details = islice(error.errors(), MOST_PROBLEMS)
-        problems.extend(_problem(detail, entries) for detail in details)
+        # A list counts as too short also where it holds wrong values only, each of which is told.
+        told = (each for each in error.errors() if each["type"] != "too_short" or not each["input"])
+        problems.extend(_problem(detail, entries) for detail in islice(told, MOST_PROBLEMS))
         raise SettingsError(problems) from error
     if problems:
         raise SettingsError(problems)
@@ -212,8 +215,20 @@ _PLAIN: Final = {
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is accepted"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is accepted"),
     "string_type": "a text in quotes is accepted",
+    "path_type": "a path in quotes is accepted",
+    "tuple_type": "a list in square brackets is accepted",
+    "too_short": "at least one value is needed",
+    **dict.fromkeys(("model_type", "model_attributes_type"), "a table is accepted"),
+    "string_too_short": "a text that is not empty is accepted",
+    "missing": "this setting is needed",
+    "finite_number": "a finite number is accepted",
+    **dict.fromkeys(("enum", "literal_error"), "{expected} is accepted"),
+    "greater_than_equal": "{ge} or more is accepted",
+    "greater_than": "more than {gt} is accepted",
+    "less_than_equal": "{le} or less is accepted",
+    "less_than": "less than {lt} is accepted",
 }
-"""What is accepted instead, by pydantic's types of errors."""
+"""What is accepted instead, by pydantic's types of errors, whose context fills in the limits."""
 
 
 def _cut(text: str) -> str:
@@ -227,6 +242,8 @@ def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][depth:]
     )
     message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in _PLAIN:
+        message = message.format_map(detail.get("ctx", {}))
     if detail["type"] == "extra_forbidden":
         table = _TABLES[key]
         nearest = _nearest(str(detail["loc"][-1]), table.model_fields)

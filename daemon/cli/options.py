@@ -23,6 +23,7 @@ format_option = click.option(
     "output",
     type=click.Choice(["text", "json"]),
     default="text",
+    show_default=True,
     help="How to print the result.",
 )
 

@@ -51,8 +51,9 @@ def open_on_server(url: str, *, reads_only: bool = False, service: str | None = 
         engine = create_engine(
             url,
             isolation_level="AUTOCOMMIT",
-            # Each consumer may hold one; what is too much for the server, the server says.
-            max_overflow=-1,
+            # As many as are used at once, one for each consumer, are kept: to connect takes longer
+            # than most statements. What is too much for the server, the server says.
+            pool_size=0,
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "valenced"},
         )
     except ModuleNotFoundError as error:

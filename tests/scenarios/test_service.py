@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 from contextlib import closing
@@ -87,8 +88,15 @@ def test_killed_in_the_middle_it_resumes(valenced: Valenced, music: Path) -> Non
     for index in range(6):
         write_audio(music / f"{index}.wav", music_like(2, seed=index))
     with valenced.start("run", music) as service:
+        service.wait_for("watching")
         service.wait_for("arousal")
+        assert f"{music}   (events" in (told := valenced("status").decode())
+        assert "the service runs then" not in told
         service.stop(signal.SIGKILL)
+    told = valenced("status").decode()
+    assert "service    not running" in told
+    assert f"{music}   (not watched, compared at" in told
+    assert re.search(r"next +training at \S+, if the service runs then", told)
     valenced("scan", music)
     rows = valenced.read("query")
     assert len(rows) == 6

@@ -47,12 +47,14 @@ def lines_of(status: ServiceStatus, catalogue: str, now: datetime) -> Iterator[t
     if (last := status.training) is not None:
         outcome = _DISPLAYED.get(last.outcome, last.outcome)
         yield "", f"last at {as_text(last.begun_at)}, {outcome}: {last.reason}"
+    then = "" if status.running else ", if the service runs then"
     for job in status.jobs:
-        yield "next", f"{_DISPLAYED.get(job.job, job.job)} at {as_text(job.next_at)}"
+        yield "next", f"{_DISPLAYED.get(job.job, job.job)} at {as_text(job.next_at)}{then}"
     free = "" if status.free_bytes is None else f", {status.free_bytes / 2**20:.0f} MiB free"
     yield "catalogue", f"{catalogue}   ({status.catalogue_bytes / 2**20:.1f} MiB{free})"
     for folder in status.folders:
-        watched = "not watched" if folder.watched_by == "nothing" else folder.watched_by
+        is_watched = status.running and folder.watched_by != "nothing"
+        watched = folder.watched_by if is_watched else "not watched"
         state = watched + ", away" * is_away(folder)
         yield "folder", f"{folder.path}   ({state}, compared at {as_text(folder.reconciled_at)})"
     for problem in status.problems:

@@ -49,6 +49,7 @@ _SHORT: Final = 0.9
     "--by",
     type=click.Choice(["feeling", "sound"]),
     default="feeling",
+    show_default=True,
     help="With --like: by arousal and valence, or by how the files sound.",
 )
 @click.option(
@@ -56,6 +57,7 @@ _SHORT: Final = 0.9
     "output",
     type=click.Choice([*PRINTERS, "m3u8", "nsp"]),
     default="table",
+    show_default=True,
     help="How to print the result; nsp is a smart playlist for Navidrome, of the query itself.",
 )
 @click.option(

@@ -568,7 +568,9 @@ def test_verbose_says_which_settings_and_which_catalogue(
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     (tmp_path / "x.toml").write_text("[tags]\nstep = 3\n")
     assert answer(monkeypatch, "-v", "config", "path", "--config", str(tmp_path / "x.toml")) == 0
-    lines = capfd.readouterr().err.splitlines()
+    shown = capfd.readouterr()
+    assert shown.out.splitlines()[0] == f"settings   {tmp_path}/x.toml"
+    lines = shown.err.splitlines()
     assert lines[0].endswith(f"DEBUG settings: {tmp_path}/x.toml, default")
     assert lines[1].endswith(f"DEBUG catalogue: sqlite:///{tmp_path}/catalogue.db")
 
