@@ -109,13 +109,19 @@ class TagSync:
             return None
         if done.outcome is api.WriteOutcome.SKIPPED:
             return TagOutcome(TagState.OFF)
-        if done.outcome is api.WriteOutcome.UNCHANGED and done.undo and not self._dry_run:
+        was_there = done.outcome is api.WriteOutcome.UNCHANGED
+        if was_there and done.undo and not self._dry_run:
             self._catalogue.tag_journal.begin(clip, done.undo, self._clock())
         contests = 0 if is_asked else self._contests(clip, history, done)
-        tagged = Tagged.of(prediction)
         stamp = _stamp(done)
-        look = look_at(clip.path, stamp)
-        return TagOutcome(TagState.WRITTEN, None, stamp, tagged, look=look, contests=contests)
+        return TagOutcome(
+            TagState.WRITTEN,
+            stamp=stamp,
+            tagged=Tagged.of(prediction),
+            look=look_at(clip.path, stamp),
+            contests=contests,
+            was_there=was_there,
+        )
 
     def strip(self, clip: Clip, parser: TagParser) -> api.TagWrite:
         """Remove our items from a file, and nothing else.

@@ -167,6 +167,7 @@ class TagOutcome:
         is_try: whether a worker failed at the file, so that the tries of its clip still count.
         look: of the file after the write, None if that is not known.
         contests: the clip's new `tag_contests`; None to leave the number as it is.
+        was_there: whether the file held the values already, and was left as it is.
     """
 
     state: TagState
@@ -176,6 +177,7 @@ class TagOutcome:
     is_try: bool = False
     look: FileLook | None = None
     contests: int | None = None
+    was_there: bool = False
 
 
 @dataclass(frozen=True)

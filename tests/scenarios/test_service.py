@@ -180,7 +180,10 @@ def test_restore_brings_back_the_bytes_and_they_stay(valenced: Valenced, music: 
     assert [file.read_bytes() for file in files] == before
     valenced("scan", music)
     assert [file.read_bytes() for file in files] == before
-    valenced("tags", "write", music)
+    assert valenced("tags", "write", "--dry-run", music).startswith(b"would be written  ")
+    assert valenced("tags", "write", music).startswith(b"written  ")
+    assert valenced("tags", "write", "--dry-run", music).startswith(b"nothing to do  ")
+    assert valenced("tags", "write", music).startswith(b"nothing to do  ")
     assert {row["tag_state"] for row in valenced.read("query")} == {"written"}
     write_audio(music / "z.aac", music_like(2))
     valenced("scan", music, "--no-tags")

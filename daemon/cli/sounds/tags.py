@@ -92,6 +92,8 @@ def write(loaded: LoadedSettings, paths: tuple[Path, ...], *, dry_run: bool) -> 
             raise TagWriteError(clip.path, outcome.reason or "")
         if outcome.state is TagState.OFF:
             return "skipped: tags.mode is none"
+        if outcome.was_there:
+            return NOTHING_TO_DO
         return "would be written" if dry_run else "written"
 
     return _each(loaded, paths, write_one, dry_run=dry_run)
