@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -83,18 +84,17 @@ class Queue(CataloguePart):
         back may be claimed after one that is due later.
         """
         self._claims += 1
-        if self.folders is None:
-            return self._claimed(_CLAIM, now)
-        if self._from is not None and self._claims % PASSED_OVER_EACH:
-            is_due = queue.c.due_at.between(self._from, _NOW)
-            if (entry := self._claimed(_claiming(is_due, self._own()), now)) is not None:
-                return entry
-        return self._claimed(_claiming(queue.c.due_at <= _NOW, self._own()), now)
+        folders, entry = None if self.folders is None else tuple(self.folders), None
+        if folders is not None and self._from is not None and self._claims % PASSED_OVER_EACH:
+            entry = self._claimed(_claim_in(folders, has_start=True), now, since=self._from)
+        return entry or self._claimed(_claim_in(folders), now)
 
-    def _claimed(self, statement: ReturningUpdate[Any], now: datetime) -> QueueEntry | None:
+    def _claimed(
+        self, statement: ReturningUpdate[Any], now: datetime, **others: datetime
+    ) -> QueueEntry | None:
         # Without a turn: rows that others claim at this moment are locked, and passed over.
         with one_statement(self.engine) as connection:
-            row = connection.execute(statement, {"now": now}).one_or_none()
+            row = connection.execute(statement, {"now": now, **others}).one_or_none()
         if row is None:
             return None
         self._from = row.due_at
@@ -183,9 +183,7 @@ class Queue(CataloguePart):
         return self._value(select(running.scalar_subquery() + due.scalar_subquery())) or 0
 
     def _own(self) -> ColumnElement[bool]:
-        if self.folders is None:
-            return true()
-        return or_(false(), *(at_or_below(queue.c.path, folder) for folder in self.folders))
+        return _is_in(self.folders)
 
 
 def put(
@@ -240,11 +238,21 @@ def _same(stamp: Mapping[str, Any]) -> ColumnElement[bool]:
     return and_(*(queue.c[name].is_not_distinct_from(stamp[name]) for name in _STAMP))
 
 
-def _claiming(is_due: ColumnElement[bool], is_own: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """Return the statement that claims the first file of some."""
+def _is_in(folders: Iterable[Path] | None) -> ColumnElement[bool]:
+    if folders is None:
+        return true()
+    return or_(false(), *(at_or_below(queue.c.path, folder) for folder in folders))
+
+
+@lru_cache(maxsize=8)
+def _claim_in(folders: tuple[Path, ...] | None, *, has_start: bool = False) -> ReturningUpdate[Any]:
+    """Return what claims the file in folders that has been due longest, or that since some time."""
+    is_due = queue.c.due_at <= bindparam("now", type_=queue.c.due_at.type)
+    if has_start:
+        is_due &= queue.c.due_at >= bindparam("since", type_=queue.c.due_at.type)
     first = (
         select(queue.c.path)
-        .where(queue.c.state == WAITING, is_due, is_own)
+        .where(queue.c.state == WAITING, is_due, _is_in(folders))
         .order_by(queue.c.due_at, queue.c.path)
         .limit(1)
         # SQLite knows no other claim at the same time.
@@ -259,8 +267,6 @@ def _claiming(is_due: ColumnElement[bool], is_own: ColumnElement[bool]) -> Retur
     )
 
 
-_NOW: Final = bindparam("now", type_=queue.c.due_at.type)
-_CLAIM: Final = _claiming(queue.c.due_at <= _NOW, true())
 _OWN: Final = queue.c.path == bindparam("own", type_=PathText)
 _FINISH: Final = delete(queue).where(
     _OWN,

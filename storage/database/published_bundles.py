@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database.sessions import CataloguePart, is_sqlite, reading
+from storage.database.sessions import CataloguePart, is_sqlite
 from storage.schema.catalogue_errors import CatalogueBusy
 from storage.schema.tables import known_bundles
 from storage.schema.upserts import upsert
@@ -67,8 +67,7 @@ class PublishedBundles(CataloguePart):
 
     def can_share(self) -> bool:
         """Return whether the catalogue has room for files: a file of SQLite has one service."""
-        with reading(self.engine) as connection:
-            return not is_sqlite(connection)
+        return not is_sqlite(self.engine)
 
     def share(self, name: str, files: Mapping[str, bytes], *, beside: str | None = None) -> None:
         """Store the files of a bundle, in place of those of others but the one `beside` it."""
