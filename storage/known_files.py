@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from storage.database.sessions import batches
 from storage.schema.file_stamps import NO_STAMP, FileStamp
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ _OF_FOLDER: Final = (
     " AND directory_id = (SELECT id FROM directories WHERE path = CAST(? AS TEXT))"
 )
 _IN_FOLDER: Final = f"SELECT id, name, size, mtime_ns, inode, ctime_ns{_OF_FOLDER}"
-_NAMED: Final = f"{_IN_FOLDER} AND name = CAST(? AS TEXT)"
+_NAMED: Final = f"{_IN_FOLDER} AND name"
 _COUNT: Final = f"SELECT count(*){_OF_FOLDER}"
 _NAMES: Final = f"SELECT name{_OF_FOLDER} AND name > CAST(? AS TEXT) ORDER BY name LIMIT ?"
-_QUEUED: Final = "SELECT size, mtime_ns, inode, ctime_ns FROM queue WHERE path = CAST(? AS TEXT)"
+_QUEUED: Final = "SELECT path, size, mtime_ns, inode, ctime_ns FROM queue WHERE path"
 _FOLDERS: Final = (
     "SELECT path, (SELECT count(*) FROM clips"
     " WHERE directory_id = directories.id AND missing_since IS NULL) AS files FROM directories"
@@ -61,9 +62,7 @@ class KnownFiles:
 
     def named(self, folder: str, names: Iterable[str]) -> dict[str, FileNumbers]:
         """Return those of some names of a folder."""
-        path = os.fsencode(folder)
-        found = (self._plain.execute(_NAMED, (path, os.fsencode(n))).fetchone() for n in names)
-        return self._numbers([row for row in found if row is not None])
+        return self._numbers(self._among(_NAMED, names, os.fsencode(folder)))
 
     def count(self, folder: str) -> int:
         """Count the clips of a folder."""
@@ -77,10 +76,9 @@ class KnownFiles:
             yield from (name for (name,) in rows)
             last = os.fsencode(rows[-1][0])
 
-    def queued(self, path: str) -> FileStamp | None:
-        """Return the stamp with which a file is in the queue, given up or not."""
-        row = self._plain.execute(_QUEUED, (os.fsencode(path),)).fetchone()
-        return None if row is None else FileStamp(*row)
+    def queued(self, paths: Iterable[str]) -> dict[str, FileStamp]:
+        """Return the stamps with which some files are in the queue, given up or not."""
+        return {path: FileStamp(*numbers) for path, *numbers in self._among(_QUEUED, paths)}
 
     def folders_below(self, root: Path) -> Iterator[tuple[str, int]]:
         """Yield each folder with clips, at or below a folder, and their number.
@@ -100,6 +98,15 @@ class KnownFiles:
         while rows := self._plain.execute(statement, (last, first, end, _ROWS)).fetchall():
             yield from rows
             last = os.fsencode(rows[-1][0])
+
+    def _among(self, statement: str, texts: Iterable[str], *first: bytes) -> list[Any]:
+        """Return the rows of a statement that ends before the texts that are looked for."""
+        rows: list[Any] = []
+        for some in batches(texts):
+            marks = ", ".join(["CAST(? AS TEXT)"] * len(some))
+            values = (*first, *map(os.fsencode, some))
+            rows += self._plain.execute(f"{statement} IN ({marks})", values).fetchall()
+        return rows
 
     def _numbers(self, rows: list[tuple[Any, ...]]) -> dict[str, FileNumbers]:
         if not self._outdated:

@@ -215,11 +215,9 @@ def _put(
     files: Iterable[tuple[Path, FileStamp]],
     times: Mapping[str, datetime | None],
 ) -> int:
-    changed = 0
-    for path, stamp in files:
-        row = {"path": path, **vars(stamp), "state": WAITING, "attempts": 0, **times}
-        changed += connection.execute(statement, row).rowcount
-    return changed
+    row = {"state": WAITING, "attempts": 0, **times}
+    rows = [{"path": path, **vars(stamp), **row} for path, stamp in files]
+    return connection.execute(statement, rows).rowcount if rows else 0
 
 
 def finish(connection: Connection, entry: QueueEntry) -> None:

@@ -37,8 +37,8 @@ class FileLookup(Protocol):
     def names_in(self, folder: str) -> Iterator[str]:
         """Yield the names of the clips of a folder."""
 
-    def queued(self, path: str) -> FileStamp | None:
-        """Return the stamp of a file in the queue."""
+    def queued(self, paths: Collection[str]) -> Mapping[str, FileStamp]:
+        """Return the stamps of some files in the queue."""
 
     def folders_below(self, root: Path) -> Iterator[tuple[str, int]]:
         """Yield folders with clips, and their numbers."""
@@ -70,9 +70,10 @@ class NothingKnown:
         del folder
         yield from ()
 
-    def queued(self, path: str) -> None:
+    def queued(self, paths: Collection[str]) -> Mapping[str, FileStamp]:
         """Return no stamp."""
-        del path
+        del paths
+        return {}
 
     def folders_below(self, root: Path) -> Iterator[tuple[str, int]]:
         """Yield no folder."""
@@ -175,7 +176,9 @@ class _Comparing:
         """Compare the files at or below a folder."""
         if not is_folder(root) and (stamp := stamp_at(root)) is not None:
             folder, name = str(root.parent).rstrip("/") + "/", root.name
-            self._add(FoundFile(root, stamp, root.lstat().st_ctime), self._stamp(folder, name))
+            found = FoundFile(root, stamp, root.lstat().st_ctime)
+            waits = self.known.queued([str(root)]).get(str(root))
+            self._add(found, self._stamp(folder, name), waits)
             return
         is_empty, is_seen = True, False
         self.result.roots[root] = folder_inode(root)
@@ -250,14 +253,18 @@ class _Comparing:
     def _match(self, part: FolderPart, known: dict[str, FileNumbers]) -> int:
         """Compare files with what is known, and remove them there; return how many there were."""
         before = len(known)
+        changed: dict[str, FileStamp | None] = {}
         for name, stat in part.files.items():
             numbers = known.pop(name, None)
-            present = stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns
-            if numbers == present:
+            if numbers == (stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns):
                 self.result.known += 1
-                continue
-            found = FoundFile(Path(part.folder + name), FileStamp.of(stat), stat.st_ctime)
-            self._add(found, None if numbers is None else FileStamp(*numbers))
+            else:
+                changed[name] = None if numbers is None else FileStamp(*numbers)
+        queued = self.known.queued([part.folder + name for name in changed])
+        for name, recorded in changed.items():
+            stat, path = part.files[name], part.folder + name
+            found = FoundFile(Path(path), FileStamp.of(stat), stat.st_ctime)
+            self._add(found, recorded, queued.get(path))
         return before - len(known)
 
     def _look_for_all(self, folder: str) -> Iterator[None]:
@@ -270,9 +277,8 @@ class _Comparing:
                 yield
         self.gone[folder] = gone
 
-    def _add(self, found: FoundFile, recorded: FileStamp | None) -> None:
-        stamps = recorded, self.known.queued(str(found.path))
-        earlier = [stamp for stamp in stamps if stamp is not None]
+    def _add(self, found: FoundFile, *earlier_stamps: FileStamp | None) -> None:
+        earlier = [stamp for stamp in earlier_stamps if stamp is not None]
         if not any(stamp.holds_for(found.stamp) for stamp in earlier):
             self.result.new.append(found)
             return

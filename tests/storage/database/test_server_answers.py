@@ -47,6 +47,21 @@ def test_what_is_one_statement_waits_for_one_answer(
         assert between.answers - before == 1
 
 
+def test_many_files_wait_for_as_few_answers_as_one(server: PostgresqlServer) -> None:
+    names = [f"{number}.mp3" for number in range(300)]
+    paths = [f"/m/{name}" for name in names]
+    with counting(server) as (catalogue, between), catalogue.known_files() as known:
+        known.queued(paths)
+        before = between.answers
+        put = catalogue.queue.put([(Path(path), stamp()) for path in paths], NOON)
+        queued = between.answers
+        assert (put, known.queued(paths)) == (300, dict.fromkeys(paths, stamp()))
+        assert known.named("/m/", names) == {}
+        assert between.answers - queued == 2
+    # The turn, the rows, in as many pieces as the driver sends, and the end.
+    assert queued - before <= 8
+
+
 def test_a_new_file_waits_for_few_answers(server: PostgresqlServer) -> None:
     waited = []
     with counting(server) as (catalogue, between):
