@@ -113,10 +113,12 @@ class TagJournal(CataloguePart):
         """Note in the undo record of a file that our keys are left as they were before us."""
         last = tag_journal.c.id == _last_of(clip.id)
         with self.engine.begin() as connection:
-            before = connection.execute(select(tag_journal.c.before).where(last)).scalar()
-            if before is not None:
-                noted = json.dumps(json.loads(before) | {"restored": True})
-                connection.execute(update(tag_journal).where(last).values(before=noted))
+            found = select(tag_journal.c.id, tag_journal.c.before).where(last)
+            if (row := connection.execute(found).one_or_none()) is not None:
+                noted = json.dumps(json.loads(row.before) | {"restored": True})
+                # By its number: `begin`, which takes no turn, may have added another by now.
+                own = tag_journal.c.id == row.id
+                connection.execute(update(tag_journal).where(own).values(before=noted))
 
     def _before(self, statement: Select[Any], clip: Clip, **others: int) -> list[dict[str, Any]]:
         values = {"own": clip.id, "identity": clip.identity, **others}

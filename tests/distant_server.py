@@ -31,7 +31,7 @@ class Between:
     """
 
     def __init__(self, folder: Path, server: Path, away_s: float) -> None:
-        self.answers = 0
+        self.answers = self._forgotten = 0
         self._server, self._away_s = server, away_s
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(folder / _SOCKET))
@@ -42,6 +42,10 @@ class Between:
 
     def close(self) -> None:
         self._listening.close()
+
+    def forget(self) -> None:
+        """End each of the present connections, but only when something is asked on it."""
+        self._forgotten += 1
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -55,8 +59,12 @@ class Between:
                     threading.Thread(target=pass_on, args=sockets, daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket, is_asked: threading.Event) -> None:
+        known = self._forgotten
         with suppress(OSError), server:
             while piece := client.recv(1 << 16):
+                if known != self._forgotten:
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
                 self.answers += not is_asked.is_set()
                 is_asked.set()
                 server.sendall(piece)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import select
+import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +18,14 @@ from storage.schema.catalogue_errors import CatalogueError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine, ExceptionContext
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 CONNECT_TIMEOUT_S: Final = 10
 """For each address of the server's name."""
 
 LOCK_TIMEOUT: Final = "30s"
+LONG_IDLE_S: Final = 60.0
+_FEW: Final = 5
 
 # The driver would begin transactions with a statement of its own, and wait for its answer.
 _BEGIN: Final = "BEGIN"
@@ -51,9 +57,10 @@ def open_on_server(url: str, *, reads_only: bool = False, service: str | None = 
         engine = create_engine(
             url,
             isolation_level="AUTOCOMMIT",
-            # As many as are used at once, one for each consumer, are kept: to connect takes longer
-            # than most statements. What is too much for the server, the server says.
-            pool_size=0,
+            # A service keeps as many as it uses at once, one for each consumer: to connect takes
+            # longer than most statements. What is too much for the server, the server says.
+            pool_size=_FEW if service is None else 0,
+            max_overflow=-1,
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "valenced"},
         )
     except ModuleNotFoundError as error:
@@ -66,6 +73,7 @@ def open_on_server(url: str, *, reads_only: bool = False, service: str | None = 
     event.listen(engine, "connect", partial(_set, "lock_timeout", LOCK_TIMEOUT))
     if service is not None:
         event.listen(engine, "connect", partial(_set, "valenced.service", service))
+    event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _require_open)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", partial(_translate, url))
@@ -74,27 +82,39 @@ def open_on_server(url: str, *, reads_only: bool = False, service: str | None = 
     except CatalogueError:
         engine.dispose()
         raise
-    if reads_only:
-        engine.dispose()
-        event.listen(engine, "connect", partial(_set, "default_transaction_read_only", "on"))
-    return engine
+    if not reads_only:
+        return engine
+    refuse = partial(_set, "default_transaction_read_only", "on")
+    event.listen(engine, "connect", refuse)
+    with closing(engine.raw_connection()) as prepared:
+        refuse(prepared.driver_connection, None)
+    return engine.execution_options(read_only=True)
 
 
 def _set(name: str, value: str, connection: Any, _record: object) -> None:
     connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
 
-def _require_open(connection: Any, _record: object, _borrowed: object) -> None:
-    """Have the pool replace a connection that a restart of the server has closed.
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_s"] = time.monotonic()
+
+
+def _require_open(connection: Any, record: ConnectionPoolEntry, _borrowed: object) -> None:
+    """Have the pool replace a connection that has been closed.
 
     The pool's own test (`pool_pre_ping`) waits for an answer of the server before each use. Nothing
-    but an end, or news of one, comes on a connection on which nothing was asked.
+    but an end, or news of one, comes on a connection on which nothing was asked. Only what was idle
+    for long is tried out: what lies between may have forgotten it.
     """
     poll = select.poll()
-    if not connection.closed:
+    try:
         poll.register(connection.fileno(), select.POLLIN)
-    if connection.closed or poll.poll(0):
-        raise DisconnectionError
+        if poll.poll(0):
+            raise DisconnectionError
+        if time.monotonic() - record.info.get("used_s", math.inf) > LONG_IDLE_S:
+            connection.execute("SELECT 1")
+    except connection.Error as error:
+        raise DisconnectionError from error
 
 
 def _begin(connection: Connection) -> None:

@@ -22,6 +22,10 @@ _AT_WORK: Final = (
 )
 
 
+# Commands write single statements without a turn; what a script copies must not change meanwhile.
+_HOLD: Final = "LOCK TABLE queue, clips, tag_journal, begun_writes IN EXCLUSIVE MODE"
+
+
 def server_schemas() -> dict[int, str]:
     """Return the scripts by the number of the schema that they lead to, in this order.
 
@@ -54,6 +58,7 @@ def prepare_schema(engine: Engine, url: str) -> None:
         _require_known(found, newest, url)
         if 0 < found < newest:
             _require_idle(connection, found, newest, url)
+            connection.exec_driver_sql(_HOLD)
         for number, script in scripts.items():
             if number > found:
                 plain = connection.execution_options(no_parameters=True)

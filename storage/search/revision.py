@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from storage.database.catalogue_file import file_of
 from storage.database.server_address import is_on_server
+from storage.database.sessions import one_statement
 from storage.schema.catalogue_errors import CatalogueError
 from storage.search.reader import connect_for_reading
 
@@ -69,7 +70,7 @@ class CatalogueRevision:
             if self._engine is None:
                 self._engine = open_on_server(self._url, reads_only=True)
                 self._mark = secrets.token_hex(4)
-            with self._engine.connect() as connection:
+            with one_statement(self._engine) as connection:
                 # It changes when a transaction that writes begins, and when one ends.
                 asked = "SELECT pg_current_snapshot()::text"
                 return f"{self._mark}.{connection.exec_driver_sql(asked).scalar_one()}"

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.catalogue import Catalogue
+from storage.database import postgresql_engine
 from storage.database.postgresql_schema import server_schemas
 from storage.database.server_address import server_host
 from storage.schema.catalogue_errors import CatalogueBusy, CatalogueError, SchemaTooNew
 from storage.search.reader import open_finder
+from tests.distant_server import distant
 from tests.postgresql_server import running_server, why_missing
 from tests.records import NOON, record
 
@@ -132,6 +134,19 @@ def test_a_catalogue_for_reading_refuses_to_write(server: PostgresqlServer) -> N
         assert catalogue.queue.next_due() is None
         with pytest.raises(CatalogueError, match="read-only"):
             catalogue.jobs.request("learn", NOON)
+        with pytest.raises(CatalogueError, match="read-only"):
+            catalogue.begun_writes.finish("copy")
+
+
+def test_a_connection_that_something_between_has_forgotten_is_replaced(
+    server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.new_catalogue()
+    with distant(server, url) as (by_way, between), closing(Catalogue(by_way)) as catalogue:
+        assert catalogue.queue.next_due() is None
+        between.forget()
+        monkeypatch.setattr(postgresql_engine, "LONG_IDLE_S", 0.0)
+        assert catalogue.queue.next_due() is None
 
 
 def test_a_server_that_was_restarted_is_used_again() -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import event
 
 from storage.catalogue import Catalogue
 from storage.schema.records import QueueEntry, Tagged, TagOutcome, TagState
+from storage.search.revision import CatalogueRevision
 from tests.distant_server import distant
-from tests.records import NOON, analysis, stamp
+from tests.records import NOON, analysis, record, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,3 +82,39 @@ def test_a_new_file_waits_for_few_answers(server: PostgresqlServer) -> None:
     # turn, numbers, present values, clip, undo records and the end. The first files wait for more,
     # while the driver has statements prepared.
     assert waited[-1] == (8, 6)
+
+
+def test_looking_waits_for_no_writer(server: PostgresqlServer) -> None:
+    url = server.new_catalogue()
+    with (
+        closing(Catalogue(url)) as writing,
+        closing(Catalogue(url, reads_only=True)) as reading,
+        closing(CatalogueRevision(url)) as revision,
+    ):
+        before = revision.current()
+        # Who waited for the turn would give up after half a minute.
+        with writing.engine.begin(), reading.engine.connect() as connection:
+            assert revision.current() == revision.current()
+            assert reading.queries.counts(NOON).known == 0
+            assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+        record(writing, "/m/a.mp3")
+        assert revision.current() != before
+
+
+def test_an_undo_record_that_another_command_adds_is_kept(server: PostgresqlServer) -> None:
+    url = server.new_catalogue()
+    with closing(Catalogue(url)) as restoring, closing(Catalogue(url)) as writing:
+        clip = record(restoring, "/m/a.mp3")
+        restoring.tag_journal.begin(clip, {"of": "first"}, NOON)
+
+        @event.listens_for(restoring.engine, "after_cursor_execute")
+        def begin(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("SELECT tag_journal"):
+                writing.tag_journal.begin(clip, {"of": "second"}, NOON)
+
+        restoring.tag_journal.note_restored(clip)
+        event.remove(restoring.engine, "after_cursor_execute", begin)
+        assert restoring.tag_journal.undos(clip) == [
+            {"of": "second"},
+            {"of": "first", "restored": True},
+        ]
