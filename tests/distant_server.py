@@ -52,7 +52,11 @@ class Between:
             while True:
                 client, _ = self._listening.accept()
                 server = socket.socket(socket.AF_UNIX)
-                server.connect(str(self._server / _SOCKET))
+                try:
+                    server.connect(str(self._server / _SOCKET))
+                except OSError:
+                    client.close()
+                    continue
                 is_asked = threading.Event()
                 for pass_on in (self._ask, self._answer):
                     sockets = client, server, is_asked
@@ -68,6 +72,7 @@ class Between:
                 self.answers += not is_asked.is_set()
                 is_asked.set()
                 server.sendall(piece)
+            server.shutdown(socket.SHUT_RDWR)
 
     def _answer(
         self, client: socket.socket, server: socket.socket, is_asked: threading.Event
@@ -78,6 +83,8 @@ class Between:
                     time.sleep(self._away_s)
                 is_asked.clear()
                 client.sendall(piece)
+            # The other thread reads from it, for which reason to close it alone would end nothing.
+            client.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 
 from storage.database.postgresql_schema import prepare_schema
@@ -20,8 +21,16 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine, ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry
 
-CONNECT_TIMEOUT_S: Final = 10
-"""For each address of the server's name."""
+_CONNECT: Final = {
+    "application_name": "valenced",
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 50_000,
+}
+"""Parameters of libpq where the URL has no others. By the last four, a server that vanishes from
+the network without a word is noticed within a minute; the kernel alone would wait for hours."""
 
 LOCK_TIMEOUT: Final = "30s"
 LONG_IDLE_S: Final = 60.0
@@ -61,7 +70,7 @@ def open_on_server(url: str, *, reads_only: bool = False, service: str | None = 
             # longer than most statements. What is too much for the server, the server says.
             pool_size=_FEW if service is None else 0,
             max_overflow=-1,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "valenced"},
+            connect_args={k: _CONNECT[k] for k in _CONNECT.keys() - make_url(url).query.keys()},
         )
     except ModuleNotFoundError as error:
         raise CatalogueError(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -136,6 +136,17 @@ def test_a_catalogue_for_reading_refuses_to_write(server: PostgresqlServer) -> N
             catalogue.jobs.request("learn", NOON)
         with pytest.raises(CatalogueError, match="read-only"):
             catalogue.begun_writes.finish("copy")
+
+
+def test_a_server_that_vanishes_is_noticed_and_the_url_may_say_when(
+    server: PostgresqlServer,
+) -> None:
+    url = server.new_catalogue()
+    for more, idle in (("", "20"), ("&keepalives_idle=7", "7")):
+        with closing(Catalogue(url + more)) as catalogue, catalogue.engine.connect() as connection:
+            plain: Any = connection.connection.driver_connection
+            given = plain.info.get_parameters()
+            assert (given["keepalives_idle"], given["tcp_user_timeout"]) == (idle, "50000")
 
 
 def test_a_connection_that_something_between_has_forgotten_is_replaced(
