@@ -138,7 +138,7 @@ def test_a_catalogue_for_reading_refuses_to_write(server: PostgresqlServer) -> N
             catalogue.begun_writes.finish("copy")
 
 
-def test_a_server_that_vanishes_is_noticed_and_the_url_may_say_when(
+def test_the_url_may_say_how_long_a_vanished_server_is_waited_for(
     server: PostgresqlServer,
 ) -> None:
     url = server.new_catalogue()
