@@ -34,6 +34,7 @@ the network without a word is noticed within a minute; the kernel alone would wa
 
 LOCK_TIMEOUT: Final = "30s"
 LONG_IDLE_S: Final = 60.0
+"""A connection that was idle for longer is tried out before it is used."""
 _FEW: Final = 5
 
 # The driver would begin transactions with a statement of its own, and wait for its answer.

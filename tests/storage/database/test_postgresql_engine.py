@@ -138,9 +138,7 @@ def test_a_catalogue_for_reading_refuses_to_write(server: PostgresqlServer) -> N
             catalogue.begun_writes.finish("copy")
 
 
-def test_the_url_may_say_how_long_a_vanished_server_is_waited_for(
-    server: PostgresqlServer,
-) -> None:
+def test_the_url_may_say_how_long_a_vanished_server_is_waited_for(server: PostgresqlServer) -> None:
     url = server.new_catalogue()
     for more, idle in (("", "20"), ("&keepalives_idle=7", "7")):
         with closing(Catalogue(url + more)) as catalogue, catalogue.engine.connect() as connection:
