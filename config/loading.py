@@ -241,9 +241,10 @@ def _problem(detail: ErrorDetails, entries: Mapping[str, _Entry]) -> str:
     inner = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][depth:]
     )
-    message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
-    if detail["type"] in _PLAIN:
-        message = message.format_map(detail.get("ctx", {}))
+    plain = _PLAIN.get(detail["type"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if plain is not None:
+        message = plain.format_map(detail.get("ctx", {}))
     if detail["type"] == "extra_forbidden":
         table = _TABLES[key]
         nearest = _nearest(str(detail["loc"][-1]), table.model_fields)

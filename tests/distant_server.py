@@ -1,4 +1,4 @@
-"""Makes a server seem to be on another machine, and counts how often its answer is waited for."""
+"""Makes a server seem to be on another machine, and counts the round trips to it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Between:
         away_s: how much later than it comes an answer is passed on, in seconds.
 
     Attributes:
-        answers: how many were waited for.
+        round_trips: how many were made.
     """
 
     def __init__(self, folder: Path, server: Path, away_s: float) -> None:
-        self.answers = self._forgotten = 0
+        self.round_trips = self._forgotten = 0
         self._server, self._away_s = server, away_s
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(folder / _SOCKET))
@@ -69,7 +69,7 @@ class Between:
                 if known != self._forgotten:
                     client.shutdown(socket.SHUT_RDWR)
                     return
-                self.answers += not is_asked.is_set()
+                self.round_trips += not is_asked.is_set()
                 is_asked.set()
                 server.sendall(piece)
             server.shutdown(socket.SHUT_RDWR)

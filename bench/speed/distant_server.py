@@ -1,7 +1,7 @@
 """Times the first pass with a catalogue on a server, by how far away that is.
 
-The network is simulated: each answer of a server on this machine is passed on later. How often one
-is waited for does not depend on the machine.
+The network is simulated: each answer of a server on this machine is delayed. The number of round
+trips does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ def measure(recordings: list[Path]) -> Iterator[Figure]:
             ):
                 valenced = Valenced(Path(state), "watch.settle_s=0.1", f"catalogue.url={url}")
                 elapsed_s = usage_of(valenced.line("scan", library), valenced.environment).elapsed_s
-                answers = between.answers / len(recordings)
+                round_trips = between.round_trips / len(recordings)
             yield Figure(group, of, "all files", "elapsed s", [elapsed_s])
-            yield Figure(group, of, "a file", "answers waited for", [answers])
+            yield Figure(group, of, "a file", "round trips", [round_trips])

@@ -37,7 +37,7 @@ LONG_IDLE_S: Final = 60.0
 """A connection that was idle for longer is tried out before it is used."""
 _FEW: Final = 5
 
-# The driver would begin transactions with a statement of its own, and wait for its answer.
+# The driver would begin transactions with a statement of its own: one more round trip.
 _BEGIN: Final = "BEGIN"
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -112,7 +112,7 @@ def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
 def _require_open(connection: Any, record: ConnectionPoolEntry, _borrowed: object) -> None:
     """Have the pool replace a connection that has been closed.
 
-    The pool's own test (`pool_pre_ping`) waits for an answer of the server before each use. Nothing
+    The pool's own test (`pool_pre_ping`) is a round trip to the server before each use. Nothing
     but an end, or news of one, comes on a connection on which nothing was asked. Only what was idle
     for long is tried out: what lies between may have forgotten it.
     """

@@ -23,7 +23,7 @@ class CataloguePart:
     """A part of the catalogue. Safe to share between threads; every method is one transaction.
 
     Statements that are executed for every file are built once, with parameters: building one takes
-    as long as executing it. They are few, as each waits for the answer of a server.
+    as long as executing it. They are few, as each is a round trip to a server.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -64,7 +64,8 @@ def reading(engine: Engine) -> Connection:
 def one_statement(engine: Engine) -> Connection:
     """Connect for a single statement, which is a transaction by itself.
 
-    To begin and to end one takes SQLite as long as to read a row, and a server three answers.
+    To begin and to end one takes SQLite as long as to read a row; to a server, it is two round
+    trips.
     """
     return engine.connect().execution_options(one_statement=True)
 

@@ -58,6 +58,8 @@ def numbers_of(connection: Connection, **texts: str) -> Numbers:
         **texts: an identity as `sound`, a path that ends in a slash as `folder`, and labels as
             `settings`, `bundle` and `attributes`; the same text as two labels only if it is known.
     """
+    if not texts:
+        return Numbers({}, frozenset())
     wanted = _NONE | {f"of_{name}": text for name, text in texts.items()}
     found = connection.execute(_FIND, wanted).mappings().one()
     of: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""How often the catalogue waits for the answer of a server: each costs what the network takes."""
+"""How many round trips to a server the catalogue needs: each adds the delay of the network."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ def counting(server: PostgresqlServer) -> Iterator[tuple[Catalogue, Between]]:
         pytest.param(lambda catalogue: catalogue.begun_writes.finish("copy"), id="forgetting"),
     ],
 )
-def test_what_is_one_statement_waits_for_one_answer(
+def test_a_single_statement_needs_one_round_trip(
     server: PostgresqlServer, ask: Callable[[Catalogue], Any]
 ) -> None:
     with counting(server) as (catalogue, between):
         ask(catalogue)
-        before = between.answers
+        before = between.round_trips
         ask(catalogue)
-        assert between.answers - before == 1
+        assert between.round_trips - before == 1
 
 
-def test_many_files_wait_for_as_few_answers_as_one(server: PostgresqlServer) -> None:
+def test_many_files_need_few_round_trips(server: PostgresqlServer) -> None:
     names = [f"{number}.mp3" for number in range(300)]
     paths = [f"/m/{name}" for name in names]
     with counting(server) as (catalogue, between), catalogue.known_files() as known:
         known.queued(paths)
-        before = between.answers
+        before = between.round_trips
         put = catalogue.queue.put([(Path(path), stamp()) for path in paths], NOON)
-        queued = between.answers
+        queued = between.round_trips
         assert (put, known.queued(paths)) == (300, dict.fromkeys(paths, stamp()))
         assert known.named("/m/", names) == {}
-        assert between.answers - queued == 2
+        assert between.round_trips - queued == 2
     # The turn, the rows, in as many pieces as the driver sends, and the end.
     assert queued - before <= 8
 
 
-def test_a_new_file_waits_for_few_answers(server: PostgresqlServer) -> None:
+def test_a_new_file_needs_few_round_trips(server: PostgresqlServer) -> None:
     waited = []
     with counting(server) as (catalogue, between):
         for number in range(12):
@@ -72,15 +72,15 @@ def test_a_new_file_waits_for_few_answers(server: PostgresqlServer) -> None:
             found = analysis(sound, 0.1, 0.2)
             catalogue.queue.put([(path, stamp())], NOON)
             entry = QueueEntry(path, stamp(), 1)
-            before = between.answers
+            before = between.round_trips
             clip = catalogue.record(entry, sound, TagState.PENDING, NOON, found)
-            recorded = between.answers
+            recorded = between.round_trips
             outcome = TagOutcome(TagState.WRITTEN, None, stamp(), Tagged.of(found.prediction))
             catalogue.tag_journal.record(clip, outcome)
-            waited.append((recorded - before, between.answers - recorded))
+            waited.append((recorded - before, between.round_trips - recorded))
     # For its turn, numbers, identity, features, prediction, clip, queue and the end; then for its
-    # turn, numbers, present values, clip, undo records and the end. The first files wait for more,
-    # while the driver has statements prepared.
+    # turn, numbers, present values, clip, undo records and the end. The first files need more, as
+    # the driver prepares statements.
     assert waited[-1] == (8, 6)
 
 
